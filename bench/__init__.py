@@ -1,0 +1,1 @@
+"""How fast and how large the lab is, measured: `nox -s bench`."""

@@ -1,0 +1,178 @@
+"""Measures the lab against the same steps one after the other, in one run, and writes JSON and a table.
+
+The comparison takes the plan of `lab up` itself, in its order, one step at a time, on nodes made from the plain node
+image, into which the images are then loaded: what a person does who follows the documented commands. Times are
+wall-clock, and machines are noisy: the ratios are what to quote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from lab import config, plan, runner, teardown
+from lab.artifacts import ArtifactStore
+from lab.artifacts import verbs as artifacts
+from lab.console import showing
+from lab.context import Lab
+from lab.model import Step
+from lab.paths import Paths
+
+NAME = "bench"
+PORTS = {"east": 38081, "west": 38080}
+_MIB = 1 << 20
+console = Console()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """One figure, what it may be at most, and in which unit."""
+
+    name: str
+    value: float
+    at_most: float | None
+    unit: str = "s"
+
+    @property
+    def met(self) -> bool | None:
+        """Whether it is; None where nothing is asked."""
+        return None if self.at_most is None else self.value <= self.at_most
+
+
+def main() -> int:
+    """Measure, print, write; exit status 1 when a goal was missed."""
+    parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
+    parser.add_argument("--artifacts", action="store_true", help="also build all artifacts from nothing (20 minutes)")
+    parser.add_argument("--output", type=Path, default=Path("bench-results"), help="folder for the results")
+    options = parser.parse_args()
+    figures = list(artifact_figures()) if options.artifacts else []
+    with tempfile.TemporaryDirectory() as state:
+        figures += lab_figures(Path(state))
+    write(figures, options.output)
+    return 0 if all(figure.met is not False for figure in figures) else 1
+
+
+def artifact_figures() -> Sequence[Goal]:
+    """Build everything that `lab up` needs in an empty cache, then drop that cache."""
+    with tempfile.TemporaryDirectory() as cache:
+        lab = _lab(Path(cache), cache=Path(cache))
+        took = timed("artifacts from nothing", lambda: run(lab, artifacts.steps(lab)))
+        for line in artifacts.clean(lab, everything=True):
+            console.print(line, style="dim")
+        return [Goal(name="artifacts from nothing", value=took, at_most=1200)]
+
+
+def lab_figures(state: Path) -> list[Goal]:
+    """Bring the lab up, again, and down; then the same steps one after the other."""
+    lab = _lab(state)
+    run(lab, artifacts.steps(lab))
+    teardown.down(lab)
+    up = timed("lab up", lambda: run(lab, plan.up(lab)))
+    memory = memory_mib(lab)
+    again = timed("lab up again", lambda: run(lab, plan.up(lab)))
+    down = timed("lab down", lambda: teardown.down(lab))
+    one_by_one = timed("the same, one after the other", lambda: run_in_turn(lab))
+    teardown.down(lab)
+    return [
+        Goal(name="lab up, to answers from both clusters", value=up, at_most=120),
+        Goal(name="the same steps one after the other", value=one_by_one, at_most=None),
+        Goal(name="ratio of the two", value=up / one_by_one, at_most=0.5, unit=""),
+        Goal(name="lab up again", value=again, at_most=5),
+        Goal(name="lab down", value=down, at_most=10),
+        Goal(name="memory of both clusters", value=memory, at_most=3072, unit="MiB"),
+    ]
+
+
+def run(lab: Lab, steps: Sequence[Step]) -> None:
+    """Run a plan as `lab up` does."""
+    with showing(steps, Console(stderr=True)) as sink:
+        runner.run(steps, lab, sink=sink)
+
+
+def run_in_turn(lab: Lab) -> None:
+    """Run the plan's steps one at a time, on nodes from the plain node image."""
+    plain = _lab(lab.paths.state.parent, node_image="node-base")
+    steps: list[Step] = []
+    for step in _in_order(plan.up(plain)):
+        steps.append(replace(step, after=(*step.after, steps[-1].name) if steps else step.after))
+    run(plain, steps)
+
+
+def _in_order(steps: Sequence[Step]) -> list[Step]:
+    """Return the steps in an order in which each finds what it needs, as near to the plan's as that goes."""
+    left, ordered, ended = list(steps), [], set[str]()
+    while left:
+        step = next(step for step in left if ended.issuperset(step.after))
+        left.remove(step)
+        ordered.append(step)
+        ended.add(step.name)
+    return ordered
+
+
+def memory_mib(lab: Lab) -> float:
+    """Return what all processes of both nodes hold: anonymous memory by their resident sets, less what they share."""
+    total = 0
+    for cluster in lab.clusters.values():
+        pid = int(subprocess.check_output(["docker", "inspect", "--format", "{{.State.Pid}}", cluster.node], text=True))
+        node = psutil.Process(pid)
+        for process in (node, *node.children(recursive=True)):
+            try:
+                info = process.memory_info()
+            except psutil.NoSuchProcess:
+                continue
+            total += info.rss - info.shared
+    return total / _MIB
+
+
+def timed(name: str, work: Callable[[], object]) -> float:
+    """Do something and return the seconds that it took."""
+    console.rule(name)
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
+
+
+def write(figures: Sequence[Goal], folder: Path) -> None:
+    """Print the table and write both forms."""
+    table = Table(title="East/West lab, measured")
+    for column in ("figure", "measured", "at most", "met"):
+        table.add_column(column)
+    for figure in figures:
+        limit = "" if figure.at_most is None else f"{figure.at_most:g} {figure.unit}"
+        met = {None: "", True: "yes", False: "NO"}[figure.met]
+        table.add_row(figure.name, f"{figure.value:.2f} {figure.unit}", limit, met)
+    console.print(table)
+    folder.mkdir(parents=True, exist_ok=True)
+    memory = psutil.virtual_memory().total // _MIB
+    result = {
+        "schema": "eastwest-lab/bench/v1",
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {"cores": psutil.cpu_count(), "memory_mib": memory, "load_1m": psutil.getloadavg()[0]},
+        "figures": [{**vars(figure), "met": figure.met} for figure in figures],
+    }
+    file = folder / f"bench-{time.strftime('%Y%m%d-%H%M%S')}.json"
+    file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    console.print(f"written to {file}")
+
+
+def _lab(state: Path, *, cache: Path | None = None, node_image: str | None = None) -> Lab:
+    ports = "".join(f"[clusters.{name}]\ningress_port = {port}\n" for name, port in PORTS.items())
+    spec = config.parse(f'name = "{NAME}"\n{ports}')
+    usual = Paths.of(NAME)
+    paths = Paths(cache=cache or usual.cache, state=state / NAME)
+    lab = Lab(spec=spec, paths=paths, artifacts=ArtifactStore.of(spec, paths))
+    return replace(lab, node_image=node_image) if node_image else lab
+
+
+raise SystemExit(main())

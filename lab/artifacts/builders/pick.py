@@ -1,0 +1,32 @@
+"""One file out of another artifact, under a name of its own: so that upstream can have it as a download of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from lab.artifacts.recipe import Made, Work, link_or_copy, split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pick:
+    """Take the file `source` (`artifact/path`) as `as_file`."""
+
+    revision: ClassVar[int] = 1
+    source: str
+    as_file: str
+
+    def needs(self) -> Iterable[str]:
+        """Return the artifact that has the file."""
+        return (split(self.source)[0],)
+
+    def inputs(self) -> Iterable[Path]:
+        """Return nothing: the file is all."""
+        return ()
+
+    def build(self, work: Work) -> Made:
+        """Link the file."""
+        link_or_copy(work.needs.file(*split(self.source)), work.into / self.as_file)
+        return Made()

@@ -1,0 +1,109 @@
+"""Entries of the store on disk: a folder with a manifest that says what every file in it has to be."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from lab.artifacts.keys import file_sha256
+
+MANIFEST = "manifest.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRecord:
+    """What a file of an entry has to be."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One artifact under one content key, as its manifest has it. `image` is a reference, `image_id` an engine's id."""
+
+    path: Path
+    name: str
+    key: str
+    version: str
+    source: str
+    built_at: float
+    """Seconds since the epoch."""
+    duration_s: float
+    files: Mapping[str, FileRecord] = field(default_factory=dict)
+    image: str | None = None
+    image_id: str | None = None
+    baked: tuple[str, ...] = ()
+    """References of the images that are inside this one."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of its files on disk, images in the engine not counted."""
+        return sum(record.size for record in self.files.values())
+
+    def damage(self, *, thorough: bool) -> str | None:
+        """Say what is wrong with the files; None when nothing is.
+
+        Args:
+            thorough: read every byte; otherwise only look whether each file is there with its size.
+        """
+        for rel, record in self.files.items():
+            path = self.path / rel
+            try:
+                found = path.lstat()
+            except OSError:
+                return f"{rel} is missing"
+            if not stat.S_ISREG(found.st_mode) or found.st_size != record.size:
+                return f"{rel} has {found.st_size} bytes, not {record.size}"
+            if thorough and file_sha256(path) != record.sha256:
+                return f"{rel} does not have its digest"
+        return None
+
+
+def read(folder: Path) -> Entry | None:
+    """Read an entry; None where there is none, or its manifest is not one."""
+    try:
+        raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if raw.pop("format") != _FORMAT:
+            return None
+        files = {rel: FileRecord(**record) for rel, record in raw.pop("files").items()}
+        return Entry(path=folder, files=files, baked=tuple(raw.pop("baked")), **raw)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def record_files(folder: Path) -> dict[str, FileRecord]:
+    """Look at every file in a folder that is to become an entry."""
+    return {
+        path.relative_to(folder).as_posix(): FileRecord(sha256=file_sha256(path), size=path.stat().st_size)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def publish(entry: Entry, made_in: Path) -> None:
+    """Move a finished folder to where entries are, whole or not at all.
+
+    A crash leaves the old entry, or none, or the new one: the manifest is on disk before the folder gets its name.
+    """
+    raw = {key: value for key, value in asdict(entry).items() if key != "path"}
+    text = json.dumps({"format": _FORMAT, **raw}, indent=1, sort_keys=True)
+    with (made_in / MANIFEST).open("w", encoding="utf-8") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    entry.path.parent.mkdir(parents=True, exist_ok=True)
+    if entry.path.exists():
+        replaced = made_in.with_name(f"{made_in.name}-replaced")
+        entry.path.rename(replaced)
+        made_in.rename(entry.path)
+        shutil.rmtree(replaced)
+    else:
+        made_in.rename(entry.path)

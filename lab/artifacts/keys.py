@@ -1,0 +1,75 @@
+"""Content keys: two builds with the same key may stand for each other.
+
+A key covers everything that decides about the content: version, recipe, its options and files, the machine's
+architecture, the source, and the keys of what the artifact is made from. It says nothing about when or where.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+from lab.artifacts import folders
+from lab.artifacts.catalog import Artifact, Catalog
+from lab.artifacts.recipe import Recipe
+
+KEY_LENGTH = 12
+"""Hex digits: 48 bits, for at most some thousand entries of one artifact."""
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Keys:
+    """The keys of one catalogue's artifacts, computed once.
+
+    Args:
+        catalog: what there is.
+        recipes: each artifact's recipe.
+        upstream: whether to take upstream's own build of what has one.
+    """
+
+    def __init__(self, catalog: Catalog, recipes: Mapping[str, Recipe], *, upstream: bool) -> None:
+        self._catalog = catalog
+        self._recipes = recipes
+        self._upstream = upstream
+        self._known: dict[str, str] = {}
+
+    def from_upstream(self, name: str) -> bool:
+        """Say whether this artifact is taken from upstream rather than built."""
+        upstream = self._catalog[name].upstream
+        return self._upstream and upstream is not None and upstream.machine in {None, platform.machine()}
+
+    def needs(self, name: str) -> tuple[str, ...]:
+        """Return the artifacts that this one is made from."""
+        return () if self.from_upstream(name) else tuple(dict.fromkeys(self._recipes[name].needs()))
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self._known:
+            described = json.dumps(self._describe(self._catalog[name]), sort_keys=True).encode()
+            self._known[name] = hashlib.sha256(described).hexdigest()[:KEY_LENGTH]
+        return self._known[name]
+
+    def _describe(self, artifact: Artifact) -> Mapping[str, object]:
+        common = {"name": artifact.name, "version": artifact.version, "machine": platform.machine()}
+        if self.from_upstream(artifact.name):
+            return {**common, "upstream": vars(artifact.upstream)}
+        recipe = self._recipes[artifact.name]
+        inputs = {
+            f"{given.name}/{path.relative_to(given).as_posix()}": file_sha256(path)
+            for given in recipe.inputs()
+            for path in folders.files(given)
+        }
+        return {
+            **common,
+            "recipe": [artifact.recipe, recipe.revision],
+            "options": artifact.options,
+            "files": inputs,
+            "needs": {need: self[need] for need in self.needs(artifact.name)},
+        }

@@ -1,0 +1,167 @@
+"""Makes one artifact and puts it into the store: whole, once, and by one process at a time."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from lab import events, process, wait
+from lab.artifacts import entry as entries
+from lab.artifacts import upstream
+from lab.artifacts.catalog import Kind
+from lab.artifacts.entry import Entry
+from lab.artifacts.recipe import ARTIFACT_LABEL, KEY_LABEL, Made, Work
+from lab.artifacts.store import ArtifactStore
+from lab.errors import ArtifactError, CommandError, LabError
+from lab.model import CHANGED, UNCHANGED, StepResult
+from lab.wait import NotYet
+
+PACKAGES = "packages"
+UPSTREAM = "upstream"
+_OTHER_BUILDER_S = 3600
+_NO_SPACE = "no space left on device"
+
+
+def make(store: ArtifactStore, name: str, *, run: process.Run = process.run) -> StepResult:
+    """Build or fetch an artifact, unless it is there and whole.
+
+    What it is made from must be there. An interrupted build leaves no entry; what Go had compiled by then is kept.
+
+    Args:
+        store: where it goes.
+        name: the artifact.
+        run: how commands are run.
+
+    Raises:
+        ArtifactError: it could not be built, fetched or trusted; the store is as before.
+    """
+    with _lock(store, name):
+        problem = store.problem(name)
+        if problem is None:
+            return UNCHANGED
+        artifact = store.catalog[name]
+        began = time.monotonic()
+        with _workspace(store, name) as folder, _explained(store, name):
+            work = _work(store, name, folder, run)
+            if store.keys.from_upstream(name):
+                made, source = upstream.fetch(work, mirror=store.spec.mirror), UPSTREAM
+            else:
+                made, source = store.recipes[name].build(work), PACKAGES
+            events.progress("checking")
+            entry = Entry(
+                path=store.folder(name),
+                name=name,
+                key=store.keys[name],
+                version=artifact.version_from(upstream=source == UPSTREAM),
+                source=source,
+                built_at=time.time(),
+                duration_s=round(time.monotonic() - began, 1),
+                files=entries.record_files(work.into),
+                image=work.reference or None,
+                image_id=made.image_id,
+                baked=made.baked,
+                notes=made.notes,
+            )
+            _check(entry, made)
+            entries.publish(entry, work.into)
+    return CHANGED
+
+
+def _work(store: ArtifactStore, name: str, folder: Path, run: process.Run) -> Work:
+    artifact = store.catalog[name]
+    into, scratch = folder / "entry", folder / "scratch"
+    into.mkdir()
+    scratch.mkdir()
+    go = store.paths.go
+    for cache in (go / "build", go / "mod"):
+        cache.mkdir(parents=True, exist_ok=True)
+    return Work(
+        artifact=artifact,
+        into=into,
+        scratch=scratch,
+        reference=store.reference(name) if artifact.kind is Kind.IMAGE else "",
+        labels={KEY_LABEL: store.keys[name], ARTIFACT_LABEL: name},
+        go_cache=go / "build",
+        go_modules=go / "mod",
+        needs=store,
+        docker=store.docker,
+        run=run,
+    )
+
+
+def _check(entry: Entry, made: Made) -> None:
+    if entry.image is not None and made.image_id is None:
+        raise ArtifactError(f"{entry.name}: the build ended well, but the engine does not have {entry.image}")
+    if entry.image is None and not entry.files:
+        raise ArtifactError(f"{entry.name}: the build ended well, but made nothing")
+
+
+@contextmanager
+def _lock(store: ArtifactStore, name: str) -> Iterator[None]:
+    """Hold an artifact's lock. It goes with its process, however that ends."""
+    folder = store.root / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{name}.lock")
+
+    def acquire() -> bool | NotYet:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return NotYet("another process is building it")
+        return True
+
+    if acquire() is not True:
+        wait.until(f"{name}: the other build's end", acquire, timeout_s=_OTHER_BUILDER_S, interval_s=1)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _workspace(store: ArtifactStore, name: str) -> Iterator[Path]:
+    """Make a folder to work in, on the store's own file system, and remove it afterwards, also a killed build's."""
+    parent = store.root / "work"
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob(f"{name}@*"):  # the lock is held: whoever made it is gone
+        shutil.rmtree(left)
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}@", dir=parent))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _explained(store: ArtifactStore, name: str) -> Iterator[None]:
+    """Say in the lab's words what can go wrong in any build."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise _disk_full(store, name) from error
+        raise ArtifactError(f"{error.strerror}: {error.filename}", where=name) from error
+    except CommandError as error:
+        if _NO_SPACE in f"{error.stdout}\n{error.stderr}".lower():
+            raise _disk_full(store, name) from error
+        raise ArtifactError(error.what, where=name, next=error.next or f"lab artifacts build {name}") from error
+    except LabError as error:
+        error.where = error.where or name
+        raise
+
+
+def _disk_full(store: ArtifactStore, name: str) -> ArtifactError:
+    free_mib = shutil.disk_usage(store.root).free // 2**20
+    return ArtifactError(
+        f"the disk is full: {free_mib} MiB are free under {store.root}; nothing half-built was kept",
+        where=name,
+        next="free some room (`lab artifacts clean`, `docker system df`), then run it again: it goes on where it was",
+    )

@@ -1,0 +1,94 @@
+"""Which artifacts have to be made, as steps of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+from lab.artifacts.builders.go import TOOLCHAIN
+from lab.artifacts.make import make
+from lab.artifacts.store import ArtifactStore
+from lab.model import Pool, Step, StepResult
+from lab.tools import go
+
+if TYPE_CHECKING:
+    from lab.context import Lab
+
+_PREFIX = "artifact/"
+# These spend their time on the network or the disk; a compiler can have the cores meanwhile.
+_WAITING_RECIPES = {"debian-packages", "debian-rootfs", "wheel", "pip-target", "pick", "go-module-files"}
+_GO_RECIPES = {"go", "go-module-files"}
+
+
+def step_name(name: str) -> str:
+    """Return the name of the step that makes an artifact."""
+    return f"{_PREFIX}{name}"
+
+
+def missing(store: ArtifactStore, wanted: Iterable[str]) -> list[str]:
+    """Return what has to be made for `wanted` to be there, what others are made from first.
+
+    What is there is not looked behind: nobody asks for the parts of a thing that is whole.
+    """
+    found: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        if name in found or store.problem(name) is None:
+            return
+        for need in _needs(store, name):
+            visit(need)
+        found[name] = None
+
+    for name in wanted:
+        visit(name)
+    return list(found)
+
+
+def steps(store: ArtifactStore, wanted: Iterable[str]) -> list[Step]:
+    """Return the steps that make what is missing of `wanted`; none when all is there.
+
+    They come in the order of their importance: what the longest chain of builds waits for is first.
+    """
+    names = missing(store, wanted)
+    weight = _weights(store, names)
+    ordered = sorted(names, key=lambda name: -weight[name])
+    return [_step(store, name, names) for name in ordered]
+
+
+def _step(store: ArtifactStore, name: str, names: Sequence[str]) -> Step:
+    artifact = store.catalog[name]
+    fetched = store.keys.from_upstream(name)
+
+    def run(_: Lab) -> StepResult:
+        return make(store, name)
+
+    return Step(
+        name=step_name(name),
+        title=f"{'fetch' if fetched else 'build'} {artifact.title} {artifact.version_from(upstream=fetched)}",
+        run=run,
+        after=tuple(step_name(need) for need in _needs(store, name) if need in names),
+        pool=Pool.WAIT if fetched or artifact.recipe in _WAITING_RECIPES else Pool.BUILD,
+        estimate_s=store.estimate_s(artifact),
+    )
+
+
+def _needs(store: ArtifactStore, name: str) -> tuple[str, ...]:
+    needs = store.keys.needs(name)
+    if store.catalog[name].recipe in _GO_RECIPES and not store.keys.from_upstream(name) and not _has_go():
+        return (TOOLCHAIN, *needs)
+    return needs
+
+
+@cache
+def _has_go() -> bool:
+    return go.on_path() is not None
+
+
+def _weights(store: ArtifactStore, names: Sequence[str]) -> dict[str, float]:
+    """Return for each artifact the seconds from its start to the end of the longest chain that waits for it."""
+    weights: dict[str, float] = {}
+    for name in reversed(names):  # whoever needs it comes later in `names`
+        waiting = [weights[other] for other in weights if name in _needs(store, other)]
+        weights[name] = store.estimate_s(store.catalog[name]) + max(waiting, default=0)
+    return weights

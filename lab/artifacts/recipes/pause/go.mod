@@ -1,0 +1,3 @@
+module eastwest.lab/recipes/pause
+
+go 1.26.0

@@ -1,0 +1,169 @@
+"""The store: which artifacts are there, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab.artifacts import builders, upstream
+from lab.artifacts import entry as entries
+from lab.artifacts.catalog import Artifact, Catalog, Kind, default
+from lab.artifacts.entry import Entry
+from lab.artifacts.keys import Keys
+from lab.artifacts.recipe import KEY_LABEL
+from lab.config import ArtifactsSpec, LabSpec
+from lab.errors import ArtifactError, HostError
+from lab.paths import Paths
+from lab.tools.docker import Docker
+
+TAG_PREFIX = "eastwest-lab"
+"""Repository of every image that the lab makes: `eastwest-lab/<artifact>:<content key>`."""
+
+
+class ArtifactStore:
+    """Finds artifacts by name. Looking never builds, downloads or asks a network.
+
+    Args:
+        root: the store's folder.
+        paths: of the lab.
+        spec: which source to take.
+        catalog: what there is; the lab's own by default.
+        docker: the engine that holds the images.
+    """
+
+    def __init__(
+        self,
+        *,
+        paths: Paths,
+        spec: ArtifactsSpec | None = None,
+        catalog: Catalog | None = None,
+        docker: Docker | None = None,
+    ) -> None:
+        self.paths = paths
+        self.root = paths.artifacts
+        self.spec = spec or ArtifactsSpec()
+        self.catalog = catalog or default()
+        self.docker = docker or Docker()
+        self.recipes = {artifact.name: builders.of(artifact) for artifact in self.catalog}
+        self._keys: Keys | None = None
+
+    @classmethod
+    def of(cls, spec: LabSpec, paths: Paths) -> ArtifactStore:
+        """Return the store of a lab."""
+        return cls(paths=paths, spec=spec.artifacts, catalog=default().with_images(spec.versions))
+
+    @property
+    def keys(self) -> Keys:
+        """The content keys, for the source that this machine takes."""
+        if self._keys is None:
+            take = upstream.chosen(self.spec, self.catalog, memory=self.root / "source")
+            self._keys = Keys(self.catalog, self.recipes, upstream=take)
+        return self._keys
+
+    # What users of artifacts ask for
+
+    def binary(self, name: str) -> Path:
+        """Return the path of a program.
+
+        Raises:
+            ArtifactError: it is not there, or damaged.
+        """
+        return self.file(name, f"bin/{name}")
+
+    def file(self, name: str, rel: str) -> Path:
+        """Return the path of one of an artifact's files.
+
+        Raises:
+            ArtifactError: it is not there, or damaged.
+        """
+        entry = self._entry_or_raise(name)
+        if rel not in entry.files:
+            raise ArtifactError(f"{name} has no file {rel!r}; it has: {', '.join(entry.files)}")
+        return entry.path / rel
+
+    def below(self, name: str, rel: str) -> Iterator[tuple[Path, str]]:
+        """Yield every file of an artifact below its folder `rel`, with its path from there; errors as `file`."""
+        entry = self._entry_or_raise(name)
+        for path in entry.files:
+            if path.startswith(rel):
+                yield entry.path / path, path.removeprefix(rel)
+
+    def image(self, name: str) -> str:
+        """Return the reference of an image, as the engine and the nodes' containerd know it.
+
+        An image that is baked into a node image that is there counts as being there.
+
+        Raises:
+            ArtifactError: it is not there.
+        """
+        reference = self.reference(name)
+        if self.entry(name) is None and not self._is_baked(reference):
+            raise self._absent(name)
+        return reference
+
+    # What builders ask for
+
+    def reference(self, name: str) -> str:
+        """Return the name that an artifact's image has or will have."""
+        if self.catalog[name].kind is not Kind.IMAGE:
+            raise ArtifactError(f"{name} is no image")
+        return f"{TAG_PREFIX}/{name}:{self.keys[name]}"
+
+    def folder(self, name: str) -> Path:
+        """Return where an artifact's entry is or will be."""
+        return self.root / "entries" / name / self.keys[name]
+
+    def entry(self, name: str) -> Entry | None:
+        """Return an artifact's entry, without a look at its files; None where there is none."""
+        return entries.read(self.folder(name))
+
+    def problem(self, name: str, *, thorough: bool = False) -> str | None:
+        """Say why an artifact can't be used as it is; None when it can.
+
+        Args:
+            name: the artifact.
+            thorough: read every byte, instead of looking at names and sizes.
+        """
+        found = self.entry(name)
+        if found is None:
+            return "it is not there"
+        if damage := found.damage(thorough=thorough):
+            return f"it is damaged: {damage}"
+        if found.image is not None:
+            try:
+                image = self.docker.image(found.image)
+            except HostError as error:  # an engine that is not there yet has no images
+                return error.what
+            if image is None:
+                return "the engine does not have its image any more"
+            # Another cache on the same engine may have built it again: the same key is the same content.
+            if image.id != found.image_id and image.labels.get(KEY_LABEL) != found.key:
+                return "the engine has another image under its name"
+        return None
+
+    def all_entries(self) -> Iterator[Entry]:
+        """Yield every entry, whatever its key."""
+        for folder in sorted((self.root / "entries").glob("*/*")):
+            if (found := entries.read(folder)) is not None:
+                yield found
+
+    def estimate_s(self, artifact: Artifact) -> float:
+        """Return how long a build takes: as the last real one here, else as the catalogue says."""
+        built = [e for e in self.all_entries() if e.name == artifact.name and e.duration_s >= 1]
+        return max(built, key=lambda e: e.built_at).duration_s if built else artifact.estimate_s
+
+    def _entry_or_raise(self, name: str) -> Entry:
+        found = self.entry(name)
+        if found is None:
+            raise self._absent(name)
+        if damage := found.damage(thorough=False):
+            raise ArtifactError(f"{name} is damaged: {damage}", next=f"lab artifacts build {name}")
+        return found
+
+    def _is_baked(self, reference: str) -> bool:
+        nodes = (self.entry(a.name) for a in self.catalog if a.recipe == "bake")
+        return any(node is not None and reference in node.baked for node in nodes)
+
+    def _absent(self, name: str) -> ArtifactError:
+        version = self.catalog[name].version
+        return ArtifactError(f"{name} {version} is not built on this machine", next=f"lab artifacts build {name}")

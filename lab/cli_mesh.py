@@ -1,0 +1,84 @@
+"""The verbs that change where requests go: split, unsplit, failover, unfailover. `lab.cli` takes them in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lab import lock, stacks
+from lab.cli_scenarios import ConfigFile, lab_of
+from lab.errors import UsageError
+from lab.mesh.model import Failover, Mesh
+
+_out = Console(soft_wrap=True, highlight=False)
+
+Service = Annotated[str, typer.Argument(help="The Service's name, in namespace test.")]
+In = Annotated[str, typer.Option("--in", help="The cluster whose requests it is about.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command line."""
+    for verb in (split, unsplit, failover, unfailover):
+        app.command()(verb)
+
+
+def split(
+    service: Service,
+    weights: Annotated[list[str], typer.Argument(metavar="NAME=WEIGHT...", help="Such as podinfo=50 podinfo-east=50.")],
+    cluster: In = "west",
+    file: ConfigFile = None,
+) -> None:
+    """Divide a cluster's requests to a service by weight."""
+    parts = _weights(weights)
+    with lock.held(lab_of(file).paths, "lab split"):
+        made = _mesh(file, cluster).split(cluster, service, parts)
+    _out.print(f"✓ {cluster}: {service} → " + ", ".join(f"{n} {w}" for n, w in made.weights.items()))
+
+
+def unsplit(service: Service, cluster: In = "west", file: ConfigFile = None) -> None:
+    """Take a split away."""
+    with lock.held(lab_of(file).paths, "lab unsplit"):
+        gone = _mesh(file, cluster).unsplit(cluster, service)
+    _out.print("✓ the split is gone" if gone else "= there was no split")
+
+
+def failover(
+    service: Service,
+    primary: Annotated[str, typer.Option(help="The cluster that answers while it works.")] = "west",
+    backup: Annotated[str, typer.Option(help="The cluster that answers when the primary does not.")] = "east",
+    cluster: In = "west",
+    file: ConfigFile = None,
+) -> None:
+    """Let one cluster answer while it works, and another one when it does not."""
+    wanted = Failover(cluster=cluster, service=service, primary=primary, backup=backup)
+    with lock.held(lab_of(file).paths, "lab failover"):
+        _mesh(file, cluster, primary, backup).fail_over(wanted)
+    _out.print(f"✓ {cluster}: {service} is answered by {primary}, else by {backup}")
+
+
+def unfailover(service: Service, cluster: In = "west", file: ConfigFile = None) -> None:
+    """Spread requests over all clusters again."""
+    with lock.held(lab_of(file).paths, "lab unfailover"):
+        gone = _mesh(file, cluster).unfail_over(cluster, service)
+    _out.print("✓ the failover is gone" if gone else "= there was no failover")
+
+
+def _mesh(file: Path | None, *clusters: str) -> Mesh:
+    lab = lab_of(file)
+    if unknown := [name for name in clusters if name not in lab.clusters]:
+        raise UsageError(f"there is no cluster {unknown[0]!r}; there are: {', '.join(lab.clusters)}")
+    return stacks.mesh(lab)
+
+
+def _weights(words: Sequence[str]) -> Mapping[str, int]:
+    parts: dict[str, int] = {}
+    for word in words:
+        name, equals, number = word.partition("=")
+        if not (name and equals and number.isdigit()) or name in parts:
+            raise UsageError(f"{word!r} is no part of a split", next="name each once, as in podinfo=50 podinfo-east=50")
+        parts[name] = int(number)
+    return parts

@@ -1,0 +1,217 @@
+"""Kubeconfig files: the lab's own, and on request the user's.
+
+The lab's own file has one context per cluster, named like it. In the user's file the lab's entries carry an
+extension (clientcmd v1, `NamedExtension`), by which they are found again; the current context is never changed.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lab import manifests, wait
+from lab.context import Lab
+from lab.errors import ClusterError
+from lab.model import LAB_LABEL
+from lab.wait import NotYet
+
+_KINDS = {"clusters": "cluster", "contexts": "context", "users": "user"}
+_own_file = threading.Lock()
+
+Config = dict[str, Any]
+
+
+def adopt(file: Path, *, name: str, from_kind: str) -> bool:
+    """Put a cluster into the lab's kubeconfig as context `name`; False when it stood there just so.
+
+    Args:
+        file: the lab's kubeconfig; readable by its owner only.
+        name: of the context, the cluster and the user.
+        from_kind: the kubeconfig of one cluster, as kind writes it.
+    """
+    found = manifests.load_document(from_kind)
+    entries = {kind: {**found[kind][0], "name": name} for kind in _KINDS}
+    entries["contexts"]["context"] = {"cluster": name, "user": name}
+    with _own_file:
+        config = _read(file)
+        changed = [_put(config, kind, entry) for kind, entry in entries.items()]
+        if any(changed):
+            _write(file, config)
+    return any(changed)
+
+
+def drop(file: Path, name: str) -> None:
+    """Take a cluster out of the lab's kubeconfig; it is no error when it is not there."""
+    with _own_file:
+        config = _read(file)
+        gone = [_take(config, kind, lambda entry: entry["name"] == name) for kind in _KINDS]
+        if any(gone):
+            _write(file, config)
+
+
+def contexts(file: Path) -> tuple[str, ...]:
+    """Return the names of a kubeconfig's contexts."""
+    return tuple(entry["name"] for entry in _read(file)["contexts"])
+
+
+def user_file() -> Path:
+    """Return the kubeconfig that kubectl would write to."""
+    named = [Path(p).expanduser() for p in os.environ.get("KUBECONFIG", "").split(os.pathsep) if p]
+    existing = [p for p in named if p.exists()]
+    return (existing or named or [Path.home() / ".kube" / "config"])[0]
+
+
+def merge(lab: Lab, file: Path | None = None) -> str:
+    """Put the lab's contexts into the user's kubeconfig, or renew them there, and say which.
+
+    A context is named like its cluster, or `<lab>-<cluster>` where that name is somebody else's.
+
+    Raises:
+        ClusterError: the lab has no contexts yet, or both names are somebody else's.
+    """
+    own = _read(lab.paths.kubeconfig)
+    if not own["contexts"]:
+        raise ClusterError(f"the lab {lab.spec.name} has no clusters yet", next="lab up")
+    target = file or user_file()
+    names: list[str] = []
+    with _locked(target):
+        config = _read(target)
+        _take_out(config, lab.spec.name)
+        for name in (entry["name"] for entry in own["contexts"]):
+            # Clusters and users get the long name: nobody types it, and it clashes with nothing.
+            long_name = f"{lab.spec.name}-{name}"
+            names.append(_free(config["contexts"], (name, long_name), target))
+            _free([*config["clusters"], *config["users"]], (long_name,), target)
+            _put(config, "clusters", _marked(own, "clusters", name, long_name, lab.spec.name))
+            _put(config, "users", _marked(own, "users", name, long_name, lab.spec.name))
+            context = _marked(own, "contexts", name, names[-1], lab.spec.name)
+            context["context"].update(cluster=long_name, user=long_name)
+            _put(config, "contexts", context)
+        _write(target, config)
+    return f"contexts {', '.join(names)} are in {target}"
+
+
+def unmerge(lab: Lab, file: Path | None = None) -> str:
+    """Take the lab's contexts out of the user's kubeconfig, and say what was done."""
+    target = file or user_file()
+    if not merged(lab, target):
+        return f"{target} has no contexts of the lab {lab.spec.name}"
+    with _locked(target):
+        config = _read(target)
+        gone = _take_out(config, lab.spec.name)
+        if any(config[kind] for kind in _KINDS) or config.get("current-context"):
+            _write(target, config)
+        else:
+            target.resolve().unlink()
+    return f"contexts {', '.join(gone)} are no longer in {target}"
+
+
+def merged(lab: Lab, file: Path | None = None) -> tuple[str, ...]:
+    """Return the names of the lab's contexts in the user's kubeconfig, none where it was never merged."""
+    target = file or user_file()
+    if not target.is_file():
+        return ()
+    config = _read(target)
+    return tuple(e["name"] for e in config["contexts"] if _owner(e, "contexts") == lab.spec.name)
+
+
+def _read(file: Path) -> Config:
+    found = manifests.load_document(file.read_text(encoding="utf-8"), source=str(file)) if file.exists() else None
+    config: Config = {"apiVersion": "v1", "kind": "Config", **(found or {})}
+    for kind in _KINDS:
+        config[kind] = list(config.get(kind) or [])
+    return config
+
+
+def _write(file: Path, config: Mapping[str, Any]) -> None:
+    """Replace a file in one go, with its permissions; a new one is for its owner only."""
+    target = file.resolve()  # behind a symbolic link, so that the link stays
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(manifests.dump(dict(config)))
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Hold kubectl's own lock on a kubeconfig (client-go, clientcmd/loader.go: an exclusive file beside it)."""
+    lock = file.with_name(f"{file.name}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def take() -> int | NotYet:
+        try:
+            return os.open(lock, os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return NotYet(f"{lock} is there")
+
+    handle = wait.until(
+        f"nobody else writes to {file}",
+        take,
+        timeout_s=10,
+        next=f"remove {lock} if no kubectl is running",
+    )
+    try:
+        yield
+    finally:
+        os.close(handle)
+        lock.unlink(missing_ok=True)
+
+
+def _put(config: Config, kind: str, entry: Mapping[str, Any]) -> bool:
+    for index, old in enumerate(config[kind]):
+        if old["name"] == entry["name"]:
+            config[kind][index] = dict(entry)
+            return bool(old != entry)
+    config[kind].append(dict(entry))
+    return True
+
+
+def _take(config: Config, kind: str, goes: Callable[[Config], bool]) -> list[str]:
+    gone = [entry["name"] for entry in config[kind] if goes(entry)]
+    config[kind] = [entry for entry in config[kind] if not goes(entry)]
+    return gone
+
+
+def _take_out(config: Config, lab_name: str) -> list[str]:
+    def of(kind: str) -> list[str]:
+        return _take(config, kind, lambda entry: _owner(entry, kind) == lab_name)
+
+    return {kind: of(kind) for kind in _KINDS}["contexts"]
+
+
+def _marked(own: Config, kind: str, name: str, new_name: str, lab_name: str) -> Config:
+    entry = next(entry for entry in own[kind] if entry["name"] == name)
+    inner = {**entry[_KINDS[kind]], "extensions": [{"name": LAB_LABEL, "extension": {"lab": lab_name}}]}
+    return {"name": new_name, _KINDS[kind]: inner}
+
+
+def _owner(entry: Mapping[str, Any], kind: str) -> str | None:
+    for extension in (entry.get(_KINDS[kind]) or {}).get("extensions") or []:
+        if extension.get("name") == LAB_LABEL:
+            return str((extension.get("extension") or {}).get("lab"))
+    return None
+
+
+def _free(entries: list[Config], names: tuple[str, ...], file: Path) -> str:
+    taken = {entry["name"] for entry in entries}
+    for name in names:
+        if name not in taken:
+            return name
+    raise ClusterError(
+        f"{file} already has entries named {' and '.join(names)} that are not the lab's; nothing was changed",
+        next="rename them, or give the lab another `name` in lab.toml",
+    )

@@ -1,0 +1,1 @@
+"""What the lab installs into a cluster, one file each."""

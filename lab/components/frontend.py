@@ -1,0 +1,44 @@
+"""The frontend, which asks podinfo and shows who answered (apps/frontend)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lab import manifests
+from lab.components.manifest import ManifestComponent
+from lab.context import Lab
+from lab.model import NAMESPACE, Cluster
+from lab.objects import Obj, in_namespace
+from lab.paths import PROJECT
+
+_PODINFO = "podinfo"
+_PORT = 9898
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frontend(ManifestComponent):
+    """The service that asks."""
+
+    name: str = "frontend"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return the frontend's objects."""
+        upstreams = ",".join(f"{name}=http://{name}:{_PORT}" for name in upstream_names(lab, cluster))
+        rendered = manifests.render(
+            PROJECT / "apps" / "frontend" / "manifests" / "frontend.yaml",
+            image=lab.artifacts.image("frontend"),
+            cluster=cluster.name,
+            upstreams=upstreams,
+            default_upstream=_PODINFO,
+            replicas=1,
+        )
+        return [in_namespace(obj, NAMESPACE) for obj in rendered]
+
+
+def upstream_names(lab: Lab, cluster: Cluster) -> list[str]:
+    """Return the names that a cluster's frontend may call: podinfo, and every other cluster's by its exported name.
+
+    The names are there whether podinfo is exported or not, so that a later export needs no new frontend.
+    """
+    return [_PODINFO, *(f"{_PODINFO}-{other}" for other in lab.clusters if other != cluster.name)]

@@ -1,0 +1,96 @@
+"""A cluster's place in the mesh → the values that Istio's charts are rendered with. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# Upstream's Envoy has none of Istio's own metrics; these of its own are the evidence of who called whom over mTLS.
+_EVIDENCE = (
+    r"cluster\.outbound\|.*\.upstream_(rq_(total|[1-5]xx|retry|pending_overflow)|cx_(total|connect_fail))$",
+    r"cluster\.outbound\|.*\.(ssl\.handshake|membership_(total|healthy))$",
+    r"listener\..*_15006\.ssl\.(handshake|fail_verify_.*|connection_error)$",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a cluster is in the mesh, and what Istio is run from."""
+
+    mesh_id: str
+    cluster: str
+    network: str
+    trust_domain: str
+    other_trust_domains: Sequence[str]
+    pilot_image: str
+    proxy_image: str
+    local_hosts: Sequence[str] = ()
+    """Services that are not merged with those of the same name in other clusters."""
+
+
+def operator(place: Place) -> dict[str, Any]:
+    """Return the IstioOperator that istioctl renders."""
+    mesh_config = {
+        "trustDomain": place.trust_domain,
+        # Peers of the other clusters are checked for the same service accounts, under their own trust domains.
+        "trustDomainAliases": sorted(place.other_trust_domains),
+        "enableTracing": False,
+        # Each cluster's ingress leads to its own frontend; everything else of the same name is one service.
+        "serviceSettings": [{"settings": {"clusterLocal": True}, "hosts": list(place.local_hosts)}],
+        "defaultConfig": {"concurrency": 1, "proxyStatsMatcher": {"inclusionRegexps": list(_EVIDENCE)}},
+    }
+    return {
+        "apiVersion": "install.istio.io/v1alpha1",
+        "kind": "IstioOperator",
+        "spec": {"profile": "minimal", "meshConfig": mesh_config, "values": _values(place)},
+    }
+
+
+def _values(place: Place) -> dict[str, Any]:
+    return {
+        "global": {
+            "meshID": place.mesh_id,
+            "network": place.network,
+            "multiCluster": {"clusterName": place.cluster},
+            "imagePullPolicy": "IfNotPresent",
+            "defaultPodDisruptionBudget": {"enabled": False},
+            "proxy": {
+                "image": place.proxy_image,
+                "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"cpu": None, "memory": "256Mi"}},
+            },
+            "proxy_init": {"image": place.proxy_image},
+        },
+        "pilot": {
+            "image": place.pilot_image,
+            "autoscaleEnabled": False,
+            "traceSampling": 0,
+            "resources": {"requests": {"cpu": "10m", "memory": "128Mi"}},
+            "env": {
+                # Both would configure extensions that only Istio's own Envoy has.
+                "PILOT_ENABLE_METADATA_EXCHANGE": "false",
+                "PILOT_ENABLE_ALPN_FILTER": "false",
+                # How long istiod waits, at its start, for another cluster that is down.
+                "PILOT_REMOTE_CLUSTER_TIMEOUT": "10s",
+            },
+        },
+        "telemetry": {"enabled": False},
+        "gatewayClasses": {"istio": _GATEWAYS},
+    }
+
+
+_GATEWAYS = {
+    "service": {
+        "spec": {
+            # The lab is the cloud that gives addresses (load_balancer.py); ports on the node would be unused.
+            "allocateLoadBalancerNodePorts": False,
+            # All gateways have the node's address, and only one of them could have the status port there.
+            "ports": [{"port": 15021, "$patch": "delete"}],
+        }
+    },
+    "deployment": {
+        "spec": {
+            "template": {"spec": {"containers": [{"name": "istio-proxy", "readinessProbe": {"periodSeconds": 2}}]}}
+        }
+    },
+}

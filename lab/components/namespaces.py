@@ -1,0 +1,34 @@
+"""The namespaces that components share, with the labels by which a mesh finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lab.components.manifest import ManifestComponent
+from lab.context import Lab
+from lab.model import Cluster
+from lab.objects import Obj
+
+
+@dataclass(frozen=True, kw_only=True)
+class Namespaces(ManifestComponent):
+    """Namespaces, each with its labels; `{cluster}` in a value stands for the cluster's name."""
+
+    labels: Mapping[str, Mapping[str, str]]
+    name: str = "namespaces"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return the namespaces."""
+        del lab
+        return [
+            {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {
+                    "name": name,
+                    "labels": {key: value.format(cluster=cluster.name) for key, value in labels.items()},
+                },
+            }
+            for name, labels in self.labels.items()
+        ]

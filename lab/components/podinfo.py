@@ -1,0 +1,33 @@
+"""podinfo, upstream's own, in each cluster's colours (apps/podinfo)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lab import manifests
+from lab.components.manifest import ManifestComponent
+from lab.context import Lab
+from lab.model import NAMESPACE, Cluster
+from lab.objects import Obj, in_namespace
+from lab.paths import PROJECT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Podinfo(ManifestComponent):
+    """The service that answers."""
+
+    name: str = "podinfo"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return podinfo's objects."""
+        look = lab.spec.clusters[cluster.name].podinfo
+        rendered = manifests.render(
+            PROJECT / "apps" / "podinfo" / "manifests" / "podinfo.yaml",
+            image=lab.artifacts.image("podinfo"),
+            cluster=cluster.name,
+            message=look.message,
+            color=look.color,
+            replicas=look.replicas,
+        )
+        return [in_namespace(obj, NAMESPACE) for obj in rendered]

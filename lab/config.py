@@ -1,0 +1,322 @@
+"""lab.toml → a frozen `LabSpec`; every problem at once, each with its line."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lab.errors import ConfigError, Problem
+
+FILE_NAME = "lab.toml"
+
+_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+_LABEL_VALUE = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+_DOMAIN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+_COLOR = r"^#[0-9a-fA-F]{6}$"
+_PINNED = r"^[^@\s]+@sha256:[0-9a-f]{64}$"
+_MIRROR = r"^[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._/-]+)?$"
+_PATTERNS = {
+    _LABEL: "is no DNS label: lower-case letters, digits and '-', at most 20 characters",
+    _LABEL_VALUE: "is no Kubernetes label value: letters, digits, '-', '_' and '.', at most 63 characters",
+    _DOMAIN: "is no domain name: lower-case letters, digits, '-' and '.'",
+    _COLOR: "is no colour of the form #2563eb",
+    _PINNED: "is no image with its digest, as in name:tag@sha256:<64 hexadecimal digits>",
+    _MIRROR: "is no registry host, as in 127.0.0.1:5000 or registry.example/prefix",
+}
+
+# RFC 1123 label, shortened so that "<lab>-<cluster>-control-plane" stays within a host name's 63 characters.
+DnsLabel = Annotated[str, Field(pattern=_LABEL, max_length=20)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+LabelValue = Annotated[str, Field(pattern=_LABEL_VALUE, max_length=63)]
+Color = Annotated[str, Field(pattern=_COLOR)]
+PinnedImage = Annotated[str, Field(pattern=_PINNED)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PodinfoSpec(_Table):
+    """How a cluster's podinfo looks."""
+
+    color: Color
+    message: str = Field(max_length=80)
+    replicas: int = Field(default=1, ge=0, le=20)
+
+
+class ClusterSpec(_Table):
+    """One cluster. CIDRs must be apart from every other cluster's, or routes between them are ambiguous."""
+
+    stands_in_for: str = Field(max_length=40)
+    region: LabelValue
+    zone: LabelValue
+    pod_cidr: IPv4Network
+    service_cidr: IPv4Network
+    ingress_port: Port
+    trust_domain: str = Field(pattern=_DOMAIN, max_length=253)
+    podinfo: PodinfoSpec
+
+
+class NetworkSpec(_Table):
+    """The Docker network of the nodes. Without `subnet` the lab takes the first free one."""
+
+    subnet: IPv4Network | None = None
+
+
+class ArtifactsSpec(_Table):
+    """Where images and binaries come from. `mirror` is a registry host that is asked instead of upstream's."""
+
+    source: Literal["auto", "packages", "upstream"] = "auto"
+    mirror: str | None = Field(default=None, pattern=_MIRROR)
+
+
+class ResourcesSpec(_Table):
+    """What the lab may use of this machine. Without a number: what there is."""
+
+    build_jobs: int | None = Field(default=None, ge=1, le=64)
+    node_memory_mib: int | None = Field(default=None, ge=1024)
+
+
+class LabSpec(_Table):
+    """A whole lab, as wanted."""
+
+    name: DnsLabel = "eastwest"
+    stack: Literal["auto", "linkerd", "istio"] = "auto"
+    clusters: dict[DnsLabel, ClusterSpec]
+    network: NetworkSpec = NetworkSpec()
+    artifacts: ArtifactsSpec = ArtifactsSpec()
+    resources: ResourcesSpec = ResourcesSpec()
+    exports: dict[DnsLabel, tuple[str, ...]] = {"podinfo": ("east",)}
+    versions: dict[str, PinnedImage] = {}
+
+    @property
+    def mesh_id(self) -> str:
+        """Name of the mesh that spans the clusters."""
+        return self.name
+
+
+_TALK: Mapping[str, Mapping[str, Any]] = {
+    "east": {
+        "stands_in_for": "GKE",
+        "region": "europe-west1",
+        "zone": "europe-west1-b",
+        "ingress_port": 8081,
+        "podinfo": {"color": "#2563eb", "message": "greetings from East"},
+    },
+    "west": {
+        "stands_in_for": "Docker Desktop",
+        "region": "laptop",
+        "zone": "docker-desktop",
+        "ingress_port": 8080,
+        "podinfo": {"color": "#c2410c", "message": "greetings from West"},
+    },
+}
+_MORE_COLORS = ("#2e9e5b", "#8e5bd0", "#c0392b", "#7f8c8d")
+
+
+def _defaults(name: str, index: int) -> dict[str, Any]:
+    return {
+        "stands_in_for": "another cluster",
+        "region": name,
+        "zone": f"{name}-a",
+        "pod_cidr": f"10.{10 + index}.0.0/16",
+        "service_cidr": f"10.{110 + index}.0.0/16",
+        "ingress_port": 8080 + index,
+        "trust_domain": f"{name}.example",
+        **_TALK.get(name, {}),
+        "podinfo": {
+            "color": _MORE_COLORS[index % len(_MORE_COLORS)],
+            "message": f"greetings from {name.capitalize()}",
+            **_TALK.get(name, {}).get("podinfo", {}),
+        },
+    }
+
+
+def _complete(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay what was written over the defaults. East and West are always there; further tables add clusters."""
+    written = raw.get("clusters", {})
+    if not isinstance(written, Mapping):
+        return dict(raw)
+    clusters: dict[str, Any] = {}
+    for index, name in enumerate(dict.fromkeys([*_TALK, *written])):
+        own = written.get(name, {})
+        if not isinstance(own, Mapping):
+            clusters[name] = own
+            continue
+        base = _defaults(name, index)
+        podinfo = own.get("podinfo", {})
+        merged = {**base["podinfo"], **podinfo} if isinstance(podinfo, Mapping) else podinfo
+        clusters[name] = {**base, **own, "podinfo": merged}
+    return {**raw, "clusters": clusters}
+
+
+def find(start: Path | None = None) -> Path | None:
+    """Return the lab.toml of this folder or of the nearest one above it."""
+    here = (start or Path.cwd()).resolve()
+    return next((f for d in (here, *here.parents) if (f := d / FILE_NAME).is_file()), None)
+
+
+def load(file: Path | None, *, overrides: Mapping[str, Any] | None = None) -> LabSpec:
+    """Read a lab.toml; None for the default lab.
+
+    Args:
+        file: the file, or None.
+        overrides: top-level keys that the command line sets, on top of the file's.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    if file is None:
+        return parse("", overrides=overrides)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(file), [Problem(key="file", text=f"cannot be read: {error}")]) from error
+    return parse(text, source=str(file), overrides=overrides)
+
+
+def parse(text: str, *, source: str = FILE_NAME, overrides: Mapping[str, Any] | None = None) -> LabSpec:
+    """Turn the text of a lab.toml into a spec; as `load`."""
+    try:
+        written = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        at = re.search(r"line (\d+)", str(error))
+        line = int(at[1]) if at else None
+        raise ConfigError(source, [Problem(key="TOML", text=str(error), line=line)]) from error
+    raw = _complete({**written, **(overrides or {})})
+    lines = _lines(text)
+    problems: list[Problem] = []
+    spec, invalid = _validate(raw)
+    for key, message in invalid:
+        problems.append(Problem(key=".".join(key), text=message, line=_line_of(key, lines)))
+    if spec is None:
+        # Look for conflicts among what is left, so that the second run does not bring new complaints.
+        spec, _ = _validate(_complete(_without(written, [key for key, _ in invalid])))
+    if spec is not None:
+        problems += [
+            Problem(key=".".join(key), text=message, line=_line_of(key, lines)) for key, message in _conflicts(spec)
+        ]
+    if problems or spec is None:
+        raise ConfigError(source, sorted(problems, key=lambda p: p.line or 0))
+    return spec
+
+
+Key = tuple[str, ...]
+
+
+def _validate(raw: Mapping[str, Any]) -> tuple[LabSpec | None, list[tuple[Key, str]]]:
+    try:
+        return LabSpec.model_validate(raw), []
+    except ValidationError as error:
+        errors = error.errors()
+        # A cluster whose name is wrong gets defaults that are wrong for that reason only: leave those out.
+        misnamed = {e["loc"][:-1] for e in errors if e["loc"][-1] == "[key]"}
+        return None, [
+            (tuple(str(part) for part in e["loc"] if part != "[key]"), _words(e))
+            for e in errors
+            if e["loc"][-1] == "[key]" or e["loc"][:2] not in misnamed
+        ]
+
+
+def _words(error: Any) -> str:
+    key, kind, value = error["loc"][-1], error["type"], error["input"]
+    if kind == "extra_forbidden":
+        known = _known(error["loc"][:-1])
+        near = difflib.get_close_matches(str(key), known, n=1)
+        return f"unknown key; did you mean {near[0]!r}?" if near else f"unknown key; known: {', '.join(known)}"
+    if kind == "string_pattern_mismatch":
+        return f"{value!r} {_PATTERNS[error['ctx']['pattern']]}"
+    message = str(error["msg"])
+    return f"{message[0].lower()}{message[1:]}, not {value!r}"
+
+
+def _known(path: tuple[Any, ...]) -> list[str]:
+    model: type[BaseModel] = LabSpec
+    tables: dict[str, type[BaseModel]] = {
+        "network": NetworkSpec,
+        "artifacts": ArtifactsSpec,
+        "resources": ResourcesSpec,
+        "podinfo": PodinfoSpec,
+    }
+    for part in path:
+        model = tables.get(str(part), ClusterSpec)
+    return sorted(model.model_fields)
+
+
+def _without(raw: Mapping[str, Any], keys: list[Key]) -> dict[str, Any]:
+    left: dict[str, Any] = {k: _without(v, []) if isinstance(v, Mapping) else v for k, v in raw.items()}
+    for key in keys:
+        table: Any = left
+        for part in key[:-1]:
+            table = table.get(part, {}) if isinstance(table, dict) else {}
+        if isinstance(table, dict):
+            table.pop(key[-1], None)
+    return left
+
+
+def _network_conflicts(spec: LabSpec) -> Iterator[tuple[Key, str]]:
+    nets: list[tuple[Key, IPv4Network]] = [
+        (("clusters", name, field), getattr(cluster, field))
+        for name, cluster in spec.clusters.items()
+        for field in ("pod_cidr", "service_cidr")
+    ]
+    if spec.network.subnet is not None:
+        nets.append((("network", "subnet"), spec.network.subnet))
+    for (key_a, a), (key_b, b) in combinations(nets, 2):
+        if a.overlaps(b):
+            yield key_b, f"{b} overlaps {'.'.join(key_a)} = {a}"
+    for key, net in nets:
+        if net.prefixlen > 24:
+            yield key, f"{net} is too small; at least a /24 is needed"
+
+
+def _conflicts(spec: LabSpec) -> Iterator[tuple[Key, str]]:
+    yield from _network_conflicts(spec)
+    for (name_a, a_spec), (name_b, b_spec) in combinations(spec.clusters.items(), 2):
+        for field in ("ingress_port", "trust_domain"):
+            if getattr(a_spec, field) == getattr(b_spec, field):
+                yield (
+                    ("clusters", name_b, field),
+                    f"{getattr(b_spec, field)} is clusters.{name_a}.{field} already",
+                )
+    if spec.artifacts.source == "packages":
+        for name in spec.versions:
+            yield ("versions", name), 'names an image of upstream\'s, but artifacts.source is "packages"'
+    for service, sources in spec.exports.items():
+        for source in sources:
+            if source not in spec.clusters:
+                yield (
+                    ("exports", service),
+                    f"there is no cluster {source!r}; there are: {', '.join(spec.clusters)}",
+                )
+
+
+def _lines(text: str) -> dict[Key, int]:
+    """Map each key that is written in the text to its line, as far as one-line keys and table headers go."""
+    found: dict[Key, int] = {}
+    table: Key = ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*\[+([^\]]+)\]+", line):
+            table = _split(header[1])
+            found.setdefault(table, number)
+        elif pair := re.match(r"""\s*([A-Za-z0-9_."'-]+)\s*=""", line):
+            found.setdefault((*table, *_split(pair[1])), number)
+            for inner in re.findall(r"[{,]\s*([A-Za-z0-9_-]+)\s*=", line):
+                found.setdefault((*table, *_split(pair[1]), inner), number)
+    return found
+
+
+def _split(dotted: str) -> Key:
+    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+
+
+def _line_of(key: Key, lines: Mapping[Key, int]) -> int | None:
+    return next((lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in lines), None)

@@ -1,0 +1,35 @@
+"""What a step is given to work with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lab.artifacts.store import ArtifactStore
+from lab.config import LabSpec
+from lab.model import Cluster
+from lab.paths import Paths
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lab:
+    """One lab: what is wanted (`spec`), where it keeps things (`paths`), what it is built from (`artifacts`)."""
+
+    spec: LabSpec
+    paths: Paths
+    artifacts: ArtifactStore
+    node_image: str = "node-image"
+    """The artifact that nodes are made from; another one where images shall be loaded afterwards (`bench`)."""
+
+    @property
+    def clusters(self) -> Mapping[str, Cluster]:
+        """Every cluster of the lab by name, in the order of lab.toml, whether it is up or not."""
+        return {
+            name: Cluster(
+                name=name,
+                context=name,
+                kubeconfig=self.paths.kubeconfig,
+                node=f"{self.spec.name}-{name}-control-plane",
+            )
+            for name in self.spec.clusters
+        }

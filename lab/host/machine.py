@@ -1,0 +1,80 @@
+"""The machine as this package sees it. Tests hand in another one: a folder for `/`, a fake `run`, another user."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab import process
+
+# Where administrators' programs are; an ordinary user's PATH may leave these folders out.
+_ADMIN_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def _uid() -> int:
+    return os.geteuid() if hasattr(os, "geteuid") else 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Files below `root`, commands through `run`, and who and what we are."""
+
+    root: Path = Path("/")
+    run: process.Run = field(default=process.run, repr=False)
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+    uid: int = field(default_factory=_uid)
+    system: str = field(default_factory=platform.system)
+    architecture: str = field(default_factory=platform.machine)
+
+    def path(self, absolute: str | Path) -> Path:
+        """Return where the file of this absolute path is."""
+        return self.root / str(absolute).lstrip("/")
+
+    def read(self, absolute: str | Path) -> str:
+        """Return a file's text; empty when it is not there or may not be read."""
+        try:
+            return self.path(absolute).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
+    def which(self, program: str) -> str | None:
+        """Return the path of a program, also from the administrator's folders."""
+        folders = f"{self.environ.get('PATH', os.defpath)}:{_ADMIN_PATH}".split(":")
+        found = shutil.which(program, path=":".join(str(self.path(folder)) for folder in folders if folder))
+        return found and f"/{Path(found).relative_to(self.root)}"
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this user may do everything."""
+        return self.uid == 0
+
+    @property
+    def is_debian(self) -> bool:
+        """Whether this is Debian, Ubuntu or one of their children (os-release(5), ID and ID_LIKE)."""
+        ids = re.findall(r'^ID(?:_LIKE)?="?([^"\n]*)"?$', self.read("/etc/os-release"), re.MULTILINE)
+        return not {"debian", "ubuntu"}.isdisjoint(" ".join(ids).split())
+
+    @property
+    def has_systemd(self) -> bool:
+        """Whether systemd runs as init (sd_booted(3))."""
+        return self.path("/run/systemd/system").is_dir()
+
+    def pid(self, pid_file: str, program: str) -> int | None:
+        """Return the process that a pid file names, if it is there and is this program."""
+        text = self.read(pid_file).strip()
+        if text.isdigit() and self.read(f"/proc/{text}/comm").strip() == program[:15]:
+            return int(text)
+        return None
+
+    def arguments(self, pid: int) -> list[str]:
+        """Return the command line of a process."""
+        return [word for word in self.read(f"/proc/{pid}/cmdline").split("\0") if word]
+
+    def as_root(self, command: str) -> str:
+        """Return what this user types to run a command as root."""
+        return command if self.is_root else f"sudo {command}"

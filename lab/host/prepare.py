@@ -1,0 +1,76 @@
+"""What `lab up` does about the machine before it does anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from lab import events
+from lab.config import LabSpec
+from lab.errors import HostError
+from lab.host import checks
+from lab.host.checks import Finding
+from lab.host.engine import Confirm
+from lab.host.machine import Machine
+from lab.paths import Paths
+from lab.tools.docker import Docker
+
+
+def prepare(
+    spec: LabSpec,
+    paths: Paths,
+    *,
+    install: bool = True,
+    confirm: Confirm | None = None,
+    say: Callable[[str], None] = events.progress,
+    artifacts_ready: bool = False,
+    registries: Iterable[str] = (),
+    machine: Machine | None = None,
+    docker: Docker | None = None,
+) -> list[Finding]:
+    """Hold the machine against the lab's needs, mend what may be mended, and return the findings.
+
+    What the lab cannot mend stops it before anything is changed, also what it could.
+
+    Args:
+        spec: the lab that is wanted.
+        paths: where it keeps things.
+        install: whether this machine may be changed at all.
+        confirm: asks a person before each change; None where nobody is there to ask.
+        say: told what is about to be changed, and what was.
+        artifacts_ready: as for `checks.run`.
+        registries: as for `checks.run`.
+        machine: where to look.
+        docker: the engine to ask.
+
+    Raises:
+        HostError: with every failure and its fix.
+    """
+    registries = tuple(registries)
+
+    def look() -> list[Finding]:
+        return checks.run(
+            spec, paths, artifacts_ready=artifacts_ready, registries=registries, machine=machine, docker=docker
+        )
+
+    findings = look()
+    failures = checks.failures(findings)
+    if not failures:
+        return findings
+    if not install or not all(finding.fixable for finding in failures):
+        raise not_ready(failures, changed=False)
+    for finding in failures:
+        say(f"{finding.name}: {finding.observed}; doing: {finding.fix}")
+        for done in checks.fix([finding], confirm=confirm, machine=machine, docker=docker):
+            say(done)
+    findings = look()
+    if failures := checks.failures(findings):
+        raise not_ready(failures, changed=True)
+    return findings
+
+
+def not_ready(failures: list[Finding], *, changed: bool) -> HostError:
+    """Return the error that lists failures with their fixes."""
+    lines = "".join(f"\n  {f.name}: {f.observed} ({f.why})\n    fix: {f.fix}" for f in failures)
+    nothing = "" if changed else "; nothing was changed"
+    only = failures[0].fix if len(failures) == 1 else None
+    return HostError(f"this machine is not ready for the lab{nothing}{lines}\n ", next=only or "lab doctor --fix")

@@ -1,0 +1,9 @@
+"""The Kubernetes API."""
+
+from __future__ import annotations
+
+from lab.kube.client import Kube, connect
+from lab.kube.errors import KubeError, NotNow
+from lab.kube.transport import Answer, Transport
+
+__all__ = ["Answer", "Kube", "KubeError", "NotNow", "Transport", "connect"]

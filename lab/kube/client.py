@@ -1,0 +1,291 @@
+"""The Kubernetes API of one cluster: objects as plain dicts, requests in the API's own verbs."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+from lab import wait
+from lab.kube import transport
+from lab.kube.errors import KubeError, NotNow, refusal
+from lab.kube.transport import Answer, Transport
+from lab.model import MANAGED_BY, Cluster
+from lab.objects import Obj, Ref, rank, ref, unready
+from lab.wait import NotYet
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_JSON = "application/json"
+_APPLY = "application/apply-patch+yaml"  # JSON is YAML
+_MERGE = "application/merge-patch+json"
+_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_PARALLEL = 6
+
+
+class Kube:
+    """One cluster's API. Safe to use from many threads.
+
+    Every method raises NotNow while the API server cannot be asked and KubeError when it refuses.
+
+    Args:
+        cluster: which one.
+        send: how requests are sent; by default as the cluster's kubeconfig says.
+        timeout_s: seconds that an answer may take.
+    """
+
+    def __init__(self, cluster: Cluster, send: Transport | None = None, *, timeout_s: float = 15) -> None:
+        self.cluster = cluster
+        self.timeout_s = timeout_s
+        self._send = send or transport.http(cluster)
+        self._kinds: dict[str, dict[str, tuple[str, bool]]] = {}
+        self._guard = threading.Lock()
+
+    # Objects
+
+    def get(self, wanted: Ref) -> Obj | None:
+        """Return an object, None where it, its namespace or its kind is not there."""
+        path = self._path(wanted)
+        return None if path is None else self._json("GET", path, absent_ok=True)
+
+    def find(
+        self,
+        api_version: str,
+        kind: str,
+        *,
+        namespace: str = "",
+        labels: Mapping[str, str] | None = None,
+        metadata_only: bool = False,
+    ) -> list[Obj]:
+        """Return all objects of a kind, in all namespaces or in one; none where the kind is not there."""
+        path = self._path(Ref(api_version=api_version, kind=kind, name="", namespace=namespace))
+        if path is None:
+            return []
+        if labels:
+            path += "?" + urlencode({"labelSelector": ",".join(f"{k}={v}" for k, v in labels.items())})
+        found = self._json("GET", path, absent_ok=True, accept=_METADATA_ONLY if metadata_only else _JSON)
+        # The items of a list leave out what the list itself says.
+        return [{**item, "apiVersion": api_version, "kind": kind} for item in (found or {}).get("items") or []]
+
+    def apply(self, obj: Obj, *, manager: str = MANAGED_BY) -> Obj:
+        """Make an object be as given (server-side apply, taking over the fields from whoever had them).
+
+        A field that the same manager gave before and leaves out now is taken back.
+        """
+        wanted = ref(obj)
+        path = self._path(wanted)
+        if path is None:
+            raise self._not_now(f"{wanted}: its kind is not served yet")
+        query = urlencode({"fieldManager": manager, "force": "true"})
+        found = self._json("PATCH", f"{path}?{query}", body=obj, content_type=_APPLY, what=str(wanted))
+        return found or {}
+
+    def apply_all(self, objects: Iterable[Obj], *, timeout_s: float = 60) -> list[Obj]:
+        """Apply objects, those that others need first, independent ones at once.
+
+        Returns:
+            Each object as the server has it now.
+
+        Raises:
+            WaitTimeout: one could not be applied within `timeout_s`, with the server's last words.
+        """
+        applied: list[Obj] = []
+        ordered = sorted(objects, key=lambda obj: rank(obj["kind"]))
+        for _, group in groupby(ordered, key=lambda obj: rank(obj["kind"])):
+            batch = list(group)
+
+            def one(obj: Obj) -> Obj:
+                what = f"{self.cluster.name}: {ref(obj)} applied"
+                return wait.until(what, lambda: self.apply(obj), timeout_s=timeout_s)
+
+            # New kinds are not waited for: an object of one is refused for a moment, and tried again.
+            applied += _at_once(one, batch)
+        return applied
+
+    def ensure_all(self, objects: Sequence[Obj], *, timeout_s: float = 60) -> bool:
+        """Apply objects as `apply_all`, and say whether that changed any of them."""
+        before = [self.get(ref(obj)) for obj in objects]
+        after = self.apply_all(objects, timeout_s=timeout_s)
+
+        def versions(found: Iterable[Obj | None]) -> set[str]:
+            return {obj["metadata"]["resourceVersion"] for obj in found if obj is not None}
+
+        return versions(before) != versions(after)
+
+    def delete(self, wanted: Ref) -> bool:
+        """Delete an object with what depends on it; False where it was not there."""
+        path = self._path(wanted)
+        if path is None:
+            return False
+        body = {"propagationPolicy": "Background"}
+        return self._json("DELETE", path, body=body, absent_ok=True, what=str(wanted)) is not None
+
+    def patch(self, wanted: Ref, change: Mapping[str, Any], *, status: bool = False) -> Obj:
+        """Change fields of an object (JSON merge patch), or of its status."""
+        path = self._path(wanted)
+        if path is None:
+            raise self._not_now(f"{wanted}: its kind is not served yet")
+        path += "/status" if status else ""
+        query = urlencode({"fieldManager": MANAGED_BY})
+        found = self._json("PATCH", f"{path}?{query}", body=change, content_type=_MERGE, what=str(wanted))
+        return found or {}
+
+    # Waiting
+
+    def lacks(self, refs: Iterable[Ref]) -> list[str]:
+        """Say what is missing or not ready, one phrase each; nothing when all are there and ready."""
+
+        def look(wanted: Ref) -> str | None:
+            found = self.get(wanted)
+            return f"{wanted} is not there" if found is None else unready(found)
+
+        return [words for words in _at_once(look, list(refs)) if words]
+
+    def wait_ready(self, refs: Sequence[Ref], *, timeout_s: float, what: str | None = None) -> None:
+        """Return when all are there and ready.
+
+        Raises:
+            WaitTimeout: with what is still missing.
+        """
+
+        def probe() -> bool | NotYet:
+            missing = self.lacks(refs)
+            return NotYet("; ".join(missing[:3]) + ("; …" if len(missing) > 3 else "")) if missing else True
+
+        name = self.cluster.name
+        wait.until(
+            f"{name}: {what or ', '.join(str(r) for r in refs[:2])} ready",
+            probe,
+            timeout_s=timeout_s,
+            next=f"lab logs --cluster {name}",
+        )
+
+    # The rest of the API
+
+    def read(self, path: str, *, timeout_s: float | None = None) -> str:
+        """Return what a path of the API server says, such as /readyz or a Service's proxy path."""
+        return self._ask("GET", path, timeout_s=timeout_s).body.decode(errors="replace")
+
+    def version(self) -> str:
+        """Return the API server's version, such as v1.37.2."""
+        return str(json.loads(self.read("/version", timeout_s=3))["gitVersion"])
+
+    def logs(self, pod: str, *, namespace: str, container: str | None = None, lines: int = 200) -> str:
+        """Return the end of what a pod's container printed."""
+        query: dict[str, Any] = {"tailLines": lines, **({"container": container} if container else {})}
+        return self.read(f"/api/v1/namespaces/{namespace}/pods/{pod}/log?{urlencode(query)}")
+
+    def execute(
+        self, pod: str, argv: Sequence[str], *, namespace: str, container: str | None = None, timeout_s: float = 20
+    ) -> str:
+        """Run a command in a pod and return its standard output.
+
+        Raises:
+            KubeError: it could not be run, or its exit status is not 0.
+        """
+        return transport.execute(self.cluster, pod, argv, namespace=namespace, container=container, timeout_s=timeout_s)
+
+    # How
+
+    def _path(self, wanted: Ref) -> str | None:
+        """Return where an object (or, without a name, a kind) is found; None where its kind is not served."""
+        known = self._kind(wanted.api_version, wanted.kind)
+        if known is None:
+            return None
+        plural, namespaced = known
+        place = f"/namespaces/{wanted.namespace}" if namespaced and wanted.namespace else ""
+        name = f"/{quote(wanted.name)}" if wanted.name else ""
+        return f"{_group_path(wanted.api_version)}{place}/{plural}{name}"
+
+    def _kind(self, api_version: str, kind: str) -> tuple[str, bool] | None:
+        with self._guard:
+            known = self._kinds.get(api_version, {}).get(kind)
+        if known is None:
+            found = self._json("GET", _group_path(api_version), absent_ok=True) or {}
+            kinds = {
+                r["kind"]: (r["name"], r["namespaced"]) for r in found.get("resources", ()) if "/" not in r["name"]
+            }
+            with self._guard:
+                self._kinds[api_version] = kinds
+            known = kinds.get(kind)
+        return known
+
+    def _json(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = _JSON,
+        accept: str = _JSON,
+        absent_ok: bool = False,
+        what: str = "",
+    ) -> Obj | None:
+        text = None if body is None else json.dumps(body)
+        try:
+            answer = self._ask(method, path, body=text, content_type=content_type, accept=accept, what=what)
+        except KubeError as error:
+            if absent_ok and error.status == 404:
+                return None
+            raise
+        found: Obj = json.loads(answer.body)
+        return found
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: str | None = None,
+        content_type: str = _JSON,
+        accept: str = "*/*",
+        what: str = "",
+        timeout_s: float | None = None,
+    ) -> Answer:
+        headers = {"Accept": accept, **({"Content-Type": content_type} if body is not None else {})}
+        answer = self._send(method, path, body=body, headers=headers, timeout_s=timeout_s or self.timeout_s)
+        if answer.status >= 400:
+            where = what or path.partition("?")[0]
+            raise refusal(self.cluster.name, method, status=answer.status, body=answer.body, what=where)
+        return answer
+
+    def _not_now(self, words: str) -> NotNow:
+        return NotNow(words, where=self.cluster.name)
+
+
+def _group_path(api_version: str) -> str:
+    return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+
+
+def _at_once(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Map a function over items, several at once, each in this thread's context so that progress finds its step."""
+    if len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(min(_PARALLEL, len(items)), thread_name_prefix="kube") as threads:
+        futures = [threads.submit(copy_context().run, work, item) for item in items]
+        return [future.result() for future in futures]
+
+
+@lru_cache(maxsize=64)
+def _cached(cluster: Cluster, timeout_s: float, _written_ns: int) -> Kube:
+    return Kube(cluster, timeout_s=timeout_s)
+
+
+def connect(cluster: Cluster, *, timeout_s: float = 15) -> Kube:
+    """Return the API of a cluster, one connection pool for all who ask; a new one after its kubeconfig changed."""
+    return _cached(cluster, timeout_s, _written_ns(cluster.kubeconfig))
+
+
+def _written_ns(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0

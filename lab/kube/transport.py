@@ -1,0 +1,114 @@
+"""How requests reach an API server; the only module that imports the kubernetes package.
+
+It reads the kubeconfig and gives a connection pool and exec. Its typed models are not used, so that custom resources
+and built-in ones are handled alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlencode, urlsplit
+
+import urllib3
+from kubernetes import client, config
+from kubernetes.stream import ws_client
+
+from lab.kube.errors import KubeError, NotNow
+from lab.model import Cluster
+
+_POOL = 12
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    body: bytes
+
+
+class Transport(Protocol):
+    """One HTTP request to an API server. Raises NotNow where there is no answer."""
+
+    def __call__(
+        self, method: str, path: str, *, body: str | None, headers: Mapping[str, str], timeout_s: float
+    ) -> Answer:
+        """Send a request and return what came back, whatever its status."""
+
+
+def _api(cluster: Cluster) -> Any:
+    settings = client.Configuration()
+    settings.connection_pool_maxsize = _POOL
+    try:
+        config.load_kube_config(  # type: ignore[no-untyped-call]
+            str(cluster.kubeconfig), context=cluster.context, client_configuration=settings
+        )
+    except (config.ConfigException, OSError) as error:
+        raise NotNow(
+            f"the kubeconfig {cluster.kubeconfig} has no usable context {cluster.context}",
+            where=cluster.name,
+            next="lab up",
+        ) from error
+    if urlsplit(settings.host).hostname in {"127.0.0.1", "localhost", "::1"}:
+        settings.proxy = None  # HTTPS_PROXY without a fitting NO_PROXY must not swallow the local cluster
+    return client.ApiClient(settings)
+
+
+def http(cluster: Cluster) -> Transport:
+    """Return a connection pool to a cluster, as the cluster's kubeconfig says."""
+    api = _api(cluster)
+    pool, settings = api.rest_client.pool_manager, api.configuration
+
+    def send(method: str, path: str, *, body: str | None, headers: Mapping[str, str], timeout_s: float) -> Answer:
+        token = settings.get_api_key_with_prefix("authorization")
+        more = {"Authorization": token} if token else {}
+        try:
+            answer = pool.request(
+                method,
+                settings.host + path,
+                body=body,
+                headers={**headers, **more},
+                timeout=urllib3.Timeout(connect=min(timeout_s, 3.0), read=timeout_s),
+                retries=False,
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            # Not every SSLError: a port whose server is still starting ends the handshake, too.
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                words = "the API server is not the one that the kubeconfig knows"
+                raise KubeError(words, where=cluster.name, next="lab up") from error
+            words = f"the API server does not answer ({type(error).__name__})"
+            raise NotNow(words, where=cluster.name) from error
+        return Answer(answer.status, answer.data)
+
+    return send
+
+
+def execute(
+    cluster: Cluster, pod: str, argv: Sequence[str], *, namespace: str, container: str | None, timeout_s: float
+) -> str:
+    """Run a command in a pod; see `Kube.execute`."""
+    where = f"{cluster.name}: {namespace}/{pod}"
+    settings = _api(cluster).configuration
+    query = [("command", word) for word in argv] + [("stdout", "true"), ("stderr", "true")]
+    query += [("container", container)] if container else []
+    url = f"{settings.host}/api/v1/namespaces/{namespace}/pods/{pod}/exec?{urlencode(query)}"
+    token = settings.get_api_key_with_prefix("authorization")
+    try:
+        # Not through kubernetes.stream: the typed API that it wants takes two seconds to import.
+        session = ws_client.websocket_call(  # type: ignore[no-untyped-call]
+            settings, "GET", url, headers={"authorization": token} if token else {}, _preload_content=False
+        )
+        session.run_forever(timeout=timeout_s)
+    except (client.ApiException, OSError) as error:
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise NotNow(f"`{argv[0]}` could not be run: {said}", where=where) from error
+    output, complaint = session.read_stdout(timeout=0), session.read_stderr(timeout=0)
+    if session.is_open():
+        session.close()
+        raise NotNow(f"`{argv[0]}` did not end within {timeout_s:g} s", where=where)
+    if session.returncode != 0:
+        said = (complaint or output or "nothing").strip().splitlines()[-1]
+        raise KubeError(f"`{argv[0]}` exited with {session.returncode}: {said}", where=where)
+    return str(output)

@@ -1,0 +1,18 @@
+"""What scenarios, status and the command line ask of any mesh, whatever product it is."""
+
+from __future__ import annotations
+
+from lab.mesh.model import (
+    Caller,
+    Capability,
+    Export,
+    Failover,
+    Gateway,
+    Identity,
+    Link,
+    Mesh,
+    Permission,
+    Split,
+)
+
+__all__ = ["Caller", "Capability", "Export", "Failover", "Gateway", "Identity", "Link", "Mesh", "Permission", "Split"]

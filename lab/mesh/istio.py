@@ -1,0 +1,277 @@
+"""Istio as the lab's mesh."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from lab import manifests
+from lab.clusters.machine import at_once
+from lab.components import east_west_gateway, export, ingress, istio, load_balancer, pki, remote_secret
+from lab.context import Lab
+from lab.kube import Kube, KubeError, connect
+from lab.mesh import istio_failover, istio_policy, istio_split
+from lab.mesh.model import Caller, Capability, Export, Failover, Gateway, Identity, Link, Permission, Split
+from lab.model import NAMESPACE, State
+from lab.objects import Ref, labels_of, ref, unready
+
+T = TypeVar("T")
+
+_ASK_S = 1.5  # one screen of status must not wait for a cluster that is down
+_GATEWAYS = (
+    ("ingress", ingress.Ingress(), 80),
+    ("east-west", east_west_gateway.EastWestGateway(), east_west_gateway.PORT),
+)
+
+
+@dataclass(frozen=True)
+class IstioMesh:
+    """See `lab.mesh.model.Mesh` for what the methods promise."""
+
+    lab: Lab
+    name: str = "istio"
+    capabilities: frozenset[Capability] = frozenset(
+        {
+            Capability.EXPORT,
+            Capability.MERGED_SERVICE,
+            Capability.SPLIT,
+            Capability.FAILOVER,
+            Capability.MTLS,
+            Capability.AUTHORIZE_IDENTITY,
+            Capability.AUTHORIZE_REQUEST,
+        }
+    )
+
+    def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
+        """Return the gateways; one is alive when its proxy is Available and its Service has the node's address."""
+
+        def no_answer(name: str, error: KubeError) -> list[Gateway]:
+            return [
+                Gateway(
+                    cluster=name,
+                    name=component.gateway.name,
+                    role=role,
+                    address=None,
+                    port=port,
+                    alive=False,
+                    detail=error.what,
+                )
+                for role, component, port in _GATEWAYS
+            ]
+
+        return _flat(self._each(clusters, _gateways, no_answer))
+
+    def links(self, sources: Iterable[str] | None = None) -> list[Link]:
+        """Return the links; one is alive when the source's istiod has synced with the target and the target answers."""
+
+        def of(kube: Kube) -> list[Link]:
+            return [self._link(kube, target, known) for known in [_synced(kube)] for target in self._others(kube)]
+
+        def no_answer(name: str, error: KubeError) -> list[Link]:
+            others = [target for target in self.lab.clusters if target != name]
+            return [Link(source=name, target=t, server=None, alive=False, detail=error.what) for t in others]
+
+        return _flat(self._each(sources, of, no_answer))
+
+    def link(self, source: str, target: str) -> None:
+        """Let a cluster see what runs in another one."""
+        remote_secret.RemoteAccess(source=source).apply(self.lab, self.lab.clusters[target])
+        remote_secret.RemoteSecret(target=target).apply(self.lab, self.lab.clusters[source])
+
+    def unlink(self, source: str, target: str) -> bool:
+        """Take the remote secret away, and the rights behind it."""
+        secret, cluster = remote_secret.RemoteSecret(target=target), self.lab.clusters[source]
+        was_there = secret.observe(self.lab, cluster) is not State.ABSENT
+        secret.remove(self.lab, cluster)
+        remote_secret.RemoteAccess(source=source).remove(self.lab, self.lab.clusters[target])
+        return was_there
+
+    def identities(self, clusters: Iterable[str] | None = None) -> list[Identity]:
+        """Return what each cluster's istiod and workloads have been given, read from the cluster."""
+        return _flat(self._each(clusters, lambda kube: [_identity(kube)], lambda *_: []))
+
+    def spiffe_id(self, caller: Caller) -> str:
+        """Return the SPIFFE ID of a workload, as Istio writes it into certificates."""
+        domain = self.lab.spec.clusters[caller.cluster].trust_domain
+        return f"spiffe://{domain}/ns/{caller.namespace}/sa/{caller.service_account}"
+
+    def export(self, service: str, source: str) -> list[tuple[str, str]]:
+        """Make a service known in all other clusters."""
+        export.apply(self.lab, service, source)
+        return [(export.exported_name(service, source), other) for other in self.lab.clusters if other != source]
+
+    def unexport(self, service: str, source: str) -> bool:
+        """Take an export back."""
+        return export.remove(self.lab, service, source)
+
+    def exports(self, clusters: Iterable[str] | None = None) -> list[Export]:
+        """Return the exported services."""
+        seen: dict[tuple[str, str], list[str]] = {}
+        counts: dict[str, Mapping[str, int]] = {}
+
+        def of(kube: Kube) -> tuple[list[tuple[str, str]], Mapping[str, int]]:
+            return list(export.listed(kube)), _ready_endpoints(kube)
+
+        for name, (found, ready) in self._each(clusters, of, lambda *_: ([], {})).items():
+            counts[name] = ready
+            for exported in found:
+                seen.setdefault(exported, []).append(name)
+        return [
+            Export(
+                service=service,
+                source=source,
+                name=export.exported_name(service, source),
+                seen_in=tuple(names),
+                endpoints=counts[source].get(service, 0) if counts.get(source) else None,
+            )
+            for (service, source), names in sorted(seen.items())
+        ]
+
+    def split(self, cluster: str, service: str, weights: Mapping[str, int]) -> Split:
+        """Divide requests by weight."""
+        return istio_split.apply(self.lab, self.lab.clusters[cluster], service, weights)
+
+    def unsplit(self, cluster: str, service: str) -> bool:
+        """Take a split away."""
+        return istio_split.remove(self.lab.clusters[cluster], service)
+
+    def splits(self, clusters: Iterable[str] | None = None) -> list[Split]:
+        """Return the splits."""
+        return _flat(self._each(clusters, istio_split.listed, lambda *_: []))
+
+    def fail_over(self, failover: Failover) -> None:
+        """Prefer one cluster's endpoints of a service, and repeat what fails in the other."""
+        istio_failover.apply(self.lab, failover)
+
+    def unfail_over(self, cluster: str, service: str) -> bool:
+        """Take a failover away."""
+        return istio_failover.remove(self.lab.clusters[cluster], service)
+
+    def failovers(self, clusters: Iterable[str] | None = None) -> list[Failover]:
+        """Return the failovers."""
+        return _flat(self._each(clusters, istio_failover.listed, lambda *_: []))
+
+    def require_mtls(self, cluster: str, *, required: bool = True) -> None:
+        """Set the mesh-wide PeerAuthentication of a cluster to STRICT or PERMISSIVE."""
+        mode = "STRICT" if required else "PERMISSIVE"
+        connect(self.lab.clusters[cluster]).patch(ref(istio.STRICT), {"spec": {"mtls": {"mode": mode}}})
+
+    def authorize(self, permission: Permission) -> None:
+        """Let some callers in and nobody else."""
+        istio_policy.apply(self.lab, permission, [self.spiffe_id(caller) for caller in permission.callers])
+
+    def unauthorize(self, cluster: str, service: str) -> bool:
+        """Let everybody in the mesh in again."""
+        return istio_policy.remove(self.lab.clusters[cluster], service)
+
+    def permissions(self, clusters: Iterable[str] | None = None) -> list[Permission]:
+        """Return the permissions."""
+        return _flat(self._each(clusters, istio_policy.listed, lambda *_: []))
+
+    # How
+
+    def _each(
+        self, clusters: Iterable[str] | None, ask: Callable[[Kube], T], otherwise: Callable[[str, KubeError], T]
+    ) -> dict[str, T]:
+        """Ask several clusters at once; `otherwise` answers for one that does not."""
+        names = list(clusters) if clusters is not None else list(self.lab.clusters)
+        answers: dict[str, T] = {}
+
+        def one(name: str) -> None:
+            try:
+                answers[name] = ask(connect(self.lab.clusters[name], timeout_s=_ASK_S))
+            except KubeError as error:
+                answers[name] = otherwise(name, error)
+
+        at_once(one, names)
+        return {name: answers[name] for name in names}
+
+    def _others(self, kube: Kube) -> list[str]:
+        return [name for name in self.lab.clusters if name != kube.cluster.name]
+
+    def _link(self, source: Kube, target: str, synced: Mapping[str, str]) -> Link:
+        status = synced.get(target)
+        server, detail = None, ""
+        if status is None:
+            detail = "istiod has no remote secret for it"
+        elif status != "synced":
+            detail = f"istiod says: {status}"
+        try:
+            there = connect(self.lab.clusters[target], timeout_s=_ASK_S)
+            server = remote_secret.server_of(there)
+        except KubeError as error:
+            detail = detail or f"{target}: {error.what}"
+        return Link(source=source.cluster.name, target=target, server=server, alive=not detail, detail=detail)
+
+
+def _flat(answers: Mapping[str, Sequence[T]]) -> list[T]:
+    return [item for found in answers.values() for item in found]
+
+
+def _gateways(kube: Kube) -> list[Gateway]:
+    address = load_balancer.node_address(kube)
+    found = []
+    for role, component, port in _GATEWAYS:
+        has = load_balancer.assigned(kube, component.service)
+        deployment = kube.get(component.deployment)
+        if deployment is None:
+            detail = "its proxy is not there"
+        elif words := unready(deployment):
+            detail = words
+        else:
+            detail = "" if has == address else f"its Service has address {has}, its node {address}"
+        found.append(
+            Gateway(
+                cluster=kube.cluster.name,
+                name=component.gateway.name,
+                role=role,
+                address=has,
+                port=port,
+                alive=not detail,
+                detail=detail,
+            )
+        )
+    return found
+
+
+def _synced(kube: Kube) -> dict[str, str]:
+    """Return how far istiod has come with each cluster that it watches, by the cluster's name."""
+    pods = kube.find("v1", "Pod", namespace=istio.NAMESPACE, labels={"app": "istiod"})
+    running = [pod["metadata"]["name"] for pod in pods if pod.get("status", {}).get("phase") == "Running"]
+    if not running:
+        return {}
+    argv = ["pilot-discovery", "request", "GET", "/debug/clusterz"]
+    said = kube.execute(running[0], argv, namespace=istio.NAMESPACE, timeout_s=_ASK_S)
+    return {entry["id"]: str(entry.get("syncStatus", "unknown")) for entry in json.loads(said)}
+
+
+def _identity(kube: Kube) -> Identity:
+    secret = kube.get(Ref(api_version="v1", kind="Secret", name="cacerts", namespace=istio.NAMESPACE)) or {}
+    config = kube.get(Ref(api_version="v1", kind="ConfigMap", name="istio", namespace=istio.NAMESPACE)) or {}
+    trusted = kube.get(Ref(api_version="v1", kind="ConfigMap", name="istio-ca-root-cert", namespace=NAMESPACE)) or {}
+    try:
+        issuer = pki.describe(b64decode(secret["data"]["ca-cert.pem"]))
+        anchor = pki.describe(trusted["data"]["root-cert.pem"].encode())
+        mesh = manifests.load_document(config["data"]["mesh"])
+    except KeyError as error:
+        raise KubeError(f"the mesh has no {error} here yet", where=kube.cluster.name) from error
+    return Identity(
+        cluster=kube.cluster.name,
+        trust_domain=mesh["trustDomain"],
+        anchor_fingerprint=anchor.fingerprint,
+        anchor_ends=anchor.ends,
+        issuer_ends=issuer.ends,
+    )
+
+
+def _ready_endpoints(kube: Kube) -> dict[str, int]:
+    """Return how many ready endpoints each Service of the applications has."""
+    counts: dict[str, int] = {}
+    for found in kube.find("discovery.k8s.io/v1", "EndpointSlice", namespace=NAMESPACE):
+        service = labels_of(found).get("kubernetes.io/service-name", "")
+        ready = sum(bool((e.get("conditions") or {}).get("ready")) for e in found.get("endpoints") or ())
+        counts[service] = counts.get(service, 0) + ready
+    return counts

@@ -1,0 +1,207 @@
+"""The mesh's nouns, and the questions that every mesh answers. Nothing here does anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Protocol
+
+
+class Capability(Enum):
+    """What a mesh can do. A scenario names what it needs; one that a mesh lacks is a skip with its reason."""
+
+    EXPORT = "export a service under a name of its own"
+    MERGED_SERVICE = "spread a service of the same name over clusters by itself"
+    SPLIT = "split requests by weight"
+    FAILOVER = "prefer one cluster's endpoints, and another's when they fail"
+    SPLIT_SMI = "split requests by an SMI TrafficSplit"
+    MTLS = "mutual TLS from workload to workload"
+    AUTHORIZE_IDENTITY = "allow callers by identity, across clusters"
+    AUTHORIZE_REQUEST = "allow callers by method and path"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gateway:
+    """A gateway of a cluster. `role` is "ingress" or "east-west"; `detail` says what is wrong when it is not alive."""
+
+    cluster: str
+    name: str
+    role: str
+    address: str | None
+    port: int
+    alive: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """`source` sees what runs in `target`. `server` is the API server that it watches for that."""
+
+    source: str
+    target: str
+    server: str | None
+    alive: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """A service that runs in `source` and is known as `name` in the clusters `seen_in`.
+
+    `endpoints` is how many of its pods are ready in the source, None while the source cannot be asked.
+    """
+
+    service: str
+    source: str
+    name: str
+    seen_in: tuple[str, ...]
+    endpoints: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Whom a cluster's workloads are, and whom they trust: fingerprints are SHA-256, hexadecimal."""
+
+    cluster: str
+    trust_domain: str
+    anchor_fingerprint: str
+    anchor_ends: datetime
+    issuer_ends: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """How a cluster's requests to a service are divided. `weights` maps service names, `podinfo-east` among them."""
+
+    cluster: str
+    service: str
+    weights: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Caller:
+    """A workload's identity: which service account of which namespace, in which cluster."""
+
+    cluster: str
+    namespace: str
+    service_account: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Permission:
+    """Who may call a service of a cluster; everybody else is refused. Empty methods or paths mean any."""
+
+    cluster: str
+    service: str
+    callers: tuple[Caller, ...]
+    methods: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failover:
+    """A cluster's requests to a service go to `primary`'s endpoints while they work, else to `backup`'s."""
+
+    cluster: str
+    service: str
+    primary: str
+    backup: str
+
+
+class Mesh(Protocol):
+    """A mesh across the lab's clusters.
+
+    Questions about clusters that do not answer are answered as far as they can be: what is there is not alive, and
+    its detail says so. Changes raise ClusterError and leave nothing half done that the same call would not finish.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the product."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it can do."""
+
+    def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
+        """Return the gateways of all clusters, or of some."""
+
+    def links(self, sources: Iterable[str] | None = None) -> list[Link]:
+        """Return who sees whom, of all source clusters or of some."""
+
+    def link(self, source: str, target: str) -> None:
+        """Let a cluster see what runs in another one."""
+
+    def unlink(self, source: str, target: str) -> bool:
+        """Take a link away, and with it the other cluster's endpoints; False when there was none."""
+
+    def identities(self, clusters: Iterable[str] | None = None) -> list[Identity]:
+        """Return the identities that clusters have; those that do not answer are left out."""
+
+    def spiffe_id(self, caller: Caller) -> str:
+        """Return the SPIFFE ID that a workload's certificate carries."""
+
+    def export(self, service: str, source: str) -> list[tuple[str, str]]:
+        """Make a service of `source` known in all other clusters; doing it again follows a change of its ports.
+
+        Returns:
+            Its name there and the cluster, for each of them.
+
+        Raises:
+            ClusterError: the service is not there.
+        """
+
+    def unexport(self, service: str, source: str) -> bool:
+        """Take an export back; False when there was none."""
+
+    def exports(self, clusters: Iterable[str] | None = None) -> list[Export]:
+        """Return the exported services that clusters see."""
+
+    def split(self, cluster: str, service: str, weights: Mapping[str, int]) -> Split:
+        """Divide a cluster's requests to a service by weight, and return the split as the cluster has it then.
+
+        Args:
+            cluster: whose requests.
+            service: which name is called.
+            weights: parts by service name: the service itself (as it runs in this cluster) or an exported one.
+
+        Raises:
+            ClusterError: a name is not known in the cluster, or the weights cannot be.
+        """
+
+    def unsplit(self, cluster: str, service: str) -> bool:
+        """Take a split away; False when there was none."""
+
+    def splits(self, clusters: Iterable[str] | None = None) -> list[Split]:
+        """Return the splits that clusters have."""
+
+    def fail_over(self, failover: Failover) -> None:
+        """Prefer one cluster's endpoints of a service, and repeat what fails in the other.
+
+        Raises:
+            ClusterError: the service is not there, or its requests are split already.
+        """
+
+    def unfail_over(self, cluster: str, service: str) -> bool:
+        """Take a failover away; False when there was none."""
+
+    def failovers(self, clusters: Iterable[str] | None = None) -> list[Failover]:
+        """Return the failovers that clusters have."""
+
+    def require_mtls(self, cluster: str, *, required: bool = True) -> None:
+        """Refuse plain text to all of a cluster's workloads, as `lab up` leaves it, or let it in."""
+
+    def authorize(self, permission: Permission) -> None:
+        """Let these callers in and refuse all others.
+
+        Raises:
+            ClusterError: the service is not there.
+        """
+
+    def unauthorize(self, cluster: str, service: str) -> bool:
+        """Take a permission away, so that everybody in the mesh is let in again; False when there was none."""
+
+    def permissions(self, clusters: Iterable[str] | None = None) -> list[Permission]:
+        """Return the permissions that clusters have."""

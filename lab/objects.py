@@ -1,0 +1,150 @@
+"""Kubernetes objects as plain dicts: how to name them, order them, and tell whether they are ready. No I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Obj = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Ref:
+    """Which object is meant. `namespace` is empty for what belongs to the whole cluster."""
+
+    api_version: str
+    kind: str
+    name: str
+    namespace: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.namespace}/" if self.namespace else ""
+        return f"{self.kind} {place}{self.name}"
+
+
+def ref(obj: Mapping[str, Any]) -> Ref:
+    """Return the name of an object."""
+    metadata = obj["metadata"]
+    return Ref(
+        api_version=obj["apiVersion"],
+        kind=obj["kind"],
+        name=metadata["name"],
+        namespace=metadata.get("namespace", ""),
+    )
+
+
+def labelled(obj: Obj, labels: Mapping[str, str]) -> Obj:
+    """Return a copy of an object with more labels."""
+    metadata = {**obj["metadata"], "labels": {**(obj["metadata"].get("labels") or {}), **labels}}
+    return {**obj, "metadata": metadata}
+
+
+def labels_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return an object's labels, none as an empty mapping."""
+    return obj["metadata"].get("labels") or {}
+
+
+def annotations_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return an object's annotations, none as an empty mapping."""
+    return obj["metadata"].get("annotations") or {}
+
+
+def digest(objects: Iterable[Obj]) -> str:
+    """Return a digest of what is wanted; equal for equal objects in whatever order."""
+    lines = sorted(json.dumps(obj, sort_keys=True) for obj in objects)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+# What others need comes first: namespaces, new kinds, accounts (a token whose account is not there is deleted by
+# Kubernetes at once), what workloads refer to, then the rest.
+_RANKS = {
+    "Namespace": 0,
+    "CustomResourceDefinition": 1,
+    "ServiceAccount": 2,
+    "ConfigMap": 3,
+    "Secret": 3,
+    "ClusterRole": 3,
+    "ClusterRoleBinding": 3,
+    "Role": 3,
+    "RoleBinding": 3,
+}
+
+
+def rank(kind: str) -> int:
+    """Return when an object of a kind is applied; objects of the same rank do not need each other."""
+    return _RANKS.get(kind, 4)
+
+
+def condition(obj: Mapping[str, Any], kind: str) -> str | None:
+    """Return a condition's status ("True", "False", "Unknown"), None where the object does not have it."""
+    conditions = obj.get("status", {}).get("conditions") or []
+    return next((str(c["status"]) for c in conditions if c["type"] == kind), None)
+
+
+def _condition_words(obj: Mapping[str, Any], kind: str) -> str | None:
+    for found in obj.get("status", {}).get("conditions") or []:
+        if found["type"] == kind:
+            if found["status"] == "True":
+                return None
+            said = found.get("message") or found.get("reason") or found["status"]
+            return f"not {kind}: {said}"
+    return f"not {kind} yet"
+
+
+def unready(obj: Mapping[str, Any]) -> str | None:
+    """Say in words what an object still lacks, None where it is ready or its kind knows no readiness."""
+    look = _READINESS.get(obj["kind"])
+    words = look(obj) if look else None
+    return f"{ref(obj)} {words}" if words else None
+
+
+def _deployment(obj: Mapping[str, Any]) -> str | None:
+    wanted = obj["spec"].get("replicas", 1)
+    status = obj.get("status", {})
+    if status.get("observedGeneration", 0) < obj["metadata"].get("generation", 0):
+        return "was not looked at yet"
+    for replicas, words in (
+        (status.get("updatedReplicas", 0), "updated"),
+        (status.get("availableReplicas", 0), "Available"),
+    ):
+        if replicas < wanted:
+            return f"{replicas}/{wanted} {words}"
+    # Old pods that are still there would go on answering with what was replaced.
+    extra = status.get("replicas", 0) - wanted
+    return f"{extra} old pods still there" if extra > 0 else None
+
+
+def _daemon_set(obj: Mapping[str, Any]) -> str | None:
+    status = obj.get("status", {})
+    wanted, ready = status.get("desiredNumberScheduled", 1), status.get("numberAvailable", 0)
+    return f"{ready}/{wanted} Available" if ready < wanted else None
+
+
+def _route(obj: Mapping[str, Any]) -> str | None:
+    parents = obj.get("status", {}).get("parents") or []
+    if not parents:
+        return "not Accepted yet"
+    words = [_condition_words({"status": parent}, kind) for parent in parents for kind in ("Accepted", "ResolvedRefs")]
+    return next((word for word in words if word), None)
+
+
+_READINESS: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
+    "Deployment": _deployment,
+    "StatefulSet": _deployment,
+    "DaemonSet": _daemon_set,
+    "CustomResourceDefinition": lambda obj: _condition_words(obj, "Established"),
+    "Gateway": lambda obj: _condition_words(obj, "Programmed"),
+    "GatewayClass": lambda obj: _condition_words(obj, "Accepted"),
+    "HTTPRoute": _route,
+    "Node": lambda obj: _condition_words(obj, "Ready"),
+}
+HAS_READINESS = frozenset(_READINESS)
+"""Kinds whose objects take time to become ready."""
+
+
+def in_namespace(obj: Obj, namespace: str) -> Obj:
+    """Return a copy of an object in a namespace."""
+    return {**obj, "metadata": {**obj["metadata"], "namespace": namespace}}

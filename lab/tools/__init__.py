@@ -1,0 +1,1 @@
+"""Typed adapters for the programs that the lab uses, one file each."""

@@ -1,0 +1,93 @@
+"""The engine's refusals in the lab's words: what is in the way, and the way out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from lab.errors import CommandError, HostError, LabError
+
+
+class EngineDownError(HostError):
+    """No container engine answers."""
+
+
+class EngineDeniedError(HostError):
+    """An engine is there, but this user may not talk to it."""
+
+
+def explain(error: CommandError) -> LabError:
+    """Turn a failure of docker, or of a tool that calls it, into an error with a way out.
+
+    Where no cause is known, the error comes back as it is.
+    """
+    said = f"{error.stdout}\n{error.stderr}"
+    for pattern, make in _CAUSES:
+        if match := re.search(pattern, said, re.IGNORECASE | re.MULTILINE):
+            explained = make(match)
+            explained.__cause__ = error
+            return explained
+    return error
+
+
+def _denied(_: re.Match[str]) -> LabError:
+    return EngineDeniedError(
+        "this user may not talk to the container engine",
+        next='sudo usermod -aG docker "$USER", then log in again',
+    )
+
+
+def _down(match: re.Match[str]) -> LabError:
+    where = f" at {match['at']}" if match["at"] else ""
+    return EngineDownError(f"no container engine answers{where}", next="lab doctor --fix")
+
+
+def _disk_full(_: re.Match[str]) -> LabError:
+    return HostError(
+        "the disk is full that holds the container engine's data or the folder written to",
+        next="free some room (`df -h`, `docker system df`, `lab artifacts clean`), then try again",
+    )
+
+
+def _port_taken(match: re.Match[str]) -> LabError:
+    return HostError(
+        f"port {match['port']} on {match['ip']} is in use",
+        next="`lab doctor` says by whom; lab.toml can name another port",
+    )
+
+
+def _subnet_taken(_: re.Match[str]) -> LabError:
+    return HostError(
+        "the network's subnet overlaps with another Docker network",
+        next="set another `subnet` under [network] in lab.toml; `docker network ls` shows the others",
+    )
+
+
+def _versions_apart(match: re.Match[str]) -> LabError:
+    return HostError(
+        "the docker command and the engine have no API version in common:"
+        f" the command's {match['client']} is too {match['how']}",
+        next="bring both to the same version",
+    )
+
+
+def _no_capability(_: re.Match[str]) -> LabError:
+    return HostError(
+        "the engine cannot start privileged containers, because this machine lacks a capability",
+        next="lab doctor --fix",
+    )
+
+
+_CAUSES: tuple[tuple[str, Callable[[re.Match[str]], LabError]], ...] = (
+    (r"permission denied while trying to connect|connect: permission denied", _denied),
+    (r"cannot connect to the docker daemon(?: at (?P<at>\S+?)\.? )?|error during connect|^unexpected EOF$", _down),
+    (r"no space left on device", _disk_full),
+    (
+        r"(?:bind for|listen tcp4?) (?P<ip>[0-9.]+):(?P<port>\d+).{0,20}already (?:allocated|in use)",
+        _port_taken,
+    ),
+    (r"bind (?:host )?port for (?P<ip>[0-9.]+):(?P<port>\d+).{0,60}already in use", _port_taken),
+    (r"pool overlaps with other one on this address space", _subnet_taken),
+    (r"client version (?P<client>[0-9.]+) is too (?P<how>new|old)", _versions_apart),
+    (r"unable to apply caps: operation not permitted", _no_capability),
+)

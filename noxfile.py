@@ -1,0 +1,75 @@
+"""The project's commands. `nox -l` lists them; `nox` alone checks everything on real clusters."""
+
+import nox
+
+nox.options.sessions = ["lint", "tests", "e2e"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = True
+
+
+def _lab(session: nox.Session, *args: str) -> None:
+    session.install("-e", ".", silent=True)
+    session.run("lab", *args, *session.posargs)
+
+
+@nox.session(name="lab-up")
+def lab_up(session: nox.Session) -> None:
+    """Bring the whole lab up: `nox -s lab-up`. What stands behind -- goes to `lab up`."""
+    _lab(session, "up")
+
+
+@nox.session(name="lab-down")
+def lab_down(session: nox.Session) -> None:
+    """Remove all that the lab made on this machine, except built artifacts."""
+    _lab(session, "down")
+
+
+@nox.session(name="lab-status")
+def lab_status(session: nox.Session) -> None:
+    """Show clusters, gateways, links, mirrored services and URLs on one screen."""
+    _lab(session, "status")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check with ruff and mypy --strict."""
+    session.install("-e", ".[test,lint]", silent=True)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Unit and contract tests: seconds, no clusters."""
+    session.install("-e", ".[test]", silent=True)
+    session.run("pytest", "tests/unit", "tests/contract", *session.posargs)
+
+
+@nox.session
+def e2e(session: nox.Session) -> None:
+    """End-to-end tests on two real clusters, which they bring up themselves and take away again."""
+    session.install("-e", ".[test]", silent=True)
+    files = [f"tests/e2e/test_{name}.py" for name in ("commands", "answers", "accidents")]
+    session.run("pytest", *files, "--require-lab", "-m", "not killed", *session.posargs)
+
+
+@nox.session
+def killed(session: nox.Session) -> None:
+    """Kill runs in the middle, beside a lab that is up, and see what the next run makes of it."""
+    session.install("-e", ".[test]", silent=True)
+    session.run("pytest", "tests/e2e/test_accidents.py", "--require-lab", "-m", "killed", *session.posargs)
+
+
+@nox.session
+def contract(session: nox.Session) -> None:
+    """Run the contract tests where an engine runs: on a new machine there is none for them before the lab is up."""
+    session.install("-e", ".[test]", silent=True)
+    session.run("pytest", "tests/contract", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure bring-up, second run, teardown and memory against the same commands one after the other."""
+    session.install("-e", ".[test]", silent=True)
+    session.run("python", "-m", "bench", *session.posargs)

@@ -1,0 +1,224 @@
+"""Act 4, isolation: a card payment service in a compliance environment, and who is kept out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from lab.kube import connect
+from lab.mesh.model import Caller, Capability, Permission
+from lab.model import NAMESPACE
+from lab.objects import Ref
+from lab.scenario import Arrow, Check, Look, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
+from lab.scenario_context import Context
+from scenarios.probes import Probe, Said, frontend_pod, send
+
+NAME = "isolation"
+SERVICE = "podinfo"
+OTHER_SERVICE = "frontend"
+OTHER_NAMESPACE = "isolation-elsewhere"
+_HOST = f"{SERVICE}-east.{NAMESPACE}"
+_URL = f"http://{_HOST}:9898/api/info"
+_OTHER_URL = f"http://{OTHER_SERVICE}-east.{NAMESPACE}/api/info"
+_SETTLES_S = 30.0
+
+_OTHER_ACCOUNT = Probe(name="probe-account", cluster="west", meshed=True, account="probe-account")
+_ELSEWHERE = Probe(name="probe-elsewhere", cluster="west", meshed=True, account="frontend", namespace=OTHER_NAMESPACE)
+_UNMESHED = Probe(name="probe-unmeshed", cluster="west", meshed=False, account="probe-unmeshed")
+_PROBES = (_OTHER_ACCOUNT, _ELSEWHERE, _UNMESHED)
+_FRONTEND = Caller(cluster="west", namespace=NAMESPACE, service_account="frontend")
+PERMISSION = Permission(
+    cluster="east", service=SERVICE, callers=(_FRONTEND,), methods=("GET",), paths=("/api/info", "/headers")
+)
+NOBODY = Permission(cluster="east", service=OTHER_SERVICE, callers=())
+
+Send = Callable[[Context], Said]
+
+
+def _from_frontend(context: Context, url: str = _URL, method: str = "GET") -> Said:
+    return send(context.west, frontend_pod(context.west), url, container="frontend", method=method)
+
+
+def _from(probe: Probe, url: str = _URL) -> Send:
+    return lambda context: send(context.west, probe.name, url, namespace=probe.namespace)
+
+
+def _start(context: Context) -> None:
+    """Bring up everyone who will try, and export a second service, so that there is something else to ask."""
+    namespace = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": OTHER_NAMESPACE,
+            "labels": {"eastwest.lab/scenario": NAME, "istio-injection": "enabled"},
+            "annotations": {"linkerd.io/inject": "enabled"},
+        },
+    }
+    connect(context.west).apply_all([namespace])
+    context.mesh.export(SERVICE, "east")
+    context.mesh.export(OTHER_SERVICE, "east")
+    with ThreadPoolExecutor() as threads:
+        for started in [threads.submit(probe.start, context, NAME) for probe in _PROBES]:
+            started.result()
+    context.say("\n".join(f"{name}: {said.words}" for name, said in _everyone(context)))
+
+
+def _everyone(context: Context) -> list[tuple[str, Said]]:
+    return [
+        ("frontend", _from_frontend(context)),
+        ("another service account", _from(_OTHER_ACCOUNT)(context)),
+        ("another namespace", _from(_ELSEWHERE)(context)),
+        ("another service of East", _from_frontend(context, _OTHER_URL)),
+    ]
+
+
+def _all_in(context: Context) -> Observation:
+    tried = _everyone(context)
+    return Observation(
+        holds=all(said.allowed for _, said in tried),
+        seen="; ".join(f"{name}: {said.words}" for name, said in tried),
+        evidence=tuple(said.evidence for _, said in tried),
+    )
+
+
+def _stop(context: Context) -> None:
+    for probe in _PROBES:
+        probe.stop(context)
+    context.mesh.unexport(OTHER_SERVICE, "east")
+    connect(context.west).delete(Ref(api_version="v1", kind="Namespace", name=OTHER_NAMESPACE))
+
+
+def _lock(context: Context) -> None:
+    context.mesh.authorize(PERMISSION)
+    context.mesh.authorize(NOBODY)
+    allowed = ", ".join(context.mesh.spiffe_id(caller) for caller in PERMISSION.callers)
+    context.say(f"{SERVICE} in East: only {allowed}, only {PERMISSION.methods} of {PERMISSION.paths}")
+    context.say(f"{OTHER_SERVICE} in East: nobody")
+
+
+def _unlock(context: Context) -> None:
+    context.mesh.unauthorize("east", SERVICE)
+    context.mesh.unauthorize("east", OTHER_SERVICE)
+
+
+def _refused(tried: Send) -> Look:
+    """Return a look: the frontend's own request is allowed, and this one, at the same time, is not."""
+
+    def look(context: Context) -> Observation:
+        allowed, other = _from_frontend(context), tried(context)
+        return Observation(
+            holds=allowed.allowed and not other.allowed,
+            seen=f"refused: {other.words}; the frontend: {allowed.words}",
+            evidence=(other.evidence, allowed.evidence),
+        )
+
+    return look
+
+
+def _pod_network(context: Context) -> Said:
+    labels = {"app.kubernetes.io/name": SERVICE}
+    pods = connect(context.east).find("v1", "Pod", namespace=NAMESPACE, labels=labels)
+    address = next(pod["status"]["podIP"] for pod in pods if pod["status"].get("podIP"))
+    return send(context.west, _UNMESHED.name, f"http://{address}:9898/api/info")
+
+
+def _plain_to_gateway(context: Context) -> Said:
+    gateway = next(g for g in context.mesh.gateways(["east"]) if g.role == "east-west")
+    return send(context.west, _UNMESHED.name, f"http://{gateway.address}:{gateway.port}/api/info")
+
+
+def _check(name: str, claim: str, tried: Send, *, requires: frozenset[Capability] = frozenset()) -> Check:
+    return Check(
+        name=name,
+        claim=claim,
+        expected="refused, while the frontend's same request gets HTTP 200",
+        look=_refused(tried),
+        within_s=_SETTLES_S,
+        requires=requires,
+    )
+
+
+_BY_REQUEST = frozenset({Capability.AUTHORIZE_REQUEST})
+
+SCENARIO = Scenario(
+    name=NAME,
+    title="Cluster isolation",
+    act="Profit",
+    claim="Only the frontend's identity reaches the card payment service, and only what it may ask",
+    requires=frozenset({Capability.EXPORT, Capability.AUTHORIZE_IDENTITY}),
+    topology=Topology(
+        nodes=(
+            Node(cluster="west", role="insecure", services=("frontend", "anybody else")),
+            Node(cluster="east", role="compliance-environment", services=("card payment (podinfo)", "everything else")),
+        ),
+        arrows=(
+            Arrow(source="west/frontend", target="east/card payment (podinfo)", label="its identity"),
+            Arrow(source="west/anybody else", target="east/everything else", label="refused", allowed=False),
+        ),
+    ),
+    steps=(
+        ScenarioStep(
+            name="open",
+            title="An open mesh",
+            narration="In a mesh without permissions every identity gets in: another service account, another "
+            "namespace, and also another service of East is reached.",
+            act=_start,
+            undo=_stop,
+            checks=(
+                Check(
+                    name="everybody_gets_in",
+                    claim="Without a permission everybody in the mesh is answered",
+                    expected="HTTP 200 for all",
+                    look=_all_in,
+                    within_s=_SETTLES_S,
+                ),
+            ),
+        ),
+        ScenarioStep(
+            name="locked",
+            title="Only the frontend, only to pay",
+            narration="The card payment service lets in one identity, for one method and two paths. Everything else in "
+            "East lets in nobody.",
+            command="kubectl --context=east --namespace=test get authorizationpolicies",
+            act=_lock,
+            undo=_unlock,
+            undo_command="lab reset",
+            checks=(
+                _check("other_account_is_refused", "Another service account is refused", _from(_OTHER_ACCOUNT)),
+                _check(
+                    "other_namespace_is_refused",
+                    "A service account of the same name in another namespace is refused",
+                    _from(_ELSEWHERE),
+                ),
+                _check("unmeshed_is_refused", "A pod outside of the mesh is refused", _from(_UNMESHED)),
+                _check("gateway_is_no_way_around", "So is its plain request to East's gateway", _plain_to_gateway),
+                _check(
+                    "other_service_is_refused",
+                    "The frontend itself is refused by another service behind the same gateway",
+                    lambda context: _from_frontend(context, _OTHER_URL),
+                ),
+                _check("pod_network_is_no_way_around", "East's pod network is not reached from West", _pod_network),
+                _check(
+                    "other_method_is_refused",
+                    "The frontend is refused with another method",
+                    lambda context: _from_frontend(context, _URL, "DELETE"),
+                    requires=_BY_REQUEST,
+                ),
+                _check(
+                    "other_path_is_refused",
+                    "The frontend is refused on another path",
+                    lambda context: _from_frontend(context, f"http://{_HOST}:9898/env"),
+                    requires=_BY_REQUEST,
+                ),
+            ),
+            sabotage=Sabotage(
+                title="the permission is removed", act=_unlock, undo=_unlock, fails="other_account_is_refused"
+            ),
+        ),
+    ),
+    saw="One gateway connects two clusters, and yet a single identity gets through it to a single service.",
+    try_next=(
+        "Read the rule that your mesh made of it: `kubectl --context=east -n test get authorizationpolicies -o yaml`.",
+        "Add yourself: change `PERMISSION` in scenarios/isolation.py and run `lab run isolation` again.",
+    ),
+)

@@ -1,0 +1,291 @@
+"""Act 1. Services of another cluster: by hand first, then by the mesh."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from lab.errors import CommandError
+from lab.evidence import Evidence, EvidenceKind
+from lab.kube import connect
+from lab.model import NAMESPACE
+from lab.scenario import Arrow, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
+from lab.scenario_context import Context
+from scenarios.seeing import answers, deployment, endpoints, frontend, object_evidence, service
+
+SERVICE = "podinfo"
+MIRROR = "podinfo-east"
+COPY = "podinfo-copied"
+APPEARS_WITHIN_S = 15.0
+FOLLOWS_WITHIN_S = 10.0
+_RESTART = f"""\
+kubectl --context=east --namespace={NAMESPACE} rollout restart deployment {SERVICE}
+kubectl --context=east --namespace={NAMESPACE} rollout status deployment {SERVICE} --timeout=90s"""
+_SCALE = f"kubectl --context=east --namespace={NAMESPACE} scale deployment {SERVICE} --replicas={{replicas}}"
+_SERVICES = f"kubectl --context=west --namespace={NAMESPACE} get services"
+_AS_IT_IS = f"""\
+kubectl --context=east --namespace={NAMESPACE} get service {SERVICE} --output=yaml | \
+kubectl patch --local --filename=- --type=json --output=yaml --patch='[\
+{{"op":"replace","path":"/metadata/name","value":"{COPY}"}}]' | \
+kubectl --context=west apply --filename=-"""
+_EDITED = f"""\
+kubectl --context=east --namespace={NAMESPACE} get service {SERVICE} --output=yaml | \
+kubectl patch --local --filename=- --type=json --output=yaml --patch='[\
+{{"op":"replace","path":"/metadata/name","value":"{COPY}"}},\
+{{"op":"replace","path":"/metadata/labels","value":{{"eastwest.lab/scenario":"service_discovery"}}}},\
+{{"op":"remove","path":"/spec/clusterIP"}},{{"op":"remove","path":"/spec/clusterIPs"}}]' | \
+kubectl --context=west apply --filename=-"""
+
+
+def _unexport(context: Context) -> None:
+    context.mesh.unexport(SERVICE, "east")
+    context.type(_SERVICES)
+
+
+def _export(context: Context) -> None:
+    context.mesh.export(SERVICE, "east")
+
+
+def _export_and_show(context: Context) -> None:
+    _export(context)
+    context.type(_SERVICES)
+
+
+def _absent(context: Context) -> Observation:
+    found = connect(context.west).get(service(MIRROR))
+    answer = frontend(context, context.west, f"/api/answers?upstream={MIRROR}&count=1")["answers"][0]
+    said = answer["error"]["detail"] if answer["error"] else f"answered by {answer['cluster']}"
+    asked = Evidence(kind=EvidenceKind.ANSWERS, title=f"West's frontend asks {MIRROR}", text=said)
+    return Observation(
+        holds=found is None and answer["error"] is not None,
+        seen=f"{MIRROR} is {'not there' if found is None else 'there'}; asking it: {said}",
+        evidence=(object_evidence(context.west, service(MIRROR), found), asked),
+    )
+
+
+def _copy_as_it_is(context: Context) -> None:
+    try:
+        context.type(_AS_IT_IS)
+        context.memo["refusal"] = ""
+    except CommandError as error:  # that it is refused is what the step shows
+        context.memo["refusal"] = error.stderr.strip()
+        context.say(error.stderr)
+
+
+def _refused(context: Context) -> Observation:
+    words = str(context.memo.get("refusal", ""))
+    return Observation(
+        holds="spec.clusterIPs" in words and "Invalid value" in words,
+        seen=words.splitlines()[-1][:300] if words else "the copy was accepted",
+        evidence=(Evidence(kind=EvidenceKind.COMMAND, title="what West's API server said", text=words or "nothing"),),
+    )
+
+
+def _remove_copy(context: Context) -> None:
+    connect(context.west).delete(service(COPY))
+
+
+def _copy_points_home(context: Context) -> Observation:
+    addresses, evidence = endpoints(context.west, COPY)
+    copy = connect(context.west).get(service(COPY))
+    in_east = [a for a in addresses if ip_address(a) in context.lab.spec.clusters["east"].pod_cidr]
+    return Observation(
+        holds=copy is not None and not in_east,
+        seen=f"endpoints: {', '.join(addresses) or 'none'}; {len(in_east)} of them in East",
+        evidence=(evidence, object_evidence(context.west, service(COPY), copy)),
+    )
+
+
+def _appears(context: Context) -> Observation:
+    got = answers(context, context.west, MIRROR, count=5)
+    found = connect(context.west).get(service(MIRROR))
+    return Observation(
+        holds=found is not None and got.only("east"),
+        seen=got.words,
+        evidence=(got.evidence, object_evidence(context.west, service(MIRROR), found)),
+    )
+
+
+def _replace_pods(context: Context) -> None:
+    context.memo["pods"] = list(answers(context, context.west, MIRROR, count=10).by_pod)
+    context.type(_RESTART, timeout_s=120)
+
+
+def _new_pods_answer(context: Context) -> Observation:
+    before = context.memo["pods"]
+    got = answers(context, context.west, MIRROR, count=20)
+    old = sum(count for pod, count in got.by_pod.items() if pod in before)
+    return Observation(
+        holds=got.only("east") and old == 0,
+        seen=f"{got.words}: {', '.join(got.by_pod)}; before: {', '.join(before)}",
+        evidence=(got.evidence,),
+    )
+
+
+def _no_pods(context: Context) -> None:
+    context.type(_SCALE.format(replicas=0))
+
+
+def _pods_as_wanted(context: Context) -> None:
+    replicas = context.lab.spec.clusters["east"].podinfo.replicas
+    connect(context.east).patch(deployment(SERVICE), {"spec": {"replicas": replicas}})
+    connect(context.east).wait_ready([deployment(SERVICE)], timeout_s=60)
+
+
+def _nobody_answers(context: Context) -> Observation:
+    got = answers(context, context.west, MIRROR, count=5)
+    return Observation(holds=got.failed == 5, seen=got.words, evidence=(got.evidence,))
+
+
+def _cut_link(context: Context) -> None:
+    context.mesh.unlink("west", "east")
+
+
+def _link(context: Context) -> None:
+    context.mesh.link("west", "east")
+
+
+SCENARIO = Scenario(
+    name="service_discovery",
+    title="Service discovery",
+    act="Service Discovery",
+    claim="A service of one cluster gets a name in another one that follows it by itself, which a copy does not",
+    topology=Topology(
+        nodes=(
+            Node(cluster="west", role="West (Docker Desktop)", services=("frontend", MIRROR)),
+            Node(cluster="east", role="East (GKE)", services=(SERVICE,)),
+        ),
+        arrows=(Arrow(source=f"west/{MIRROR}", target=f"east/{SERVICE}", label="follows"),),
+    ),
+    steps=(
+        ScenarioStep(
+            name="nothing_there",
+            title="West knows nothing of East",
+            narration="West has a frontend that wants to ask podinfo in East. Nobody in West knows that name yet.",
+            command=f"lab unexport {SERVICE} --from east\n{_SERVICES}",
+            act=_unexport,
+            undo=_export,
+            undo_command=f"lab export {SERVICE} --from east",
+            checks=(
+                Check(
+                    name="name_is_absent",
+                    claim=f"West has no {MIRROR}, and asking it fails",
+                    expected="no such Service, no answer",
+                    look=_absent,
+                    within_s=FOLLOWS_WITHIN_S,
+                ),
+            ),
+        ),
+        ScenarioStep(
+            name="copy_as_it_is",
+            title="Copy the Service by hand",
+            narration="A Service is only YAML: copy it under a new name. Its address is East's, and West refuses it.",
+            command=_AS_IT_IS,
+            act=_copy_as_it_is,
+            undo=_remove_copy,
+            checks=(
+                Check(
+                    name="copy_is_refused",
+                    claim="West's API server refuses the Service as it is in East",
+                    expected="spec.clusterIPs: Invalid value: an address that is not West's to give",
+                    look=_refused,
+                ),
+            ),
+        ),
+        ScenarioStep(
+            name="copy_edited",
+            title="Copy it without its address",
+            narration="Without the address West takes it. But a selector finds pods of its own cluster only: the copy "
+            "points at West's own podinfo, and no one would change it when East changes.",
+            command=_EDITED,
+            undo=_remove_copy,
+            undo_command=f"kubectl --context=west --namespace={NAMESPACE} delete service {COPY}",
+            checks=(
+                Check(
+                    name="copy_does_not_reach",
+                    claim="None of the copy's endpoints is in East",
+                    expected="0 endpoints in East",
+                    look=_copy_points_home,
+                ),
+            ),
+        ),
+        ScenarioStep(
+            name="export",
+            title="Export it through the mesh",
+            narration="East's podinfo is exported. West's control plane watches East's API server through the link, "
+            f"and {MIRROR} appears: same port, East's pods behind it.",
+            command=f"lab export {SERVICE} --from east\n{_SERVICES}",
+            act=_export_and_show,
+            checks=(
+                Check(
+                    name="name_appears",
+                    claim=f"{MIRROR} is there, and East answers it",
+                    expected=f"5 of 5 answers from East within {APPEARS_WITHIN_S:.0f} s",
+                    look=_appears,
+                    within_s=APPEARS_WITHIN_S,
+                ),
+            ),
+            sabotage=Sabotage(
+                title="the link to East's API server is cut", act=_cut_link, undo=_link, fails="name_appears"
+            ),
+        ),
+        ScenarioStep(
+            name="new_pods",
+            title="East changes: new pods",
+            narration="East replaces podinfo's pods. Nobody tells West, and yet its requests reach the new ones.",
+            command=_RESTART,
+            act=_replace_pods,
+            checks=(
+                Check(
+                    name="new_pods_answer",
+                    claim="East's new pods answer West's requests, and no old one",
+                    expected="20 of 20 answers from East, none of a pod that answered before",
+                    look=_new_pods_answer,
+                    within_s=FOLLOWS_WITHIN_S,
+                ),
+            ),
+        ),
+        ScenarioStep(
+            name="no_pods",
+            title="East changes: no pods",
+            narration="East scales podinfo to nothing. West's name is still there, and nobody is behind it.",
+            command=_SCALE.format(replicas=0),
+            act=_no_pods,
+            undo=_pods_as_wanted,
+            undo_command=_SCALE.format(replicas=1),
+            checks=(
+                Check(
+                    name="nobody_answers",
+                    claim="Without pods in East no request of West is answered, by anybody",
+                    expected="5 of 5 fail",
+                    look=_nobody_answers,
+                    within_s=FOLLOWS_WITHIN_S + 10,
+                ),
+            ),
+        ),
+        ScenarioStep(
+            name="unexport",
+            title="Take it back",
+            narration="East's podinfo is no longer exported, and its name disappears from West.",
+            command=f"lab unexport {SERVICE} --from east\n{_SERVICES}",
+            act=_unexport,
+            undo=_export,
+            undo_command=f"lab export {SERVICE} --from east",
+            checks=(
+                Check(
+                    name="name_disappears",
+                    claim=f"West has no {MIRROR} any more, and asking it fails",
+                    expected="no such Service, no answer",
+                    look=_absent,
+                    within_s=FOLLOWS_WITHIN_S,
+                ),
+            ),
+        ),
+    ),
+    saw="A copied Service is refused, or points at the wrong pods, and is stale at once. An exported one is there "
+    "within "
+    "seconds, follows East's pods by itself, and goes away when it is taken back.",
+    try_next=(
+        "Scale podinfo in East while you look at West's page at http://localhost:8080.",
+        "Export it the other way round: `lab export podinfo --from west`, and ask East's page at http://localhost:8081.",
+    ),
+)

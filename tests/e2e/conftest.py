@@ -1,0 +1,134 @@
+"""Two real clusters for the tests: the lab brings them up itself, by its command line, and takes them away again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+LAB = (sys.executable, "-m", "lab")
+NAME = "e2e"
+PORTS = {"east": 28081, "west": 28080}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("lab")
+    group.addoption("--keep-lab", action="store_true", help="leave the tests' lab up at the end")
+    group.addoption(
+        "--require-lab", action="store_true", help="a machine that cannot run the lab is a failure, not a skip"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandLine:
+    """The `lab` command with its own state and its own lab.toml."""
+
+    folder: Path
+    name: str
+    toml: str
+    env: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.file.write_text(f'name = "{self.name}"\n{self.toml}')
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "lab.toml"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        own = {"LAB_CONFIG": str(self.file), "LAB_STATE_DIR": str(self.folder / "state"), "COLUMNS": "120"}
+        return {**os.environ, **own, **self.env}
+
+    def start(self, *args: str) -> subprocess.Popen[str]:
+        """Start a verb and return at once."""
+        return subprocess.Popen(
+            [*LAB, *args],
+            env=self.environment,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def run(self, *args: str, exit_code: int = 0) -> str:
+        """Run a verb to its end and return all that it printed; the exit code must be as expected."""
+        done = subprocess.run(
+            [*LAB, *args],
+            env=self.environment,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        both = done.stdout + done.stderr
+        assert done.returncode == exit_code, f"lab {' '.join(args)} exited with {done.returncode}:\n{both}"
+        return both if exit_code else done.stdout
+
+    def json(self, *args: str) -> Any:
+        """Run a verb with --json and return what it printed."""
+        return json.loads(self.run(*args, "--json"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningLab(CommandLine):
+    """A lab that is up."""
+
+    def api(self, path: str, *, cluster: str = "west", **params: str | int) -> Any:
+        """Ask a cluster's frontend through its ingress, from outside."""
+        answer = requests.get(f"http://127.0.0.1:{PORTS[cluster]}{path}", params=params, timeout=30)
+        assert answer.ok, f"{answer.status_code}: {answer.text}"
+        return answer.json()
+
+    @property
+    def kubeconfig(self) -> Path:
+        return Path(self.run("kubeconfig").strip())
+
+
+def ports(offset: int = 0) -> str:
+    return "".join(f"[clusters.{name}]\ningress_port = {port + offset}\n" for name, port in PORTS.items())
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[RunningLab]:
+    """The tests' lab, up. It stays up on --keep-lab; else its end is held against what was there before."""
+    running = RunningLab(folder=tmp_path_factory.mktemp("lab"), name=NAME, toml=ports())
+    if not request.config.getoption("--require-lab"):
+        findings = json.loads(
+            subprocess.run(
+                [*LAB, "doctor", "--json"], env=running.environment, text=True, capture_output=True, check=False
+            ).stdout
+        )
+        if failed := [f["name"] for f in findings if f["verdict"] == "failure"]:
+            pytest.skip(f"this machine cannot run the lab: {', '.join(failed)}")
+    running.run("up", "--yes")
+    yield running
+    if not request.config.getoption("--keep-lab"):
+        running.run("down")
+        assert leftovers(NAME) == []
+
+
+def docker(*args: str) -> str:
+    return subprocess.run(["docker", *args], text=True, capture_output=True, check=True).stdout
+
+
+def leftovers(name: str) -> list[str]:
+    """Name everything in the engine that belongs to a lab of this name."""
+    nodes = docker("ps", "--all", "--format", "{{.Names}}").split()
+    networks = docker("network", "ls", "--format", "{{.Name}}").split()
+    return [n for n in nodes if n.startswith(f"{name}-")] + [n for n in networks if n == name]

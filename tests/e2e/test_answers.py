@@ -1,0 +1,128 @@
+"""What the lab is for: who answers, and with which identity."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from lab import wait
+from lab.artifacts import ArtifactStore
+from lab.config import load
+from lab.paths import Paths
+from lab.wait import NotYet
+from tests.e2e.conftest import PORTS, RunningLab
+
+
+@pytest.mark.parametrize("cluster", ["east", "west"])
+def test_the_page_is_served_by_its_own_clusters_frontend(lab: RunningLab, cluster: str) -> None:
+    page = requests.get(f"http://127.0.0.1:{PORTS[cluster]}/", timeout=10)
+    assert page.ok
+    assert "text/html" in page.headers["content-type"]
+    assert lab.api("/api/info", cluster=cluster)["cluster"] == cluster
+
+
+@pytest.mark.parametrize("cluster", ["east", "west"])
+def test_both_clusters_answer_for_podinfo(lab: RunningLab, cluster: str) -> None:
+    totals = lab.api("/api/answers", cluster=cluster, count=60)["totals"]
+    assert totals["failed"] == 0
+    # With each answer from either side alike, sixty from the same one have a chance of 2 in 2**60.
+    assert set(totals["by_cluster"]) == {"east", "west"}
+
+
+def test_podinfo_east_is_answered_by_east_alone(lab: RunningLab) -> None:
+    totals = lab.api("/api/answers", upstream="podinfo-east", count=40)["totals"]
+    assert totals["by_cluster"] == {"east": 40}
+
+
+def test_the_identities_on_both_ends_of_the_crossing_are_those_of_the_two_workloads(lab: RunningLab) -> None:
+    identity = lab.api("/api/identity", upstream="podinfo-east")["identity"]
+    assert identity["mtls"] is True
+    assert identity["client"]["id"] == "spiffe://west.example/ns/test/sa/frontend"
+    assert identity["server"]["id"] == "spiffe://east.example/ns/test/sa/podinfo"
+
+
+def kubectl(lab: RunningLab, cluster: str, *args: str, document: object = None) -> str:
+    """Run the lab's own kubectl against one cluster."""
+    spec = load(lab.file)
+    program = ArtifactStore.of(spec, Paths.of(spec.name)).binary("kubectl")
+    done = subprocess.run(
+        [str(program), "--kubeconfig", str(lab.kubeconfig), "--context", cluster, *args],
+        input=json.dumps(document) if document is not None else None,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return done.stdout
+
+
+@pytest.fixture
+def outsider(lab: RunningLab) -> Iterator[str]:
+    """A frontend pod on West outside of the mesh, in a namespace of its own; yields the namespace."""
+    name = "outside"
+    pod = json.loads(kubectl(lab, "west", "-n", "test", "get", "deployment", "frontend", "-o", "json"))["spec"][
+        "template"
+    ]
+    for account in ("serviceAccountName", "serviceAccount"):
+        pod["spec"].pop(account, None)
+    objects = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}},
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": name}, "spec": pod["spec"]},
+    ]
+    try:
+        for obj in objects:
+            kubectl(lab, "west", "apply", "-f", "-", document=obj)
+        kubectl(lab, "west", "-n", name, "wait", "pod", name, "--for=condition=Ready", "--timeout=120s")
+        yield name
+    finally:
+        kubectl(lab, "west", "delete", "namespace", name, "--ignore-not-found", "--wait=false")
+
+
+def test_a_client_outside_the_mesh_is_refused_where_a_meshed_one_is_answered(lab: RunningLab, outsider: str) -> None:
+    ask = "import urllib.request as r; print(r.urlopen('http://podinfo.test:9898/api/info', timeout=5).status)"
+    probe = ["--", "python3.11", "-c", ask]
+    meshed = kubectl(lab, "west", "-n", "test", "exec", "deploy/frontend", "-c", "frontend", *probe)
+    assert meshed.strip() == "200"
+    # STRICT mTLS takes the connection and ends it at the first byte that is not TLS.
+    with pytest.raises(RuntimeError, match=r"Connection reset by peer|RemoteDisconnected"):
+        kubectl(lab, "west", "-n", outsider, "exec", outsider, *probe)
+
+
+def test_what_is_unexported_goes_and_what_is_exported_comes_back(lab: RunningLab) -> None:
+    lab.run("unexport", "podinfo", "--from", "east")
+    try:
+        assert lab.json("status")["exports"] == []
+        gone = lab.api("/api/answers", upstream="podinfo-east", count=3)["totals"]
+        assert gone["answered"] == 0
+    finally:
+        lab.run("export", "podinfo", "--from", "east")
+
+    def answered() -> object:
+        totals = lab.api("/api/answers", upstream="podinfo-east", count=5)["totals"]
+        return totals if totals["answered"] == 5 else NotYet(str(totals["by_failure"]))
+
+    assert wait.until("podinfo-east answers again", answered, timeout_s=60)["by_cluster"] == {"east": 5}
+
+
+def test_endpoints_follow_east_without_any_controller_of_the_lab(lab: RunningLab) -> None:
+    def pods() -> set[str]:
+        return set(lab.api("/api/answers", upstream="podinfo-east", count=10)["totals"]["by_pod"])
+
+    def scale(replicas: int) -> None:
+        kubectl(lab, "east", "-n", "test", "scale", "deployment", "podinfo", f"--replicas={replicas}")
+
+    before = pods()
+    assert len(before) == 1
+    try:
+        scale(0)
+        wait.until("nobody answers", lambda: not pods() or NotYet("East's old pod answers"), timeout_s=120)
+    finally:
+        scale(1)
+    after = wait.until("a new pod answers", lambda: pods() or NotYet("nobody answers"), timeout_s=120)
+    assert len(after) == 1
+    assert after.isdisjoint(before)

@@ -1,0 +1,75 @@
+"""list, build and clean, as the command line calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lab.artifacts import verbs
+from lab.artifacts.make import make
+from lab.artifacts.store import ArtifactStore
+from lab.errors import CommandError, UsageError
+from tests.unit.artifacts.conftest import CATALOG
+
+Open = Callable[..., ArtifactStore]
+
+
+def lab(store: ArtifactStore) -> Any:
+    return SimpleNamespace(artifacts=store)
+
+
+def test_the_list_says_what_is_there(store: ArtifactStore) -> None:
+    make(store, "tool")
+    (store.folder("tool") / "bin/tool").write_text("tool 0ne")
+    quick = {row.name: row for row in verbs.listing(lab(store))}
+    assert (quick["tool"].there, quick["part"].there) == (True, False)
+    assert quick["part"].state == "it is not there"
+    assert quick["tool"].size_bytes == len("tool one")
+    thorough = {row.name: row for row in verbs.listing(lab(store), verify=True)}
+    assert "damaged" in thorough["tool"].state
+
+
+def test_an_unknown_name_is_a_usage_error(store: ArtifactStore) -> None:
+    with pytest.raises(UsageError, match="there is no artifact tol") as raised:
+        verbs.steps(lab(store), ["tol"])
+    assert raised.value.next == "take some of: tool, part, whole"
+
+
+def test_clean_keeps_what_is_used(store: ArtifactStore, make_store: Open) -> None:
+    for name in ("tool", "part", "whole"):
+        make(store, name)
+    assert list(verbs.clean(lab(store))) == []
+    newer = make_store(CATALOG.replace("part one", "part two"))
+    said = list(verbs.clean(lab(newer)))
+    assert [line.split(" ")[1] for line in said] == ["the", "part", "whole"]
+    assert newer.problem("tool") is None
+    assert list(newer.all_entries()) == [newer.entry("tool")]
+
+
+def test_clean_everything_begins_from_nothing(store: ArtifactStore) -> None:
+    make(store, "tool")
+    (store.paths.go / "mod" / "read-only").mkdir(mode=0o555)
+    list(verbs.clean(lab(store), everything=True))
+    assert not store.root.exists()
+    assert not store.paths.go.exists()
+
+
+def test_clean_leaves_an_image_in_use(store: ArtifactStore, make_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("tool", "part", "whole"):
+        make(store, name)
+
+    def refuse(reference: str) -> bool:
+        raise CommandError(["docker", "rmi"], returncode=1, stderr="conflict: container 1 is using it")
+
+    monkeypatch.setattr(store.docker, "remove_image", refuse)
+    newer = make_store(CATALOG.replace("part one", "part two"))
+    assert any("a container uses it" in line for line in verbs.clean(lab(newer)))
+
+
+def test_clean_touches_no_image_of_another_name(store: ArtifactStore) -> None:
+    store.docker.build(store.root, tags=["somebody/whole:1"], labels={}, arguments={})
+    list(verbs.clean(lab(store), everything=True))
+    assert store.docker.image("somebody/whole:1") is not None

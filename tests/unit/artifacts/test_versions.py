@@ -1,0 +1,21 @@
+"""[versions] in lab.toml: another image of upstream's, by digest."""
+
+import pytest
+
+from lab.artifacts.catalog import default
+from lab.errors import UsageError
+
+IMAGE = f"registry.example/podinfo:6.9.3@sha256:{'0' * 64}"
+
+
+def test_another_version_takes_the_place_of_the_labs_own() -> None:
+    podinfo = default().with_images({"podinfo": IMAGE})["podinfo"]
+    assert podinfo.version == "6.9.3"
+    assert podinfo.upstream is not None
+    assert podinfo.upstream.image == IMAGE
+
+
+@pytest.mark.parametrize("name", ["podinfoo", "kubectl"])
+def test_a_name_that_is_no_image_is_refused_with_those_that_are(name: str) -> None:
+    with pytest.raises(UsageError, match=r"no image of that name.*podinfo"):
+        default().with_images({name: IMAGE})

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.errors import CommandError
+from lab.process import Completed
+from lab.tools.docker_records import Container, Network
+
+
+@dataclass
+class FakeDocker:
+    """An engine in memory. A verb that it does not have fails loudly."""
+
+    nodes: dict[str, Container] = field(default_factory=dict)
+    nets: dict[str, Network] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    did: list[str] = field(default_factory=list)
+    images: str = ""
+
+    def cgroup_version(self) -> str:
+        return "1"
+
+    def container(self, name: str) -> Container | None:
+        return self.nodes.get(name)
+
+    def containers(self, labels: Mapping[str, str | None] | None = None) -> list[Container]:
+        return [c for c in self.nodes.values() if all(key in c.labels for key in labels or {})]
+
+    def network(self, name: str) -> Network | None:
+        return self.nets.get(name)
+
+    def networks(self) -> list[Network]:
+        return list(self.nets.values())
+
+    def create_network(self, name: str, *, subnet: IPv4Network, labels: Mapping[str, str]) -> None:
+        self.nets[name] = network(name, str(subnet), labels)
+
+    def start(self, name: str) -> None:
+        self.did.append(f"start {name}")
+        self.nodes[name] = replace(self.nodes[name], status="running")
+
+    def unpause(self, name: str) -> None:
+        self.did.append(f"unpause {name}")
+        self.nodes[name] = replace(self.nodes[name], status="running")
+
+    def connect(self, network: str, name: str, *, ip: IPv4Address) -> None:
+        self.did.append(f"connect {name} {ip}")
+        self.nodes[name] = replace(self.nodes[name], networks={network: ip})
+
+    def disconnect(self, network: str, name: str) -> None:
+        self.did.append(f"disconnect {name}")
+        self.nodes[name] = replace(self.nodes[name], networks={})
+
+    def remove_container(self, name: str) -> bool:
+        self.did.append(f"remove {name}")
+        return self.nodes.pop(name, None) is not None
+
+    def remove_network(self, name: str) -> bool:
+        self.did.append(f"remove network {name}")
+        return self.nets.pop(name, None) is not None
+
+    def set_restart_policy(self, name: str, policy: str) -> None:
+        self.did.append(f"restart {name} {policy}")
+
+    def bound_memory(self, name: str, mib: int) -> None:
+        self.did.append(f"memory {name} {mib}")
+
+    def save(self, references: Sequence[str], file: Path) -> None:
+        self.did.append(f"save {' '.join(references)}")
+
+    def copy_into(self, name: str, file: Path, path: str) -> None:
+        self.did.append(f"copy {name} {path}")
+
+    def execute(self, name: str, argv: Sequence[str], *, input: str | None = None, timeout_s: float = 60) -> Completed:  # noqa: A002
+        if argv[0] == "cat":
+            if name not in self.files:
+                raise CommandError(argv, returncode=1, stderr="No such file or directory")
+            return completed(argv, self.files[name])
+        if argv[0] == "cp":
+            self.files[name] = input or ""
+            return completed(argv, "")
+        self.did.append(f"execute {name} {' '.join(argv)}")
+        return completed(argv, self.images)
+
+
+def completed(argv: Sequence[str], stdout: str) -> Completed:
+    return Completed(argv=tuple(argv), returncode=0, stdout=stdout, stderr="", duration_s=0)
+
+
+def network(name: str, subnet: str, labels: Mapping[str, str]) -> Network:
+    return Network(id="n", name=name, driver="bridge", labels=labels, subnets=(IPv4Network(subnet),), containers={})
+
+
+def container(name: str, **changes: Any) -> Container:
+    cluster = name.removesuffix("-control-plane")
+    whole = Container(
+        id="c",
+        name=name,
+        image="node",
+        status="running",
+        exit_code=0,
+        pid=1,
+        labels={"io.x-k8s.kind.cluster": cluster},
+        networks={"dev": IPv4Address("172.30.0.2")},
+        ports=(),
+        restart_policy="unless-stopped",
+        runtime="",
+        started_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    return replace(whole, **changes)
+
+
+def mark(**changes: Any) -> str:
+    whole = {
+        "pod_cidr": "10.10.0.0/16",
+        "service_cidr": "10.110.0.0/16",
+        "ingress_port": 8081,
+        "address": "172.30.0.2",
+        "memory_mib": None,
+    }
+    return json.dumps({**whole, **changes})
+
+
+@pytest.fixture
+def docker() -> FakeDocker:
+    return FakeDocker()

@@ -1,0 +1,224 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import config
+from lab.clusters import kind as subject
+from lab.clusters import kind_config, wake
+from lab.clusters.provider import NodeStatus, Owned
+from lab.context import Lab
+from lab.errors import ClusterError
+from lab.model import StepStatus
+from lab.paths import Paths
+from tests.unit.clusters.conftest import FakeDocker, container, mark, network
+
+EAST = "dev-east-control-plane"
+
+
+class Artifacts:
+    def image(self, name: str) -> str:
+        return f"eastwest-lab/{name}:1"
+
+    def binary(self, name: str) -> Path:
+        return Path(name)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    paths = Paths(cache=tmp_path / "cache", state=tmp_path / "state")
+    return Lab(spec=config.parse('name = "dev"'), paths=paths, artifacts=Artifacts())  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The clusters that were created; nothing is asked of any API server."""
+    names: list[str] = []
+    monkeypatch.setattr(subject.KindProvider, "_create", lambda self, lab, cluster: names.append(cluster.name))
+    monkeypatch.setattr(subject.KindProvider, "_adopt", lambda self, lab, cluster, file: False)
+    monkeypatch.setattr(subject.KindProvider, "_relabel", lambda self, lab, cluster: False)
+    monkeypatch.setattr(subject, "connect", lambda cluster: None)
+    monkeypatch.setattr(wake, "wait_until_back", lambda kube, since: None)
+    return names
+
+
+@pytest.fixture
+def provider(docker: FakeDocker) -> subject.KindProvider:
+    docker.nets["dev"] = network("dev", "172.30.0.0/24", {"eastwest.lab/lab": "dev"})
+    return subject.KindProvider(docker)  # type: ignore[arg-type]
+
+
+def ensure(provider: subject.KindProvider, lab: Lab) -> StepStatus:
+    return provider.ensure(lab, lab.clusters["east"]).status
+
+
+def test_a_cluster_that_is_not_there_is_made(provider: Any, lab: Lab, made: list[str]) -> None:
+    assert ensure(provider, lab) is StepStatus.CHANGED
+    assert made == ["east"]
+
+
+def test_a_finished_cluster_is_left_as_it_is(provider: Any, docker: FakeDocker, lab: Lab, made: list[str]) -> None:
+    docker.nodes[EAST], docker.files[EAST] = container(EAST), mark()
+    assert ensure(provider, lab) is StepStatus.UNCHANGED
+    assert made == []
+    assert docker.did == []
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", '{"pod_cidr": 1, "new": 2}'])
+def test_what_a_killed_run_left_over_is_made_again(
+    provider: Any, docker: FakeDocker, lab: Lab, made: list[str], content: str | None
+) -> None:
+    docker.nodes[EAST] = container(EAST)
+    if content is not None:
+        docker.files[EAST] = content
+    assert ensure(provider, lab) is StepStatus.CHANGED
+    assert docker.did == [f"remove {EAST}"]
+    assert made == ["east"]
+
+
+def test_a_container_that_never_started_is_made_again(
+    provider: Any, docker: FakeDocker, lab: Lab, made: list[str]
+) -> None:
+    docker.nodes[EAST] = container(EAST, status="created")
+    ensure(provider, lab)
+    assert made == ["east"]
+
+
+@pytest.mark.parametrize("case", [("exited", "start"), ("paused", "unpause")])
+def test_a_node_that_stands_still_is_started(
+    provider: Any, docker: FakeDocker, lab: Lab, made: list[str], case: tuple[str, str]
+) -> None:
+    status, verb = case
+    docker.nodes[EAST], docker.files[EAST] = container(EAST, status=status), mark()
+    assert ensure(provider, lab) is StepStatus.CHANGED
+    assert docker.did == [f"{verb} {EAST}"]
+    assert made == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labels": {}},
+        {"labels": {"io.x-k8s.kind.cluster": "other"}},
+        {"networks": {"kind": None}},
+        {"networks": {}},
+    ],
+)
+def test_a_foreign_container_of_the_same_name_is_never_touched(
+    provider: Any, docker: FakeDocker, lab: Lab, made: list[str], changes: dict[str, Any]
+) -> None:
+    docker.nodes[EAST] = container(EAST, **changes)
+    with pytest.raises(ClusterError, match="not the lab's; it was not touched"):
+        provider.ensure(lab, lab.clusters["east"])
+    provider.remove(lab)
+    assert made == []
+    assert EAST in docker.nodes
+    assert provider.look(lab)["east"].status is NodeStatus.FOREIGN
+
+
+def test_a_node_that_was_just_taken_off_its_network_is_still_the_labs(
+    provider: Any, docker: FakeDocker, lab: Lab, made: list[str]
+) -> None:
+    docker.nodes[EAST] = container(EAST, networks={})
+    file = lab.paths.state / "kind" / "east.yaml"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert ensure(provider, lab) is StepStatus.CHANGED
+    assert made == ["east"]
+
+
+def test_other_settings_than_the_cluster_was_made_with_are_named(
+    provider: Any, docker: FakeDocker, lab: Lab, made: list[str]
+) -> None:
+    docker.nodes[EAST], docker.files[EAST] = container(EAST), mark(pod_cidr="10.99.0.0/16", ingress_port=1)
+    with pytest.raises(ClusterError, match=r"pod_cidr is 10\.99.*says 10\.10.*; ingress_port is 1.*lab down"):
+        provider.ensure(lab, lab.clusters["east"])
+
+
+def test_a_node_with_another_address_gets_its_own_back(
+    provider: Any, docker: FakeDocker, lab: Lab, made: list[str]
+) -> None:
+    docker.nodes[EAST], docker.files[EAST] = container(EAST), mark(address="172.30.0.9")
+    assert ensure(provider, lab) is StepStatus.CHANGED
+    assert docker.did == [f"disconnect {EAST}", f"connect {EAST} 172.30.0.9"]
+
+
+def test_nodes_are_started_before_new_ones_can_take_their_addresses(
+    provider: Any, docker: FakeDocker, lab: Lab
+) -> None:
+    docker.nodes[EAST] = container(EAST, status="exited")
+    result = provider.prepare(lab)
+    assert result.status is StepStatus.CHANGED
+    assert result.detail == f"started {EAST}"
+
+
+def test_removal_takes_all_nodes_of_the_lab_and_the_network_and_nothing_else(
+    provider: Any, docker: FakeDocker, lab: Lab
+) -> None:
+    dropped, foreign = "dev-third-control-plane", "dev-x-control-plane"
+    docker.nodes = {
+        EAST: container(EAST, status="exited"),
+        dropped: container(dropped),
+        foreign: container(foreign, networks={"kind": None}),
+    }
+    assert provider.owned(lab) == [
+        Owned(kind="container", name=EAST),
+        Owned(kind="container", name=dropped),
+        Owned(kind="network", name="dev"),
+    ]
+    provider.remove(lab)
+    assert set(docker.nodes) == {foreign}
+    assert provider.owned(lab) == []
+    provider.remove(lab)
+
+
+def test_only_images_that_the_node_lacks_are_loaded(provider: Any, docker: FakeDocker, lab: Lab) -> None:
+    docker.images = "docker.io/eastwest-lab/a:1\nsha256:1\n"
+    east = lab.clusters["east"]
+    assert provider.ensure_images(lab, east, ["eastwest-lab/a:1"]).status is StepStatus.UNCHANGED
+    assert (
+        provider.ensure_images(lab, east, ["eastwest-lab/a:1", "eastwest-lab/b:2"]).detail == "loaded eastwest-lab/b:2"
+    )
+    assert "save eastwest-lab/b:2" in docker.did
+
+
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [
+        ("podinfo", "docker.io/library/podinfo"),
+        ("eastwest-lab/x:1", "docker.io/eastwest-lab/x:1"),
+        ("registry.k8s.io/pause:3.10", "registry.k8s.io/pause:3.10"),
+        ("localhost:5000/x", "localhost:5000/x"),
+    ],
+)
+def test_image_names_are_those_of_containerd(name: str, full: str) -> None:
+    assert subject.full_name(name) == full
+
+
+def test_kinds_configuration_publishes_on_loopback_only_and_patches_only_where_needed() -> None:
+    spec = config.parse('name = "dev"').clusters["east"]
+    able = kind_config.Engine()
+    built = kind_config.build(lab_name="dev", kind_name="dev-east", spec=spec, image="node", engine=able)
+    assert built["networking"] == {
+        "apiServerAddress": "127.0.0.1",
+        "podSubnet": "10.10.0.0/16",
+        "serviceSubnet": "10.110.0.0/16",
+    }
+    node = built["nodes"][0]
+    assert [(m["hostPort"], m["containerPort"], m["listenAddress"]) for m in node["extraPortMappings"]] == [
+        (8081, 80, "127.0.0.1")
+    ]
+    assert node["labels"]["topology.kubernetes.io/region"] == "europe-west1"
+    assert "containerdConfigPatches" not in built
+    assert "kubeadmConfigPatches" not in node
+    poor = kind_config.Engine(cgroup_v1=True, may_raise_priority=False)
+    built = kind_config.build(lab_name="dev", kind_name="dev-east", spec=spec, image="node", engine=poor)
+    assert "restrict_oom_score_adj = true" in built["containerdConfigPatches"][0]
+    assert "failCgroupV1: false" in built["nodes"][0]["kubeadmConfigPatches"][0]
+
+
+def test_a_mark_is_written_as_it_is_read(provider: Any, docker: FakeDocker) -> None:
+    wanted = subject.Mark(**json.loads(mark(memory_mib=2048)))
+    provider._write_mark(EAST, wanted)
+    assert provider._mark(EAST) == wanted

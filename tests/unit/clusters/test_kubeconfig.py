@@ -1,0 +1,149 @@
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import config, manifests
+from lab.clusters import kubeconfig
+from lab.context import Lab
+from lab.errors import ClusterError, LabError, WaitTimeout
+from lab.paths import Paths
+
+
+def from_kind(name: str, server: str = "https://127.0.0.1:1") -> str:
+    full = f"kind-dev-{name}"
+    return manifests.dump(
+        {
+            "clusters": [{"name": full, "cluster": {"server": server, "certificate-authority-data": "Q0E="}}],
+            "contexts": [{"name": full, "context": {"cluster": full, "user": full}}],
+            "current-context": full,
+            "users": [{"name": full, "user": {"client-key-data": "S0VZ"}}],
+        }
+    )
+
+
+def read(file: Path) -> Any:
+    return manifests.load_document(file.read_text())
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    made = Lab(
+        spec=config.parse('name = "dev"'),
+        paths=Paths(cache=tmp_path / "cache", state=tmp_path / "state"),
+        artifacts=None,  # type: ignore[arg-type]
+    )
+    for name in ("east", "west"):
+        kubeconfig.adopt(made.paths.kubeconfig, name=name, from_kind=from_kind(name))
+    return made
+
+
+def test_contexts_are_named_like_the_clusters_and_none_is_current(lab: Lab) -> None:
+    assert kubeconfig.contexts(lab.paths.kubeconfig) == ("east", "west")
+    assert "current-context" not in read(lab.paths.kubeconfig)
+    assert stat.S_IMODE(lab.paths.kubeconfig.stat().st_mode) == 0o600
+
+
+def test_adopting_the_same_again_changes_nothing_and_new_credentials_do(lab: Lab) -> None:
+    file = lab.paths.kubeconfig
+    assert kubeconfig.adopt(file, name="east", from_kind=from_kind("east")) is False
+    assert kubeconfig.adopt(file, name="east", from_kind=from_kind("east", "https://127.0.0.1:2")) is True
+    assert [c["cluster"]["server"] for c in read(file)["clusters"]] == ["https://127.0.0.1:2", "https://127.0.0.1:1"]
+
+
+def test_a_dropped_cluster_leaves_the_others(lab: Lab) -> None:
+    kubeconfig.drop(lab.paths.kubeconfig, "east")
+    assert kubeconfig.contexts(lab.paths.kubeconfig) == ("west",)
+
+
+def test_merging_keeps_everything_of_the_users_and_unmerging_brings_it_back(lab: Lab, tmp_path: Path) -> None:
+    mine = tmp_path / "config"
+    before = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "work",
+        "contexts": [{"name": "work", "context": {"cluster": "work", "user": "me"}}],
+        "clusters": [{"name": "work", "cluster": {"server": "https://work.example"}}],
+        "users": [{"name": "me", "user": {"token": "t"}}],
+    }
+    mine.write_text(manifests.dump(before))
+    mine.chmod(0o640)
+    assert kubeconfig.merge(lab, mine) == f"contexts east, west are in {mine}"
+    merged = read(mine)
+    assert merged["current-context"] == "work"
+    assert [c["name"] for c in merged["contexts"]] == ["work", "east", "west"]
+    assert merged["contexts"][1]["context"]["cluster"] == "dev-east"
+    assert kubeconfig.merge(lab, mine) == f"contexts east, west are in {mine}"
+    assert read(mine) == merged
+    assert kubeconfig.unmerge(lab, mine) == f"contexts east, west are no longer in {mine}"
+    assert read(mine) == before
+    assert stat.S_IMODE(mine.stat().st_mode) == 0o640
+    assert not mine.with_name("config.lock").exists()
+
+
+def test_a_context_of_somebody_elses_gets_the_longer_name_beside_it(lab: Lab, tmp_path: Path) -> None:
+    mine = tmp_path / "config"
+    mine.write_text(manifests.dump({"contexts": [{"name": "east", "context": {"cluster": "x", "user": "y"}}]}))
+    assert kubeconfig.merge(lab, mine) == f"contexts dev-east, west are in {mine}"
+    assert kubeconfig.merged(lab, mine) == ("dev-east", "west")
+    kubeconfig.unmerge(lab, mine)
+    assert [c["name"] for c in read(mine)["contexts"]] == ["east"]
+
+
+def test_names_that_are_all_taken_are_an_error_and_change_nothing(lab: Lab, tmp_path: Path) -> None:
+    mine = tmp_path / "config"
+    text = manifests.dump({"clusters": [{"name": "dev-east", "cluster": {"server": "https://x.example"}}]})
+    mine.write_text(text)
+    with pytest.raises(ClusterError, match="dev-east"):
+        kubeconfig.merge(lab, mine)
+    assert mine.read_text() == text
+
+
+def test_a_file_that_only_the_lab_was_in_goes_with_it(lab: Lab, tmp_path: Path) -> None:
+    mine = tmp_path / "kube" / "config"
+    kubeconfig.merge(lab, mine)
+    assert stat.S_IMODE(mine.stat().st_mode) == 0o600
+    kubeconfig.unmerge(lab, mine)
+    assert not mine.exists()
+    assert "has no contexts" in kubeconfig.unmerge(lab, mine)
+
+
+def test_a_link_to_the_file_stays_a_link(lab: Lab, tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.write_text(manifests.dump({"current-context": "work"}))
+    link.symlink_to(real)
+    kubeconfig.merge(lab, link)
+    assert link.is_symlink()
+    assert len(read(real)["contexts"]) == 2
+
+
+def test_a_file_that_is_no_yaml_is_named_and_left(lab: Lab, tmp_path: Path) -> None:
+    mine = tmp_path / "config"
+    mine.write_text("a: [")
+    with pytest.raises(LabError, match="config: is no YAML"):
+        kubeconfig.merge(lab, mine)
+    assert mine.read_text() == "a: ["
+
+
+def test_kubectls_lock_is_respected(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lab import wait
+
+    def at_once(what: str, probe: Any, **_: Any) -> Any:
+        return until(what, probe, timeout_s=0)
+
+    until = wait.until
+    monkeypatch.setattr(wait, "until", at_once)
+    (tmp_path / "config.lock").touch()
+    with pytest.raises(WaitTimeout, match=r"config\.lock is there"):
+        kubeconfig.merge(lab, tmp_path / "config")
+
+
+def test_the_users_file_is_the_one_that_kubectl_writes_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'a'}:{tmp_path / 'b'}")
+    assert kubeconfig.user_file() == tmp_path / "a"
+    (tmp_path / "b").touch()
+    assert kubeconfig.user_file() == tmp_path / "b"
+    monkeypatch.delenv("KUBECONFIG")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert kubeconfig.user_file() == tmp_path / ".kube" / "config"

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab.components import export
+from lab.context import Lab
+from lab.errors import ClusterError
+from lab.objects import Obj
+from tests.unit.fake_api import FakeApi, kube
+
+
+def service(name: str = "podinfo", *ports: dict[str, Any], **metadata: Any) -> Obj:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": "test", **metadata},
+        "spec": {"ports": list(ports) or [{"name": "http", "port": 9898}], "selector": {"app": name}},
+    }
+
+
+def names(api: FakeApi) -> set[str]:
+    return {f"{obj['kind']} {obj['metadata']['name']}" for obj in api.objects.values()}
+
+
+@pytest.fixture
+def east(apis: dict[str, FakeApi]) -> FakeApi:
+    kube(apis["east"], "east").apply(service())
+    return apis["east"]
+
+
+def test_the_name_stands_in_the_other_clusters_and_the_subsets_in_all(
+    lab: Lab, apis: dict[str, FakeApi], east: FakeApi
+) -> None:
+    assert export.apply(lab, "podinfo", "east") is True
+    assert export.apply(lab, "podinfo", "east") is False
+    assert names(east) == {"Service podinfo", "DestinationRule podinfo"}
+    assert names(apis["west"]) == {"DestinationRule podinfo", "Service podinfo-east", "VirtualService podinfo-east"}
+
+
+def test_the_name_has_no_endpoints_of_its_own_and_leads_to_the_source_only(
+    lab: Lab, apis: dict[str, FakeApi], east: FakeApi
+) -> None:
+    export.apply(lab, "podinfo", "east")
+    found = {obj["kind"]: obj for obj in apis["west"].objects.values()}
+    assert "selector" not in found["Service"]["spec"]
+    route = found["VirtualService"]["spec"]["http"][0]["route"]
+    assert route == [
+        {"destination": {"host": "podinfo.test.svc.cluster.local", "subset": "east", "port": {"number": 9898}}}
+    ]
+
+
+def test_ports_follow_the_source_when_it_is_exported_again(lab: Lab, apis: dict[str, FakeApi], east: FakeApi) -> None:
+    export.apply(lab, "podinfo", "east")
+    kube(east, "east").apply(service("podinfo", {"name": "http", "port": 80}, {"name": "grpc", "port": 9999}))
+    assert export.apply(lab, "podinfo", "east") is True
+    found = {obj["kind"]: obj for obj in apis["west"].objects.values()}
+    assert [p["port"] for p in found["Service"]["spec"]["ports"]] == [80, 9999]
+    assert [rule["match"][0]["port"] for rule in found["VirtualService"]["spec"]["http"]] == [80, 9999]
+
+
+def test_what_is_taken_back_is_gone_and_the_subsets_with_the_last_export(
+    lab: Lab, apis: dict[str, FakeApi], east: FakeApi
+) -> None:
+    kube(apis["west"], "west").apply(service())
+    export.apply(lab, "podinfo", "east")
+    export.apply(lab, "podinfo", "west")
+    assert export.remove(lab, "podinfo", "east") is True
+    assert names(apis["west"]) == {"Service podinfo", "DestinationRule podinfo"}
+    assert export.remove(lab, "podinfo", "west") is True
+    assert names(apis["west"]) == names(east) == {"Service podinfo"}
+    assert export.remove(lab, "podinfo", "west") is False
+
+
+def test_a_service_that_is_not_there_is_an_error_and_nothing_is_done(lab: Lab, apis: dict[str, FakeApi]) -> None:
+    with pytest.raises(ClusterError, match=r"east: there is no Service 'cart' in namespace test.*kubectl"):
+        export.apply(lab, "cart", "east")
+    assert names(apis["west"]) == set()
+
+
+def test_an_exported_name_is_not_exported_again(lab: Lab, apis: dict[str, FakeApi], east: FakeApi) -> None:
+    export.apply(lab, "podinfo", "east")
+    with pytest.raises(ClusterError, match="itself exported from east"):
+        export.apply(lab, "podinfo-east", "west")
+
+
+@pytest.mark.parametrize(
+    ("port", "http"),
+    [
+        ({"name": "http", "port": 1}, True),
+        ({"name": "http2-api", "port": 1}, True),
+        ({"name": "grpc-web", "port": 1}, True),
+        ({"name": "redis", "port": 1}, False),
+        ({"port": 1}, False),
+        ({"name": "x", "port": 1, "appProtocol": "http"}, True),
+        ({"name": "http", "port": 1, "appProtocol": "tcp"}, False),
+    ],
+)
+def test_a_ports_protocol_is_told_as_istio_tells_it(port: dict[str, Any], http: bool) -> None:
+    assert export.ports_of(service("x", port))[0].is_http is http
+    assert export.ports_of(service("x", {"port": 1, "protocol": "UDP"})) == ()
+
+
+def test_bytes_are_routed_by_tcp_rules() -> None:
+    port = export.Port(name="redis", number=6379, protocol="redis")
+    spec = export.mirror_objects("cart", "east", [port])[1]["spec"]
+    assert "http" not in spec
+    assert spec["tcp"][0]["route"][0]["destination"]["subset"] == "east"

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from lab.components.manifest import ManifestComponent
+from lab.context import Lab
+from lab.model import Cluster, State, StepStatus
+from lab.objects import Obj
+from tests.unit.fake_api import FakeApi
+
+
+@dataclass
+class Things(ManifestComponent):
+    """ConfigMaps by their names."""
+
+    names: list[str] = field(default_factory=lambda: ["a", "b"])
+    value: str = "1"
+    name: str = "things"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        return [
+            {
+                "apiVersion": "networking.istio.io/v1",
+                "kind": "VirtualService",
+                "metadata": {"name": name, "namespace": "test"},
+                "spec": {"value": self.value},
+            }
+            for name in self.names
+        ]
+
+
+PLACE = "/apis/networking.istio.io/v1/namespaces/test/virtualservices/"
+
+
+@pytest.fixture
+def west(lab: Lab) -> Cluster:
+    return lab.clusters["west"]
+
+
+@pytest.fixture
+def api(apis: dict[str, FakeApi]) -> FakeApi:
+    return apis["west"]
+
+
+def there(api: FakeApi) -> set[str]:
+    return {path.removeprefix(PLACE) for path in api.objects if path.startswith(PLACE)}
+
+
+def test_what_is_applied_is_current_and_not_applied_again(lab: Lab, west: Cluster, api: FakeApi) -> None:
+    things = Things()
+    assert things.observe(lab, west) is State.ABSENT
+    assert things.apply(lab, west).status is StepStatus.CHANGED
+    assert things.observe(lab, west) is State.CURRENT
+    api.asked.clear()
+    assert things.apply(lab, west).status is StepStatus.UNCHANGED
+    assert {method for method, _ in api.asked} == {"GET"}
+
+
+def test_everything_carries_the_labs_labels(lab: Lab, west: Cluster, api: FakeApi) -> None:
+    Things().apply(lab, west)
+    assert api.objects[PLACE + "a"]["metadata"]["labels"] == {
+        "app.kubernetes.io/managed-by": "eastwest-lab",
+        "eastwest.lab/lab": "dev",
+        "eastwest.lab/component": "things",
+    }
+
+
+@pytest.mark.parametrize("accident", ["deleted", "edited"])
+def test_what_others_deleted_or_edited_is_put_right(lab: Lab, west: Cluster, api: FakeApi, accident: str) -> None:
+    Things().apply(lab, west)
+    if accident == "deleted":
+        del api.objects[PLACE + "b"]
+    else:
+        api.objects[PLACE + "b"]["spec"]["value"] = "9"
+        api.objects[PLACE + "b"]["metadata"]["generation"] += 1
+    assert Things().observe(lab, west) is State.STALE
+    assert Things().apply(lab, west).status is StepStatus.CHANGED
+    assert api.objects[PLACE + "b"]["spec"]["value"] == "1"
+    assert Things().observe(lab, west) is State.CURRENT
+
+
+def test_what_is_no_longer_wanted_is_deleted(lab: Lab, west: Cluster, api: FakeApi) -> None:
+    Things().apply(lab, west)
+    Things(names=["b", "c"]).apply(lab, west)
+    assert there(api) == {"b", "c"}
+
+
+def test_a_run_killed_while_applying_leaves_nothing_that_nobody_knows_of(
+    lab: Lab, west: Cluster, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Things, "after_apply", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Things(names=["a", "b"]).apply(lab, west)
+    assert Things(names=["b"]).observe(lab, west) is State.STALE
+    Things(names=["b"]).apply(lab, west)
+    assert there(api) == {"b"}
+
+
+def test_removal_takes_all_and_can_be_repeated(lab: Lab, west: Cluster, api: FakeApi) -> None:
+    Things().apply(lab, west)
+    Things(names=[]).remove(lab, west)
+    assert there(api) == set()
+    assert Things().observe(lab, west) is State.ABSENT
+    Things().remove(lab, west)
+
+
+def test_what_others_changed_and_changed_back_is_no_change(lab: Lab, west: Cluster, api: FakeApi) -> None:
+    Things().apply(lab, west)
+    api.objects[PLACE + "b"]["metadata"]["generation"] += 2
+    assert Things().apply(lab, west).status is StepStatus.UNCHANGED
+    assert Things().observe(lab, west) is State.CURRENT

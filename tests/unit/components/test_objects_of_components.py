@@ -1,0 +1,94 @@
+"""What the components want in a cluster, without one."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from typing import Any
+
+import pytest
+
+from lab import manifests
+from lab.components.east_west_gateway import EastWestGateway
+from lab.components.frontend import Frontend
+from lab.components.ingress import Ingress
+from lab.components.istio import place
+from lab.components.istio_values import operator
+from lab.components.podinfo import Podinfo
+from lab.components.remote_secret import RemoteAccess, RemoteSecret
+from lab.components.trust import IstioTrust
+from lab.context import Lab
+from tests.unit.fake_api import FakeApi, kube
+
+
+def one(objects: Any, kind: str) -> Any:
+    return next(obj for obj in objects if obj["kind"] == kind)
+
+
+def test_each_cluster_has_its_own_place_in_the_mesh(lab: Lab) -> None:
+    spec = operator(place(lab, lab.clusters["east"]))["spec"]
+    assert spec["meshConfig"]["trustDomain"] == "east.example"
+    assert spec["meshConfig"]["trustDomainAliases"] == ["west.example"]
+    assert spec["values"]["global"]["network"] == "net-east"
+    assert spec["values"]["global"]["multiCluster"] == {"clusterName": "east"}
+    assert spec["values"]["global"]["meshID"] == "dev"
+    assert spec["meshConfig"]["serviceSettings"][0]["hosts"] == ["frontend.test.svc.cluster.local"]
+
+
+def test_the_east_west_gateway_names_its_network_and_never_ends_mtls(lab: Lab) -> None:
+    gateway = one(EastWestGateway().objects(lab, lab.clusters["east"]), "Gateway")
+    assert gateway["metadata"]["labels"] == {"topology.istio.io/network": "net-east"}
+    assert gateway["spec"]["listeners"][0]["tls"]["mode"] == "Passthrough"
+
+
+def test_the_ingress_takes_routes_from_the_applications_only(lab: Lab) -> None:
+    objects = Ingress().objects(lab, lab.clusters["east"])
+    allowed = one(objects, "Gateway")["spec"]["listeners"][0]["allowedRoutes"]["namespaces"]
+    assert allowed["selector"]["matchLabels"] == {"kubernetes.io/metadata.name": "test"}
+    assert one(objects, "HTTPRoute")["metadata"]["namespace"] == "test"
+
+
+def test_apps_stand_in_the_talks_namespace_and_know_their_cluster(lab: Lab) -> None:
+    east = lab.clusters["east"]
+    objects = [*Podinfo().objects(lab, east), *Frontend().objects(lab, east)]
+    assert {obj["metadata"]["namespace"] for obj in objects} == {"test"}
+    env = one(Frontend().objects(lab, east), "Deployment")["spec"]["template"]["spec"]["containers"][0]["env"]
+    values = {e["name"]: e.get("value") for e in env}
+    assert values["UPSTREAMS"] == "podinfo=http://podinfo:9898,podinfo-west=http://podinfo-west:9898"
+    assert values["CLUSTER_NAME"] == "east"
+
+
+def test_the_trust_secret_holds_the_clusters_issuer_and_the_common_anchor(lab: Lab) -> None:
+    east, west = (IstioTrust().objects(lab, lab.clusters[name])[0]["data"] for name in ("east", "west"))
+    assert east["root-cert.pem"] == west["root-cert.pem"]
+    assert east["ca-cert.pem"] != west["ca-cert.pem"]
+    assert b64decode(east["cert-chain.pem"]) == b64decode(east["ca-cert.pem"]) + b64decode(east["root-cert.pem"])
+
+
+def test_another_cluster_may_only_look(lab: Lab) -> None:
+    objects = RemoteAccess(source="west").objects(lab, lab.clusters["east"])
+    rules = [rule for obj in objects if obj["kind"] in {"Role", "ClusterRole"} for rule in obj["rules"]]
+    assert {verb for rule in rules for verb in rule["verbs"]} == {"list", "watch"}
+    assert not [rule for rule in rules if "*" in rule["resources"] or "*" in rule["apiGroups"]]
+    config_maps = [rule for rule in rules if "configmaps" in rule["resources"]]
+    assert [rule["resourceNames"] for rule in config_maps] == [["istio"]]
+
+
+@pytest.mark.usefixtures("lab")
+def test_a_link_names_the_node_by_its_address_and_carries_the_targets_token(lab: Lab, apis: dict[str, FakeApi]) -> None:
+    east = kube(apis["east"], "east")
+    east.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "dev-east-control-plane"}})
+    apis["east"].objects["/api/v1/nodes/dev-east-control-plane"]["status"] = {
+        "addresses": [{"type": "InternalIP", "address": "172.30.0.2"}]
+    }
+    token = {"name": "istiod-of-west", "namespace": "istio-system"}
+    east.apply(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": token, "data": {"token": "dG9rZW4=", "ca.crt": "Q0E="}}
+    )
+    secret = RemoteSecret(target="east").objects(lab, lab.clusters["west"])[0]
+    assert secret["metadata"]["labels"] == {"istio/multiCluster": "true"}
+    config = manifests.load_document(b64decode(secret["data"]["east"]).decode())
+    assert config["clusters"][0]["cluster"] == {
+        "server": "https://172.30.0.2:6443",
+        "certificate-authority-data": "Q0E=",
+    }
+    assert config["users"][0]["user"] == {"token": "token"}

@@ -1,0 +1,144 @@
+"""An API server in memory: enough of Kubernetes for the lab's own requests."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from lab.kube import Answer, Kube
+from lab.model import Cluster
+
+KINDS = {
+    "v1": ["Namespace", "ConfigMap", "Secret", "Service", "ServiceAccount", "Pod", "Node"],
+    "apps/v1": ["Deployment"],
+    "coordination.k8s.io/v1": ["Lease"],
+    "apiextensions.k8s.io/v1": ["CustomResourceDefinition"],
+    "networking.istio.io/v1": ["VirtualService", "DestinationRule"],
+    "security.istio.io/v1": ["AuthorizationPolicy", "PeerAuthentication"],
+}
+CLUSTER_WIDE = {"Namespace", "Node", "CustomResourceDefinition"}
+
+
+@dataclass
+class FakeApi:
+    """Keeps what is applied. `answers` are given out first, one for each request, whatever is asked."""
+
+    objects: dict[str, Any] = field(default_factory=dict)
+    answers: list[Answer | Exception] = field(default_factory=list)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    version: int = 0
+
+    def __call__(
+        self, method: str, path: str, *, body: str | None, headers: Mapping[str, str], timeout_s: float
+    ) -> Answer:
+        self.asked.append((method, path))
+        url = urlsplit(path)
+        if found := re.fullmatch(r"/apis?/((?:[^/]+/)?v\w+)", url.path):
+            return self._discovery(found[1])
+        if self.answers:
+            return _given(self.answers.pop(0))
+        if method == "PATCH" and "apply-patch" in headers["Content-Type"]:
+            return self._apply(url.path, json.loads(body or "{}"))
+        if method == "PATCH":
+            return self._merge(url.path.removesuffix("/status"), json.loads(body or "{}"))
+        if url.path in self.objects:
+            return _json(self.objects.pop(url.path) if method == "DELETE" else self.objects[url.path])
+        return self._list(url.path, parse_qs(url.query)) if _is_list(url.path) else _absent()
+
+    def _discovery(self, version: str) -> Answer:
+        if version not in KINDS:
+            return _absent()
+        return _json(
+            {
+                "resources": [
+                    {"kind": k, "name": _plural(k), "namespaced": k not in CLUSTER_WIDE} for k in KINDS[version]
+                ]
+            }
+        )
+
+    def _apply(self, path: str, obj: dict[str, Any]) -> Answer:
+        old = self.objects.get(path)
+        bare = {k: v for k, v in (old or {}).items() if k != "status"}
+        wanted = {**obj, "metadata": {**obj["metadata"], **_counters(old)}}
+        if bare != wanted:
+            self.version += 1
+            metadata = {
+                **obj["metadata"],
+                "resourceVersion": str(self.version),
+                "generation": _counters(old).get("generation", 0) + 1,
+            }
+            self.objects[path] = {
+                **obj,
+                "metadata": metadata,
+                **({"status": old["status"]} if old and "status" in old else {}),
+            }
+        return _json(self.objects[path])
+
+    def _merge(self, path: str, change: dict[str, Any]) -> Answer:
+        if path not in self.objects:
+            return _absent()
+        self.version += 1
+        self.objects[path] = _merged(self.objects[path], change)
+        self.objects[path]["metadata"]["resourceVersion"] = str(self.version)
+        return _json(self.objects[path])
+
+    def _list(self, path: str, query: dict[str, list[str]]) -> Answer:
+        plural = path.rpartition("/")[2]
+        prefix = path if "/namespaces/" in path else path.removesuffix(plural)
+        wanted = dict(pair.split("=") for pair in query.get("labelSelector", [""])[0].split(",") if pair)
+        items = [
+            obj
+            for place, obj in self.objects.items()
+            if place.startswith(prefix)
+            and place.split("/")[-2] == plural
+            and wanted.items() <= (obj["metadata"].get("labels") or {}).items()
+        ]
+        return _json({"items": items})
+
+
+def kube(api: FakeApi, name: str = "west") -> Kube:
+    """Return the API of a cluster that is not there."""
+    return Kube(cluster(name), api)
+
+
+def cluster(name: str = "west") -> Cluster:
+    from pathlib import Path
+
+    return Cluster(name=name, context=name, kubeconfig=Path("none"), node=f"lab-{name}-control-plane")
+
+
+def _given(answer: Answer | Exception) -> Answer:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _plural(kind: str) -> str:
+    return kind.lower() + ("es" if kind.endswith("s") else "s") if not kind.endswith("y") else kind.lower()[:-1] + "ies"
+
+
+def _counters(old: dict[str, Any] | None) -> dict[str, Any]:
+    metadata = (old or {}).get("metadata", {})
+    return {k: metadata[k] for k in ("resourceVersion", "generation") if k in metadata}
+
+
+def _merged(old: Any, change: Any) -> Any:
+    if not isinstance(change, dict) or not isinstance(old, dict):
+        return change
+    return {**old, **{k: _merged(old.get(k), v) for k, v in change.items()}}
+
+
+def _is_list(path: str) -> bool:
+    return path.rpartition("/")[2] in {_plural(kind) for kinds in KINDS.values() for kind in kinds}
+
+
+def _json(value: Any) -> Answer:
+    return Answer(200, json.dumps(value).encode())
+
+
+def _absent() -> Answer:
+    return Answer(404, b'{"message": "not found", "reason": "NotFound"}')

@@ -1,0 +1,135 @@
+"""The manifests, the Dockerfile and the lists of what is in the image."""
+
+import re
+from pathlib import Path
+
+import frontend
+import jinja2
+import pytest
+import yaml
+from frontend.config import Settings
+
+APPS = Path(frontend.__file__).parents[2]
+VARIABLES = {
+    "podinfo": {
+        "image": "eastwest-lab/podinfo:0123456789ab",
+        "cluster": "east",
+        "color": "#2563eb",
+        "message": 'Greetings: "from" East',
+        "replicas": 2,
+    },
+    "frontend": {
+        "image": "eastwest-lab/frontend:0123456789ab",
+        "cluster": "west",
+        "upstreams": "podinfo=http://podinfo:9898,podinfo-east=http://podinfo-east:9898",
+        "default_upstream": "podinfo",
+        "replicas": 1,
+    },
+}
+
+
+def manifests(app: str) -> dict[str, dict]:
+    source = (APPS / app / "manifests" / f"{app}.yaml").read_text()
+    templates = jinja2.Environment(undefined=jinja2.StrictUndefined)  # noqa: S701 - it makes YAML, not HTML
+    text = templates.from_string(source).render(VARIABLES[app])
+    return {document["kind"]: document for document in yaml.safe_load_all(text)}
+
+
+def environment(app: str) -> dict[str, str]:
+    (container,) = manifests(app)["Deployment"]["spec"]["template"]["spec"]["containers"]
+    return {item["name"]: item.get("value", "") for item in container["env"]}
+
+
+@pytest.mark.parametrize("app", VARIABLES)
+def test_resources_are_named_after_the_app_and_have_no_namespace(app: str):
+    found = manifests(app)
+
+    assert set(found) == {"ServiceAccount", "Service", "Deployment"}
+    for resource in found.values():
+        assert resource["metadata"]["name"] == app
+        assert "namespace" not in resource["metadata"]
+
+
+@pytest.mark.parametrize(("app", "port", "target"), [("podinfo", 9898, 9898), ("frontend", 80, 8080)])
+def test_the_service_reaches_the_named_port_of_the_pods(app: str, port: int, target: int):
+    found = manifests(app)
+    template = found["Deployment"]["spec"]["template"]
+    (service_port,) = found["Service"]["spec"]["ports"]
+    (container_port,) = template["spec"]["containers"][0]["ports"]
+
+    assert found["Service"]["spec"]["selector"].items() <= template["metadata"]["labels"].items()
+    assert service_port == {"name": "http", "port": port, "targetPort": "http", "appProtocol": "http"}
+    assert container_port == {"name": "http", "containerPort": target}
+
+
+@pytest.mark.parametrize("app", VARIABLES)
+def test_pods_meet_the_restricted_pod_security_standard(app: str):
+    pod = manifests(app)["Deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert pod["serviceAccountName"] == app
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False
+
+
+@pytest.mark.parametrize("app", VARIABLES)
+def test_a_pod_that_ends_has_time_to_finish(app: str, settings: Settings):
+    deployment = manifests(app)["Deployment"]["spec"]
+    pod = deployment["template"]["spec"]
+    before_s = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    longest_s = {
+        "podinfo": 3 + 2,  # it waits 3 s of its 5 s before it closes (podinfo 6, pkg/signals/shutdown.go)
+        "frontend": Settings.batch_timeout_s + Settings.request_timeout_s + 1,
+    }[app]
+
+    assert before_s + longest_s < pod["terminationGracePeriodSeconds"]
+    assert deployment["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+
+
+def test_the_frontend_can_be_run_with_its_manifests_environment():
+    settings = Settings.from_env({**environment("frontend"), "POD_NAME": "frontend-1"})
+
+    assert settings.cluster == "west"
+    assert [upstream.name for upstream in settings.upstreams] == ["podinfo", "podinfo-east"]
+
+
+def test_podinfos_message_tells_the_frontend_its_cluster():
+    import json
+
+    from frontend.answers import parse_info
+
+    message = environment("podinfo")["PODINFO_UI_MESSAGE"]
+    info = parse_info(json.dumps({"hostname": "podinfo-1", "message": message}).encode())
+
+    assert info.cluster == "east"
+    assert info.message == 'Greetings: "from" East'
+
+
+def test_the_list_of_third_party_software_is_what_the_lock_pins():
+    lock = (APPS / "frontend" / "requirements.lock").read_text()
+    listed = (APPS / "frontend" / "THIRD_PARTY.md").read_text()
+
+    pinned = set(re.findall(r"^([\w-]+)==(\S+)", lock, re.MULTILINE))
+    assert set(re.findall(r"^\| ([\w-]+) \| ([\d.]+) \|", listed, re.MULTILINE)) == pinned
+
+
+def test_every_pinned_package_has_hashes():
+    lock = (APPS / "frontend" / "requirements.lock").read_text()
+
+    for block in re.split(r"^(?=[\w-]+==)", lock, flags=re.MULTILINE)[1:]:
+        assert "--hash=sha256:" in block, block.splitlines()[0]
+
+
+def test_the_image_runs_as_nobody_in_particular_and_builds_without_a_network():
+    lines = (APPS / "frontend" / "Dockerfile").read_text().splitlines()
+
+    assert "USER 10001:10001" in lines
+    (run,) = [line for line in lines if line.startswith("RUN")]
+    assert "compileall" in run, "the only command is one that needs no network"

@@ -1,0 +1,542 @@
+"""The doctor, one table a check: what is there, and what it says about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import IPv4Interface, IPv4Network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import config
+from lab.errors import HostError
+from lab.host import checks
+from lab.host.checks import Finding, Verdict, kernel, network, resources, sources
+from lab.host.checks import engine as engine_checks
+from lab.host.checks.scene import Listener, Scene
+from lab.host.engine import EngineState
+from lab.paths import Paths
+from lab.tools.docker import Network, Port
+
+GIB = 2**30
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - to compare with
+Look = Callable[..., Scene]
+
+
+@pytest.fixture
+def look(host: Any, fake_docker: Any, fake_senses: Any, engine: Any, tmp_path: Path) -> Look:
+    """A scene of a machine where all is well; the arguments say what is not."""
+    host.engine_process()
+    host.file("/proc/sys/net/ipv4/ip_forward", "1\n")
+    for key, value in kernel.INOTIFY.items():
+        host.file(f"/proc/sys/{key.replace('.', '/')}", f"{value}\n")
+
+    def build(toml: str = "", *, machine: dict[str, Any] | None = None, **rest: Any) -> Scene:
+        senses = {k: rest.pop(k) for k in ("ends", "available", "free", "ifs", "silent") if k in rest}
+        found: dict[str, Any] = {
+            "spec": config.parse(toml),
+            "paths": Paths(cache=Path("/var/cache/lab"), state=tmp_path / "state"),
+            "artifacts_ready": True,
+            "registries": (),
+            "machine": host.machine(**(machine or {})),
+            "docker": fake_docker(),
+            "senses": fake_senses(**senses),
+            "state": EngineState.ANSWERS,
+            "engine": engine,
+        }
+        return Scene(**found | rest)
+
+    return build
+
+
+def only(found: Any) -> Finding:
+    findings = list(found)
+    assert len(findings) == 1, findings
+    return findings[0]
+
+
+# The engine
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "words"),
+    [
+        ({}, Verdict.OK, "20.10.24"),
+        ({"version": "28.2.2"}, Verdict.OK, "28.2.2"),
+        ({"version": "19.03.15"}, Verdict.FAIL, "19.03.15"),
+        ({"storage_driver": "vfs"}, Verdict.WARN, "vfs"),
+        ({"root_dir": Path("/var/snap/docker/common")}, Verdict.WARN, "snap"),
+    ],
+)
+def test_engine(look: Look, engine: Any, change: dict[str, Any], verdict: Verdict, words: str) -> None:
+    finding = only(engine_checks.check_engine(look(engine=replace(engine, **change))))
+    assert (finding.verdict, words in finding.observed) == (verdict, True)
+
+
+@pytest.mark.parametrize(
+    ("state", "uid", "fixable", "fix"),
+    [
+        (EngineState.ABSENT, 0, True, "docker.io"),
+        (EngineState.ABSENT, 1000, False, "sudo apt-get"),
+        (EngineState.STOPPED, 0, True, "service docker start"),
+        (EngineState.DENIED, 1000, False, "usermod"),
+        (EngineState.ELSEWHERE, 0, False, "Docker Desktop"),
+        (EngineState.ANSWERS, 0, False, "service docker start"),
+    ],
+)
+def test_no_engine(look: Look, state: EngineState, uid: int, fixable: bool, fix: str) -> None:
+    finding = only(engine_checks.check_engine(look(engine=None, state=state, machine={"uid": uid})))
+    assert finding.verdict is Verdict.FAIL
+    assert finding.fixable is fixable
+    if state is not EngineState.ANSWERS:
+        assert fix in (finding.fix or "")
+
+
+@pytest.mark.parametrize(
+    ("cap_bnd", "refuses", "verdict", "words", "fixable"),
+    [
+        ("000001ffffffffff", [], Verdict.OK, "every capability", False),
+        ("000001fffeffffff", [], Verdict.OK, "all the same", False),
+        ("000001fffeffffff", ["unable to apply caps"], Verdict.FAIL, "CAP_SYS_RESOURCE", True),
+        ("000001fffedfffff", ["unable to apply caps"], Verdict.FAIL, "CAP_SYS_ADMIN", False),
+    ],
+)
+def test_privileges(  # noqa: PLR0917 - fixtures and one row of the table
+    look: Look,
+    host: Any,
+    fake_docker: Any,
+    cap_bnd: str,
+    refuses: list[str],
+    verdict: Verdict,
+    words: str,
+    fixable: bool,
+) -> None:
+    host.engine_process(cap_bnd=cap_bnd)
+    finding = only(engine_checks.check_privileges(look(docker=fake_docker(refuses=refuses))))
+    assert (finding.verdict, finding.fixable) == (verdict, fixable)
+    assert words in finding.observed
+
+
+def test_privileges_of_an_engine_elsewhere_are_its_own_matter(look: Look, host: Any) -> None:
+    (host.root / "run/docker.pid").unlink()
+    assert only(engine_checks.check_privileges(look())).verdict is Verdict.OK
+
+
+def test_privileges_of_a_rootless_engine(look: Look, engine: Any) -> None:
+    rootless = replace(engine, security_options=("name=seccomp,profile=default", "name=rootless"))
+    assert only(engine_checks.check_privileges(look(engine=rootless))).verdict is Verdict.WARN
+
+
+# The kernel
+
+
+@pytest.mark.parametrize(
+    ("files", "verdict", "words"),
+    [
+        ({"/sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory hugetlb pids\n"}, Verdict.OK, "v2"),
+        ({"/sys/fs/cgroup/cgroup.controllers": "cpu io\n"}, Verdict.FAIL, "cpuset, memory, pids"),
+        (
+            {
+                "/proc/self/mounts": "".join(
+                    f"cgroup /c/{c} cgroup rw,{c} 0 0\n" for c in ("cpu", "cpuset", "memory", "pids")
+                )
+            },
+            Verdict.OK,
+            "v1",
+        ),
+        ({"/proc/self/mounts": "cgroup /c/cpu cgroup rw,cpu,cpuacct 0 0\n"}, Verdict.FAIL, "cpuset, memory, pids"),
+        ({"/proc/self/mounts": "proc /proc proc rw 0 0\n"}, Verdict.FAIL, "cpu, cpuset, memory, pids"),
+    ],
+)
+def test_cgroups(look: Look, host: Any, files: dict[str, str], verdict: Verdict, words: str) -> None:
+    for path, text in files.items():
+        host.file(path, text)
+    finding = only(kernel.check_cgroups(look()))
+    assert (finding.verdict, words in finding.observed) == (verdict, True)
+
+
+@pytest.mark.parametrize(
+    ("instances", "watches", "verdict"),
+    [
+        (512, 524288, Verdict.OK),
+        (8192, 1048576, Verdict.OK),
+        (128, 524288, Verdict.WARN),
+        (512, 8192, Verdict.WARN),
+        (64, 524288, Verdict.FAIL),
+    ],
+)
+def test_inotify(look: Look, host: Any, instances: int, watches: int, verdict: Verdict) -> None:
+    host.file("/proc/sys/fs/inotify/max_user_instances", f"{instances}\n")
+    host.file("/proc/sys/fs/inotify/max_user_watches", f"{watches}\n")
+    finding = only(kernel.check_inotify(look()))
+    assert finding.verdict is verdict
+    assert finding.fixable is (verdict is not Verdict.OK)
+    if verdict is not Verdict.OK:
+        assert (finding.fix or "").startswith("sysctl -w fs.inotify.max_user_")
+
+
+def test_kernel_limits_are_raised_for_now_and_for_the_next_boot_and_never_lowered(host: Any) -> None:
+    host.file("/proc/sys/fs/inotify/max_user_instances", "128\n")
+    host.file("/proc/sys/fs/inotify/max_user_watches", "999999\n")
+    host.run.answers["sysctl"] = ""
+    done = kernel.set_sysctls(host.machine(), kernel.INOTIFY)
+    file = host.root / "etc/sysctl.d/60-eastwest-lab.conf"
+    assert "fs.inotify.max_user_instances = 512" in file.read_text()
+    assert "watches" not in file.read_text()
+    assert host.run.calls == [f"sysctl -q -p {file}"]
+    assert "delete" in done
+    kernel.set_sysctls(host.machine(), kernel.FORWARDING)
+    assert "max_user_instances = 512" in file.read_text(), "an earlier fix stays"
+
+
+def test_kernel_limits_that_may_not_be_set(host: Any) -> None:
+    host.run.answers["sysctl"] = 255
+    with pytest.raises(HostError, match="cannot be set"):
+        kernel.set_sysctls(host.machine(), kernel.INOTIFY)
+
+
+@pytest.mark.parametrize(("value", "verdict"), [("1", Verdict.OK), ("0", Verdict.FAIL)])
+def test_forwarding(look: Look, host: Any, value: str, verdict: Verdict) -> None:
+    host.file("/proc/sys/net/ipv4/ip_forward", f"{value}\n")
+    assert only(kernel.check_forwarding(look())).verdict is verdict
+
+
+# Room
+
+
+@pytest.mark.parametrize(
+    ("processor", "source", "verdict"),
+    [
+        ("x86_64", "packages", Verdict.OK),
+        ("AMD64", "auto", Verdict.OK),
+        ("aarch64", "upstream", Verdict.OK),
+        ("arm64", "auto", Verdict.WARN),
+        ("riscv64", "auto", Verdict.FAIL),
+    ],
+)
+def test_architecture(look: Look, processor: str, source: str, verdict: Verdict) -> None:
+    scene = look(f'[artifacts]\nsource = "{source}"\n', machine={"architecture": processor})
+    assert only(resources.check_architecture(scene)).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("available_gib", "engine_gib", "running", "ready", "verdict"),
+    [
+        (20, 24, 0, True, Verdict.OK),
+        (3.0, 24, 0, True, Verdict.FAIL),
+        (1.0, 24, 2, True, Verdict.OK),
+        (2.0, 24, 1, True, Verdict.OK),
+        (3.6, 24, 0, False, Verdict.WARN),
+        (20, 3, 0, True, Verdict.FAIL),
+    ],
+)
+def test_memory(  # noqa: PLR0917 - fixtures and one row of the table
+    look: Look,
+    engine: Any,
+    node: Any,
+    network: Network,
+    available_gib: float,
+    engine_gib: float,
+    running: int,
+    ready: bool,
+    verdict: Verdict,
+) -> None:
+    nodes = [replace(node, name=f"n{number}") for number in range(running)]
+    found = replace(engine, memory_bytes=int(engine_gib * GIB))
+    scene = look(
+        engine=found,
+        containers=nodes,
+        networks=[network],
+        available=int(available_gib * GIB),
+        artifacts_ready=ready,
+    )
+    assert only(resources.check_memory(scene)).verdict is verdict
+
+
+def test_memory_of_an_engine_elsewhere_is_what_it_has(look: Look, host: Any) -> None:
+    (host.root / "run/docker.pid").unlink()
+    assert only(resources.check_memory(look(available=0))).verdict is Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("free", "ready", "verdicts"),
+    [
+        ({"/": 100 * GIB}, False, [Verdict.OK]),
+        ({"/": 21 * GIB}, False, [Verdict.WARN]),
+        ({"/": 2 * GIB}, False, [Verdict.FAIL]),
+        ({"/": 6 * GIB}, True, [Verdict.OK]),
+        ({"/var/cache": 15 * GIB, "/var/lib": 9 * GIB}, False, [Verdict.OK, Verdict.OK]),
+        ({"/var/cache": 15 * GIB, "/var/lib": 1 * GIB}, False, [Verdict.OK, Verdict.FAIL]),
+    ],
+)
+def test_disk(look: Look, free: dict[str, int], ready: bool, verdicts: list[Verdict]) -> None:
+    found = list(resources.check_disk(look(free=free, artifacts_ready=ready)))
+    assert [finding.verdict for finding in found] == verdicts
+
+
+# Names and numbers
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ([Listener(ip=EVERYWHERE, port=8080, process="nginx", pid=42)], "nginx (pid 42)"),
+        ([Listener(ip="127.0.0.1", port=8080)], "another user"),
+    ],
+)
+def test_a_port_in_use_names_who_has_it_and_one_that_is_free(look: Look, ends: list[Listener], words: str) -> None:
+    found = {finding.name: finding for finding in network.check_ports(look(ends=ends))}
+    assert found["port 8081"].verdict is Verdict.OK
+    finding = found["port 8080"]
+    assert finding.verdict is Verdict.FAIL
+    assert words in finding.observed
+    assert "ingress_port = 8082 under [clusters.west]" in (finding.fix or "")
+
+
+def test_a_port_of_the_labs_own_node_is_its_own(look: Look, node: Any, network: Network) -> None:
+    ends = [Listener(ip="127.0.0.1", port=8081, process="docker-proxy", pid=5)]
+    scene = look(ends=ends, containers=[node], networks=[network])
+    assert {finding.observed for finding in checks.network.check_ports(scene)} == {"free", "this lab's own"}
+
+
+def test_a_port_of_another_container_names_the_container(look: Look, node: Any) -> None:
+    other = replace(node, name="web", labels={}, networks={}, ports=(Port(host_ip=EVERYWHERE, host_port=8080, port=1),))
+    found = [finding for finding in network.check_ports(look(containers=[other])) if finding.name == "port 8080"]
+    assert only(found).observed == "in use by container web"
+
+
+def test_names_that_are_the_labs_own(look: Look, node: Any, network: Network) -> None:
+    scene = look(containers=[node], networks=[network])
+    assert only(checks.network.check_names(scene)).verdict is Verdict.OK
+
+
+def test_a_kind_cluster_of_the_same_name_is_foreign_and_not_to_be_touched(look: Look, node: Any) -> None:
+    finding = only(network.check_names(look(containers=[replace(node, networks={"kind": None})])))
+    assert finding.verdict is Verdict.FAIL
+    assert "kind delete cluster --name eastwest-east" in (finding.fix or "")
+    assert not finding.fixable
+
+
+def test_a_container_that_only_has_the_name(look: Look, node: Any) -> None:
+    finding = only(network.check_names(look(containers=[replace(node, labels={}, networks={})])))
+    assert "a container has the name" in finding.observed
+
+
+def test_a_network_of_the_same_name(look: Look, network: Network) -> None:
+    finding = only(checks.network.check_names(look(networks=[replace(network, labels={})])))
+    assert "docker network rm eastwest" in (finding.fix or "")
+
+
+def test_another_labs_nodes_are_no_concern(look: Look, node: Any, network: Network) -> None:
+    other = replace(network, name="other", labels={"eastwest.lab/lab": "other"})
+    theirs = replace(
+        node,
+        name="other-east-control-plane",
+        labels={"io.x-k8s.kind.cluster": "other-east"},
+        networks={"other": None},
+    )
+    assert only(checks.network.check_names(look(containers=[theirs], networks=[other]))).verdict is Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("toml", "interfaces", "docker_networks", "expected"),
+    [
+        ("", ["192.168.1.5/24", "127.0.0.1/8"], [], []),
+        ("", ["10.10.3.4/24"], [], [Verdict.WARN]),
+        ('[network]\nsubnet = "10.89.0.0/24"\n', ["192.168.1.5/24"], [], []),
+        ('[network]\nsubnet = "10.89.0.0/24"\n', ["10.89.0.7/16"], [], [Verdict.FAIL]),
+        ('[network]\nsubnet = "10.89.0.0/24"\n', [], ["10.89.0.0/16"], [Verdict.FAIL]),
+        ('[network]\nsubnet = "10.89.0.0/24"\n', [], ["172.17.0.0/16"], []),
+    ],
+)
+def test_addresses(  # noqa: PLR0917 - fixtures and one row of the table
+    look: Look, network: Network, toml: str, interfaces: list[str], docker_networks: list[str], expected: list[Verdict]
+) -> None:
+    others = [
+        replace(network, name=f"n{i}", labels={}, subnets=(IPv4Network(net),)) for i, net in enumerate(docker_networks)
+    ]
+    ifs = [(f"eth{i}", IPv4Interface(address)) for i, address in enumerate(interfaces)]
+    found = list(checks.network.check_addresses(look(toml, ifs=ifs, networks=others)))
+    assert [finding.verdict for finding in found] == (expected or [Verdict.OK])
+
+
+def test_the_labs_own_bridge_is_no_clash(look: Look, network: Network) -> None:
+    scene = look(
+        '[network]\nsubnet = "10.89.0.0/24"\n', networks=[network], ifs=[("br-1", IPv4Interface("10.89.0.1/24"))]
+    )
+    assert only(checks.network.check_addresses(scene)).verdict is Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("environ", "verdict"),
+    [
+        ({}, Verdict.OK),
+        ({"NO_PROXY": "x"}, Verdict.OK),
+        ({"HTTPS_PROXY": "http://p:3128"}, Verdict.WARN),
+        ({"https_proxy": "http://p:3128", "no_proxy": "localhost"}, Verdict.WARN),
+        ({"https_proxy": "http://p:3128", "no_proxy": "localhost, 127.0.0.1,10.89.0.0/24"}, Verdict.OK),
+        ({"https_proxy": "http://p:3128", "NO_PROXY": "localhost,127.0.0.0/8,10.0.0.0/8"}, Verdict.OK),
+        ({"https_proxy": "http://p:3128", "NO_PROXY": "localhost,127.0.0.0/8,10.89.0.0/30"}, Verdict.WARN),
+        ({"https_proxy": "http://p:3128", "NO_PROXY": "*"}, Verdict.OK),
+    ],
+)
+def test_proxies(look: Look, environ: dict[str, str], verdict: Verdict) -> None:
+    scene = look('[network]\nsubnet = "10.89.0.0/24"\n', machine={"environ": environ})
+    finding = only(network.check_proxies(scene))
+    assert finding.verdict is verdict
+    assert "http://p" not in finding.observed, "a proxy's address may hold a password"
+
+
+# Sources
+
+
+@pytest.fixture
+def clients(host: Any) -> Any:
+    host.program("/usr/bin/go")
+    host.file("/etc/apt/sources.list", "# deb http://no.example/x\ndeb http://debian.example/debian bookworm main\n")
+    host.run.answers |= {"go env GOPROXY": "https://go.example,direct\n"}
+
+    def pip(status: int) -> None:
+        host.run.answers |= {f"{checks.sources.sys.executable} -m pip index": status}
+
+    pip(0)
+    return pip
+
+
+@pytest.mark.parametrize(
+    ("silent", "pip", "verdict"),
+    [
+        ([], 0, Verdict.OK),
+        (["go.example"], 0, Verdict.WARN),
+        (["debian.example"], 1, Verdict.WARN),
+        (["example"], 1, Verdict.FAIL),
+    ],
+)
+def test_packages(look: Look, clients: Any, silent: list[str], pip: int, verdict: Verdict) -> None:
+    clients(pip)
+    assert only(sources.check_packages(look(artifacts_ready=False, silent=silent))).verdict is verdict
+
+
+def test_packages_are_not_asked_for_when_everything_is_built(look: Look) -> None:
+    assert list(sources.check_packages(look(artifacts_ready=True))) == []
+    assert list(sources.check_tools(look(artifacts_ready=True))) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "silent", "verdict"),
+    [
+        ("auto", [], Verdict.OK),
+        ("auto", ["registry.example"], Verdict.OK),
+        ("upstream", [], Verdict.OK),
+        ("upstream", ["registry.example"], Verdict.FAIL),
+    ],
+)
+def test_registries(look: Look, source: str, silent: list[str], verdict: Verdict) -> None:
+    scene = look(
+        f'[artifacts]\nsource = "{source}"\n', artifacts_ready=False, registries=("registry.example",), silent=silent
+    )
+    assert only(sources.check_registries(scene)).verdict is verdict
+
+
+def test_a_mirror_is_asked_in_the_registries_place(look: Look) -> None:
+    scene = look(
+        '[artifacts]\nmirror = "mirror.example:5000/x"\n', artifacts_ready=False, silent=["mirror.example:5000"]
+    )
+    finding = only(sources.check_registries(scene))
+    assert finding.verdict is Verdict.FAIL
+    assert "mirror.example:5000" in finding.observed
+
+
+@pytest.mark.parametrize(
+    ("there", "uid", "os_id", "source", "verdict", "fixable"),
+    [
+        (True, 0, "debian", "auto", Verdict.OK, False),
+        (True, 1000, "debian", "auto", Verdict.FAIL, False),
+        (False, 0, "debian", "auto", Verdict.FAIL, True),
+        (False, 1000, "ubuntu", "auto", Verdict.FAIL, False),
+        (False, 0, "fedora", "auto", Verdict.WARN, False),
+        (False, 0, "fedora", "packages", Verdict.FAIL, False),
+    ],
+)
+def test_tools(  # noqa: PLR0917 - fixtures and one row of the table
+    look: Look, host: Any, there: bool, uid: int, os_id: str, source: str, verdict: Verdict, fixable: bool
+) -> None:
+    host.file("/etc/os-release", f"ID={os_id}\n")
+    if there:
+        host.program("/usr/sbin/debootstrap")
+    host.run.answers["dpkg-query"] = "debootstrap installed\ndebian-archive-keyring installed\n" if there else ""
+    scene = look(f'[artifacts]\nsource = "{source}"\n', artifacts_ready=False, machine={"uid": uid})
+    finding = only(sources.check_tools(scene))
+    assert (finding.verdict, finding.fixable) == (verdict, fixable)
+
+
+# All together
+
+
+def test_every_finding_that_is_not_ok_says_what_to_do() -> None:
+    for text in Path(checks.__file__).parent.glob("*.py"):
+        assert "fix=None" not in text.read_text()
+
+
+def test_a_check_that_breaks_hides_no_other(look: Look, host: Any, fake_docker: Any, fake_senses: Any) -> None:
+    def check_broken(_: Scene) -> list[Finding]:
+        raise ZeroDivisionError("oops")
+
+    scene = look()
+    found = checks.run(
+        scene.spec,
+        scene.paths,
+        machine=scene.machine,
+        docker=fake_docker(),
+        senses=fake_senses(),
+        checks=(check_broken, resources.check_architecture),
+    )
+    assert [(finding.name, finding.verdict) for finding in found] == [
+        ("broken", Verdict.WARN),
+        ("architecture", Verdict.OK),
+    ]
+    assert "oops" in found[0].observed
+
+
+def test_without_an_engine_everything_else_is_still_looked_at(
+    host: Any, look: Look, fake_docker: Any, fake_senses: Any
+) -> None:
+    scene = look()
+    found = checks.run(
+        scene.spec,
+        scene.paths,
+        artifacts_ready=True,
+        machine=host.machine(),
+        docker=fake_docker(),
+        senses=fake_senses(),
+    )
+    assert [finding.name for finding in checks.failures(found)] == ["engine"]
+    assert {"port 8080", "memory", "inotify", "proxies"} <= {finding.name for finding in found}
+
+
+def test_fix_does_what_is_fixable_and_asks_before(host: Any) -> None:
+    host.program("/usr/sbin/debootstrap")
+    host.run.answers |= {"dpkg-query": "debootstrap installed\ndebian-archive-keyring installed\n", "sysctl": ""}
+    fixable = Finding(name="inotify", verdict=Verdict.WARN, observed="few", why="", fix="sysctl …", fixable=True)
+    not_fixable = Finding(name="memory", verdict=Verdict.FAIL, observed="little", why="", fix="buy some")
+    questions: list[str] = []
+
+    def ask(question: str) -> bool:
+        questions.append(question)
+        return len(questions) > 1
+
+    assert list(checks.fix([fixable, not_fixable], confirm=ask, machine=host.machine())) == []
+    done = list(checks.fix([fixable, not_fixable], confirm=ask, machine=host.machine()))
+    assert len(done) == 1
+    assert done[0].startswith("inotify: ")
+    assert len(questions) == 2
+    assert "sysctl …" in questions[0]
+
+
+def test_findings_are_plain_records(look: Look) -> None:
+    finding = only(resources.check_architecture(look()))
+    fields = {name: getattr(finding, name) for name in finding.__dataclass_fields__}
+    assert json.dumps(fields | {"verdict": finding.verdict.value})

@@ -1,0 +1,204 @@
+"""Bringing an engine up: what is seen, what is typed, what is asked, and what is said when it does not come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab.errors import CommandError, HostError
+from lab.host import engine
+from lab.host.engine import EngineState
+from lab.model import UNCHANGED, StepStatus
+from lab.tools.docker import EngineDeniedError, EngineDownError
+
+INSTALL = "apt-get install -y --no-install-recommends docker.io iptables"
+DENIED = EngineDeniedError("this user may not talk to the container engine")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_START_S", 0.01)
+
+
+def set_up_debian(host: Any, *, apparmor: bool = False) -> None:
+    """A Debian without an engine, whose apt installs one."""
+    if apparmor:
+        host.file("/sys/module/apparmor/parameters/enabled", "Y\n")
+
+    def install(words: list[str]) -> None:
+        if "docker.io" in words:
+            host.program("/usr/sbin/dockerd")
+            host.program("/usr/bin/docker")
+
+    host.run.answers |= {
+        "dpkg-query": "",
+        "apt-get update": "",
+        "apt-get install": install,
+        "start-stop-daemon": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("programs", "down", "at", "expected"),
+    [
+        ([], None, "", EngineState.ABSENT),
+        (["/usr/sbin/dockerd"], None, "", EngineState.ABSENT),
+        (["/usr/bin/docker"], "down", "unix:///var/run/docker.sock", EngineState.ABSENT),
+        (["/usr/bin/docker", "/usr/sbin/dockerd"], "down", "unix:///var/run/docker.sock", EngineState.STOPPED),
+        (["/usr/bin/docker", "/usr/sbin/dockerd"], "down", "tcp://10.0.0.9:2375", EngineState.ELSEWHERE),
+        (["/usr/bin/docker"], "down", "unix:///run/user/1000/docker.sock", EngineState.ELSEWHERE),
+        (["/usr/bin/docker"], "denied", "unix:///var/run/docker.sock", EngineState.DENIED),
+        (["/usr/bin/docker"], None, "unix:///var/run/docker.sock", EngineState.ANSWERS),
+    ],
+)
+def test_what_there_is(  # noqa: PLR0917 - fixtures and one row of the table
+    host: Any,
+    fake_docker: Any,
+    nobody: EngineDownError,
+    programs: list[str],
+    down: str | None,
+    at: str,
+    expected: EngineState,
+) -> None:
+    for program in programs:
+        host.program(program)
+    errors = {"down": [nobody], "denied": [DENIED], None: []}[down]
+    assert engine.observe(host.machine(), fake_docker(down=errors, at=at)) is expected
+
+
+@pytest.mark.parametrize(
+    ("state", "uid", "systemd", "expected"),
+    [
+        (EngineState.STOPPED, 0, True, "systemctl start docker"),
+        (EngineState.STOPPED, 1000, True, "sudo systemctl start docker"),
+        (EngineState.STOPPED, 0, False, "service docker start"),
+        (EngineState.ABSENT, 1000, True, f"sudo apt-get update && sudo {INSTALL} && sudo systemctl start docker"),
+        (EngineState.DENIED, 1000, True, 'sudo usermod -aG docker "$USER", then log in again'),
+    ],
+)
+def test_the_command_to_type(host: Any, state: EngineState, uid: int, systemd: bool, expected: str) -> None:
+    if systemd:
+        (host.root / "run/systemd/system").mkdir(parents=True)
+    assert engine.command(state, host.machine(uid=uid)) == expected
+
+
+def test_no_command_is_made_up_for_another_system(host: Any) -> None:
+    host.file("/etc/os-release", "ID=fedora\n")
+    assert "documentation" in engine.command(EngineState.ABSENT, host.machine())
+    assert not engine.can_fix(EngineState.ABSENT, host.machine())
+
+
+def test_an_engine_that_answers_is_left_alone(host: Any, fake_docker: Any) -> None:
+    host.program("/usr/bin/docker")
+    assert engine.ensure(machine=host.machine(), docker=fake_docker()) is UNCHANGED
+    assert host.run.calls == []
+
+
+def test_a_missing_engine_is_installed_and_started(host: Any, fake_docker: Any) -> None:
+    set_up_debian(host, apparmor=True)
+    result = engine.ensure(machine=host.machine(), docker=fake_docker())
+    assert result.status is StepStatus.CHANGED
+    assert "docker.io" in result.detail
+    assert "20.10.24" in result.detail
+    installs = [call for call in host.run.calls if call.startswith("apt-get install")]
+    assert len(installs) == 1
+    assert "--no-install-recommends" in installs[0]
+    assert installs[0].endswith("docker.io iptables apparmor")
+    assert host.run.calls.index(next(c for c in host.run.calls if "update" in c)) < host.run.calls.index(installs[0])
+    assert host.run.calls[-1].startswith("start-stop-daemon --start --background")
+
+
+def test_the_docker_command_is_installed_where_it_is_a_package_of_its_own(host: Any, fake_docker: Any) -> None:
+    set_up_debian(host)
+
+    def install(words: list[str]) -> None:
+        host.program("/usr/bin/docker" if "docker-cli" in words else "/usr/sbin/dockerd")
+
+    host.run.answers["apt-get install"] = install
+    engine.ensure(machine=host.machine(), docker=fake_docker())
+    assert any(call.endswith("docker-cli") for call in host.run.calls)
+
+
+def test_no_install_stops_with_the_command(host: Any, fake_docker: Any) -> None:
+    with pytest.raises(HostError, match="not installed") as caught:
+        engine.ensure(install=False, machine=host.machine(), docker=fake_docker())
+    assert caught.value.next is not None
+    assert caught.value.next.startswith("apt-get update && apt-get install")
+    assert host.run.calls == []
+
+
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_a_person_is_asked_only_for_what_can_be_done(host: Any, fake_docker: Any, uid: int) -> None:
+    asked: list[str] = []
+
+    def no(question: str) -> bool:
+        asked.append(question)
+        return False
+
+    with pytest.raises(HostError) as caught:
+        engine.ensure(confirm=no, machine=host.machine(uid=uid), docker=fake_docker())
+    assert len(asked) == (1 if uid == 0 else 0)
+    assert caught.value.next
+    assert host.run.calls == []
+
+
+def test_a_failed_installation_says_apts_reason(host: Any, fake_docker: Any) -> None:
+    set_up_debian(host)
+    host.run.answers["apt-get install"] = 100
+    with pytest.raises(HostError, match="apt-get install failed: E: ") as caught:
+        engine.ensure(machine=host.machine(), docker=fake_docker())
+    assert "docker.io" in (caught.value.next or "")
+
+
+def test_systemd_starts_its_unit(host: Any, fake_docker: Any, nobody: EngineDownError) -> None:
+    (host.root / "run/systemd/system").mkdir(parents=True)
+    host.program("/usr/bin/docker")
+    host.program("/usr/sbin/dockerd")
+    host.run.answers["systemctl start docker.service"] = ""
+    engine.ensure(machine=host.machine(), docker=fake_docker(down=[nobody]))
+    assert host.run.calls == ["systemctl start docker.service"]
+
+
+def test_an_init_script_that_gives_up_is_no_end(host: Any, fake_docker: Any) -> None:
+    host.program("/etc/init.d/docker")
+    host.program("/usr/sbin/dockerd")
+    host.run.answers |= {"service docker start": 2, "start-stop-daemon": ""}
+    engine.start(host.machine(), fake_docker())
+    assert [call.split()[0] for call in host.run.calls] == ["service", "start-stop-daemon"]
+    assert host.run.calls[-1].endswith("--exec /usr/sbin/dockerd")
+
+
+def test_pid_files_of_the_dead_are_removed_and_of_the_living_kept(host: Any, fake_docker: Any) -> None:
+    host.program("/usr/sbin/dockerd")
+    host.run.answers["start-stop-daemon"] = ""
+    host.file("/proc/5/comm", "bash\n")
+    stale = host.file("/run/docker.pid", "5")
+    living = host.file("/run/docker/containerd/containerd.pid", "6")
+    host.file("/proc/6/comm", "containerd\n")
+    engine.start(host.machine(), fake_docker())
+    assert not stale.exists()
+    assert living.exists()
+
+
+def test_an_engine_that_ends_at_once_shows_its_last_words(host: Any, fake_docker: Any, nobody: EngineDownError) -> None:
+    host.program("/usr/sbin/dockerd")
+    host.run.answers["start-stop-daemon"] = ""
+    host.file("/var/log/docker.log", "starting\nfailed to start daemon: Devices cgroup isn't mounted\n")
+    with pytest.raises(HostError, match="Devices cgroup isn't mounted") as caught:
+        engine.start(host.machine(), fake_docker(down=[nobody]))
+    assert "docker.log" in (caught.value.next or "")
+
+
+def test_an_engine_that_never_answers_is_given_up(host: Any, fake_docker: Any, nobody: EngineDownError) -> None:
+    (host.root / "run/systemd/system").mkdir(parents=True)
+    host.run.answers |= {"systemctl start": "", "journalctl -u docker": "no network\n"}
+    with pytest.raises(HostError, match="no network"):
+        engine.start(host.machine(), fake_docker(down=[nobody] * 9))
+
+
+def test_a_unit_that_fails_is_systemds_error(host: Any, fake_docker: Any) -> None:
+    (host.root / "run/systemd/system").mkdir(parents=True)
+    host.run.answers["systemctl start"] = 1
+    with pytest.raises(CommandError):
+        engine.start(host.machine(), fake_docker())

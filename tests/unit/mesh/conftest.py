@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab import config
+from lab.components import export, manifest, remote_secret
+from lab.context import Lab
+from lab.kube import Kube
+from lab.model import Cluster
+from lab.paths import Paths
+from tests.unit.fake_api import FakeApi
+
+
+class Artifacts:
+    """Names that could be images and files."""
+
+    def image(self, name: str) -> str:
+        return f"eastwest-lab/{name}:1"
+
+    def binary(self, name: str) -> Path:
+        return Path("bin") / name
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    paths = Paths(cache=tmp_path / "cache", state=tmp_path / "state")
+    return Lab(spec=config.parse('name = "dev"'), paths=paths, artifacts=Artifacts())  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def apis(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeApi]:
+    """An API server in memory for each cluster, behind every `connect`."""
+    from lab.mesh import istio, istio_failover, istio_policy, istio_split
+
+    found = {name: FakeApi() for name in ("east", "west")}
+    kubes: dict[str, Kube] = {}
+
+    def connect(cluster: Cluster, *, timeout_s: float = 15) -> Kube:
+        return kubes.setdefault(cluster.name, Kube(cluster, found[cluster.name]))
+
+    for module in (manifest, export, remote_secret, istio, istio_failover, istio_policy, istio_split):
+        monkeypatch.setattr(module, "connect", connect)
+    return found

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab.components import export
+from lab.context import Lab
+from lab.errors import ClusterError
+from lab.kube import NotNow
+from lab.mesh import Caller, Capability, Failover, Mesh, Permission, Split
+from lab.mesh.istio import IstioMesh
+from lab.model import NAMESPACE
+from lab.objects import Obj
+from tests.unit.fake_api import FakeApi, kube
+
+FRONTEND = Caller(cluster="west", namespace="test", service_account="frontend")
+
+
+def service(name: str) -> Obj:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"ports": [{"name": "http", "port": 9898}], "selector": {"app": name}},
+    }
+
+
+@pytest.fixture
+def mesh(lab: Lab, apis: dict[str, FakeApi]) -> IstioMesh:
+    for name, api in apis.items():
+        kube(api, name).apply(service("podinfo"))
+    export.apply(lab, "podinfo", "east")
+    return IstioMesh(lab)
+
+
+def virtual_service(api: FakeApi, name: str) -> Any:
+    return api.objects.get(f"/apis/networking.istio.io/v1/namespaces/test/virtualservices/{name}")
+
+
+def test_it_is_a_mesh(lab: Lab) -> None:
+    mesh: Mesh = IstioMesh(lab)
+    assert Capability.SPLIT in mesh.capabilities
+    assert Capability.SPLIT_SMI not in mesh.capabilities
+
+
+def test_a_split_is_read_back_in_the_names_that_it_was_given_in(mesh: IstioMesh, apis: dict[str, FakeApi]) -> None:
+    weights = {"podinfo": 90, "podinfo-east": 10}
+    assert mesh.split("west", "podinfo", weights) == Split(cluster="west", service="podinfo", weights=weights)
+    assert mesh.splits() == [Split(cluster="west", service="podinfo", weights=weights)]
+    parts = virtual_service(apis["west"], "podinfo-split")["spec"]["http"][0]["route"]
+    assert [(part["destination"]["subset"], part["weight"]) for part in parts] == [("west", 90), ("east", 10)]
+    assert mesh.unsplit("west", "podinfo") is True
+    assert mesh.splits() == []
+    assert mesh.unsplit("west", "podinfo") is False
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ({"podinfo": 0, "podinfo-east": 0}, "add up to 0"),
+        ({}, "add up to 0"),
+        ({"podinfo": -1, "podinfo-east": 2}, "from 0 to 100, not podinfo=-1"),
+        ({"podinfo": 50, "podinfo-north": 50}, "podinfo-north is not podinfo.*here are: podinfo, podinfo-east"),
+    ],
+)
+def test_a_split_that_cannot_be_is_refused_and_nothing_is_changed(
+    mesh: IstioMesh, apis: dict[str, FakeApi], weights: dict[str, int], words: str
+) -> None:
+    before = dict(apis["west"].objects)
+    with pytest.raises(ClusterError, match=words):
+        mesh.split("west", "podinfo", weights)
+    assert apis["west"].objects == before
+
+
+def test_a_split_of_a_service_that_is_not_there_is_refused(mesh: IstioMesh) -> None:
+    with pytest.raises(ClusterError, match="there is no Service 'cart'"):
+        mesh.split("west", "cart", {"cart": 1})
+
+
+def test_a_service_is_split_or_fails_over_but_not_both(mesh: IstioMesh, apis: dict[str, FakeApi]) -> None:
+    wanted = Failover(cluster="west", service="podinfo", primary="west", backup="east")
+    mesh.fail_over(wanted)
+    assert mesh.failovers() == [wanted]
+    assert mesh.unfail_over("west", "podinfo") is True
+    assert mesh.failovers() == []
+    mesh.split("west", "podinfo", {"podinfo": 1, "podinfo-east": 1})
+    with pytest.raises(ClusterError, match="split already"):
+        mesh.fail_over(wanted)
+
+
+def test_a_permission_names_identity_with_its_trust_domain_method_and_path(
+    mesh: IstioMesh, apis: dict[str, FakeApi]
+) -> None:
+    wanted = Permission(cluster="east", service="podinfo", callers=(FRONTEND,), methods=("GET",), paths=("/api/info",))
+    mesh.authorize(wanted)
+    policy = next(o for o in apis["east"].objects.values() if o["kind"] == "AuthorizationPolicy")
+    assert policy["spec"]["selector"] == {"matchLabels": {"app": "podinfo"}}
+    assert policy["spec"]["rules"] == [
+        {
+            "from": [{"source": {"principals": ["west.example/ns/test/sa/frontend"]}}],
+            "to": [{"operation": {"methods": ["GET"], "paths": ["/api/info"]}}],
+            "when": [
+                {
+                    "key": "request.headers[x-forwarded-client-cert]",
+                    "values": ["*;URI=spiffe://west.example/ns/test/sa/frontend"],
+                }
+            ],
+        }
+    ]
+    assert mesh.permissions() == [wanted]
+    assert mesh.unauthorize("east", "podinfo") is True
+    assert mesh.permissions() == []
+
+
+def test_a_permission_for_nobody_lets_nobody_in(mesh: IstioMesh, apis: dict[str, FakeApi]) -> None:
+    mesh.authorize(Permission(cluster="east", service="podinfo", callers=()))
+    policy = next(o for o in apis["east"].objects.values() if o["kind"] == "AuthorizationPolicy")
+    assert (policy["spec"]["action"], policy["spec"]["rules"]) == ("ALLOW", [])
+
+
+def test_a_mirrored_name_cannot_be_authorized_where_its_pods_are_not(mesh: IstioMesh) -> None:
+    with pytest.raises(ClusterError, match="with pods of its own"):
+        mesh.authorize(Permission(cluster="west", service="podinfo-east", callers=(FRONTEND,)))
+
+
+def test_exports_tell_where_a_name_is_seen(mesh: IstioMesh) -> None:
+    (found,) = mesh.exports()
+    assert (found.name, found.source, found.seen_in) == ("podinfo-east", "east", ("west",))
+
+
+def test_a_cluster_that_does_not_answer_is_said_and_not_raised(mesh: IstioMesh, apis: dict[str, FakeApi]) -> None:
+    apis["east"].answers = [NotNow("the API server does not answer", where="east")] * 50
+    assert {g.detail for g in mesh.gateways(["east"])} == {"the API server does not answer"}
+    (link,) = mesh.links(["east"])
+    assert (link.source, link.target, link.alive, link.detail) == (
+        "east",
+        "west",
+        False,
+        "the API server does not answer",
+    )
+    assert mesh.identities(["east"]) == []

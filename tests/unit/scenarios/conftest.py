@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from lab.mesh.model import Capability
+from lab.scenario_context import Context
+from tests.unit.scenarios.kit import FakeRunner
+
+
+@pytest.fixture
+def context() -> Context:
+    mesh = SimpleNamespace(capabilities=frozenset({Capability.SPLIT}))
+    return Context(lab=cast("Any", SimpleNamespace()), mesh=cast("Any", mesh), runner=FakeRunner({"echo": "hello\n"}))

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from lab import report
+from lab.errors import UsageError
+from lab.evidence import INLINE_CHARS, Evidence, EvidenceFolder, EvidenceKind
+from lab.load import Mark, Recording, Request
+from lab.report import html, junit
+from lab.report.codec import ReportError
+from lab.results import CheckResult, LabFacts, Report, SabotageRun, ScenarioRun, StepRun
+from lab.scenario import Outcome
+from tests.unit.scenarios.kit import PICTURE, SEEN
+
+
+def check(name: str, outcome: Outcome = Outcome.PASSED, **changes: object) -> CheckResult:
+    made = CheckResult(
+        name=name, claim=f"{name}?", expected="50", observed="49", outcome=outcome, duration_s=0.5, evidence=(SEEN,)
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def recording(*, lost: int = 2) -> Recording:
+    requests = [
+        Request(
+            at_s=n / 10, latency_ms=5 + n % 7, answered_by=None if 30 <= n < 30 + lost else "west" if n < 30 else "east"
+        )
+        for n in range(100)
+    ]
+    return Recording(name="inside", rate_per_s=10, requests=tuple(requests), marks=(Mark(at_s=3.0, text="pods die"),))
+
+
+def load_check(*, lost: int = 2) -> CheckResult:
+    evidence = Evidence(kind=EvidenceKind.LOAD, title="every request", data=recording(lost=lost).as_json())
+    return check("recovers", evidence=(evidence,))
+
+
+def made(*checks: CheckResult, **changes: object) -> Report:
+    step = StepRun(
+        name="one", title="One", narration="Now <one> & all.", command="kubectl get", outcome=Outcome.PASSED,
+        duration_s=1.0, output="printed", checks=checks,
+    )  # fmt: skip
+    run = ScenarioRun(
+        name="demo", title="A demo", claim="It works", topology=PICTURE, outcome=Outcome.PASSED,
+        started_at="2026-01-01T00:00:00+00:00", duration_s=2.0, steps=(step,),
+    )  # fmt: skip
+    lab = LabFacts(name="eastwest", stack="istio", clusters=("east", "west"), versions={"istio": "1.31"})
+    whole = Report(
+        id="20260101-000000-abcd", mode="run", started_at=run.started_at, duration_s=2.0, lab=lab, scenarios=(run,)
+    )
+    return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+def test_a_report_survives_json() -> None:
+    whole = made(check("even"), check("odd", Outcome.SKIPPED, reason="no"), load_check())
+    again = report.from_json(json.loads(json.dumps(report.to_json(whole))))
+
+    assert report.to_json(again) == report.to_json(whole)
+    assert again.scenarios[0].checks[1].outcome is Outcome.SKIPPED
+
+
+def test_another_schema_is_refused_and_a_later_field_is_not() -> None:
+    document = report.to_json(made(check("even")))
+    report.from_json({**document, "new_in_2027": 1})
+    with pytest.raises(ReportError, match="report/v9"):
+        report.from_json({**document, "schema": "eastwest.lab/report/v9"})
+    with pytest.raises(ReportError, match="damaged"):
+        report.from_json({**document, "duration_s": "long"})
+
+
+def test_junit_tells_the_four_outcomes_apart() -> None:
+    whole = made(*(check(outcome.value, outcome) for outcome in Outcome))
+    root = ET.fromstring(junit.render(whole))
+    cases = {case.get("name"): {child.tag for child in case} for case in root.iter("testcase")}
+
+    assert cases["failed"] == {"failure"}
+    assert cases["errored"] == {"error"}
+    assert cases["skipped"] == {"skipped"}
+    assert cases["passed"] == {"system-out"}
+    assert {key: root.get(key) for key in ("tests", "failures", "errors", "skipped")} == {
+        "tests": "4", "failures": "1", "errors": "1", "skipped": "1",
+    }  # fmt: skip
+
+
+def test_junit_stands_what_a_terminal_prints() -> None:
+    ET.fromstring(junit.render(made(check("colour", observed="\x1b[31mred\x1b[0m \x00"))))
+
+
+def test_the_page_needs_nothing_else_and_escapes_what_was_seen() -> None:
+    page = html.render(made(check("even", observed="<script>alert(1)</script>"), load_check()))
+
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert 'src="' not in page
+    assert page.count("<svg") == 2
+    assert "pods die, 3.0 s" in page
+
+
+def test_the_page_shows_what_was_lost() -> None:
+    page = html.render(made(load_check(lost=3)))
+    assert 'class="lossy"' in page
+    assert "west 30" in page
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        ((Outcome.PASSED, Outcome.SKIPPED), 0),
+        ((Outcome.PASSED, Outcome.FAILED), 1),
+        ((Outcome.PASSED, Outcome.ERRORED), 3),
+        ((Outcome.FAILED, Outcome.ERRORED), 1),
+    ],
+)
+def test_the_exit_code(outcomes: tuple[Outcome, ...], code: int) -> None:
+    run = made().scenarios[0]
+    assert made(scenarios=tuple(replace(run, outcome=outcome) for outcome in outcomes)).exit_code == code
+
+
+@pytest.mark.parametrize(("caught", "code"), [(True, 0), (None, 0), (False, 1)])
+def test_the_exit_code_of_sabotage(caught: bool | None, code: int) -> None:
+    sabotage = SabotageRun(step="one", title="no split", fails="even", caught=caught, verdict="")
+    run = replace(made().scenarios[0], outcome=Outcome.FAILED, sabotage=sabotage)
+    assert made(scenarios=(run,), mode="sabotage").exit_code == code
+
+
+def test_diff_names_what_changed_and_nothing_else() -> None:
+    before = made(check("even"), check("slow", duration_s=1.0), load_check(lost=0))
+    after = made(check("even", Outcome.FAILED), check("slow", duration_s=4.0), load_check(lost=4))
+    found = {(d.where, d.what): (d.before, d.after, d.worse) for d in report.compare(before, after)}
+
+    assert report.compare(before, before) == ()
+    assert found["demo/even", "outcome"] == ("passed", "failed", True)
+    assert found["demo/slow", "time until it held"] == ("1.0 s", "4.0 s", True)
+    assert found["demo/inside/pods die", "lost"] == ("0", "4", True)
+
+
+def test_runs_are_found_by_id_by_beginning_or_as_the_newest(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    with pytest.raises(UsageError, match="no report"):
+        report.find(runs, None)
+    for name in ("20260101-000000-aaaa", "20260102-000000-bbbb"):
+        (runs / name).mkdir(parents=True)
+        report.RunFolder(path=runs / name).write(made(check("even")))
+    (runs / "20260103-000000-cccc").mkdir()
+
+    assert report.find(runs, None).id == "20260102-000000-bbbb"
+    assert report.find(runs, "20260101").id == "20260101-000000-aaaa"
+    with pytest.raises(UsageError, match="2 reports"):
+        report.find(runs, "202601")
+    assert report.load(report.find(runs, None)).counts[Outcome.PASSED] == 1
+
+
+def test_long_evidence_goes_to_a_file_and_its_ends_stay(tmp_path: Path) -> None:
+    text = "begin" + "x" * INLINE_CHARS + "end"
+    kept = EvidenceFolder(folder=tmp_path).keep(replace(SEEN, text=text))
+
+    assert kept.file == "evidence/001.txt"
+    assert (tmp_path / kept.file).read_text() == text
+    assert kept.text.startswith("begin")
+    assert kept.text.endswith("end")
+    assert "characters" in kept.text

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.errors import LabError
+from lab.mesh.model import Capability
+from lab.results import StepRun
+from lab.scenario import Outcome, Scenario
+from lab.scenario_context import Context
+from lab.scenario_runner import ScenarioRunner
+from lab.walk import Place, Scene, Walk, check_one
+from tests.unit.scenarios.kit import check, look, sabotaged, scenario, step
+
+
+class RecordingView:
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def before(self, scene: Scene) -> None:
+        self.seen.append(f"before {scene.id}")
+
+    def typing(self, scene: Scene) -> None:
+        self.seen.append(f"typing {scene.id}")
+
+    def after(self, scene: Scene, run: StepRun) -> None:
+        self.seen.append(f"after {scene.id} {run.outcome.value}")
+
+    def closing(self, scenario: Scenario) -> None:
+        self.seen.append(f"closing {scenario.name}")
+
+    def note(self, text: str) -> None:
+        self.seen.append(text)
+
+
+class Presented:
+    """A walk with keys that were pressed before."""
+
+    def __init__(self, context: Context, keys: str | None, *, place: Place | None = None) -> None:
+        self.undone: list[str] = []
+        self.view = RecordingView()
+        names = ("one", "two")
+        steps = [
+            sabotaged(
+                name,
+                act=lambda _: None,
+                command=f"echo {name}",
+            )
+            for name in names
+        ]
+        self.scenario = scenario(*(self._undoing(s) for s in steps))
+        pressed: Iterator[str] = iter((keys or "").split())
+        self.walk = Walk(
+            scenarios=(self.scenario,),
+            runner=ScenarioRunner(context=context),
+            view=self.view,
+            keys=None if keys is None else lambda: next(pressed),
+            place=place or Place(),
+        )
+
+    def _undoing(self, plain):  # type: ignore[no-untyped-def]
+        from dataclasses import replace
+
+        return replace(plain, undo=lambda _: self.undone.append(plain.name))
+
+
+def test_enter_runs_a_step_and_then_goes_on(context: Context) -> None:
+    it = Presented(context, "enter enter enter enter enter")
+
+    assert it.walk.to_end() is True
+    assert it.view.seen == [
+        "before demo/one", "typing demo/one", "after demo/one passed",
+        "before demo/two", "typing demo/two", "after demo/two passed", "closing demo",
+    ]  # fmt: skip
+    assert it.undone == ["two", "one"]
+
+
+def test_repeat_takes_back_first(context: Context) -> None:
+    it = Presented(context, "enter r q")
+    it.walk.to_end()
+
+    assert it.undone == ["one"]
+    assert context.runner.ran == [("echo", "one"), ("echo", "one")]
+
+
+def test_rewind_takes_back_the_step_and_then_the_one_before(context: Context) -> None:
+    it = Presented(context, "enter enter enter b b q")
+    it.walk.to_end()
+
+    assert it.undone == ["two", "one"]
+    assert it.walk.place.done == []
+    assert it.walk.place.at == "demo/one"
+
+
+def test_skip_does_not_run(context: Context) -> None:
+    it = Presented(context, "s enter q")
+    it.walk.to_end()
+    assert context.runner.ran == [("echo", "two")]
+
+
+def test_check_only_looks(context: Context) -> None:
+    it = Presented(context, "c q")
+    it.walk.to_end()
+
+    assert context.runner.ran == []
+    assert "after demo/one passed" in it.view.seen
+
+
+def test_unknown_keys_do_nothing(context: Context) -> None:
+    it = Presented(context, "x escape 7 q")
+    assert it.walk.to_end() is False
+    assert context.runner.ran == []
+
+
+def test_quitting_keeps_the_place_and_the_lab_as_it_is(context: Context, tmp_path: Path) -> None:
+    file = tmp_path / "walk.json"
+    first = Presented(context, "enter enter q", place=Place.read(file))
+    context.memo["port"] = 9898
+    assert first.walk.to_end() is False
+    assert first.undone == []
+
+    again = Presented(context, "enter enter enter", place=Place.read(file))
+    assert again.walk.runner.context.memo == {"port": 9898}
+    assert again.walk.to_end() is True
+    assert again.view.seen[0] == "before demo/two"
+    assert again.undone == ["two", "one"]
+    assert not file.exists()
+
+
+def test_an_automatic_walk_needs_no_keys_and_restores(context: Context) -> None:
+    it = Presented(context, None)
+
+    assert it.walk.to_end() is True
+    assert it.walk.outcomes == {Outcome.PASSED}
+    assert it.undone == ["two", "one"]
+
+
+def test_a_place_that_cannot_be_read_is_the_beginning(tmp_path: Path) -> None:
+    file = tmp_path / "walk.json"
+    file.write_text("{half")
+    assert Place.read(file).at is None
+
+
+def test_a_scenario_that_the_stack_cannot_show_is_left_out(context: Context) -> None:
+    view = RecordingView()
+    whole = scenario(step("one", command="echo"), requires=frozenset({Capability.SPLIT_SMI}))
+    assert Walk(scenarios=(whole,), runner=ScenarioRunner(context=context), view=view, keys=None).to_end()
+    assert view.seen == ["A demo is left out: this stack cannot split requests by an SMI TrafficSplit"]
+
+
+def test_a_learners_check_looks_and_does_nothing(context: Context) -> None:
+    whole = scenario(step("one", command="echo", checks=(check(look=look(holds=False, seen="no endpoints")),)))
+    runner = ScenarioRunner(context=context)
+
+    assert check_one(runner, [whole], "demo/one").outcome is Outcome.FAILED
+    assert context.runner.ran == []
+    with pytest.raises(LabError, match="demo/one"):
+        check_one(runner, [whole], "demo/three")

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab import walkthrough
+from lab.scenario import Scenario
+from lab.scenario_context import Context
+from lab.scenario_runner import ScenarioRunner
+from tests.unit.scenarios.kit import check, look, scenario, step
+from tests.unit.scenarios.test_report import made
+
+
+def demo(narration: str = "Look around.") -> Scenario:
+    return scenario(
+        step(
+            "one",
+            narration=narration,
+            command="echo 1",
+            checks=(check(look=look(seen="3 of 3")),),
+            undo_command="undo 1",
+        )
+    )
+
+
+def ran(context: Context) -> walkthrough.Outputs:
+    report = made(scenarios=(ScenarioRunner(context=context).run(demo()),))
+    return walkthrough.outputs_of_run(report)["demo"]
+
+
+def test_a_page_holds_what_the_run_printed_and_saw(context: Context) -> None:
+    page = walkthrough.render(demo(), ran(context))
+
+    assert "```sh\necho 1\n```" in page
+    assert "<!-- output one -->\n```text\nhello\n```" in page
+    assert "3 of 3" in page
+    assert "undo 1" in page
+
+
+def test_outputs_are_read_back_from_the_page(context: Context) -> None:
+    outputs = ran(context)
+    assert walkthrough.outputs_of_page(walkthrough.render(demo(), outputs)) == outputs
+
+
+def test_no_drift_after_writing_and_outputs_stay_without_a_run(context: Context, tmp_path: Path) -> None:
+    report = made(scenarios=(ScenarioRunner(context=context).run(demo()),))
+    walkthrough.write(tmp_path, [demo()], report)
+    before = (tmp_path / "demo.md").read_text()
+    walkthrough.write(tmp_path, [demo()], None)
+
+    assert (tmp_path / "demo.md").read_text() == before
+    assert walkthrough.drift(tmp_path, [demo()]) == ""
+
+
+def test_a_changed_step_is_drift(context: Context, tmp_path: Path) -> None:
+    walkthrough.write(tmp_path, [demo()], None)
+    assert "+Look closely." in walkthrough.drift(tmp_path, [demo("Look closely.")])
+
+
+def test_a_page_of_no_scenario_is_drift(tmp_path: Path) -> None:
+    walkthrough.write(tmp_path, [demo()], None)
+    (tmp_path / "old.md").write_text("# Old\n")
+    assert "-# Old" in walkthrough.drift(tmp_path, [demo()])

@@ -1,0 +1,108 @@
+"""lab.toml: defaults, every problem at once, each with its line."""
+
+from pathlib import Path
+
+import pytest
+
+from lab import config
+from lab.errors import ConfigError
+from lab.paths import PROJECT
+
+
+def problems(text: str) -> dict[str, tuple[int | None, str]]:
+    with pytest.raises(ConfigError) as caught:
+        config.parse(text)
+    return {p.key: (p.line, p.text) for p in caught.value.problems}
+
+
+def test_the_commented_example_is_the_default_lab() -> None:
+    assert config.load(PROJECT / "lab.toml") == config.parse("")
+
+
+def test_east_and_west_are_there_without_being_named() -> None:
+    spec = config.parse("[clusters.west]\ningress_port = 9090")
+    assert list(spec.clusters) == ["east", "west"]
+    assert spec.clusters["west"].ingress_port == 9090
+
+
+def test_a_third_cluster_gets_defaults_that_are_apart_from_the_others() -> None:
+    spec = config.parse("[clusters.north]")
+    north = spec.clusters["north"]
+    assert (str(north.pod_cidr), north.ingress_port, north.trust_domain) == ("10.12.0.0/16", 8082, "north.example")
+
+
+def test_every_problem_is_reported_at_once_with_its_line() -> None:
+    found = problems(
+        'stak = "istio"\n'
+        "[clusters.east]\n"
+        "ingress_prot = 1\n"
+        'pod_cidr = "10.0.0.0/33"\n'
+        'podinfo = { color = "blue" }\n'
+        "[clusters.north]\n"
+        "ingress_port = 8080\n"
+    )
+    assert {key: line for key, (line, _) in found.items()} == {
+        "stak": 1,
+        "clusters.east.ingress_prot": 3,
+        "clusters.east.pod_cidr": 4,
+        "clusters.east.podinfo.color": 5,
+        "clusters.north.ingress_port": 7,
+    }
+
+
+def test_a_misspelt_key_names_the_nearest_valid_one() -> None:
+    found = problems('stak = "istio"\n[clusters.east]\ningress_prot = 1\n')
+    assert found["stak"][1] == "unknown key; did you mean 'stack'?"
+    assert found["clusters.east.ingress_prot"][1] == "unknown key; did you mean 'ingress_port'?"
+
+
+@pytest.mark.parametrize("name", ["East West", "-east", "UPPER", "a" * 21, ""])
+def test_a_name_that_is_no_dns_label_is_refused(name: str) -> None:
+    assert "DNS label" in problems(f'name = "{name}"')["name"][1] or len(name) > 20
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "names"),
+    [
+        ('[clusters.west]\npod_cidr = "10.10.128.0/17"', "clusters.west.pod_cidr", "clusters.east.pod_cidr"),
+        ('[clusters.west]\nservice_cidr = "10.10.0.0/16"', "clusters.west.service_cidr", "clusters.east.pod_cidr"),
+        ('[network]\nsubnet = "10.110.3.0/24"', "network.subnet", "clusters.east.service_cidr"),
+        ("[clusters.west]\ningress_port = 8081", "clusters.west.ingress_port", "clusters.east.ingress_port"),
+        ('[clusters.west]\ntrust_domain = "east.example"', "clusters.west.trust_domain", "clusters.east.trust_domain"),
+    ],
+)
+def test_what_two_clusters_may_not_share_names_both(text: str, key: str, names: str) -> None:
+    line, words = problems(text)[key]
+    assert line == 2
+    assert names in words
+
+
+def test_an_export_from_a_cluster_that_is_not_there_is_refused() -> None:
+    assert problems('[exports]\npodinfo = ["nowhere"]') == {
+        "exports.podinfo": (2, "there is no cluster 'nowhere'; there are: east, west")
+    }
+
+
+def test_a_version_without_its_digest_is_refused() -> None:
+    assert "with its digest" in problems('[versions]\npodinfo = "podinfo:latest"')["versions.podinfo"][1]
+
+
+def test_a_version_of_upstreams_needs_upstream_as_its_source() -> None:
+    text = f'[artifacts]\nsource = "packages"\n[versions]\npodinfo = "a/podinfo:6.9.3@sha256:{"0" * 64}"'
+    assert problems(text)["versions.podinfo"][0] == 4
+
+
+def test_broken_toml_names_the_line() -> None:
+    assert problems('name = "lab"\nstack = istio\n')["TOML"][0] == 2
+
+
+def test_a_file_that_cannot_be_read_is_a_configuration_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config.load(tmp_path / "missing.toml")
+
+
+def test_the_nearest_file_above_is_found(tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text("")
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    assert config.find(deep) == tmp_path / "lab.toml"

@@ -1,0 +1,170 @@
+import json
+
+import pytest
+
+from lab.errors import WaitTimeout
+from lab.kube import Answer, KubeError, NotNow
+from lab.objects import Obj, Ref, condition, digest, labelled, rank, ref, unready
+from lab.wait import TransientError
+from tests.unit.fake_api import FakeApi, kube
+
+CONFIG = Ref(api_version="v1", kind="ConfigMap", name="a", namespace="test")
+
+
+def config(name: str = "a", **data: str) -> Obj:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "test"}, "data": data}
+
+
+def refused(status: int, message: str = "") -> Answer:
+    return Answer(status, json.dumps({"message": message, "reason": "Because"}).encode())
+
+
+def test_an_applied_object_can_be_got_found_and_deleted() -> None:
+    api = kube(FakeApi())
+    api.apply(labelled(config(x="1"), {"color": "blue"}))
+    assert (api.get(CONFIG) or {})["data"] == {"x": "1"}
+    assert [ref(obj) for obj in api.find("v1", "ConfigMap", namespace="test", labels={"color": "blue"})] == [CONFIG]
+    assert api.find("v1", "ConfigMap", namespace="test", labels={"color": "red"}) == []
+    assert api.delete(CONFIG) is True
+    assert api.delete(CONFIG) is False
+    assert api.get(CONFIG) is None
+
+
+def test_apply_is_server_side_forced_and_names_the_lab_as_manager() -> None:
+    api = FakeApi()
+    kube(api).apply(config())
+    assert api.asked[-1] == ("PATCH", "/api/v1/namespaces/test/configmaps/a?fieldManager=eastwest-lab&force=true")
+
+
+def test_a_kind_that_is_not_served_has_no_objects_and_can_be_applied_later() -> None:
+    api = kube(FakeApi())
+    unknown = Ref(api_version="new.example/v1", kind="New", name="a")
+    assert api.get(unknown) is None
+    assert api.find("new.example/v1", "New") == []
+    assert api.delete(unknown) is False
+    with pytest.raises(NotNow, match="not served yet"):
+        api.apply({"apiVersion": "new.example/v1", "kind": "New", "metadata": {"name": "a"}})
+
+
+def test_discovery_is_asked_once() -> None:
+    api = FakeApi()
+    west = kube(api)
+    for _ in range(3):
+        west.get(CONFIG)
+    assert [path for _, path in api.asked].count("/api/v1") == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (refused(503), NotNow),
+        (refused(500, "failed calling webhook"), NotNow),
+        (refused(429), NotNow),
+        (refused(404, 'namespaces "test" not found'), NotNow),
+        (Answer(404, b"404 page not found"), NotNow),
+        (refused(403, "forbidden: unable to create because it is being terminated"), NotNow),
+        (refused(409, "the object has been modified"), NotNow),
+        (refused(403, "forbidden"), KubeError),
+        (refused(422, "is invalid"), KubeError),
+        (refused(401, "Unauthorized"), KubeError),
+        (Answer(400, b"<html>no json</html>"), KubeError),
+    ],
+)
+def test_refusals_that_pass_are_told_from_those_that_stay(answer: Answer, kind: type[KubeError]) -> None:
+    with pytest.raises(KubeError) as caught:
+        kube(FakeApi(answers=[answer])).apply(config())
+    assert type(caught.value) is kind
+    assert caught.value.status == answer.status
+    assert "west: ConfigMap test/a: " in str(caught.value)
+
+
+def test_a_wait_goes_on_after_not_now_and_outside_it_is_the_labs_error() -> None:
+    assert issubclass(NotNow, TransientError)
+    assert issubclass(NotNow, KubeError)
+
+
+def test_apply_all_goes_on_after_a_passing_refusal() -> None:
+    api = FakeApi(answers=[NotNow("connection refused", where="west"), refused(500, "webhook")])
+    assert [ref(obj) for obj in kube(api).apply_all([config()])] == [CONFIG]
+
+
+def test_apply_all_ends_at_once_when_the_server_refuses_for_good() -> None:
+    with pytest.raises(KubeError, match="is invalid"):
+        kube(FakeApi(answers=[refused(422, "is invalid")])).apply_all([config()])
+
+
+def test_apply_all_begins_with_what_others_need() -> None:
+    api = FakeApi()
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "test"}}
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "test"}}
+    kube(api).apply_all([deployment, config(), namespace])
+    written = [path.split("?")[0].split("/")[-1] for method, path in api.asked if method == "PATCH"]
+    assert written == ["test", "a", "d"]
+    kinds = ["Namespace", "CustomResourceDefinition", "ServiceAccount", "Secret", "VirtualService"]
+    assert sorted(kinds, key=rank) == kinds
+    assert len({rank(kind) for kind in kinds}) == len(kinds)
+
+
+def test_ensure_all_tells_whether_anything_changed() -> None:
+    api = kube(FakeApi())
+    assert api.ensure_all([config(x="1")]) is True
+    assert api.ensure_all([config(x="1")]) is False
+    assert api.ensure_all([config(x="2")]) is True
+
+
+def test_lacks_names_what_is_missing_and_what_is_not_ready() -> None:
+    api = kube(FakeApi())
+    api.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "t"}, "spec": {}})
+    wanted = [Ref(api_version="apps/v1", kind="Deployment", name=name, namespace="t") for name in ("d", "e")]
+    assert api.lacks(wanted) == ["Deployment t/d was not looked at yet", "Deployment t/e is not there"]
+    with pytest.raises(WaitTimeout, match="Deployment t/e is not there"):
+        api.wait_ready(wanted, timeout_s=0)
+
+
+def deployment(**status: int) -> Obj:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "d", "namespace": "t", "generation": 2},
+        "spec": {"replicas": 2},
+        "status": status,
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ({"observedGeneration": 1}, "was not looked at yet"),
+        ({"observedGeneration": 2, "updatedReplicas": 1}, "1/2 updated"),
+        ({"observedGeneration": 2, "updatedReplicas": 2, "availableReplicas": 1}, "1/2 Available"),
+        (
+            {"observedGeneration": 2, "updatedReplicas": 2, "availableReplicas": 3, "replicas": 3},
+            "1 old pods still there",
+        ),
+    ],
+)
+def test_a_rollout_is_ready_only_when_all_new_pods_are_and_no_old_one_is(status: dict[str, int], words: str) -> None:
+    assert unready(deployment(**status)) == f"Deployment t/d {words}"
+
+
+def test_a_finished_rollout_is_ready() -> None:
+    done = deployment(observedGeneration=2, updatedReplicas=2, availableReplicas=2, replicas=2)
+    assert unready(done) is None
+
+
+def test_conditions_are_read_in_kubernetes_own_words() -> None:
+    gateway = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "Gateway",
+        "metadata": {"name": "g"},
+        "status": {"conditions": [{"type": "Programmed", "status": "False", "message": "no address"}]},
+    }
+    assert condition(gateway, "Programmed") == "False"
+    assert condition(gateway, "Accepted") is None
+    assert unready(gateway) == "Gateway g not Programmed: no address"
+
+
+def test_a_digest_depends_on_content_and_not_on_order() -> None:
+    one, two = config("a", x="1"), config("b")
+    assert digest([one, two]) == digest([two, one])
+    assert digest([one]) != digest([config("a", x="2")])

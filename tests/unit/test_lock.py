@@ -1,0 +1,40 @@
+"""The lock: the second run is told who is running, and a dead holder holds nothing."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab import lock
+from lab.errors import LockedError
+from lab.paths import Paths
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    return Paths(cache=tmp_path / "cache", state=tmp_path / "state")
+
+
+def test_the_second_run_is_told_who_is_running(paths: Paths) -> None:
+    with (
+        lock.held(paths, "lab up"),
+        pytest.raises(LockedError, match=rf"`lab up` \(process {os.getpid()}\) has been working"),
+        lock.held(paths, "lab down"),
+    ):
+        pytest.fail("two runs at once")
+    with lock.held(paths, "lab down"):
+        pass
+
+
+def test_a_killed_holder_holds_nothing(paths: Paths) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from lab import lock; from lab.paths import Paths\n"
+        "state = Path(sys.argv[1])\n"
+        "with lock.held(Paths(cache=state, state=state), 'lab up'): os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(paths.state)], check=False)
+    with lock.held(paths, "lab up"):
+        pass
+    assert paths.state.stat().st_mode & 0o777 == 0o700

@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from lab import config, plan, runner
+from lab.context import Lab
+from lab.model import Step
+from lab.paths import Paths
+
+
+@pytest.fixture
+def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Step]:
+    monkeypatch.setattr(plan.artifacts, "steps", lambda store, wanted: [])
+    return plan.up(lab(tmp_path, "[clusters.third]\n"))
+
+
+def lab(tmp_path: Path, toml: str) -> Lab:
+    paths = Paths(cache=tmp_path / "cache", state=tmp_path / "state")
+    return Lab(spec=config.parse(toml), paths=paths, artifacts=None)  # type: ignore[arg-type]
+
+
+def before(steps: list[Step], name: str) -> set[str]:
+    """Return all that has to be done before a step."""
+    found = {step.name: step for step in steps}
+    needs: set[str] = set()
+    left = list(found[name].after)
+    while left:
+        need = left.pop()
+        if need not in needs:
+            needs.add(need)
+            left += found[need].after
+    return needs
+
+
+def test_the_plan_is_a_graph_that_can_be_walked(steps: list[Step]) -> None:
+    runner.check(steps)
+
+
+def test_planning_touches_nothing(steps: list[Step], tmp_path: Path) -> None:
+    assert steps
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_clusters_do_not_wait_for_each_other(steps: list[Step]) -> None:
+    for one, other in (("east", "west"), ("west", "third")):
+        assert not [need for need in before(steps, f"{one}/frontend") if need.startswith(f"{other}/")]
+
+
+def test_a_third_cluster_is_like_the_first_two(steps: list[Step]) -> None:
+    names = {step.name for step in steps}
+    assert {n.removeprefix("third/") for n in names if n.startswith("third/")} >= {
+        n.removeprefix("east/") for n in names if n.startswith("east/") and "west" not in n and "third" not in n
+    }
+    assert {f"{a}/link-to-{b}" for a, b in (("east", "third"), ("third", "west"), ("west", "third"))} <= names
+
+
+def test_istio_waits_for_its_issuer_its_kinds_and_its_images(steps: list[Step]) -> None:
+    assert {"east/trust", "east/gateway-api", "east/images", "east/manifests"} <= before(steps, "east/istio")
+
+
+def test_a_link_waits_for_both_ends_and_the_right_to_look(steps: list[Step]) -> None:
+    assert {"west/istio", "east/istio", "east/access-of-west"} <= before(steps, "west/link-to-east")
+
+
+def test_answers_are_asked_for_when_everything_stands(steps: list[Step]) -> None:
+    needs = before(steps, "west/answers")
+    assert {"east/east-west-gateway", "west/ingress", "east/podinfo", "west/frontend", "west/link-to-east"} <= needs

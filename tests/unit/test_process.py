@@ -1,0 +1,74 @@
+"""Processes: output, errors, time-outs, and that nothing outlives the lab."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lab import process, wait
+from lab.errors import CommandError, CommandTimeout, LabError
+from lab.wait import NotYet
+
+PYTHON = sys.executable
+
+
+def test_output_lines_and_duration_are_kept() -> None:
+    lines: list[str] = []
+    done = process.run([PYTHON, "-c", "print('a'); print('b')"], on_line=lines.append)
+    assert (done.stdout, lines, done.returncode) == ("a\nb\n", ["a", "b"], 0)
+    assert done.duration_s > 0
+
+
+def test_the_environment_is_added_to_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEPT", "1")
+    done = process.run([PYTHON, "-c", "import os; print(os.environ['KEPT'] + os.environ['MORE'])"], env={"MORE": "2"})
+    assert done.stdout == "12\n"
+
+
+def test_input_is_passed_on_standard_input() -> None:
+    assert process.run([PYTHON, "-c", "print(input())"], input="secret\n").stdout == "secret\n"
+
+
+def test_an_error_carries_the_command_the_status_and_what_it_said() -> None:
+    with pytest.raises(CommandError, match="no room left") as caught:
+        process.run([PYTHON, "-c", "import sys; sys.exit('no room left')"])
+    assert caught.value.returncode == 1
+    assert caught.value.argv[0] == PYTHON
+
+
+def test_without_check_the_status_is_returned() -> None:
+    assert process.run([PYTHON, "-c", "raise SystemExit(7)"], check=False).returncode == 7
+
+
+def test_a_command_that_does_not_end_is_stopped() -> None:
+    with pytest.raises(CommandTimeout, match=r"did not end within 0.5 s"):
+        process.run([PYTHON, "-c", "import signal; signal.pause()"], timeout_s=0.5)
+
+
+def test_a_program_that_is_not_there_says_so() -> None:
+    with pytest.raises(LabError, match="'no-such-program' is not there"):
+        process.run(["no-such-program"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the death signal is Linux's own")
+def test_a_child_does_not_outlive_a_lab_that_is_killed(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    child = f"import os, signal; open({str(pid_file)!r}, 'w').write(str(os.getpid())); signal.pause()"
+    code = f"from lab import process; process.run([{PYTHON!r}, '-c', {child!r}])"
+    lab = subprocess.Popen([PYTHON, "-c", code])
+
+    def started() -> int | NotYet:
+        text = pid_file.read_text() if pid_file.exists() else ""
+        return int(text) if text else NotYet("not started")
+
+    pid = wait.until("the child", started, timeout_s=30, interval_s=0.05)
+    lab.kill()
+    lab.wait()
+    wait.until(
+        "the child's end",
+        lambda: NotYet("runs") if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" else True,
+        timeout_s=30,
+        interval_s=0.05,
+    )

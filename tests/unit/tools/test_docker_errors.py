@@ -1,0 +1,74 @@
+"""What engines say, in the lab's words. The texts are from Docker 20.10 and 28."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.errors import CommandError, HostError, LabError
+from lab.tools.docker import EngineDeniedError, EngineDownError, explain
+
+DAEMON = "Error response from daemon: "
+ENDPOINT = "driver failed programming external connectivity"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "words"),
+    [
+        (
+            "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+            EngineDownError,
+            "at unix:///var/run/docker.sock",
+        ),
+        (
+            "ERROR: Cannot connect to the Docker daemon at tcp://10.0.0.9:2375. Is the docker daemon running?",
+            EngineDownError,
+            "at tcp://10.0.0.9:2375",
+        ),
+        ("unexpected EOF\n", EngineDownError, "no container engine"),
+        ("error during connect: Get http://x/v1.41/info: EOF", EngineDownError, "no container engine"),
+        (
+            "permission denied while trying to connect to the Docker daemon socket: connect: permission denied",
+            EngineDeniedError,
+            "this user",
+        ),
+        (f"{DAEMON}write /var/lib/docker/tmp/x: no space left on device", HostError, "disk is full"),
+        (
+            f"{DAEMON}{ENDPOINT}: Bind for 127.0.0.1:8080 failed: port is already allocated",
+            HostError,
+            "port 8080 on 127.0.0.1",
+        ),
+        (
+            f"{DAEMON}{ENDPOINT}: userland proxy: listen tcp4 127.0.0.1:8080: bind: address already in use",
+            HostError,
+            "port 8080 on 127.0.0.1",
+        ),
+        (
+            f"{DAEMON}failed to bind host port for 127.0.0.1:8080:172.18.0.2:80/tcp: address already in use",
+            HostError,
+            "port 8080 on 127.0.0.1",
+        ),
+        (f"{DAEMON}Pool overlaps with other one on this address space", HostError, "subnet overlaps"),
+        (
+            f"{DAEMON}client version 1.52 is too new. Maximum supported API version is 1.41",
+            HostError,
+            "1.52 is too new",
+        ),
+        (
+            f"docker: {DAEMON}OCI runtime create failed: unable to apply caps: operation not permitted: unknown.",
+            HostError,
+            "privileged",
+        ),
+    ],
+)
+def test_known_causes_have_a_way_out(said: str, kind: type[LabError], words: str) -> None:
+    error = CommandError(["docker", "x"], returncode=1, stderr=said)
+    explained = explain(error)
+    assert type(explained) is kind
+    assert words in explained.what
+    assert explained.next
+    assert explained.__cause__ is error
+
+
+def test_an_unknown_failure_stays_what_it_is() -> None:
+    error = CommandError(["docker", "x"], returncode=1, stderr="Error: something new")
+    assert explain(error) is error

@@ -44,6 +44,10 @@ class Paths:
         """Held while a run changes the lab."""
         return self.state / "lock"
 
+    def kind_config(self, cluster: str) -> Path:
+        """Return the file with kind's configuration of a cluster."""
+        return self.state / "kind" / f"{cluster}.yaml"
+
     @property
     def logs(self) -> Path:
         """What the lab's commands did, one file a run."""

@@ -19,6 +19,7 @@ from lab.clusters import kind_config, kubeconfig, machine, network, wake
 from lab.clusters.provider import Node, NodeStatus, Owned
 from lab.context import Lab
 from lab.errors import ClusterError, CommandError
+from lab.host.ownership import is_own_node, own_networks
 from lab.kube import connect
 from lab.model import CHANGED, UNCHANGED, Cluster, StepResult, StepStatus
 from lab.objects import Ref, labels_of
@@ -126,24 +127,18 @@ class KindProvider:
 
     def _containers(self, lab: Lab) -> list[Container]:
         """Find all nodes of the lab, also of clusters that no longer stand in lab.toml."""
-        prefix = f"{lab.spec.name}-"
-        found = self.docker.containers({CLUSTER_LABEL: None})
-        return [c for c in found if c.labels[CLUSTER_LABEL].startswith(prefix) and self._owns(lab, c)]
+        return [c for c in self.docker.containers({CLUSTER_LABEL: None}) if self._owns(lab, c)]
 
     def _owns(self, lab: Lab, container: Container) -> bool:
-        if lab.spec.name in container.networks:
-            return network.is_there(self.docker, lab.spec)
-        # Killed between taking a node off the network and putting it back: then our own configuration tells.
-        name = container.labels[CLUSTER_LABEL].removeprefix(f"{lab.spec.name}-")
-        return not container.networks and _config_file(lab, name).exists()
+        networks = own_networks(lab.spec.name, self.docker.networks())
+        return is_own_node(container, lab_name=lab.spec.name, networks=networks, paths=lab.paths)
 
     def _look(self, lab: Lab, cluster: Cluster) -> Node:
         container = self.docker.container(cluster.node)
         if container is None:
             return Node(name=cluster.node, status=NodeStatus.ABSENT)
-        ours = container.labels.get(CLUSTER_LABEL) == kind_name(lab.spec.name, cluster.name) and self._owns(
-            lab, container
-        )
+        of_kind = container.labels.get(CLUSTER_LABEL)
+        ours = of_kind == kind_name(lab.spec.name, cluster.name) and self._owns(lab, container)
         if not ours:
             return Node(name=cluster.node, status=NodeStatus.FOREIGN)
         status = _STATUS.get(container.status, NodeStatus.STOPPED)
@@ -167,7 +162,7 @@ class KindProvider:
             image=lab.artifacts.image(lab.node_image),
             engine=machine.engine(self.docker),
         )
-        file = _config_file(lab, cluster.name)
+        file = lab.paths.kind_config(cluster.name)
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         file.write_text(manifests.dump(config), encoding="utf-8")
         own_kubeconfig = file.with_suffix(".kubeconfig")
@@ -275,10 +270,6 @@ def _mark_of(lab: Lab, cluster: Cluster, address: str) -> Mark:
         address=address,
         memory_mib=lab.spec.resources.node_memory_mib,
     )
-
-
-def _config_file(lab: Lab, cluster: str) -> Path:
-    return lab.paths.state / "kind" / f"{cluster}.yaml"
 
 
 def full_name(image: str) -> str:

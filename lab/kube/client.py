@@ -6,14 +6,17 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from functools import lru_cache
+from http import HTTPStatus
 from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from lab import wait
+from lab.errors import WaitTimeout
 from lab.kube import transport
 from lab.kube.errors import KubeError, NotNow, refusal
 from lab.kube.transport import Answer, Transport
@@ -29,6 +32,7 @@ _APPLY = "application/apply-patch+yaml"  # JSON is YAML
 _MERGE = "application/merge-patch+json"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PARALLEL = 6
+_LATER = HTTPStatus.TOO_MANY_REQUESTS
 
 
 class Kube:
@@ -251,9 +255,21 @@ class Kube:
         timeout_s: float | None = None,
     ) -> Answer:
         headers = {"Accept": accept, **({"Content-Type": content_type} if body is not None else {})}
-        answer = self._send(method, path, body=body, headers=headers, timeout_s=timeout_s or self.timeout_s)
+        where, patience_s = what or path.partition("?")[0], timeout_s or self.timeout_s
+
+        def send() -> Answer:
+            return self._send(method, path, body=body, headers=headers, timeout_s=patience_s)
+
+        def asked_to_wait() -> Answer | NotYet:
+            answer = send()
+            return NotYet("the API server asks to wait") if answer.status == _LATER else answer
+
+        answer = send()
+        if answer.status == _LATER:
+            # As clients of Kubernetes do: a server that has just started says so until its caches are filled.
+            with suppress(WaitTimeout):
+                answer = wait.until(f"{self.cluster.name}: {where}", asked_to_wait, timeout_s=patience_s)
         if answer.status >= 400:
-            where = what or path.partition("?")[0]
             raise refusal(self.cluster.name, method, status=answer.status, body=answer.body, what=where)
         return answer
 

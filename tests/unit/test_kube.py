@@ -3,10 +3,10 @@ import json
 import pytest
 
 from lab.errors import WaitTimeout
-from lab.kube import Answer, KubeError, NotNow
+from lab.kube import Answer, Kube, KubeError, NotNow
 from lab.objects import Obj, Ref, condition, digest, labelled, rank, ref, unready
 from lab.wait import TransientError
-from tests.unit.fake_api import FakeApi, kube
+from tests.unit.fake_api import FakeApi, cluster, kube
 
 CONFIG = Ref(api_version="v1", kind="ConfigMap", name="a", namespace="test")
 
@@ -59,7 +59,6 @@ def test_discovery_is_asked_once() -> None:
     [
         (refused(503), NotNow),
         (refused(500, "failed calling webhook"), NotNow),
-        (refused(429), NotNow),
         (refused(404, 'namespaces "test" not found'), NotNow),
         (Answer(404, b"404 page not found"), NotNow),
         (refused(403, "forbidden: unable to create because it is being terminated"), NotNow),
@@ -76,6 +75,18 @@ def test_refusals_that_pass_are_told_from_those_that_stay(answer: Answer, kind: 
     assert type(caught.value) is kind
     assert caught.value.status == answer.status
     assert "west: ConfigMap test/a: " in str(caught.value)
+
+
+def test_a_server_that_asks_to_wait_is_asked_again() -> None:
+    api = FakeApi(answers=[refused(429, "storage is (re)initializing")] * 2)
+    assert kube(api).get(CONFIG) is None
+    assert [path for _, path in api.asked].count("/api/v1/namespaces/test/configmaps/a") == 3
+
+
+def test_a_server_that_goes_on_asking_to_wait_is_not_now() -> None:
+    api = FakeApi(answers=[refused(429, "storage is (re)initializing")] * 9)
+    with pytest.raises(NotNow, match="initializing"):
+        Kube(cluster(), api, timeout_s=0.1).get(CONFIG)
 
 
 def test_a_wait_goes_on_after_not_now_and_outside_it_is_the_labs_error() -> None:

@@ -16,12 +16,11 @@ import psutil
 
 from lab.config import LabSpec
 from lab.errors import LabError
+from lab.host import ownership
 from lab.host.engine import EngineState, observe
 from lab.host.machine import Machine
-from lab.model import LAB_LABEL
 from lab.paths import Paths
 from lab.tools.docker import Container, Docker, Engine, Network
-from lab.tools.kind import CLUSTER_LABEL
 
 _REACH_S = 2.0
 
@@ -118,11 +117,12 @@ class Scene:
     @property
     def own_networks(self) -> frozenset[str]:
         """Names of the networks that carry this lab's label."""
-        return frozenset(n.name for n in self.networks if n.labels.get(LAB_LABEL) == self.spec.name)
+        return ownership.own_networks(self.spec.name, self.networks)
 
     def is_own(self, container: Container) -> bool:
-        """Whether a container is a node of this lab: kind's, and on a network of the lab's."""
-        return CLUSTER_LABEL in container.labels and not self.own_networks.isdisjoint(container.networks)
+        """Whether a container is a node of this lab."""
+        name, networks = self.spec.name, self.own_networks
+        return ownership.is_own_node(container, lab_name=name, networks=networks, paths=self.paths)
 
     @property
     def own_nodes(self) -> tuple[Container, ...]:

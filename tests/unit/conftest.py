@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from lab import config
-from lab.components import export, manifest, remote_secret
 from lab.context import Lab
 from lab.kube import Kube
 from lab.model import Cluster
@@ -25,21 +24,19 @@ class Artifacts:
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
+    """A lab that is nowhere."""
     paths = Paths(cache=tmp_path / "cache", state=tmp_path / "state")
     return Lab(spec=config.parse('name = "dev"'), paths=paths, artifacts=Artifacts())  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def apis(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeApi]:
-    """An API server in memory for each cluster, behind every `connect`."""
-    from lab.mesh import istio, istio_failover, istio_policy, istio_split
-
+    """An API server in memory for each cluster, behind every `lab.kube.connect`."""
     found = {name: FakeApi() for name in ("east", "west")}
     kubes: dict[str, Kube] = {}
 
-    def connect(cluster: Cluster, *, timeout_s: float = 15) -> Kube:
+    def cached(cluster: Cluster, _timeout_s: float, _written_ns: int) -> Kube:
         return kubes.setdefault(cluster.name, Kube(cluster, found[cluster.name]))
 
-    for module in (manifest, export, remote_secret, istio, istio_failover, istio_policy, istio_split):
-        monkeypatch.setattr(module, "connect", connect)
+    monkeypatch.setattr("lab.kube.client._cached", cached)
     return found

@@ -119,7 +119,7 @@ def clean(lab: Lab, *, everything: bool = False) -> Iterator[str]:
     if everything:
         for folder in (store.root, store.paths.go):
             if folder.exists():
-                _make_writable(folder)
+                make_writable(folder)
                 shutil.rmtree(folder)
                 yield f"deleted {folder}"
 
@@ -140,7 +140,7 @@ def _clean_images(store: ArtifactStore, *, everything: bool) -> Iterator[str]:
             yield f"kept the image {tag}: a container uses it (`lab down` removes the lab's)"
 
 
-def _make_writable(folder: Path) -> None:
+def make_writable(folder: Path) -> None:
     """Undo Go's read-only module folders, which nobody but root could delete otherwise."""
     for path in folder.rglob("*"):
         if path.is_dir() and not path.is_symlink():

@@ -41,31 +41,22 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Unit and contract tests: seconds, no clusters."""
+    """Unit tests: seconds, no clusters, no engine."""
     session.install("-e", ".[test]", silent=True)
-    session.run("pytest", "tests/unit", "tests/contract", *session.posargs)
+    session.run("pytest", "tests/unit", *session.posargs)
 
 
 @nox.session
 def e2e(session: nox.Session) -> None:
-    """End-to-end tests on two real clusters, which they bring up themselves and take away again."""
+    """End-to-end tests on two real clusters, which they bring up themselves and take away again.
+
+    Then the contract tests: they want an engine, and on a new machine there is none before the lab was up.
+    """
     session.install("-e", ".[test]", silent=True)
     files = [f"tests/e2e/test_{name}.py" for name in ("commands", "answers", "accidents")]
-    session.run("pytest", *files, "--require-lab", "-m", "not killed", *session.posargs)
-
-
-@nox.session
-def killed(session: nox.Session) -> None:
-    """Kill runs in the middle, beside a lab that is up, and see what the next run makes of it."""
-    session.install("-e", ".[test]", silent=True)
-    session.run("pytest", "tests/e2e/test_accidents.py", "--require-lab", "-m", "killed", *session.posargs)
-
-
-@nox.session
-def contract(session: nox.Session) -> None:
-    """Run the contract tests where an engine runs: on a new machine there is none for them before the lab is up."""
-    session.install("-e", ".[test]", silent=True)
-    session.run("pytest", "tests/contract", *session.posargs)
+    session.run("pytest", *files, "--require-lab", *session.posargs)
+    if not session.posargs:
+        session.run("pytest", "tests/contract")
 
 
 @nox.session

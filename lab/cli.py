@@ -59,6 +59,8 @@ app.add_typer(artifacts_app, name="artifacts")
 # Every wrong command line is one of these; Typer has no name of its own for their common base.
 _CommandLineError: type[Any] = typer.BadParameter.__base__ or typer.BadParameter
 
+_INTERRUPTED = 130
+
 _out = Console(soft_wrap=False)
 _err = Console(stderr=True, soft_wrap=True)
 
@@ -371,11 +373,9 @@ def main() -> NoReturn:
         _fail(error)
     except Interrupted as stopped:
         _err.print(screens.interrupted(stopped.report), highlight=False)
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
     except (KeyboardInterrupt, typer.Abort):
-        process.stop_all()
-        _err.print("interrupted")
-        sys.exit(130)
+        code = _INTERRUPTED
     except _CommandLineError as error:
         error.show()
         sys.exit(2)
@@ -383,4 +383,7 @@ def main() -> NoReturn:
         # Whoever read our output has gone, as `lab status | head` does; there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    if code == _INTERRUPTED:  # also what Typer makes of Ctrl-C
+        process.stop_all()
+        _err.print("interrupted")
     sys.exit(code or 0)

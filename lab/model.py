@@ -48,7 +48,7 @@ class StepStatus(Enum):
     UNCHANGED = "unchanged"
     ERRORED = "errored"
     NOT_RUN = "not run"
-    """Something that it needs failed, or the run was interrupted before it began."""
+    """Something that it needs failed, or the run was interrupted before it ended."""
 
 
 @dataclass(frozen=True, kw_only=True)

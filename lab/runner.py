@@ -31,8 +31,11 @@ class RunReport:
         return tuple(name for name, result in self.results.items() if result.status is StepStatus.CHANGED)
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C during a run; `report` tells what was done and what is left."""
+class Interrupted(Exception):
+    """Ctrl-C during a run; `report` tells what was done and what is left.
+
+    No KeyboardInterrupt: Typer ends those by itself, without a word.
+    """
 
     def __init__(self, report: RunReport) -> None:
         super().__init__()
@@ -91,12 +94,14 @@ class _Run(Generic[C]):
     running: dict[Future[StepResult], Step] = field(default_factory=dict)
     guard: threading.Lock = field(default_factory=threading.Lock)
     began: float = field(default_factory=time.monotonic)
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     def to_end(self) -> RunReport:
         with ThreadPoolExecutor(max_workers=sum(self.limits.values()), thread_name_prefix="step") as threads:
             try:
                 self._loop(threads)
             except KeyboardInterrupt:
+                self.stopping.set()
                 process.stop_all()
                 wait(self.running, timeout=15)
                 self._collect([future for future in self.running if future.done()])
@@ -144,7 +149,10 @@ class _Run(Generic[C]):
             with events.reporting(progress):
                 result = step.run(self.lab)  # type: ignore[arg-type]  # tests run plans on simpler objects
         except Exception as error:  # whatever it is becomes the step's result and ends the plan
-            result = StepResult(status=StepStatus.ERRORED, detail=str(error), error=error)
+            if self.stopping.is_set():
+                result = StepResult(status=StepStatus.NOT_RUN, detail="stopped in the middle")
+            else:
+                result = StepResult(status=StepStatus.ERRORED, detail=str(error), error=error)
         result = replace(result, duration_s=time.monotonic() - began)
         self._emit(StepEnded(step=step, at_s=time.monotonic() - self.began, result=result))
         return result

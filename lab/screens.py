@@ -47,7 +47,7 @@ def print_json(console: Console, value: Any) -> None:
 
 
 def _table(*columns: str, title: str | None = None) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, collapse_padding=True)
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
@@ -171,21 +171,26 @@ def _sign(alive: bool, detail: str = "") -> Text:  # noqa: FBT001 - one flag, an
     return Text("✓ alive", "green") if alive else Text(f"✗ {detail or 'not alive'}", "red")
 
 
-def status(console: Console, seen: Status, *, as_json: bool) -> None:
-    """Show a whole lab on one screen."""
-    if as_json:
-        print_json(console, seen)
-        return
-    console.print(Text.assemble(("lab ", ""), (seen.lab, "bold"), f", {seen.stack} stack"), highlight=False)
-    clusters = _table("cluster", "stands in for", "node", "Kubernetes", "address")
-    clusters.add_column("frontend", no_wrap=True)
+def _clusters(seen: Status) -> Table:
+    clusters = _table("cluster", "stands in for", "node", "version")
+    for column in ("address", "frontend"):
+        clusters.add_column(column, no_wrap=True)
     for cluster in seen.clusters.values():
         node = Text(cluster.node, "green") if not cluster.trouble else Text(cluster.trouble, "red")
         url = Text(cluster.url, "bold" if not cluster.trouble else "dim")
         clusters.add_row(
             Text(cluster.name, "bold"), cluster.stands_in_for, node, cluster.version or "-", cluster.address or "-", url
         )
-    parts: list[Table] = [clusters]
+    return clusters
+
+
+def status(console: Console, seen: Status, *, as_json: bool) -> None:
+    """Show a whole lab on one screen."""
+    if as_json:
+        print_json(console, seen)
+        return
+    console.print(Text.assemble(("lab ", ""), (seen.lab, "bold"), f", {seen.stack} stack"), highlight=False)
+    parts = [_clusters(seen)]
     if seen.gateways or seen.links:
         gateways = _table("gateway", "role", "address", "state")
         for gateway in seen.gateways:

@@ -29,7 +29,8 @@ def prepare(
 ) -> list[Finding]:
     """Hold the machine against the lab's needs, mend what may be mended, and return the findings.
 
-    What the lab cannot mend stops it before anything is changed, also what it could.
+    What the lab needs and cannot mend stops it before anything is changed, also what it could. What would only bite
+    later, too few inotify instances for instance, is mended as well where it may be, and else stays a warning.
 
     Args:
         spec: the lab that is wanted.
@@ -54,11 +55,12 @@ def prepare(
 
     findings = look()
     failures = checks.failures(findings)
-    if not failures:
-        return findings
-    if not install or not all(finding.fixable for finding in failures):
+    if failures and not (install and all(finding.fixable for finding in failures)):
         raise not_ready(failures, changed=False)
-    for finding in failures:
+    mendable = [finding for finding in (*failures, *checks.warnings(findings)) if finding.fixable] if install else []
+    if not mendable:
+        return findings
+    for finding in mendable:
         say(f"{finding.name}: {finding.observed}; doing: {finding.fix}")
         for done in checks.fix([finding], confirm=confirm, machine=machine, docker=docker):
             say(done)

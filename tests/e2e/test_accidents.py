@@ -62,9 +62,10 @@ def small(lab: RunningLab) -> Iterator[CommandLine]:
     assert leftovers("e2e2") == []
 
 
-@pytest.mark.killed
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_ended_in_the_middle_is_finished_by_the_next(small: CommandLine, how: signal.Signals) -> None:
+    # Where the tests themselves run in the background, a shell has told them to ignore Ctrl-C, and so their children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     first = small.start("up", "--yes")
     wait.until("a node of the second lab", lambda: leftovers("e2e2")[1:] or NotYet("no node yet"), timeout_s=120)
     first.send_signal(how)
@@ -77,7 +78,6 @@ def test_a_run_that_is_ended_in_the_middle_is_finished_by_the_next(small: Comman
     assert small.json("status")["clusters"]["east"]["node"] == "running"
 
 
-@pytest.mark.killed
 def test_down_succeeds_when_half_of_the_lab_is_gone(lab: RunningLab) -> None:
     other = CommandLine(folder=lab.folder / "half", name="e2e3", toml=ports(200))
     started = other.start("up", "--yes")
@@ -91,7 +91,6 @@ def test_down_succeeds_when_half_of_the_lab_is_gone(lab: RunningLab) -> None:
     other.run("down")
 
 
-@pytest.mark.killed
 def test_a_kind_cluster_of_the_same_name_that_is_not_the_labs_is_never_touched(
     lab: RunningLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

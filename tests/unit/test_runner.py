@@ -1,12 +1,13 @@
 """The runner: order, concurrency, failures, interruption."""
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 
 import pytest
 
 from lab import events, runner
-from lab.errors import LabError, StepsFailed
+from lab.errors import CommandError, LabError, StepsFailed
 from lab.events import Event, StepEnded, StepProgress
 from lab.model import CHANGED, UNCHANGED, Pool, Step, StepResult, StepStatus
 
@@ -106,6 +107,26 @@ def test_ctrl_c_tells_what_is_done_and_what_is_left() -> None:
     results = caught.value.report.results
     assert results["a"].status is StepStatus.CHANGED
     assert results["c"].status is StepStatus.NOT_RUN
+
+
+def test_what_ctrl_c_cuts_short_is_not_called_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = threading.Event()
+
+    def press(_: object) -> StepResult:
+        begun.wait(10)
+        raise KeyboardInterrupt
+
+    def cut(_: object) -> StepResult:
+        begun.set()
+        while not stopped:
+            time.sleep(0.01)
+        raise CommandError(["kind"], returncode=-15)
+
+    stopped: list[bool] = []
+    monkeypatch.setattr("lab.process.stop_all", lambda: stopped.append(True))
+    with pytest.raises(runner.Interrupted) as caught:
+        run(step("a", press), step("b", cut))
+    assert caught.value.report.results["b"].status is StepStatus.NOT_RUN
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,8 @@ def test_cgroups(look: Look, host: Any, files: dict[str, str], verdict: Verdict,
         (8192, 1048576, Verdict.OK),
         (128, 524288, Verdict.WARN),
         (512, 8192, Verdict.WARN),
-        (64, 524288, Verdict.FAIL),
+        (64, 524288, Verdict.WARN),
+        (63, 524288, Verdict.FAIL),
     ],
 )
 def test_inotify(look: Look, host: Any, instances: int, watches: int, verdict: Verdict) -> None:

@@ -14,7 +14,8 @@ from lab.host.prepare import prepare
 from lab.paths import Paths
 
 OK = Finding(name="memory", verdict=Verdict.OK, observed="much", why="")
-WARN = Finding(name="inotify", verdict=Verdict.WARN, observed="few", why="", fix="sysctl", fixable=True)
+WARN = Finding(name="proxies", verdict=Verdict.WARN, observed="one", why="", fix="export NO_PROXY=x")
+LATER = Finding(name="inotify", verdict=Verdict.WARN, observed="few", why="", fix="sysctl", fixable=True)
 MENDABLE = Finding(name="engine", verdict=Verdict.FAIL, observed="stopped", why="w", fix="start it", fixable=True)
 FATAL = Finding(name="port 8080", verdict=Verdict.FAIL, observed="in use by x", why="w", fix="end x")
 
@@ -49,10 +50,15 @@ def test_warnings_stop_nothing_and_change_nothing(call: Any) -> None:
 
 
 def test_what_can_be_mended_is_said_and_mended(call: Any) -> None:
-    findings, fixed, said = call([MENDABLE, WARN], [OK])
-    assert findings == [OK]
-    assert fixed == ["engine"]
-    assert said == ["engine: stopped; doing: start it", "engine: done"]
+    findings, fixed, said = call([MENDABLE, WARN, LATER], [OK, WARN])
+    assert findings == [OK, WARN]
+    assert fixed == ["engine", "inotify"]
+    assert said[:2] == ["engine: stopped; doing: start it", "engine: done"]
+
+
+def test_what_would_bite_later_stops_nothing_where_it_stays(call: Any) -> None:
+    assert call([OK, LATER], [OK, LATER])[0] == [OK, LATER]
+    assert call([OK, LATER], install=False) == ([OK, LATER], [], [])
 
 
 def test_one_thing_that_cannot_be_mended_stops_before_anything_is_changed(call: Any) -> None:

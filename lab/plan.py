@@ -135,7 +135,9 @@ def _asked(lab: Lab, name: str) -> StepResult:
         if asked != name:
             return NotYet(f"{asked}'s frontend answered")
         missing = expected - set(totals["by_cluster"])
-        return NotYet(f"none from {', '.join(sorted(missing))}; {totals['failed']} failed") if missing else True
+        problems = [f"none from {', '.join(sorted(missing))}"] if missing else []
+        problems += [f"{totals['failed']} failed"] if totals["failed"] else []
+        return NotYet("; ".join(problems)) if problems else True
 
     wait.until(f"{name}: answers from {', '.join(sorted(expected))}", look, timeout_s=120, next="lab status")
     return UNCHANGED

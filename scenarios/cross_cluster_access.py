@@ -233,7 +233,7 @@ SCENARIO = Scenario(
             title="A pod outside of the mesh",
             narration="The same request from a pod without a proxy has no certificate. The service refuses it, and so "
             "does East's gateway.",
-            command=f"kubectl --context=west --namespace={NAMESPACE} exec {_OUTSIDER.name} -- python3 -c "
+            command=f"kubectl --context=west --namespace={NAMESPACE} exec {_OUTSIDER.name} -- python3.11 -c "
             f"'import urllib.request; urllib.request.urlopen(\"{_URL}\", timeout=4)'",
             act=_start_outsider,
             undo=_stop_outsider,

@@ -104,7 +104,7 @@ def send(
     Raises:
         KubeError: the pod cannot be used; that says nothing about the request.
     """
-    argv = ["python3", "-c", _CLIENT, url, method, str(timeout_s), json.dumps(dict(headers or {}))]
+    argv = ["python3.11", "-c", _CLIENT, url, method, str(timeout_s), json.dumps(dict(headers or {}))]
     text = connect(cluster).execute(pod, argv, namespace=namespace, container=container, timeout_s=timeout_s + 16)
     said = json.loads(text)
     words = f"HTTP {said['status']}\n{said['body']}" if said["status"] else said["error"]

@@ -31,6 +31,22 @@ def lab_status(session: nox.Session) -> None:
 
 
 @nox.session
+def scenarios(session: nox.Session) -> None:
+    """Run every scenario on the lab, which is brought up first if it is not: JUnit and an HTML report in runs/."""
+    session.install("-e", ".[test]", silent=True)
+    session.run("lab", "up")
+    session.run("pytest", "scenarios", "--require-lab", *session.posargs)
+
+
+@nox.session
+def sabotage(session: nox.Session) -> None:
+    """Switch each mechanism off and see that the right check of each scenario fails."""
+    session.install("-e", ".[test]", silent=True)
+    session.run("lab", "up")
+    session.run("pytest", "scenarios", "--require-lab", "--sabotage", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check with ruff and mypy --strict."""
     session.install("-e", ".[test,lint]", silent=True)
@@ -53,7 +69,7 @@ def e2e(session: nox.Session) -> None:
     Then the contract tests: they want an engine, and on a new machine there is none before the lab was up.
     """
     session.install("-e", ".[test]", silent=True)
-    files = [f"tests/e2e/test_{name}.py" for name in ("commands", "answers", "accidents")]
+    files = [f"tests/e2e/test_{name}.py" for name in ("commands", "answers", "scenarios", "accidents")]
     session.run("pytest", *files, "--require-lab", *session.posargs)
     if not session.posargs:
         session.run("pytest", "tests/contract")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+from lab import wait
 from lab.errors import CommandError
 from lab.evidence import Evidence, EvidenceKind
 from lab.kube import connect
 from lab.model import NAMESPACE
+from lab.objects import ref
+from lab.reset import SCENARIO_LABEL
 from lab.scenario import Arrow, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
 from lab.scenario_context import Context
+from lab.wait import NotYet
+from scenarios.probes import Said, frontend_pod, send
 from scenarios.seeing import answers, deployment, endpoints, frontend, object_evidence, service
 
 SERVICE = "podinfo"
@@ -21,6 +26,19 @@ _RESTART = f"""\
 kubectl --context=east --namespace={NAMESPACE} rollout restart deployment {SERVICE}
 kubectl --context=east --namespace={NAMESPACE} rollout status deployment {SERVICE} --timeout=90s"""
 _SCALE = f"kubectl --context=east --namespace={NAMESPACE} scale deployment {SERVICE} --replicas={{replicas}}"
+_RELABEL = (
+    f"kubectl --context=east --namespace={NAMESPACE} label pods --selector=app.kubernetes.io/name={SERVICE} "
+    "app.kubernetes.io/name-"
+)
+SECOND = "greeter"
+_OLD_PORT, _NEW_PORT = 8000, 8080
+_EXPOSE = (
+    f"kubectl --context=east --namespace={NAMESPACE} expose deployment {SERVICE} --name={SECOND} --port={_OLD_PORT} "
+    f"--target-port=http --labels={SCENARIO_LABEL}=service_discovery"
+)
+_PATCH = f"kubectl --context=east --namespace={NAMESPACE} patch service {SECOND} --type=json --patch="
+_IS_HTTP = f"""{_PATCH}'[{{"op":"add","path":"/spec/ports/0/appProtocol","value":"http"}}]'"""
+_MOVE_PORT = f"""{_PATCH}'[{{"op":"replace","path":"/spec/ports/0/port","value":{_NEW_PORT}}}]'"""
 _SERVICES = f"kubectl --context=west --namespace={NAMESPACE} get services"
 _AS_IT_IS = f"""\
 kubectl --context=east --namespace={NAMESPACE} get service {SERVICE} --output=yaml | \
@@ -121,6 +139,54 @@ def _new_pods_answer(context: Context) -> Observation:
     )
 
 
+def _relabel(context: Context) -> None:
+    """Take East's pods out of the Service by their label; the Deployment makes new ones that have it."""
+    context.memo["pods"] = list(answers(context, context.west, MIRROR, count=10).by_pod)
+    context.type(_RELABEL)
+    connect(context.east).wait_ready([deployment(SERVICE)], timeout_s=60)
+
+
+def _remove_unlabelled(context: Context) -> None:
+    east = connect(context.east)
+    for pod in east.find("v1", "Pod", namespace=NAMESPACE):
+        if not pod["metadata"].get("ownerReferences"):
+            east.delete(ref(pod))
+
+
+def _move_port(context: Context) -> None:
+    """Export a second name of podinfo, let it be answered, and give it another port."""
+    context.type(f"{_EXPOSE}\n{_IS_HTTP}")
+    context.mesh.export(SECOND, "east")
+
+    def answered() -> bool | NotYet:
+        said = _ask_second(context, _OLD_PORT)
+        return said.allowed or NotYet(said.words)
+
+    wait.until(f"{SECOND}-east answers at {_OLD_PORT}", answered, timeout_s=FOLLOWS_WITHIN_S)
+    context.type(_MOVE_PORT)
+    context.mesh.export(SECOND, "east")
+
+
+def _ask_second(context: Context, port: int) -> Said:
+    pod = frontend_pod(context.west)
+    url = f"http://{SECOND}-east.{NAMESPACE}:{port}/api/info"
+    return send(context.west, pod, url, container="frontend", timeout_s=2)
+
+
+def _port_moved(context: Context) -> Observation:
+    new, old = (_ask_second(context, port) for port in (_NEW_PORT, _OLD_PORT))
+    return Observation(
+        holds=new.allowed and "cluster=east" in new.body and not old.allowed,
+        seen=f"at {_NEW_PORT}: {new.words}; at {_OLD_PORT}: {old.words}",
+        evidence=(new.evidence, old.evidence),
+    )
+
+
+def _remove_second(context: Context) -> None:
+    context.mesh.unexport(SECOND, "east")
+    connect(context.east).delete(service(SECOND))
+
+
 def _no_pods(context: Context) -> None:
     context.type(_SCALE.format(replicas=0))
 
@@ -137,7 +203,14 @@ def _nobody_answers(context: Context) -> Observation:
 
 
 def _cut_link(context: Context) -> None:
+    """Take away what West sees of East, and return when its proxies have forgotten it, too."""
     context.mesh.unlink("west", "east")
+
+    def forgotten() -> bool | NotYet:
+        got = answers(context, context.west, MIRROR, count=5)
+        return got.failed == 5 or NotYet(got.words)
+
+    wait.until("West's proxies know nothing of East", forgotten, timeout_s=30)
 
 
 def _link(context: Context) -> None:
@@ -240,6 +313,45 @@ SCENARIO = Scenario(
                     claim="East's new pods answer West's requests, and no old one",
                     expected="20 of 20 answers from East, none of a pod that answered before",
                     look=_new_pods_answer,
+                    within_s=FOLLOWS_WITHIN_S,
+                ),
+            ),
+        ),
+        ScenarioStep(
+            name="new_labels",
+            title="East changes: other labels",
+            narration="East's pods lose the label by which the Service finds them, and others take their place. The "
+            "old ones still run, and West no longer asks them.",
+            command=_RELABEL,
+            act=_relabel,
+            undo=_remove_unlabelled,
+            checks=(
+                Check(
+                    name="unlabelled_pods_are_left_out",
+                    claim="Pods with the label answer West's requests, and none without it",
+                    expected="20 of 20 answers from East, none of a pod that answered before",
+                    look=_new_pods_answer,
+                    within_s=FOLLOWS_WITHIN_S,
+                ),
+            ),
+        ),
+        ScenarioStep(
+            name="new_port",
+            title="East changes: another port",
+            narration=f"A second service of East, {SECOND}, is exported, then moved to another port. A Service's port "
+            "is part of its contract, so in this mesh it follows when the export is said again.",
+            command=f"{_EXPOSE}\n{_IS_HTTP}\nlab export {SECOND} --from east\n{_MOVE_PORT}\n"
+            f"lab export {SECOND} --from east",
+            act=_move_port,
+            undo=_remove_second,
+            undo_command=f"lab unexport {SECOND} --from east\n"
+            f"kubectl --context=east --namespace={NAMESPACE} delete service {SECOND}",
+            checks=(
+                Check(
+                    name="port_follows",
+                    claim=f"{SECOND}-east answers at its new port, and not at the old one",
+                    expected=f"at {_NEW_PORT}: HTTP 200 from East; at {_OLD_PORT}: no answer",
+                    look=_port_moved,
                     within_s=FOLLOWS_WITHIN_S,
                 ),
             ),

@@ -1,0 +1,46 @@
+"""The scenarios on real clusters: they pass, each one's sabotage is noticed, and the lab is as it was before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import scenarios
+from tests.e2e.conftest import RunningLab
+
+NAMES = tuple(scenarios.REGISTRY.scenarios)
+# Tests share two cores with whatever else the machine does; the figures of a run are another matter.
+RATE = ("--rate", "20")
+
+
+@pytest.fixture(scope="module")
+def run(lab: RunningLab) -> Iterator[dict[str, Any]]:
+    """All scenarios in one run, by name."""
+    report = lab.json("run", *RATE, exit_code=None)
+    yield {scenario["name"]: scenario for scenario in report["scenarios"]}
+    assert lab.json("status")["exports"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_scenario_passes(run: dict[str, Any], name: str) -> None:
+    said = [
+        f"{check['name']}: {check['outcome']}: {check['observed'] or check['reason']}"
+        for step in run[name]["steps"]
+        for check in step["checks"]
+        if check["outcome"] != "passed"
+    ]
+    assert run[name]["outcome"] == "passed", "\n".join([run[name]["reason"], *said])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_scenario_turns_red_when_its_mechanism_is_switched_off(lab: RunningLab, name: str) -> None:
+    report = lab.json("run", name, "--sabotage", *RATE, exit_code=None)
+    verdicts = [s["sabotage"]["verdict"] for s in report["scenarios"]]
+    assert verdicts
+    assert all(s["sabotage"]["caught"] for s in report["scenarios"]), verdicts
+
+
+def test_reset_finds_nothing_left_to_take_back(lab: RunningLab) -> None:
+    assert lab.run("reset").strip() == "✓ the lab is in its known state"

@@ -21,7 +21,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from lab import config, plan, runner, teardown
+from lab import config, plan, runner, stacks, teardown
 from lab.artifacts import ArtifactStore
 from lab.artifacts import verbs as artifacts
 from lab.console import showing
@@ -70,7 +70,7 @@ def artifact_figures() -> Sequence[Goal]:
     """
     with tempfile.TemporaryDirectory() as cache:
         lab = _lab(Path(cache), cache=Path(cache))
-        took = timed("artifacts from nothing", lambda: run(lab, artifacts.steps(lab)))
+        took = timed("artifacts from nothing", lambda: run(lab, artifacts.steps(lab, stacks.current(lab).artifacts)))
         artifacts.make_writable(Path(cache))
         return [Goal(name="artifacts from nothing", value=took, at_most=1200)]
 
@@ -78,7 +78,7 @@ def artifact_figures() -> Sequence[Goal]:
 def lab_figures(state: Path) -> list[Goal]:
     """Bring the lab up, again, and down; then the same steps one after the other."""
     lab = _lab(state)
-    run(lab, artifacts.steps(lab))
+    run(lab, artifacts.steps(lab, stacks.current(lab).artifacts))
     teardown.down(lab)
     up = timed("lab up", lambda: run(lab, plan.up(lab)))
     memory = memory_mib(lab)

@@ -94,16 +94,16 @@ def up(
     as_json: AsJson = False,
 ) -> None:
     """Bring the whole lab up. Doing it again changes nothing, or mends what is broken."""
-    spec = _spec(file, stack)
-    choice = stacks.choose(spec)
-    lab = _lab(spec)
+    lab = _lab(_spec(file, stack))
+    choice = stacks.choose(lab)
     if plan_only:
         screens.plan(_out, plan.up(lab), as_json=as_json)
         return
     if not as_json:
-        _out.print(f"lab {spec.name}: {choice.reason}", highlight=False)
+        _out.print(f"lab {lab.spec.name}: {choice.reason}", highlight=False, soft_wrap=True)
     with lock.held(lab.paths, "lab up"):
         _prepare_host(lab, install=not no_install, yes=yes)
+        stacks.remember(lab, choice.stack)
         report = _run(lab, plan.up(lab), verb="up", quiet=as_json)
     screens.up(_out, lab, report, as_json=as_json)
 
@@ -234,7 +234,9 @@ def artifacts_list(
     as_json: AsJson = False,
 ) -> None:
     """Show every artifact: version, source, size, whether it is there."""
-    screens.artifacts(_out, artifact_verbs.listing(_lab(_spec(file)), verify=verify), as_json=as_json)
+    lab = _lab(_spec(file))
+    found = artifact_verbs.listing(lab, stacks.current(lab).artifacts, verify=verify)
+    screens.artifacts(_out, found, as_json=as_json)
 
 
 @artifacts_app.command(name="build")
@@ -247,7 +249,7 @@ def artifacts_build(
 ) -> None:
     """Build or fetch what is missing. An interrupted build goes on where it was."""
     lab = _lab(_spec(file))
-    steps = artifact_verbs.steps(lab, names or None)
+    steps = artifact_verbs.steps(lab, names or stacks.current(lab).artifacts)
     if plan_only:
         screens.plan(_out, steps, as_json=False)
         return
@@ -293,7 +295,7 @@ def _confirm() -> Callable[[str], bool] | None:
 
 
 def _look(lab: Lab) -> list[checks.Finding]:
-    ready, hosts = artifact_verbs.ready(lab), artifact_verbs.registries(lab)
+    ready, hosts = artifact_verbs.ready(lab, stacks.current(lab).artifacts), artifact_verbs.registries(lab)
     return checks.run(lab.spec, lab.paths, artifacts_ready=ready, registries=hosts)
 
 
@@ -305,7 +307,7 @@ def _prepare_host(lab: Lab, *, install: bool, yes: bool) -> None:
         install=install,
         confirm=None if yes else _confirm(),
         say=lambda words: _err.print(words, markup=False, highlight=False),
-        artifacts_ready=artifact_verbs.ready(lab),
+        artifacts_ready=artifact_verbs.ready(lab, stacks.current(lab).artifacts),
         registries=artifact_verbs.registries(lab),
     )
     for finding in checks.warnings(findings):

@@ -72,9 +72,13 @@ class NetworkSpec(_Table):
 
 
 class ArtifactsSpec(_Table):
-    """Where images and binaries come from. `mirror` is a registry host that is asked instead of upstream's."""
+    """Where images and binaries come from. `mirror` is a registry host that is asked instead of upstream's.
+
+    `local` is a folder with upstream's own programs and charts, for what is neither built nor fetched.
+    """
 
     source: Literal["auto", "packages", "upstream"] = "auto"
+    local: str | None = Field(default=None, min_length=1)
     mirror: str | None = Field(default=None, pattern=_MIRROR)
 
 

@@ -18,8 +18,8 @@ class Lab:
     spec: LabSpec
     paths: Paths
     artifacts: ArtifactStore
-    node_image: str = "node-image"
-    """The artifact that nodes are made from; another one where images shall be loaded afterwards (`bench`)."""
+    node_image: str | None = None
+    """An artifact that nodes are made from instead of the stack's own, as where images shall be loaded (`bench`)."""
 
     @property
     def clusters(self) -> Mapping[str, Cluster]:

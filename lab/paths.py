@@ -21,13 +21,20 @@ class Paths:
 
     cache: Path
     state: Path
+    local: Path | None = None
+    """Folder with upstream's own programs and charts, where one is named."""
 
     @classmethod
     def of(cls, lab_name: str) -> Paths:
-        """Return a lab's paths; LAB_CACHE_DIR and LAB_STATE_DIR move them."""
+        """Return a lab's paths; LAB_CACHE_DIR and LAB_STATE_DIR move them, LAB_LOCAL_DIR names `local`."""
+        local = os.environ.get("LAB_LOCAL_DIR")
         cache = os.environ.get("LAB_CACHE_DIR") or platformdirs.user_cache_dir(_APP)
         state = os.environ.get("LAB_STATE_DIR") or platformdirs.user_state_dir(_APP)
-        return cls(cache=Path(cache).expanduser(), state=Path(state).expanduser() / lab_name)
+        return cls(
+            cache=Path(cache).expanduser(),
+            state=Path(state).expanduser() / lab_name,
+            local=Path(local).expanduser() if local else None,
+        )
 
     @property
     def kubeconfig(self) -> Path:
@@ -38,6 +45,11 @@ class Paths:
     def pki(self) -> Path:
         """The trust anchor and what it signed."""
         return self.state / "pki"
+
+    @property
+    def stack(self) -> Path:
+        """Name of the stack that the lab was brought up with."""
+        return self.state / "stack"
 
     @property
     def lock(self) -> Path:

@@ -27,3 +27,14 @@ def get_json(url: str, *, params: Mapping[str, str | int] | None = None, timeout
         raise TransientError("the answer is no JSON") from error
     except requests.RequestException as error:
         raise TransientError(f"no answer ({type(error).__name__})") from error
+
+
+def status(url: str, *, timeout_s: float = 3) -> int | None:
+    """Return the status of a GET's answer, None where there is no answer."""
+    session = requests.Session()
+    session.trust_env = False
+    try:
+        with session.get(url, timeout=timeout_s, stream=True) as answer:
+            return answer.status_code
+    except requests.RequestException:
+        return None

@@ -13,7 +13,7 @@ from typing import Any
 from lab.errors import UsageError
 
 FILE = Path(__file__).parent / "catalog.toml"
-_OWN_KEYS = {"kind", "version", "title", "recipe", "estimate_s", "upstream"}
+_OWN_KEYS = {"kind", "version", "title", "recipe", "estimate_s", "upstream", "local"}
 
 
 class Kind(Enum):
@@ -50,18 +50,42 @@ class Upstream:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Local:
+    """What upstream's own build is called where a person has brought it to this machine: exactly one of the three."""
+
+    image: str | None = None
+    """Upstream's name of it, with its tag; nodes know it by the same name."""
+    program: str | None = None
+    """Name of a program; `says` are the arguments with which it says its version and nothing else."""
+    chart: str | None = None
+    """Name of a Helm chart."""
+    says: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if sum(what is not None for what in (self.image, self.program, self.chart)) != 1:
+            raise ValueError("local needs an image, a program or a chart")
+        if (self.program is None) is bool(self.says):
+            raise ValueError("a local program, and nothing else, needs `says`")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """One line of the catalogue. `options` belong to the recipe."""
+    """One line of the catalogue. `options` belong to the recipe; what has none is only taken, never built."""
 
     name: str
     kind: Kind
     version: str
     title: str
-    recipe: str
+    recipe: str | None
     estimate_s: float
     """How long a build takes on two cores with nothing in the caches."""
     options: Mapping[str, Any] = field(hash=False)
     upstream: Upstream | None = None
+    local: Local | None = None
+
+    def __post_init__(self) -> None:
+        if (self.recipe is None) is (self.local is None):
+            raise ValueError("an artifact has a recipe, or is local")
 
     def version_from(self, *, upstream: bool) -> str:
         """Return the version that a source gives."""
@@ -98,7 +122,8 @@ class Catalog:
                 known = ", ".join(a.name for a in self if a.kind is Kind.IMAGE)
                 raise UsageError(f"[versions] {name}: there is no image of that name", next=f"one of: {known}")
             tag = image.partition("@")[0].rpartition(":")[2]
-            changed[name] = replace(self[name], version=tag, upstream=Upstream(image=image))
+            local = self[name].local and Local(image=image.partition("@")[0])
+            changed[name] = replace(self[name], version=tag, upstream=Upstream(image=image), local=local)
         return Catalog(changed)
 
 
@@ -119,13 +144,19 @@ def _artifact(name: str, table: Mapping[str, Any]) -> Artifact:
             kind=Kind(table["kind"]),
             version=str(table["version"]),
             title=str(table["title"]),
-            recipe=str(table["recipe"]),
+            recipe=table.get("recipe"),
             estimate_s=float(table["estimate_s"]),
             options={key: value for key, value in table.items() if key not in _OWN_KEYS},
             upstream=Upstream(**table["upstream"]) if "upstream" in table else None,
+            local=_local(table["local"]) if "local" in table else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"catalog.toml: {name}: {error}") from error
+
+
+def _local(table: Mapping[str, Any]) -> Local:
+    given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    return Local(**given)
 
 
 @cache

@@ -17,14 +17,13 @@ from lab.artifacts import entry as entries
 from lab.artifacts import upstream
 from lab.artifacts.catalog import Kind
 from lab.artifacts.entry import Entry
+from lab.artifacts.keys import LOCAL, UPSTREAM
 from lab.artifacts.recipe import ARTIFACT_LABEL, KEY_LABEL, Made, Work
 from lab.artifacts.store import ArtifactStore
 from lab.errors import ArtifactError, CommandError, LabError
 from lab.model import CHANGED, UNCHANGED, StepResult
 from lab.wait import NotYet
 
-PACKAGES = "packages"
-UPSTREAM = "upstream"
 _OTHER_BUILDER_S = 3600
 _NO_SPACE = "no space left on device"
 
@@ -50,10 +49,13 @@ def make(store: ArtifactStore, name: str, *, run: process.Run = process.run) -> 
         began = time.monotonic()
         with _workspace(store, name) as folder, _explained(store, name):
             work = _work(store, name, folder, run)
-            if store.keys.from_upstream(name):
-                made, source = upstream.fetch(work, mirror=store.spec.mirror), UPSTREAM
+            source = store.keys.source(name)
+            if source == UPSTREAM:
+                made = upstream.fetch(work, mirror=store.spec.mirror)
+            elif source == LOCAL:
+                made = store.local.take(work)
             else:
-                made, source = store.recipes[name].build(work), PACKAGES
+                made = store.recipes[name].build(work)
             events.progress("checking")
             entry = Entry(
                 path=store.folder(name),

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from lab.artifacts.builders.go import TOOLCHAIN
+from lab.artifacts.keys import LOCAL, PACKAGES, UPSTREAM
 from lab.artifacts.make import make
 from lab.artifacts.store import ArtifactStore
 from lab.model import Pool, Step, StepResult
@@ -19,6 +20,7 @@ _PREFIX = "artifact/"
 # These spend their time on the network or the disk; a compiler can have the cores meanwhile.
 _WAITING_RECIPES = {"debian-packages", "debian-rootfs", "wheel", "pip-target", "pick", "go-module-files"}
 _GO_RECIPES = {"go", "go-module-files"}
+_VERBS = {UPSTREAM: "fetch", LOCAL: "take", PACKAGES: "build"}
 
 
 def step_name(name: str) -> str:
@@ -58,24 +60,24 @@ def steps(store: ArtifactStore, wanted: Iterable[str]) -> list[Step]:
 
 def _step(store: ArtifactStore, name: str, names: Sequence[str]) -> Step:
     artifact = store.catalog[name]
-    fetched = store.keys.from_upstream(name)
+    source = store.keys.source(name)
 
     def run(_: Lab) -> StepResult:
         return make(store, name)
 
     return Step(
         name=step_name(name),
-        title=f"{'fetch' if fetched else 'build'} {artifact.title} {artifact.version_from(upstream=fetched)}",
+        title=f"{_VERBS[source]} {artifact.title} {artifact.version_from(upstream=source == UPSTREAM)}",
         run=run,
         after=tuple(step_name(need) for need in _needs(store, name) if need in names),
-        pool=Pool.WAIT if fetched or artifact.recipe in _WAITING_RECIPES else Pool.BUILD,
+        pool=Pool.WAIT if source != PACKAGES or artifact.recipe in _WAITING_RECIPES else Pool.BUILD,
         estimate_s=store.estimate_s(artifact),
     )
 
 
 def _needs(store: ArtifactStore, name: str) -> tuple[str, ...]:
     needs = store.keys.needs(name)
-    if store.catalog[name].recipe in _GO_RECIPES and not store.keys.from_upstream(name) and not _has_go():
+    if store.catalog[name].recipe in _GO_RECIPES and store.keys.source(name) == PACKAGES and not _has_go():
         return (TOOLCHAIN, *needs)
     return needs
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lab.artifacts import builders, upstream
@@ -10,6 +10,7 @@ from lab.artifacts import entry as entries
 from lab.artifacts.catalog import Artifact, Catalog, Kind, default
 from lab.artifacts.entry import Entry
 from lab.artifacts.keys import Keys
+from lab.artifacts.local import LocalStore, NotFound, absent
 from lab.artifacts.recipe import KEY_LABEL
 from lab.config import ArtifactsSpec, LabSpec
 from lab.errors import ArtifactError, HostError
@@ -44,7 +45,9 @@ class ArtifactStore:
         self.spec = spec or ArtifactsSpec()
         self.catalog = catalog or default()
         self.docker = docker or Docker()
-        self.recipes = {artifact.name: builders.of(artifact) for artifact in self.catalog}
+        self.recipes = {artifact.name: builders.of(artifact) for artifact in self.catalog if artifact.recipe}
+        folder = Path(self.spec.local).expanduser() if self.spec.local else paths.local
+        self.local = LocalStore(docker=self.docker, mirror=self.spec.mirror, folder=folder)
         self._keys: Keys | None = None
 
     @classmethod
@@ -57,7 +60,7 @@ class ArtifactStore:
         """The content keys, for the source that this machine takes."""
         if self._keys is None:
             take = upstream.chosen(self.spec, self.catalog, memory=self.root / "source")
-            self._keys = Keys(self.catalog, self.recipes, upstream=take)
+            self._keys = Keys(self.catalog, self.recipes, upstream=take, local=self.local)
         return self._keys
 
     # What users of artifacts ask for
@@ -104,9 +107,12 @@ class ArtifactStore:
     # What builders ask for
 
     def reference(self, name: str) -> str:
-        """Return the name that an artifact's image has or will have."""
-        if self.catalog[name].kind is not Kind.IMAGE:
+        """Return the name that an artifact's image has or will have: of one that is only taken, upstream's own."""
+        artifact = self.catalog[name]
+        if artifact.kind is not Kind.IMAGE:
             raise ArtifactError(f"{name} is no image")
+        if artifact.local is not None and artifact.local.image is not None:
+            return artifact.local.image
         return f"{TAG_PREFIX}/{name}:{self.keys[name]}"
 
     def folder(self, name: str) -> Path:
@@ -141,6 +147,26 @@ class ArtifactStore:
                 return "the engine has another image under its name"
         return None
 
+    def unobtainable(self, names: Iterable[str]) -> dict[str, ArtifactError]:
+        """Say which of some artifacts, or of what they are made from, can't be had here, each with where it looked."""
+        errors: dict[str, ArtifactError] = {}
+        seen: set[str] = set()
+
+        def visit(name: str) -> None:
+            if name in seen:
+                return
+            seen.add(name)
+            artifact = self.catalog[name]
+            if not self.keys.from_local(name):
+                for need in self.keys.needs(name):
+                    visit(need)
+            elif isinstance(found := self.local.find(artifact), NotFound):
+                errors[name] = absent(artifact, found)
+
+        for name in names:
+            visit(name)
+        return errors
+
     def all_entries(self) -> Iterator[Entry]:
         """Yield every entry, whatever its key."""
         for folder in sorted((self.root / "entries").glob("*/*")):
@@ -165,5 +191,9 @@ class ArtifactStore:
         return any(node is not None and reference in node.baked for node in nodes)
 
     def _absent(self, name: str) -> ArtifactError:
-        version = self.catalog[name].version
-        return ArtifactError(f"{name} {version} is not built on this machine", next=f"lab artifacts build {name}")
+        artifact = self.catalog[name]
+        if self.keys.from_local(name) and isinstance(found := self.local.find(artifact), NotFound):
+            return absent(artifact, found)
+        return ArtifactError(
+            f"{name} {artifact.version} is not built on this machine", next=f"lab artifacts build {name}"
+        )

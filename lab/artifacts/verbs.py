@@ -18,9 +18,6 @@ from lab.model import Step
 if TYPE_CHECKING:
     from lab.context import Lab
 
-WANTED = ("kind", "kubectl", "istioctl", "gateway-api", "node-image")
-"""What `lab up` needs of the `istio` stack; everything else is inside these, or only needed to make them."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Listed:
@@ -34,7 +31,7 @@ class Listed:
     state: str
     """`there`, or why it can't be used."""
     source: str
-    """Where it came from, or would come from: `packages` or `upstream`."""
+    """Where it came from, or would come from: `packages`, `upstream` or `local`."""
     key: str
     size_bytes: int
     """Of its files; an image's layers are in the engine and not counted."""
@@ -49,20 +46,21 @@ def versions() -> dict[str, str]:
     return {a.title: a.version for a in default() if a.options.get("source") is None and a.recipe != "debian-rootfs"}
 
 
-def listing(lab: Lab, *, verify: bool = False) -> list[Listed]:
+def listing(lab: Lab, wanted: Sequence[str], *, verify: bool = False) -> list[Listed]:
     """Look at every artifact.
 
     Args:
         lab: whose artifacts.
+        wanted: what `lab up` asks for; everything else is inside these, or only needed to make them.
         verify: read every byte of every file.
     """
-    return [_listed(lab.artifacts, artifact, verify=verify) for artifact in lab.artifacts.catalog]
+    store = lab.artifacts
+    return [_listed(store, artifact, wanted=artifact.name in wanted, verify=verify) for artifact in store.catalog]
 
 
-def _listed(store: ArtifactStore, artifact: Artifact, *, verify: bool) -> Listed:
+def _listed(store: ArtifactStore, artifact: Artifact, *, wanted: bool, verify: bool) -> Listed:
     problem = store.problem(artifact.name, thorough=verify)
     entry = store.entry(artifact.name)
-    would_be = "upstream" if store.keys.from_upstream(artifact.name) else "packages"
     return Listed(
         name=artifact.name,
         title=artifact.title,
@@ -70,17 +68,17 @@ def _listed(store: ArtifactStore, artifact: Artifact, *, verify: bool) -> Listed
         kind=artifact.kind.value,
         there=problem is None,
         state=problem or "there",
-        source=entry.source if entry is not None else would_be,
+        source=entry.source if entry is not None else store.keys.source(artifact.name),
         key=store.keys[artifact.name],
         size_bytes=entry.size_bytes if entry is not None else 0,
         seconds=store.estimate_s(artifact),
-        wanted=artifact.name in WANTED,
+        wanted=wanted,
     )
 
 
-def ready(lab: Lab) -> bool:
+def ready(lab: Lab, wanted: Sequence[str]) -> bool:
     """Say whether all that `lab up` needs is there, so that nothing has to be built or fetched."""
-    return not plan.missing(lab.artifacts, WANTED)
+    return not plan.missing(lab.artifacts, wanted)
 
 
 def registries(lab: Lab) -> tuple[str, ...]:
@@ -89,17 +87,16 @@ def registries(lab: Lab) -> tuple[str, ...]:
     return () if spec.source == "packages" else upstream.registries(lab.artifacts.catalog, mirror=spec.mirror)
 
 
-def steps(lab: Lab, names: Sequence[str] | None = None) -> list[Step]:
-    """Return the steps that make what is missing of `names`, or of all that `lab up` needs.
+def steps(lab: Lab, names: Sequence[str]) -> list[Step]:
+    """Return the steps that make what is missing of some artifacts.
 
     Raises:
         UsageError: there is no artifact of such a name.
     """
-    wanted = tuple(names or WANTED)
-    if unknown := [name for name in wanted if name not in lab.artifacts.catalog]:
+    if unknown := [name for name in names if name not in lab.artifacts.catalog]:
         known = ", ".join(artifact.name for artifact in lab.artifacts.catalog)
         raise UsageError(f"there is no artifact {', '.join(unknown)}", next=f"take some of: {known}")
-    return plan.steps(lab.artifacts, wanted)
+    return plan.steps(lab.artifacts, names)
 
 
 def clean(lab: Lab, *, everything: bool = False) -> Iterator[str]:

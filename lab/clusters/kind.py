@@ -63,7 +63,7 @@ class KindProvider:
             return StepResult(status=StepStatus.CHANGED, detail=f"started {', '.join(node.name for node in sleeping)}")
         return made
 
-    def ensure(self, lab: Lab, cluster: Cluster) -> StepResult:
+    def ensure(self, lab: Lab, cluster: Cluster, *, image: str) -> StepResult:
         """Make the cluster be there and answer; a stopped one is started, a leftover made again."""
         node = self._look(lab, cluster)
         if node.status is NodeStatus.FOREIGN:
@@ -79,7 +79,7 @@ class KindProvider:
             if node.status is not NodeStatus.ABSENT:
                 events.progress("removing what a killed run left over")
                 self.docker.remove_container(node.name)
-            self._create(lab, cluster)
+            self._create(lab, cluster, image)
             return CHANGED
         changed = node.status is not NodeStatus.RUNNING
         changed |= self._settle(lab, cluster, mark)
@@ -152,14 +152,14 @@ class KindProvider:
         else:
             self.docker.start(node.name)
 
-    def _create(self, lab: Lab, cluster: Cluster) -> None:
+    def _create(self, lab: Lab, cluster: Cluster, image: str) -> None:
         spec = lab.spec.clusters[cluster.name]
         name = kind_name(lab.spec.name, cluster.name)
         config = kind_config.build(
             lab_name=lab.spec.name,
             kind_name=name,
             spec=spec,
-            image=lab.artifacts.image(lab.node_image),
+            image=lab.artifacts.image(image),
             engine=machine.engine(self.docker),
         )
         file = lab.paths.kind_config(cluster.name)

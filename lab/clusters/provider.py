@@ -47,8 +47,13 @@ class Provider(Protocol):
     def prepare(self, lab: Lab) -> StepResult:
         """Make what all clusters need together, such as their network."""
 
-    def ensure(self, lab: Lab, cluster: Cluster) -> StepResult:
+    def ensure(self, lab: Lab, cluster: Cluster, *, image: str) -> StepResult:
         """Make the cluster be there, its API server answer and its kubeconfig context stand in the lab's kubeconfig.
+
+        Args:
+            lab: whose cluster.
+            cluster: which one.
+            image: the artifact that a node that is not there yet is made from.
 
         Raises:
             ClusterError: one of that name is there and not the lab's, or was made with settings that cannot change.

@@ -30,6 +30,7 @@ def kept(lab: Lab, name: str, made_from: str, make: Callable[[], list[Obj]]) -> 
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(dir=folder) as place:
         done = Path(place) / file.name
+        done.touch(mode=0o600)  # rendered objects may hold keys
         done.write_text(json.dumps(objects), encoding="utf-8")
         done.replace(file)
     return objects

@@ -1,9 +1,9 @@
-"""The namespaces that components share, with the labels by which a mesh finds them."""
+"""The namespaces that components share, with the labels and annotations by which a mesh finds them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lab.components.manifest import ManifestComponent
 from lab.context import Lab
@@ -13,9 +13,10 @@ from lab.objects import Obj
 
 @dataclass(frozen=True, kw_only=True)
 class Namespaces(ManifestComponent):
-    """Namespaces, each with its labels; `{cluster}` in a value stands for the cluster's name."""
+    """Namespaces, each with its labels (`{cluster}` in a value stands for the cluster's name) and annotations."""
 
     labels: Mapping[str, Mapping[str, str]]
+    annotations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     name: str = "namespaces"
 
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
@@ -28,6 +29,7 @@ class Namespaces(ManifestComponent):
                 "metadata": {
                     "name": name,
                     "labels": {key: value.format(cluster=cluster.name) for key, value in labels.items()},
+                    **({"annotations": dict(self.annotations[name])} if name in self.annotations else {}),
                 },
             }
             for name, labels in self.labels.items()

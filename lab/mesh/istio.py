@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from lab import manifests
-from lab.clusters.machine import at_once
 from lab.components import east_west_gateway, export, ingress, istio, load_balancer, pki, remote_secret
 from lab.context import Lab
 from lab.kube import Kube, KubeError, connect
 from lab.mesh import istio_failover, istio_policy, istio_split
+from lab.mesh.asking import ASK_S, each, exports, flat
 from lab.mesh.model import Caller, Capability, Export, Failover, Gateway, Identity, Link, Permission, Split
 from lab.model import NAMESPACE, State
-from lab.objects import Ref, labels_of, ref, unready
+from lab.objects import Ref, ref, unready
 
 T = TypeVar("T")
 
-_ASK_S = 1.5  # one screen of status must not wait for a cluster that is down
 _GATEWAYS = (
     ("ingress", ingress.Ingress(), 80),
     ("east-west", east_west_gateway.EastWestGateway(), east_west_gateway.PORT),
@@ -62,7 +61,7 @@ class IstioMesh:
                 for role, component, port in _GATEWAYS
             ]
 
-        return _flat(self._each(clusters, _gateways, no_answer))
+        return flat(self._each(clusters, _gateways, no_answer))
 
     def links(self, sources: Iterable[str] | None = None) -> list[Link]:
         """Return the links; one is alive when the source's istiod has synced with the target and the target answers."""
@@ -74,7 +73,7 @@ class IstioMesh:
             others = [target for target in self.lab.clusters if target != name]
             return [Link(source=name, target=t, server=None, alive=False, detail=error.what) for t in others]
 
-        return _flat(self._each(sources, of, no_answer))
+        return flat(self._each(sources, of, no_answer))
 
     def link(self, source: str, target: str) -> None:
         """Let a cluster see what runs in another one."""
@@ -91,7 +90,7 @@ class IstioMesh:
 
     def identities(self, clusters: Iterable[str] | None = None) -> list[Identity]:
         """Return what each cluster's istiod and workloads have been given, read from the cluster."""
-        return _flat(self._each(clusters, lambda kube: [_identity(kube)], lambda *_: []))
+        return flat(self._each(clusters, lambda kube: [_identity(kube)], lambda *_: []))
 
     def spiffe_id(self, caller: Caller) -> str:
         """Return the SPIFFE ID of a workload, as Istio writes it into certificates."""
@@ -109,26 +108,7 @@ class IstioMesh:
 
     def exports(self, clusters: Iterable[str] | None = None) -> list[Export]:
         """Return the exported services."""
-        seen: dict[tuple[str, str], list[str]] = {}
-        counts: dict[str, Mapping[str, int]] = {}
-
-        def of(kube: Kube) -> tuple[list[tuple[str, str]], Mapping[str, int]]:
-            return list(export.listed(kube)), _ready_endpoints(kube)
-
-        for name, (found, ready) in self._each(clusters, of, lambda *_: ([], {})).items():
-            counts[name] = ready
-            for exported in found:
-                seen.setdefault(exported, []).append(name)
-        return [
-            Export(
-                service=service,
-                source=source,
-                name=export.exported_name(service, source),
-                seen_in=tuple(names),
-                endpoints=counts[source].get(service, 0) if counts.get(source) else None,
-            )
-            for (service, source), names in sorted(seen.items())
-        ]
+        return exports(self.lab, clusters, export.listed)
 
     def split(self, cluster: str, service: str, weights: Mapping[str, int]) -> Split:
         """Divide requests by weight."""
@@ -140,7 +120,7 @@ class IstioMesh:
 
     def splits(self, clusters: Iterable[str] | None = None) -> list[Split]:
         """Return the splits."""
-        return _flat(self._each(clusters, istio_split.listed, lambda *_: []))
+        return flat(self._each(clusters, istio_split.listed, lambda *_: []))
 
     def fail_over(self, failover: Failover) -> None:
         """Prefer one cluster's endpoints of a service, and repeat what fails in the other."""
@@ -152,7 +132,7 @@ class IstioMesh:
 
     def failovers(self, clusters: Iterable[str] | None = None) -> list[Failover]:
         """Return the failovers."""
-        return _flat(self._each(clusters, istio_failover.listed, lambda *_: []))
+        return flat(self._each(clusters, istio_failover.listed, lambda *_: []))
 
     def require_mtls(self, cluster: str, *, required: bool = True) -> None:
         """Set the mesh-wide PeerAuthentication of a cluster to STRICT or PERMISSIVE."""
@@ -169,25 +149,14 @@ class IstioMesh:
 
     def permissions(self, clusters: Iterable[str] | None = None) -> list[Permission]:
         """Return the permissions."""
-        return _flat(self._each(clusters, istio_policy.listed, lambda *_: []))
+        return flat(self._each(clusters, istio_policy.listed, lambda *_: []))
 
     # How
 
     def _each(
         self, clusters: Iterable[str] | None, ask: Callable[[Kube], T], otherwise: Callable[[str, KubeError], T]
     ) -> dict[str, T]:
-        """Ask several clusters at once; `otherwise` answers for one that does not."""
-        names = list(clusters) if clusters is not None else list(self.lab.clusters)
-        answers: dict[str, T] = {}
-
-        def one(name: str) -> None:
-            try:
-                answers[name] = ask(connect(self.lab.clusters[name], timeout_s=_ASK_S))
-            except KubeError as error:
-                answers[name] = otherwise(name, error)
-
-        at_once(one, names)
-        return {name: answers[name] for name in names}
+        return each(self.lab, clusters, ask, otherwise)
 
     def _others(self, kube: Kube) -> list[str]:
         return [name for name in self.lab.clusters if name != kube.cluster.name]
@@ -200,15 +169,11 @@ class IstioMesh:
         elif status != "synced":
             detail = f"istiod says: {status}"
         try:
-            there = connect(self.lab.clusters[target], timeout_s=_ASK_S)
+            there = connect(self.lab.clusters[target], timeout_s=ASK_S)
             server = remote_secret.server_of(there)
         except KubeError as error:
             detail = detail or f"{target}: {error.what}"
         return Link(source=source.cluster.name, target=target, server=server, alive=not detail, detail=detail)
-
-
-def _flat(answers: Mapping[str, Sequence[T]]) -> list[T]:
-    return [item for found in answers.values() for item in found]
 
 
 def _gateways(kube: Kube) -> list[Gateway]:
@@ -244,7 +209,7 @@ def _synced(kube: Kube) -> dict[str, str]:
     if not running:
         return {}
     argv = ["pilot-discovery", "request", "GET", "/debug/clusterz"]
-    said = kube.execute(running[0], argv, namespace=istio.NAMESPACE, timeout_s=_ASK_S)
+    said = kube.execute(running[0], argv, namespace=istio.NAMESPACE, timeout_s=ASK_S)
     return {entry["id"]: str(entry.get("syncStatus", "unknown")) for entry in json.loads(said)}
 
 
@@ -265,13 +230,3 @@ def _identity(kube: Kube) -> Identity:
         anchor_ends=anchor.ends,
         issuer_ends=issuer.ends,
     )
-
-
-def _ready_endpoints(kube: Kube) -> dict[str, int]:
-    """Return how many ready endpoints each Service of the applications has."""
-    counts: dict[str, int] = {}
-    for found in kube.find("discovery.k8s.io/v1", "EndpointSlice", namespace=NAMESPACE):
-        service = labels_of(found).get("kubernetes.io/service-name", "")
-        ready = sum(bool((e.get("conditions") or {}).get("ready")) for e in found.get("endpoints") or ())
-        counts[service] = counts.get(service, 0) + ready
-    return counts

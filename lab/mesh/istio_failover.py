@@ -11,8 +11,8 @@ from lab.components.inventory import labels as component_labels
 from lab.context import Lab
 from lab.errors import ClusterError
 from lab.kube import Kube, connect
-from lab.mesh.istio_split import SPLIT_LABEL
 from lab.mesh.model import Failover
+from lab.mesh.weights import SPLIT_LABEL
 from lab.model import LABEL_PREFIX, NAMESPACE, Cluster
 from lab.objects import Obj, Ref, labelled, labels_of
 

@@ -9,20 +9,17 @@ before it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from lab.components import export
 from lab.components.inventory import labels as component_labels
 from lab.context import Lab
-from lab.errors import ClusterError
 from lab.kube import Kube, connect
-from lab.mesh.model import Caller, Permission
-from lab.model import LABEL_PREFIX, NAMESPACE, Cluster
-from lab.objects import Obj, Ref, annotations_of, labelled
+from lab.mesh.model import Permission
+from lab.mesh.written import no_pods, read, written
+from lab.model import NAMESPACE, Cluster
+from lab.objects import Obj, Ref, labelled
 
-_ANNOTATION = f"{LABEL_PREFIX}/permission"
 _API = "security.istio.io/v1"
 
 
@@ -32,11 +29,7 @@ def apply(lab: Lab, permission: Permission, spiffe_ids: Sequence[str]) -> None:
     service = kube.get(export.service_ref(permission.service))
     selector = (service or {}).get("spec", {}).get("selector")
     if not selector:
-        raise ClusterError(
-            f"there is no Service {permission.service!r} with pods of its own in namespace {NAMESPACE}",
-            where=permission.cluster,
-            next="authorize a service in the cluster that it runs in",
-        )
+        raise no_pods(permission)
     wanted = build(permission, spiffe_ids, selector)
     kube.apply(labelled(wanted, component_labels(lab.spec.name, "permission")))
 
@@ -60,7 +53,7 @@ def build(permission: Permission, spiffe_ids: Sequence[str], selector: dict[str,
         "metadata": {
             "name": _ref(permission.service).name,
             "namespace": NAMESPACE,
-            "annotations": {_ANNOTATION: json.dumps(asdict(permission))},
+            "annotations": written(permission),
         },
         # No rule at all lets nobody in, which is what no caller means.
         "spec": {"selector": {"matchLabels": selector}, "action": "ALLOW", "rules": rules},
@@ -75,17 +68,7 @@ def remove(cluster: Cluster, service: str) -> bool:
 def listed(kube: Kube) -> list[Permission]:
     """Return the permissions that a cluster has."""
     found = kube.find(_API, "AuthorizationPolicy", namespace=NAMESPACE)
-    return [_read(json.loads(annotations_of(obj)[_ANNOTATION])) for obj in found if _ANNOTATION in annotations_of(obj)]
-
-
-def _read(written: Obj) -> Permission:
-    return Permission(
-        cluster=written["cluster"],
-        service=written["service"],
-        callers=tuple(Caller(**caller) for caller in written["callers"]),
-        methods=tuple(written["methods"]),
-        paths=tuple(written["paths"]),
-    )
+    return read(found)
 
 
 def _ref(service: str) -> Ref:

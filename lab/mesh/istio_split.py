@@ -10,17 +10,17 @@ from lab.context import Lab
 from lab.errors import ClusterError
 from lab.kube import Kube, connect
 from lab.mesh.model import Split
-from lab.model import LABEL_PREFIX, NAMESPACE, Cluster
+from lab.mesh.weights import SPLIT_LABEL, check_weights
+from lab.model import NAMESPACE, Cluster
 from lab.objects import Obj, Ref, labelled, labels_of
 
-SPLIT_LABEL = f"{LABEL_PREFIX}/split"
 _API = "networking.istio.io/v1"
 
 
 def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) -> Split:
     """Write a split and return it as the cluster has it then."""
     kube = connect(cluster)
-    _check_weights(cluster, weights)
+    check_weights(cluster.name, weights)
     subsets = {name: _subset(kube, service, name) for name in weights}
     ports = _ports(kube, service, subsets)
     # Subsets that only a split uses must be known on every cluster, too.
@@ -77,17 +77,6 @@ def _read(cluster: str, obj: Obj) -> Split:
         name = service if target == cluster else export.exported_name(service, target)
         weights[name] = int(part.get("weight", 0))
     return Split(cluster=cluster, service=service, weights=weights)
-
-
-def _check_weights(cluster: Cluster, weights: Mapping[str, int]) -> None:
-    wrong = {name: weight for name, weight in weights.items() if not 0 <= weight <= 100}
-    if wrong:
-        given = ", ".join(f"{name}={weight}" for name, weight in wrong.items())
-        raise ClusterError(f"weights are whole numbers from 0 to 100, not {given}", where=cluster.name)
-    if sum(weights.values()) == 0:
-        raise ClusterError(
-            "the weights add up to 0, so that nobody would answer", where=cluster.name, next="give one of them a part"
-        )
 
 
 def _subset(kube: Kube, service: str, name: str) -> str:

@@ -37,13 +37,18 @@ class Gateway:
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """`source` sees what runs in `target`. `server` is the API server that it watches for that."""
+    """`source` sees what runs in `target`. `server` is the API server that it watches for that.
+
+    `services` and `latency_ms` (to the target's gateway) are None where the mesh does not say them.
+    """
 
     source: str
     target: str
     server: str | None
     alive: bool
     detail: str = ""
+    services: int | None = None
+    latency_ms: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +146,7 @@ class Mesh(Protocol):
         """Return the identities that clusters have; those that do not answer are left out."""
 
     def spiffe_id(self, caller: Caller) -> str:
-        """Return the SPIFFE ID that a workload's certificate carries."""
+        """Return the identity that a workload's certificate carries: a SPIFFE ID, or what the mesh has instead."""
 
     def export(self, service: str, source: str) -> list[tuple[str, str]]:
         """Make a service of `source` known in all other clusters; doing it again follows a change of its ports.

@@ -11,7 +11,7 @@ from lab.paths import Paths
 @pytest.fixture
 def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Step]:
     monkeypatch.setattr(plan.artifacts, "steps", lambda store, wanted: [])
-    return plan.up(lab(tmp_path, "[clusters.third]\n"))
+    return plan.up(lab(tmp_path, 'stack = "istio"\n[clusters.third]\n'))
 
 
 def lab(tmp_path: Path, toml: str) -> Lab:

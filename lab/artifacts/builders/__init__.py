@@ -38,6 +38,6 @@ def of(artifact: Artifact) -> Recipe:
     """
     options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in artifact.options.items()}
     try:
-        return _BY_NAME[artifact.recipe](**options)
+        return _BY_NAME[artifact.recipe or "none"](**options)
     except (KeyError, TypeError) as error:
         raise ValueError(f"catalog.toml: {artifact.name}: {error}") from error

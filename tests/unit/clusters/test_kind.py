@@ -35,7 +35,7 @@ def lab(tmp_path: Path) -> Lab:
 def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The clusters that were created; nothing is asked of any API server."""
     names: list[str] = []
-    monkeypatch.setattr(subject.KindProvider, "_create", lambda self, lab, cluster: names.append(cluster.name))
+    monkeypatch.setattr(subject.KindProvider, "_create", lambda self, lab, cluster, image: names.append(cluster.name))
     monkeypatch.setattr(subject.KindProvider, "_adopt", lambda self, lab, cluster, file: False)
     monkeypatch.setattr(subject.KindProvider, "_relabel", lambda self, lab, cluster: False)
     monkeypatch.setattr(subject, "connect", lambda cluster: None)
@@ -50,7 +50,7 @@ def provider(docker: FakeDocker) -> subject.KindProvider:
 
 
 def ensure(provider: subject.KindProvider, lab: Lab) -> StepStatus:
-    return provider.ensure(lab, lab.clusters["east"]).status
+    return provider.ensure(lab, lab.clusters["east"], image="node-image").status
 
 
 def test_a_cluster_that_is_not_there_is_made(provider: Any, lab: Lab, made: list[str]) -> None:
@@ -110,7 +110,7 @@ def test_a_foreign_container_of_the_same_name_is_never_touched(
 ) -> None:
     docker.nodes[EAST] = container(EAST, **changes)
     with pytest.raises(ClusterError, match="not the lab's; it was not touched"):
-        provider.ensure(lab, lab.clusters["east"])
+        provider.ensure(lab, lab.clusters["east"], image="node-image")
     provider.remove(lab)
     assert made == []
     assert EAST in docker.nodes
@@ -133,7 +133,7 @@ def test_other_settings_than_the_cluster_was_made_with_are_named(
 ) -> None:
     docker.nodes[EAST], docker.files[EAST] = container(EAST), mark(pod_cidr="10.99.0.0/16", ingress_port=1)
     with pytest.raises(ClusterError, match=r"pod_cidr is 10\.99.*says 10\.10.*; ingress_port is 1.*lab down"):
-        provider.ensure(lab, lab.clusters["east"])
+        provider.ensure(lab, lab.clusters["east"], image="node-image")
 
 
 def test_a_node_with_another_address_gets_its_own_back(

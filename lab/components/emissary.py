@@ -1,0 +1,176 @@
+"""Emissary-ingress (Ambassador's name today) as the ingress, inside of the mesh: what it forwards is mTLS.
+
+Rendered from upstream's charts. The pods themselves are asked by browsers, which have no identity; so they take plain
+text, and the services behind them do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import probe, wait
+from lab.components import load_balancer
+from lab.components.linkerd import INBOUND_POLICY, INJECT, from_chart
+from lab.components.manifest import ManifestComponent
+from lab.context import Lab
+from lab.kube import connect
+from lab.model import NAMESPACE as APPS
+from lab.model import Cluster, StepResult
+from lab.objects import Obj, Ref, in_namespace
+from lab.tools.helm import Helm
+from lab.wait import NotYet
+
+NAMESPACE = "emissary"
+API = "getambassador.io/v3alpha1"
+_RELEASE = "emissary-ingress"
+SERVICE = Ref(api_version="v1", kind="Service", name=_RELEASE, namespace=NAMESPACE)
+DEPLOYMENT = Ref(api_version="apps/v1", kind="Deployment", name=_RELEASE, namespace=NAMESPACE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmissaryCrds(ManifestComponent):
+    """Emissary's kinds, in the one version that needs no conversion webhook."""
+
+    name: str = "emissary-crds"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return the CRDs."""
+        del cluster
+        return [obj for obj in _crds(lab) if obj["kind"] == "CustomResourceDefinition"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Emissary(ManifestComponent):
+    """Emissary, where it listens, and what it forwards: `/` to the frontend, `/podinfo/` to podinfo."""
+
+    name: str = "ingress"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return what the chart renders, and the lab's own Listener, Host and Mappings."""
+        del cluster
+        return [*rendered(lab), *routes()]
+
+    def after_apply(self, lab: Lab, cluster: Cluster) -> None:
+        """Give its Service its address."""
+        del lab
+        load_balancer.assign(connect(cluster), SERVICE)
+
+    def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
+        """Apply as all components do, and return when a request from this machine finds its route.
+
+        The pod is Ready before it has its routes. What is behind them may not be there yet: 503 is an answer.
+        """
+        result = super().apply(lab, cluster)
+
+        def look() -> bool | NotYet:
+            status = probe.status(_url(lab, cluster))
+            return NotYet("no answer" if status is None else f"HTTP {status}") if status in {None, 404} else True
+
+        wait.until(f"{cluster.name}: a request passes the ingress", look, timeout_s=self.ready_timeout_s)
+        return result
+
+    def settled(self, lab: Lab, cluster: Cluster) -> bool:
+        """Say whether the Service still has the node's address, and a request is answered by Emissary's Envoy."""
+        kube = connect(cluster)
+        there = load_balancer.assigned(kube, SERVICE) == load_balancer.node_address(kube)
+        return there and probe.status(_url(lab, cluster)) is not None
+
+
+def _url(lab: Lab, cluster: Cluster) -> str:
+    return f"http://127.0.0.1:{lab.spec.clusters[cluster.name].ingress_port}/"
+
+
+def rendered(lab: Lab) -> list[Obj]:
+    """Render Emissary's chart, the same for each cluster, without the tests that a release would bring."""
+    helm, chart = _helm(lab), lab.artifacts.file("emissary-chart", "chart/Chart.yaml").parent
+    repository, _, tag = lab.artifacts.image("emissary").rpartition(":")
+
+    def render(values: Path) -> str:
+        return helm.template(chart, release=_RELEASE, namespace=NAMESPACE, values=values)
+
+    objects = from_chart(lab, "emissary", chart_values(repository, tag), render, made_from=f"{helm.binary}\n{chart}")
+    return [_placed(obj) for obj in objects if "helm.sh/hook" not in (obj["metadata"].get("annotations") or {})]
+
+
+def chart_values(repository: str, tag: str) -> dict[str, Any]:
+    """Return the values of Emissary's chart."""
+    soon = {"initialDelaySeconds": 2, "periodSeconds": 1, "failureThreshold": 90}
+    return {
+        "replicaCount": 1,
+        "image": {"repository": repository, "tag": tag},
+        "createDefaultListeners": False,
+        "module": {"enabled": False},
+        "ingressClassResource": {"enabled": False},
+        "service": {"type": "LoadBalancer", "ports": [{"name": "http", "port": 80, "targetPort": 8080}]},
+        "podAnnotations": {INJECT: "enabled", INBOUND_POLICY: "all-unauthenticated"},
+        "readinessProbe": soon,
+        "resources": {"requests": {"cpu": "20m", "memory": "200Mi"}, "limits": {"memory": "600Mi"}},
+        # Nothing of a lab's requests is sent to anybody, and no portal is served.
+        "env": {"SCOUT_DISABLE": "1", "POLL_EVERY_SECS": "0", "AMBASSADOR_FAST_RECONFIGURE": "true"},
+    }
+
+
+def routes() -> list[Obj]:
+    """Return what Emissary serves, in the words of its own kinds."""
+
+    def own(kind: str, name: str, spec: Obj) -> Obj:
+        return {"apiVersion": API, "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec}
+
+    listener = {
+        "port": 8080,
+        "protocol": "HTTP",
+        "securityModel": "XFP",
+        "hostBinding": {"namespace": {"from": "SELF"}},
+    }
+    host = {
+        "hostname": "*",
+        "requestPolicy": {"insecure": {"action": "Route"}},
+        "mappingSelector": {"matchLabels": {"app.kubernetes.io/part-of": "eastwest-lab"}},
+    }
+    return [
+        own("Listener", "http", listener),
+        own("Host", "everything", host),
+        _mapping("frontend", "/", f"frontend.{APPS}:80"),
+        _mapping("podinfo", "/podinfo/", f"podinfo.{APPS}:9898"),
+    ]
+
+
+def _mapping(name: str, prefix: str, service: str) -> Obj:
+    labels = {"app.kubernetes.io/part-of": "eastwest-lab"}
+    return {
+        "apiVersion": API,
+        "kind": "Mapping",
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": labels},
+        # The frontend streams its answers for as long as somebody looks.
+        "spec": {
+            "hostname": "*",
+            "prefix": prefix,
+            "service": service,
+            "timeout_ms": 60_000,
+            "idle_timeout_ms": 600_000,
+        },
+    }
+
+
+def _crds(lab: Lab) -> list[Obj]:
+    helm, chart = _helm(lab), lab.artifacts.file("emissary-crds", "chart/Chart.yaml").parent
+
+    def render(values: Path) -> str:
+        return helm.template(chart, release="emissary-crds", namespace=NAMESPACE, values=values)
+
+    return from_chart(lab, "emissary-crds", {}, render, made_from=f"{helm.binary}\n{chart}")
+
+
+def _helm(lab: Lab) -> Helm:
+    return Helm(lab.artifacts.binary("helm"))
+
+
+_CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding", "IngressClass", "Namespace"}
+
+
+def _placed(obj: Obj) -> Obj:
+    """Return an object in Emissary's namespace: a chart may leave that to whoever installs it."""
+    return obj if obj["kind"] in _CLUSTER_WIDE or "namespace" in obj["metadata"] else in_namespace(obj, NAMESPACE)

@@ -1,0 +1,116 @@
+"""Linkerd: its CRDs and its control plane, under the lab's trust anchor, refusing plain text to all workloads.
+
+Everything is rendered by the real CLI, which makes new keys for the webhooks each time: what was rendered once is
+kept, or each `lab up` would replace them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import manifests
+from lab.components import pki
+from lab.components.kept import kept
+from lab.components.manifest import ManifestComponent
+from lab.components.trust import issuer_of
+from lab.context import Lab
+from lab.model import Cluster
+from lab.objects import Obj, Ref
+from lab.tools.linkerd import Linkerd as Cli
+
+NAMESPACE = "linkerd"
+INJECT = "linkerd.io/inject"
+"""Annotation of a namespace or pod that the mesh takes in."""
+INBOUND_POLICY = "config.linkerd.io/default-inbound-policy"
+_REQUESTS = {"cpu": {"request": "10m"}, "memory": {"request": "20Mi", "limit": "250Mi"}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkerdCrds(ManifestComponent):
+    """Linkerd's own kinds; the Gateway API's are another component."""
+
+    name: str = "linkerd-crds"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return the CRDs."""
+        del cluster
+        cli = cli_of(lab)
+        return kept(lab, self.name, str(cli.binary), lambda: manifests.parse(cli.crds(), source="linkerd install"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linkerd(ManifestComponent):
+    """The control plane."""
+
+    name: str = "linkerd"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return what the CLI renders."""
+        return rendered(lab, cluster)
+
+    def waits_for(self, objects: Sequence[Obj]) -> list[Ref]:
+        """Wait for the Deployments: the one CronJob that would be left is not rendered."""
+        return [wanted for wanted in super().waits_for(objects) if wanted.kind == "Deployment"]
+
+
+def cli_of(lab: Lab) -> Cli:
+    """Return the lab's linkerd CLI."""
+    return Cli(lab.artifacts.binary("linkerd"))
+
+
+def rendered(lab: Lab, cluster: Cluster) -> list[Obj]:
+    """Render the control plane for a cluster, or take what was rendered from the same values and certificates."""
+    controller, proxy = (lab.artifacts.image(name) for name in ("linkerd-controller", "linkerd-proxy"))
+    trust_domain = lab.spec.clusters[cluster.name].trust_domain
+    cli, values = cli_of(lab), control_plane_values(trust_domain, controller=controller, proxy=proxy)
+    anchor, issuer = pki.anchor(lab.paths.pki, lab_name=lab.spec.name), issuer_of(lab, cluster)
+    signed_by = hashlib.sha256(anchor.certificate + issuer.certificate).hexdigest()
+
+    def render(file: Path) -> str:
+        folder = lab.paths.pki
+        return cli.control_plane(
+            anchor=folder / "anchor.crt",
+            issuer=folder / f"issuer-{cluster.name}.crt",
+            issuer_key=folder / f"issuer-{cluster.name}.key",
+            values=file,
+        )
+
+    return from_chart(lab, f"linkerd-{cluster.name}", values, render, made_from=f"{cli.binary}\n{signed_by}")
+
+
+def from_chart(
+    lab: Lab, name: str, values: Mapping[str, Any], render: Callable[[Path], str], *, made_from: str
+) -> list[Obj]:
+    """Render a chart with a file of values, once for each `made_from` and values."""
+
+    def make() -> list[Obj]:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "values.yaml"
+            file.write_text(manifests.dump(dict(values)), encoding="utf-8")
+            return manifests.parse(render(file), source=name)
+
+    return kept(lab, name, f"{made_from}\n{json.dumps(values, sort_keys=True)}", make)
+
+
+def control_plane_values(trust_domain: str, *, controller: str, proxy: str) -> dict[str, Any]:
+    """Return the values of the control plane's chart."""
+    controller_name, _, controller_tag = controller.rpartition(":")
+    proxy_name, _, proxy_tag = proxy.rpartition(":")
+    return {
+        "identityTrustDomain": trust_domain,
+        "disableHeartBeat": True,
+        "controllerImage": controller_name,
+        "controllerImageVersion": controller_tag,
+        "proxy": {
+            "image": {"name": proxy_name, "version": proxy_tag},
+            # Plain text is refused, but for the kubelet's probes, which the proxies know by themselves.
+            "defaultInboundPolicy": "all-authenticated",
+            "resources": _REQUESTS,
+        },
+    }

@@ -1,0 +1,271 @@
+"""Linkerd as the lab's mesh."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from lab import manifests
+from lab.components import emissary, linkerd, load_balancer, multicluster, pki, remote_secret
+from lab.context import Lab
+from lab.errors import CommandError
+from lab.kube import Kube, KubeError, connect
+from lab.mesh import linkerd_export, linkerd_policy, linkerd_split
+from lab.mesh.asking import ASK_S, each, exports, flat
+from lab.mesh.model import Caller, Capability, Export, Failover, Gateway, Identity, Link, Permission, Split
+from lab.model import Cluster, State
+from lab.objects import Ref, unready
+
+T = TypeVar("T")
+
+_INGRESS = ("ingress", emissary.SERVICE, emissary.DEPLOYMENT, 80)
+_EAST_WEST = ("east-west", multicluster.GATEWAY, multicluster.DEPLOYMENT, multicluster.PORT)
+
+
+@dataclass(frozen=True)
+class LinkerdMesh:
+    """See `lab.mesh.model.Mesh` for what the methods promise."""
+
+    lab: Lab
+    name: str = "linkerd"
+    capabilities: frozenset[Capability] = frozenset(
+        {
+            Capability.EXPORT,
+            Capability.SPLIT,
+            Capability.FAILOVER,
+            Capability.MTLS,
+            Capability.AUTHORIZE_IDENTITY,
+            Capability.AUTHORIZE_REQUEST,
+        }
+    )
+
+    def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
+        """Return the gateways; one is alive when its pod is Available and its Service has the node's address."""
+
+        def no_answer(name: str, error: KubeError) -> list[Gateway]:
+            return [
+                Gateway(
+                    cluster=name,
+                    name=service.name,
+                    role=role,
+                    address=None,
+                    port=port,
+                    alive=False,
+                    detail=error.what,
+                )
+                for role, service, _, port in self._gateways_of(name)
+            ]
+
+        return flat(self._each(clusters, self._gateways, no_answer))
+
+    def links(self, sources: Iterable[str] | None = None) -> list[Link]:
+        """Return the links; one is alive when the source's service mirror reaches the target's gateway."""
+
+        def of(kube: Kube) -> list[Link]:
+            said = _said_by_mirrors(self.lab, kube.cluster)
+            targets = {*multicluster.linked(self.lab, kube.cluster.name), *_linked(kube)}
+            return [self._link(kube, target, said.get(target)) for target in sorted(targets)]
+
+        def no_answer(name: str, error: KubeError) -> list[Link]:
+            targets = multicluster.linked(self.lab, name)
+            return [Link(source=name, target=t, server=None, alive=False, detail=error.what) for t in targets]
+
+        return flat(self._each(sources, of, no_answer))
+
+    def link(self, source: str, target: str) -> None:
+        """Give a cluster the Link to another one and the credentials for it."""
+        multicluster.LinkTo(target=target).apply(self.lab, self.lab.clusters[source])
+
+    def unlink(self, source: str, target: str) -> bool:
+        """Take the Link and its credentials away; the service mirror then takes its mirrors away."""
+        link, cluster = multicluster.LinkTo(target=target), self.lab.clusters[source]
+        was_there = link.observe(self.lab, cluster) is not State.ABSENT
+        link.remove(self.lab, cluster)
+        return was_there
+
+    def identities(self, clusters: Iterable[str] | None = None) -> list[Identity]:
+        """Return what each cluster's control plane signs with and trusts, read from the cluster."""
+        return flat(self._each(clusters, lambda kube: [_identity(kube)], lambda *_: []))
+
+    def spiffe_id(self, caller: Caller) -> str:
+        """Return a workload's identity, as Linkerd writes it into certificates: a DNS name, no SPIFFE URI."""
+        return linkerd_policy.identity(self.lab, caller)
+
+    def export(self, service: str, source: str) -> list[tuple[str, str]]:
+        """Let the clusters that look at this one mirror a service."""
+        linkerd_export.apply(self.lab, service, source)
+        name = linkerd_export.exported_name(service, source)
+        return [(name, other) for other in linkerd_export.seen_by(self.lab, source)]
+
+    def unexport(self, service: str, source: str) -> bool:
+        """Take an export back."""
+        return linkerd_export.remove(self.lab, service, source)
+
+    def exports(self, clusters: Iterable[str] | None = None) -> list[Export]:
+        """Return the exported services."""
+        return exports(self.lab, clusters, linkerd_export.listed)
+
+    def split(self, cluster: str, service: str, weights: Mapping[str, int]) -> Split:
+        """Divide requests by weight, with an HTTPRoute."""
+        return linkerd_split.apply(self.lab, self.lab.clusters[cluster], service, weights)
+
+    def unsplit(self, cluster: str, service: str) -> bool:
+        """Take a split away."""
+        return linkerd_split.remove(self.lab.clusters[cluster], service)
+
+    def splits(self, clusters: Iterable[str] | None = None) -> list[Split]:
+        """Return the splits."""
+        return flat(self._each(clusters, linkerd_split.listed, lambda *_: []))
+
+    def fail_over(self, failover: Failover) -> None:
+        """Prefer one cluster's endpoints of a service, and repeat what fails in the other."""
+        linkerd_split.fail_over(self.lab, failover)
+
+    def unfail_over(self, cluster: str, service: str) -> bool:
+        """Take a failover away."""
+        return linkerd_split.unfail_over(self.lab.clusters[cluster], service)
+
+    def failovers(self, clusters: Iterable[str] | None = None) -> list[Failover]:
+        """Return the failovers."""
+        return flat(self._each(clusters, linkerd_split.failovers, lambda *_: []))
+
+    def require_mtls(self, cluster: str, *, required: bool = True) -> None:
+        """Refuse plain text, as the control plane's default does, or let it in to the applications."""
+        if required:
+            linkerd_policy.refuse_plain_text(self.lab, cluster)
+        else:
+            linkerd_policy.let_plain_text_in(self.lab, cluster)
+
+    def authorize(self, permission: Permission) -> None:
+        """Let some callers in and nobody else."""
+        linkerd_policy.apply(self.lab, permission)
+
+    def unauthorize(self, cluster: str, service: str) -> bool:
+        """Let everybody in the mesh in again."""
+        return linkerd_policy.remove(self.lab, cluster, service)
+
+    def permissions(self, clusters: Iterable[str] | None = None) -> list[Permission]:
+        """Return the permissions."""
+        return flat(self._each(clusters, linkerd_policy.listed, lambda *_: []))
+
+    # How
+
+    def _each(
+        self, clusters: Iterable[str] | None, ask: Callable[[Kube], T], otherwise: Callable[[str, KubeError], T]
+    ) -> dict[str, T]:
+        return each(self.lab, clusters, ask, otherwise)
+
+    def _gateways_of(self, cluster: str) -> list[tuple[str, Ref, Ref, int]]:
+        return [_INGRESS, *([_EAST_WEST] if cluster in multicluster.targets(self.lab) else [])]
+
+    def _gateways(self, kube: Kube) -> list[Gateway]:
+        address = load_balancer.node_address(kube)
+        found = []
+        for role, service, deployment, port in self._gateways_of(kube.cluster.name):
+            has, runs = load_balancer.assigned(kube, service), kube.get(deployment)
+            if runs is None:
+                detail = "its pod is not there"
+            elif words := unready(runs):
+                detail = words
+            else:
+                detail = "" if has == address else f"its Service has address {has}, its node {address}"
+            found.append(
+                Gateway(
+                    cluster=kube.cluster.name,
+                    name=service.name,
+                    role=role,
+                    address=has,
+                    port=port,
+                    alive=not detail,
+                    detail=detail,
+                )
+            )
+        return found
+
+    def _link(self, source: Kube, target: str, said: Mapping[str, Any] | None) -> Link:
+        """Say whether a link works, and where it does not, at which hop: nearest to the source first."""
+        detail, server = "", None
+        if target not in _linked(source):
+            detail = "there is no Link to it"
+        try:
+            there = connect(self.lab.clusters[target], timeout_s=ASK_S)
+            server = remote_secret.server_of(there)
+            detail = detail or self._target_trouble(source, there)
+        except KubeError as error:
+            detail = detail or f"{target}: {error.what}"
+        if not detail and said is None:
+            detail = "its service mirror does not answer"
+        elif not detail and said is not None and not said["alive"]:
+            detail = f"the service mirror does not reach {target}'s gateway"
+        return Link(
+            source=source.cluster.name,
+            target=target,
+            server=server,
+            alive=not detail,
+            detail=detail,
+            services=said["numberOfServices"] if said else None,
+            latency_ms=said["latency"] if said and said["alive"] else None,
+        )
+
+    def _target_trouble(self, source: Kube, there: Kube) -> str:
+        target = there.cluster.name
+        known = source.get(_credentials(target))
+        if known is None:
+            return f"the credentials for {target} are not there"
+        token = (there.get(_TOKEN) or {}).get("data", {}).get("token", "")
+        kubeconfig = b64decode((known.get("data") or {}).get("kubeconfig", "")).decode()
+        if not token or b64decode(token).decode() not in kubeconfig:
+            return f"the credentials for {target} were revoked there"
+        runs = there.get(multicluster.DEPLOYMENT)
+        if runs is None or (words := unready(runs)):
+            return f"{target}'s gateway: " + ("its pod is not there" if runs is None else str(words))
+        return ""
+
+
+_TOKEN = Ref(
+    api_version="v1",
+    kind="Secret",
+    name="linkerd-service-mirror-remote-access-default-token",
+    namespace=multicluster.NAMESPACE,
+)
+
+
+def _credentials(target: str) -> Ref:
+    return Ref(api_version="v1", kind="Secret", name=f"cluster-credentials-{target}", namespace=multicluster.NAMESPACE)
+
+
+def _linked(kube: Kube) -> list[str]:
+    """Return the clusters that a cluster has Links to."""
+    found = kube.find(multicluster.LINK_API, "Link", namespace=multicluster.NAMESPACE)
+    return [obj["spec"]["targetClusterName"] for obj in found]
+
+
+def _said_by_mirrors(lab: Lab, cluster: Cluster) -> dict[str, Mapping[str, Any]]:
+    """Return what `linkerd multicluster gateways` says of each target; nothing where it says nothing."""
+    try:
+        found = linkerd.cli_of(lab).gateways(kubeconfig=cluster.kubeconfig, context=cluster.context, timeout_s=ASK_S)
+    except (CommandError, ValueError):
+        return {}
+    return {str(entry["clusterName"]): entry for entry in found}
+
+
+def _identity(kube: Kube) -> Identity:
+    def read(kind: str, name: str) -> Mapping[str, str]:
+        wanted = Ref(api_version="v1", kind=kind, name=name, namespace=linkerd.NAMESPACE)
+        return (kube.get(wanted) or {}).get("data") or {}
+
+    try:
+        issuer = pki.describe(b64decode(read("Secret", "linkerd-identity-issuer")["crt.pem"]))
+        anchor = pki.describe(read("ConfigMap", "linkerd-identity-trust-roots")["ca-bundle.crt"].encode())
+        values = manifests.load_document(read("ConfigMap", "linkerd-config")["values"])
+    except KeyError as error:
+        raise KubeError(f"the mesh has no {error} here yet", where=kube.cluster.name) from error
+    return Identity(
+        cluster=kube.cluster.name,
+        trust_domain=values["identityTrustDomain"],
+        anchor_fingerprint=anchor.fingerprint,
+        anchor_ends=anchor.ends,
+        issuer_ends=issuer.ends,
+    )

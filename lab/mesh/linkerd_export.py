@@ -1,0 +1,97 @@
+"""Exported services on Linkerd: a label on the Service, and a mirror of it that the other clusters make themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab import wait
+from lab.components import multicluster
+from lab.components.export import exported_name, service_ref
+from lab.context import Lab
+from lab.errors import ClusterError
+from lab.kube import Kube, connect
+from lab.model import NAMESPACE
+from lab.objects import Obj, labels_of
+from lab.wait import NotYet
+
+__all__ = ["apply", "exported_name", "listed", "mirrored", "remove", "seen_by"]
+
+_MIRRORED_S = 240  # `lab up` exports while the service mirrors are still starting
+_GONE_S = 30
+
+
+def apply(lab: Lab, service: str, source: str) -> bool:
+    """Export a service, and return when every linked cluster has its mirror; False when nothing had to be changed.
+
+    Raises:
+        ClusterError: it is not there, is itself a mirror, or nobody looks at its cluster; nothing was changed.
+        WaitTimeout: a cluster has no mirror of it.
+    """
+    kube = connect(lab.clusters[source])
+    found = kube.get(service_ref(service))
+    if found is None:
+        raise ClusterError(
+            f"there is no Service {service!r} in namespace {NAMESPACE}",
+            where=source,
+            next=f"kubectl --context={lab.clusters[source].context} --namespace={NAMESPACE} get services",
+        )
+    if target := labels_of(found).get(multicluster.TARGET_LABEL):
+        raise ClusterError(
+            f"{service} is itself exported from {target}",
+            where=source,
+            next=f"export {service.removesuffix(f'-{target}')} from the cluster that it runs in",
+        )
+    if not seen_by(lab, source):
+        raise ClusterError(
+            f"no cluster looks at {source}: lab.toml exports nothing from it, so that it has no gateway",
+            where=source,
+            next=f'add {source} under [exports] in lab.toml, such as podinfo = ["east", "{source}"], and run lab up',
+        )
+    changed = labels_of(found).get(multicluster.EXPORTED_LABEL) != "true"
+    if changed:
+        kube.patch(service_ref(service), {"metadata": {"labels": {multicluster.EXPORTED_LABEL: "true"}}})
+    name = exported_name(service, source)
+    for other in seen_by(lab, source):
+        there = connect(lab.clusters[other])
+
+        def look(there: Kube = there) -> bool | NotYet:
+            return there.get(service_ref(name)) is not None or NotYet("no mirror yet")
+
+        wait.until(f"{other}: {name} mirrored", look, timeout_s=_MIRRORED_S, next="lab status")
+    return changed
+
+
+def remove(lab: Lab, service: str, source: str) -> bool:
+    """Take an export back, and return when its mirrors are gone; False when there was none."""
+    kube = connect(lab.clusters[source])
+    found = kube.get(service_ref(service))
+    if found is None or multicluster.EXPORTED_LABEL not in labels_of(found):
+        return False
+    kube.patch(service_ref(service), {"metadata": {"labels": {multicluster.EXPORTED_LABEL: None}}})
+    name = exported_name(service, source)
+    for other in seen_by(lab, source):
+        there = connect(lab.clusters[other])
+
+        def look(there: Kube = there) -> bool | NotYet:
+            return there.get(service_ref(name)) is None or NotYet("the mirror is still there")
+
+        wait.until(f"{other}: {name} gone", look, timeout_s=_GONE_S, next="lab status")
+    return True
+
+
+def listed(kube: Kube) -> Iterator[tuple[str, str]]:
+    """Yield the exported services that a cluster sees, each as its name and the cluster it runs in."""
+    for obj in kube.find("v1", "Service", namespace=NAMESPACE):
+        if (found := mirrored(obj)) is not None:
+            yield found
+
+
+def mirrored(service: Obj) -> tuple[str, str] | None:
+    """Return which service of which cluster a mirror stands for, None for a Service that is no mirror."""
+    target = labels_of(service).get(multicluster.TARGET_LABEL)
+    return (service["metadata"]["name"].removesuffix(f"-{target}"), target) if target else None
+
+
+def seen_by(lab: Lab, source: str) -> list[str]:
+    """Return the clusters that look at one."""
+    return [name for name in lab.clusters if source in multicluster.linked(lab, name)]

@@ -1,0 +1,86 @@
+"""The stacks, and which of them a lab is built as."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lab.context import Lab
+from lab.errors import ArtifactError, UsageError
+from lab.mesh import Mesh
+from lab.stacks.istio import IstioStack
+from lab.stacks.linkerd import LinkerdStack
+from lab.stacks.model import Joint, Part, Stack
+
+__all__ = ["STACKS", "Choice", "Joint", "Part", "Stack", "choose", "current", "mesh", "remember"]
+
+_LINKERD, _ISTIO = LinkerdStack(), IstioStack()
+STACKS: Mapping[str, Stack] = {_LINKERD.name: _LINKERD, _ISTIO.name: _ISTIO}
+"""Every stack by its name; the first that can be had is what "auto" means."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which stack the lab is built as, and why, in one line for people."""
+
+    stack: Stack
+    reason: str
+
+
+def choose(lab: Lab) -> Choice:
+    """Choose the stack that lab.toml or --stack asks for, or with "auto" linkerd where it can be had, else istio.
+
+    A lab that is up stays what it is.
+
+    Raises:
+        UsageError: the stack that is asked for can't be had here, and each missing artifact with where it was looked
+            for; or the lab is up as another one.
+    """
+    asked, is_up = lab.spec.stack, _remembered(lab)
+    if is_up is not None:
+        if asked not in {"auto", is_up.name}:
+            raise UsageError(
+                f"the lab {lab.spec.name} was brought up with the {is_up.name} stack, and keeps it",
+                next=f"lab down, then lab up --stack {asked}; or another `name` in lab.toml",
+            )
+        return Choice(stack=is_up, reason=f"{is_up.title}, as it was brought up")
+    if asked == _ISTIO.name:
+        return Choice(stack=_ISTIO, reason=f"{_ISTIO.title}, as lab.toml or --stack says")
+    missing = lab.artifacts.unobtainable(_LINKERD.artifacts)
+    if not missing:
+        return Choice(stack=_LINKERD, reason=_LINKERD.title)
+    if asked == _LINKERD.name:
+        raise UsageError(_missing_words(missing), next="; ".join(error.next or "" for error in missing.values()))
+    first = next(iter(missing.values()))
+    more = f" (and {len(missing) - 1} more: lab up --stack linkerd names them)" if len(missing) > 1 else ""
+    return Choice(stack=_ISTIO, reason=f"{_ISTIO.title}; not Linkerd, since {first.what}{more}")
+
+
+def current(lab: Lab) -> Stack:
+    """Return the stack that the lab was brought up with, or is meant to be, whether it can be had or not."""
+    return _remembered(lab) or STACKS.get(lab.spec.stack) or choose(lab).stack
+
+
+def remember(lab: Lab, stack: Stack) -> None:
+    """Note with which stack the lab is brought up, until `lab down`."""
+    lab.paths.ensure_state()
+    lab.paths.stack.write_text(f"{stack.name}\n", encoding="utf-8")
+
+
+def mesh(lab: Lab) -> Mesh:
+    """Return the mesh of the lab's stack."""
+    return current(lab).mesh(lab)
+
+
+def _remembered(lab: Lab) -> Stack | None:
+    try:
+        return STACKS.get(lab.paths.stack.read_text(encoding="utf-8").strip())
+    except OSError:
+        # A lab of a version that had only this stack wrote nothing down.
+        return _ISTIO if lab.paths.kubeconfig.exists() else None
+
+
+def _missing_words(missing: Mapping[str, ArtifactError]) -> str:
+    lines = "\n  ".join(error.what for error in missing.values())
+    count = "1 artifact is" if len(missing) == 1 else f"{len(missing)} artifacts are"
+    return f"the linkerd stack can't be had here: {count} missing\n  {lines}"

@@ -1,0 +1,97 @@
+"""The `istio` stack: Istio on both sides, its Gateways, and nothing that is not built from package registries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lab.components import export, istio
+from lab.components.east_west_gateway import EastWestGateway
+from lab.components.frontend import Frontend
+from lab.components.gateway_api import GatewayApi
+from lab.components.ingress import GATEWAY as INGRESS
+from lab.components.ingress import Ingress
+from lab.components.namespaces import Namespaces
+from lab.components.podinfo import Podinfo
+from lab.components.remote_secret import RemoteAccess, RemoteSecret
+from lab.components.trust import IstioTrust
+from lab.context import Lab
+from lab.mesh import Mesh
+from lab.mesh.istio import IstioMesh
+from lab.model import NAMESPACE, Cluster
+from lab.stacks.model import Joint, Part
+
+
+@dataclass(frozen=True)
+class IstioStack:
+    """See `lab.stacks.model.Stack` for what the members promise."""
+
+    name: str = "istio"
+    title: str = "Istio on both sides"
+    artifacts: tuple[str, ...] = ("kind", "kubectl", "istioctl", "gateway-api", "node-image")
+    node_image: str = "node-image"
+    images: tuple[str, ...] = ("istio-pilot", "istio-proxy", "podinfo", "frontend")
+    control_plane: str = "istio"
+    prepares: str = "render Istio's charts"
+
+    def prepare(self, lab: Lab, cluster: Cluster) -> None:
+        """Render Istio's charts."""
+        istio.rendered(lab, cluster)
+
+    def parts(self, lab: Lab) -> Mapping[str, Part]:
+        """Return trust, Istio, the gateways and the applications."""
+        del lab
+        # Injection waits for the label; the network's name tells istiod where its own pods are.
+        namespaces = Namespaces(
+            labels={
+                istio.NAMESPACE: {istio.NETWORK_LABEL: istio.network_of("{cluster}")},
+                INGRESS.namespace: {},
+                NAMESPACE: {"istio-injection": "enabled"},
+            }
+        )
+        trust = Part(component=IstioTrust(), title="hand out an issuer under the trust anchor", after=("namespaces",))
+        after = ("gateway-api", "trust")
+        mesh = Part(component=istio.Istio(), title="install Istio", after=after, estimate_s=20, prepared=True)
+        return {
+            part.component.name: part
+            for part in (
+                Part(component=namespaces, title="create the namespaces"),
+                Part(component=GatewayApi(), title="install the Gateway API's CRDs"),
+                trust,
+                mesh,
+                Part(component=EastWestGateway(), title="open the east-west gateway", after=("istio",), estimate_s=8),
+                Part(component=Ingress(), title="open the ingress", after=("istio",), estimate_s=8),
+                Part(component=Podinfo(), title="deploy podinfo", after=("istio",), estimate_s=10),
+                Part(component=Frontend(), title="deploy the frontend", after=("istio",), estimate_s=10),
+            )
+        }
+
+    def joints(self, lab: Lab, source: str, target: str) -> Sequence[Joint]:
+        """Return an account on the target, and its token on the source."""
+        del lab
+        access = Joint(
+            cluster=target,
+            component=RemoteAccess(source=source),
+            title=f"let {source} see what runs here",
+            after=(f"{target}/namespaces",),
+        )
+        secret = Joint(
+            cluster=source,
+            component=RemoteSecret(target=target),
+            title=f"link to {target}",
+            after=(f"{source}/istio", f"{target}/istio", access.step),
+        )
+        return [access, secret]
+
+    def export(self, lab: Lab, service: str, source: str) -> bool:
+        """Make a service known in all other clusters."""
+        return export.apply(lab, service, source)
+
+    def answers(self, lab: Lab, cluster: str) -> Mapping[str, frozenset[str]]:
+        """Return that podinfo is one service over all clusters that have one."""
+        del cluster
+        return {"podinfo": frozenset(name for name, c in lab.spec.clusters.items() if c.podinfo.replicas > 0)}
+
+    def mesh(self, lab: Lab) -> Mesh:
+        """Return Istio's mesh."""
+        return IstioMesh(lab)

@@ -1,0 +1,121 @@
+"""The `linkerd` stack, the talk's own: Linkerd with its multi-cluster extension, Emissary-ingress in front."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lab.components import emissary, linkerd, multicluster
+from lab.components.frontend import Frontend
+from lab.components.gateway_api import GatewayApi
+from lab.components.namespaces import Namespaces
+from lab.components.podinfo import Podinfo
+from lab.context import Lab
+from lab.mesh import Mesh
+from lab.mesh import linkerd_export as export
+from lab.mesh.linkerd import LinkerdMesh
+from lab.model import NAMESPACE, Cluster
+from lab.stacks.model import Joint, Part
+
+
+@dataclass(frozen=True)
+class LinkerdStack:
+    """See `lab.stacks.model.Stack` for what the members promise."""
+
+    name: str = "linkerd"
+    title: str = "Linkerd on both sides, Emissary-ingress in front"
+    artifacts: tuple[str, ...] = (
+        "kind",
+        "kubectl",
+        "linkerd",
+        "helm",
+        "gateway-api",
+        "emissary-crds",
+        "emissary-chart",
+        "node-image-linkerd",
+    )
+    node_image: str = "node-image-linkerd"
+    images: tuple[str, ...] = (
+        "linkerd-controller",
+        "linkerd-proxy",
+        "linkerd-gateway",
+        "emissary",
+        "podinfo",
+        "frontend",
+    )
+    control_plane: str = "linkerd"
+    prepares: str = "render Linkerd's and Emissary's charts"
+
+    def prepare(self, lab: Lab, cluster: Cluster) -> None:
+        """Render the charts."""
+        for component in (linkerd.LinkerdCrds(), linkerd.Linkerd(), multicluster.Multicluster()):
+            component.objects(lab, cluster)
+        for part in (emissary.EmissaryCrds(), emissary.Emissary()):
+            part.objects(lab, cluster)
+
+    def parts(self, lab: Lab) -> Mapping[str, Part]:
+        """Return Linkerd, its gateway and service mirrors, Emissary and the applications."""
+        del lab
+        meshed = {linkerd.INJECT: "enabled"}
+        namespaces = Namespaces(labels={NAMESPACE: {}, emissary.NAMESPACE: {}}, annotations={NAMESPACE: meshed})
+        control_plane = Part(
+            component=linkerd.Linkerd(),
+            title="install Linkerd",
+            after=("gateway-api", "linkerd-crds"),
+            estimate_s=45,
+            prepared=True,
+        )
+        extension = Part(
+            component=multicluster.Multicluster(),
+            title="open the gateway, start the service mirrors",
+            after=("linkerd",),
+            estimate_s=10,
+        )
+        ingress = Part(
+            component=emissary.Emissary(),
+            title="open the ingress",
+            after=("linkerd", "emissary-crds", "namespaces"),
+            estimate_s=30,
+        )
+        apps = ("linkerd", "namespaces")
+        return {
+            part.component.name: part
+            for part in (
+                Part(component=namespaces, title="create the namespaces"),
+                Part(component=GatewayApi(), title="install the Gateway API's CRDs"),
+                Part(component=linkerd.LinkerdCrds(), title="install Linkerd's CRDs", prepared=True),
+                Part(component=emissary.EmissaryCrds(), title="install Emissary's CRDs", prepared=True),
+                control_plane,
+                extension,
+                ingress,
+                Part(component=Podinfo(), title="deploy podinfo", after=apps, estimate_s=10),
+                Part(component=Frontend(), title="deploy the frontend", after=apps, estimate_s=10),
+            )
+        }
+
+    def joints(self, lab: Lab, source: str, target: str) -> Sequence[Joint]:
+        """Return the Link, where the target exports something."""
+        if target not in multicluster.linked(lab, source):
+            return []
+        link = Joint(
+            cluster=source,
+            component=multicluster.LinkTo(target=target),
+            title=f"link to {target}",
+            after=(f"{source}/multicluster", f"{target}/multicluster"),
+        )
+        return [link]
+
+    def export(self, lab: Lab, service: str, source: str) -> bool:
+        """Label a service, and return when its mirrors are there."""
+        return export.apply(lab, service, source)
+
+    def answers(self, lab: Lab, cluster: str) -> Mapping[str, frozenset[str]]:
+        """Return that podinfo is the cluster's own, and each exported one its source's."""
+        own = {"podinfo": frozenset({cluster})} if lab.spec.clusters[cluster].podinfo.replicas else {}
+        sources = (s for s in lab.spec.exports.get("podinfo", ()) if s != cluster)
+        there = (s for s in sources if lab.spec.clusters[s].podinfo.replicas)
+        return {**own, **{export.exported_name("podinfo", source): frozenset({source}) for source in there}}
+
+    def mesh(self, lab: Lab) -> Mesh:
+        """Return Linkerd's mesh."""
+        return LinkerdMesh(lab)

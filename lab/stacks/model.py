@@ -1,0 +1,91 @@
+"""What a stack is: the one place that the plan, the verbs and the tests ask about it. Nothing here does anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lab.context import Lab
+from lab.mesh import Mesh
+from lab.model import Cluster, Component
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A component of every cluster, what it does in words, and the components that must be there before.
+
+    `prepared`: whether it uses what `Stack.prepare` makes, and the images.
+    """
+
+    component: Component
+    title: str
+    after: tuple[str, ...] = ()
+    estimate_s: float = 2
+    prepared: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joint:
+    """A component of a link: it goes into one of the link's two clusters, after some of the plan's steps."""
+
+    cluster: str
+    component: Component
+    title: str
+    after: tuple[str, ...]
+    estimate_s: float = 2
+
+    @property
+    def step(self) -> str:
+        """Name of its step."""
+        return f"{self.cluster}/{self.component.name}"
+
+
+class Stack(Protocol):
+    """One way to build the lab."""
+
+    @property
+    def name(self) -> str:
+        """Name, as in lab.toml."""
+
+    @property
+    def title(self) -> str:
+        """What it is, in a few words."""
+
+    @property
+    def artifacts(self) -> tuple[str, ...]:
+        """What `lab up` asks the store for; everything else is inside these, or only needed to make them."""
+
+    @property
+    def node_image(self) -> str:
+        """The artifact that its nodes are made from."""
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The artifacts that pods are made from."""
+
+    @property
+    def control_plane(self) -> str:
+        """The component that must stand before anything can be exported."""
+
+    @property
+    def prepares(self) -> str:
+        """What `prepare` does, as a step's title."""
+
+    def prepare(self, lab: Lab, cluster: Cluster) -> None:
+        """Make what needs no cluster, while kind makes one."""
+
+    def parts(self, lab: Lab) -> Mapping[str, Part]:
+        """Return what goes into each cluster, by the component's name, in an order in which it can be installed."""
+
+    def joints(self, lab: Lab, source: str, target: str) -> Sequence[Joint]:
+        """Return what lets a cluster see another one; nothing where the lab has no such link."""
+
+    def export(self, lab: Lab, service: str, source: str) -> bool:
+        """Export a service, and return when it is known; False when nothing had to be changed."""
+
+    def answers(self, lab: Lab, cluster: str) -> Mapping[str, frozenset[str]]:
+        """Return whom a cluster's frontend calls, and which clusters have to answer it when the lab is up."""
+
+    def mesh(self, lab: Lab) -> Mesh:
+        """Return who speaks for its mesh."""

@@ -1,0 +1,26 @@
+"""The real `helm`, for what it does without a cluster: a chart rendered to manifests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab import process
+
+
+@dataclass(frozen=True)
+class Helm:
+    """A helm binary."""
+
+    binary: Path
+    run: process.Run = field(default=process.run, repr=False)
+
+    def template(self, chart: Path, *, release: str, namespace: str, values: Path) -> str:
+        """Render a chart with the values of a YAML file, its CRDs included, and return the YAML.
+
+        Raises:
+            CommandError: the chart does not take the values.
+        """
+        words = ("--include-crds", f"--namespace={namespace}", f"--values={values}")
+        argv: list[str | Path] = [self.binary, "template", release, chart, *words]
+        return self.run(argv, timeout_s=120).stdout

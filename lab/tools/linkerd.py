@@ -1,0 +1,127 @@
+"""The real `linkerd`: its charts rendered to manifests, links generated, and its own checks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab import process
+from lab.errors import LabError
+
+_RENDER_S = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckLine:
+    """One line of upstream's checks. `result` is upstream's own word: success, warning or error."""
+
+    category: str
+    description: str
+    result: str
+    hint: str = ""
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Linkerd:
+    """A linkerd binary."""
+
+    binary: Path
+    run: process.Run = field(default=process.run, repr=False)
+
+    def crds(self) -> str:
+        """Render the control plane's CRDs as YAML, without those of the Gateway API."""
+        return self._render("install", "--crds", "--ignore-cluster", "--set=installGatewayAPI=false")
+
+    def control_plane(self, *, anchor: Path, issuer: Path, issuer_key: Path, values: Path) -> str:
+        """Render the control plane as YAML; every rendering has new keys for its webhooks.
+
+        Args:
+            anchor: the trust anchor's certificate.
+            issuer: the issuer's certificate, which the anchor has signed.
+            issuer_key: the issuer's key.
+            values: further values of the chart, as YAML.
+
+        Raises:
+            CommandError: certificates that do not fit each other, or a value that is wrong.
+        """
+        return self._render(
+            "install",
+            "--ignore-cluster",
+            f"--identity-trust-anchors-file={anchor}",
+            f"--identity-issuer-certificate-file={issuer}",
+            f"--identity-issuer-key-file={issuer_key}",
+            f"--values={values}",
+        )
+
+    def multicluster(self, values: Path) -> str:
+        """Render the multi-cluster extension as YAML."""
+        return self._render("multicluster", "install", "--ignore-cluster", f"--values={values}")
+
+    def link(self, *, kubeconfig: Path, context: str, name: str, server: str) -> str:
+        """Generate, from a target cluster, the Link and credentials that a source cluster needs; YAML with a token.
+
+        Args:
+            kubeconfig: with the target's context.
+            context: of the target.
+            name: the target's name in the source.
+            server: where the source reaches the target's API server.
+
+        Raises:
+            CommandError: the target has no gateway, or its gateway no address.
+        """
+        where = (f"--kubeconfig={kubeconfig}", f"--context={context}")
+        return self._render(
+            "multicluster", "link-gen", *where, f"--cluster-name={name}", f"--api-server-address={server}"
+        )
+
+    def gateways(self, *, kubeconfig: Path, context: str, timeout_s: float) -> list[Mapping[str, Any]]:
+        """Return what a source cluster's service mirrors say of the gateways of their targets.
+
+        Raises:
+            CommandError: the cluster does not answer in time.
+        """
+        where = (f"--kubeconfig={kubeconfig}", f"--context={context}", f"--wait={timeout_s:.1f}s")
+        said = self.run(
+            [self.binary, "multicluster", "gateways", "--output=json", *where], timeout_s=timeout_s + 2
+        ).stdout
+        found: list[Mapping[str, Any]] = json.loads(said or "[]") or []
+        return found
+
+    def check(self, *words: str, kubeconfig: Path, context: str, wait_s: int = 20) -> list[CheckLine]:
+        """Run `linkerd check`, or with `words` an extension's, and return its lines.
+
+        Raises:
+            LabError: it did not print what it promises to.
+        """
+        where = (f"--kubeconfig={kubeconfig}", f"--context={context}")
+        argv: list[str | Path] = [self.binary, *words, "check", "--output=json", f"--wait={wait_s}s", *where]
+        done = self.run(argv, timeout_s=wait_s * 3 + 60, check=False)
+        return parse_check(done.stdout, said=done.stderr)
+
+    def _render(self, *words: str) -> str:
+        argv: list[str | Path] = [self.binary, *words]
+        return self.run(argv, timeout_s=_RENDER_S).stdout
+
+
+def parse_check(text: str, *, said: str = "") -> list[CheckLine]:
+    """Read what `linkerd check --output=json` prints."""
+    try:
+        categories: Sequence[Mapping[str, Any]] = json.loads(text)["categories"] or ()
+        return [
+            CheckLine(
+                category=category["categoryName"],
+                description=line["description"],
+                result=line["result"],
+                hint=line.get("hint", ""),
+                said=line.get("error", ""),
+            )
+            for category in categories
+            for line in category["checks"] or ()
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        words = (said.strip() or text.strip() or "nothing").splitlines()[-1]
+        raise LabError(f"`linkerd check` printed no result; it said: {words}", next="lab status") from error

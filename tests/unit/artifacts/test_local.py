@@ -1,0 +1,198 @@
+"""Builds that are taken from this machine: what is found, what is said of what is not, and what they are called."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lab.artifacts.catalog import parse
+from lab.artifacts.local import Found, LocalStore, NotFound
+from lab.artifacts.make import make
+from lab.artifacts.store import ArtifactStore
+from lab.errors import ArtifactError, HostError
+from lab.tools.docker import Image
+from tests.unit.artifacts.conftest import FakeDocker
+
+IMAGE = "registry.test/mesh/proxy:2.0"
+CATALOG = f"""
+[proxy]
+title = "the proxy image"
+kind = "image"
+version = "2.0"
+local = {{ image = "{IMAGE}" }}
+estimate_s = 1
+
+[ctl]
+title = "the CLI"
+kind = "binaries"
+version = "2.0"
+local = {{ program = "ctl", says = ["version"] }}
+estimate_s = 1
+
+[chart]
+title = "the chart"
+kind = "files"
+version = "2.0"
+local = {{ chart = "ingress" }}
+estimate_s = 1
+
+[both]
+title = "an image of it"
+kind = "image"
+version = "2.0"
+recipe = "assemble"
+sources = ["ctl/bin/ctl"]
+estimate_s = 1
+"""
+ARTIFACTS = parse(CATALOG)
+
+
+def image(name: str, number: int = 1) -> Image:
+    return Image(id=f"sha256:{number}", tags=(name,), labels={}, digests=(), architecture="amd64", size_bytes=1)
+
+
+def program(folder: Path, version: str = "2.0") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "ctl"
+    file.write_text(f"#!/bin/sh\necho {version}\n")
+    file.chmod(0o755)
+    return file
+
+
+def chart(folder: Path, version: str = "2.0") -> Path:
+    place = folder / "ingress"
+    (place / "templates").mkdir(parents=True)
+    (place / "Chart.yaml").write_text(f"name: ingress\nversion: {version}\n")
+    (place / "templates" / "a.yaml").write_text("a: 1\n")
+    return place
+
+
+@pytest.fixture(autouse=True)
+def nothing_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+
+
+@pytest.fixture
+def open_store(make_store: Callable[..., ArtifactStore], tmp_path: Path) -> Callable[[], ArtifactStore]:
+    def again(mirror: str | None = None) -> ArtifactStore:
+        store = make_store(CATALOG, mirror=mirror)
+        store.local.folder = tmp_path / "local"
+        return store
+
+    return again
+
+
+def test_an_image_is_told_by_its_id_and_keeps_upstreams_name(
+    open_store: Callable[[], ArtifactStore], docker: FakeDocker
+) -> None:
+    docker.known[IMAGE] = image(IMAGE)
+    store = open_store()
+    assert store.local.find(ARTIFACTS["proxy"]) == Found(name=IMAGE, identity="sha256:1")
+    make(store, "proxy")
+    assert store.image("proxy") == IMAGE
+    entry = store.entry("proxy")
+    assert entry is not None
+    assert (entry.source, entry.image_id, entry.notes["digest"]) == ("local", "sha256:1", "not known beforehand")
+
+
+def test_another_image_under_the_same_name_is_another_artifact(
+    open_store: Callable[[], ArtifactStore], docker: FakeDocker
+) -> None:
+    docker.known[IMAGE] = image(IMAGE)
+    before = open_store().keys["proxy"]
+    docker.known[IMAGE] = image(IMAGE, 2)
+    assert open_store().keys["proxy"] != before
+
+
+def test_an_image_is_found_under_the_mirrors_name(docker: FakeDocker) -> None:
+    docker.known["mirror.test/all/mesh/proxy:2.0"] = image("mirror.test/all/mesh/proxy:2.0")
+    store = LocalStore(docker=docker, mirror="mirror.test/all")  # type: ignore[arg-type]
+    assert store.find(ARTIFACTS["proxy"]) == Found(name="mirror.test/all/mesh/proxy:2.0", identity="sha256:1")
+
+
+def test_what_is_missing_is_named_with_every_place_that_was_looked_at(
+    open_store: Callable[[], ArtifactStore], tmp_path: Path
+) -> None:
+    missing = open_store().unobtainable(["proxy", "both", "chart"])
+    assert list(missing) == ["proxy", "ctl", "chart"]
+    assert IMAGE in missing["proxy"].what
+    assert missing["proxy"].next == f"docker pull {IMAGE}"
+    assert str(tmp_path / "local" / "ctl") in missing["ctl"].what
+    assert "PATH/ctl" in missing["ctl"].what
+    assert str(tmp_path / "local" / "ingress-2.0.tgz") in missing["chart"].what
+
+
+def test_without_a_folder_the_ways_to_name_one_are_said(docker: FakeDocker) -> None:
+    store = LocalStore(docker=docker)  # type: ignore[arg-type]
+    assert "LAB_LOCAL_DIR" in str(store.find(ARTIFACTS["chart"]))
+
+
+def test_an_engine_that_is_not_there_has_no_images(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: str) -> None:
+        raise HostError("no engine answers")
+
+    monkeypatch.setattr(docker, "image", gone)
+    store = LocalStore(docker=docker)  # type: ignore[arg-type]
+    assert store.find(ARTIFACTS["proxy"]) == NotFound(looked=("no engine answers",))
+
+
+def test_taking_what_is_not_there_fails_and_leaves_nothing(open_store: Callable[[], ArtifactStore]) -> None:
+    store = open_store()
+    with pytest.raises(
+        ArtifactError, match=r"the proxy image 2\.0 is not on this machine: the local Docker store has no"
+    ):
+        make(store, "proxy")
+    assert store.entry("proxy") is None
+
+
+def test_a_program_is_taken_from_the_folder_or_from_path(
+    open_store: Callable[[], ArtifactStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path / "path")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'path'}{os.pathsep}/bin")
+    store = open_store()
+    assert store.unobtainable(["ctl"]) == {}
+    make(store, "ctl")
+    taken = store.binary("ctl")
+    assert taken.read_text().endswith("echo 2.0\n")
+    assert os.access(taken, os.X_OK)
+
+
+def test_a_program_of_another_version_is_not_taken(open_store: Callable[[], ArtifactStore], tmp_path: Path) -> None:
+    place = program(tmp_path / "local", version="1.9")
+    assert f"{place}: 1.9, not 2.0" in str(open_store().local.find(ARTIFACTS["ctl"]))
+
+
+def test_a_chart_is_taken_as_a_folder_or_packed(open_store: Callable[[], ArtifactStore], tmp_path: Path) -> None:
+    place = chart(tmp_path / "local")
+    store = open_store()
+    make(store, "chart")
+    assert store.file("chart", "chart/templates/a.yaml").read_text() == "a: 1\n"
+    with tarfile.open(tmp_path / "local" / "ingress-2.0.tgz", "w:gz") as tar:
+        tar.add(place, arcname="ingress")
+    place.rename(tmp_path / "elsewhere")
+    again = open_store()
+    make(again, "chart")
+    assert again.file("chart", "chart/Chart.yaml").exists()
+
+
+def test_a_chart_of_another_version_is_not_taken(open_store: Callable[[], ArtifactStore], tmp_path: Path) -> None:
+    place = chart(tmp_path / "local", version="3.9")
+    assert f"{place}: 3.9, not 2.0" in str(open_store().local.find(ARTIFACTS["chart"]))
+
+
+@pytest.mark.parametrize(
+    "local", ['{ image = "a", chart = "b" }', "{}", '{ program = "a" }', '{ chart = "a", says = ["v"] }']
+)
+def test_a_local_that_names_nothing_or_two_things_is_refused(local: str) -> None:
+    with pytest.raises(ValueError, match=r"catalog\.toml: x: .*local"):
+        parse(f'[x]\ntitle="x"\nkind="files"\nversion="1"\nestimate_s=1\nlocal = {local}\n')
+
+
+def test_an_artifact_has_a_recipe_or_is_local() -> None:
+    with pytest.raises(ValueError, match="a recipe, or is local"):
+        parse('[x]\ntitle="x"\nkind="files"\nversion="1"\nestimate_s=1\n')

@@ -1,0 +1,100 @@
+"""Which stack a lab is built as, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from lab import config, stacks
+from lab.context import Lab
+from lab.errors import ArtifactError, UsageError
+from lab.stacks import STACKS
+
+
+@dataclass
+class Artifacts:
+    """A store that lacks some artifacts."""
+
+    missing: dict[str, ArtifactError] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def unobtainable(self, names: Iterable[str]) -> dict[str, ArtifactError]:
+        self.asked += names
+        return self.missing
+
+
+def with_stack(lab: Lab, stack: str, *missing: str) -> Lab:
+    errors = {name: ArtifactError(f"{name} is not here: looked in A", next=f"pull {name}") for name in missing}
+    spec = config.parse(f'name = "dev"\nstack = "{stack}"')
+    return replace(lab, spec=spec, artifacts=Artifacts(errors))  # type: ignore[arg-type]
+
+
+def test_auto_is_linkerd_where_everything_can_be_had(lab: Lab) -> None:
+    choice = stacks.choose(with_stack(lab, "auto"))
+    assert choice.stack.name == "linkerd"
+
+
+def test_auto_is_istio_where_something_is_missing_and_says_what(lab: Lab) -> None:
+    choice = stacks.choose(with_stack(lab, "auto", "proxy", "controller"))
+    assert choice.stack.name == "istio"
+    assert "proxy is not here: looked in A" in choice.reason
+    assert "and 1 more" in choice.reason
+    assert "\n" not in choice.reason
+
+
+def test_linkerd_that_is_insisted_on_names_every_missing_artifact(lab: Lab) -> None:
+    with pytest.raises(UsageError, match="2 artifacts are missing") as raised:
+        stacks.choose(with_stack(lab, "linkerd", "proxy", "controller"))
+    assert "proxy is not here: looked in A\n  controller is not here" in raised.value.what
+    assert raised.value.next == "pull proxy; pull controller"
+
+
+def test_istio_that_is_asked_for_looks_for_nothing_else(lab: Lab) -> None:
+    asked = with_stack(lab, "istio", "proxy")
+    assert stacks.choose(asked).stack.name == "istio"
+    assert asked.artifacts.asked == []  # type: ignore[attr-defined]
+
+
+def test_a_lab_that_is_up_keeps_its_stack(lab: Lab) -> None:
+    stacks.remember(lab, STACKS["istio"])
+    assert stacks.choose(with_stack(lab, "auto")).stack.name == "istio"
+    assert stacks.current(with_stack(lab, "linkerd")).name == "istio"
+    with pytest.raises(UsageError, match="brought up with the istio stack"):
+        stacks.choose(with_stack(lab, "linkerd"))
+
+
+def test_looking_at_a_lab_whose_stack_cannot_be_had_is_no_error(lab: Lab) -> None:
+    assert stacks.current(with_stack(lab, "linkerd", "proxy")).name == "linkerd"
+
+
+def test_a_lab_of_before_there_were_two_stacks_is_istios(lab: Lab) -> None:
+    lab.paths.ensure_state()
+    lab.paths.kubeconfig.touch()
+    assert stacks.current(with_stack(lab, "auto")).name == "istio"
+
+
+@pytest.mark.parametrize("stack", STACKS.values(), ids=lambda s: s.name)
+def test_every_part_can_be_installed_in_the_order_given(lab: Lab, stack: stacks.Stack) -> None:
+    parts = stack.parts(lab)
+    seen: set[str] = set()
+    for name, part in parts.items():
+        assert set(part.after) <= seen, f"{name} needs what comes later"
+        seen.add(name)
+    assert stack.control_plane in seen
+    assert {"podinfo", "frontend", "ingress", "namespaces"} <= seen
+
+
+def test_linkerd_links_those_clusters_only_that_something_is_exported_from(lab: Lab) -> None:
+    stack = STACKS["linkerd"]
+    assert [joint.step for joint in stack.joints(lab, "west", "east")] == ["west/link-to-east"]
+    assert stack.joints(lab, "east", "west") == []
+    both = replace(lab, spec=config.parse('[exports]\npodinfo = ["east", "west"]'))
+    assert [joint.step for joint in stack.joints(both, "east", "west")] == ["east/link-to-west"]
+
+
+def test_each_stack_says_whose_answers_show_that_it_is_up(lab: Lab) -> None:
+    assert STACKS["istio"].answers(lab, "west") == {"podinfo": {"east", "west"}}
+    assert STACKS["linkerd"].answers(lab, "west") == {"podinfo": {"west"}, "podinfo-east": {"east"}}
+    assert STACKS["linkerd"].answers(lab, "east") == {"podinfo": {"east"}}

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 import scenarios as all_scenarios
-from lab import config, lock, report, reset, scenario_screens, stacks, walkthrough
+from lab import config, lock, report, reset, scenario_screens, stacks, upstream_checks, walkthrough
 from lab.artifacts import ArtifactStore
 from lab.context import Lab
 from lab.errors import UsageError
@@ -126,10 +126,21 @@ def walk(
 
 
 def check(
-    step: Annotated[str, typer.Argument(metavar="SCENARIO/STEP", help="As `lab run --list` shows them.")],
+    step: Annotated[
+        str | None,
+        typer.Argument(metavar="[SCENARIO/STEP]", help="As `lab run --list` shows them; none: upstream's own."),
+    ] = None,
     file: ConfigFile = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Look whether a step's claims hold now, and change nothing: have I done it right?"""
+    """Look whether a step's claims hold now, and change nothing; without a step: run upstream's own checks."""
+    if step is None:
+        lab = lab_of(file)
+        found = upstream_checks.run(lab)
+        scenario_screens.upstream_checks(_out, found, as_json=as_json)
+        if any(one.verdict is stacks.Verdict.FAILED for one in found):
+            raise typer.Exit(1)
+        return
     result = check_one(_runner(lab_of(file), full=True, rate=50.0), all_scenarios.REGISTRY.pick([]), step)
     for one in result.checks:
         _out.print(check_line(one), highlight=False, soft_wrap=True)

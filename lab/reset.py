@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from lab.components.frontend import Frontend
-from lab.components.podinfo import Podinfo
+from lab import stacks
 from lab.context import Lab
 from lab.kube import connect
 from lab.mesh.model import Mesh
@@ -89,7 +88,8 @@ def _apps(lab: Lab, cluster: Cluster) -> Iterator[str]:
         if not pod["metadata"].get("ownerReferences"):
             kube.delete(ref(pod))
             yield f"{cluster.name}: {ref(pod)} deleted"
-    for component in (Podinfo(), Frontend()):
+    parts = stacks.current(lab).parts(lab)
+    for component in (parts["podinfo"].component, parts["frontend"].component):
         if component.apply(lab, cluster).status is StepStatus.CHANGED:
             yield f"{cluster.name}: {component.name} as wanted again"
 

@@ -20,8 +20,21 @@ _KEEP = {
     "events": ("get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"),
     "objects": (
         "get",
-        "deployments,services,virtualservices,destinationrules,httproutes,authorizationpolicies,peerauthentications",
+        "deployments,services,httproutes",
         f"--namespace={NAMESPACE}",
+        "--output=yaml",
+    ),
+    # Of the two, the one that the stack does not have says so.
+    "istio": (
+        "get",
+        "virtualservices,destinationrules,authorizationpolicies.security.istio.io,peerauthentications",
+        f"--namespace={NAMESPACE}",
+        "--output=yaml",
+    ),
+    "linkerd": (
+        "get",
+        "servers,authorizationpolicies.policy.linkerd.io,meshtlsauthentications,links",
+        "--all-namespaces",
         "--output=yaml",
     ),
     "podinfo-log": ("logs", f"--namespace={NAMESPACE}", "deployment/podinfo", "--all-containers", "--tail=200"),

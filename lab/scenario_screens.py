@@ -14,6 +14,7 @@ from rich.text import Text
 from lab.report import Difference, RunFolder, load
 from lab.results import summary
 from lab.scenario import Scenario
+from lab.stacks import UpstreamCheck, Verdict
 
 
 def _table(*columns: str) -> Table:
@@ -77,3 +78,33 @@ def differences(console: Console, found: Sequence[Difference], *, as_json: bool)
         style = {True: "bold red", False: "green", None: ""}[d.worse]
         table.add_row(d.where, d.what, d.before, Text(d.after, style))
     console.print(table)
+
+
+_SIGNS = {
+    Verdict.OK: ("✓", "green"),
+    Verdict.OFFLINE: ("-", "dim"),
+    Verdict.WARNING: ("!", "yellow"),
+    Verdict.FAILED: ("✗", "bold red"),
+}
+
+
+def upstream_checks(console: Console, found: Sequence[UpstreamCheck], *, as_json: bool) -> None:
+    """Show what upstream's own checks said: every line that is not well, and how many are."""
+    if as_json:
+        _json(console, [{**asdict(check), "verdict": check.verdict.value} for check in found])
+        return
+    for check in found:
+        if check.verdict is not Verdict.OK or check.words:
+            mark, style = _SIGNS[check.verdict]
+            words = f": {check.words}" if check.words else ""
+            text = Text.assemble((f"{mark} {check.cluster} ", style), f"{check.what}{words}")
+            if check.verdict is Verdict.OFFLINE:
+                text.append(" (no Internet; says nothing of the lab)", "dim")
+            console.print(text, soft_wrap=True)
+    for cluster, command in dict.fromkeys((check.cluster, check.command) for check in found):
+        lines = [check for check in found if (check.cluster, check.command) == (cluster, command)]
+        counts = ", ".join(
+            f"{count} {verdict.value}" for verdict in Verdict if (count := sum(c.verdict is verdict for c in lines))
+        )
+        failed = any(check.verdict is Verdict.FAILED for check in lines)
+        console.print(Text(f"{cluster}: {command}: {counts}", "bold red" if failed else "green"), soft_wrap=True)

@@ -23,6 +23,7 @@ from lab.runner import RunReport
 
 if TYPE_CHECKING:
     from lab.artifacts.verbs import Listed
+    from lab.mesh import Link
     from lab.status import Status
     from lab.teardown import Owned
 
@@ -184,6 +185,11 @@ def _clusters(seen: Status) -> Table:
     return clusters
 
 
+def _more(link: Link) -> str:
+    services = "" if link.services is None else f", {link.services} services"
+    return services + ("" if link.latency_ms is None else f", {link.latency_ms:g} ms")
+
+
 def status(console: Console, seen: Status, *, as_json: bool) -> None:
     """Show a whole lab on one screen."""
     if as_json:
@@ -199,7 +205,7 @@ def status(console: Console, seen: Status, *, as_json: bool) -> None:
             gateways.add_row(name, gateway.role, address, _sign(gateway.alive, gateway.detail))
         for link in seen.links:
             name = f"{link.source} → {link.target}"
-            gateways.add_row(name, "link", link.server or "-", _sign(link.alive, link.detail))
+            gateways.add_row(name, "link", link.server or "-", _sign(link.alive, link.detail).append(_more(link)))
         parts.append(gateways)
     if seen.exports or seen.splits:
         services = _table("service", "is", "seen in", "endpoints")

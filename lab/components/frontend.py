@@ -18,9 +18,10 @@ _PORT = 9898
 
 @dataclass(frozen=True, kw_only=True)
 class Frontend(ManifestComponent):
-    """The service that asks."""
+    """The service that asks. `request_timeout_s` is how long it waits for an answer, 0 for its own default."""
 
     name: str = "frontend"
+    request_timeout_s: int = 0
 
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
         """Return the frontend's objects."""
@@ -32,6 +33,7 @@ class Frontend(ManifestComponent):
             upstreams=upstreams,
             default_upstream=_PODINFO,
             replicas=1,
+            request_timeout_s=self.request_timeout_s,
         )
         return [in_namespace(obj, NAMESPACE) for obj in rendered]
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from lab import manifests
 from lab.components import east_west_gateway, export, ingress, istio, load_balancer, pki, remote_secret
+from lab.components.gateway import GatewayComponent
 from lab.context import Lab
 from lab.kube import Kube, KubeError, connect
 from lab.mesh import istio_failover, istio_policy, istio_split
@@ -20,7 +21,7 @@ from lab.objects import Ref, ref, unready
 
 T = TypeVar("T")
 
-_GATEWAYS = (
+_GATEWAYS: tuple[tuple[str, GatewayComponent, int], ...] = (
     ("ingress", ingress.Ingress(), 80),
     ("east-west", east_west_gateway.EastWestGateway(), east_west_gateway.PORT),
 )
@@ -57,6 +58,7 @@ class IstioMesh:
                     port=port,
                     alive=False,
                     detail=error.what,
+                    pods=_pods(component),
                 )
                 for role, component, port in _GATEWAYS
             ]
@@ -176,6 +178,10 @@ class IstioMesh:
         return Link(source=source.cluster.name, target=target, server=server, alive=not detail, detail=detail)
 
 
+def _pods(component: GatewayComponent) -> str:
+    return f"gateway.networking.k8s.io/gateway-name={component.gateway.name}"
+
+
 def _gateways(kube: Kube) -> list[Gateway]:
     address = load_balancer.node_address(kube)
     found = []
@@ -197,6 +203,7 @@ def _gateways(kube: Kube) -> list[Gateway]:
                 port=port,
                 alive=not detail,
                 detail=detail,
+                pods=_pods(component),
             )
         )
     return found

@@ -20,8 +20,8 @@ from lab.objects import Ref, unready
 
 T = TypeVar("T")
 
-_INGRESS = ("ingress", emissary.SERVICE, emissary.DEPLOYMENT, 80)
-_EAST_WEST = ("east-west", multicluster.GATEWAY, multicluster.DEPLOYMENT, multicluster.PORT)
+_INGRESS = ("ingress", emissary.SERVICE, emissary.DEPLOYMENT, 80, "app.kubernetes.io/name=emissary-ingress")
+_EAST_WEST = ("east-west", multicluster.GATEWAY, multicluster.DEPLOYMENT, multicluster.PORT, "app=linkerd-gateway")
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,9 @@ class LinkerdMesh:
                     port=port,
                     alive=False,
                     detail=error.what,
+                    pods=pods,
                 )
-                for role, service, _, port in self._gateways_of(name)
+                for role, service, _, port, pods in self._gateways_of(name)
             ]
 
         return flat(self._each(clusters, self._gateways, no_answer))
@@ -157,13 +158,13 @@ class LinkerdMesh:
     ) -> dict[str, T]:
         return each(self.lab, clusters, ask, otherwise)
 
-    def _gateways_of(self, cluster: str) -> list[tuple[str, Ref, Ref, int]]:
+    def _gateways_of(self, cluster: str) -> list[tuple[str, Ref, Ref, int, str]]:
         return [_INGRESS, *([_EAST_WEST] if cluster in multicluster.targets(self.lab) else [])]
 
     def _gateways(self, kube: Kube) -> list[Gateway]:
         address = load_balancer.node_address(kube)
         found = []
-        for role, service, deployment, port in self._gateways_of(kube.cluster.name):
+        for role, service, deployment, port, pods in self._gateways_of(kube.cluster.name):
             has, runs = load_balancer.assigned(kube, service), kube.get(deployment)
             if runs is None:
                 detail = "its pod is not there"
@@ -180,6 +181,7 @@ class LinkerdMesh:
                     port=port,
                     alive=not detail,
                     detail=detail,
+                    pods=pods,
                 )
             )
         return found

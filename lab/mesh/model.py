@@ -24,7 +24,10 @@ class Capability(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Gateway:
-    """A gateway of a cluster. `role` is "ingress" or "east-west"; `detail` says what is wrong when it is not alive."""
+    """A gateway of a cluster. `role` is "ingress" or "east-west"; `detail` says what is wrong when it is not alive.
+
+    `pods` is the label selector of its pods.
+    """
 
     cluster: str
     name: str
@@ -33,6 +36,7 @@ class Gateway:
     port: int
     alive: bool
     detail: str = ""
+    pods: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,21 @@ from lab.errors import ArtifactError, UsageError
 from lab.mesh import Mesh
 from lab.stacks.istio import IstioStack
 from lab.stacks.linkerd import LinkerdStack
-from lab.stacks.model import Joint, Part, Stack
+from lab.stacks.model import Joint, Part, Stack, UpstreamCheck, Verdict
 
-__all__ = ["STACKS", "Choice", "Joint", "Part", "Stack", "choose", "current", "mesh", "remember"]
+__all__ = [
+    "STACKS",
+    "Choice",
+    "Joint",
+    "Part",
+    "Stack",
+    "UpstreamCheck",
+    "Verdict",
+    "choose",
+    "current",
+    "mesh",
+    "remember",
+]
 
 _LINKERD, _ISTIO = LinkerdStack(), IstioStack()
 STACKS: Mapping[str, Stack] = {_LINKERD.name: _LINKERD, _ISTIO.name: _ISTIO}

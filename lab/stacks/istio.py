@@ -19,7 +19,10 @@ from lab.context import Lab
 from lab.mesh import Mesh
 from lab.mesh.istio import IstioMesh
 from lab.model import NAMESPACE, Cluster
-from lab.stacks.model import Joint, Part
+from lab.stacks.model import Joint, Part, UpstreamCheck, Verdict
+from lab.tools.istioctl import Istioctl
+
+_LEVELS = {"Info": Verdict.OK, "Warning": Verdict.WARNING}
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,31 @@ class IstioStack:
         """Return that podinfo is one service over all clusters that have one."""
         del cluster
         return {"podinfo": frozenset(name for name, c in lab.spec.clusters.items() if c.podinfo.replicas > 0)}
+
+    def checks(self, lab: Lab, cluster: Cluster) -> list[UpstreamCheck]:
+        """Run `istioctl analyze`, whose findings are all that it prints."""
+        found = Istioctl(lab.artifacts.binary("istioctl")).analyze(cluster.kubeconfig, cluster.context)
+        named = [
+            UpstreamCheck(
+                cluster=cluster.name,
+                command="istioctl analyze",
+                what=f"{finding.code} {finding.origin}",
+                verdict=_LEVELS.get(finding.level, Verdict.FAILED),
+                words=finding.message,
+            )
+            for finding in found
+        ]
+        whole = "everything that it knows to look at"
+        passed = not any(check.verdict is Verdict.FAILED for check in named)
+        return [
+            UpstreamCheck(
+                cluster=cluster.name,
+                command="istioctl analyze",
+                what=whole,
+                verdict=Verdict.OK if passed else Verdict.FAILED,
+            ),
+            *named,
+        ]
 
     def mesh(self, lab: Lab) -> Mesh:
         """Return Istio's mesh."""

@@ -15,7 +15,12 @@ from lab.mesh import Mesh
 from lab.mesh import linkerd_export as export
 from lab.mesh.linkerd import LinkerdMesh
 from lab.model import NAMESPACE, Cluster
-from lab.stacks.model import Joint, Part
+from lab.stacks.model import Joint, Part, UpstreamCheck, Verdict
+from lab.tools.linkerd import CheckLine
+
+# Linkerd's proxies need 3 s to call a backend unavailable (linkerd2, policy-controller/grpc/src/outbound.rs); what they
+# then send elsewhere has to be waited for.
+FRONTEND = Frontend(request_timeout_s=6)
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class LinkerdStack:
                 extension,
                 ingress,
                 Part(component=Podinfo(), title="deploy podinfo", after=apps, estimate_s=10),
-                Part(component=Frontend(), title="deploy the frontend", after=apps, estimate_s=10),
+                Part(component=FRONTEND, title="deploy the frontend", after=apps, estimate_s=10),
             )
         }
 
@@ -116,6 +121,33 @@ class LinkerdStack:
         there = (s for s in sources if lab.spec.clusters[s].podinfo.replicas)
         return {**own, **{export.exported_name("podinfo", source): frozenset({source}) for source in there}}
 
+    def checks(self, lab: Lab, cluster: Cluster) -> list[UpstreamCheck]:
+        """Run `linkerd check` and `linkerd multicluster check`."""
+        cli = linkerd.cli_of(lab)
+        return [
+            UpstreamCheck(
+                cluster=cluster.name,
+                command=" ".join(("linkerd", *words, "check")),
+                what=f"{line.category}: {line.description}",
+                verdict=verdict(line),
+                words=line.said,
+            )
+            for words in ((), ("multicluster",))
+            for line in cli.check(*words, kubeconfig=cluster.kubeconfig, context=cluster.context)
+        ]
+
     def mesh(self, lab: Lab) -> Mesh:
         """Return Linkerd's mesh."""
         return LinkerdMesh(lab)
+
+
+_NEWEST = "versioncheck.linkerd.io"
+"""Where linkerd asks for the newest version; that it is not reached says nothing of this lab."""
+_RESULTS = {"success": Verdict.OK, "warning": Verdict.WARNING}
+
+
+def verdict(line: CheckLine) -> Verdict:
+    """Tell what only says "no Internet" from what is wrong here."""
+    if line.result != "success" and _NEWEST in line.said:
+        return Verdict.OFFLINE
+    return _RESULTS.get(line.result, Verdict.FAILED)

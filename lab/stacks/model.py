@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from lab.context import Lab
@@ -39,6 +40,27 @@ class Joint:
     def step(self) -> str:
         """Name of its step."""
         return f"{self.cluster}/{self.component.name}"
+
+
+class Verdict(Enum):
+    """What upstream's own check came to."""
+
+    OK = "ok"
+    OFFLINE = "not looked"
+    """It only says that the Internet was not reached."""
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpstreamCheck:
+    """One line of upstream's own checks: which command, what it looked at, and its words where it has any."""
+
+    cluster: str
+    command: str
+    what: str
+    verdict: Verdict
+    words: str = ""
 
 
 class Stack(Protocol):
@@ -86,6 +108,13 @@ class Stack(Protocol):
 
     def answers(self, lab: Lab, cluster: str) -> Mapping[str, frozenset[str]]:
         """Return whom a cluster's frontend calls, and which clusters have to answer it when the lab is up."""
+
+    def checks(self, lab: Lab, cluster: Cluster) -> list[UpstreamCheck]:
+        """Run upstream's own checks of a cluster, and return what they say.
+
+        Raises:
+            LabError: they could not be run.
+        """
 
     def mesh(self, lab: Lab) -> Mesh:
         """Return who speaks for its mesh."""

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import process
+from lab.errors import LabError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One line of istioctl's analysis. `level` is its own word: Info, Warning or Error."""
+
+    code: str
+    level: str
+    origin: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -23,3 +35,21 @@ class Istioctl:
         """
         argv: list[str | Path] = [self.binary, "manifest", "generate", "--filename", operator]
         return self.run(argv, timeout_s=120).stdout
+
+    def analyze(self, kubeconfig: Path, context: str) -> list[Finding]:
+        """Let istioctl look at a cluster's configuration, and return what it finds.
+
+        Raises:
+            LabError: it could not look.
+        """
+        where = ("--kubeconfig", kubeconfig, "--context", context)
+        argv: list[str | Path] = [self.binary, "analyze", "--all-namespaces", "--output=json", *where]
+        done = self.run(argv, timeout_s=120, check=False)
+        try:
+            return [
+                Finding(code=f["code"], level=f["level"], origin=f.get("origin", ""), message=f["message"])
+                for f in json.loads(done.stdout or "[]") or []
+            ]
+        except (ValueError, KeyError, TypeError) as error:
+            words = (done.stderr.strip() or "nothing").splitlines()[-1]
+            raise LabError(f"`istioctl analyze` printed no result; it said: {words}", next="lab status") from error

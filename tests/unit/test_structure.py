@@ -22,7 +22,7 @@ LAYERS = (
     {"results"},
     {"scenario"},
     {"scenario_context", "load_stream"},
-    {"plan", "runner", "console", "status", "teardown", "logs", "lock"},
+    {"plan", "runner", "console", "status", "teardown", "logs", "lock", "upstream_checks"},
     {"stacks"},
     {"mesh", "components"},
     {"clusters"},

@@ -23,6 +23,7 @@ VARIABLES = {
         "cluster": "west",
         "upstreams": "podinfo=http://podinfo:9898,podinfo-east=http://podinfo-east:9898",
         "default_upstream": "podinfo",
+        "request_timeout_s": 6,
         "replicas": 1,
     },
 }

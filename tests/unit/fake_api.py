@@ -19,6 +19,10 @@ KINDS = {
     "apiextensions.k8s.io/v1": ["CustomResourceDefinition"],
     "networking.istio.io/v1": ["VirtualService", "DestinationRule"],
     "security.istio.io/v1": ["AuthorizationPolicy", "PeerAuthentication"],
+    "gateway.networking.k8s.io/v1": ["Gateway", "HTTPRoute"],
+    "policy.linkerd.io/v1beta3": ["HTTPRoute", "Server"],
+    "policy.linkerd.io/v1alpha1": ["AuthorizationPolicy", "MeshTLSAuthentication", "NetworkAuthentication"],
+    "multicluster.linkerd.io/v1alpha3": ["Link"],
 }
 CLUSTER_WIDE = {"Namespace", "Node", "CustomResourceDefinition"}
 
@@ -129,7 +133,8 @@ def _counters(old: dict[str, Any] | None) -> dict[str, Any]:
 def _merged(old: Any, change: Any) -> Any:
     if not isinstance(change, dict) or not isinstance(old, dict):
         return change
-    return {**old, **{k: _merged(old.get(k), v) for k, v in change.items()}}
+    merged = {**old, **{k: _merged(old.get(k), v) for k, v in change.items()}}
+    return {k: v for k, v in merged.items() if v is not None}
 
 
 def _is_list(path: str) -> bool:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ PORTS = {"east": 28081, "west": 28080}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lab")
+    group.addoption("--stack", default="auto", help="linkerd, istio or auto; one that is insisted on is no skip")
     group.addoption("--keep-lab", action="store_true", help="leave the tests' lab up at the end")
     group.addoption(
         "--require-lab", action="store_true", help="a machine that cannot run the lab is a failure, not a skip"
@@ -97,6 +99,17 @@ class RunningLab(CommandLine):
         assert answer.ok, f"{answer.status_code}: {answer.text}"
         return answer.json()
 
+    @cached_property
+    def stack(self) -> str:
+        """Name of the stack that it was brought up with."""
+        return str(self.json("status")["stack"])
+
+    def identity(self, cluster: str, account: str) -> str:
+        """Return the identity of a service account of the applications, as the stack's mesh writes it."""
+        if self.stack == "linkerd":
+            return f"{account}.test.serviceaccount.identity.linkerd.{cluster}.example"
+        return f"spiffe://{cluster}.example/ns/test/sa/{account}"
+
     @property
     def kubeconfig(self) -> Path:
         return Path(self.run("kubeconfig").strip())
@@ -109,7 +122,8 @@ def ports(offset: int = 0) -> str:
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[RunningLab]:
     """The tests' lab, up. It stays up on --keep-lab; else its end is held against what was there before."""
-    running = RunningLab(folder=tmp_path_factory.mktemp("lab"), name=NAME, toml=ports())
+    stack = request.config.getoption("--stack")
+    running = RunningLab(folder=tmp_path_factory.mktemp("lab"), name=NAME, toml=f'stack = "{stack}"\n{ports()}')
     if not request.config.getoption("--require-lab"):
         findings = json.loads(
             subprocess.run(

@@ -27,6 +27,9 @@ def test_the_page_is_served_by_its_own_clusters_frontend(lab: RunningLab, cluste
 
 @pytest.mark.parametrize("cluster", ["east", "west"])
 def test_both_clusters_answer_for_podinfo(lab: RunningLab, cluster: str) -> None:
+    if lab.stack == "linkerd":
+        # Names are merged by federated services only, which need a flat network: a split does it here.
+        pytest.skip("Linkerd does not spread a name over clusters by itself")
     totals = lab.api("/api/answers", cluster=cluster, count=60)["totals"]
     assert totals["failed"] == 0
     # With each answer from either side alike, sixty from the same one have a chance of 2 in 2**60.
@@ -41,8 +44,13 @@ def test_podinfo_east_is_answered_by_east_alone(lab: RunningLab) -> None:
 def test_the_identities_on_both_ends_of_the_crossing_are_those_of_the_two_workloads(lab: RunningLab) -> None:
     identity = lab.api("/api/identity", upstream="podinfo-east")["identity"]
     assert identity["mtls"] is True
-    assert identity["client"]["id"] == "spiffe://west.example/ns/test/sa/frontend"
-    assert identity["server"]["id"] == "spiffe://east.example/ns/test/sa/podinfo"
+    assert identity["client"]["id"] == lab.identity("west", "frontend")
+    # Linkerd's headers never name the server; the gateway, whom the server sees, they do.
+    if lab.stack == "linkerd":
+        gateway = "linkerd-gateway.linkerd-multicluster.serviceaccount.identity.linkerd.east.example"
+        assert identity["gateway"]["id"] == gateway
+    else:
+        assert identity["server"]["id"] == lab.identity("east", "podinfo")
 
 
 def kubectl(lab: RunningLab, cluster: str, *args: str, document: object = None) -> str:

@@ -20,10 +20,12 @@ from lab.components.kept import kept
 from lab.components.manifest import ManifestComponent
 from lab.components.trust import issuer_of
 from lab.context import Lab
-from lab.model import Cluster
+from lab.kube import connect
+from lab.model import Cluster, StepResult
 from lab.objects import Obj, Ref
 from lab.tools.linkerd import Linkerd as Cli
 
+_DNS = Ref(api_version="apps/v1", kind="Deployment", name="coredns", namespace="kube-system")
 NAMESPACE = "linkerd"
 INJECT = "linkerd.io/inject"
 """Annotation of a namespace or pod that the mesh takes in."""
@@ -53,6 +55,14 @@ class Linkerd(ManifestComponent):
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
         """Return what the CLI renders."""
         return rendered(lab, cluster)
+
+    def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
+        """Apply as all components do, once names can be resolved.
+
+        A proxy that starts before asks again ever more seldom, and the control plane comes half a minute later.
+        """
+        connect(cluster).wait_ready([_DNS], timeout_s=120)
+        return super().apply(lab, cluster)
 
     def waits_for(self, objects: Sequence[Obj]) -> list[Ref]:
         """Wait for the Deployments: the one CronJob that would be left is not rendered."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab import manifests
-from lab.components import load_balancer
+from lab.components import inventory, load_balancer
 from lab.components.linkerd import cli_of, from_chart
 from lab.components.manifest import ManifestComponent
 from lab.components.remote_secret import server_of
@@ -88,6 +88,8 @@ class LinkTo(ManifestComponent):
             context=target.context,
             name=self.target,
             server=server_of(connect(target)),
+            # By these a component knows what is its own; a mirror is nobody's.
+            without_labels=sorted(inventory.labels("", "")),
         )
         return [_wanted(obj) for obj in manifests.parse(text, source="linkerd multicluster link-gen")]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,9 @@ class Linkerd:
         """Render the multi-cluster extension as YAML."""
         return self._render("multicluster", "install", "--ignore-cluster", f"--values={values}")
 
-    def link(self, *, kubeconfig: Path, context: str, name: str, server: str) -> str:
+    def link(
+        self, *, kubeconfig: Path, context: str, name: str, server: str, without_labels: Sequence[str] = ()
+    ) -> str:
         """Generate, from a target cluster, the Link and credentials that a source cluster needs; YAML with a token.
 
         Args:
@@ -69,14 +71,15 @@ class Linkerd:
             context: of the target.
             name: the target's name in the source.
             server: where the source reaches the target's API server.
+            without_labels: labels that mirrors do not take over from the services.
 
         Raises:
             CommandError: the target has no gateway, or its gateway no address.
         """
         where = (f"--kubeconfig={kubeconfig}", f"--context={context}")
-        return self._render(
-            "multicluster", "link-gen", *where, f"--cluster-name={name}", f"--api-server-address={server}"
-        )
+        wanted = (f"--cluster-name={name}", f"--api-server-address={server}")
+        left_out = [f"--excluded-labels={','.join(without_labels)}"] if without_labels else []
+        return self._render("multicluster", "link-gen", *where, *wanted, *left_out)
 
     def gateways(self, *, kubeconfig: Path, context: str, timeout_s: float) -> list[Mapping[str, Any]]:
         """Return what a source cluster's service mirrors say of the gateways of their targets.

@@ -30,7 +30,7 @@ _SHIFT_S = 2.0
 _PODS = f"--selector=app.kubernetes.io/name={SERVICE}"
 _PODS_KILL = f"kubectl --context=west --namespace={NAMESPACE} delete pods {_PODS} --grace-period=0 --force --wait=false"
 _GATEWAY_KILL = (
-    "kubectl --context=east --all-namespaces delete pods --selector=gateway.networking.k8s.io/gateway-name=eastwest "
+    "kubectl --context=east delete pods --all-namespaces --selector=gateway.networking.k8s.io/gateway-name=eastwest "
     "--grace-period=0 --force --wait=false"
 )
 """On Istio; on another mesh with the selector of its gateway's pods."""

@@ -47,26 +47,42 @@ class LinkerdCrds(ManifestComponent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Linkerd(ManifestComponent):
-    """The control plane."""
+class LinkerdIdentity(ManifestComponent):
+    """The part of the control plane that gives identities, and all that the rest of it needs besides.
 
-    name: str = "linkerd"
+    Proxies ask for it by name. One that starts before it has an endpoint is told that there is no such name, and does
+    not ask again before the answer has aged, half a minute later.
+    """
+
+    name: str = "linkerd-identity"
 
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
-        """Return what the CLI renders."""
-        return rendered(lab, cluster)
+        """Return what the CLI renders, without the Deployments that need an identity."""
+        return [obj for obj in rendered(lab, cluster) if not _needs_identity(obj)]
 
     def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
-        """Apply as all components do, once names can be resolved.
-
-        A proxy that starts before asks again ever more seldom, and the control plane comes half a minute later.
-        """
+        """Apply as all components do, once names can be resolved at all."""
         connect(cluster).wait_ready([_DNS], timeout_s=120)
         return super().apply(lab, cluster)
 
     def waits_for(self, objects: Sequence[Obj]) -> list[Ref]:
-        """Wait for the Deployments: the one CronJob that would be left is not rendered."""
+        """Wait for the Deployment."""
         return [wanted for wanted in super().waits_for(objects) if wanted.kind == "Deployment"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linkerd(ManifestComponent):
+    """The rest of the control plane: destinations and policies, and the injector."""
+
+    name: str = "linkerd"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return the Deployments that need an identity."""
+        return [obj for obj in rendered(lab, cluster) if _needs_identity(obj)]
+
+
+def _needs_identity(obj: Obj) -> bool:
+    return bool(obj["kind"] == "Deployment" and obj["metadata"]["name"] != "linkerd-identity")
 
 
 def cli_of(lab: Lab) -> Cli:

@@ -53,7 +53,7 @@ class LinkerdStack:
 
     def prepare(self, lab: Lab, cluster: Cluster) -> None:
         """Render the charts."""
-        for component in (linkerd.LinkerdCrds(), linkerd.Linkerd(), multicluster.Multicluster()):
+        for component in (linkerd.LinkerdCrds(), linkerd.LinkerdIdentity(), multicluster.Multicluster()):
             component.objects(lab, cluster)
         for part in (emissary.EmissaryCrds(), emissary.Emissary()):
             part.objects(lab, cluster)
@@ -65,9 +65,15 @@ class LinkerdStack:
         namespaces = Namespaces(labels={NAMESPACE: {}, emissary.NAMESPACE: {}}, annotations={NAMESPACE: meshed})
         control_plane = Part(
             component=linkerd.Linkerd(),
-            title="install Linkerd",
+            title="install the rest of Linkerd",
+            after=("linkerd-identity",),
+            estimate_s=15,
+        )
+        identity = Part(
+            component=linkerd.LinkerdIdentity(),
+            title="install Linkerd's identities",
             after=("gateway-api", "linkerd-crds"),
-            estimate_s=45,
+            estimate_s=12,
             prepared=True,
         )
         extension = Part(
@@ -90,6 +96,7 @@ class LinkerdStack:
                 Part(component=GatewayApi(), title="install the Gateway API's CRDs"),
                 Part(component=linkerd.LinkerdCrds(), title="install Linkerd's CRDs", prepared=True),
                 Part(component=emissary.EmissaryCrds(), title="install Emissary's CRDs", prepared=True),
+                identity,
                 control_plane,
                 extension,
                 ingress,

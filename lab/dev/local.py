@@ -149,7 +149,7 @@ class DevProcess:
             f"--context={kube.cluster.context}",
             f"--namespace={NAMESPACE}",
             *("exec", "--stdin", "--quiet", f"--container={parts.CONTAINER}", pod, "--"),
-            *("python3", "-m", "lab.dev.agent", "pipe"),
+            *(parts.PYTHON, "-m", "lab.dev.agent", "pipe"),
         ]
 
 

@@ -19,6 +19,8 @@ from lab.wait import NotYet
 LOCAL = "west"
 """The cluster that stands in for the laptop."""
 CONTAINER = "dev"
+PYTHON = "/usr/bin/python3.11"
+"""As apps/frontend/Dockerfile says; the image has no other name for it."""
 _LABEL = f"{LABEL_PREFIX}/scenario"  # what `lab reset` takes away
 _DEV = "dev"
 _HERE = Path(__file__).parent
@@ -52,6 +54,7 @@ class Workload:
             account=self.account,
             labels=labels,
             image=lab.artifacts.image("frontend"),
+            python=PYTHON,
             module=f"lab.dev.{self.module}",
             code=self.code,
             digest=digest([config])[:16],

@@ -70,7 +70,7 @@ class DevPod:
         said = json.loads(
             kube.execute(
                 pod,
-                ["python3", "-m", "lab.dev.runner", "put"],
+                [parts.PYTHON, "-m", "lab.dev.runner", "put"],
                 namespace=NAMESPACE,
                 container=parts.CONTAINER,
                 stdin=LENGTH.pack(len(packed)) + packed,

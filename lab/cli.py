@@ -18,6 +18,7 @@ from rich.console import Console
 
 from lab import (
     __version__,
+    cli_dev,
     cli_mesh,
     cli_scenarios,
     config,
@@ -272,6 +273,7 @@ def artifacts_clean(
 
 cli_scenarios.register(app)
 cli_mesh.register(app)
+cli_dev.register(app)
 
 
 def _spec(file: Path | None, stack: str | None = None) -> LabSpec:

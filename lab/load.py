@@ -304,7 +304,9 @@ def _first_answer(body: Mapping[str, Json]) -> Mapping[str, Json]:
     return answers[0]
 
 
-def get_json(base: str, path: str, *, timeout_s: float, host: str | None = None) -> Mapping[str, Json]:
+def get_json(
+    base: str, path: str, *, timeout_s: float, host: str | None = None, headers: Mapping[str, str] | None = None
+) -> Mapping[str, Json]:
     """GET a JSON object on a connection of its own.
 
     Raises:
@@ -314,7 +316,8 @@ def get_json(base: str, path: str, *, timeout_s: float, host: str | None = None)
     parts = urlsplit(base)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
     try:
-        connection.request("GET", path, headers={"host": host or parts.netloc, "connection": "close"})
+        sent = {"host": host or parts.netloc, "connection": "close", **(headers or {})}
+        connection.request("GET", path, headers=sent)
         response = connection.getresponse()
         body = response.read(1 << 20)
         if response.status != http.client.OK:

@@ -15,12 +15,13 @@ from lab.paths import Paths
 
 
 @contextmanager
-def held(paths: Paths, command: str) -> Iterator[None]:
+def held(paths: Paths, command: str, *, wait_s: float = 0) -> Iterator[None]:
     """Hold the lab's lock while the block runs. The lock goes with its process, however that ends.
 
     Args:
         paths: of the lab.
         command: what is running, for whoever comes second.
+        wait_s: seconds to wait for it.
 
     Raises:
         LockedError: another process holds it; the error names its command, its process and since when.
@@ -29,7 +30,7 @@ def held(paths: Paths, command: str) -> Iterator[None]:
     holder = paths.lock.with_suffix(".json")
     lock = FileLock(paths.lock)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=wait_s)
     except Timeout as error:
         raise LockedError(_who(holder.read_text() if holder.exists() else ""), next="wait for it to end") from error
     try:

@@ -172,7 +172,7 @@ def _communicate(
     return "".join(outputs[0]), "".join(outputs[1])
 
 
-def _stop(child: subprocess.Popen[str]) -> None:
+def _stop(child: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
     """End a child's whole group: politely, then not."""
     for how in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
@@ -180,6 +180,45 @@ def _stop(child: subprocess.Popen[str]) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(_GRACE_S)
             return
+
+
+def start(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    piped: bool = False,
+) -> subprocess.Popen[bytes]:
+    """Start a command that goes on beside the lab; whoever starts it ends it with `stop`.
+
+    Args:
+        argv: program and arguments.
+        env: variables to set on top of this process's environment.
+        cwd: working directory.
+        piped: give it pipes; else it prints where the lab prints, and reads nothing.
+
+    Raises:
+        LabError: the program is not there.
+    """
+    words = [str(word) for word in argv]
+    if shutil.which(words[0], path={**os.environ, **(env or {})}.get("PATH")) is None:
+        raise LabError(f"the program {words[0]!r} is not there")
+    return subprocess.Popen(
+        [*_death_signal_prefix(), *words],
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+        stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+        stdout=subprocess.PIPE if piped else None,
+        stderr=subprocess.PIPE if piped else None,
+        bufsize=0,
+        start_new_session=True,
+    )
+
+
+def stop(child: subprocess.Popen[bytes]) -> None:
+    """End what `start` started, with all that it started itself."""
+    if child.poll() is None:
+        _stop(child)
 
 
 def stop_all() -> None:

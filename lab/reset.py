@@ -14,8 +14,15 @@ from lab.objects import Ref, ref
 from lab.tools.docker import Docker
 
 SCENARIO_LABEL = f"{LABEL_PREFIX}/scenario"
-"""On every object that a scenario has made; reset deletes what carries it."""
-_KINDS = (("v1", "Namespace"), ("apps/v1", "Deployment"), ("v1", "Service"), ("v1", "ServiceAccount"), ("v1", "Pod"))
+"""On every object that a scenario or `lab dev` has made; reset deletes what carries it."""
+_KINDS = (
+    ("v1", "Namespace"),
+    ("apps/v1", "Deployment"),
+    ("v1", "Service"),
+    ("v1", "ServiceAccount"),
+    ("v1", "Pod"),
+    ("v1", "ConfigMap"),
+)
 _READY_S = 120.0
 
 
@@ -65,6 +72,9 @@ def _mesh(lab: Lab, mesh: Mesh) -> Iterator[str]:
     for failover in mesh.failovers():
         mesh.unfail_over(failover.cluster, failover.service)
         yield f"{failover.cluster}: failover of {failover.service} removed"
+    for divert in mesh.diverts():
+        mesh.undivert(divert.cluster, divert.service)
+        yield f"{divert.cluster}: diversion of {divert.service} removed"
     for name in lab.clusters:
         mesh.require_mtls(name)
     for link in mesh.links():

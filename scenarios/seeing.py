@@ -29,6 +29,8 @@ class Answers:
     by_pod: Mapping[str, int]
     failed: int
     evidence: Evidence
+    versions: frozenset[str] = frozenset()
+    messages: frozenset[str] = frozenset()
 
     @property
     def words(self) -> str:
@@ -46,7 +48,9 @@ def base_url(context: Context, cluster: Cluster) -> str:
     return f"http://127.0.0.1:{context.lab.spec.clusters[cluster.name].ingress_port}"
 
 
-def frontend(context: Context, cluster: Cluster, path: str) -> Mapping[str, Json]:
+def frontend(
+    context: Context, cluster: Cluster, path: str, *, headers: Mapping[str, str] | None = None
+) -> Mapping[str, Json]:
     """Ask a cluster's frontend through its ingress.
 
     Raises:
@@ -54,13 +58,20 @@ def frontend(context: Context, cluster: Cluster, path: str) -> Mapping[str, Json
     """
     url = base_url(context, cluster)
     try:
-        return get_json(url, path, timeout_s=_TIMEOUT_S)
+        return get_json(url, path, timeout_s=_TIMEOUT_S, headers=headers)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise TransientError(f"{url}{path}: {type(error).__name__}: {error}") from error
 
 
 def answers(
-    context: Context, cluster: Cluster, upstream: str, *, count: int, parallel: int = 5, connection: str = "new"
+    context: Context,
+    cluster: Cluster,
+    upstream: str,
+    *,
+    count: int,
+    parallel: int = 5,
+    connection: str = "new",
+    headers: Mapping[str, str] | None = None,
 ) -> Answers:
     """Let a cluster's frontend call `upstream`, and tell who answered.
 
@@ -71,9 +82,10 @@ def answers(
         count: number of requests; 500 at most.
         parallel: so many at once.
         connection: "new" for each request, or "reuse".
+        headers: sent along; the frontend passes on those that begin with `x-lab-`.
     """
     path = f"/api/answers?upstream={upstream}&count={count}&parallel={parallel}&connection={connection}"
-    found = frontend(context, cluster, path)
+    found = frontend(context, cluster, path, headers=headers)
     totals, rows = found["totals"], found["answers"]
     lines = [_line(row) for row in rows[:_SHOWN]]
     if len(rows) > _SHOWN:
@@ -83,11 +95,18 @@ def answers(
         by_cluster=totals["by_cluster"],
         by_pod=totals["by_pod"],
         failed=totals["failed"],
+        versions=frozenset(row["version"] for row in rows if row["version"]),
+        messages=frozenset(row["message"] for row in rows if row["message"]),
         evidence=Evidence(
             kind=EvidenceKind.ANSWERS,
             title=f"{count} requests of {cluster.name}'s frontend to {upstream}",
             text="\n".join(
-                [f"GET {path}", f"by cluster: {totals['by_cluster']}, failed: {totals['by_failure']}", *lines]
+                [
+                    f"GET {path}",
+                    *(f"{name}: {value}" for name, value in (headers or {}).items()),
+                    f"by cluster: {totals['by_cluster']}, failed: {totals['by_failure']}",
+                    *lines,
+                ]
             ),
             data={"upstream": found["upstream"], "totals": totals},
         ),

@@ -14,6 +14,8 @@ from lab.paths import PROJECT
 
 _PODINFO = "podinfo"
 _PORT = 9898
+_IN_DEVELOPMENT = "my-service"
+"""Whom `lab dev` lets answer (apps/my-service); the name is there whether it does or not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,7 @@ class Frontend(ManifestComponent):
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
         """Return the frontend's objects."""
         upstreams = ",".join(f"{name}=http://{name}:{_PORT}" for name in upstream_names(lab, cluster))
+        upstreams += f",{_IN_DEVELOPMENT}=http://{_IN_DEVELOPMENT}:80"
         rendered = manifests.render(
             PROJECT / "apps" / "frontend" / "manifests" / "frontend.yaml",
             image=lab.artifacts.image("frontend"),

@@ -188,14 +188,25 @@ class Kube:
         return self.read(f"/api/v1/namespaces/{namespace}/pods/{pod}/log?{urlencode(query)}")
 
     def execute(
-        self, pod: str, argv: Sequence[str], *, namespace: str, container: str | None = None, timeout_s: float = 20
+        self,
+        pod: str,
+        argv: Sequence[str],
+        *,
+        namespace: str,
+        container: str | None = None,
+        stdin: bytes = b"",
+        timeout_s: float = 20,
     ) -> str:
         """Run a command in a pod and return its standard output.
+
+        `stdin` is sent to it, but its end is not: the command has to know how much it reads.
 
         Raises:
             KubeError: it could not be run, or its exit status is not 0.
         """
-        return transport.execute(self.cluster, pod, argv, namespace=namespace, container=container, timeout_s=timeout_s)
+        return transport.execute(
+            self.cluster, pod, argv, namespace=namespace, container=container, stdin=stdin, timeout_s=timeout_s
+        )
 
     # How
 

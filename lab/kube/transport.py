@@ -19,6 +19,7 @@ from lab.kube.errors import KubeError, NotNow
 from lab.model import Cluster
 
 _POOL = 12
+_CHUNK = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,21 @@ def http(cluster: Cluster) -> Transport:
 
 
 def execute(
-    cluster: Cluster, pod: str, argv: Sequence[str], *, namespace: str, container: str | None, timeout_s: float
+    cluster: Cluster,
+    pod: str,
+    argv: Sequence[str],
+    *,
+    namespace: str,
+    container: str | None,
+    stdin: bytes = b"",
+    timeout_s: float,
 ) -> str:
     """Run a command in a pod; see `Kube.execute`."""
     where = f"{cluster.name}: {namespace}/{pod}"
     settings = _api(cluster).configuration
     query = [("command", word) for word in argv] + [("stdout", "true"), ("stderr", "true")]
     query += [("container", container)] if container else []
+    query += [("stdin", "true")] if stdin else []
     url = f"{settings.host}/api/v1/namespaces/{namespace}/pods/{pod}/exec?{urlencode(query)}"
     token = settings.get_api_key_with_prefix("authorization")
     try:
@@ -100,6 +109,8 @@ def execute(
         session = ws_client.websocket_call(  # type: ignore[no-untyped-call]
             settings, "GET", url, headers={"authorization": token} if token else {}, _preload_content=False
         )
+        for start in range(0, len(stdin), _CHUNK):
+            session.write_stdin(stdin[start : start + _CHUNK])
         session.run_forever(timeout=timeout_s)
     except (client.ApiException, OSError) as error:
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lab.mesh.model import (
     Caller,
     Capability,
+    Divert,
     Export,
     Failover,
     Gateway,
@@ -15,4 +16,16 @@ from lab.mesh.model import (
     Split,
 )
 
-__all__ = ["Caller", "Capability", "Export", "Failover", "Gateway", "Identity", "Link", "Mesh", "Permission", "Split"]
+__all__ = [
+    "Caller",
+    "Capability",
+    "Divert",
+    "Export",
+    "Failover",
+    "Gateway",
+    "Identity",
+    "Link",
+    "Mesh",
+    "Permission",
+    "Split",
+]

@@ -13,9 +13,9 @@ from lab.components import east_west_gateway, export, ingress, istio, load_balan
 from lab.components.gateway import GatewayComponent
 from lab.context import Lab
 from lab.kube import Kube, KubeError, connect
-from lab.mesh import istio_failover, istio_policy, istio_split
+from lab.mesh import istio_divert, istio_failover, istio_policy, istio_split
 from lab.mesh.asking import ASK_S, each, exports, flat
-from lab.mesh.model import Caller, Capability, Export, Failover, Gateway, Identity, Link, Permission, Split
+from lab.mesh.model import Caller, Capability, Divert, Export, Failover, Gateway, Identity, Link, Permission, Split
 from lab.model import NAMESPACE, State
 from lab.objects import Ref, ref, unready
 
@@ -42,6 +42,7 @@ class IstioMesh:
             Capability.MTLS,
             Capability.AUTHORIZE_IDENTITY,
             Capability.AUTHORIZE_REQUEST,
+            Capability.DIVERT,
         }
     )
 
@@ -152,6 +153,18 @@ class IstioMesh:
     def permissions(self, clusters: Iterable[str] | None = None) -> list[Permission]:
         """Return the permissions."""
         return flat(self._each(clusters, istio_policy.listed, lambda *_: []))
+
+    def divert(self, divert: Divert) -> None:
+        """Send some or all requests to a service to another one."""
+        istio_divert.apply(self.lab, divert)
+
+    def undivert(self, cluster: str, service: str) -> bool:
+        """Take a diversion away."""
+        return istio_divert.remove(self.lab.clusters[cluster], service)
+
+    def diverts(self, clusters: Iterable[str] | None = None) -> list[Divert]:
+        """Return the diversions."""
+        return flat(self._each(clusters, istio_divert.listed, lambda *_: []))
 
     # How
 

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 from lab import manifests
 from lab.components import emissary, linkerd, load_balancer, multicluster, pki, remote_secret
 from lab.context import Lab
-from lab.errors import CommandError
+from lab.errors import ClusterError, CommandError
 from lab.kube import Kube, KubeError, connect
 from lab.mesh import linkerd_export, linkerd_policy, linkerd_split
 from lab.mesh.asking import ASK_S, each, exports, flat
-from lab.mesh.model import Caller, Capability, Export, Failover, Gateway, Identity, Link, Permission, Split
+from lab.mesh.model import Caller, Capability, Divert, Export, Failover, Gateway, Identity, Link, Permission, Split
 from lab.model import Cluster, State
 from lab.objects import Ref, unready
 
@@ -150,6 +150,21 @@ class LinkerdMesh:
     def permissions(self, clusters: Iterable[str] | None = None) -> list[Permission]:
         """Return the permissions."""
         return flat(self._each(clusters, linkerd_policy.listed, lambda *_: []))
+
+    def divert(self, divert: Divert) -> None:
+        """Refuse: this version writes no diversions for Linkerd."""
+        words = f"requests to {divert.service} cannot be diverted in the linkerd stack yet"
+        raise ClusterError(words, where=divert.cluster, next="a lab with --stack istio")
+
+    def undivert(self, cluster: str, service: str) -> bool:
+        """Find no diversion."""
+        del cluster, service
+        return False
+
+    def diverts(self, clusters: Iterable[str] | None = None) -> list[Divert]:
+        """Return no diversions."""
+        del clusters
+        return []
 
     # How
 

@@ -20,6 +20,7 @@ class Capability(Enum):
     MTLS = "mutual TLS from workload to workload"
     AUTHORIZE_IDENTITY = "allow callers by identity, across clusters"
     AUTHORIZE_REQUEST = "allow callers by method and path"
+    DIVERT = "send requests with a chosen header to another service"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +120,20 @@ class Failover:
     backup: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Divert:
+    """A cluster's requests to `service` that carry `header` with exactly this `value` go to the service `to` instead.
+
+    Without a header all of them go there.
+    """
+
+    cluster: str
+    service: str
+    to: str
+    header: str = ""
+    value: str = ""
+
+
 class Mesh(Protocol):
     """A mesh across the lab's clusters.
 
@@ -214,3 +229,16 @@ class Mesh(Protocol):
 
     def permissions(self, clusters: Iterable[str] | None = None) -> list[Permission]:
         """Return the permissions that clusters have."""
+
+    def divert(self, divert: Divert) -> None:
+        """Send some or all requests to a service to another one of the same cluster; the others go on as before.
+
+        Raises:
+            ClusterError: one of the services is not there, or requests to the first are split or fail over already.
+        """
+
+    def undivert(self, cluster: str, service: str) -> bool:
+        """Take a diversion away; False when there was none."""
+
+    def diverts(self, clusters: Iterable[str] | None = None) -> list[Divert]:
+        """Return the diversions that clusters have."""

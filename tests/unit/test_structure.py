@@ -12,7 +12,7 @@ from lab.paths import PROJECT
 # From the top down. A module may import from its own layer and from those below.
 LAYERS = (
     {"cli", "__main__"},
-    {"cli_mesh"},
+    {"cli_mesh", "cli_dev"},
     {"cli_scenarios"},
     {"screens", "scenario_screens", "walk_view"},
     {"walk", "walkthrough", "reset", "scenario_console", "scenario_lab"},
@@ -24,6 +24,7 @@ LAYERS = (
     {"scenario_context", "load_stream"},
     {"plan", "runner", "console", "status", "teardown", "logs", "lock", "upstream_checks"},
     {"stacks"},
+    {"dev"},
     {"mesh", "components"},
     {"clusters"},
     {"context"},
@@ -53,6 +54,7 @@ HOMES = {
     "subprocess": {"lab.process"},
     "tenacity": {"lab.wait"},
     "typer": {"lab.cli"},
+    "watchfiles": {"lab.dev.folder"},
     "yaml": {"lab.manifests"},
 }
 MODULES = sorted((PROJECT / "lab").rglob("*.py"))

@@ -53,7 +53,9 @@ def test_apps_stand_in_the_talks_namespace_and_know_their_cluster(lab: Lab) -> N
     assert {obj["metadata"]["namespace"] for obj in objects} == {"test"}
     env = one(Frontend().objects(lab, east), "Deployment")["spec"]["template"]["spec"]["containers"][0]["env"]
     values = {e["name"]: e.get("value") for e in env}
-    assert values["UPSTREAMS"] == "podinfo=http://podinfo:9898,podinfo-west=http://podinfo-west:9898"
+    assert values["UPSTREAMS"] == (
+        "podinfo=http://podinfo:9898,podinfo-west=http://podinfo-west:9898,my-service=http://my-service:80"
+    )
     assert values["CLUSTER_NAME"] == "east"
 
 

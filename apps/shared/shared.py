@@ -1,0 +1,78 @@
+"""The shared cluster's services: backend, users, large-stuff. Python's standard library only; see README.md."""
+
+import json
+import os
+import secrets
+import sys
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+USERS = [{"name": "Ada"}, {"name": "Grace"}, {"name": "Radia"}]
+LARGE = Path("/data/large-stuff.bin")
+LARGE_MIB = 32
+MARKER = f"large-stuff-{secrets.token_hex(16)}"
+"""Stands in every line of the data, and nowhere else in the world: who has it has the data."""
+
+
+def users() -> dict[str, object]:
+    """The data that everybody needs."""
+    return {"users": USERS}
+
+
+def large_stuff() -> dict[str, object]:
+    """What there is too much of to copy."""
+    return {"bytes": LARGE.stat().st_size, "marker": MARKER}
+
+
+def backend() -> dict[str, object]:
+    """Put together from the other two, which are beside it."""
+    with urllib.request.urlopen("http://users/", timeout=5) as answer:
+        people = json.load(answer)["users"]
+    with urllib.request.urlopen("http://large-stuff/", timeout=5) as answer:
+        large = json.load(answer)
+    return {"users": len(people), "large_stuff": large}
+
+
+SERVICES = {"backend": backend, "users": users, "large-stuff": large_stuff}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers every path with the service's document, and who asked for it as the mesh says."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """Answer."""
+        name = sys.argv[1]
+        try:
+            said = {} if self.path == "/healthz" else SERVICES[name]()
+            status = 200
+        except (OSError, ValueError, KeyError) as error:
+            said, status = {"error": f"{type(error).__name__}: {error}"}, 502
+        caller = self.headers.get("x-forwarded-client-cert", "").rpartition("URI=")[2]
+        where = {"service": name, "cluster": os.environ["CLUSTER_NAME"], "caller": caller}
+        body = json.dumps({**where, **said}).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing: who asked what is nobody's business."""
+
+
+def main() -> None:
+    """Serve until the pod ends."""
+    if sys.argv[1] == "large-stuff":
+        line = (MARKER + "\n").encode()
+        block = line * ((1 << 20) // len(line))
+        with LARGE.open("wb") as file:
+            for _ in range(LARGE_MIB):
+                file.write(block)
+    ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()  # noqa: S104 - in a pod
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The sample's shared services (apps/shared) in the cluster that everybody shares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab import manifests
+from lab.context import Lab
+from lab.kube import connect
+from lab.mesh.model import Mesh
+from lab.model import LABEL_PREFIX, NAMESPACE
+from lab.objects import HAS_READINESS, Obj, digest, in_namespace, ref
+from lab.paths import PROJECT
+
+SHARED = "east"
+"""The cluster that stands in for the shared one."""
+EXPORTED = "users"
+BIG = "large-stuff"
+NAMES = ("backend", EXPORTED, BIG)
+_APP = PROJECT / "apps" / "shared"
+
+
+def objects(lab: Lab, cluster: str) -> list[Obj]:
+    """Return the three services."""
+    code: Obj = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "shared-code", "labels": {f"{LABEL_PREFIX}/scenario": "dev"}},
+        "data": {"shared.py": Path(_APP / "shared.py").read_text(encoding="utf-8")},
+    }
+    rendered = [
+        obj
+        for name in NAMES
+        for obj in manifests.render(
+            _APP / "manifests" / "shared.yaml",
+            name=name,
+            image=lab.artifacts.image("frontend"),
+            cluster=cluster,
+            digest=digest([code])[:16],
+        )
+    ]
+    return [in_namespace(obj, NAMESPACE) for obj in (code, *rendered)]
+
+
+def start(lab: Lab, mesh: Mesh, *, cluster: str = SHARED) -> None:
+    """Put the services there and export `users`, the one that others call."""
+    kube, wanted = connect(lab.clusters[cluster]), objects(lab, cluster)
+    kube.apply_all(wanted)
+    kube.wait_ready([ref(o) for o in wanted if o["kind"] in HAS_READINESS], timeout_s=120, what="the shared services")
+    if cluster == SHARED:
+        mesh.export(EXPORTED, SHARED)
+
+
+def stop(lab: Lab, mesh: Mesh, *, cluster: str = SHARED) -> None:
+    """Take them away."""
+    if cluster == SHARED:
+        mesh.unexport(EXPORTED, SHARED)
+    kube = connect(lab.clusters[cluster])
+    for obj in reversed(objects(lab, cluster)):
+        kube.delete(ref(obj))

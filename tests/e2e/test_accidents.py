@@ -116,6 +116,7 @@ def test_a_kind_cluster_of_the_same_name_that_is_not_the_labs_is_never_touched(
             )
         )
     )
+    kinds_network = "kind" in docker("network", "ls", "--format", "{{.Name}}").split()
     foreign.create(config_file=config)
     try:
         before = docker("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", "e2e4-east-control-plane")
@@ -126,3 +127,5 @@ def test_a_kind_cluster_of_the_same_name_that_is_not_the_labs_is_never_touched(
         assert docker("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", "e2e4-east-control-plane") == before
     finally:
         foreign.delete()
+        if not kinds_network:
+            docker("network", "rm", "kind")

@@ -9,23 +9,27 @@ from lab.kube import connect
 from lab.mesh.model import Caller, Capability, Permission
 from lab.model import NAMESPACE
 from lab.objects import Ref
+from lab.reset import SCENARIO_LABEL
 from lab.scenario import Arrow, Check, Look, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
 from lab.scenario_context import Context
 from scenarios.probes import Probe, Said, frontend_pod, send
+from scenarios.seeing import service
 
 NAME = "isolation"
 SERVICE = "podinfo"
-OTHER_SERVICE = "frontend"
+OTHER_SERVICE = "ledger"
 OTHER_NAMESPACE = "isolation-elsewhere"
 _HOST = f"{SERVICE}-east.{NAMESPACE}"
 _URL = f"http://{_HOST}:9898/api/info"
-_OTHER_URL = f"http://{OTHER_SERVICE}-east.{NAMESPACE}/api/info"
+_OTHER_PORT = 8080
+_OTHER_URL = f"http://{OTHER_SERVICE}-east.{NAMESPACE}:{_OTHER_PORT}/"
 _SETTLES_S = 30.0
 
 _OTHER_ACCOUNT = Probe(name="probe-account", cluster="west", meshed=True, account="probe-account")
 _ELSEWHERE = Probe(name="probe-elsewhere", cluster="west", meshed=True, account="frontend", namespace=OTHER_NAMESPACE)
 _UNMESHED = Probe(name="probe-unmeshed", cluster="west", meshed=False, account="probe-unmeshed")
-_PROBES = (_OTHER_ACCOUNT, _ELSEWHERE, _UNMESHED)
+_LEDGER = Probe(name=OTHER_SERVICE, cluster="east", meshed=True, account=OTHER_SERVICE, port=_OTHER_PORT)
+_PROBES = (_OTHER_ACCOUNT, _ELSEWHERE, _UNMESHED, _LEDGER)
 _FRONTEND = Caller(cluster="west", namespace=NAMESPACE, service_account="frontend")
 PERMISSION = Permission(
     cluster="east", service=SERVICE, callers=(_FRONTEND,), methods=("GET",), paths=("/api/info", "/headers")
@@ -50,11 +54,22 @@ def _start(context: Context) -> None:
         "kind": "Namespace",
         "metadata": {
             "name": OTHER_NAMESPACE,
-            "labels": {"eastwest.lab/scenario": NAME, "istio-injection": "enabled"},
+            "labels": {SCENARIO_LABEL: NAME, "istio-injection": "enabled"},
             "annotations": {"linkerd.io/inject": "enabled"},
         },
     }
+    # The only pod of the scenario in East is the ledger's.
+    ledger = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": OTHER_SERVICE, "namespace": NAMESPACE, "labels": {SCENARIO_LABEL: NAME}},
+        "spec": {
+            "selector": {SCENARIO_LABEL: NAME},
+            "ports": [{"name": "http", "port": _OTHER_PORT, "targetPort": _OTHER_PORT, "appProtocol": "http"}],
+        },
+    }
     connect(context.west).apply_all([namespace])
+    connect(context.east).apply_all([ledger])
     context.mesh.export(SERVICE, "east")
     context.mesh.export(OTHER_SERVICE, "east")
     with ThreadPoolExecutor() as threads:
@@ -85,6 +100,7 @@ def _stop(context: Context) -> None:
     for probe in _PROBES:
         probe.stop(context)
     context.mesh.unexport(OTHER_SERVICE, "east")
+    connect(context.east).delete(service(OTHER_SERVICE))
     connect(context.west).delete(Ref(api_version="v1", kind="Namespace", name=OTHER_NAMESPACE))
 
 

@@ -16,7 +16,7 @@ from lab import events, wait
 from lab.dev import parts, shared
 from lab.dev.local import DevProcess
 from lab.dev.pod import DevPod, Put
-from lab.errors import WaitTimeout
+from lab.errors import ClusterError, WaitTimeout
 from lab.evidence import Evidence, EvidenceKind
 from lab.kube import connect
 from lab.mesh.model import Caller, Capability
@@ -50,6 +50,8 @@ _KINDS = (
     ("discovery.k8s.io/v1", "EndpointSlice"),
 )
 _IMAGES = ("ctr", "--namespace=k8s.io", "images", "ls", "--quiet")
+_MARKER = "large-stuff-[0-9a-f]{32}"
+"""As apps/shared/shared.py writes it."""
 _DATA_OF_PODS = ("/var/lib/kubelet/pods", "/var/log/pods")
 
 _processes: list[DevProcess] = []
@@ -359,24 +361,23 @@ def _no_images(context: Context) -> Observation:
 
 
 def _no_data(context: Context) -> Observation:
-    """Look for the data's own marker in what pods have on each node's disk: the same search finds it in East."""
-    marker = str((_backend(context).get("large_stuff") or {}).get("marker", ""))
-    there, here = (_files_with(cluster, marker) if marker else [] for cluster in (context.east, context.west))
+    """Look for what stands in every line of the data, on each node's disk: the same search finds it in East."""
+    there, here = (_files_with_data(cluster) for cluster in (context.east, context.west))
     return Observation(
         holds=bool(there) and not here,
         seen=f"files that hold its data: {len(there)} in East, {len(here)} in West",
         evidence=(
-            _evidence(f"files with {marker} in East's node", "\n".join(there), EvidenceKind.COMMAND),
-            _evidence(f"files with {marker} in West's node", "\n".join(here) or "none", EvidenceKind.COMMAND),
+            _evidence("files with its data in East's node", "\n".join(there) or "none", EvidenceKind.COMMAND),
+            _evidence("files with its data in West's node", "\n".join(here) or "none", EvidenceKind.COMMAND),
         ),
     )
 
 
-def _files_with(cluster: Cluster, marker: str) -> list[str]:
-    argv = ["grep", "--recursive", "--files-with-matches", "--text", "--fixed-strings", marker, *_DATA_OF_PODS]
+def _files_with_data(cluster: Cluster) -> list[str]:
+    argv = ["grep", "--recursive", "--files-with-matches", "--text", "--extended-regexp", _MARKER, *_DATA_OF_PODS]
     found = Docker().execute(cluster.node, argv, check=False, timeout_s=60)
     if found.returncode > 1 and "No such file" not in found.stderr:  # 1: nothing found; pods end while it looks
-        raise RuntimeError(f"{cluster.name}: {found.stderr.strip()}")
+        raise ClusterError(f"its disk could not be searched: {found.stderr.strip()}", where=cluster.name)
     return found.stdout.split()
 
 

@@ -16,7 +16,7 @@ from lab import process, wait
 from lab.context import Lab
 from lab.dev import parts
 from lab.dev.tunnel import Tunnel
-from lab.errors import LabError, UsageError
+from lab.errors import ClusterError, LabError, UsageError
 from lab.kube import connect
 from lab.mesh.model import Capability, Divert, Mesh
 from lab.model import NAMESPACE
@@ -142,13 +142,15 @@ class DevProcess:
 
     def _argv(self) -> Sequence[str | Path]:
         kube = connect(self.lab.clusters[parts.LOCAL])
-        pod = parts.pod_of(kube, parts.agent_of(self.service))
+        pods = parts.running(kube, parts.agent_of(self.service))
+        if not pods:  # not waited for here: the tunnel asks again, and must be able to end
+            raise ClusterError("the agent's pod does not run yet", where=kube.cluster.name)
         return [
             self.lab.artifacts.binary("kubectl"),
             f"--kubeconfig={kube.cluster.kubeconfig}",
             f"--context={kube.cluster.context}",
             f"--namespace={NAMESPACE}",
-            *("exec", "--stdin", "--quiet", f"--container={parts.CONTAINER}", pod, "--"),
+            *("exec", "--stdin", "--quiet", f"--container={parts.CONTAINER}", pods[0], "--"),
             *(parts.PYTHON, "-m", "lab.dev.agent", "pipe"),
         ]
 

@@ -24,7 +24,7 @@ from lab.wait import NotYet
 Argv = Callable[[], Sequence[str | Path]]
 """Returns the command whose standard input and output reach an agent; raises LabError while there is none."""
 _AGAIN_S = 0.5
-_CONNECTED_S = 60.0
+_CONNECTED_S = 90.0
 
 
 @dataclass(kw_only=True)

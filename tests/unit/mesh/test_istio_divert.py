@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab.context import Lab
+from lab.errors import ClusterError
+from lab.mesh import Divert
+from lab.mesh.istio import IstioMesh
+from lab.mesh.istio_divert import build
+from tests.unit.fake_api import FakeApi, kube
+from tests.unit.mesh.test_istio import service
+
+WANTED = Divert(cluster="west", service="my-service", to="my-service-dev", header="X-Lab-Dev", value="me & you")
+
+
+@pytest.fixture
+def mesh(lab: Lab, apis: dict[str, FakeApi]) -> IstioMesh:
+    for name in ("my-service", "my-service-dev"):
+        kube(apis["west"]).apply(service(name))
+    return IstioMesh(lab)
+
+
+def hosts(rule: Any) -> list[str]:
+    return [part["destination"]["host"].split(".")[0] for part in rule["route"]]
+
+
+def test_a_diversion_is_read_back_as_it_was_given(mesh: IstioMesh) -> None:
+    mesh.divert(WANTED)
+    assert mesh.diverts() == [WANTED]
+    assert mesh.undivert("west", "my-service") is True
+    assert mesh.diverts() == []
+    assert mesh.undivert("west", "my-service") is False
+
+
+def test_only_the_header_goes_away_and_the_rest_stays() -> None:
+    away, home = build(WANTED)["spec"]["http"]
+    assert away["match"] == [{"headers": {"x-lab-dev": {"exact": "me & you"}}}]
+    assert hosts(away) == ["my-service-dev"]
+    assert "match" not in home
+    assert hosts(home) == ["my-service"]
+
+
+def test_without_a_header_all_goes_away() -> None:
+    (rule,) = build(Divert(cluster="west", service="my-service", to="my-service-dev"))["spec"]["http"]
+    assert "match" not in rule
+    assert hosts(rule) == ["my-service-dev"]
+
+
+def test_doing_it_again_changes_the_header(mesh: IstioMesh) -> None:
+    mesh.divert(WANTED)
+    everything = Divert(cluster="west", service="my-service", to="my-service-dev")
+    mesh.divert(everything)
+    assert mesh.diverts() == [everything]
+
+
+@pytest.mark.parametrize("missing", ["cart", "cart-dev"])
+def test_a_service_that_is_not_there_is_refused(mesh: IstioMesh, missing: str) -> None:
+    names = {"service": "my-service", "to": "my-service", "to" if missing.endswith("dev") else "service": missing}
+    with pytest.raises(ClusterError, match=f"no Service '{missing}'"):
+        mesh.divert(Divert(cluster="west", **names))
+
+
+def test_requests_that_are_routed_already_are_refused(mesh: IstioMesh) -> None:
+    mesh.split("west", "my-service", {"my-service": 1})
+    with pytest.raises(ClusterError, match="routed already, by VirtualService my-service-split"):
+        mesh.divert(WANTED)

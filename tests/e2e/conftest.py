@@ -133,6 +133,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
         if failed := [f["name"] for f in findings if f["verdict"] == "failure"]:
             pytest.skip(f"this machine cannot run the lab: {', '.join(failed)}")
     running.run("up", "--yes")
+    running.run("reset")  # a run of the tests that was cut short may have left its lab, in the middle of a scenario
     yield running
     if not request.config.getoption("--keep-lab"):
         running.run("down")

@@ -38,7 +38,7 @@ from lab.clusters import kubeconfig as kubeconfigs
 from lab.config import LabSpec
 from lab.console import logging_to, showing
 from lab.context import Lab
-from lab.errors import CommandError, ConfigError, LabError, UsageError
+from lab.errors import CommandError, LabError, UsageError
 from lab.host import checks
 from lab.host.prepare import prepare
 from lab.host.runtime import Runtime
@@ -66,13 +66,6 @@ _out = Console(soft_wrap=False)
 _err = Console(stderr=True, soft_wrap=True)
 
 
-def _cluster_names(incomplete: str) -> list[str]:
-    try:
-        return [name for name in config.load(config.find()).clusters if name.startswith(incomplete)]
-    except ConfigError:
-        return []
-
-
 ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", "-c", envvar="LAB_CONFIG", help="The lab.toml to use, instead of the nearest one above."),
@@ -82,7 +75,9 @@ PlanOnly = Annotated[bool, typer.Option("--plan", help="Print the steps and chan
 NoInstall = Annotated[bool, typer.Option("--no-install", help="Never install or configure anything on this machine.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Stack = Annotated[str | None, typer.Option("--stack", help="linkerd, istio or auto; overrides lab.toml.")]
-ClusterName = Annotated[str | None, typer.Option("--cluster", autocompletion=_cluster_names, help="One cluster only.")]
+ClusterName = Annotated[
+    str | None, typer.Option("--cluster", autocompletion=cli_scenarios.cluster_names, help="One cluster only.")
+]
 
 
 @app.command()
@@ -148,36 +143,6 @@ def doctor(
     screens.findings(_out, findings, as_json=as_json)
     if checks.failures(findings):
         raise typer.Exit(3)
-
-
-@app.command()
-def export(
-    service: Annotated[str, typer.Argument(help="The Service's name, in namespace test.")],
-    source: Annotated[
-        str, typer.Option("--from", autocompletion=_cluster_names, help="The cluster it runs in.")
-    ] = "east",
-    file: ConfigFile = None,
-) -> None:
-    """Make a cluster's Service known in the other clusters, as SERVICE-CLUSTER."""
-    lab = _lab(_spec(file))
-    with lock.held(lab.paths, "lab export"):
-        for name, where in stacks.mesh(lab).export(service, _cluster(lab, source)):
-            _out.print(f"✓ {name} in {where}", highlight=False)
-
-
-@app.command()
-def unexport(
-    service: Annotated[str, typer.Argument(help="The Service's name, in namespace test.")],
-    source: Annotated[
-        str, typer.Option("--from", autocompletion=_cluster_names, help="The cluster it runs in.")
-    ] = "east",
-    file: ConfigFile = None,
-) -> None:
-    """Take SERVICE-CLUSTER out of the other clusters again."""
-    lab = _lab(_spec(file))
-    with lock.held(lab.paths, "lab unexport"):
-        stacks.mesh(lab).unexport(service, _cluster(lab, source))
-    _out.print(f"✓ {service}-{source} is gone", highlight=False)
 
 
 @app.command()

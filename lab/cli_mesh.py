@@ -1,4 +1,4 @@
-"""The verbs that change where requests go: split, unsplit, failover, unfailover. `lab.cli` takes them in."""
+"""The verbs that change where requests go: export, split, failover and their opposites. `lab.cli` takes them in."""
 
 from __future__ import annotations
 
@@ -10,20 +10,43 @@ import typer
 from rich.console import Console
 
 from lab import lock, stacks
-from lab.cli_scenarios import ConfigFile, lab_of
+from lab.cli_scenarios import ConfigFile, cluster_names, lab_of
 from lab.errors import UsageError
 from lab.mesh.model import Failover, Mesh
 
 _out = Console(soft_wrap=True, highlight=False)
 
 Service = Annotated[str, typer.Argument(help="The Service's name, in namespace test.")]
+From = Annotated[str, typer.Option("--from", autocompletion=cluster_names, help="The cluster it runs in.")]
+ByIngress = Annotated[
+    bool, typer.Option("--by-ingress", help="Through that cluster's ingress, as SERVICE-by-ingress-CLUSTER.")
+]
 In = Annotated[str, typer.Option("--in", help="The cluster whose requests it is about.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
-    for verb in (split, unsplit, failover, unfailover):
+    for verb in (export, unexport, split, unsplit, failover, unfailover):
         app.command()(verb)
+
+
+def export(service: Service, source: From = "east", by_ingress: ByIngress = False, file: ConfigFile = None) -> None:
+    """Make a cluster's Service known in the other clusters, as SERVICE-CLUSTER."""
+    with lock.held(lab_of(file).paths, "lab export"):
+        mesh = _mesh(file, source)
+        if by_ingress:
+            _out.print(f"✓ {mesh.carry(service, source).name}, carried by {source}'s ingress")
+            return
+        for name, where in mesh.export(service, source):
+            _out.print(f"✓ {name} in {where}")
+
+
+def unexport(service: Service, source: From = "east", by_ingress: ByIngress = False, file: ConfigFile = None) -> None:
+    """Take SERVICE-CLUSTER out of the other clusters again."""
+    with lock.held(lab_of(file).paths, "lab unexport"):
+        mesh = _mesh(file, source)
+        (mesh.uncarry if by_ingress else mesh.unexport)(service, source)
+    _out.print(f"✓ {service}{'-by-ingress' if by_ingress else ''}-{source} is gone")
 
 
 def split(

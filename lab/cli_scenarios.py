@@ -17,7 +17,7 @@ import scenarios as all_scenarios
 from lab import config, lock, report, reset, scenario_screens, stacks, upstream_checks, walkthrough
 from lab.artifacts import ArtifactStore
 from lab.context import Lab
-from lab.errors import UsageError
+from lab.errors import ConfigError, UsageError
 from lab.keys import read_key
 from lab.paths import PROJECT, Paths
 from lab.report import RunFolder
@@ -203,6 +203,14 @@ def report_diff(
     scenario_screens.differences(_out, found, as_json=as_json)
     if any(difference.worse for difference in found):
         raise typer.Exit(1)
+
+
+def cluster_names(incomplete: str) -> list[str]:
+    """Return the clusters of the nearest lab.toml that begin so, for shell completion."""
+    try:
+        return [name for name in config.load(config.find()).clusters if name.startswith(incomplete)]
+    except ConfigError:
+        return []
 
 
 def lab_of(file: Path | None) -> Lab:

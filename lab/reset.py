@@ -75,6 +75,9 @@ def _mesh(lab: Lab, mesh: Mesh) -> Iterator[str]:
     for divert in mesh.diverts():
         mesh.undivert(divert.cluster, divert.service)
         yield f"{divert.cluster}: diversion of {divert.service} removed"
+    for carried in mesh.carried():
+        mesh.uncarry(carried.service, carried.source)
+        yield f"{carried.source}: the ingress no longer carries {carried.service}"
     for name in lab.clusters:
         mesh.require_mtls(name)
     for link in mesh.links():

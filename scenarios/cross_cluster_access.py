@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 
 from lab.capture import Capture, CaptureUnavailableError, bridge_of
+from lab.components.ingress import ACCOUNT, FROM_MESH_PORT, GATEWAY
 from lab.evidence import Evidence, EvidenceKind
 from lab.mesh.model import Caller, Capability, Gateway
 from lab.model import NAMESPACE
@@ -24,6 +26,7 @@ _OUTSIDER = Probe(name="probe-unmeshed", cluster="west", meshed=False, account="
 _PLAIN_SERVER = Probe(
     name="probe-plain", cluster="east", meshed=False, account="probe-plain", host_network=True, port=_PLAIN_PORT
 )
+_INGRESS = Caller(cluster="east", namespace=GATEWAY.namespace, service_account=ACCOUNT)
 _MARKER_HEADER = "x-lab-marker"
 
 
@@ -167,6 +170,42 @@ def _captured(context: Context) -> Observation:
     )
 
 
+def _carry(context: Context) -> None:
+    if Capability.CARRY in context.mesh.capabilities:
+        carried = context.mesh.carry(SERVICE, "east")
+        context.say(f"West calls {carried.name}; East's ingress carries it to {SERVICE}")
+
+
+def _uncarry(context: Context) -> None:
+    context.mesh.uncarry(SERVICE, "east")
+
+
+def _identity_through_ingress(context: Context) -> Observation:
+    name = next(carried.name for carried in context.mesh.carried(["east"]))
+    said = send(context.west, frontend_pod(context.west), f"http://{name}:9898/headers", container="frontend")
+    client, _ = _expected_identities(context)
+    carrier = context.mesh.spiffe_id(_INGRESS)
+    shown = [who for who in re.findall(r"URI=([^;,\"\s]+)", said.body) if who in {client, carrier}]
+    return Observation(
+        holds=said.allowed and shown == [client, carrier],
+        seen=" → ".join([*shown, SERVICE]) if said.allowed else said.words,
+        evidence=(said.evidence,),
+    )
+
+
+def _ingress_refuses_strangers(context: Context) -> Observation:
+    """Ask the ingress's listener for the mesh without a certificate, where the frontend is answered with its own."""
+    name = next(carried.name for carried in context.mesh.carried(["east"]))
+    entrance = next(g for g in context.mesh.gateways(["east"]) if g.role == "ingress")
+    inside = send(context.west, frontend_pod(context.west), f"http://{name}:9898/api/info", container="frontend")
+    outside = send(context.west, _OUTSIDER.name, f"https://{entrance.address}:{FROM_MESH_PORT}/api/info")
+    return Observation(
+        holds=inside.allowed and not outside.allowed,
+        seen=f"with the frontend's certificate: {inside.words}; without: {outside.words}",
+        evidence=(inside.evidence, outside.evidence),
+    )
+
+
 def _stop_both(context: Context) -> None:
     _OUTSIDER.stop(context)
     _PLAIN_SERVER.stop(context)
@@ -258,6 +297,33 @@ SCENARIO = Scenario(
                 act=_allow_plain,
                 undo=_refuse_plain,
                 fails="outsider_is_refused",
+            ),
+        ),
+        ScenarioStep(
+            name="through_the_ingress",
+            title="Through East's ingress",
+            narration="The talk's slides let the ingress on East carry the request. Here too: West calls another name, "
+            "East's ingress ends mutual TLS with its own certificate and asks podinfo. podinfo sees both.",
+            command=f"lab export {SERVICE} --from east --by-ingress",
+            act=_carry,
+            undo=_uncarry,
+            undo_command=f"lab unexport {SERVICE} --from east --by-ingress",
+            checks=(
+                Check(
+                    name="ingress_carries_identities",
+                    claim="podinfo sees the frontend's identity, and behind it the ingress's that carried the request",
+                    expected="West's frontend → East's ingress → podinfo",
+                    look=_identity_through_ingress,
+                    within_s=30,
+                    requires=frozenset({Capability.CARRY}),
+                ),
+                Check(
+                    name="ingress_refuses_strangers",
+                    claim="East's ingress takes what the frontend's certificate vouches for, and nobody without one",
+                    expected="with the frontend's certificate: HTTP 200; without: no answer",
+                    look=_ingress_refuses_strangers,
+                    requires=frozenset({Capability.CARRY}),
+                ),
             ),
         ),
         ScenarioStep(

@@ -1,4 +1,9 @@
-"""The ingress: a Gateway on the node's port 80, behind the cluster's published port, and a route to the frontend."""
+"""The ingress: a Gateway on the node's port 80, behind the cluster's published port, and a route to the frontend.
+
+Its second listener is for the mesh of the other clusters. It ends mutual TLS with the gateway's own identity and lets
+nobody in without a certificate of the mesh; without an HTTPRoute that names it (`lab.mesh.istio_carry`) it leads
+nowhere. It is not published on this machine: only nodes of the lab's network reach it.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,23 @@ from lab.objects import Obj, Ref
 
 _API = "gateway.networking.k8s.io/v1"
 GATEWAY = Ref(api_version=_API, kind="Gateway", name="ingress", namespace="istio-ingress")
+ACCOUNT = f"{GATEWAY.name}-{CLASS}"
+"""The service account that Istio gives to the ingress's proxy."""
+_HTTP = "http"
+FROM_MESH = "from-mesh"
+"""Name of the listener for other clusters' workloads."""
+FROM_MESH_PORT = 15444
+"""A port of the node next to the east-west gateway's 15443."""
+_TERMINATE = {
+    "mode": "Terminate",
+    # Istio documentation, "Kubernetes Gateway API", "Mutual TLS with the mesh's certificates".
+    "options": {"gateway.istio.io/tls-terminate-mode": "ISTIO_MUTUAL"},
+}
+
+
+def parent(listener: str) -> Obj:
+    """Return what an HTTPRoute names as its parent to be served by one of the ingress's listeners."""
+    return {"name": GATEWAY.name, "namespace": GATEWAY.namespace, "sectionName": listener}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,25 +47,24 @@ class Ingress(GatewayComponent):
         """Return the Gateway and the route."""
         del lab, cluster
         from_apps = {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}
-        listener = {
-            "name": "http",
-            "port": 80,
-            "protocol": "HTTP",
-            "allowedRoutes": {"namespaces": {"from": "Selector", "selector": from_apps}},
-        }
+        allowed = {"allowedRoutes": {"namespaces": {"from": "Selector", "selector": from_apps}}}
+        listeners = [
+            {"name": _HTTP, "port": 80, "protocol": "HTTP", **allowed},
+            {"name": FROM_MESH, "port": FROM_MESH_PORT, "protocol": "HTTPS", "tls": _TERMINATE, **allowed},
+        ]
         return [
             {
                 "apiVersion": _API,
                 "kind": "Gateway",
                 "metadata": {"name": self.gateway.name, "namespace": self.gateway.namespace},
-                "spec": {"gatewayClassName": CLASS, "listeners": [listener]},
+                "spec": {"gatewayClassName": CLASS, "listeners": listeners},
             },
             {
                 "apiVersion": _API,
                 "kind": "HTTPRoute",
                 "metadata": {"name": "frontend", "namespace": NAMESPACE},
                 "spec": {
-                    "parentRefs": [{"name": self.gateway.name, "namespace": self.gateway.namespace}],
+                    "parentRefs": [parent(_HTTP)],
                     "rules": [{"backendRefs": [{"name": "frontend", "port": 80}]}],
                 },
             },

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lab.mesh.model import (
     Caller,
     Capability,
+    Carried,
     Divert,
     Export,
     Failover,
@@ -19,6 +20,7 @@ from lab.mesh.model import (
 __all__ = [
     "Caller",
     "Capability",
+    "Carried",
     "Divert",
     "Export",
     "Failover",

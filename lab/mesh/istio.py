@@ -13,9 +13,21 @@ from lab.components import east_west_gateway, export, ingress, istio, load_balan
 from lab.components.gateway import GatewayComponent
 from lab.context import Lab
 from lab.kube import Kube, KubeError, connect
-from lab.mesh import istio_divert, istio_failover, istio_policy, istio_split
+from lab.mesh import istio_carry, istio_divert, istio_failover, istio_policy, istio_split
 from lab.mesh.asking import ASK_S, each, exports, flat
-from lab.mesh.model import Caller, Capability, Divert, Export, Failover, Gateway, Identity, Link, Permission, Split
+from lab.mesh.model import (
+    Caller,
+    Capability,
+    Carried,
+    Divert,
+    Export,
+    Failover,
+    Gateway,
+    Identity,
+    Link,
+    Permission,
+    Split,
+)
 from lab.model import NAMESPACE, State
 from lab.objects import Ref, ref, unready
 
@@ -43,6 +55,7 @@ class IstioMesh:
             Capability.AUTHORIZE_IDENTITY,
             Capability.AUTHORIZE_REQUEST,
             Capability.DIVERT,
+            Capability.CARRY,
         }
     )
 
@@ -165,6 +178,20 @@ class IstioMesh:
     def diverts(self, clusters: Iterable[str] | None = None) -> list[Divert]:
         """Return the diversions."""
         return flat(self._each(clusters, istio_divert.listed, lambda *_: []))
+
+    def carry(self, service: str, source: str) -> Carried:
+        """Let the source's ingress carry requests to a service."""
+        caller = Caller(cluster=source, namespace=ingress.GATEWAY.namespace, service_account=ingress.ACCOUNT)
+        istio_carry.apply(self.lab, service, source, identity=self.spiffe_id(caller))
+        return Carried(service=service, source=source, name=istio_carry.name_of(service, source))
+
+    def uncarry(self, service: str, source: str) -> bool:
+        """Take that path away."""
+        return istio_carry.remove(self.lab, service, source)
+
+    def carried(self, clusters: Iterable[str] | None = None) -> list[Carried]:
+        """Return the services that ingresses carry."""
+        return flat(self._each(clusters, istio_carry.listed, lambda *_: []))
 
     # How
 

@@ -14,7 +14,19 @@ from lab.errors import ClusterError, CommandError
 from lab.kube import Kube, KubeError, connect
 from lab.mesh import linkerd_export, linkerd_policy, linkerd_split
 from lab.mesh.asking import ASK_S, each, exports, flat
-from lab.mesh.model import Caller, Capability, Divert, Export, Failover, Gateway, Identity, Link, Permission, Split
+from lab.mesh.model import (
+    Caller,
+    Capability,
+    Carried,
+    Divert,
+    Export,
+    Failover,
+    Gateway,
+    Identity,
+    Link,
+    Permission,
+    Split,
+)
 from lab.model import Cluster, State
 from lab.objects import Ref, unready
 
@@ -163,6 +175,21 @@ class LinkerdMesh:
 
     def diverts(self, clusters: Iterable[str] | None = None) -> list[Divert]:
         """Return no diversions."""
+        del clusters
+        return []
+
+    def carry(self, service: str, source: str) -> Carried:
+        """Refuse: in this stack only the mesh's gateway carries requests across clusters yet."""
+        words = f"requests to {service} cannot be carried by an ingress in the linkerd stack yet"
+        raise ClusterError(words, where=source, next=f"lab export {service} --from {source}")
+
+    def uncarry(self, service: str, source: str) -> bool:
+        """Find no such path."""
+        del service, source
+        return False
+
+    def carried(self, clusters: Iterable[str] | None = None) -> list[Carried]:
+        """Return no such paths."""
         del clusters
         return []
 

@@ -21,6 +21,7 @@ class Capability(Enum):
     AUTHORIZE_IDENTITY = "allow callers by identity, across clusters"
     AUTHORIZE_REQUEST = "allow callers by method and path"
     DIVERT = "send requests with a chosen header to another service"
+    CARRY = "let the other cluster's ingress carry requests to a service, with mutual TLS"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +135,15 @@ class Divert:
     value: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Carried:
+    """A service of `source` that the source's ingress carries; the other clusters call it by `name`."""
+
+    service: str
+    source: str
+    name: str
+
+
 class Mesh(Protocol):
     """A mesh across the lab's clusters.
 
@@ -242,3 +252,16 @@ class Mesh(Protocol):
 
     def diverts(self, clusters: Iterable[str] | None = None) -> list[Divert]:
         """Return the diversions that clusters have."""
+
+    def carry(self, service: str, source: str) -> Carried:
+        """Let the ingress of `source` carry other clusters' requests to a service, beside the mesh's own gateway.
+
+        Raises:
+            ClusterError: the service is not there, or the mesh cannot.
+        """
+
+    def uncarry(self, service: str, source: str) -> bool:
+        """Take that path away; False when there was none."""
+
+    def carried(self, clusters: Iterable[str] | None = None) -> list[Carried]:
+        """Return the services that ingresses carry."""

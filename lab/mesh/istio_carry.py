@@ -1,0 +1,138 @@
+"""Services carried across clusters by an ingress, on Istio: the talk's path through East's Ambassador.
+
+In the other clusters a name of its own (`podinfo-by-ingress-east`) leads to the source's ingress, on the listener
+that ends mutual TLS; there an HTTPRoute leads on to the service. The caller's proxy shows its workload's certificate
+to the ingress and takes no other than the ingress's; podinfo gets both identities in X-Forwarded-Client-Cert.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.components import export, load_balancer
+from lab.components.ingress import FROM_MESH, FROM_MESH_PORT, parent
+from lab.components.inventory import labels as component_labels
+from lab.context import Lab
+from lab.errors import ClusterError
+from lab.kube import Kube, connect
+from lab.mesh.model import Carried
+from lab.model import LABEL_PREFIX, NAMESPACE
+from lab.objects import Obj, labelled, labels_of, ref
+
+_NETWORKING = "networking.istio.io/v1"
+_GATEWAY_API = "gateway.networking.k8s.io/v1"
+_SERVICE, _SOURCE = f"{LABEL_PREFIX}/carried-service", f"{LABEL_PREFIX}/carried-from"
+_COMPONENT = "carry"
+_KINDS = (
+    (_NETWORKING, "VirtualService"),
+    (_NETWORKING, "DestinationRule"),
+    (_NETWORKING, "ServiceEntry"),
+    ("v1", "Service"),
+    (_GATEWAY_API, "HTTPRoute"),
+)
+
+
+def name_of(service: str, source: str) -> str:
+    """Return the name of a carried service in the other clusters."""
+    return f"{service}-by-ingress-{source}"
+
+
+def apply(lab: Lab, service: str, source: str, *, identity: str) -> None:
+    """Let the source's ingress carry a service's requests.
+
+    Args:
+        lab: whose clusters.
+        service: that runs in `source`, with exactly one HTTP port.
+        source: whose ingress.
+        identity: of the ingress's proxy; a server with another one is refused.
+
+    Raises:
+        ClusterError: the service is not there or has not one HTTP port; nothing was changed.
+    """
+    ports = [port for port in export.source_ports(lab.clusters[source], service) if port.is_http]
+    if len(ports) != 1:
+        raise ClusterError(
+            f"an ingress carries a service with one HTTP port; {service} has {len(ports)}",
+            where=source,
+            next=f"lab export {service} --from {source}: the mesh's gateway carries all of its ports",
+        )
+    port = ports[0].number
+    address = load_balancer.node_address(connect(lab.clusters[source]))
+    own = component_labels(lab.spec.name, _COMPONENT) | {_SERVICE: service, _SOURCE: source}
+    connect(lab.clusters[source]).apply(labelled(route(service, source, port), own))
+    for cluster in lab.clusters.values():
+        if cluster.name != source:
+            objects = caller_objects(service, source, port, address=address, identity=identity)
+            connect(cluster).apply_all([labelled(obj, own) for obj in objects])
+
+
+def remove(lab: Lab, service: str, source: str) -> bool:
+    """Take the path away; False when there was none."""
+    labels = {_SERVICE: service, _SOURCE: source}
+    gone = [
+        kube.delete(ref(obj))
+        for kube in (connect(cluster) for cluster in lab.clusters.values())
+        for version, kind in _KINDS
+        for obj in kube.find(version, kind, namespace=NAMESPACE, labels=labels)
+    ]
+    return any(gone)
+
+
+def listed(kube: Kube) -> list[Carried]:
+    """Return the services that this cluster's ingress carries for others."""
+    found = [labels_of(obj) for obj in kube.find(_GATEWAY_API, "HTTPRoute", namespace=NAMESPACE)]
+    return [
+        Carried(service=labels[_SERVICE], source=labels[_SOURCE], name=name_of(labels[_SERVICE], labels[_SOURCE]))
+        for labels in found
+        if _SERVICE in labels
+    ]
+
+
+def route(service: str, source: str, port: int) -> Obj:
+    """Return the source's HTTPRoute: from the ingress's listener for the mesh to the service."""
+    return {
+        "apiVersion": _GATEWAY_API,
+        "kind": "HTTPRoute",
+        "metadata": {"name": name_of(service, source), "namespace": NAMESPACE},
+        "spec": {
+            "parentRefs": [parent(FROM_MESH)],
+            "hostnames": [export.host(service)],
+            "rules": [{"backendRefs": [{"name": service, "port": port}]}],
+        },
+    }
+
+
+def caller_objects(service: str, source: str, port: int, *, address: str, identity: str) -> list[Obj]:
+    """Return what a calling cluster needs: the name, and the way from it to the source's ingress."""
+    metadata = {"name": name_of(service, source), "namespace": NAMESPACE}
+    ingress = f"ingress.{source}.internal"
+    tls: dict[str, Any] = {"mode": "ISTIO_MUTUAL", "sni": export.host(service), "subjectAltNames": [identity]}
+    # HTTP rules see the name that was called; the ingress finds its route by the service's own.
+    rule = {
+        "route": [{"destination": {"host": ingress, "port": {"number": FROM_MESH_PORT}}}],
+        "rewrite": {"authority": export.host(service)},
+    }
+    entry = {
+        "hosts": [ingress],
+        "location": "MESH_EXTERNAL",
+        "resolution": "STATIC",
+        "ports": [{"number": FROM_MESH_PORT, "name": "http", "protocol": "HTTP"}],
+        "endpoints": [{"address": address}],
+    }
+    service_port = {"name": "http", "port": port, "targetPort": port, "protocol": "TCP", "appProtocol": "http"}
+    return [
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [service_port]}},
+        {"apiVersion": _NETWORKING, "kind": "ServiceEntry", "metadata": metadata, "spec": entry},
+        {
+            "apiVersion": _NETWORKING,
+            "kind": "DestinationRule",
+            "metadata": metadata,
+            "spec": {"host": ingress, "trafficPolicy": {"tls": tls}},
+        },
+        {
+            "apiVersion": _NETWORKING,
+            "kind": "VirtualService",
+            "metadata": metadata,
+            "spec": {"hosts": [export.host(name_of(service, source))], "http": [rule]},
+        },
+    ]

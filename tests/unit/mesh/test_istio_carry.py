@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+
+from lab.components.ingress import FROM_MESH, Ingress
+from lab.context import Lab
+from lab.errors import ClusterError
+from lab.mesh import Carried
+from lab.mesh.istio import IstioMesh
+from lab.mesh.istio_carry import caller_objects, route
+from lab.model import LABEL_PREFIX
+from tests.unit.fake_api import FakeApi, kube
+
+
+def test_the_ingress_lets_the_mesh_in_with_mutual_tls_only(lab: Lab) -> None:
+    gateway = next(o for o in Ingress().objects(lab, lab.clusters["east"]) if o["kind"] == "Gateway")
+    tls = {listener["name"]: listener.get("tls") for listener in gateway["spec"]["listeners"]}
+    assert tls["http"] is None
+    assert tls[FROM_MESH]["options"] == {"gateway.istio.io/tls-terminate-mode": "ISTIO_MUTUAL"}
+
+
+def test_the_caller_takes_no_other_server_than_the_ingress() -> None:
+    objects = {o["kind"]: o["spec"] for o in caller_objects("podinfo", "east", 9898, address="10.0.0.2", identity="me")}
+    tls = objects["DestinationRule"]["trafficPolicy"]["tls"]
+    assert tls == {"mode": "ISTIO_MUTUAL", "sni": "podinfo.test.svc.cluster.local", "subjectAltNames": ["me"]}
+    assert objects["ServiceEntry"]["endpoints"] == [{"address": "10.0.0.2"}]
+    assert objects["VirtualService"]["hosts"] == ["podinfo-by-ingress-east.test.svc.cluster.local"]
+    assert objects["VirtualService"]["http"][0]["rewrite"] == {"authority": "podinfo.test.svc.cluster.local"}
+
+
+def test_the_route_hangs_on_the_listener_for_the_mesh() -> None:
+    assert route("podinfo", "east", 9898)["spec"]["parentRefs"][0]["sectionName"] == FROM_MESH
+
+
+def test_a_service_that_is_not_there_changes_nothing(lab: Lab, apis: dict[str, FakeApi]) -> None:
+    with pytest.raises(ClusterError, match="no Service 'podinfo'"):
+        IstioMesh(lab).carry("podinfo", "east")
+    assert IstioMesh(lab).carried() == []
+
+
+def test_what_was_taken_away_is_not_listed(lab: Lab, apis: dict[str, FakeApi]) -> None:
+    mesh = IstioMesh(lab)
+    obj = route("podinfo", "east", 9898)
+    obj["metadata"]["labels"] = {
+        f"{LABEL_PREFIX}/carried-service": "podinfo",
+        f"{LABEL_PREFIX}/carried-from": "east",
+    }
+    kube(apis["east"]).apply(obj)
+    assert mesh.carried() == [Carried(service="podinfo", source="east", name="podinfo-by-ingress-east")]
+    assert mesh.uncarry("podinfo", "east") is True
+    assert mesh.carried() == []
+    assert mesh.uncarry("podinfo", "east") is False

@@ -193,7 +193,9 @@ class _Run:
             checks += _not_looked_at(step, Outcome.ERRORED, problem)
         else:
             for check in step.checks:
-                result = self._check(check)
+                # Once the sabotage has been told, waiting for the other checks would tell nothing more.
+                told = any(step is self.sabotage and _told(step, result) for result in checks)
+                result = self._check(check, within_s=0.0 if told else check.within_s)
                 checks.append(result)
                 self.runner.sink(Checked(scenario=self.scenario, step=step, result=result))
         outcome = Outcome.ERRORED if problem else _worst([check.outcome for check in checks])
@@ -231,7 +233,7 @@ class _Run:
             self.undos.append((f"{step.name} sabotage", sabotage.undo))
             sabotage.act(self.runner.context)
 
-    def _check(self, check: Check) -> CheckResult:
+    def _check(self, check: Check, *, within_s: float) -> CheckResult:
         context, began = self.runner.context, time.monotonic()
         observed, reason = "", ""
         seen: Observation | None = None
@@ -240,7 +242,7 @@ class _Run:
             outcome, reason = Outcome.SKIPPED, why
         else:
             try:
-                seen = _look(check, context)
+                seen = _look(check, context, within_s)
             except CannotLookError as error:
                 outcome, reason = Outcome.SKIPPED, _words(error).removeprefix("CannotLookError: ")
             except Exception as error:  # a look that breaks says nothing about the claim
@@ -285,7 +287,12 @@ class _Run:
         return ""
 
 
-def _look(check: Check, context: Context) -> Observation:
+def _told(step: ScenarioStep, result: CheckResult) -> bool:
+    """Say whether this is the failure that the step's sabotage has to cause."""
+    return step.sabotage is not None and result.name == step.sabotage.fails and result.outcome is Outcome.FAILED
+
+
+def _look(check: Check, context: Context, within_s: float) -> Observation:
     """Look until it holds or the check's time is up; the last look is the observation."""
     last: Observation | None = None
 
@@ -294,10 +301,10 @@ def _look(check: Check, context: Context) -> Observation:
         last = check.look(context)
         return last if last.holds else wait.NotYet(last.seen)
 
-    if check.within_s <= 0:
+    if within_s <= 0:
         return check.look(context)
     try:
-        return wait.until(check.claim, probe, timeout_s=check.within_s, interval_s=CHECK_INTERVAL_S)
+        return wait.until(check.claim, probe, timeout_s=within_s, interval_s=CHECK_INTERVAL_S)
     except WaitTimeout:
         if last is None:  # every look was a TransientError
             raise

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from lab.components import pki
 from lab.kube import connect
 from lab.mesh.model import Caller, Capability, Permission
 from lab.model import NAMESPACE
@@ -12,6 +15,7 @@ from lab.objects import Ref
 from lab.reset import SCENARIO_LABEL
 from lab.scenario import Arrow, Check, Look, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
 from lab.scenario_context import Context
+from scenarios import cardholder, tls_client
 from scenarios.probes import Probe, Said, frontend_pod, send
 from scenarios.seeing import service
 
@@ -24,6 +28,8 @@ _URL = f"http://{_HOST}:9898/api/info"
 _OTHER_PORT = 8080
 _OTHER_URL = f"http://{OTHER_SERVICE}-east.{NAMESPACE}:{_OTHER_PORT}/"
 _SETTLES_S = 30.0
+# The applications, and whatever carries their requests.
+_WEST_WRITES = (NAMESPACE, "istio-system", "istio-ingress", "linkerd", "linkerd-multicluster", "emissary")
 
 _OTHER_ACCOUNT = Probe(name="probe-account", cluster="west", meshed=True, account="probe-account")
 _ELSEWHERE = Probe(name="probe-elsewhere", cluster="west", meshed=True, account="frontend", namespace=OTHER_NAMESPACE)
@@ -143,6 +149,57 @@ def _plain_to_gateway(context: Context) -> Said:
     return send(context.west, _UNMESHED.name, f"http://{gateway.address}:{gateway.port}/api/info")
 
 
+def _with_a_certificate_of(context: Context, folder: Path, lab_name: str, who: str) -> Said:
+    """Ask as the frontend, straight at East's gateway, with a certificate for it that this folder's authority signs."""
+    gateway = next(g for g in context.mesh.gateways(["east"]) if g.role == "east-west")
+    domain = context.lab.spec.clusters["west"].trust_domain
+    issuer = pki.issuer(folder, lab_name=lab_name, cluster="issuer-west", trust_domain=domain)
+    identity = pki.leaf(issuer, context.mesh.spiffe_id(_FRONTEND))
+    host = f"{SERVICE}.{NAMESPACE}.svc.cluster.local"
+    return tls_client.ask(gateway, host=host, port=9898, path="/api/info", identity=identity, who=who)
+
+
+def _another_anchor(context: Context) -> Observation:
+    """Two clients that differ in one thing: who signed the frontend's name."""
+    lab = context.lab
+    own = _with_a_certificate_of(context, lab.paths.pki, lab.spec.name, "a client that the lab's anchor vouches for")
+    with TemporaryDirectory() as folder:
+        other = _with_a_certificate_of(context, Path(folder), "somebody-else", "one that another anchor vouches for")
+    return Observation(
+        holds=own.allowed and not other.allowed,
+        seen=f"signed by another anchor: {other.words}; by the lab's: {own.words}",
+        evidence=(other.evidence, own.evidence),
+    )
+
+
+def _pay(context: Context) -> None:
+    card = cardholder.number()
+    context.memo["card"] = card
+    said = send(
+        context.west,
+        frontend_pod(context.west),
+        f"http://{_HOST}:9898/headers",
+        container="frontend",
+        headers={cardholder.HEADER: card},
+    )
+    context.memo["arrived"] = card in said.body
+    context.say(f"{said.words}; the card number arrived: {card in said.body}")
+
+
+def _never_written_down(context: Context) -> Observation:
+    card = context.memo["card"]
+    logs = cardholder.in_logs(context.west, card, _WEST_WRITES)
+    metrics = cardholder.in_metrics(context.west, card, control=SERVICE)
+    places = [*logs.places, *metrics.places]
+    controls = f"controls found: logs {'yes' if logs.control else 'no'}, metrics {'yes' if metrics.control else 'no'}"
+    return Observation(
+        holds=context.memo["arrived"] and not places and logs.control and metrics.control,
+        seen=f"arrived: {'yes' if context.memo['arrived'] else 'no'}; written down in West: {places or 'nowhere'} "
+        f"(logs: {logs.read} containers, metrics: {metrics.read} proxy; {controls})",
+        evidence=(logs.evidence, metrics.evidence),
+    )
+
+
 def _check(name: str, claim: str, tried: Send, *, requires: frozenset[Capability] = frozenset()) -> Check:
     return Check(
         name=name,
@@ -226,9 +283,32 @@ SCENARIO = Scenario(
                     lambda context: _from_frontend(context, f"http://{_HOST}:9898/env"),
                     requires=_BY_REQUEST,
                 ),
+                Check(
+                    name="another_anchor_is_refused",
+                    claim="The frontend's own name, signed by another trust anchor, is refused at East's gateway",
+                    expected="refused, while the same client with the lab's signature gets HTTP 200",
+                    look=_another_anchor,
+                    within_s=_SETTLES_S,
+                    requires=frozenset({Capability.GATEWAY_SNI}),
+                ),
             ),
             sabotage=Sabotage(
                 title="the permission is removed", act=_unlock, undo=_unlock, fails="other_account_is_refused"
+            ),
+        ),
+        ScenarioStep(
+            name="card",
+            title="A card number passes through",
+            narration="The frontend pays with a card number that was made up for this run. It arrives in East. West's "
+            "logs and metrics are then searched for it; a mark put there on purpose shows that the search finds.",
+            act=_pay,
+            checks=(
+                Check(
+                    name="card_is_never_written_down",
+                    claim="The card number arrives in East, and stands in none of West's logs and metrics",
+                    expected="arrived, found nowhere in West, both controls found",
+                    look=_never_written_down,
+                ),
             ),
         ),
     ),

@@ -22,6 +22,7 @@ from lab.errors import LabError
 
 ANCHOR_LIFETIME = timedelta(days=3650)
 ISSUER_LIFETIME = timedelta(days=365)
+LEAF_LIFETIME = timedelta(minutes=10)
 RENEW_BEFORE = timedelta(days=30)
 """An issuer that ends sooner is made again; an anchor that does is an error, since clusters trust it."""
 _CLOCK_SKEW = timedelta(minutes=5)
@@ -110,9 +111,30 @@ def issuer(folder: Path, *, lab_name: str, cluster: str, trust_domain: str, now:
         ends=min(now + ISSUER_LIFETIME, root.not_after),
         begins=now - _CLOCK_SKEW,
         path_length=0,
-        trust_domain=trust_domain,
+        spiffe_id=f"spiffe://{trust_domain}",
     )
     return _store(folder, cluster, key, certificate)
+
+
+def leaf(signer: Issued, spiffe_id: str, *, lifetime: timedelta = LEAF_LIFETIME) -> Issued:
+    """Return a workload's certificate with its SPIFFE ID (SPIFFE X509-SVID, 4 and 5), followed by its signer's.
+
+    It is not stored anywhere.
+    """
+    now, key = datetime.now(UTC), ec.generate_private_key(ec.SECP256R1())
+    signer_key = cast("ec.EllipticCurvePrivateKey", serialization.load_pem_private_key(signer.key, None))
+    certificate = _sign(
+        key,
+        subject=x509.Name([]),
+        signer_key=signer_key,
+        signer=signer.parsed.subject,
+        begins=now - _CLOCK_SKEW,
+        ends=now + lifetime,
+        path_length=None,
+        spiffe_id=spiffe_id,
+    )
+    made = _pem(key, certificate)
+    return Issued(certificate=made.certificate + signer.certificate, key=made.key)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,12 +188,14 @@ def _sign(
     signer: x509.Name,
     begins: datetime,
     ends: datetime,
-    path_length: int,
-    trust_domain: str | None = None,
+    path_length: int | None,
+    spiffe_id: str | None = None,
 ) -> x509.Certificate:
+    """Sign a certificate: an authority's with `path_length` further ones below it, or with None a workload's."""
+    authority = path_length is not None
     usage = x509.KeyUsage(
-        key_cert_sign=True,
-        crl_sign=True,
+        key_cert_sign=authority,
+        crl_sign=authority,
         digital_signature=True,
         content_commitment=False,
         key_encipherment=False,
@@ -188,14 +212,15 @@ def _sign(
         .serial_number(x509.random_serial_number())
         .not_valid_before(begins)
         .not_valid_after(ends)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=path_length), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer_key.public_key()), critical=False)
     )
-    if trust_domain is not None:
-        names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"spiffe://{trust_domain}")])
-        builder = builder.add_extension(names, critical=False)
+    if spiffe_id is not None:
+        names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(spiffe_id)])
+        # RFC 5280, 4.2.1.6: critical where the subject is empty, as a workload's is.
+        builder = builder.add_extension(names, critical=not authority)
     return builder.sign(signer_key, hashes.SHA256())
 
 
@@ -212,11 +237,7 @@ def _load(folder: Path, name: str) -> Issued | None:
 
 
 def _store(folder: Path, name: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> Issued:
-    pem = serialization.Encoding.PEM
-    made = Issued(
-        certificate=certificate.public_bytes(pem),
-        key=key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()),
-    )
+    made = _pem(key, certificate)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     # The certificate comes last: with a key alone, or an old certificate beside a new key, the next run starts over.
     for file, content in ((folder / f"{name}.key", made.key), (folder / f"{name}.crt", made.certificate)):
@@ -225,3 +246,11 @@ def _store(folder: Path, name: str, key: ec.EllipticCurvePrivateKey, certificate
             stream.write(content)
         temporary.replace(file)
     return made
+
+
+def _pem(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> Issued:
+    pem = serialization.Encoding.PEM
+    return Issued(
+        certificate=certificate.public_bytes(pem),
+        key=key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()),
+    )

@@ -55,6 +55,7 @@ class IstioMesh:
             Capability.AUTHORIZE_IDENTITY,
             Capability.AUTHORIZE_REQUEST,
             Capability.DIVERT,
+            Capability.GATEWAY_SNI,
             Capability.CARRY,
         }
     )

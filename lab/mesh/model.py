@@ -21,6 +21,7 @@ class Capability(Enum):
     AUTHORIZE_IDENTITY = "allow callers by identity, across clusters"
     AUTHORIZE_REQUEST = "allow callers by method and path"
     DIVERT = "send requests with a chosen header to another service"
+    GATEWAY_SNI = "find a service behind the gateway by the server name in a client's own TLS"
     CARRY = "let the other cluster's ingress carry requests to a service, with mutual TLS"
 
 

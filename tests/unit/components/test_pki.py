@@ -85,3 +85,19 @@ def test_facts_are_read_from_pem(tmp_path: Path) -> None:
     assert facts.trust_domain == "east.example"
     assert facts.ends == own.not_after
     assert len(facts.fingerprint) == 64
+
+
+def test_a_workloads_certificate_names_it_and_is_no_authority(tmp_path: Path) -> None:
+    signer = pki.issuer(tmp_path, lab_name="dev", cluster="issuer-east", trust_domain="east.example")
+    made = pki.leaf(signer, "spiffe://east.example/ns/test/sa/frontend")
+    made.parsed.verify_directly_issued_by(signer.parsed)
+    names = made.parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    assert names.critical
+    assert names.value.get_values_for_type(x509.UniformResourceIdentifier) == [
+        "spiffe://east.example/ns/test/sa/frontend"
+    ]
+    assert made.parsed.extensions.get_extension_for_class(x509.BasicConstraints).value.ca is False
+    assert made.certificate.count(b"BEGIN CERTIFICATE") == 2
+    assert {file.name for file in tmp_path.iterdir()} == {
+        f"{n}.{e}" for n in ("anchor", "issuer-east") for e in ("crt", "key")
+    }

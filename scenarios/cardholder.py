@@ -1,0 +1,108 @@
+"""A card number on its way to the payment service, and the look for it in all that a cluster writes down.
+
+The number is made up for each run. It appears in no evidence.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+
+from lab.evidence import Evidence, EvidenceKind
+from lab.kube import Kube, connect
+from lab.model import NAMESPACE, Cluster
+from lab.objects import Obj
+from scenarios.probes import frontend_pod
+
+HEADER = "x-lab-card-number"
+_LINES = 20_000
+# Where a proxy tells its metrics: Istio's sidecar, Linkerd's.
+_METRICS = ("http://127.0.0.1:15020/stats/prometheus", "http://127.0.0.1:4191/metrics")
+_LOOK = """
+import json, sys, urllib.request
+urls, words = json.loads(sys.argv[1])
+ask = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+for url in urls:
+    try:
+        text = ask(url, timeout=8).read().decode("utf-8", "replace")
+    except OSError:
+        continue
+    print(json.dumps({"bytes": len(text), "found": [word in text for word in words]}))
+    break
+"""
+_WRITE = "import sys; print(sys.argv[1], file=open('/proc/1/fd/1', 'w'), flush=True)"
+
+
+def number() -> str:
+    """Return a card number that nobody has: 16 digits, the first of them 4."""
+    return "4" + "".join(secrets.choice("0123456789") for _ in range(15))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Where a cluster wrote a card number down; `read`: how much was looked at, `control`: whether the look finds."""
+
+    places: tuple[str, ...]
+    read: str
+    control: bool
+    evidence: Evidence
+
+
+def in_logs(cluster: Cluster, card: str, namespaces: tuple[str, ...]) -> Found:
+    """Look for a card number in what all containers of some namespaces printed.
+
+    The control is a mark that the frontend is made to print: the look has to find it.
+    """
+    kube, mark = connect(cluster), f"mark-{secrets.token_hex(8)}"
+    argv = ["python3.11", "-c", _WRITE, mark]
+    kube.execute(frontend_pod(cluster), argv, namespace=NAMESPACE, container="frontend")
+    logs = {
+        f"{namespace}/{pod['metadata']['name']}/{container}": _log(kube, pod, container)
+        for namespace in namespaces
+        for pod in kube.find("v1", "Pod", namespace=namespace)
+        for container in _started(pod)
+    }
+    return _found(
+        f"{cluster.name}: what {len(logs)} containers printed",
+        {name: (len(text), card in text, mark in text) for name, text in logs.items()},
+    )
+
+
+def in_metrics(cluster: Cluster, card: str, *, control: str) -> Found:
+    """Look for a card number in the metrics of the frontend's proxy, where `control` has to be found."""
+    asked = json.dumps([_METRICS, [card, control]])
+    pod = frontend_pod(cluster)
+    said = json.loads(
+        connect(cluster).execute(
+            pod, ["python3.11", "-c", _LOOK, asked], namespace=NAMESPACE, container="frontend", timeout_s=30
+        )
+        or '{"bytes": 0, "found": [false, false]}'
+    )
+    return _found(f"{cluster.name}: metrics of {pod}'s proxy", {pod: (said["bytes"], *said["found"])})
+
+
+def _found(title: str, looked: dict[str, tuple[int, bool, bool]]) -> Found:
+    places = tuple(name for name, (_, card, _) in looked.items() if card)
+    total = sum(size for size, _, _ in looked.values())
+    lines = [
+        f"{name}: {size} characters{', THE CARD NUMBER' if card else ''}{', the control' if control else ''}"
+        for name, (size, card, control) in looked.items()
+    ]
+    return Found(
+        places=places,
+        read=f"{total} characters of {len(looked)}",
+        control=any(control for _, _, control in looked.values()),
+        evidence=Evidence(kind=EvidenceKind.LOG, title=title, text="\n".join(lines), data={"found_in": list(places)}),
+    )
+
+
+def _started(pod: Obj) -> list[str]:
+    status = pod.get("status", {})
+    every = (status.get("initContainerStatuses") or []) + (status.get("containerStatuses") or [])
+    return [c["name"] for c in every if not c["state"].get("waiting")]
+
+
+def _log(kube: Kube, pod: Obj, container: str) -> str:
+    name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+    return kube.logs(name, namespace=namespace, container=container, lines=_LINES)

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from lab import wait
 from lab.clusters import wake
-from lab.evidence import Evidence, EvidenceKind
 from lab.kube import connect
-from lab.load import Load, Recording, steady, through_frontend
-from lab.load_stream import StreamLoad, steady_inside
 from lab.mesh.model import Capability, Failover
 from lab.model import NAMESPACE, Cluster
-from lab.scenario import Arrow, Check, Look, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
+from lab.scenario import Arrow, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
 from lab.scenario_context import Context
 from lab.tools.docker import Docker
 from lab.wait import NotYet
-from scenarios.seeing import answers, base_url, deployment
+from scenarios import link
+from scenarios.loads import RTO_S, SERVICE, answered, both_loads, ingress_load, keep, loses_nothing, recovers
+from scenarios.seeing import answers, deployment
 
-SERVICE = "podinfo"
 MIRROR = "podinfo-east"
 FAILOVER = Failover(cluster="west", service=SERVICE, primary="west", backup="east")
-RTO_S = 10.0
+ACROSS = Failover(cluster="west", service=SERVICE, primary="east", backup="west")
+"""The other way round: what is far away is first, so that a cut link is felt."""
 _QUIET_S = 3.0
 _SHIFT_S = 2.0
 _PODS = f"--selector=app.kubernetes.io/name={SERVICE}"
@@ -34,99 +30,6 @@ _GATEWAY_KILL = (
     "--grace-period=0 --force --wait=false"
 )
 """On Istio; on another mesh with the selector of its gateway's pods."""
-_INSIDE, _INGRESS = "from inside West", "through West's ingress"
-
-
-@dataclass(frozen=True)
-class Loads:
-    """The two loads of this scenario, marked and stopped together."""
-
-    parts: tuple[Load | StreamLoad, ...]
-
-    def mark(self, text: str) -> None:
-        """Note that something is done now, in both."""
-        for part in self.parts:
-            part.mark(text)
-
-    def run(self, seconds: float) -> None:
-        """Let them go on for so long."""
-        self.parts[0].run(seconds)
-
-    def stop(self) -> list[Recording]:
-        """End them and return what they saw."""
-        return [part.stop() for part in self.parts]
-
-
-@contextmanager
-def _loads(context: Context, *bases: Cluster) -> Iterator[Loads]:
-    """Run a load through the ingress (of several clusters, where one may die), and one inside West."""
-    urls = [base_url(context, cluster) for cluster in (bases or (context.west,))]
-    with (
-        steady(_INGRESS, through_frontend(urls, SERVICE), rate_per_s=context.rate_per_s) as outer,
-        steady_inside(_INSIDE, urls[0], SERVICE, rate_per_s=context.rate_per_s) as inner,
-    ):
-        yield Loads((outer, inner))
-
-
-def _keep(context: Context, name: str, recordings: list[Recording]) -> None:
-    context.memo[name] = [recording.as_json() for recording in recordings]
-    for recording in recordings:
-        context.say(f"{recording.name}, {recording.rate_per_s:g} requests/s")
-        context.say("\n".join(f"  {phase.words}" for phase in recording.phases()))
-
-
-def _recordings(context: Context, name: str) -> list[tuple[Recording, Evidence]]:
-    found = []
-    for data in context.memo[name]:
-        recording = Recording.of_json(data)
-        words = "\n".join(phase.words for phase in recording.phases())
-        title = f"every request of a load of {recording.rate_per_s:g}/s {recording.name}"
-        found.append((recording, Evidence(kind=EvidenceKind.LOAD, title=title, text=words, data=data)))
-    return found
-
-
-def _loses_nothing(name: str) -> Look:
-    def look(context: Context) -> Observation:
-        found = _recordings(context, name)
-        lost = [request for recording, _ in found for request in recording.lost]
-        seen = "; ".join(f"{r.name}: {len(r.requests)} sent, {len(r.lost)} lost" for r, _ in found)
-        first = f"; the first: {lost[0].error}" if lost else ""
-        sent = all(recording.requests for recording, _ in found)
-        return Observation(holds=sent and not lost, seen=seen + first, evidence=tuple(e for _, e in found))
-
-    return look
-
-
-def _recovers(name: str, *, during: str) -> Look:
-    """Return a look at the seconds from a mark until requests were answered again for good."""
-
-    def look(context: Context) -> Observation:
-        found = _recordings(context, name)
-        phases = [next(p for p in recording.phases() if p.name == during) for recording, _ in found]
-        times = [phase.rto_s for phase in phases]
-        words = [
-            f"{r.name}: {p.lost} of {p.sent} lost, "
-            + ("did not recover" if p.rto_s is None else f"recovered in {p.rto_s:.1f} s" if p.lost else "no gap")
-            for (r, _), p in zip(found, phases, strict=True)
-        ]
-        holds = all(time is not None and time <= RTO_S for time in times)
-        return Observation(holds=holds, seen="; ".join(words), evidence=tuple(e for _, e in found))
-
-    return look
-
-
-def _answered(name: str, *, during: str, by: str, mostly: float = 0.5) -> Look:
-    """Return a look whether a cluster answered at least this part of a phase's requests."""
-
-    def look(context: Context) -> Observation:
-        found = _recordings(context, name)
-        phases = [next(p for p in recording.phases() if p.name == during) for recording, _ in found]
-        shares = [phase.answered_by.get(by, 0) / phase.sent if phase.sent else 0.0 for phase in phases]
-        seen = "; ".join(f"{r.name}: {p.words}" for (r, _), p in zip(found, phases, strict=True))
-        metric = Evidence(kind=EvidenceKind.METRIC, title=f"who answered: {during}", text=seen)
-        return Observation(holds=all(share >= mostly for share in shares), seen=seen, evidence=(metric,))
-
-    return look
 
 
 def settled(context: Context, cluster: str, *, timeout_s: float = 20) -> None:
@@ -162,7 +65,7 @@ def _plan_shift(context: Context) -> None:
     context.mesh.unfail_over("west", SERVICE)
     context.mesh.split("west", SERVICE, {SERVICE: 100, MIRROR: 0})
     settled(context, "west")
-    with _loads(context) as loads:
+    with both_loads(context) as loads:
         loads.run(_SHIFT_S)
         for west in (75, 50, 25, 0):
             loads.mark(f"{west}:{100 - west}")
@@ -171,7 +74,7 @@ def _plan_shift(context: Context) -> None:
         loads.mark("back to 100:0")
         context.mesh.split("west", SERVICE, {SERVICE: 100, MIRROR: 0})
         loads.run(_SHIFT_S)
-        _keep(context, "shift", loads.stop())
+        keep(context, "shift", loads.stop())
 
 
 def _end_shift(context: Context) -> None:
@@ -184,7 +87,7 @@ def _kill_pods(context: Context) -> None:
     if SERVICE not in (split.service for split in context.mesh.splits(["west"])):
         _turn_on(context)
         settled(context, "west")
-    with _loads(context) as loads:
+    with both_loads(context) as loads:
         loads.run(_QUIET_S)
         loads.mark("pods die")
         context.type(_PODS_KILL)
@@ -192,7 +95,7 @@ def _kill_pods(context: Context) -> None:
         west.wait_ready([deployment(SERVICE)], timeout_s=60)
         loads.mark("pods are back")
         loads.run(_QUIET_S + 6)  # an ejected pod is asked again after 5 s at the earliest
-        _keep(context, "pods", loads.stop())
+        keep(context, "pods", loads.stop())
 
 
 def _pin(context: Context) -> None:
@@ -217,12 +120,13 @@ def _kill_gateway(context: Context) -> None:
     _turn_on(context)
     _scale_primary(context, 0)
     settled(context, "east")
-    with _loads(context) as loads:
+    with both_loads(context) as loads:
         loads.run(_QUIET_S)
         loads.mark("gateway dies")
         context.type(_gateway_kill(context))
         loads.run(RTO_S + 2)
-        _keep(context, "gateway", loads.stop())
+        keep(context, "gateway", loads.stop())
+    _primary_back(context)  # what breaks next has both sides again
 
 
 def _gateway_kill(context: Context) -> str:
@@ -234,10 +138,31 @@ def _primary_back(context: Context) -> None:
     _scale_primary(context, context.lab.spec.clusters["west"].podinfo.replicas)
 
 
+def _cut_link(context: Context) -> None:
+    """Let West's node drop all that goes to East's, while East answers everything, and then no longer."""
+    context.mesh.unfail_over("west", SERVICE)
+    context.mesh.fail_over(ACROSS)
+    settled(context, "east")
+    with both_loads(context) as loads:
+        loads.run(_QUIET_S)
+        loads.mark("link is cut")
+        link.cut(context.west, context.east, say=context.say)
+        loads.run(RTO_S + _QUIET_S)
+        loads.mark("link is back")
+        link.mend(context.west, context.east)
+        loads.run(RTO_S + _QUIET_S)
+        keep(context, "link", loads.stop())
+
+
+def _mend_link(context: Context) -> None:
+    link.mend(context.west, context.east)
+    context.mesh.unfail_over("west", SERVICE)
+
+
 def _stop_node(context: Context, cluster: Cluster, name: str, *loads_of: Cluster) -> None:
     """Kill a whole cluster under load, and start it again."""
     docker = Docker()
-    with _ingress_load(context, *loads_of) as load:
+    with ingress_load(context, *loads_of) as load:
         load.run(_QUIET_S)
         load.mark("cluster dies")
         context.say(f"$ docker kill {cluster.node}")
@@ -250,14 +175,7 @@ def _stop_node(context: Context, cluster: Cluster, name: str, *loads_of: Cluster
         connect(cluster).wait_ready([deployment(SERVICE), deployment("frontend")], timeout_s=120)
         load.mark("cluster is back")
         load.run(_QUIET_S + 6)
-        _keep(context, name, [load.stop()])
-
-
-@contextmanager
-def _ingress_load(context: Context, *clusters: Cluster) -> Iterator[Load]:
-    urls = [base_url(context, cluster) for cluster in clusters]
-    with steady(_INGRESS, through_frontend(urls, SERVICE), rate_per_s=context.rate_per_s) as load:
-        yield load
+        keep(context, name, [load.stop()])
 
 
 def _start_node(cluster: Cluster) -> None:
@@ -312,13 +230,13 @@ SCENARIO = Scenario(
                     name="planned_shift_loses_nothing",
                     claim="The planned shift loses no request",
                     expected="0 lost, from inside and through the ingress",
-                    look=_loses_nothing("shift"),
+                    look=loses_nothing("shift"),
                 ),
                 Check(
                     name="planned_shift_arrives",
                     claim="After the last step the backup answers",
                     expected="at least 90 of 100 requests of the step 0:100 answered by East",
-                    look=_answered("shift", during="0:100", by="east", mostly=0.9),
+                    look=answered("shift", during="0:100", by="east", mostly=0.9),
                 ),
             ),
         ),
@@ -352,19 +270,19 @@ SCENARIO = Scenario(
                     name="pod_death_loses_nothing",
                     claim="The death of the pods loses no request",
                     expected="0 lost, from inside and through the ingress",
-                    look=_loses_nothing("pods"),
+                    look=loses_nothing("pods"),
                 ),
                 Check(
                     name="backup_takes_over",
                     claim="The backup answers while the primary's pods are gone",
                     expected="at least half of the requests until the pods are back answered by East",
-                    look=_answered("pods", during="pods die", by="east"),
+                    look=answered("pods", during="pods die", by="east"),
                 ),
                 Check(
                     name="primary_comes_back",
                     claim="When the pods are back, the primary answers again",
                     expected="West answers again after the pods are back",
-                    look=_answered("pods", during="pods are back", by="west", mostly=0.1),
+                    look=answered("pods", during="pods are back", by="west", mostly=0.1),
                 ),
             ),
             sabotage=Sabotage(
@@ -387,7 +305,37 @@ SCENARIO = Scenario(
                     name="gateway_death_recovers",
                     claim="Requests are answered again soon after the gateway died",
                     expected=f"recovered in {RTO_S:.0f} s or less",
-                    look=_recovers("gateway", during="gateway dies"),
+                    look=recovers("gateway", during="gateway dies"),
+                ),
+            ),
+        ),
+        ScenarioStep(
+            name="link_is_cut",
+            title="The link is cut",
+            narration="This time East is first and West the backup. Then West's node drops every packet to East's: no "
+            "connection is closed, nothing answers any more.",
+            command="docker exec eastwest-west-control-plane ip route add blackhole EAST",
+            act=_cut_link,
+            undo=_mend_link,
+            undo_command="docker exec eastwest-west-control-plane ip route del blackhole EAST",
+            checks=(
+                Check(
+                    name="cut_link_recovers",
+                    claim="Requests are answered again soon after the link was cut",
+                    expected=f"recovered in {RTO_S:.0f} s or less",
+                    look=recovers("link", during="link is cut"),
+                ),
+                Check(
+                    name="near_cluster_takes_over",
+                    claim="West's own pods answer while East is out of reach",
+                    expected="at least half of the requests until the link is back answered by West",
+                    look=answered("link", during="link is cut", by="west"),
+                ),
+                Check(
+                    name="far_cluster_comes_back",
+                    claim="When the link is back, East answers again",
+                    expected="East answers again after the link is back",
+                    look=answered("link", during="link is back", by="east", mostly=0.1),
                 ),
             ),
         ),
@@ -405,7 +353,7 @@ SCENARIO = Scenario(
                     name="backup_cluster_recovers",
                     claim="The death of the backup cluster is not felt for long, if at all",
                     expected=f"recovered in {RTO_S:.0f} s or less",
-                    look=_recovers("backup", during="cluster dies"),
+                    look=recovers("backup", during="cluster dies"),
                 ),
             ),
         ),
@@ -423,13 +371,13 @@ SCENARIO = Scenario(
                     name="primary_cluster_recovers",
                     claim="Clients are answered by the backup soon after the primary cluster died",
                     expected=f"recovered in {RTO_S:.0f} s or less",
-                    look=_recovers("primary", during="cluster dies"),
+                    look=recovers("primary", during="cluster dies"),
                 ),
                 Check(
                     name="backup_answers_for_primary",
                     claim="The backup answers while the primary cluster is gone",
                     expected="at least half of the requests until the cluster starts answered by East",
-                    look=_answered("primary", during="cluster dies", by="east"),
+                    look=answered("primary", during="cluster dies", by="east"),
                 ),
             ),
         ),

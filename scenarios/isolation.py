@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from lab import wait
 from lab.components import pki
 from lab.kube import connect
 from lab.mesh.model import Caller, Capability, Permission
@@ -15,6 +16,7 @@ from lab.objects import Ref
 from lab.reset import SCENARIO_LABEL
 from lab.scenario import Arrow, Check, Look, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
 from lab.scenario_context import Context
+from lab.wait import NotYet
 from scenarios import cardholder, tls_client
 from scenarios.probes import Probe, Said, frontend_pod, send
 from scenarios.seeing import service
@@ -27,7 +29,9 @@ _HOST = f"{SERVICE}-east.{NAMESPACE}"
 _URL = f"http://{_HOST}:9898/api/info"
 _OTHER_PORT = 8080
 _OTHER_URL = f"http://{OTHER_SERVICE}-east.{NAMESPACE}:{_OTHER_PORT}/"
+_NAMESPACE = Ref(api_version="v1", kind="Namespace", name=OTHER_NAMESPACE)
 _SETTLES_S = 30.0
+_GONE_S = 60.0
 # The applications, and whatever carries their requests.
 _WEST_WRITES = (NAMESPACE, "istio-system", "istio-ingress", "linkerd", "linkerd-multicluster", "emissary")
 
@@ -74,6 +78,7 @@ def _start(context: Context) -> None:
             "ports": [{"name": "http", "port": _OTHER_PORT, "targetPort": _OTHER_PORT, "appProtocol": "http"}],
         },
     }
+    _wait_for_the_end_of_the_last_run(context)
     connect(context.west).apply_all([namespace])
     connect(context.east).apply_all([ledger])
     context.mesh.export(SERVICE, "east")
@@ -107,7 +112,17 @@ def _stop(context: Context) -> None:
         probe.stop(context)
     context.mesh.unexport(OTHER_SERVICE, "east")
     connect(context.east).delete(service(OTHER_SERVICE))
-    connect(context.west).delete(Ref(api_version="v1", kind="Namespace", name=OTHER_NAMESPACE))
+    connect(context.west).delete(_NAMESPACE)
+
+
+def _wait_for_the_end_of_the_last_run(context: Context) -> None:
+    """A namespace goes with all that is in it, which takes seconds; what is put into it meanwhile goes too."""
+
+    def gone() -> bool | NotYet:
+        found = connect(context.west).get(_NAMESPACE)
+        return found is None or "deletionTimestamp" not in found["metadata"] or NotYet("it is being deleted")
+
+    wait.until(f"namespace {OTHER_NAMESPACE} of the last run is gone", gone, timeout_s=_GONE_S)
 
 
 def _lock(context: Context) -> None:

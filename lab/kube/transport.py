@@ -109,15 +109,18 @@ def execute(
         session = ws_client.websocket_call(  # type: ignore[no-untyped-call]
             settings, "GET", url, headers={"authorization": token} if token else {}, _preload_content=False
         )
-        for start in range(0, len(stdin), _CHUNK):
-            session.write_stdin(stdin[start : start + _CHUNK])
-        session.run_forever(timeout=timeout_s)
+        try:
+            for start in range(0, len(stdin), _CHUNK):
+                session.write_stdin(stdin[start : start + _CHUNK])
+            session.run_forever(timeout=timeout_s)
+            ended = not session.is_open()
+        finally:
+            session.sock.shutdown()  # the client leaves the connection open, also after the server's end
     except (client.ApiException, OSError) as error:
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise NotNow(f"`{argv[0]}` could not be run: {said}", where=where) from error
     output, complaint = session.read_stdout(timeout=0), session.read_stderr(timeout=0)
-    if session.is_open():
-        session.close()
+    if not ended:
         raise NotNow(f"`{argv[0]}` did not end within {timeout_s:g} s", where=where)
     if session.returncode != 0:
         said = (complaint or output or "nothing").strip().splitlines()[-1]

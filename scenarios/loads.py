@@ -1,0 +1,122 @@
+"""Steady loads while something breaks, and looks at what they saw: what was lost, how long it took, who answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from lab.evidence import Evidence, EvidenceKind
+from lab.load import Load, Recording, steady, through_frontend
+from lab.load_stream import StreamLoad, steady_inside
+from lab.model import Cluster
+from lab.scenario import Look, Observation
+from lab.scenario_context import Context
+from scenarios.seeing import base_url
+
+SERVICE = "podinfo"
+RTO_S = 10.0
+_INSIDE, _INGRESS = "from inside West", "through West's ingress"
+
+
+@dataclass(frozen=True)
+class Loads:
+    """The two loads of this scenario, marked and stopped together."""
+
+    parts: tuple[Load | StreamLoad, ...]
+
+    def mark(self, text: str) -> None:
+        """Note that something is done now, in both."""
+        for part in self.parts:
+            part.mark(text)
+
+    def run(self, seconds: float) -> None:
+        """Let them go on for so long."""
+        self.parts[0].run(seconds)
+
+    def stop(self) -> list[Recording]:
+        """End them and return what they saw."""
+        return [part.stop() for part in self.parts]
+
+
+@contextmanager
+def both_loads(context: Context, *bases: Cluster) -> Iterator[Loads]:
+    """Run a load through the ingress (of several clusters, where one may die), and one inside West."""
+    urls = [base_url(context, cluster) for cluster in (bases or (context.west,))]
+    with (
+        steady(_INGRESS, through_frontend(urls, SERVICE), rate_per_s=context.rate_per_s) as outer,
+        steady_inside(_INSIDE, urls[0], SERVICE, rate_per_s=context.rate_per_s) as inner,
+    ):
+        yield Loads((outer, inner))
+
+
+def keep(context: Context, name: str, found: list[Recording]) -> None:
+    """Keep what loads saw under a name, for the checks, and say it."""
+    context.memo[name] = [recording.as_json() for recording in found]
+    for recording in found:
+        context.say(f"{recording.name}, {recording.rate_per_s:g} requests/s")
+        context.say("\n".join(f"  {phase.words}" for phase in recording.phases()))
+
+
+def _recordings(context: Context, name: str) -> list[tuple[Recording, Evidence]]:
+    found = []
+    for data in context.memo[name]:
+        recording = Recording.of_json(data)
+        words = "\n".join(phase.words for phase in recording.phases())
+        title = f"every request of a load of {recording.rate_per_s:g}/s {recording.name}"
+        found.append((recording, Evidence(kind=EvidenceKind.LOAD, title=title, text=words, data=data)))
+    return found
+
+
+def loses_nothing(name: str) -> Look:
+    """Return a look whether every request of the kept loads was answered."""
+
+    def look(context: Context) -> Observation:
+        found = _recordings(context, name)
+        lost = [request for recording, _ in found for request in recording.lost]
+        seen = "; ".join(f"{r.name}: {len(r.requests)} sent, {len(r.lost)} lost" for r, _ in found)
+        first = f"; the first: {lost[0].error}" if lost else ""
+        sent = all(recording.requests for recording, _ in found)
+        return Observation(holds=sent and not lost, seen=seen + first, evidence=tuple(e for _, e in found))
+
+    return look
+
+
+def recovers(name: str, *, during: str) -> Look:
+    """Return a look at the seconds from a mark until requests were answered again for good."""
+
+    def look(context: Context) -> Observation:
+        found = _recordings(context, name)
+        phases = [next(p for p in recording.phases() if p.name == during) for recording, _ in found]
+        times = [phase.rto_s for phase in phases]
+        words = [
+            f"{r.name}: {p.lost} of {p.sent} lost, "
+            + ("did not recover" if p.rto_s is None else f"recovered in {p.rto_s:.1f} s" if p.lost else "no gap")
+            for (r, _), p in zip(found, phases, strict=True)
+        ]
+        holds = all(time is not None and time <= RTO_S for time in times)
+        return Observation(holds=holds, seen="; ".join(words), evidence=tuple(e for _, e in found))
+
+    return look
+
+
+def answered(name: str, *, during: str, by: str, mostly: float = 0.5) -> Look:
+    """Return a look whether a cluster answered at least this part of a phase's requests."""
+
+    def look(context: Context) -> Observation:
+        found = _recordings(context, name)
+        phases = [next(p for p in recording.phases() if p.name == during) for recording, _ in found]
+        shares = [phase.answered_by.get(by, 0) / phase.sent if phase.sent else 0.0 for phase in phases]
+        seen = "; ".join(f"{r.name}: {p.words}" for (r, _), p in zip(found, phases, strict=True))
+        metric = Evidence(kind=EvidenceKind.METRIC, title=f"who answered: {during}", text=seen)
+        return Observation(holds=all(share >= mostly for share in shares), seen=seen, evidence=(metric,))
+
+    return look
+
+
+@contextmanager
+def ingress_load(context: Context, *clusters: Cluster) -> Iterator[Load]:
+    """Run a load through the ingress of these clusters only: the one inside would die with its cluster."""
+    urls = [base_url(context, cluster) for cluster in clusters]
+    with steady(_INGRESS, through_frontend(urls, SERVICE), rate_per_s=context.rate_per_s) as load:
+        yield load

@@ -35,7 +35,7 @@ class EvidenceKind(Enum):
     COMMAND = "command"
     """A command's output."""
     LOAD = "load"
-    """A steady load: every request counted, as `lab.load.Recording.as_json` writes it."""
+    """A steady load: every request counted, as `lab.recording.Recording.as_json` writes it."""
     LOG = "log"
     METRIC = "metric"
     OBJECT = "object"

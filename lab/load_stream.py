@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from lab import events
 from lab.evidence import Json
-from lab.load import Mark, Recording, Request
+from lab.load import Running, running
+from lab.recording import Recording, Request
 
 _READ_TIMEOUT_S = 10.0
 _LATE_S = 4.0
@@ -22,54 +19,27 @@ _LATE_S = 4.0
 
 
 @dataclass
-class StreamLoad:
-    """As `lab.load.Load`, but the requests are sent by the frontend behind `base`.
+class StreamLoad(Running):
+    """A load that the frontend behind `base` sends.
 
     The frontend counts its requests from 1. Numbers that never arrive, because the stream broke, are lost requests.
     """
 
-    name: str
     base: str
     upstream: str
-    rate_per_s: float
-    _began: float = field(default_factory=time.monotonic)
-    _answers: dict[int, Request] = field(default_factory=dict)
-    _marks: list[Mark] = field(default_factory=list)
-    _over: threading.Event = field(default_factory=threading.Event)
-    _last: int = 0
-    _give_up_s: float = 0.0
-    _broken: str = ""
-    _reader: threading.Thread | None = None
-    _first: datetime | None = None
-    _offset_s: float = 0.0
-
-    def start(self) -> None:
-        """Begin to read."""
-        self._began = time.monotonic()
-        self._reader = threading.Thread(target=self._read, name=f"load {self.name}", daemon=True)
-        self._reader.start()
-
-    @property
-    def now_s(self) -> float:
-        """Seconds since the load began."""
-        return time.monotonic() - self._began
-
-    def mark(self, text: str) -> None:
-        """Note that something is done now."""
-        self._marks.append(Mark(at_s=self.now_s, text=text))
-
-    def run(self, seconds: float) -> None:
-        """Let the load go on for so long."""
-        events.progress(f"load {self.name}: {seconds:g} s at {self.rate_per_s:g} requests/s")
-        self._over.wait(seconds)
+    _answers: dict[int, Request] = field(default_factory=dict, kw_only=True)
+    _last: int = field(default=0, kw_only=True)
+    _give_up_s: float = field(default=0.0, kw_only=True)
+    _broken: str = field(default="", kw_only=True)
+    _first: datetime | None = field(default=None, kw_only=True)
+    _offset_s: float = field(default=0.0, kw_only=True)
 
     def stop(self) -> Recording:
         """Return everything up to now; requests under way are waited for as long as a frontend allows them."""
         if not self._over.is_set():
             self._last, self._give_up_s = max(self._answers, default=0), self.now_s + _LATE_S
             self._over.set()
-        if self._reader is not None:
-            self._reader.join()
+        self._join()
         requests = {n: request for n, request in self._answers.items() if n <= self._last}
         for n in range(1, self._last):
             if n not in requests:
@@ -79,10 +49,9 @@ class StreamLoad:
             requests[max(requests, default=0) + 1] = Request(
                 at_s=self.now_s, latency_ms=0, answered_by=None, error=f"the stream broke: {self._broken}"
             )
-        ordered = tuple(sorted(requests.values(), key=lambda request: request.at_s))
-        return Recording(name=self.name, rate_per_s=self.rate_per_s, requests=ordered, marks=tuple(self._marks))
+        return self._recording(requests.values())
 
-    def _read(self) -> None:
+    def _work(self) -> None:
         parts = urlsplit(self.base)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_READ_TIMEOUT_S)
         try:
@@ -131,12 +100,6 @@ class StreamLoad:
         )
 
 
-@contextmanager
-def steady_inside(name: str, base: str, upstream: str, *, rate_per_s: float) -> Iterator[StreamLoad]:
-    """Run a load from inside while the block runs; it ends with the block, however that ends."""
-    load = StreamLoad(name=name, base=base, upstream=upstream, rate_per_s=rate_per_s)
-    load.start()
-    try:
-        yield load
-    finally:
-        load.stop()
+def steady_inside(name: str, base: str, upstream: str, *, rate_per_s: float) -> AbstractContextManager[StreamLoad]:
+    """Run a load from inside while the block runs."""
+    return running(StreamLoad(name, rate_per_s, base, upstream))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
 
 from lab import stacks
+from lab.clusters import link
 from lab.context import Lab
 from lab.kube import connect
 from lab.mesh.model import Mesh
@@ -52,6 +54,9 @@ def _wake(lab: Lab) -> Iterator[str]:
             yield f"{cluster.name}: node started"
     for cluster in lab.clusters.values():
         connect(cluster).wait_ready([_node(cluster)], timeout_s=_READY_S)
+    for source, target in permutations(lab.clusters.values(), 2):
+        if link.mend(source, target):
+            yield f"{source.name}: the network to {target.name} is no longer cut"
 
 
 def _objects_of_scenarios(cluster: Cluster) -> Iterator[str]:
@@ -80,10 +85,10 @@ def _mesh(lab: Lab, mesh: Mesh) -> Iterator[str]:
         yield f"{carried.source}: the ingress no longer carries {carried.service}"
     for name in lab.clusters:
         mesh.require_mtls(name)
-    for link in mesh.links():
-        if not link.alive:
-            mesh.link(link.source, link.target)
-            yield f"{link.source}: linked to {link.target}"
+    for broken in mesh.links():
+        if not broken.alive:
+            mesh.link(broken.source, broken.target)
+            yield f"{broken.source}: linked to {broken.target}"
     wanted = {(service, source) for service, sources in lab.spec.exports.items() for source in sources}
     there = {(export.service, export.source) for export in mesh.exports()}
     for service, source in sorted(wanted - there):

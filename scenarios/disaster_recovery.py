@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-from lab import wait
-from lab.clusters import wake
+from lab.clusters import link
 from lab.kube import connect
 from lab.mesh.model import Capability, Failover
-from lab.model import NAMESPACE, Cluster
+from lab.model import NAMESPACE
 from lab.scenario import Arrow, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
 from lab.scenario_context import Context
-from lab.tools.docker import Docker
-from lab.wait import NotYet
-from scenarios import link
-from scenarios.loads import RTO_S, SERVICE, answered, both_loads, ingress_load, keep, loses_nothing, recovers
-from scenarios.seeing import answers, deployment
+from scenarios.loads import QUIET_S, RTO_S, SERVICE, answered, both_loads, keep, loses_nothing, recovers
+from scenarios.outages import cluster_dies, revive
+from scenarios.seeing import answers, deployment, settled
 
 MIRROR = "podinfo-east"
 FAILOVER = Failover(cluster="west", service=SERVICE, primary="west", backup="east")
 ACROSS = Failover(cluster="west", service=SERVICE, primary="east", backup="west")
 """The other way round: what is far away is first, so that a cut link is felt."""
-_QUIET_S = 3.0
 _SHIFT_S = 2.0
 _PODS = f"--selector=app.kubernetes.io/name={SERVICE}"
 _PODS_KILL = f"kubectl --context=west --namespace={NAMESPACE} delete pods {_PODS} --grace-period=0 --force --wait=false"
@@ -30,20 +24,6 @@ _GATEWAY_KILL = (
     "--grace-period=0 --force --wait=false"
 )
 """On Istio; on another mesh with the selector of its gateway's pods."""
-
-
-def settled(context: Context, cluster: str, *, timeout_s: float = 20) -> None:
-    """Return when one cluster answers all of West's requests.
-
-    Raises:
-        WaitTimeout: with who answers instead.
-    """
-
-    def probe() -> bool | NotYet:
-        got = answers(context, context.west, SERVICE, count=30)
-        return got.only(cluster) or NotYet(got.words)
-
-    wait.until(f"everything answered by {cluster}", probe, timeout_s=timeout_s)
 
 
 def _turn_on(context: Context) -> None:
@@ -64,7 +44,7 @@ def _plan_shift(context: Context) -> None:
     """Move everything to the backup in steps and back at once, without any failure."""
     context.mesh.unfail_over("west", SERVICE)
     context.mesh.split("west", SERVICE, {SERVICE: 100, MIRROR: 0})
-    settled(context, "west")
+    settled(context, SERVICE, "west")
     with both_loads(context) as loads:
         loads.run(_SHIFT_S)
         for west in (75, 50, 25, 0):
@@ -86,15 +66,15 @@ def _kill_pods(context: Context) -> None:
     west = connect(context.west)
     if SERVICE not in (split.service for split in context.mesh.splits(["west"])):
         _turn_on(context)
-        settled(context, "west")
+        settled(context, SERVICE, "west")
     with both_loads(context) as loads:
-        loads.run(_QUIET_S)
+        loads.run(QUIET_S)
         loads.mark("pods die")
         context.type(_PODS_KILL)
         loads.run(1.0)
         west.wait_ready([deployment(SERVICE)], timeout_s=60)
         loads.mark("pods are back")
-        loads.run(_QUIET_S + 6)  # an ejected pod is asked again after 5 s at the earliest
+        loads.run(QUIET_S + 6)  # an ejected pod is asked again after 5 s at the earliest
         keep(context, "pods", loads.stop())
 
 
@@ -102,7 +82,7 @@ def _pin(context: Context) -> None:
     """Pin requests to the primary: the failover route is gone."""
     context.mesh.unfail_over("west", SERVICE)
     context.mesh.split("west", SERVICE, {SERVICE: 100, MIRROR: 0})
-    settled(context, "west")
+    settled(context, SERVICE, "west")
 
 
 def _unpin(context: Context) -> None:
@@ -119,9 +99,9 @@ def _kill_gateway(context: Context) -> None:
     """Kill the backup's gateway while the backup answers everything: the worst moment for it."""
     _turn_on(context)
     _scale_primary(context, 0)
-    settled(context, "east")
+    settled(context, SERVICE, "east")
     with both_loads(context) as loads:
-        loads.run(_QUIET_S)
+        loads.run(QUIET_S)
         loads.mark("gateway dies")
         context.type(_gateway_kill(context))
         loads.run(RTO_S + 2)
@@ -142,15 +122,15 @@ def _cut_link(context: Context) -> None:
     """Let West's node drop all that goes to East's, while East answers everything, and then no longer."""
     context.mesh.unfail_over("west", SERVICE)
     context.mesh.fail_over(ACROSS)
-    settled(context, "east")
+    settled(context, SERVICE, "east")
     with both_loads(context) as loads:
-        loads.run(_QUIET_S)
+        loads.run(QUIET_S)
         loads.mark("link is cut")
-        link.cut(context.west, context.east, say=context.say)
-        loads.run(RTO_S + _QUIET_S)
+        context.say(f"$ {link.cut(context.west, context.east)}")
+        loads.run(RTO_S + QUIET_S)
         loads.mark("link is back")
         link.mend(context.west, context.east)
-        loads.run(RTO_S + _QUIET_S)
+        loads.run(RTO_S + QUIET_S)
         keep(context, "link", loads.stop())
 
 
@@ -159,43 +139,16 @@ def _mend_link(context: Context) -> None:
     context.mesh.unfail_over("west", SERVICE)
 
 
-def _stop_node(context: Context, cluster: Cluster, name: str, *loads_of: Cluster) -> None:
-    """Kill a whole cluster under load, and start it again."""
-    docker = Docker()
-    with ingress_load(context, *loads_of) as load:
-        load.run(_QUIET_S)
-        load.mark("cluster dies")
-        context.say(f"$ docker kill {cluster.node}")
-        docker.stop(cluster.node, grace_s=0)
-        load.run(RTO_S + _QUIET_S)
-        load.mark("cluster starts")
-        began = datetime.now(UTC)
-        docker.start(cluster.node)
-        wake.wait_until_back(connect(cluster), since=began, timeout_s=180)
-        connect(cluster).wait_ready([deployment(SERVICE), deployment("frontend")], timeout_s=120)
-        load.mark("cluster is back")
-        load.run(_QUIET_S + 6)
-        keep(context, name, [load.stop()])
-
-
-def _start_node(cluster: Cluster) -> None:
-    docker = Docker()
-    container = docker.container(cluster.node)
-    if container is not None and not container.running:
-        docker.start(cluster.node)
-        wake.wait_until_back(connect(cluster), since=None, timeout_s=180)
-
-
 def _backup_dies(context: Context) -> None:
     _turn_on(context)
-    settled(context, "west")
-    _stop_node(context, context.east, "backup", context.west)
+    settled(context, SERVICE, "west")
+    cluster_dies(context, context.east, "backup", context.west)
 
 
 def _primary_dies(context: Context) -> None:
     _turn_on(context)
-    settled(context, "west")
-    _stop_node(context, context.west, "primary", context.west, context.east)
+    settled(context, SERVICE, "west")
+    cluster_dies(context, context.west, "primary", context.west, context.east)
 
 
 SCENARIO = Scenario(
@@ -345,7 +298,7 @@ SCENARIO = Scenario(
             narration="The backup's node is killed while the primary works. Nobody should notice.",
             command="docker kill eastwest-east-control-plane",
             act=_backup_dies,
-            undo=lambda context: _start_node(context.east),
+            undo=lambda context: revive(context, context.east),
             undo_command="docker start eastwest-east-control-plane",
             full_only=True,
             checks=(
@@ -363,7 +316,7 @@ SCENARIO = Scenario(
             narration="The primary's node is killed. Clients know two addresses, and turn to the backup's ingress.",
             command="docker kill eastwest-west-control-plane",
             act=_primary_dies,
-            undo=lambda context: _start_node(context.west),
+            undo=lambda context: revive(context, context.west),
             undo_command="docker start eastwest-west-control-plane",
             full_only=True,
             checks=(

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from lab.evidence import Evidence, EvidenceKind
-from lab.load import Load, Recording, steady, through_frontend
-from lab.load_stream import StreamLoad, steady_inside
+from lab.load import Load, Running, steady, through_frontend
+from lab.load_stream import steady_inside
 from lab.model import Cluster
+from lab.recording import Recording
 from lab.scenario import Look, Observation
 from lab.scenario_context import Context
 from scenarios.seeing import base_url
 
 SERVICE = "podinfo"
 RTO_S = 10.0
-_INSIDE, _INGRESS = "from inside West", "through West's ingress"
+QUIET_S = 3.0
+"""Before something is broken, and after."""
 
 
 @dataclass(frozen=True)
 class Loads:
     """The two loads of this scenario, marked and stopped together."""
 
-    parts: tuple[Load | StreamLoad, ...]
+    parts: tuple[Running, ...]
 
     def mark(self, text: str) -> None:
         """Note that something is done now, in both."""
@@ -40,14 +42,21 @@ class Loads:
 
 
 @contextmanager
-def both_loads(context: Context, *bases: Cluster) -> Iterator[Loads]:
-    """Run a load through the ingress (of several clusters, where one may die), and one inside West."""
-    urls = [base_url(context, cluster) for cluster in (bases or (context.west,))]
+def both_loads(context: Context) -> Iterator[Loads]:
+    """Run a load through West's ingress, and one inside West."""
+    west = base_url(context, context.west)
     with (
-        steady(_INGRESS, through_frontend(urls, SERVICE), rate_per_s=context.rate_per_s) as outer,
-        steady_inside(_INSIDE, urls[0], SERVICE, rate_per_s=context.rate_per_s) as inner,
+        ingress_load(context, context.west) as outer,
+        steady_inside("from inside West", west, SERVICE, rate_per_s=context.rate_per_s) as inner,
     ):
         yield Loads((outer, inner))
+
+
+def ingress_load(context: Context, *clusters: Cluster) -> AbstractContextManager[Load]:
+    """Run a load through the ingresses of these clusters, the first one preferred."""
+    urls = [base_url(context, cluster) for cluster in clusters]
+    whose = " or ".join(f"{cluster.name.title()}'s" for cluster in clusters)
+    return steady(f"through {whose} ingress", through_frontend(urls, SERVICE), rate_per_s=context.rate_per_s)
 
 
 def keep(context: Context, name: str, found: list[Recording]) -> None:
@@ -112,11 +121,3 @@ def answered(name: str, *, during: str, by: str, mostly: float = 0.5) -> Look:
         return Observation(holds=all(share >= mostly for share in shares), seen=seen, evidence=(metric,))
 
     return look
-
-
-@contextmanager
-def ingress_load(context: Context, *clusters: Cluster) -> Iterator[Load]:
-    """Run a load through the ingress of these clusters only: the one inside would die with its cluster."""
-    urls = [base_url(context, cluster) for cluster in clusters]
-    with steady(_INGRESS, through_frontend(urls, SERVICE), rate_per_s=context.rate_per_s) as load:
-        yield load

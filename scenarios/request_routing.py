@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lab import stats, wait
+from lab import stats
 from lab.evidence import Evidence, EvidenceKind
-from lab.load import Recording, steady, through_frontend
+from lab.load import steady, through_frontend
 from lab.mesh.model import Capability
+from lab.recording import Recording
 from lab.scenario import Act, Arrow, Check, Look, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
 from lab.scenario_context import Context
-from lab.wait import NotYet
-from scenarios.seeing import answers, base_url
+from scenarios.seeing import answers, base_url, settled
 
 SERVICE = "podinfo"
 MIRROR = "podinfo-east"
@@ -60,7 +60,7 @@ def _expected(east_percent: int) -> str:
 def _shift_under_load(context: Context) -> None:
     """Shift everything from West to East and back while a steady load runs, and keep the recording."""
     _split(100, 0)(context)
-    settled(context, "west")
+    settled(context, SERVICE, "west", timeout_s=SETTLES_WITHIN_S)
     ask = through_frontend([base_url(context, context.west)], SERVICE)
     with steady("through West's ingress", ask, rate_per_s=context.rate_per_s) as load:
         load.run(_LOAD_S)
@@ -73,20 +73,6 @@ def _shift_under_load(context: Context) -> None:
         recording = load.stop()
     context.memo["shift"] = recording.as_json()
     context.say("\n".join(phase.words for phase in recording.phases()))
-
-
-def settled(context: Context, cluster: str) -> None:
-    """Return when one cluster answers everything.
-
-    Raises:
-        WaitTimeout: with who answers instead.
-    """
-
-    def probe() -> bool | NotYet:
-        got = answers(context, context.west, SERVICE, count=50)
-        return got.only(cluster) or NotYet(got.words)
-
-    wait.until(f"everything answered by {cluster}", probe, timeout_s=SETTLES_WITHIN_S)
 
 
 def _recorded(context: Context) -> tuple[Recording, Evidence]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lab import wait
 from lab.evidence import Evidence, EvidenceKind, Json
 from lab.kube import connect
 from lab.load import get_json
@@ -14,7 +15,7 @@ from lab.manifests import dump
 from lab.model import NAMESPACE, Cluster
 from lab.objects import Obj, Ref
 from lab.scenario_context import Context
-from lab.wait import TransientError
+from lab.wait import NotYet, TransientError
 
 _TIMEOUT_S = 30.0
 _SHOWN = 12
@@ -116,6 +117,20 @@ def answers(
 def _line(row: Mapping[str, Any]) -> str:
     what = row["error"]["detail"] if row["error"] else f"{row['cluster']} {row['pod']}"
     return f"{row['n']:>4}  {row['sent_at']}  {row['latency_ms']:>8.1f} ms  {what}"
+
+
+def settled(context: Context, upstream: str, cluster: str, *, timeout_s: float = 20) -> None:
+    """Return when one cluster answers all that West's frontend asks `upstream`.
+
+    Raises:
+        WaitTimeout: with who answers instead.
+    """
+
+    def probe() -> bool | NotYet:
+        got = answers(context, context.west, upstream, count=50)
+        return got.only(cluster) or NotYet(got.words)
+
+    wait.until(f"everything answered by {cluster}", probe, timeout_s=timeout_s)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,53 +10,22 @@ from lab.evidence import Evidence, EvidenceKind
 from lab.kube import connect
 from lab.model import NAMESPACE
 from lab.objects import ref
-from lab.reset import SCENARIO_LABEL
 from lab.scenario import Arrow, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
 from lab.scenario_context import Context
 from lab.wait import NotYet
+from scenarios import discovery_commands as commands
+from scenarios.discovery_commands import COPY, SERVICE
 from scenarios.probes import Said, frontend_pod, send
 from scenarios.seeing import answers, deployment, endpoints, frontend, object_evidence, service
 
-SERVICE = "podinfo"
 MIRROR = "podinfo-east"
-COPY = "podinfo-copied"
 APPEARS_WITHIN_S = 15.0
 FOLLOWS_WITHIN_S = 10.0
-_RESTART = f"""\
-kubectl --context=east --namespace={NAMESPACE} rollout restart deployment {SERVICE}
-kubectl --context=east --namespace={NAMESPACE} rollout status deployment {SERVICE} --timeout=90s"""
-_SCALE = f"kubectl --context=east --namespace={NAMESPACE} scale deployment {SERVICE} --replicas={{replicas}}"
-_RELABEL = (
-    f"kubectl --context=east --namespace={NAMESPACE} label pods --selector=app.kubernetes.io/name={SERVICE} "
-    "app.kubernetes.io/name-"
-)
-SECOND = "greeter"
-_OLD_PORT, _NEW_PORT = 8000, 8080
-_EXPOSE = (
-    f"kubectl --context=east --namespace={NAMESPACE} expose deployment {SERVICE} --name={SECOND} --port={_OLD_PORT} "
-    f"--target-port=http --labels={SCENARIO_LABEL}=service_discovery"
-)
-_PATCH = f"kubectl --context=east --namespace={NAMESPACE} patch service {SECOND} --type=json --patch="
-_IS_HTTP = f"""{_PATCH}'[{{"op":"add","path":"/spec/ports/0/appProtocol","value":"http"}}]'"""
-_MOVE_PORT = f"""{_PATCH}'[{{"op":"replace","path":"/spec/ports/0/port","value":{_NEW_PORT}}}]'"""
-_SERVICES = f"kubectl --context=west --namespace={NAMESPACE} get services"
-_AS_IT_IS = f"""\
-kubectl --context=east --namespace={NAMESPACE} get service {SERVICE} --output=yaml | \
-kubectl patch --local --filename=- --type=json --output=yaml --patch='[\
-{{"op":"replace","path":"/metadata/name","value":"{COPY}"}}]' | \
-kubectl --context=west apply --filename=-"""
-_EDITED = f"""\
-kubectl --context=east --namespace={NAMESPACE} get service {SERVICE} --output=yaml | \
-kubectl patch --local --filename=- --type=json --output=yaml --patch='[\
-{{"op":"replace","path":"/metadata/name","value":"{COPY}"}},\
-{{"op":"replace","path":"/metadata/labels","value":{{"eastwest.lab/scenario":"service_discovery"}}}},\
-{{"op":"remove","path":"/spec/clusterIP"}},{{"op":"remove","path":"/spec/clusterIPs"}}]' | \
-kubectl --context=west apply --filename=-"""
 
 
 def _unexport(context: Context) -> None:
     context.mesh.unexport(SERVICE, "east")
-    context.type(_SERVICES)
+    context.type(commands.SERVICES)
 
 
 def _export(context: Context) -> None:
@@ -65,7 +34,7 @@ def _export(context: Context) -> None:
 
 def _export_and_show(context: Context) -> None:
     _export(context)
-    context.type(_SERVICES)
+    context.type(commands.SERVICES)
 
 
 def _absent(context: Context) -> Observation:
@@ -82,7 +51,7 @@ def _absent(context: Context) -> Observation:
 
 def _copy_as_it_is(context: Context) -> None:
     try:
-        context.type(_AS_IT_IS)
+        context.type(commands.AS_IT_IS)
         context.memo["refusal"] = ""
     except CommandError as error:  # that it is refused is what the step shows
         context.memo["refusal"] = error.stderr.strip()
@@ -125,7 +94,7 @@ def _appears(context: Context) -> Observation:
 
 def _replace_pods(context: Context) -> None:
     context.memo["pods"] = list(answers(context, context.west, MIRROR, count=10).by_pod)
-    context.type(_RESTART, timeout_s=120)
+    context.type(commands.RESTART, timeout_s=120)
 
 
 def _new_pods_answer(context: Context) -> Observation:
@@ -142,7 +111,7 @@ def _new_pods_answer(context: Context) -> Observation:
 def _relabel(context: Context) -> None:
     """Take East's pods out of the Service by their label; the Deployment makes new ones that have it."""
     context.memo["pods"] = list(answers(context, context.west, MIRROR, count=10).by_pod)
-    context.type(_RELABEL)
+    context.type(commands.RELABEL)
     connect(context.east).wait_ready([deployment(SERVICE)], timeout_s=60)
 
 
@@ -155,40 +124,40 @@ def _remove_unlabelled(context: Context) -> None:
 
 def _move_port(context: Context) -> None:
     """Export a second name of podinfo, let it be answered, and give it another port."""
-    context.type(f"{_EXPOSE}\n{_IS_HTTP}")
-    context.mesh.export(SECOND, "east")
+    context.type(f"{commands.EXPOSE}\n{commands.IS_HTTP}")
+    context.mesh.export(commands.SECOND, "east")
 
     def answered() -> bool | NotYet:
-        said = _ask_second(context, _OLD_PORT)
+        said = _ask_second(context, commands.OLD_PORT)
         return said.allowed or NotYet(said.words)
 
-    wait.until(f"{SECOND}-east answers at {_OLD_PORT}", answered, timeout_s=FOLLOWS_WITHIN_S)
-    context.type(_MOVE_PORT)
-    context.mesh.export(SECOND, "east")
+    wait.until(f"{commands.SECOND}-east answers at {commands.OLD_PORT}", answered, timeout_s=FOLLOWS_WITHIN_S)
+    context.type(commands.MOVE_PORT)
+    context.mesh.export(commands.SECOND, "east")
 
 
 def _ask_second(context: Context, port: int) -> Said:
     pod = frontend_pod(context.west)
-    url = f"http://{SECOND}-east.{NAMESPACE}:{port}/api/info"
+    url = f"http://{commands.SECOND}-east.{NAMESPACE}:{port}/api/info"
     return send(context.west, pod, url, container="frontend", timeout_s=2)
 
 
 def _port_moved(context: Context) -> Observation:
-    new, old = (_ask_second(context, port) for port in (_NEW_PORT, _OLD_PORT))
+    new, old = (_ask_second(context, port) for port in (commands.NEW_PORT, commands.OLD_PORT))
     return Observation(
         holds=new.allowed and "cluster=east" in new.body and not old.allowed,
-        seen=f"at {_NEW_PORT}: {new.words}; at {_OLD_PORT}: {old.words}",
+        seen=f"at {commands.NEW_PORT}: {new.words}; at {commands.OLD_PORT}: {old.words}",
         evidence=(new.evidence, old.evidence),
     )
 
 
 def _remove_second(context: Context) -> None:
-    context.mesh.unexport(SECOND, "east")
-    connect(context.east).delete(service(SECOND))
+    context.mesh.unexport(commands.SECOND, "east")
+    connect(context.east).delete(service(commands.SECOND))
 
 
 def _no_pods(context: Context) -> None:
-    context.type(_SCALE.format(replicas=0))
+    context.type(commands.SCALE.format(replicas=0))
 
 
 def _pods_as_wanted(context: Context) -> None:
@@ -234,7 +203,7 @@ SCENARIO = Scenario(
             name="nothing_there",
             title="West knows nothing of East",
             narration="West has a frontend that wants to ask podinfo in East. Nobody in West knows that name yet.",
-            command=f"lab unexport {SERVICE} --from east\n{_SERVICES}",
+            command=f"lab unexport {SERVICE} --from east\n{commands.SERVICES}",
             act=_unexport,
             undo=_export,
             undo_command=f"lab export {SERVICE} --from east",
@@ -252,7 +221,7 @@ SCENARIO = Scenario(
             name="copy_as_it_is",
             title="Copy the Service by hand",
             narration="A Service is only YAML: copy it under a new name. Its address is East's, and West refuses it.",
-            command=_AS_IT_IS,
+            command=commands.AS_IT_IS,
             act=_copy_as_it_is,
             undo=_remove_copy,
             checks=(
@@ -269,7 +238,7 @@ SCENARIO = Scenario(
             title="Copy it without its address",
             narration="Without the address West takes it. But a selector finds pods of its own cluster only: the copy "
             "points at West's own podinfo, and no one would change it when East changes.",
-            command=_EDITED,
+            command=commands.EDITED,
             undo=_remove_copy,
             undo_command=f"kubectl --context=west --namespace={NAMESPACE} delete service {COPY}",
             checks=(
@@ -286,7 +255,7 @@ SCENARIO = Scenario(
             title="Export it through the mesh",
             narration="East's podinfo is exported. West's control plane watches East's API server through the link, "
             f"and {MIRROR} appears: same port, East's pods behind it.",
-            command=f"lab export {SERVICE} --from east\n{_SERVICES}",
+            command=f"lab export {SERVICE} --from east\n{commands.SERVICES}",
             act=_export_and_show,
             checks=(
                 Check(
@@ -305,7 +274,7 @@ SCENARIO = Scenario(
             name="new_pods",
             title="East changes: new pods",
             narration="East replaces podinfo's pods. Nobody tells West, and yet its requests reach the new ones.",
-            command=_RESTART,
+            command=commands.RESTART,
             act=_replace_pods,
             checks=(
                 Check(
@@ -322,7 +291,7 @@ SCENARIO = Scenario(
             title="East changes: other labels",
             narration="East's pods lose the label by which the Service finds them, and others take their place. The "
             "old ones still run, and West no longer asks them.",
-            command=_RELABEL,
+            command=commands.RELABEL,
             act=_relabel,
             undo=_remove_unlabelled,
             checks=(
@@ -338,19 +307,26 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="new_port",
             title="East changes: another port",
-            narration=f"A second service of East, {SECOND}, is exported, then moved to another port. A Service's port "
-            "is part of its contract, so in this mesh it follows when the export is said again.",
-            command=f"{_EXPOSE}\n{_IS_HTTP}\nlab export {SECOND} --from east\n{_MOVE_PORT}\n"
-            f"lab export {SECOND} --from east",
+            narration=f"A second service of East, {commands.SECOND}, is exported, then moved to another port. A Service's "
+            "port is part of its contract, so in this mesh it follows when the export is said again.",
+            command="\n".join(
+                (
+                    commands.EXPOSE,
+                    commands.IS_HTTP,
+                    f"lab export {commands.SECOND} --from east",
+                    commands.MOVE_PORT,
+                    f"lab export {commands.SECOND} --from east",
+                )
+            ),
             act=_move_port,
             undo=_remove_second,
-            undo_command=f"lab unexport {SECOND} --from east\n"
-            f"kubectl --context=east --namespace={NAMESPACE} delete service {SECOND}",
+            undo_command=f"lab unexport {commands.SECOND} --from east\n"
+            f"kubectl --context=east --namespace={NAMESPACE} delete service {commands.SECOND}",
             checks=(
                 Check(
                     name="port_follows",
-                    claim=f"{SECOND}-east answers at its new port, and not at the old one",
-                    expected=f"at {_NEW_PORT}: HTTP 200 from East; at {_OLD_PORT}: no answer",
+                    claim=f"{commands.SECOND}-east answers at its new port, and not at the old one",
+                    expected=f"at {commands.NEW_PORT}: HTTP 200 from East; at {commands.OLD_PORT}: no answer",
                     look=_port_moved,
                     within_s=FOLLOWS_WITHIN_S,
                 ),
@@ -360,10 +336,10 @@ SCENARIO = Scenario(
             name="no_pods",
             title="East changes: no pods",
             narration="East scales podinfo to nothing. West's name is still there, and nobody is behind it.",
-            command=_SCALE.format(replicas=0),
+            command=commands.SCALE.format(replicas=0),
             act=_no_pods,
             undo=_pods_as_wanted,
-            undo_command=_SCALE.format(replicas=1),
+            undo_command=commands.SCALE.format(replicas=1),
             checks=(
                 Check(
                     name="nobody_answers",
@@ -378,7 +354,7 @@ SCENARIO = Scenario(
             name="unexport",
             title="Take it back",
             narration="East's podinfo is no longer exported, and its name disappears from West.",
-            command=f"lab unexport {SERVICE} --from east\n{_SERVICES}",
+            command=f"lab unexport {SERVICE} --from east\n{commands.SERVICES}",
             act=_unexport,
             undo=_export,
             undo_command=f"lab export {SERVICE} --from east",

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from lab.config import LabSpec
 from lab.errors import ClusterError, HostError
+from lab.kube import Kube
 from lab.model import CHANGED, LAB_LABEL, LABEL_PREFIX, MANAGED_BY, UNCHANGED, StepResult
+from lab.objects import Ref
 from lab.tools.docker import Docker
 from lab.tools.docker_records import Network
 
@@ -83,6 +85,19 @@ def ensure(docker: Docker, spec: LabSpec) -> StepResult:
             continue  # another lab was quicker, or the engine knows of a use that we cannot see
         return CHANGED
     raise HostError("no free subnet was found in 172.30.0.0/16", next="set [network] subnet in lab.toml")
+
+
+def node_address(kube: Kube) -> str:
+    """Return the address of a cluster's node, where other clusters reach it.
+
+    Raises:
+        ClusterError: the node has none.
+    """
+    node = kube.get(Ref(api_version="v1", kind="Node", name=kube.cluster.node))
+    for address in (node or {}).get("status", {}).get("addresses", ()):
+        if address["type"] == "InternalIP":
+            return str(address["address"])
+    raise ClusterError(f"the node {kube.cluster.node} has no address", where=kube.cluster.name, next="lab up")
 
 
 def _create(docker: Docker, name: str, subnet: IPv4Network) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import probe, wait
+from lab.clusters import network
 from lab.components import load_balancer
 from lab.components.linkerd import INBOUND_POLICY, INJECT, from_chart
 from lab.components.manifest import ManifestComponent
@@ -75,7 +76,7 @@ class Emissary(ManifestComponent):
     def settled(self, lab: Lab, cluster: Cluster) -> bool:
         """Say whether the Service still has the node's address, and a request is answered by Emissary's Envoy."""
         kube = connect(cluster)
-        there = load_balancer.assigned(kube, SERVICE) == load_balancer.node_address(kube)
+        there = load_balancer.assigned(kube, SERVICE) == network.node_address(kube)
         return there and probe.status(_url(lab, cluster)) is not None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 
+from lab.clusters import network
 from lab.components import load_balancer
 from lab.components.manifest import ManifestComponent
 from lab.context import Lab
@@ -44,7 +45,7 @@ class GatewayComponent(ManifestComponent):
         """Say whether the Service still has the node's address."""
         del lab
         kube = connect(cluster)
-        return load_balancer.assigned(kube, self.service) == load_balancer.node_address(kube)
+        return load_balancer.assigned(kube, self.service) == network.node_address(kube)
 
     def waits_for(self, objects: Sequence[Obj]) -> list[Ref]:
         """Wait for the Deployment too: a Gateway is Programmed before its proxy is ready."""

@@ -8,23 +8,10 @@ until somebody writes another one, and the node keeps its address.
 from __future__ import annotations
 
 from lab import wait
-from lab.errors import ClusterError
+from lab.clusters import network
 from lab.kube import Kube
 from lab.objects import Ref
 from lab.wait import NotYet
-
-
-def node_address(kube: Kube) -> str:
-    """Return the address of a cluster's node, where other clusters reach it.
-
-    Raises:
-        ClusterError: the node has none.
-    """
-    node = kube.get(Ref(api_version="v1", kind="Node", name=kube.cluster.node))
-    for address in (node or {}).get("status", {}).get("addresses", ()):
-        if address["type"] == "InternalIP":
-            return str(address["address"])
-    raise ClusterError(f"the node {kube.cluster.node} has no address", where=kube.cluster.name, next="lab up")
 
 
 def assigned(kube: Kube, service: Ref) -> str | None:
@@ -41,7 +28,7 @@ def assign(kube: Kube, service: Ref, *, timeout_s: float = 60) -> None:
     Raises:
         WaitTimeout: nobody made the Service.
     """
-    address = node_address(kube)
+    address = network.node_address(kube)
 
     def write() -> bool | NotYet:
         if kube.get(service) is None:

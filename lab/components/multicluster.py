@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab import manifests
+from lab.clusters import network
 from lab.components import inventory, load_balancer
 from lab.components.linkerd import cli_of, from_chart
 from lab.components.manifest import ManifestComponent
@@ -65,7 +66,7 @@ class Multicluster(ManifestComponent):
         kube = connect(cluster)
         if cluster.name not in targets(lab):
             return True
-        return load_balancer.assigned(kube, GATEWAY) == load_balancer.node_address(kube)
+        return load_balancer.assigned(kube, GATEWAY) == network.node_address(kube)
 
 
 @dataclass(frozen=True, kw_only=True)

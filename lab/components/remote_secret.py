@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab import manifests, wait
-from lab.components import load_balancer
+from lab.clusters import network
 from lab.components.istio import NAMESPACE
 from lab.components.manifest import ManifestComponent
 from lab.context import Lab
@@ -148,7 +148,7 @@ class RemoteSecret(ManifestComponent):
 
 def server_of(target: Kube) -> str:
     """Return where other clusters reach a cluster's API server: its node's address, which stays over restarts."""
-    return f"https://{load_balancer.node_address(target)}:6443"
+    return f"https://{network.node_address(target)}:6443"
 
 
 def _credentials(target: Kube, account: str) -> tuple[str, str]:

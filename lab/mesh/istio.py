@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lab import manifests
+from lab.clusters import network
 from lab.components import east_west_gateway, export, ingress, istio, load_balancer, pki, remote_secret
 from lab.components.gateway import GatewayComponent
 from lab.context import Lab
@@ -224,7 +225,7 @@ def _pods(component: GatewayComponent) -> str:
 
 
 def _gateways(kube: Kube) -> list[Gateway]:
-    address = load_balancer.node_address(kube)
+    address = network.node_address(kube)
     found = []
     for role, component, port in _GATEWAYS:
         has = load_balancer.assigned(kube, component.service)

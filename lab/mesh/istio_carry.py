@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.components import export, load_balancer
+from lab.clusters import network
+from lab.components import export
 from lab.components.ingress import FROM_MESH, FROM_MESH_PORT, parent
 from lab.components.inventory import labels as component_labels
 from lab.context import Lab
@@ -57,7 +58,7 @@ def apply(lab: Lab, service: str, source: str, *, identity: str) -> None:
             next=f"lab export {service} --from {source}: the mesh's gateway carries all of its ports",
         )
     port = ports[0].number
-    address = load_balancer.node_address(connect(lab.clusters[source]))
+    address = network.node_address(connect(lab.clusters[source]))
     own = component_labels(lab.spec.name, _COMPONENT) | {_SERVICE: service, _SOURCE: source}
     connect(lab.clusters[source]).apply(labelled(route(service, source, port), own))
     for cluster in lab.clusters.values():

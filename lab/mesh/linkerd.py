@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from lab import manifests
+from lab.clusters import network
 from lab.components import emissary, linkerd, load_balancer, multicluster, pki, remote_secret
 from lab.context import Lab
 from lab.errors import ClusterError, CommandError
@@ -204,7 +205,7 @@ class LinkerdMesh:
         return [_INGRESS, *([_EAST_WEST] if cluster in multicluster.targets(self.lab) else [])]
 
     def _gateways(self, kube: Kube) -> list[Gateway]:
-        address = load_balancer.node_address(kube)
+        address = network.node_address(kube)
         found = []
         for role, service, deployment, port, pods in self._gateways_of(kube.cluster.name):
             has, runs = load_balancer.assigned(kube, service), kube.get(deployment)

@@ -30,7 +30,7 @@ def timeline(recording: Mapping[str, Any]) -> Markup:
     """Return who answered the requests of a load, in time, with what was done meanwhile and the latencies below.
 
     Args:
-        recording: as `lab.load.Recording.as_json` writes it.
+        recording: as `lab.recording.Recording.as_json` writes it.
     """
     rows = [dict(zip(recording["columns"], row, strict=True)) for row in recording["requests"]]
     marks = recording["marks"]

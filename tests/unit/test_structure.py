@@ -33,6 +33,7 @@ LAYERS = (
     {"kube", "manifests", "objects"},
     {"objects"},
     {"capture", "load"},
+    {"recording"},
     {"tools", "probe", "typed"},
     {"process", "wait"},
     {"events"},

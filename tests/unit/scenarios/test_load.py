@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from lab import wait
-from lab.load import Mark, Recording, Request, recovery_s, steady, through_frontend
+from lab.load import steady, through_frontend
+from lab.recording import Mark, Recording, Request, recovery_s
 
 
 def at(*times: float, lost: bool = False, by: str = "west") -> list[Request]:

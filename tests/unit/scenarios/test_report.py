@@ -10,7 +10,7 @@ import pytest
 from lab import report
 from lab.errors import UsageError
 from lab.evidence import INLINE_CHARS, Evidence, EvidenceFolder, EvidenceKind
-from lab.load import Mark, Recording, Request
+from lab.recording import Mark, Recording, Request
 from lab.report import html, junit
 from lab.report.codec import ReportError
 from lab.results import CheckResult, LabFacts, Report, SabotageRun, ScenarioRun, StepRun

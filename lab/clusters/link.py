@@ -6,24 +6,26 @@ node's container only, and gone when that is started again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from lab.components.load_balancer import node_address
+from lab.clusters.network import node_address
 from lab.kube import connect
 from lab.model import Cluster
 from lab.tools.docker import Docker
 
 
-def cut(source: Cluster, target: Cluster, *, say: Callable[[str], None]) -> None:
-    """Drop all that a cluster's pods send to the other's node; done twice, it stays cut."""
+def cut(source: Cluster, target: Cluster) -> str:
+    """Drop all that a cluster's node and pods send to the other's node; done twice, it stays cut.
+
+    Returns:
+        The command that did it, as it can be typed.
+    """
     argv = _route("replace", target)
-    say(f"$ docker exec {source.node} {' '.join(argv)}")
     Docker().execute(source.node, argv)
+    return f"docker exec {source.node} {' '.join(argv)}"
 
 
-def mend(source: Cluster, target: Cluster) -> None:
-    """Let it through again; nothing happens where it was not cut."""
-    Docker().execute(source.node, _route("del", target), check=False)
+def mend(source: Cluster, target: Cluster) -> bool:
+    """Let it through again; says whether it was cut."""
+    return Docker().execute(source.node, _route("del", target), check=False).returncode == 0
 
 
 def _route(verb: str, target: Cluster) -> list[str]:

@@ -1,0 +1,70 @@
+"""A whole cluster's death under load, and its return: its node's container is killed and started again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from lab import wait
+from lab.clusters import wake
+from lab.kube import connect
+from lab.model import Cluster
+from lab.scenario_context import Context
+from lab.tools.docker import Docker
+from lab.wait import NotYet
+from scenarios.loads import QUIET_S, RTO_S, SERVICE, ingress_load, keep
+from scenarios.seeing import frontend
+
+_BACK_S = 180.0
+
+
+def cluster_dies(context: Context, cluster: Cluster, name: str, *asked: Cluster) -> None:
+    """Kill a cluster under a load through the ingresses of `asked`, start it again, and keep what the load saw.
+
+    Raises:
+        WaitTimeout: a cluster does not answer through its ingress, before or after.
+    """
+    for each in (context.east, context.west):
+        _answers(context, each)
+    with ingress_load(context, *asked) as load:
+        load.run(QUIET_S)
+        load.mark("cluster dies")
+        context.say(f"$ docker kill {cluster.node}")
+        Docker().stop(cluster.node, grace_s=0)
+        load.run(RTO_S + QUIET_S)
+        load.mark("cluster starts")
+        _start(context, cluster)
+        load.mark("cluster is back")
+        load.run(QUIET_S + 6)  # an ejected pod is asked again after 5 s at the earliest
+        keep(context, name, [load.stop()])
+
+
+def revive(context: Context, cluster: Cluster) -> None:
+    """Start a cluster's node where it does not run.
+
+    Raises:
+        WaitTimeout: the cluster does not answer through its ingress.
+    """
+    container = Docker().container(cluster.node)
+    if container is not None and not container.running:
+        _start(context, cluster)
+
+
+def _start(context: Context, cluster: Cluster) -> None:
+    began = datetime.now(UTC)
+    Docker().start(cluster.node)
+    wake.wait_until_back(connect(cluster), since=began, timeout_s=_BACK_S)
+    _answers(context, cluster)
+
+
+def _answers(context: Context, cluster: Cluster) -> None:
+    """Return when requests through a cluster's ingress are answered.
+
+    Pods are Ready some 20 s before: the gateways' proxies wait for their configuration, and until then there is
+    nobody behind the node's port.
+    """
+
+    def probe() -> bool | NotYet:
+        totals = frontend(context, cluster, f"/api/answers?upstream={SERVICE}&count=10")["totals"]
+        return totals["failed"] == 0 or NotYet(f"{totals['failed']} of {totals['requests']} failed")
+
+    wait.until(f"{cluster.name}'s ingress answers", probe, timeout_s=_BACK_S)

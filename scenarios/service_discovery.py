@@ -307,8 +307,8 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="new_port",
             title="East changes: another port",
-            narration=f"A second service of East, {commands.SECOND}, is exported, then moved to another port. A Service's "
-            "port is part of its contract, so in this mesh it follows when the export is said again.",
+            narration=f"A second service of East, {commands.SECOND}, is exported, then moved to another port. "
+            "A Service's port is part of its contract, so in this mesh it follows when the export is said again.",
             command="\n".join(
                 (
                     commands.EXPOSE,

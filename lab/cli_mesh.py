@@ -53,13 +53,18 @@ def split(
     service: Service,
     weights: Annotated[list[str], typer.Argument(metavar="NAME=WEIGHT...", help="Such as podinfo=50 podinfo-east=50.")],
     cluster: In = "west",
+    smi: Annotated[
+        bool, typer.Option("--smi", help="By an SMI TrafficSplit, as in the talk; upstream has deprecated it.")
+    ] = False,
     file: ConfigFile = None,
 ) -> None:
     """Divide a cluster's requests to a service by weight."""
     parts = _weights(weights)
     with lock.held(lab_of(file).paths, "lab split"):
-        made = _mesh(file, cluster).split(cluster, service, parts)
+        made = _mesh(file, cluster).split(cluster, service, parts, smi=smi)
     _out.print(f"✓ {cluster}: {service} → " + ", ".join(f"{n} {w}" for n, w in made.weights.items()))
+    if made.smi:
+        _out.print("  by an SMI TrafficSplit, which upstream has deprecated; without --smi it is an HTTPRoute")
 
 
 def unsplit(service: Service, cluster: In = "west", file: ConfigFile = None) -> None:

@@ -7,7 +7,6 @@ import re
 import secrets
 
 from lab.capture import Capture, CaptureUnavailableError, bridge_of
-from lab.components.ingress import ACCOUNT, FROM_MESH_PORT, GATEWAY
 from lab.evidence import Evidence, EvidenceKind
 from lab.mesh.model import Caller, Capability, Gateway
 from lab.model import NAMESPACE
@@ -26,7 +25,8 @@ _OUTSIDER = Probe(name="probe-unmeshed", cluster="west", meshed=False, account="
 _PLAIN_SERVER = Probe(
     name="probe-plain", cluster="east", meshed=False, account="probe-plain", host_network=True, port=_PLAIN_PORT
 )
-_INGRESS = Caller(cluster="east", namespace=GATEWAY.namespace, service_account=ACCOUNT)
+_WHO = re.compile(r"(?:URI=|for=|L5d-Client-Id\W+)([\w.:/-]+)")
+"""Who was on the way, nearest to the caller first: Istio's X-Forwarded-Client-Cert, Linkerd's two headers."""
 _MARKER_HEADER = "x-lab-marker"
 
 
@@ -181,11 +181,12 @@ def _uncarry(context: Context) -> None:
 
 
 def _identity_through_ingress(context: Context) -> Observation:
-    name = next(carried.name for carried in context.mesh.carried(["east"]))
-    said = send(context.west, frontend_pod(context.west), f"http://{name}:9898/headers", container="frontend")
+    carried = next(iter(context.mesh.carried(["east"])))
+    url = f"http://{carried.name}:9898/headers"
+    said = send(context.west, frontend_pod(context.west), url, container="frontend")
     client, _ = _expected_identities(context)
-    carrier = context.mesh.spiffe_id(_INGRESS)
-    shown = [who for who in re.findall(r"URI=([^;,\"\s]+)", said.body) if who in {client, carrier}]
+    carrier = context.mesh.spiffe_id(carried.carrier)
+    shown = [who for who in re.findall(_WHO, said.body) if who in {client, carrier}]
     return Observation(
         holds=said.allowed and shown == [client, carrier],
         seen=" → ".join([*shown, SERVICE]) if said.allowed else said.words,
@@ -195,10 +196,10 @@ def _identity_through_ingress(context: Context) -> Observation:
 
 def _ingress_refuses_strangers(context: Context) -> Observation:
     """Ask the ingress's listener for the mesh without a certificate, where the frontend is answered with its own."""
-    name = next(carried.name for carried in context.mesh.carried(["east"]))
-    entrance = next(g for g in context.mesh.gateways(["east"]) if g.role == "ingress")
-    inside = send(context.west, frontend_pod(context.west), f"http://{name}:9898/api/info", container="frontend")
-    outside = send(context.west, _OUTSIDER.name, f"https://{entrance.address}:{FROM_MESH_PORT}/api/info")
+    carried = next(iter(context.mesh.carried(["east"])))
+    url = f"http://{carried.name}:9898/api/info"
+    inside = send(context.west, frontend_pod(context.west), url, container="frontend")
+    outside = send(context.west, _OUTSIDER.name, f"{carried.entrance}api/info")
     return Observation(
         holds=inside.allowed and not outside.allowed,
         seen=f"with the frontend's certificate: {inside.words}; without: {outside.words}",

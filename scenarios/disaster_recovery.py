@@ -17,6 +17,8 @@ FAILOVER = Failover(cluster="west", service=SERVICE, primary="west", backup="eas
 ACROSS = Failover(cluster="west", service=SERVICE, primary="east", backup="west")
 """The other way round: what is far away is first, so that a cut link is felt."""
 _SHIFT_S = 2.0
+AT_BACKUP = Failover(cluster="east", service=SERVICE, primary="east", backup="west")
+"""The backup's own requests, which come in at its ingress when the primary is gone."""
 _PODS = f"--selector=app.kubernetes.io/name={SERVICE}"
 _PODS_KILL = f"kubectl --context=west --namespace={NAMESPACE} delete pods {_PODS} --grace-period=0 --force --wait=false"
 _GATEWAY_KILL = (
@@ -146,9 +148,17 @@ def _backup_dies(context: Context) -> None:
 
 
 def _primary_dies(context: Context) -> None:
+    """Kill the primary while each cluster prefers its own pods; where names are one, East would spread over both."""
     _turn_on(context)
+    if Capability.MERGED_SERVICE in context.mesh.capabilities:
+        context.mesh.fail_over(AT_BACKUP)
     settled(context, SERVICE, "west")
     cluster_dies(context, context.west, "primary", context.west, context.east)
+
+
+def _primary_lives(context: Context) -> None:
+    revive(context, context.west)
+    context.mesh.unfail_over("east", SERVICE)
 
 
 SCENARIO = Scenario(
@@ -316,7 +326,7 @@ SCENARIO = Scenario(
             narration="The primary's node is killed. Clients know two addresses, and turn to the backup's ingress.",
             command="docker kill eastwest-west-control-plane",
             act=_primary_dies,
-            undo=lambda context: revive(context, context.west),
+            undo=_primary_lives,
             undo_command="docker start eastwest-west-control-plane",
             full_only=True,
             checks=(

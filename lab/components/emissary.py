@@ -18,16 +18,23 @@ from lab.components.linkerd import INBOUND_POLICY, INJECT, from_chart
 from lab.components.manifest import ManifestComponent
 from lab.context import Lab
 from lab.kube import connect
+from lab.model import LABEL_PREFIX, Cluster, StepResult
 from lab.model import NAMESPACE as APPS
-from lab.model import Cluster, StepResult
 from lab.objects import Obj, Ref, in_namespace
 from lab.tools.helm import Helm
 from lab.wait import NotYet
 
 NAMESPACE = "emissary"
 API = "getambassador.io/v3alpha1"
+ACCOUNT = "emissary-ingress"
 _RELEASE = "emissary-ingress"
 SERVICE = Ref(api_version="v1", kind="Service", name=_RELEASE, namespace=NAMESPACE)
+FROM_MESH = Ref(api_version="v1", kind="Service", name="emissary-from-mesh", namespace=NAMESPACE)
+"""The same pods, on the listener that takes nobody without an identity: what other clusters are carried through."""
+CARRIED_LABEL = f"{LABEL_PREFIX}/carried"
+_OPEN, _MESH = "open", "mesh"
+_LISTENER_LABEL = f"{LABEL_PREFIX}/listener"
+_OPEN_PORT, _MESH_PORT = 8080, 8082
 DEPLOYMENT = Ref(api_version="apps/v1", kind="Deployment", name=_RELEASE, namespace=NAMESPACE)
 
 
@@ -52,7 +59,7 @@ class Emissary(ManifestComponent):
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
         """Return what the chart renders, and the lab's own Listener, Host and Mappings."""
         del cluster
-        return [*rendered(lab), *routes()]
+        return [*rendered(lab), *routes(), *from_mesh()]
 
     def after_apply(self, lab: Lab, cluster: Cluster) -> None:
         """Give its Service its address."""
@@ -115,45 +122,71 @@ def chart_values(repository: str, tag: str) -> dict[str, Any]:
 
 
 def routes() -> list[Obj]:
-    """Return what Emissary serves, in the words of its own kinds."""
-
-    def own(kind: str, name: str, spec: Obj) -> Obj:
-        return {"apiVersion": API, "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec}
-
-    listener = {
-        "port": 8080,
-        "protocol": "HTTP",
-        "securityModel": "XFP",
-        "hostBinding": {"namespace": {"from": "SELF"}},
-    }
-    host = {
-        "hostname": "*",
-        "requestPolicy": {"insecure": {"action": "Route"}},
-        "mappingSelector": {"matchLabels": {"app.kubernetes.io/part-of": "eastwest-lab"}},
-    }
+    """Return what Emissary serves to everybody, in the words of its own kinds."""
     return [
-        own("Listener", "http", listener),
-        own("Host", "everything", host),
+        *_entrance("everything", _OPEN, _OPEN_PORT, {"app.kubernetes.io/part-of": "eastwest-lab"}),
         _mapping("frontend", "/", f"frontend.{APPS}:80"),
         _mapping("podinfo", "/podinfo/", f"podinfo.{APPS}:9898"),
     ]
 
 
-def _mapping(name: str, prefix: str, service: str) -> Obj:
-    labels = {"app.kubernetes.io/part-of": "eastwest-lab"}
-    return {
-        "apiVersion": API,
-        "kind": "Mapping",
-        "metadata": {"name": name, "namespace": NAMESPACE, "labels": labels},
-        # The frontend streams its answers for as long as somebody looks.
-        "spec": {
-            "hostname": "*",
-            "prefix": prefix,
-            "service": service,
-            "timeout_ms": 60_000,
-            "idle_timeout_ms": 600_000,
+def from_mesh() -> list[Obj]:
+    """Return where Emissary listens for other clusters: whatever Mapping has CARRIED_LABEL, for meshed callers only."""
+    port = {"name": "http", "port": 80, "targetPort": _MESH_PORT, "appProtocol": "http"}
+    pods = {"app.kubernetes.io/name": _RELEASE, "app.kubernetes.io/instance": _RELEASE}
+    return [
+        *_entrance("from-mesh", _MESH, _MESH_PORT, {CARRIED_LABEL: "true"}),
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": FROM_MESH.name, "namespace": NAMESPACE},
+            "spec": {"selector": pods, "ports": [port]},
         },
+        {
+            "apiVersion": "policy.linkerd.io/v1beta3",
+            "kind": "Server",
+            "metadata": {"name": FROM_MESH.name, "namespace": NAMESPACE},
+            # The pods take plain text otherwise (INBOUND_POLICY).
+            "spec": {
+                "podSelector": {"matchLabels": pods},
+                "port": _MESH_PORT,
+                "proxyProtocol": "HTTP/1",
+                "accessPolicy": "all-authenticated",
+            },
+        },
+    ]
+
+
+def carried(name: str, *, header: tuple[str, str], service: str) -> Obj:
+    """Return the Mapping that leads other clusters' requests with a header to a service."""
+    found = _mapping(name, "/", service)
+    found["metadata"]["labels"] = {CARRIED_LABEL: "true"}
+    found["spec"]["headers"] = dict([header])
+    return found
+
+
+def _entrance(name: str, listener: str, port: int, serves: dict[str, str]) -> list[Obj]:
+    """Return a Listener, and the Host behind it that serves the Mappings with these labels."""
+    selected = {_LISTENER_LABEL: listener}
+    binding = {"namespace": {"from": "SELF"}, "selector": {"matchLabels": selected}}
+    listens = {"port": port, "protocol": "HTTP", "securityModel": "XFP", "hostBinding": binding}
+    host = {
+        "hostname": "*",
+        "requestPolicy": {"insecure": {"action": "Route"}},
+        "mappingSelector": {"matchLabels": serves},
     }
+    return [_own("Listener", listener, listens), _own("Host", name, host, labels=selected)]
+
+
+def _own(kind: str, name: str, spec: Obj, *, labels: dict[str, str] | None = None) -> Obj:
+    metadata = {"name": name, "namespace": NAMESPACE, **({"labels": labels} if labels else {})}
+    return {"apiVersion": API, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _mapping(name: str, prefix: str, service: str) -> Obj:
+    # The frontend streams its answers for as long as somebody looks.
+    spec = {"hostname": "*", "prefix": prefix, "service": service, "timeout_ms": 60_000, "idle_timeout_ms": 600_000}
+    return _own("Mapping", name, spec, labels={"app.kubernetes.io/part-of": "eastwest-lab"})
 
 
 def _crds(lab: Lab) -> list[Obj]:

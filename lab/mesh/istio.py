@@ -13,6 +13,7 @@ from lab.clusters import network
 from lab.components import east_west_gateway, export, ingress, istio, load_balancer, pki, remote_secret
 from lab.components.gateway import GatewayComponent
 from lab.context import Lab
+from lab.errors import ClusterError
 from lab.kube import Kube, KubeError, connect
 from lab.mesh import istio_carry, istio_divert, istio_failover, istio_policy, istio_split
 from lab.mesh.asking import ASK_S, each, exports, flat
@@ -128,8 +129,11 @@ class IstioMesh:
         """Return the exported services."""
         return exports(self.lab, clusters, export.listed)
 
-    def split(self, cluster: str, service: str, weights: Mapping[str, int]) -> Split:
+    def split(self, cluster: str, service: str, weights: Mapping[str, int], *, smi: bool = False) -> Split:
         """Divide requests by weight."""
+        if smi:
+            words = "Istio has no SMI TrafficSplit; its own routes divide requests by the same weights"
+            raise ClusterError(words, where=cluster, next="the same command without --smi")
         return istio_split.apply(self.lab, self.lab.clusters[cluster], service, weights)
 
     def unsplit(self, cluster: str, service: str) -> bool:
@@ -183,9 +187,8 @@ class IstioMesh:
 
     def carry(self, service: str, source: str) -> Carried:
         """Let the source's ingress carry requests to a service."""
-        caller = Caller(cluster=source, namespace=ingress.GATEWAY.namespace, service_account=ingress.ACCOUNT)
-        istio_carry.apply(self.lab, service, source, identity=self.spiffe_id(caller))
-        return Carried(service=service, source=source, name=istio_carry.name_of(service, source))
+        istio_carry.apply(self.lab, service, source, identity=self.spiffe_id(_ingress_of(source)))
+        return next(carried for carried in self.carried([source]) if carried.service == service)
 
     def uncarry(self, service: str, source: str) -> bool:
         """Take that path away."""
@@ -193,7 +196,21 @@ class IstioMesh:
 
     def carried(self, clusters: Iterable[str] | None = None) -> list[Carried]:
         """Return the services that ingresses carry."""
-        return flat(self._each(clusters, istio_carry.listed, lambda *_: []))
+
+        def of(kube: Kube) -> list[Carried]:
+            entrance = istio_carry.entrance(load_balancer.assigned(kube, ingress.Ingress().service))
+            return [
+                Carried(
+                    service=service,
+                    source=source,
+                    name=istio_carry.name_of(service, source),
+                    carrier=_ingress_of(source),
+                    entrance=entrance,
+                )
+                for service, source in istio_carry.listed(kube)
+            ]
+
+        return flat(self._each(clusters, of, lambda *_: []))
 
     # How
 
@@ -218,6 +235,10 @@ class IstioMesh:
         except KubeError as error:
             detail = detail or f"{target}: {error.what}"
         return Link(source=source.cluster.name, target=target, server=server, alive=not detail, detail=detail)
+
+
+def _ingress_of(cluster: str) -> Caller:
+    return Caller(cluster=cluster, namespace=ingress.GATEWAY.namespace, service_account=ingress.ACCOUNT)
 
 
 def _pods(component: GatewayComponent) -> str:

@@ -16,7 +16,6 @@ from lab.components.inventory import labels as component_labels
 from lab.context import Lab
 from lab.errors import ClusterError
 from lab.kube import Kube, connect
-from lab.mesh.model import Carried
 from lab.model import LABEL_PREFIX, NAMESPACE
 from lab.objects import Obj, labelled, labels_of, ref
 
@@ -79,14 +78,15 @@ def remove(lab: Lab, service: str, source: str) -> bool:
     return any(gone)
 
 
-def listed(kube: Kube) -> list[Carried]:
-    """Return the services that this cluster's ingress carries for others."""
-    found = [labels_of(obj) for obj in kube.find(_GATEWAY_API, "HTTPRoute", namespace=NAMESPACE)]
-    return [
-        Carried(service=labels[_SERVICE], source=labels[_SOURCE], name=name_of(labels[_SERVICE], labels[_SOURCE]))
-        for labels in found
-        if _SERVICE in labels
-    ]
+def listed(kube: Kube) -> list[tuple[str, str]]:
+    """Return the services that this cluster's ingress carries for others, each with its cluster."""
+    found = map(labels_of, kube.find(_GATEWAY_API, "HTTPRoute", namespace=NAMESPACE))
+    return [(labels[_SERVICE], labels[_SOURCE]) for labels in found if _SERVICE in labels]
+
+
+def entrance(address: str | None) -> str:
+    """Return where an ingress takes what is carried, as a URL."""
+    return f"https://{address}:{FROM_MESH_PORT}/"
 
 
 def route(service: str, source: str, port: int) -> Obj:

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 from lab import manifests
 from lab.clusters import network
 from lab.components import emissary, linkerd, load_balancer, multicluster, pki, remote_secret
+from lab.components import linkerd_smi as linkerd_smi_extension
 from lab.context import Lab
-from lab.errors import ClusterError, CommandError
+from lab.errors import CommandError
 from lab.kube import Kube, KubeError, connect
-from lab.mesh import linkerd_export, linkerd_policy, linkerd_split
+from lab.mesh import linkerd_carry, linkerd_divert, linkerd_export, linkerd_policy, linkerd_smi, linkerd_split
 from lab.mesh.asking import ASK_S, each, exports, flat
 from lab.mesh.model import (
     Caller,
@@ -37,22 +38,32 @@ _INGRESS = ("ingress", emissary.SERVICE, emissary.DEPLOYMENT, 80, "app.kubernete
 _EAST_WEST = ("east-west", multicluster.GATEWAY, multicluster.DEPLOYMENT, multicluster.PORT, "app=linkerd-gateway")
 
 
+_CAPABILITIES = frozenset(
+    {
+        Capability.EXPORT,
+        Capability.SPLIT,
+        Capability.FAILOVER,
+        Capability.MTLS,
+        Capability.AUTHORIZE_IDENTITY,
+        Capability.AUTHORIZE_REQUEST,
+        Capability.DIVERT,
+        Capability.CARRY,
+    }
+)
+
+
 @dataclass(frozen=True)
 class LinkerdMesh:
     """See `lab.mesh.model.Mesh` for what the methods promise."""
 
     lab: Lab
     name: str = "linkerd"
-    capabilities: frozenset[Capability] = frozenset(
-        {
-            Capability.EXPORT,
-            Capability.SPLIT,
-            Capability.FAILOVER,
-            Capability.MTLS,
-            Capability.AUTHORIZE_IDENTITY,
-            Capability.AUTHORIZE_REQUEST,
-        }
-    )
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What Linkerd can do here: a TrafficSplit only where its extension can be had."""
+        smi = set() if linkerd_smi_extension.unobtainable(self.lab.artifacts) else {Capability.SPLIT_SMI}
+        return _CAPABILITIES | smi
 
     def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
         """Return the gateways; one is alive when its pod is Available and its Service has the node's address."""
@@ -121,17 +132,19 @@ class LinkerdMesh:
         """Return the exported services."""
         return exports(self.lab, clusters, linkerd_export.listed)
 
-    def split(self, cluster: str, service: str, weights: Mapping[str, int]) -> Split:
-        """Divide requests by weight, with an HTTPRoute."""
-        return linkerd_split.apply(self.lab, self.lab.clusters[cluster], service, weights)
+    def split(self, cluster: str, service: str, weights: Mapping[str, int], *, smi: bool = False) -> Split:
+        """Divide requests by weight, with an HTTPRoute or a TrafficSplit."""
+        write = linkerd_smi.apply if smi else linkerd_split.apply
+        return write(self.lab, self.lab.clusters[cluster], service, weights)
 
     def unsplit(self, cluster: str, service: str) -> bool:
-        """Take a split away."""
-        return linkerd_split.remove(self.lab.clusters[cluster], service)
+        """Take a split away, of either kind."""
+        gone = [kind.remove(self.lab.clusters[cluster], service) for kind in (linkerd_split, linkerd_smi)]
+        return any(gone)
 
     def splits(self, clusters: Iterable[str] | None = None) -> list[Split]:
-        """Return the splits."""
-        return flat(self._each(clusters, linkerd_split.listed, lambda *_: []))
+        """Return the splits of both kinds."""
+        return flat(self._each(clusters, lambda k: [*linkerd_split.listed(k), *linkerd_smi.listed(k)], lambda *_: []))
 
     def fail_over(self, failover: Failover) -> None:
         """Prefer one cluster's endpoints of a service, and repeat what fails in the other."""
@@ -165,34 +178,42 @@ class LinkerdMesh:
         return flat(self._each(clusters, linkerd_policy.listed, lambda *_: []))
 
     def divert(self, divert: Divert) -> None:
-        """Refuse: this version writes no diversions for Linkerd."""
-        words = f"requests to {divert.service} cannot be diverted in the linkerd stack yet"
-        raise ClusterError(words, where=divert.cluster, next="a lab with --stack istio")
+        """Send some or all requests to a service to another one, with an HTTPRoute."""
+        linkerd_divert.apply(self.lab, divert)
 
     def undivert(self, cluster: str, service: str) -> bool:
-        """Find no diversion."""
-        del cluster, service
-        return False
+        """Take a diversion away."""
+        return linkerd_divert.remove(self.lab.clusters[cluster], service)
 
     def diverts(self, clusters: Iterable[str] | None = None) -> list[Divert]:
-        """Return no diversions."""
-        del clusters
-        return []
+        """Return the diversions."""
+        return flat(self._each(clusters, linkerd_divert.listed, lambda *_: []))
 
     def carry(self, service: str, source: str) -> Carried:
-        """Refuse: in this stack only the mesh's gateway carries requests across clusters yet."""
-        words = f"requests to {service} cannot be carried by an ingress in the linkerd stack yet"
-        raise ClusterError(words, where=source, next=f"lab export {service} --from {source}")
+        """Let the source's Emissary carry requests to a service, behind Linkerd's gateway."""
+        linkerd_carry.apply(self.lab, service, source)
+        return next(carried for carried in self.carried([source]) if carried.service == service)
 
     def uncarry(self, service: str, source: str) -> bool:
-        """Find no such path."""
-        del service, source
-        return False
+        """Take that path away."""
+        return linkerd_carry.remove(self.lab, service, source)
 
     def carried(self, clusters: Iterable[str] | None = None) -> list[Carried]:
-        """Return no such paths."""
-        del clusters
-        return []
+        """Return the services that ingresses carry."""
+
+        def of(kube: Kube) -> list[Carried]:
+            return [
+                Carried(
+                    service=service,
+                    source=source,
+                    name=linkerd_carry.name_of(service, source),
+                    carrier=Caller(cluster=source, namespace=emissary.NAMESPACE, service_account=emissary.ACCOUNT),
+                    entrance=linkerd_carry.entrance(load_balancer.assigned(kube, multicluster.GATEWAY)),
+                )
+                for service, source in linkerd_carry.listed(kube)
+            ]
+
+        return flat(self._each(clusters, of, lambda *_: []))
 
     # How
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from lab import wait
 from lab.components import multicluster
@@ -11,10 +12,21 @@ from lab.context import Lab
 from lab.errors import ClusterError
 from lab.kube import Kube, connect
 from lab.model import NAMESPACE
-from lab.objects import Obj, labels_of
+from lab.objects import Obj, Ref, labels_of
 from lab.wait import NotYet
 
-__all__ = ["apply", "exported_name", "listed", "mirrored", "remove", "seen_by"]
+__all__ = [
+    "apply",
+    "exported_name",
+    "listed",
+    "mirror",
+    "mirror_of",
+    "mirrored",
+    "need_gateway",
+    "remove",
+    "seen_by",
+    "unmirror",
+]
 
 _MIRRORED_S = 240  # `lab up` exports while the service mirrors are still starting
 _GONE_S = 30
@@ -41,42 +53,58 @@ def apply(lab: Lab, service: str, source: str) -> bool:
             where=source,
             next=f"export {service.removesuffix(f'-{target}')} from the cluster that it runs in",
         )
-    if not seen_by(lab, source):
-        raise ClusterError(
-            f"no cluster looks at {source}: lab.toml exports nothing from it, so that it has no gateway",
-            where=source,
-            next=f'add {source} under [exports] in lab.toml, such as podinfo = ["east", "{source}"], and run lab up',
-        )
-    changed = labels_of(found).get(multicluster.EXPORTED_LABEL) != "true"
-    if changed:
-        kube.patch(service_ref(service), {"metadata": {"labels": {multicluster.EXPORTED_LABEL: "true"}}})
-    name = exported_name(service, source)
-    for other in seen_by(lab, source):
-        there = connect(lab.clusters[other])
-
-        def look(there: Kube = there) -> bool | NotYet:
-            return there.get(service_ref(name)) is not None or NotYet("no mirror yet")
-
-        wait.until(f"{other}: {name} mirrored", look, timeout_s=_MIRRORED_S, next="lab status")
-    return changed
+    need_gateway(lab, source)
+    return mirror(lab, service_ref(service), source)
 
 
 def remove(lab: Lab, service: str, source: str) -> bool:
     """Take an export back, and return when its mirrors are gone; False when there was none."""
+    return unmirror(lab, service_ref(service), source)
+
+
+def mirror(lab: Lab, service: Ref, source: str) -> bool:
+    """Label a Service of any namespace, and return when each cluster that looks has its mirror in that namespace.
+
+    Returns:
+        False when it was labelled already.
+
+    Raises:
+        WaitTimeout: a cluster has no mirror of it.
+    """
     kube = connect(lab.clusters[source])
-    found = kube.get(service_ref(service))
+    changed = labels_of(kube.get(service) or {}).get(multicluster.EXPORTED_LABEL) != "true"
+    if changed:
+        kube.patch(service, {"metadata": {"labels": {multicluster.EXPORTED_LABEL: "true"}}})
+    for other in seen_by(lab, source):
+        there, wanted = connect(lab.clusters[other]), mirror_of(service, source)
+
+        def look(there: Kube = there, wanted: Ref = wanted) -> bool | NotYet:
+            return there.get(wanted) is not None or NotYet("no mirror yet")
+
+        wait.until(f"{other}: {wanted.name} mirrored", look, timeout_s=_MIRRORED_S, next="lab status")
+    return changed
+
+
+def unmirror(lab: Lab, service: Ref, source: str) -> bool:
+    """Take the label away, and return when the mirrors are gone; False when there was none."""
+    kube = connect(lab.clusters[source])
+    found = kube.get(service)
     if found is None or multicluster.EXPORTED_LABEL not in labels_of(found):
         return False
-    kube.patch(service_ref(service), {"metadata": {"labels": {multicluster.EXPORTED_LABEL: None}}})
-    name = exported_name(service, source)
+    kube.patch(service, {"metadata": {"labels": {multicluster.EXPORTED_LABEL: None}}})
     for other in seen_by(lab, source):
-        there = connect(lab.clusters[other])
+        there, wanted = connect(lab.clusters[other]), mirror_of(service, source)
 
-        def look(there: Kube = there) -> bool | NotYet:
-            return there.get(service_ref(name)) is None or NotYet("the mirror is still there")
+        def look(there: Kube = there, wanted: Ref = wanted) -> bool | NotYet:
+            return there.get(wanted) is None or NotYet("the mirror is still there")
 
-        wait.until(f"{other}: {name} gone", look, timeout_s=_GONE_S, next="lab status")
+        wait.until(f"{other}: {wanted.name} gone", look, timeout_s=_GONE_S, next="lab status")
     return True
+
+
+def mirror_of(service: Ref, source: str) -> Ref:
+    """Name a Service's mirror in the other clusters."""
+    return replace(service, name=exported_name(service.name, source))
 
 
 def listed(kube: Kube) -> Iterator[tuple[str, str]]:
@@ -90,6 +118,20 @@ def mirrored(service: Obj) -> tuple[str, str] | None:
     """Return which service of which cluster a mirror stands for, None for a Service that is no mirror."""
     target = labels_of(service).get(multicluster.TARGET_LABEL)
     return (service["metadata"]["name"].removesuffix(f"-{target}"), target) if target else None
+
+
+def need_gateway(lab: Lab, source: str) -> None:
+    """Hold a cluster against what others need to reach it.
+
+    Raises:
+        ClusterError: nobody looks at it.
+    """
+    if not seen_by(lab, source):
+        raise ClusterError(
+            f"no cluster looks at {source}: lab.toml exports nothing from it, so that it has no gateway",
+            where=source,
+            next=f'add {source} under [exports] in lab.toml, such as podinfo = ["east", "{source}"], and run lab up',
+        )
 
 
 def seen_by(lab: Lab, source: str) -> list[str]:

@@ -85,11 +85,15 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """How a cluster's requests to a service are divided. `weights` maps service names, `podinfo-east` among them."""
+    """How a cluster's requests to a service are divided. `weights` maps service names, `podinfo-east` among them.
+
+    `smi`: by an SMI TrafficSplit, which upstream has deprecated, instead of the mesh's present way.
+    """
 
     cluster: str
     service: str
     weights: Mapping[str, int]
+    smi: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -138,11 +142,17 @@ class Divert:
 
 @dataclass(frozen=True, kw_only=True)
 class Carried:
-    """A service of `source` that the source's ingress carries; the other clusters call it by `name`."""
+    """A service of `source` that the source's ingress carries; the other clusters call it by `name`.
+
+    `carrier` is who the ingress is, `entrance` the URL at which its cluster takes such requests from callers with an
+    identity.
+    """
 
     service: str
     source: str
     name: str
+    carrier: Caller
+    entrance: str
 
 
 class Mesh(Protocol):
@@ -194,16 +204,18 @@ class Mesh(Protocol):
     def exports(self, clusters: Iterable[str] | None = None) -> list[Export]:
         """Return the exported services that clusters see."""
 
-    def split(self, cluster: str, service: str, weights: Mapping[str, int]) -> Split:
+    def split(self, cluster: str, service: str, weights: Mapping[str, int], *, smi: bool = False) -> Split:
         """Divide a cluster's requests to a service by weight, and return the split as the cluster has it then.
 
         Args:
             cluster: whose requests.
             service: which name is called.
             weights: parts by service name: the service itself (as it runs in this cluster) or an exported one.
+            smi: write an SMI TrafficSplit; what that needs is installed where it is not there.
 
         Raises:
-            ClusterError: a name is not known in the cluster, or the weights cannot be.
+            ClusterError: a name is not known in the cluster, the weights cannot be, or the mesh has no TrafficSplit.
+            ArtifactError: what a TrafficSplit needs can't be had.
         """
 
     def unsplit(self, cluster: str, service: str) -> bool:

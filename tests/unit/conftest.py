@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from lab import config
 from lab.context import Lab
+from lab.errors import ArtifactError
 from lab.kube import Kube
 from lab.model import Cluster
 from lab.paths import Paths
@@ -20,6 +22,9 @@ class Artifacts:
 
     def binary(self, name: str) -> Path:
         return Path("bin") / name
+
+    def unobtainable(self, names: Iterable[str]) -> dict[str, ArtifactError]:
+        return {name: ArtifactError(f"{name} is not there") for name in names}
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ KINDS = {
     "policy.linkerd.io/v1beta3": ["HTTPRoute", "Server"],
     "policy.linkerd.io/v1alpha1": ["AuthorizationPolicy", "MeshTLSAuthentication", "NetworkAuthentication"],
     "multicluster.linkerd.io/v1alpha3": ["Link"],
+    "split.smi-spec.io/v1alpha2": ["TrafficSplit"],
+    "getambassador.io/v3alpha1": ["Mapping"],
 }
 CLUSTER_WIDE = {"Namespace", "Node", "CustomResourceDefinition"}
 

@@ -5,7 +5,6 @@ import pytest
 from lab.components.ingress import FROM_MESH, Ingress
 from lab.context import Lab
 from lab.errors import ClusterError
-from lab.mesh import Carried
 from lab.mesh.istio import IstioMesh
 from lab.mesh.istio_carry import caller_objects, route
 from lab.model import LABEL_PREFIX
@@ -46,7 +45,9 @@ def test_what_was_taken_away_is_not_listed(lab: Lab, apis: dict[str, FakeApi]) -
         f"{LABEL_PREFIX}/carried-from": "east",
     }
     kube(apis["east"]).apply(obj)
-    assert mesh.carried() == [Carried(service="podinfo", source="east", name="podinfo-by-ingress-east")]
+    (carried,) = mesh.carried()
+    assert (carried.service, carried.source, carried.name) == ("podinfo", "east", "podinfo-by-ingress-east")
+    assert mesh.spiffe_id(carried.carrier) == "spiffe://east.example/ns/istio-ingress/sa/ingress-istio"
     assert mesh.uncarry("podinfo", "east") is True
     assert mesh.carried() == []
     assert mesh.uncarry("podinfo", "east") is False

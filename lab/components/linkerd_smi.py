@@ -1,0 +1,74 @@
+"""Linkerd's SMI extension: TrafficSplit, and the adaptor that makes a ServiceProfile of each.
+
+Upstream has deprecated it for Gateway API routes (Linkerd documentation, "Linkerd SMI"); the talk used it. It is
+installed when the first TrafficSplit is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.artifacts.make import make
+from lab.artifacts.plan import missing
+from lab.artifacts.store import ArtifactStore
+from lab.clusters import images
+from lab.components.linkerd import from_chart
+from lab.components.manifest import ManifestComponent
+from lab.context import Lab
+from lab.model import Cluster, StepResult
+from lab.objects import Obj
+from lab.tools.helm import Helm
+
+NAMESPACE = "linkerd-smi"
+ARTIFACTS = ("smi-adaptor", "smi-chart")
+_REQUESTS = {"cpu": "10m", "memory": "20Mi"}
+
+
+def unobtainable(store: ArtifactStore) -> str:
+    """Say why the extension can't be had here; empty where it can."""
+    return "; ".join(error.what for error in store.unobtainable(ARTIFACTS).values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkerdSmi(ManifestComponent):
+    """The extension: the kind TrafficSplit, and the adaptor."""
+
+    name: str = "linkerd-smi"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return what the chart renders, without what only a release's hooks would run."""
+        del cluster
+        helm, chart = Helm(lab.artifacts.binary("helm")), lab.artifacts.file("smi-chart", "chart/Chart.yaml").parent
+        name, _, tag = lab.artifacts.image("smi-adaptor").rpartition(":")
+
+        def render(values: Path) -> str:
+            return helm.template(chart, release="linkerd-smi", namespace=NAMESPACE, values=values)
+
+        objects = from_chart(lab, self.name, chart_values(name, tag), render, made_from=f"{helm.binary}\n{chart}")
+        namespace: Obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+        wanted = [obj for obj in objects if "helm.sh/hook" not in (obj["metadata"].get("annotations") or {})]
+        return [namespace, *(obj for obj in wanted if obj["kind"] != "Namespace")]
+
+    def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
+        """Take the artifacts and bring the image into the node, then apply as all components do.
+
+        Raises:
+            ArtifactError: one of them can't be had.
+        """
+        for name in missing(lab.artifacts, ARTIFACTS):
+            make(lab.artifacts, name)
+        images.load(cluster, lab.artifacts.image("smi-adaptor"))
+        return super().apply(lab, cluster)
+
+
+def chart_values(image: str, tag: str) -> dict[str, Any]:
+    """Return the values of the extension's chart."""
+    registry, _, name = image.rpartition("/")
+    adaptor = {
+        "image": {"registry": registry, "name": name, "tag": tag},
+        "resources": {"requests": _REQUESTS, "limits": {"cpu": "200m", "memory": "100Mi"}},
+    }
+    return {"adaptor": adaptor}

@@ -1,0 +1,144 @@
+"""Diversions, carried services and TrafficSplits on Linkerd: which objects are made, without a cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab.components import emissary, multicluster
+from lab.context import Lab
+from lab.errors import ClusterError
+from lab.kube import Kube
+from lab.mesh import Divert, linkerd_smi
+from lab.mesh.linkerd import LinkerdMesh
+from lab.objects import Obj
+from tests.unit.fake_api import FakeApi, kube
+from tests.unit.mesh.test_linkerd import mirror, of_kind, service
+
+WANTED = Divert(cluster="west", service="cart", to="cart-dev", header="x-lab-dev", value="me & you")
+
+
+@pytest.fixture
+def mesh(lab: Lab, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch) -> LinkerdMesh:
+    monkeypatch.setattr(Kube, "wait_ready", lambda *_, **__: None)
+    for name in ("podinfo", "cart", "cart-dev"):
+        kube(apis["west"], "west").apply(service(name))
+        kube(apis["east"], "east").apply(service(name))
+    kube(apis["west"], "west").apply(mirror())
+    return LinkerdMesh(lab)
+
+
+def rules(api: FakeApi) -> list[Obj]:
+    (route,) = of_kind(api, "HTTPRoute").values()
+    found: list[Obj] = route["spec"]["rules"]
+    return found
+
+
+def names(rule: Obj) -> list[str]:
+    return [part["name"] for part in rule["backendRefs"]]
+
+
+def test_a_diversion_is_read_back_as_it_was_given(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+    mesh.divert(WANTED)
+    assert mesh.diverts() == [WANTED]
+    away, home = rules(apis["west"])
+    assert away["matches"] == [{"headers": [{"type": "Exact", "name": "x-lab-dev", "value": "me & you"}]}]
+    assert (names(away), names(home)) == (["cart-dev"], ["cart"])
+    assert "matches" not in home
+    assert mesh.undivert("west", "cart") is True
+    assert mesh.diverts() == []
+    assert mesh.undivert("west", "cart") is False
+
+
+def test_without_a_header_all_goes_away(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+    mesh.divert(Divert(cluster="west", service="cart", to="cart-dev"))
+    (rule,) = rules(apis["west"])
+    assert names(rule) == ["cart-dev"]
+    assert "matches" not in rule
+
+
+def test_a_service_has_one_kind_of_route(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+    mesh.divert(Divert(cluster="west", service="podinfo", to="cart-dev"))
+    before = dict(apis["west"].objects)
+    with pytest.raises(ClusterError, match="are diverted already"):
+        mesh.split("west", "podinfo", {"podinfo": 50, "podinfo-east": 50})
+    assert apis["west"].objects == before
+
+
+@pytest.mark.parametrize(("service_name", "to"), [("nothing", "cart"), ("cart", "nothing")])
+def test_a_service_that_is_not_there_is_refused(mesh: LinkerdMesh, service_name: str, to: str) -> None:
+    with pytest.raises(ClusterError, match="there is no Service 'nothing'"):
+        mesh.divert(Divert(cluster="west", service=service_name, to=to))
+    assert mesh.diverts() == []
+
+
+@pytest.fixture
+def mirrored_ingress(apis: dict[str, FakeApi]) -> None:
+    """East's Emissary for the mesh, and its mirror, as the service mirror makes it."""
+    here: dict[str, Any] = next(o for o in emissary.from_mesh() if o["kind"] == "Service")
+    kube(apis["east"], "east").apply(here)
+    there = {**here, "metadata": {"name": "emissary-from-mesh-east", "namespace": emissary.NAMESPACE}}
+    kube(apis["west"], "west").apply(there)
+    address = {"loadBalancer": {"ingress": [{"ip": "10.0.0.2"}]}}
+    ref = multicluster.GATEWAY
+    gateway = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": ref.name, "namespace": ref.namespace}}
+    kube(apis["east"], "east").apply({**gateway, "spec": {}, "status": address})
+
+
+@pytest.mark.usefixtures("mirrored_ingress")
+def test_a_carried_service_is_a_name_a_header_and_a_mapping(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+    carried = mesh.carry("podinfo", "east")
+    assert (carried.name, carried.entrance) == ("podinfo-by-ingress-east", "http://10.0.0.2:4143/")
+    assert mesh.spiffe_id(carried.carrier).startswith("emissary-ingress.emissary.serviceaccount")
+    (rule,) = rules(apis["west"])
+    (backend,) = rule["backendRefs"]
+    assert (backend["name"], backend["namespace"]) == ("emissary-from-mesh-east", "emissary")
+    (header,) = rule["filters"][0]["requestHeaderModifier"]["set"]
+    (mapping,) = of_kind(apis["east"], "Mapping", emissary.NAMESPACE).values()
+    assert mapping["spec"]["headers"] == {header["name"]: header["value"]} == {"x-lab-carry": "podinfo"}
+    assert mapping["spec"]["service"] == "podinfo.test:9898"
+    exported = of_kind(apis["east"], "Service", emissary.NAMESPACE)["emissary-from-mesh"]["metadata"]["labels"]
+    assert exported[multicluster.EXPORTED_LABEL] == "true"
+
+    del apis["west"].objects["/api/v1/namespaces/emissary/services/emissary-from-mesh-east"]  # as the mirror does
+    assert mesh.uncarry("podinfo", "east") is True
+    assert mesh.carried() == []
+    assert not of_kind(apis["west"], "HTTPRoute")
+    assert "podinfo-by-ingress-east" not in of_kind(apis["west"], "Service")
+    assert mesh.uncarry("podinfo", "east") is False
+
+
+def test_what_cannot_be_carried_changes_nothing(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+    before = dict(apis["west"].objects)
+    with pytest.raises(ClusterError, match="no cluster looks at west"):
+        mesh.carry("podinfo", "west")
+    assert apis["west"].objects == before
+
+
+def test_the_ingress_takes_nobody_without_an_identity_where_it_carries() -> None:
+    server = next(o for o in emissary.from_mesh() if o["kind"] == "Server")
+    listener = next(o for o in emissary.from_mesh() if o["kind"] == "Listener")
+    assert server["spec"]["accessPolicy"] == "all-authenticated"
+    assert server["spec"]["port"] == listener["spec"]["port"]
+    open_listener = next(o for o in emissary.routes() if o["kind"] == "Listener")
+    assert open_listener["spec"]["hostBinding"] != listener["spec"]["hostBinding"]
+    assert open_listener["spec"]["port"] != listener["spec"]["port"]
+
+
+def test_a_traffic_split_without_its_extension_says_so_and_changes_nothing(
+    mesh: LinkerdMesh, apis: dict[str, FakeApi]
+) -> None:
+    before = dict(apis["west"].objects)
+    with pytest.raises(ClusterError, match="smi-adaptor is not there") as caught:
+        mesh.split("west", "podinfo", {"podinfo": 50, "podinfo-east": 50}, smi=True)
+    assert "without --smi" in (caught.value.next or "")
+    assert apis["west"].objects == before
+
+
+def test_a_traffic_split_is_read_back(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+    kube(apis["west"], "west").apply(linkerd_smi.build("podinfo", {"podinfo": 75, "podinfo-east": 25}))
+    (found,) = mesh.splits()
+    assert (dict(found.weights), found.smi) == ({"podinfo": 75, "podinfo-east": 25}, True)
+    with pytest.raises(ClusterError, match="split by an SMI TrafficSplit already"):
+        mesh.split("west", "podinfo", {"podinfo": 50, "podinfo-east": 50})

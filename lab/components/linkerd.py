@@ -131,6 +131,8 @@ def control_plane_values(trust_domain: str, *, controller: str, proxy: str) -> d
     return {
         "identityTrustDomain": trust_domain,
         "disableHeartBeat": True,
+        # By default a pod that is made while the injector cannot be reached is let in without a proxy, for good.
+        "webhookFailurePolicy": "Fail",
         "controllerImage": controller_name,
         "controllerImageVersion": controller_tag,
         "proxy": {

@@ -26,7 +26,7 @@ In = Annotated[str, typer.Option("--in", help="The cluster whose requests it is 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
-    for verb in (export, unexport, split, unsplit, failover, unfailover):
+    for verb in (export, unexport, federate, unfederate, split, unsplit, failover, unfailover):
         app.command()(verb)
 
 
@@ -47,6 +47,20 @@ def unexport(service: Service, source: From = "east", by_ingress: ByIngress = Fa
         mesh = _mesh(file, source)
         (mesh.uncarry if by_ingress else mesh.unexport)(service, source)
     _out.print(f"✓ {service}{'-by-ingress' if by_ingress else ''}-{source} is gone")
+
+
+def federate(service: Service, file: ConfigFile = None) -> None:
+    """Make a Service one with its namesakes in other clusters, as SERVICE-federated; pods must reach pods."""
+    with lock.held(lab_of(file).paths, "lab federate"):
+        members = _mesh(file).federate(service)
+    _out.print(f"✓ {service}-federated, answered by {', '.join(members)}")
+
+
+def unfederate(service: Service, file: ConfigFile = None) -> None:
+    """Take SERVICE-federated apart again."""
+    with lock.held(lab_of(file).paths, "lab unfederate"):
+        gone = _mesh(file).unfederate(service)
+    _out.print(f"✓ {service}-federated is gone" if gone else "= there was no federated service")
 
 
 def split(

@@ -66,9 +66,13 @@ class ClusterSpec(_Table):
 
 
 class NetworkSpec(_Table):
-    """The Docker network of the nodes. Without `subnet` the lab takes the first free one."""
+    """The Docker network of the nodes. Without `subnet` the lab takes the first free one.
+
+    `flat`: pods reach the pods of other clusters by their addresses, as federated services need it.
+    """
 
     subnet: IPv4Network | None = None
+    flat: bool = False
 
 
 class ArtifactsSpec(_Table):

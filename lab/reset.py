@@ -83,6 +83,9 @@ def _mesh(lab: Lab, mesh: Mesh) -> Iterator[str]:
     for carried in mesh.carried():
         mesh.uncarry(carried.service, carried.source)
         yield f"{carried.source}: the ingress no longer carries {carried.service}"
+    for service in mesh.federated():
+        mesh.unfederate(service)
+        yield f"{service} is no longer federated"
     for name in lab.clusters:
         mesh.require_mtls(name)
     for broken in mesh.links():

@@ -207,15 +207,7 @@ def status(console: Console, seen: Status, *, as_json: bool) -> None:
             name = f"{link.source} → {link.target}"
             gateways.add_row(name, "link", link.server or "-", _sign(link.alive, link.detail).append(_more(link)))
         parts.append(gateways)
-    if seen.exports or seen.splits:
-        services = _table("service", "is", "seen in", "endpoints")
-        for export in seen.exports:
-            count = "?" if export.endpoints is None else str(export.endpoints)
-            told = f"{export.service} of {export.source}"
-            services.add_row(Text(export.name, "bold"), told, ", ".join(export.seen_in), count)
-        for split in seen.splits:
-            weights = ", ".join(f"{name}={weight}" for name, weight in split.weights.items())
-            services.add_row(split.service, f"split {weights}", split.cluster, "")
+    if (services := _services(seen)).row_count:
         parts.append(services)
     if seen.identities:
         identities = _table("identities", "trust anchor", "anchor until", "issuer until")
@@ -229,3 +221,24 @@ def status(console: Console, seen: Status, *, as_json: bool) -> None:
     else:
         console.print("something is not alive", style="bold red", end="; next: lab up; ")
     console.print(f"looked for {seen.took_s:.1f} s; kubeconfig: {seen.kubeconfig}", highlight=False, soft_wrap=True)
+
+
+def _services(seen: Status) -> Table:
+    """Return what names lead to, as far as that was changed by somebody."""
+    services = _table("service", "is", "seen in", "endpoints")
+    for export in seen.exports:
+        count = "?" if export.endpoints is None else str(export.endpoints)
+        told = f"{export.service} of {export.source}"
+        services.add_row(Text(export.name, "bold"), told, ", ".join(export.seen_in), count)
+    for carried in seen.carried:
+        services.add_row(Text(carried.name, "bold"), f"{carried.service} of {carried.source}, by its ingress")
+    for split in seen.splits:
+        weights = ", ".join(f"{name}={weight}" for name, weight in split.weights.items())
+        kind = "split by a TrafficSplit (deprecated)" if split.smi else "split"
+        services.add_row(split.service, f"{kind} {weights}", split.cluster, "")
+    for failover in seen.failovers:
+        services.add_row(failover.service, f"{failover.primary}, else {failover.backup}", failover.cluster, "")
+    for divert in seen.diverts:
+        which = f"with {divert.header}={divert.value} " if divert.header else ""
+        services.add_row(divert.service, f"{which}to {divert.to}", divert.cluster, "")
+    return services

@@ -12,7 +12,7 @@ from lab import stacks
 from lab.clusters import Node, NodeStatus, provider
 from lab.context import Lab
 from lab.kube import KubeError, connect
-from lab.mesh import Export, Gateway, Identity, Link, Permission, Split
+from lab.mesh import Carried, Divert, Export, Failover, Gateway, Identity, Link, Permission, Split
 from lab.model import Cluster
 
 T = TypeVar("T")
@@ -46,6 +46,9 @@ class Status:
     links: tuple[Link, ...]
     exports: tuple[Export, ...]
     splits: tuple[Split, ...]
+    failovers: tuple[Failover, ...]
+    diverts: tuple[Divert, ...]
+    carried: tuple[Carried, ...]
     permissions: tuple[Permission, ...]
     identities: tuple[Identity, ...]
     kubeconfig: str
@@ -69,6 +72,8 @@ def gather(lab: Lab) -> Status:
         versions = {name: ask(_version_of(lab.clusters[name])) for name in running}
         gateways, links = ask(mesh.gateways), ask(mesh.links)
         exports, splits = ask(lambda: mesh.exports(running)), ask(lambda: mesh.splits(running))
+        failovers, diverts = ask(lambda: mesh.failovers(running)), ask(lambda: mesh.diverts(running))
+        carried = ask(lambda: mesh.carried(running))
         permissions, identities = ask(lambda: mesh.permissions(running)), ask(lambda: mesh.identities(running))
         clusters = {
             name: _cluster(lab, name, node, versions[name]() if name in versions else (None, ""))
@@ -84,6 +89,9 @@ def gather(lab: Lab) -> Status:
             links=tuple(links()) if there else (),
             exports=tuple(exports()),
             splits=tuple(splits()),
+            failovers=tuple(failovers()),
+            diverts=tuple(diverts()),
+            carried=tuple(carried()),
             permissions=tuple(permissions()),
             identities=tuple(identities()),
             kubeconfig=str(lab.paths.kubeconfig),

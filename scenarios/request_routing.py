@@ -135,6 +135,13 @@ def _weighted(
     )
 
 
+def _split_as_in_the_talk(context: Context) -> None:
+    if Capability.SPLIT_SMI in context.mesh.capabilities:
+        context.mesh.unsplit("west", SERVICE)
+        context.mesh.split("west", SERVICE, _weights(50, 50), smi=True)
+        context.say("a TrafficSplit stands; upstream has deprecated it for Gateway API routes")
+
+
 SCENARIO = Scenario(
     name="request_routing",
     title="Request routing",
@@ -186,6 +193,26 @@ SCENARIO = Scenario(
                     claim="A new split takes effect within seconds",
                     expected=f"{TAKES_EFFECT_WITHIN_S:.0f} s or less until the last request went the old way",
                     look=_takes_effect,
+                ),
+            ),
+        ),
+        ScenarioStep(
+            name="traffic_split",
+            title="The talk's own way",
+            narration="On stage this was an SMI TrafficSplit. Upstream has deprecated it, but where its extension can "
+            "be had, it still divides requests.",
+            command=f"lab split {SERVICE} --in west --smi {SERVICE}=50 {MIRROR}=50",
+            act=_split_as_in_the_talk,
+            undo=_unsplit,
+            undo_command=f"lab unsplit {SERVICE} --in west",
+            checks=(
+                Check(
+                    name="traffic_split_is_counted",
+                    claim="A TrafficSplit 50:50 divides requests as a route does",
+                    expected=_expected(50),
+                    look=_divided(50),
+                    within_s=SETTLES_WITHIN_S,
+                    requires=frozenset({Capability.SPLIT_SMI}),
                 ),
             ),
         ),

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lab import probe, wait
 from lab.clusters import network
 from lab.components import load_balancer
-from lab.components.linkerd import INBOUND_POLICY, INJECT, from_chart
+from lab.components.chart import chart_objects
+from lab.components.linkerd import INBOUND_POLICY, INJECT
 from lab.components.manifest import ManifestComponent
 from lab.context import Lab
 from lab.kube import connect
 from lab.model import LABEL_PREFIX, Cluster, StepResult
 from lab.model import NAMESPACE as APPS
-from lab.objects import Obj, Ref, in_namespace
-from lab.tools.helm import Helm
+from lab.objects import Obj, Ref
 from lab.wait import NotYet
 
 NAMESPACE = "emissary"
@@ -47,7 +46,8 @@ class EmissaryCrds(ManifestComponent):
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
         """Return the CRDs."""
         del cluster
-        return [obj for obj in _crds(lab) if obj["kind"] == "CustomResourceDefinition"]
+        objects = chart_objects(lab, "emissary-crds", release="emissary-crds", namespace=NAMESPACE)
+        return [obj for obj in objects if obj["kind"] == "CustomResourceDefinition"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,15 +92,10 @@ def _url(lab: Lab, cluster: Cluster) -> str:
 
 
 def rendered(lab: Lab) -> list[Obj]:
-    """Render Emissary's chart, the same for each cluster, without the tests that a release would bring."""
-    helm, chart = _helm(lab), lab.artifacts.file("emissary-chart", "chart/Chart.yaml").parent
+    """Render Emissary's chart, the same for each cluster."""
     repository, _, tag = lab.artifacts.image("emissary").rpartition(":")
-
-    def render(values: Path) -> str:
-        return helm.template(chart, release=_RELEASE, namespace=NAMESPACE, values=values)
-
-    objects = from_chart(lab, "emissary", chart_values(repository, tag), render, made_from=f"{helm.binary}\n{chart}")
-    return [_placed(obj) for obj in objects if "helm.sh/hook" not in (obj["metadata"].get("annotations") or {})]
+    values = chart_values(repository, tag)
+    return chart_objects(lab, "emissary-chart", release=_RELEASE, namespace=NAMESPACE, values=values)
 
 
 def chart_values(repository: str, tag: str) -> dict[str, Any]:
@@ -187,24 +182,3 @@ def _mapping(name: str, prefix: str, service: str) -> Obj:
     # The frontend streams its answers for as long as somebody looks.
     spec = {"hostname": "*", "prefix": prefix, "service": service, "timeout_ms": 60_000, "idle_timeout_ms": 600_000}
     return _own("Mapping", name, spec, labels={"app.kubernetes.io/part-of": "eastwest-lab"})
-
-
-def _crds(lab: Lab) -> list[Obj]:
-    helm, chart = _helm(lab), lab.artifacts.file("emissary-crds", "chart/Chart.yaml").parent
-
-    def render(values: Path) -> str:
-        return helm.template(chart, release="emissary-crds", namespace=NAMESPACE, values=values)
-
-    return from_chart(lab, "emissary-crds", {}, render, made_from=f"{helm.binary}\n{chart}")
-
-
-def _helm(lab: Lab) -> Helm:
-    return Helm(lab.artifacts.binary("helm"))
-
-
-_CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding", "IngressClass", "Namespace"}
-
-
-def _placed(obj: Obj) -> Obj:
-    """Return an object in Emissary's namespace: a chart may leave that to whoever installs it."""
-    return obj if obj["kind"] in _CLUSTER_WIDE or "namespace" in obj["metadata"] else in_namespace(obj, NAMESPACE)

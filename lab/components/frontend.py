@@ -46,4 +46,5 @@ def upstream_names(lab: Lab, cluster: Cluster) -> list[str]:
 
     The names are there whether podinfo is exported or not, so that a later export needs no new frontend.
     """
-    return [_PODINFO, *(f"{_PODINFO}-{other}" for other in lab.clusters if other != cluster.name)]
+    federated = [f"{_PODINFO}-federated"] if lab.spec.network.flat else []
+    return [_PODINFO, *(f"{_PODINFO}-{other}" for other in lab.clusters if other != cluster.name), *federated]

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lab.artifacts.make import make
 from lab.artifacts.plan import missing
 from lab.artifacts.store import ArtifactStore
-from lab.clusters import images
-from lab.components.linkerd import from_chart
+from lab.clusters import provider
+from lab.components.chart import chart_objects
 from lab.components.manifest import ManifestComponent
 from lab.context import Lab
 from lab.model import Cluster, StepResult
 from lab.objects import Obj
-from lab.tools.helm import Helm
 
 NAMESPACE = "linkerd-smi"
 ARTIFACTS = ("smi-adaptor", "smi-chart")
@@ -41,16 +39,11 @@ class LinkerdSmi(ManifestComponent):
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
         """Return what the chart renders, without what only a release's hooks would run."""
         del cluster
-        helm, chart = Helm(lab.artifacts.binary("helm")), lab.artifacts.file("smi-chart", "chart/Chart.yaml").parent
         name, _, tag = lab.artifacts.image("smi-adaptor").rpartition(":")
-
-        def render(values: Path) -> str:
-            return helm.template(chart, release="linkerd-smi", namespace=NAMESPACE, values=values)
-
-        objects = from_chart(lab, self.name, chart_values(name, tag), render, made_from=f"{helm.binary}\n{chart}")
+        values = chart_values(name, tag)
+        objects = chart_objects(lab, "smi-chart", release="linkerd-smi", namespace=NAMESPACE, values=values)
         namespace: Obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-        wanted = [obj for obj in objects if "helm.sh/hook" not in (obj["metadata"].get("annotations") or {})]
-        return [namespace, *(obj for obj in wanted if obj["kind"] != "Namespace")]
+        return [namespace, *(obj for obj in objects if obj["kind"] != "Namespace")]
 
     def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
         """Take the artifacts and bring the image into the node, then apply as all components do.
@@ -60,7 +53,7 @@ class LinkerdSmi(ManifestComponent):
         """
         for name in missing(lab.artifacts, ARTIFACTS):
             make(lab.artifacts, name)
-        images.load(cluster, lab.artifacts.image("smi-adaptor"))
+        provider().ensure_images(lab, cluster, [lab.artifacts.image("smi-adaptor")])
         return super().apply(lab, cluster)
 
 

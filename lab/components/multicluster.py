@@ -26,6 +26,8 @@ NAMESPACE = "linkerd-multicluster"
 PORT, PROBE_PORT = 4143, 4191
 EXPORTED_LABEL = "mirror.linkerd.io/exported"
 """On a Service that others shall see: "true" through the gateway, "remote-discovery" without one."""
+FEDERATED_LABEL = "mirror.linkerd.io/federated"
+"""On a Service that shall be one with its namesakes in other clusters: "member"."""
 MIRRORED_LABEL = "mirror.linkerd.io/mirrored-service"
 TARGET_LABEL = "mirror.linkerd.io/cluster-name"
 """On a mirror: the cluster that the service runs in."""
@@ -106,8 +108,8 @@ def extension_values(lab: Lab, cluster: str) -> dict[str, Any]:
         "remoteMirrorServiceAccount": cluster in targets(lab),
         "controllers": controllers,
         "controllerDefaults": {"image": image},
-        # It mirrors services of this cluster into federated ones, of which this lab has none.
-        "localServiceMirror": {"replicas": 0, "image": image},
+        # It puts services of this cluster into federated ones, which need a flat network.
+        "localServiceMirror": {"replicas": int(lab.spec.network.flat and bool(controllers)), "image": image},
     }
 
 

@@ -212,6 +212,23 @@ class IstioMesh:
 
         return flat(self._each(clusters, of, lambda *_: []))
 
+    def federate(self, service: str) -> tuple[str, ...]:
+        """Refuse: there is nothing to do."""
+        raise ClusterError(
+            f"in Istio {service} is one service in all clusters already, without another name",
+            next=f"call {service} itself",
+        )
+
+    def unfederate(self, service: str) -> bool:
+        """Find no federated service."""
+        del service
+        return False
+
+    def federated(self, clusters: Iterable[str] | None = None) -> list[str]:
+        """Return no federated services."""
+        del clusters
+        return []
+
     # How
 
     def _each(

@@ -14,7 +14,15 @@ from lab.components import linkerd_smi as linkerd_smi_extension
 from lab.context import Lab
 from lab.errors import CommandError
 from lab.kube import Kube, KubeError, connect
-from lab.mesh import linkerd_carry, linkerd_divert, linkerd_export, linkerd_policy, linkerd_smi, linkerd_split
+from lab.mesh import (
+    linkerd_carry,
+    linkerd_divert,
+    linkerd_export,
+    linkerd_federation,
+    linkerd_policy,
+    linkerd_smi,
+    linkerd_split,
+)
 from lab.mesh.asking import ASK_S, each, exports, flat
 from lab.mesh.model import (
     Caller,
@@ -61,9 +69,10 @@ class LinkerdMesh:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What Linkerd can do here: a TrafficSplit only where its extension can be had."""
+        """What Linkerd can do here: a TrafficSplit where its extension can be had, federation where pods reach pods."""
         smi = set() if linkerd_smi_extension.unobtainable(self.lab.artifacts) else {Capability.SPLIT_SMI}
-        return _CAPABILITIES | smi
+        federate = {Capability.FEDERATE} if self.lab.spec.network.flat else set()
+        return _CAPABILITIES | smi | federate
 
     def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
         """Return the gateways; one is alive when its pod is Available and its Service has the node's address."""
@@ -214,6 +223,18 @@ class LinkerdMesh:
             ]
 
         return flat(self._each(clusters, of, lambda *_: []))
+
+    def federate(self, service: str) -> tuple[str, ...]:
+        """Make the services of this name one."""
+        return linkerd_federation.apply(self.lab, service)
+
+    def unfederate(self, service: str) -> bool:
+        """Take a federated service apart."""
+        return linkerd_federation.remove(self.lab, service)
+
+    def federated(self, clusters: Iterable[str] | None = None) -> list[str]:
+        """Return the services that are members of federated ones."""
+        return sorted(set(flat(self._each(clusters, linkerd_federation.listed, lambda *_: []))))
 
     # How
 

@@ -13,6 +13,7 @@ class Capability(Enum):
     """What a mesh can do. A scenario names what it needs; one that a mesh lacks is a skip with its reason."""
 
     EXPORT = "export a service under a name of its own"
+    FEDERATE = "make services of the same name one, on a flat network"
     MERGED_SERVICE = "spread a service of the same name over clusters by itself"
     SPLIT = "split requests by weight"
     FAILOVER = "prefer one cluster's endpoints, and another's when they fail"
@@ -278,3 +279,16 @@ class Mesh(Protocol):
 
     def carried(self, clusters: Iterable[str] | None = None) -> list[Carried]:
         """Return the services that ingresses carry."""
+
+    def federate(self, service: str) -> tuple[str, ...]:
+        """Make the services of this name one, `SERVICE-federated`, and return the clusters whose pods are in it.
+
+        Raises:
+            ClusterError: the mesh or the lab's network cannot, or fewer than two clusters have the service.
+        """
+
+    def unfederate(self, service: str) -> bool:
+        """Take a federated service apart; False when there was none."""
+
+    def federated(self, clusters: Iterable[str] | None = None) -> list[str]:
+        """Return the services that are members of federated ones."""

@@ -1,7 +1,7 @@
 """The written walkthrough: pages made from the step model, with the output of a real run.
 
 What was printed by a run differs from run to run, so it is kept between two comments and taken over from the page
-that is there unless a new run is given. Everything else must be what the model says: `drift` finds what is not.
+that is there where a new run has none. Everything else must be what the model says: `drift` finds what is not.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _MAX_LINES = 30
 _OUTPUT = re.compile(r"<!-- output (?P<name>[\w./-]+) -->\n```text\n(?P<text>.*?)\n```\n<!-- end -->", re.DOTALL)
 
 Outputs = Mapping[str, str]
-"""What steps printed and checks saw: `step` or `step.check` → text."""
+"""What steps printed and checks saw: `step` or `step.check` → text; and `RUN` → which run it was."""
+RUN = "run"
 
 
 def page_name(scenario: Scenario) -> str:
@@ -58,7 +59,7 @@ def outputs_of_run(report: Report) -> Mapping[str, Outputs]:
     for run in report.scenarios:
         if run.outcome is not Outcome.PASSED or run.sabotage is not None:
             continue
-        outputs = found.setdefault(run.name, {})
+        outputs = found.setdefault(run.name, {RUN: _which(report)})
         for step in run.steps:
             if step.output.strip():
                 outputs[step.name] = _short(step.output)
@@ -74,7 +75,7 @@ def write(folder: Path, scenarios: Sequence[Scenario], report: Report | None) ->
     for scenario in scenarios:
         file = folder / page_name(scenario)
         kept = outputs_of_page(file.read_text(encoding="utf-8")) if file.exists() else {}
-        file.write_text(render(scenario, new.get(scenario.name, kept)), encoding="utf-8")
+        file.write_text(render(scenario, {**kept, **new.get(scenario.name, {})}), encoding="utf-8")
         files.append(file)
     (folder / INDEX).write_text(render_index(scenarios), encoding="utf-8")
     return (*files, folder / INDEX)
@@ -124,6 +125,11 @@ def _page(scenario: Scenario, outputs: Outputs) -> Iterator[str]:
         yield "```"
         yield ""
     yield "`lab reset` brings the whole lab back to its known state."
+    if RUN in outputs:
+        yield ""
+        yield "The outputs above are from"
+        yield ""
+        yield from _output(RUN, outputs[RUN])
 
 
 def _step(number: int, step: ScenarioStep, outputs: Outputs) -> Iterator[str]:
@@ -154,6 +160,10 @@ def _step(number: int, step: ScenarioStep, outputs: Outputs) -> Iterator[str]:
 def _output(name: str, text: str) -> Iterator[str]:
     # A fence inside would end the block early.
     yield from (f"<!-- output {name} -->", "```text", text.replace("```", "'''"), "```", "<!-- end -->", "")
+
+
+def _which(report: Report) -> str:
+    return f"lab run on the {report.lab.stack} stack, {report.started_at[:10]}"
 
 
 def _short(text: str) -> str:

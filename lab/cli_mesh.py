@@ -12,6 +12,7 @@ from rich.console import Console
 from lab import lock, stacks
 from lab.cli_scenarios import ConfigFile, cluster_names, lab_of
 from lab.errors import UsageError
+from lab.mesh.linkerd_smi import CALLERS_REST_S
 from lab.mesh.model import Failover, Mesh
 
 _out = Console(soft_wrap=True, highlight=False)
@@ -79,6 +80,7 @@ def split(
     _out.print(f"✓ {cluster}: {service} → " + ", ".join(f"{n} {w}" for n, w in made.weights.items()))
     if made.smi:
         _out.print("  by an SMI TrafficSplit, which upstream has deprecated; without --smi it is an HTTPRoute")
+        _out.print(f"  callers take it up once they have not called {service} for {CALLERS_REST_S:.0f} s")
 
 
 def unsplit(service: Service, cluster: In = "west", file: ConfigFile = None) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lab import stats
+from lab import events, stats
 from lab.evidence import Evidence, EvidenceKind
 from lab.load import steady, through_frontend
+from lab.mesh.linkerd_smi import CALLERS_REST_S
 from lab.mesh.model import Capability
 from lab.recording import Recording
 from lab.scenario import Act, Arrow, Check, Look, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
@@ -140,6 +142,19 @@ def _split_as_in_the_talk(context: Context) -> None:
         context.mesh.unsplit("west", SERVICE)
         context.mesh.split("west", SERVICE, _weights(50, 50), smi=True)
         context.say("a TrafficSplit stands; upstream has deprecated it for Gateway API routes")
+        _rest()
+
+
+def _end_traffic_split(context: Context) -> None:
+    if Capability.SPLIT_SMI in context.mesh.capabilities:
+        context.mesh.unsplit("west", SERVICE)
+        _rest()
+
+
+def _rest() -> None:
+    """Let the callers' proxies forget which kind of route they found."""
+    events.progress("waiting until nobody has asked for a while")
+    time.sleep(CALLERS_REST_S + 1)
 
 
 SCENARIO = Scenario(
@@ -203,7 +218,7 @@ SCENARIO = Scenario(
             "be had, it still divides requests.",
             command=f"lab split {SERVICE} --in west --smi {SERVICE}=50 {MIRROR}=50",
             act=_split_as_in_the_talk,
-            undo=_unsplit,
+            undo=_end_traffic_split,
             undo_command=f"lab unsplit {SERVICE} --in west",
             checks=(
                 Check(

@@ -47,8 +47,8 @@ def apply(lab: Lab, service: str) -> tuple[str, ...]:
         change = {"metadata": {"labels": {multicluster.FEDERATED_LABEL: _MEMBER}}}
         there[name].patch(service_ref(service), change)
     for name, kube in there.items():
-        if wanted := {name, *multicluster.linked(lab, name)} & set(members) if multicluster.linked(lab, name) else None:
-            wait.until(f"{name}: {name_of(service)}", lambda: _look(kube, service, wanted), timeout_s=_SEEN_S)  # noqa: B023 - asked at once
+        if linked := multicluster.linked(lab, name):
+            _wait_for(kube, service, {name, *linked} & set(members))
     return members
 
 
@@ -76,8 +76,12 @@ def listed(kube: Kube) -> list[str]:
     return sorted(obj["metadata"]["name"] for obj in found)
 
 
-def _look(kube: Kube, service: str, wanted: set[str]) -> bool | NotYet:
-    notes = annotations_of(kube.get(service_ref(name_of(service))) or {})
-    remote = {part.partition("@")[2] for part in notes.get(_REMOTE, "").split(",") if part}
-    has = remote | ({kube.cluster.name} if notes.get(_LOCAL) else set())
-    return has >= wanted or NotYet(f"in it are: {', '.join(sorted(has)) or 'none'}")
+def _wait_for(kube: Kube, service: str, wanted: set[str]) -> None:
+    def look() -> bool | NotYet:
+        found = kube.get(service_ref(name_of(service)))
+        notes = annotations_of(found) if found else {}
+        has = {part.partition("@")[2] for part in notes.get(_REMOTE, "").split(",") if part}
+        has |= {kube.cluster.name} if notes.get(_LOCAL) else set()
+        return has >= wanted or NotYet(f"in it are: {', '.join(sorted(has)) or 'none'}")
+
+    wait.until(f"{kube.cluster.name}: {name_of(service)}", look, timeout_s=_SEEN_S, next="lab status")

@@ -1,5 +1,9 @@
 """SMI TrafficSplits on Linkerd, as the talk used them.
 
+A proxy decides between a ServiceProfile and routes when it first hears of a service, and again only after it has had
+no request for it for CALLERS_REST_S (linkerd2-proxy, linkerd/app/outbound/src/sidecar.rs): callers that never pause
+keep to what was before.
+
 The extension's adaptor writes the weights into a ServiceProfile of the service, which the proxies then follow instead
 of any HTTPRoute. It empties that again when the TrafficSplit is gone, but leaves the profile (linkerd-smi,
 pkg/adaptor/controller.go); the lab takes away the one that was made for its split.
@@ -23,6 +27,8 @@ from lab.model import NAMESPACE, Cluster
 from lab.objects import Obj, Ref, labelled, labels_of
 from lab.wait import NotYet
 
+CALLERS_REST_S = 5.0
+"""linkerd2, charts/linkerd-control-plane/values.yaml, outboundDiscoveryCacheUnusedTimeout."""
 _TAKEN_S = 60.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from lab.components import emissary, multicluster
 from lab.context import Lab
 from lab.errors import ClusterError
 from lab.kube import Kube
-from lab.mesh import Divert, linkerd_smi
+from lab.mesh import Capability, Divert, linkerd_smi
 from lab.mesh.linkerd import LinkerdMesh
 from lab.objects import Obj
 from tests.unit.fake_api import FakeApi, kube
@@ -142,3 +143,31 @@ def test_a_traffic_split_is_read_back(mesh: LinkerdMesh, apis: dict[str, FakeApi
     assert (dict(found.weights), found.smi) == ({"podinfo": 75, "podinfo-east": 25}, True)
     with pytest.raises(ClusterError, match="split by an SMI TrafficSplit already"):
         mesh.split("west", "podinfo", {"podinfo": 50, "podinfo-east": 50})
+
+
+def test_a_federated_service_needs_a_flat_network(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+    before = dict(apis["west"].objects)
+    with pytest.raises(ClusterError, match="network is not flat") as caught:
+        mesh.federate("podinfo")
+    assert "flat = true" in (caught.value.next or "")
+    assert Capability.FEDERATE not in mesh.capabilities
+    assert apis["west"].objects == before
+
+
+def test_a_federated_service_has_members_in_all_clusters(lab: Lab, mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+    network = lab.spec.network.model_copy(update={"flat": True})
+    flat = LinkerdMesh(replace(lab, spec=lab.spec.model_copy(update={"network": network})))
+    assert Capability.FEDERATE in flat.capabilities
+    made = service("podinfo-federated")  # as the service mirrors do
+    made["metadata"]["annotations"] = {
+        "multicluster.linkerd.io/local-discovery": "podinfo",
+        "multicluster.linkerd.io/remote-discovery": "podinfo@east",
+    }
+    kube(apis["west"], "west").apply(made)
+    assert flat.federate("podinfo") == ("east", "west")
+    assert flat.federated() == ["podinfo"]
+    with pytest.raises(ClusterError, match="nothing is in none"):
+        flat.federate("nothing")
+    del apis["west"].objects["/api/v1/namespaces/test/services/podinfo-federated"]
+    assert flat.unfederate("podinfo") is True
+    assert flat.unfederate("podinfo") is False

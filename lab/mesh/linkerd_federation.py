@@ -43,12 +43,13 @@ def apply(lab: Lab, service: str) -> tuple[str, ...]:
     if len(members) < 2:
         found = members[0] if members else "none"
         raise ClusterError(f"a federated service is in two clusters or more; {service} is in {found}")
-    for name in members:
+    # One after the other: two service mirrors that make the same Service at once leave one cluster out for good.
+    for number, name in enumerate(members, start=1):
         change = {"metadata": {"labels": {multicluster.FEDERATED_LABEL: _MEMBER}}}
         there[name].patch(service_ref(service), change)
-    for name, kube in there.items():
-        if linked := multicluster.linked(lab, name):
-            _wait_for(kube, service, {name, *linked} & set(members))
+        for other, kube in there.items():
+            if linked := multicluster.linked(lab, other):
+                _wait_for(kube, service, {other, *linked} & set(members[:number]))
     return members
 
 

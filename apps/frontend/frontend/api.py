@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -76,8 +77,8 @@ async def answers(request: Request) -> JSONResponse:
     upstream = query.upstream(service.settings)
     count = query.whole("count", 10, low=1, high=MAX_COUNT)
     parallel = query.whole("parallel", 1, low=1, high=50)
-    ask = _ask(request, upstream, connection=query.choice("connection", CONNECTIONS))
-    got = await batch(ask, count=count, parallel=parallel, timeout_s=service.settings.batch_timeout_s)
+    async with _asking(request, upstream, connection=query.choice("connection", CONNECTIONS)) as ask:
+        got = await batch(ask, count=count, parallel=parallel, timeout_s=service.settings.batch_timeout_s)
     return JSONResponse(
         {
             "schema": "frontend/answers/v1",
@@ -131,7 +132,7 @@ async def stream(request: Request) -> Response:
     upstream = query.upstream(service.settings)
     rate_per_s = query.number("rate", 2, low=0.1, high=100)
     count = query.optional_whole("count", low=1, high=1_000_000)
-    ask = _ask(request, upstream, connection=query.choice("connection", CONNECTIONS))
+    asking = _asking(request, upstream, connection=query.choice("connection", CONNECTIONS))
     if service.draining.is_set():
         raise ApiError(503, what="shutting down", where="this frontend", next_step="connect again: another one answers")
     budget = service.budget
@@ -148,7 +149,7 @@ async def stream(request: Request) -> Response:
         "upstream": _upstream(upstream),
         "rate_per_s": rate_per_s,
     }
-    events = _events(hello, ask, rate_per_s=rate_per_s, count=count, stop=service.draining)
+    events = _events(hello, asking, rate_per_s=rate_per_s, count=count, stop=service.draining)
     return EventStream(events, hold=budget.take(rate_per_s))
 
 
@@ -167,14 +168,20 @@ async def readyz(request: Request) -> JSONResponse:
 
 
 async def _events(
-    hello: Mapping[str, object], ask: Ask, *, rate_per_s: float, count: int | None, stop: asyncio.Event
+    hello: Mapping[str, object],
+    asking: AbstractAsyncContextManager[Ask],
+    *,
+    rate_per_s: float,
+    count: int | None,
+    stop: asyncio.Event,
 ) -> AsyncIterator[bytes]:
     yield f"retry: {RECONNECT_MS}\n".encode() + event("hello", hello)
-    async for item in steady(ask, rate_per_s=rate_per_s, count=count, stop=stop):
-        if isinstance(item, End):
-            yield event("end", {"reason": item})
-        else:
-            yield event("answer", item.as_json(), event_id=item.n)
+    async with asking as ask:
+        async for item in steady(ask, rate_per_s=rate_per_s, count=count, stop=stop):
+            if isinstance(item, End):
+                yield event("end", {"reason": item})
+            else:
+                yield event("answer", item.as_json(), event_id=item.n)
 
 
 def _service(request: Request) -> Service:
@@ -183,9 +190,11 @@ def _service(request: Request) -> Service:
     return service
 
 
-def _ask(request: Request, upstream: Upstream, *, connection: str) -> Ask:
-    headers = _propagated(request.headers)
-    return partial(_service(request).caller.ask, upstream, reuse=connection == "reuse", headers=headers)
+@asynccontextmanager
+async def _asking(request: Request, upstream: Upstream, *, connection: str) -> AsyncIterator[Ask]:
+    caller, headers = _service(request).caller, _propagated(request.headers)
+    async with caller.connections(reuse=connection == "reuse") as client:
+        yield partial(caller.ask, upstream, client=client, headers=headers)
 
 
 def _propagated(headers: Mapping[str, str]) -> dict[str, str]:

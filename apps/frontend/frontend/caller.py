@@ -7,8 +7,8 @@ import asyncio
 import os
 import ssl
 import time
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -43,38 +43,50 @@ class Caller:
     """
 
     def __init__(self, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
-        self._timeout_s = settings.request_timeout_s
+        self._settings = settings
+        self._transport = transport
         # Without a mesh kube-proxy chooses a pod per connection: only a new connection for each request gives
         # each request its own choice.
         self._fresh = _client(settings, transport, keep=0)
-        self._kept = _client(settings, transport, keep=20)
-        self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        await self._open.enter_async_context(self._fresh)
-        await self._open.enter_async_context(self._kept)
+        await self._fresh.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._open.aclose()
+        await self._fresh.__aexit__(kind, error, trace)
+
+    @asynccontextmanager
+    async def connections(self, *, reuse: bool) -> AsyncIterator[httpx2.AsyncClient]:
+        """Yield what a series of requests is sent over: a new connection for each, or kept ones.
+
+        Kept ones end with the series: an idle one would hold on to what the mesh's proxy once found.
+        """
+        if not reuse:
+            yield self._fresh
+            return
+        async with _client(self._settings, self._transport, keep=20) as kept:
+            yield kept
 
     async def warm_up(self) -> None:
         """Load what the libraries load late (0.1 s and more), so that it is not in the first answer's latency."""
         nowhere = Upstream(name="nowhere", url="http://127.0.0.1:0")
-        await self._get(nowhere, "/", reuse=False, headers={})
+        await self._get(nowhere, "/", client=self._fresh, headers={})
 
-    async def ask(self, upstream: Upstream, n: int, *, reuse: bool, headers: Mapping[str, str]) -> Answer:
+    async def ask(
+        self, upstream: Upstream, n: int, *, client: httpx2.AsyncClient, headers: Mapping[str, str]
+    ) -> Answer:
         """Ask podinfo who it is; a failure is part of the answer, not an exception.
 
         Args:
             upstream: whom to ask.
             n: the answer's number.
-            reuse: take a kept connection instead of a new one.
+            client: one of `connections`.
             headers: sent along.
         """
-        exchange = await self._get(upstream, "/api/info", reuse=reuse, headers=headers)
+        exchange = await self._get(upstream, "/api/info", client=client, headers=headers)
         info, failure = Info(), exchange.failure
         if failure is None:
             try:
@@ -96,7 +108,7 @@ class Caller:
         Returns:
             The exchange, and the headers by lower-case name; none if the exchange failed.
         """
-        exchange = await self._get(upstream, "/headers", reuse=False, headers=headers)
+        exchange = await self._get(upstream, "/headers", client=self._fresh, headers=headers)
         if exchange.failure is not None:
             return exchange, {}
         try:
@@ -110,8 +122,9 @@ class Caller:
                 failure=failure,
             ), {}
 
-    async def _get(self, upstream: Upstream, path: str, *, reuse: bool, headers: Mapping[str, str]) -> Exchange:
-        client = self._kept if reuse else self._fresh
+    async def _get(
+        self, upstream: Upstream, path: str, *, client: httpx2.AsyncClient, headers: Mapping[str, str]
+    ) -> Exchange:
         sent_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         begin = time.perf_counter()
         status: int | None = None
@@ -120,13 +133,15 @@ class Caller:
         try:
             # The client's own timeouts are per read; this one is for the whole request.
             async with (
-                asyncio.timeout(self._timeout_s),
+                asyncio.timeout(self._settings.request_timeout_s),
                 client.stream("GET", f"{upstream.url}{path}", headers=dict(headers)) as response,
             ):
                 status = response.status_code
                 body = await _read(response)
         except (TimeoutError, httpx2.TimeoutException):
-            failure = Failure(kind=FailureKind.TIMEOUT, detail=f"no whole answer within {self._timeout_s:g} s")
+            failure = Failure(
+                kind=FailureKind.TIMEOUT, detail=f"no whole answer within {self._settings.request_timeout_s:g} s"
+            )
         except httpx2.ConnectError as error:
             failure = Failure(kind=FailureKind.CONNECT, detail=_root_words(error))
         except httpx2.HTTPError as error:

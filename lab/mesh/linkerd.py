@@ -113,10 +113,11 @@ class LinkerdMesh:
         multicluster.LinkTo(target=target).apply(self.lab, self.lab.clusters[source])
 
     def unlink(self, source: str, target: str) -> bool:
-        """Take the Link and its credentials away; the service mirror then takes its mirrors away."""
+        """Take the Link and its credentials away, and the mirrors: they would lead to the target for ever."""
         link, cluster = multicluster.LinkTo(target=target), self.lab.clusters[source]
         was_there = link.observe(self.lab, cluster) is not State.ABSENT
         link.remove(self.lab, cluster)
+        linkerd_export.forget(connect(cluster), target)
         return was_there
 
     def identities(self, clusters: Iterable[str] | None = None) -> list[Identity]:

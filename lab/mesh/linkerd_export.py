@@ -12,12 +12,13 @@ from lab.context import Lab
 from lab.errors import ClusterError
 from lab.kube import Kube, connect
 from lab.model import NAMESPACE
-from lab.objects import Obj, Ref, labels_of
+from lab.objects import Obj, Ref, labels_of, ref
 from lab.wait import NotYet
 
 __all__ = [
     "apply",
     "exported_name",
+    "forget",
     "listed",
     "mirror",
     "mirror_of",
@@ -132,6 +133,13 @@ def need_gateway(lab: Lab, source: str) -> None:
             where=source,
             next=f'add {source} under [exports] in lab.toml, such as podinfo = ["east", "{source}"], and run lab up',
         )
+
+
+def forget(kube: Kube, target: str) -> None:
+    """Delete a cluster's mirrors of another one's services, as `linkerd multicluster unlink` does."""
+    labels = {multicluster.TARGET_LABEL: target, multicluster.MIRRORED_LABEL: "true"}
+    for obj in kube.find("v1", "Service", labels=labels, metadata_only=True):
+        kube.delete(ref(obj))
 
 
 def seen_by(lab: Lab, source: str) -> list[str]:

@@ -216,6 +216,8 @@ def status(console: Console, seen: Status, *, as_json: bool) -> None:
             identities.add_row(f"spiffe://{identity.trust_domain}/…", identity.anchor_fingerprint[:16], *days)
         parts.append(identities)
     console.print(Group(*parts))
+    for words in seen.distrust:
+        console.print(f"✗ {words}", style="bold red", highlight=False)
     if seen.healthy:
         console.print("everything is alive", style="green", end="; ")
     else:

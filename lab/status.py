@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from lab import stacks
@@ -51,6 +52,8 @@ class Status:
     carried: tuple[Carried, ...]
     permissions: tuple[Permission, ...]
     identities: tuple[Identity, ...]
+    distrust: tuple[str, ...]
+    """Why clusters would refuse each other's certificates, each with what to do."""
     kubeconfig: str
     took_s: float
 
@@ -79,11 +82,12 @@ def gather(lab: Lab) -> Status:
             name: _cluster(lab, name, node, versions[name]() if name in versions else (None, ""))
             for name, node in nodes.items()
         }
+        doubts = distrust(identities(), datetime.now(UTC))
         there = any(node.status is not NodeStatus.ABSENT for node in nodes.values())
         return Status(
             lab=lab.spec.name,
             stack=mesh.name,
-            healthy=not any(c.trouble for c in clusters.values()) and _alive(gateways(), links()),
+            healthy=not any(c.trouble for c in clusters.values()) and _alive(gateways(), links()) and not doubts,
             clusters=clusters,
             gateways=tuple(gateways()) if there else (),
             links=tuple(links()) if there else (),
@@ -94,9 +98,28 @@ def gather(lab: Lab) -> Status:
             carried=tuple(carried()),
             permissions=tuple(permissions()),
             identities=tuple(identities()),
+            distrust=doubts,
             kubeconfig=str(lab.paths.kubeconfig),
             took_s=round(time.monotonic() - began, 3),
         )
+
+
+def distrust(identities: Sequence[Identity], now: datetime) -> tuple[str, ...]:
+    """Say what is wrong with whom clusters are and whom they trust; nothing where all is well."""
+    found = []
+    for one in identities:
+        if one.anchor_ends <= now:
+            found.append(
+                f"{one.cluster}'s trust anchor ended on {one.anchor_ends:%Y-%m-%d}: nobody is let in any more; "
+                "lab down, then lab up make a new one"
+            )
+        elif one.issuer_ends <= now:
+            found.append(f"{one.cluster}'s issuer ended on {one.issuer_ends:%Y-%m-%d}; lab up makes a new one")
+    anchors = {one.anchor_fingerprint for one in identities}
+    if len(anchors) > 1:
+        who = ", ".join(f"{one.cluster} {one.anchor_fingerprint[:16]}…" for one in identities)
+        found.append(f"clusters trust different anchors ({who}) and refuse each other; lab up restores the lab's own")
+    return tuple(found)
 
 
 def _alive(gateways: Sequence[Gateway], links: Sequence[Link]) -> bool:

@@ -7,6 +7,7 @@ applying everything again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,13 +23,16 @@ COMPONENT_LABEL = f"{LABEL_PREFIX}/component"
 _NO_DIGEST = "applying"
 # Their generation changes by what others rightly write into them: certificates, policies of failure.
 _NOT_COUNTED = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"})
+_BY_CONTENT = frozenset({"ConfigMap", "Secret"})
+"""Kinds whose changes the API server does not count."""
+_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - a Secret's type, whose content the cluster writes
 
 Generations = Mapping[Ref, int]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """What was applied: a digest of the wanted objects and each one's generation (0 where its kind has none)."""
+    """What was applied: a digest of the wanted objects and each one's generation (see `generation`)."""
 
     digest: str
     generations: Generations
@@ -79,7 +83,9 @@ def present(kube: Kube, lab_name: str, component: str, kinds: Iterable[Ref]) -> 
     ordered = sorted({(r.api_version, r.kind) for r in kinds})
     found: dict[Ref, int] = {}
     for (api_version, kind), _ in groupby(ordered):
-        for obj in kube.find(api_version, kind, labels=labels(lab_name, component), metadata_only=True):
+        for obj in kube.find(
+            api_version, kind, labels=labels(lab_name, component), metadata_only=kind not in _BY_CONTENT
+        ):
             found[ref(obj)] = generation(obj)
     found.pop(_ref(component), None)
     return found
@@ -91,7 +97,10 @@ def generations(objects: Iterable[Obj]) -> Generations:
 
 
 def generation(obj: Obj) -> int:
-    """Return how often the wanted part of an object was changed; 0 where its kind does not count."""
+    """Return how often what is wanted of an object was changed, or a number for its content; 0 where neither counts."""
+    if obj["kind"] in _BY_CONTENT and obj.get("type") != _TOKEN:
+        content = json.dumps([obj.get("data"), obj.get("binaryData")], sort_keys=True)
+        return int(hashlib.sha256(content.encode()).hexdigest()[:8], 16)
     return 0 if obj["kind"] in _NOT_COUNTED else int(obj["metadata"].get("generation", 0))
 
 

@@ -11,7 +11,7 @@ from lab.context import Lab
 from lab.kube import Kube, KubeError, connect
 from lab.mesh.model import Export
 from lab.model import NAMESPACE
-from lab.objects import labels_of
+from lab.objects import Obj, labels_of, unready
 
 T = TypeVar("T")
 
@@ -81,3 +81,12 @@ def _ready_endpoints(kube: Kube) -> dict[str, int]:
         ready = sum(bool((e.get("conditions") or {}).get("ready")) for e in found.get("endpoints") or ())
         counts[service] = counts.get(service, 0) + ready
     return counts
+
+
+def not_serving(deployment: Obj | None) -> str:
+    """Say why a gateway's Deployment serves nobody; empty where it does."""
+    if deployment is None:
+        return "its pod is not there"
+    if deployment["spec"].get("replicas", 1) == 0:
+        return "it was scaled to no pods"
+    return unready(deployment) or ""

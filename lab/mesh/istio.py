@@ -16,7 +16,7 @@ from lab.context import Lab
 from lab.errors import ClusterError
 from lab.kube import Kube, KubeError, connect
 from lab.mesh import istio_carry, istio_divert, istio_failover, istio_policy, istio_split
-from lab.mesh.asking import ASK_S, each, exports, flat
+from lab.mesh.asking import ASK_S, each, exports, flat, not_serving
 from lab.mesh.model import (
     Caller,
     Capability,
@@ -31,7 +31,7 @@ from lab.mesh.model import (
     Split,
 )
 from lab.model import NAMESPACE, State
-from lab.objects import Ref, ref, unready
+from lab.objects import Ref, ref
 
 T = TypeVar("T")
 
@@ -267,13 +267,9 @@ def _gateways(kube: Kube) -> list[Gateway]:
     found = []
     for role, component, port in _GATEWAYS:
         has = load_balancer.assigned(kube, component.service)
-        deployment = kube.get(component.deployment)
-        if deployment is None:
-            detail = "its proxy is not there"
-        elif words := unready(deployment):
-            detail = words
-        else:
-            detail = "" if has == address else f"its Service has address {has}, its node {address}"
+        detail = not_serving(kube.get(component.deployment))
+        if not detail and has != address:
+            detail = f"its Service has address {has}, its node {address}"
         found.append(
             Gateway(
                 cluster=kube.cluster.name,

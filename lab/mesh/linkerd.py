@@ -23,7 +23,7 @@ from lab.mesh import (
     linkerd_smi,
     linkerd_split,
 )
-from lab.mesh.asking import ASK_S, each, exports, flat
+from lab.mesh.asking import ASK_S, each, exports, flat, not_serving
 from lab.mesh.model import (
     Caller,
     Capability,
@@ -38,7 +38,7 @@ from lab.mesh.model import (
     Split,
 )
 from lab.model import Cluster, State
-from lab.objects import Ref, unready
+from lab.objects import Ref
 
 T = TypeVar("T")
 
@@ -251,13 +251,9 @@ class LinkerdMesh:
         address = network.node_address(kube)
         found = []
         for role, service, deployment, port, pods in self._gateways_of(kube.cluster.name):
-            has, runs = load_balancer.assigned(kube, service), kube.get(deployment)
-            if runs is None:
-                detail = "its pod is not there"
-            elif words := unready(runs):
-                detail = words
-            else:
-                detail = "" if has == address else f"its Service has address {has}, its node {address}"
+            has, detail = load_balancer.assigned(kube, service), not_serving(kube.get(deployment))
+            if not detail and has != address:
+                detail = f"its Service has address {has}, its node {address}"
             found.append(
                 Gateway(
                     cluster=kube.cluster.name,
@@ -306,10 +302,8 @@ class LinkerdMesh:
         kubeconfig = b64decode((known.get("data") or {}).get("kubeconfig", "")).decode()
         if not token or b64decode(token).decode() not in kubeconfig:
             return f"the credentials for {target} were revoked there"
-        runs = there.get(multicluster.DEPLOYMENT)
-        if runs is None or (words := unready(runs)):
-            return f"{target}'s gateway: " + ("its pod is not there" if runs is None else str(words))
-        return ""
+        words = not_serving(there.get(multicluster.DEPLOYMENT))
+        return f"{target}'s gateway: {words}" if words else ""
 
 
 _TOKEN = Ref(

@@ -92,11 +92,12 @@ def http_ports(kube: Kube, service: str, names: Iterable[str]) -> list[int]:
         ClusterError: there is no such Service, or it has no HTTP port.
     """
     found = kube.get(export.service_ref(service))
+    others = [name for name in names if name != service]
     if found is None:
         raise ClusterError(
             f"there is no Service {service!r} to call in namespace {NAMESPACE}",
             where=kube.cluster.name,
-            next=f"split a service that is there, or call {', '.join(n for n in names if n != service)} itself",
+            next="name a service that is there" + (f", or call {', '.join(others)} itself" if others else ""),
         )
     ports = [port.number for port in export.ports_of(found) if port.is_http]
     if not ports:

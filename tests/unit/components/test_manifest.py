@@ -117,3 +117,25 @@ def test_what_others_changed_and_changed_back_is_no_change(lab: Lab, west: Clust
     api.objects[PLACE + "b"]["metadata"]["generation"] += 2
     assert Things().apply(lab, west).status is StepStatus.UNCHANGED
     assert Things().observe(lab, west) is State.CURRENT
+
+
+@dataclass
+class Settings(ManifestComponent):
+    """A ConfigMap, whose changes the API server does not count."""
+
+    name: str = "settings"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        metadata = {"name": "settings", "namespace": "test"}
+        return [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"key": "wanted"}}]
+
+
+def test_a_config_map_that_somebody_changed_is_put_right(lab: Lab, west: Cluster, api: FakeApi) -> None:
+    settings = Settings()
+    settings.apply(lab, west)
+    there = "/api/v1/namespaces/test/configmaps/settings"
+    api.objects[there]["data"] = {"key": "another"}
+    assert settings.observe(lab, west) is State.STALE
+    assert settings.apply(lab, west).status is StepStatus.CHANGED
+    assert api.objects[there]["data"] == {"key": "wanted"}
+    assert settings.apply(lab, west).status is StepStatus.UNCHANGED

@@ -25,10 +25,12 @@ from tests.e2e.conftest import NAME, CommandLine, RunningLab, docker, leftovers,
 def answers_from_both(lab: RunningLab) -> Callable[[], object]:
     def probe() -> object:
         try:
-            totals = lab.api("/api/answers", count=30)["totals"]
+            totals = [
+                lab.api("/api/answers", upstream=name, count=30)["totals"] for name in ("podinfo", "podinfo-east")
+            ]
         except (requests.RequestException, AssertionError) as error:
             return NotYet(type(error).__name__)
-        return set(totals["by_cluster"]) == {"east", "west"} or NotYet(str(totals))
+        return set().union(*(found["by_cluster"] for found in totals)) == {"east", "west"} or NotYet(str(totals))
 
     return probe
 

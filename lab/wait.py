@@ -26,6 +26,12 @@ class TransientError(Exception):
     """What a probe raises when it could not look: the wait goes on, and its words are the observation."""
 
 
+def rest(why: str, seconds: float) -> None:
+    """Let time pass for what nobody can be asked about, such as another program's timeout that has to run out."""
+    events.progress(why)
+    time.sleep(seconds)
+
+
 def until(
     what: str,
     probe: Callable[[], T | NotYet],

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lab import events, stats
+from lab import stats, wait
 from lab.evidence import Evidence, EvidenceKind
 from lab.load import steady, through_frontend
 from lab.mesh.linkerd_smi import CALLERS_REST_S
@@ -14,6 +13,7 @@ from lab.mesh.model import Capability
 from lab.recording import Recording
 from lab.scenario import Act, Arrow, Check, Look, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
 from lab.scenario_context import Context
+from lab.wait import NotYet
 from scenarios.seeing import answers, base_url, settled
 
 SERVICE = "podinfo"
@@ -23,6 +23,7 @@ SETTLES_WITHIN_S = 40.0
 """A look that finds the old split is repeated for so long; on a busy machine one look takes 10 s itself."""
 TAKES_EFFECT_WITHIN_S = 5.0
 _LOAD_S = 3.0
+_RESTED_S = CALLERS_REST_S + 1
 
 
 def _weights(west: int, east: int) -> Mapping[str, int]:
@@ -142,19 +143,19 @@ def _split_as_in_the_talk(context: Context) -> None:
         context.mesh.unsplit("west", SERVICE)
         context.mesh.split("west", SERVICE, _weights(50, 50), smi=True)
         context.say("a TrafficSplit stands; upstream has deprecated it for Gateway API routes")
-        _rest()
+
+        def look() -> bool | NotYet:
+            got = answers(context, context.west, SERVICE, count=50)
+            return {"east", "west"} <= set(got.by_cluster) or NotYet(got.words)
+
+        # Asked more often, callers would never take it up.
+        wait.until("the split taken up", look, timeout_s=SETTLES_WITHIN_S, interval_s=_RESTED_S)
 
 
 def _end_traffic_split(context: Context) -> None:
     if Capability.SPLIT_SMI in context.mesh.capabilities:
         context.mesh.unsplit("west", SERVICE)
-        _rest()
-
-
-def _rest() -> None:
-    """Let the callers' proxies forget which kind of route they found."""
-    events.progress("waiting until nobody has asked for a while")
-    time.sleep(CALLERS_REST_S + 1)
+        wait.rest("letting the callers' proxies forget which kind of route they found", _RESTED_S)
 
 
 SCENARIO = Scenario(

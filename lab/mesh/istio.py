@@ -15,7 +15,7 @@ from lab.components.gateway import GatewayComponent
 from lab.context import Lab
 from lab.errors import ClusterError
 from lab.kube import Kube, KubeError, connect
-from lab.mesh import istio_carry, istio_divert, istio_failover, istio_policy, istio_split
+from lab.mesh import carry, istio_carry, istio_divert, istio_failover, istio_policy, istio_split
 from lab.mesh.asking import ASK_S, each, exports, flat, not_serving
 from lab.mesh.model import (
     Caller,
@@ -203,7 +203,7 @@ class IstioMesh:
                 Carried(
                     service=service,
                     source=source,
-                    name=istio_carry.name_of(service, source),
+                    name=carry.name_of(service, source),
                     carrier=_ingress_of(source),
                     entrance=entrance,
                 )

@@ -12,29 +12,22 @@ from typing import Any
 from lab.clusters import network
 from lab.components import export
 from lab.components.ingress import FROM_MESH, FROM_MESH_PORT, parent
-from lab.components.inventory import labels as component_labels
 from lab.context import Lab
-from lab.errors import ClusterError
 from lab.kube import Kube, connect
-from lab.model import LABEL_PREFIX, NAMESPACE
-from lab.objects import Obj, labelled, labels_of, ref
+from lab.mesh import carry
+from lab.model import NAMESPACE
+from lab.objects import Obj, labelled
 
 _NETWORKING = "networking.istio.io/v1"
 _GATEWAY_API = "gateway.networking.k8s.io/v1"
-_SERVICE, _SOURCE = f"{LABEL_PREFIX}/carried-service", f"{LABEL_PREFIX}/carried-from"
-_COMPONENT = "carry"
+_LEADS = (_GATEWAY_API, "HTTPRoute", NAMESPACE)
 _KINDS = (
-    (_NETWORKING, "VirtualService"),
-    (_NETWORKING, "DestinationRule"),
-    (_NETWORKING, "ServiceEntry"),
-    ("v1", "Service"),
-    (_GATEWAY_API, "HTTPRoute"),
+    (_NETWORKING, "VirtualService", NAMESPACE),
+    (_NETWORKING, "DestinationRule", NAMESPACE),
+    (_NETWORKING, "ServiceEntry", NAMESPACE),
+    ("v1", "Service", NAMESPACE),
+    _LEADS,
 )
-
-
-def name_of(service: str, source: str) -> str:
-    """Return the name of a carried service in the other clusters."""
-    return f"{service}-by-ingress-{source}"
 
 
 def apply(lab: Lab, service: str, source: str, *, identity: str) -> None:
@@ -49,16 +42,9 @@ def apply(lab: Lab, service: str, source: str, *, identity: str) -> None:
     Raises:
         ClusterError: the service is not there or has not one HTTP port; nothing was changed.
     """
-    ports = [port for port in export.source_ports(lab.clusters[source], service) if port.is_http]
-    if len(ports) != 1:
-        raise ClusterError(
-            f"an ingress carries a service with one HTTP port; {service} has {len(ports)}",
-            where=source,
-            next=f"lab export {service} --from {source}: the mesh's gateway carries all of its ports",
-        )
-    port = ports[0].number
+    port = carry.http_port(lab, service, source)
     address = network.node_address(connect(lab.clusters[source]))
-    own = component_labels(lab.spec.name, _COMPONENT) | {_SERVICE: service, _SOURCE: source}
+    own = carry.labels(lab, service, source)
     connect(lab.clusters[source]).apply(labelled(route(service, source, port), own))
     for cluster in lab.clusters.values():
         if cluster.name != source:
@@ -68,20 +54,12 @@ def apply(lab: Lab, service: str, source: str, *, identity: str) -> None:
 
 def remove(lab: Lab, service: str, source: str) -> bool:
     """Take the path away; False when there was none."""
-    labels = {_SERVICE: service, _SOURCE: source}
-    gone = [
-        kube.delete(ref(obj))
-        for kube in (connect(cluster) for cluster in lab.clusters.values())
-        for version, kind in _KINDS
-        for obj in kube.find(version, kind, namespace=NAMESPACE, labels=labels)
-    ]
-    return any(gone)
+    return carry.delete(lab, service, source, _KINDS)
 
 
 def listed(kube: Kube) -> list[tuple[str, str]]:
     """Return the services that this cluster's ingress carries for others, each with its cluster."""
-    found = map(labels_of, kube.find(_GATEWAY_API, "HTTPRoute", namespace=NAMESPACE))
-    return [(labels[_SERVICE], labels[_SOURCE]) for labels in found if _SERVICE in labels]
+    return carry.listed(kube, _LEADS)
 
 
 def entrance(address: str | None) -> str:
@@ -94,7 +72,7 @@ def route(service: str, source: str, port: int) -> Obj:
     return {
         "apiVersion": _GATEWAY_API,
         "kind": "HTTPRoute",
-        "metadata": {"name": name_of(service, source), "namespace": NAMESPACE},
+        "metadata": {"name": carry.name_of(service, source), "namespace": NAMESPACE},
         "spec": {
             "parentRefs": [parent(FROM_MESH)],
             "hostnames": [export.host(service)],
@@ -105,7 +83,7 @@ def route(service: str, source: str, port: int) -> Obj:
 
 def caller_objects(service: str, source: str, port: int, *, address: str, identity: str) -> list[Obj]:
     """Return what a calling cluster needs: the name, and the way from it to the source's ingress."""
-    metadata = {"name": name_of(service, source), "namespace": NAMESPACE}
+    metadata = {"name": carry.name_of(service, source), "namespace": NAMESPACE}
     ingress = f"ingress.{source}.internal"
     tls: dict[str, Any] = {"mode": "ISTIO_MUTUAL", "sni": export.host(service), "subjectAltNames": [identity]}
     # HTTP rules see the name that was called; the ingress finds its route by the service's own.
@@ -134,6 +112,6 @@ def caller_objects(service: str, source: str, port: int, *, address: str, identi
             "apiVersion": _NETWORKING,
             "kind": "VirtualService",
             "metadata": metadata,
-            "spec": {"hosts": [export.host(name_of(service, source))], "http": [rule]},
+            "spec": {"hosts": [export.host(carry.name_of(service, source))], "http": [rule]},
         },
     ]

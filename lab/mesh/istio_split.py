@@ -10,7 +10,7 @@ from lab.context import Lab
 from lab.errors import ClusterError
 from lab.kube import Kube, connect
 from lab.mesh.model import Split
-from lab.mesh.weights import SPLIT_LABEL, check_weights
+from lab.mesh.weights import SPLIT_LABEL, called_ports, check_weights
 from lab.model import NAMESPACE, Cluster
 from lab.objects import Obj, Ref, labelled, labels_of
 
@@ -22,7 +22,7 @@ def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) 
     kube = connect(cluster)
     check_weights(cluster.name, weights)
     subsets = {name: _subset(kube, service, name) for name in weights}
-    ports = _ports(kube, service, subsets)
+    ports = called_ports(kube, service, subsets)
     # Subsets that only a split uses must be known on every cluster, too.
     for other in lab.clusters.values():
         owned = component_labels(lab.spec.name, "export")
@@ -93,21 +93,6 @@ def _subset(kube: Kube, service: str, name: str) -> str:
             next=f"lab export {service}",
         )
     return labels[export.SOURCE_LABEL]
-
-
-def _ports(kube: Kube, service: str, names: Mapping[str, str]) -> tuple[export.Port, ...]:
-    """Return the ports that requests come in at: the called service's own, which the cluster has to know."""
-    found = kube.get(export.service_ref(service))
-    if found is None:
-        raise ClusterError(
-            f"there is no Service {service!r} to call in namespace {NAMESPACE}",
-            where=kube.cluster.name,
-            next=f"split a service that is there, or call {', '.join(n for n in names if n != service)} itself",
-        )
-    ports = tuple(port for port in export.ports_of(found) if port.is_http)
-    if not ports:
-        raise ClusterError(f"{service} has no HTTP port, and only requests can be split", where=kube.cluster.name)
-    return ports
 
 
 def _ref(service: str) -> Ref:

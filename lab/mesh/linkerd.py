@@ -15,6 +15,7 @@ from lab.context import Lab
 from lab.errors import CommandError
 from lab.kube import Kube, KubeError, connect
 from lab.mesh import (
+    carry,
     linkerd_carry,
     linkerd_divert,
     linkerd_export,
@@ -216,7 +217,7 @@ class LinkerdMesh:
                 Carried(
                     service=service,
                     source=source,
-                    name=linkerd_carry.name_of(service, source),
+                    name=carry.name_of(service, source),
                     carrier=Caller(cluster=source, namespace=emissary.NAMESPACE, service_account=emissary.ACCOUNT),
                     entrance=linkerd_carry.entrance(load_balancer.assigned(kube, multicluster.GATEWAY)),
                 )

@@ -8,28 +8,20 @@ gets Emissary's identity from its own proxy, and the caller's in `forwarded`, as
 
 from __future__ import annotations
 
-from lab.components import emissary, export, multicluster
-from lab.components.inventory import labels as component_labels
+from lab.components import emissary, multicluster
 from lab.context import Lab
-from lab.errors import ClusterError
 from lab.kube import Kube, connect
-from lab.mesh import linkerd_export, linkerd_route
-from lab.model import LABEL_PREFIX, NAMESPACE
-from lab.objects import Obj, labelled, labels_of, ref
+from lab.mesh import carry, linkerd_export, linkerd_route
+from lab.model import NAMESPACE
+from lab.objects import Obj, labelled
 
-_SERVICE, _SOURCE = f"{LABEL_PREFIX}/carried-service", f"{LABEL_PREFIX}/carried-from"
-_COMPONENT = "carry"
 _HEADER = "x-lab-carry"
+_LEADS = (emissary.API, "Mapping", emissary.NAMESPACE)
 _KINDS = (
     (linkerd_route.API, "HTTPRoute", NAMESPACE),
     ("v1", "Service", NAMESPACE),
-    (emissary.API, "Mapping", emissary.NAMESPACE),
+    _LEADS,
 )
-
-
-def name_of(service: str, source: str) -> str:
-    """Return the name of a carried service in the other clusters."""
-    return f"{service}-by-ingress-{source}"
 
 
 def apply(lab: Lab, service: str, source: str) -> None:
@@ -40,18 +32,13 @@ def apply(lab: Lab, service: str, source: str) -> None:
         WaitTimeout: the ingress's Service is not mirrored, or the route is not accepted.
     """
     here = connect(lab.clusters[source])
-    ports = [port for port in export.source_ports(lab.clusters[source], service) if port.is_http]
-    if len(ports) != 1:
-        raise ClusterError(
-            f"an ingress carries a service with one HTTP port; {service} has {len(ports)}",
-            where=source,
-            next=f"lab export {service} --from {source}: the mesh's gateway carries all of its ports",
-        )
+    port = carry.http_port(lab, service, source)
     linkerd_export.need_gateway(lab, source)
-    own = component_labels(lab.spec.name, _COMPONENT) | {_SERVICE: service, _SOURCE: source}
-    port = ports[0].number
+    own = carry.labels(lab, service, source)
     target = f"{service}.{NAMESPACE}:{port}"
-    here.apply(labelled(emissary.carried(name_of(service, source), header=(_HEADER, service), service=target), own))
+    here.apply(
+        labelled(emissary.carried(carry.name_of(service, source), header=(_HEADER, service), service=target), own)
+    )
     linkerd_export.mirror(lab, emissary.FROM_MESH, source)
     for other in linkerd_export.seen_by(lab, source):
         there = connect(lab.clusters[other])
@@ -61,22 +48,15 @@ def apply(lab: Lab, service: str, source: str) -> None:
 
 def remove(lab: Lab, service: str, source: str) -> bool:
     """Take the path away, and with the last one the ingress's mirrors; False when there was none."""
-    labels = {_SERVICE: service, _SOURCE: source}
-    gone = [
-        kube.delete(ref(obj))
-        for kube in (connect(cluster) for cluster in lab.clusters.values())
-        for version, kind, namespace in _KINDS
-        for obj in kube.find(version, kind, namespace=namespace, labels=labels)
-    ]
+    gone = carry.delete(lab, service, source, _KINDS)
     if not listed(connect(lab.clusters[source])):
         linkerd_export.unmirror(lab, emissary.FROM_MESH, source)
-    return any(gone)
+    return gone
 
 
 def listed(kube: Kube) -> list[tuple[str, str]]:
     """Return the services that this cluster's ingress carries for others, each with its cluster."""
-    found = map(labels_of, kube.find(emissary.API, "Mapping", namespace=emissary.NAMESPACE))
-    return [(labels[_SERVICE], labels[_SOURCE]) for labels in found if _SERVICE in labels]
+    return carry.listed(kube, _LEADS)
 
 
 def called(service: str, source: str, port: int) -> Obj:
@@ -84,7 +64,7 @@ def called(service: str, source: str, port: int) -> Obj:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": name_of(service, source), "namespace": NAMESPACE},
+        "metadata": {"name": carry.name_of(service, source), "namespace": NAMESPACE},
         "spec": {"ports": [{"name": "http", "port": port, "targetPort": port, "appProtocol": "http"}]},
     }
 
@@ -94,7 +74,7 @@ def route(service: str, source: str, port: int) -> Obj:
     mirror = linkerd_export.mirror_of(emissary.FROM_MESH, source)
     says = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": _HEADER, "value": service}]}}
     rule = {"filters": [says], "backendRefs": [linkerd_route.backend(mirror.name, 80, namespace=mirror.namespace)]}
-    return linkerd_route.build(name_of(service, source), name_of(service, source), port, [rule], {})
+    return linkerd_route.build(carry.name_of(service, source), carry.name_of(service, source), port, [rule], {})
 
 
 def entrance(address: str | None) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from lab.components import export
 from lab.errors import ClusterError
 from lab.kube import Kube
-from lab.mesh.weights import SPLIT_LABEL
+from lab.mesh.weights import SPLIT_LABEL, called_ports
 from lab.model import LABEL_PREFIX, NAMESPACE
 from lab.objects import Obj, labels_of, ref
 
@@ -91,15 +90,4 @@ def http_ports(kube: Kube, service: str, names: Iterable[str]) -> list[int]:
     Raises:
         ClusterError: there is no such Service, or it has no HTTP port.
     """
-    found = kube.get(export.service_ref(service))
-    others = [name for name in names if name != service]
-    if found is None:
-        raise ClusterError(
-            f"there is no Service {service!r} to call in namespace {NAMESPACE}",
-            where=kube.cluster.name,
-            next="name a service that is there" + (f", or call {', '.join(others)} itself" if others else ""),
-        )
-    ports = [port.number for port in export.ports_of(found) if port.is_http]
-    if not ports:
-        raise ClusterError(f"{service} has no HTTP port, and only requests can be split", where=kube.cluster.name)
-    return ports
+    return [port.number for port in called_ports(kube, service, names)]

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from lab.components import export
 from lab.errors import ClusterError
-from lab.model import LABEL_PREFIX
+from lab.kube import Kube
+from lab.model import LABEL_PREFIX, NAMESPACE
 
 SPLIT_LABEL = f"{LABEL_PREFIX}/split"
 """On whatever divides requests: the service that they are sent to."""
+
+
+def called_ports(kube: Kube, service: str, names: Iterable[str]) -> tuple[export.Port, ...]:
+    """Return the ports that requests come in at: the called service's own, which the cluster has to know.
+
+    Raises:
+        ClusterError: there is no such Service, or it has no HTTP port.
+    """
+    found = kube.get(export.service_ref(service))
+    others = [name for name in names if name != service]
+    if found is None:
+        raise ClusterError(
+            f"there is no Service {service!r} to call in namespace {NAMESPACE}",
+            where=kube.cluster.name,
+            next="name a service that is there" + (f", or call {', '.join(others)} itself" if others else ""),
+        )
+    ports = tuple(port for port in export.ports_of(found) if port.is_http)
+    if not ports:
+        raise ClusterError(f"{service} has no HTTP port, and only requests can be split", where=kube.cluster.name)
+    return ports
 
 
 def check_weights(cluster: str, weights: Mapping[str, int]) -> None:

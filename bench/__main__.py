@@ -71,7 +71,9 @@ def artifact_figures(stack: str) -> Sequence[Goal]:
     """
     with tempfile.TemporaryDirectory() as cache:
         lab = _lab(Path(cache), stack, cache=Path(cache))
-        took = timed("artifacts from nothing", lambda: run(lab, artifacts.steps(lab, stacks.current(lab).artifacts)))
+        took = timed(
+            "artifacts from nothing", lambda: run(lab, artifacts.steps(lab, stacks.current(lab).artifacts(lab)))
+        )
         artifacts.make_writable(Path(cache))
         return [Goal(name="artifacts from nothing", value=took, at_most=1200)]
 
@@ -80,7 +82,7 @@ def lab_figures(state: Path, stack: str) -> list[Goal]:
     """Bring the lab up, again, and down; then the same steps one after the other."""
     lab = _lab(state, stack)
     name = stacks.current(lab).name
-    run(lab, artifacts.steps(lab, stacks.current(lab).artifacts))
+    run(lab, artifacts.steps(lab, stacks.current(lab).artifacts(lab)))
     teardown.down(lab)
     up = timed("lab up", lambda: run(lab, plan.up(lab)))
     memory = memory_mib(lab)

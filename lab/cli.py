@@ -75,6 +75,9 @@ PlanOnly = Annotated[bool, typer.Option("--plan", help="Print the steps and chan
 NoInstall = Annotated[bool, typer.Option("--no-install", help="Never install or configure anything on this machine.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Stack = Annotated[str | None, typer.Option("--stack", help="linkerd, istio or auto; overrides lab.toml.")]
+Viz = Annotated[
+    bool, typer.Option("--viz", help="Also Linkerd's dashboard with its metrics; it stays until `lab down`.")
+]
 ClusterName = Annotated[
     str | None, typer.Option("--cluster", autocompletion=cli_scenarios.cluster_names, help="One cluster only.")
 ]
@@ -84,19 +87,20 @@ ClusterName = Annotated[
 def up(
     file: ConfigFile = None,
     stack: Stack = None,
+    viz: Viz = False,
     plan_only: PlanOnly = False,
     no_install: NoInstall = False,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring the whole lab up. Doing it again changes nothing, or mends what is broken."""
-    lab = _lab(_spec(file, stack))
+    lab = _lab(_spec(file, **({"stack": stack} if stack else {}), **({"viz": True} if viz else {})))
     choice = stacks.choose(lab)
     if plan_only:
         screens.plan(_out, plan.up(lab), as_json=as_json)
         return
     if not as_json:
-        _out.print(f"lab {lab.spec.name}: {choice.reason}", highlight=False, soft_wrap=True)
+        _out.print(f"lab {lab.spec.name}: {choice.reason}", markup=False, highlight=False, soft_wrap=True)
     with lock.held(lab.paths, "lab up"):
         _prepare_host(lab, install=not no_install, yes=yes)
         stacks.remember(lab, choice.stack)
@@ -201,7 +205,7 @@ def artifacts_list(
 ) -> None:
     """Show every artifact: version, source, size, whether it is there."""
     lab = _lab(_spec(file))
-    found = artifact_verbs.listing(lab, stacks.current(lab).artifacts, verify=verify)
+    found = artifact_verbs.listing(lab, stacks.current(lab).artifacts(lab), verify=verify)
     screens.artifacts(_out, found, as_json=as_json)
 
 
@@ -215,7 +219,7 @@ def artifacts_build(
 ) -> None:
     """Build or fetch what is missing. An interrupted build goes on where it was."""
     lab = _lab(_spec(file))
-    steps = artifact_verbs.steps(lab, names or stacks.current(lab).artifacts)
+    steps = artifact_verbs.steps(lab, names or stacks.current(lab).artifacts(lab))
     if plan_only:
         screens.plan(_out, steps, as_json=False)
         return
@@ -241,8 +245,8 @@ cli_mesh.register(app)
 cli_dev.register(app)
 
 
-def _spec(file: Path | None, stack: str | None = None) -> LabSpec:
-    return config.load(file or config.find(), overrides={"stack": stack} if stack else None)
+def _spec(file: Path | None, **overrides: str | bool) -> LabSpec:
+    return config.load(file or config.find(), overrides=overrides)
 
 
 def _lab(spec: LabSpec) -> Lab:
@@ -262,7 +266,7 @@ def _confirm() -> Callable[[str], bool] | None:
 
 
 def _look(lab: Lab) -> list[checks.Finding]:
-    ready, hosts = artifact_verbs.ready(lab, stacks.current(lab).artifacts), artifact_verbs.registries(lab)
+    ready, hosts = artifact_verbs.ready(lab, stacks.current(lab).artifacts(lab)), artifact_verbs.registries(lab)
     return checks.run(lab.spec, lab.paths, artifacts_ready=ready, registries=hosts)
 
 
@@ -274,7 +278,7 @@ def _prepare_host(lab: Lab, *, install: bool, yes: bool) -> None:
         install=install,
         confirm=None if yes else _confirm(),
         say=lambda words: _err.print(words, markup=False, highlight=False),
-        artifacts_ready=artifact_verbs.ready(lab, stacks.current(lab).artifacts),
+        artifacts_ready=artifact_verbs.ready(lab, stacks.current(lab).artifacts(lab)),
         registries=artifact_verbs.registries(lab),
     )
     for finding in checks.warnings(findings):

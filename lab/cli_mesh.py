@@ -1,4 +1,4 @@
-"""The verbs that change where requests go: export, split, failover and their opposites. `lab.cli` takes them in."""
+"""The verbs that change where requests go, and the one that shows it. `lab.cli` takes them in."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from rich.console import Console
 
 from lab import lock, stacks
 from lab.cli_scenarios import ConfigFile, cluster_names, lab_of
+from lab.context import Lab
 from lab.errors import UsageError
 from lab.mesh.linkerd_smi import CALLERS_REST_S
 from lab.mesh.model import Failover, Mesh
+from lab.model import Cluster
 
 _out = Console(soft_wrap=True, highlight=False)
 
@@ -27,7 +29,7 @@ In = Annotated[str, typer.Option("--in", help="The cluster whose requests it is 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
-    for verb in (export, unexport, federate, unfederate, split, unsplit, failover, unfailover):
+    for verb in (export, unexport, federate, unfederate, split, unsplit, failover, unfailover, dashboard):
         app.command()(verb)
 
 
@@ -65,8 +67,14 @@ def unfederate(service: Service, file: ConfigFile = None) -> None:
 
 
 def split(
-    service: Service,
-    weights: Annotated[list[str], typer.Argument(metavar="NAME=WEIGHT...", help="Such as podinfo=50 podinfo-east=50.")],
+    weights: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[SERVICE] NAME=WEIGHT...",
+            help="Such as podinfo=50 podinfo-east=50. SERVICE is who is called; without it, the name that the "
+            "others are exports of.",
+        ),
+    ],
     cluster: In = "west",
     smi: Annotated[
         bool, typer.Option("--smi", help="By an SMI TrafficSplit, as in the talk; upstream has deprecated it.")
@@ -74,7 +82,7 @@ def split(
     file: ConfigFile = None,
 ) -> None:
     """Divide a cluster's requests to a service by weight."""
-    parts = _weights(weights)
+    service, parts = _split(weights)
     with lock.held(lab_of(file).paths, "lab split"):
         made = _mesh(file, cluster).split(cluster, service, parts, smi=smi)
     _out.print(f"✓ {cluster}: {service} → " + ", ".join(f"{n} {w}" for n, w in made.weights.items()))
@@ -111,11 +119,41 @@ def unfailover(service: Service, cluster: In = "west", file: ConfigFile = None) 
     _out.print("✓ the failover is gone" if gone else "= there was no failover")
 
 
+def dashboard(
+    cluster: In = "west",
+    port: Annotated[int, typer.Option(help="On 127.0.0.1; 0 takes any that is free.")] = 50750,
+    file: ConfigFile = None,
+) -> None:
+    """Serve a cluster's Linkerd dashboard until Ctrl-C; `lab up --viz` installs it."""
+    lab = lab_of(file)
+    stacks.current(lab).dashboard(lab, _known(lab, cluster), port=port, on_line=_out.print)
+
+
+def _known(lab: Lab, name: str) -> Cluster:
+    if name not in lab.clusters:
+        raise UsageError(f"there is no cluster {name!r}; there are: {', '.join(lab.clusters)}")
+    return lab.clusters[name]
+
+
 def _mesh(file: Path | None, *clusters: str) -> Mesh:
     lab = lab_of(file)
-    if unknown := [name for name in clusters if name not in lab.clusters]:
-        raise UsageError(f"there is no cluster {unknown[0]!r}; there are: {', '.join(lab.clusters)}")
+    for name in clusters:
+        _known(lab, name)
     return stacks.mesh(lab)
+
+
+def _split(words: Sequence[str]) -> tuple[str, Mapping[str, int]]:
+    """Read who is called and the weights; without the first, it is the name that all others begin with."""
+    service, parts = ("", words) if "=" in words[0] else (words[0], words[1:])
+    weights = _weights(parts)
+    if not weights:
+        raise UsageError("a split needs weights", next=f"lab split {service} {service}=50 {service}-east=50")
+    called = service or next((n for n in weights if all(o == n or o.startswith(f"{n}-") for o in weights)), "")
+    if not called:
+        raise UsageError(
+            f"it is not clear whose requests {' and '.join(weights)} get", next=f"lab split SERVICE {' '.join(words)}"
+        )
+    return called, weights
 
 
 def _weights(words: Sequence[str]) -> Mapping[str, int]:

@@ -98,6 +98,7 @@ class LabSpec(_Table):
 
     name: DnsLabel = "eastwest"
     stack: Literal["auto", "linkerd", "istio"] = "auto"
+    viz: bool = False
     clusters: dict[DnsLabel, ClusterSpec]
     network: NetworkSpec = NetworkSpec()
     artifacts: ArtifactsSpec = ArtifactsSpec()

@@ -16,7 +16,7 @@ from lab.wait import NotYet
 def up(lab: Lab) -> list[Step]:
     """Return the steps that bring a lab up, in the order in which a reader reads them."""
     stack = stacks.current(lab)
-    builds = artifacts.steps(lab.artifacts, stack.artifacts)
+    builds = artifacts.steps(lab.artifacts, stack.artifacts(lab))
     built = tuple(step.name for step in builds)
     clusters = [step for name in lab.clusters for step in _cluster(lab, stack, name, built)]
     links = [step for source in lab.clusters for target in lab.clusters for step in _link(lab, stack, source, target)]
@@ -48,7 +48,7 @@ def _cluster(lab: Lab, stack: Stack, name: str, built: tuple[str, ...]) -> Itera
         return UNCHANGED
 
     def images(lab: Lab) -> StepResult:
-        return provider().ensure_images(lab, lab.clusters[name], [lab.artifacts.image(i) for i in stack.images])
+        return provider().ensure_images(lab, lab.clusters[name], [lab.artifacts.image(i) for i in stack.images(lab)])
 
     yield Step(
         name=own("cluster"),

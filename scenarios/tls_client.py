@@ -10,39 +10,32 @@ from tempfile import TemporaryDirectory
 
 from lab.components.pki import Issued
 from lab.evidence import Evidence, EvidenceKind
-from lab.mesh.model import Gateway
+from lab.mesh.model import TlsEntrance
 from scenarios.probes import Said
 
 _TIMEOUT_S = 5.0
-# By it a sidecar knows a mesh's own client (Istio, pilot/pkg/networking/util: ALPN of in-mesh HTTP/1.1).
-_ALPN = "istio-http/1.1"
 
 
 class _ToGateway(http.client.HTTPSConnection):
-    """A connection to a gateway's address that asks, by SNI, for a service behind it."""
+    """A connection to a gateway that asks for a service behind it as the mesh's own proxies do."""
 
-    def __init__(self, gateway: Gateway, *, server_name: str, context: ssl.SSLContext) -> None:
-        super().__init__(str(gateway.address), gateway.port, timeout=_TIMEOUT_S, context=context)
-        self._tls, self._server_name = context, server_name
+    def __init__(self, entrance: TlsEntrance, *, context: ssl.SSLContext) -> None:
+        super().__init__(entrance.address, entrance.port, timeout=_TIMEOUT_S, context=context)
+        self._tls, self._entrance = context, entrance
 
     def connect(self) -> None:
-        """Connect, with the SNI of the service instead of the address."""
+        """Connect, with the entrance's server name instead of the address, and say what comes before requests."""
         http.client.HTTPConnection.connect(self)
-        self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._server_name)
+        self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._entrance.server_name)
+        self.sock.sendall(self._entrance.preface)
 
 
-def server_name(host: str, port: int) -> str:
-    """Return the SNI by which Istio's east-west gateway finds a service (Istio, pilot/pkg/model, BuildSubsetKey)."""
-    return f"outbound_.{port}_._.{host}"
-
-
-def ask(gateway: Gateway, *, host: str, port: int, path: str, identity: Issued, who: str) -> Said:
+def ask(entrance: TlsEntrance, *, host: str, path: str, identity: Issued, who: str) -> Said:
     """Send one GET through a gateway with this certificate; whoever answers is believed.
 
     Args:
-        gateway: where to connect.
+        entrance: where to connect, and as what.
         host: full name of the service behind it.
-        port: of the service.
         path: to ask for.
         identity: the client's certificate with its chain.
         who: the client, in the evidence's title.
@@ -50,14 +43,14 @@ def ask(gateway: Gateway, *, host: str, port: int, path: str, identity: Issued, 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # When the connection is refused, the server has to have done it.
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.set_alpn_protocols([_ALPN])
+    context.set_alpn_protocols([entrance.alpn])
     with TemporaryDirectory() as folder:
         file = Path(folder) / "identity.pem"
         with open(file, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as stream:
             stream.write(identity.key + identity.certificate)
         context.load_cert_chain(file)
     status, body, error = 0, "", ""
-    connection = _ToGateway(gateway, server_name=server_name(host, port), context=context)
+    connection = _ToGateway(entrance, context=context)
     try:
         connection.request("GET", path, headers={"host": host})
         answer = connection.getresponse()
@@ -68,7 +61,7 @@ def ask(gateway: Gateway, *, host: str, port: int, path: str, identity: Issued, 
         connection.close()
     evidence = Evidence(
         kind=EvidenceKind.ANSWERS,
-        title=f"GET {path} of {host} by {who}, straight to {gateway.address}:{gateway.port}",
+        title=f"GET {path} of {host} by {who}, straight to {entrance.address}:{entrance.port}",
         text=f"HTTP {status}\n{body}" if status else error,
         data={"status": status, "error": error},
     )

@@ -13,7 +13,7 @@ from typing import Any
 from lab.errors import UsageError
 
 FILE = Path(__file__).parent / "catalog.toml"
-_OWN_KEYS = {"kind", "version", "title", "recipe", "estimate_s", "upstream", "local"}
+_OWN_KEYS = {"kind", "version", "title", "recipe", "estimate_s", "upstream", "taken"}
 
 
 class Kind(Enum):
@@ -50,22 +50,28 @@ class Upstream:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Local:
-    """What upstream's own build is called where a person has brought it to this machine: exactly one of the three."""
+class Taken:
+    """What upstream calls its own build, of what is only taken and never built: an image, a program or a chart."""
 
     image: str | None = None
     """Upstream's name of it, with its tag; nodes know it by the same name."""
     program: str | None = None
     """Name of a program; `says` are the arguments with which it says its version and nothing else."""
+    says: tuple[str, ...] = ()
+    release: str | None = None
+    """URL of the program for x86_64; its SHA-256 is at the same URL with `.sha256` behind it."""
     chart: str | None = None
     """Name of a Helm chart."""
-    says: tuple[str, ...] = ()
+    registry: str | None = None
+    """Where the chart is an OCI artifact: registry host and path, without the chart's name."""
 
     def __post_init__(self) -> None:
         if sum(what is not None for what in (self.image, self.program, self.chart)) != 1:
-            raise ValueError("local needs an image, a program or a chart")
+            raise ValueError("taken needs an image, a program or a chart")
         if (self.program is None) is bool(self.says):
-            raise ValueError("a local program, and nothing else, needs `says`")
+            raise ValueError("a program that is taken, and nothing else, needs `says`")
+        if (self.release and not self.program) or (self.registry and not self.chart):
+            raise ValueError("a release is of a program, a registry of a chart")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +87,11 @@ class Artifact:
     """How long a build takes on two cores with nothing in the caches."""
     options: Mapping[str, Any] = field(hash=False)
     upstream: Upstream | None = None
-    local: Local | None = None
+    taken: Taken | None = None
 
     def __post_init__(self) -> None:
-        if (self.recipe is None) is (self.local is None):
-            raise ValueError("an artifact has a recipe, or is local")
+        if (self.recipe is None) is (self.taken is None):
+            raise ValueError("an artifact has a recipe, or is taken")
 
     def version_from(self, *, upstream: bool) -> str:
         """Return the version that a source gives."""
@@ -122,8 +128,8 @@ class Catalog:
                 known = ", ".join(a.name for a in self if a.kind is Kind.IMAGE)
                 raise UsageError(f"[versions] {name}: there is no image of that name", next=f"one of: {known}")
             tag = image.partition("@")[0].rpartition(":")[2]
-            local = self[name].local and Local(image=image.partition("@")[0])
-            changed[name] = replace(self[name], version=tag, upstream=Upstream(image=image), local=local)
+            taken = self[name].taken and Taken(image=image.partition("@")[0])
+            changed[name] = replace(self[name], version=tag, upstream=Upstream(image=image), taken=taken)
         return Catalog(changed)
 
 
@@ -148,15 +154,15 @@ def _artifact(name: str, table: Mapping[str, Any]) -> Artifact:
             estimate_s=float(table["estimate_s"]),
             options={key: value for key, value in table.items() if key not in _OWN_KEYS},
             upstream=Upstream(**table["upstream"]) if "upstream" in table else None,
-            local=_local(table["local"]) if "local" in table else None,
+            taken=_taken(table["taken"]) if "taken" in table else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"catalog.toml: {name}: {error}") from error
 
 
-def _local(table: Mapping[str, Any]) -> Local:
+def _taken(table: Mapping[str, Any]) -> Taken:
     given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-    return Local(**given)
+    return Taken(**given)
 
 
 @cache

@@ -18,7 +18,7 @@ from lab.artifacts.catalog import Artifact, Catalog
 from lab.artifacts.recipe import Recipe
 
 if TYPE_CHECKING:
-    from lab.artifacts.local import LocalStore
+    from lab.artifacts.taken import Found, NotFound, Taker
 
 PACKAGES, UPSTREAM, LOCAL = "packages", "upstream", "local"
 """Where an artifact comes from."""
@@ -39,7 +39,7 @@ class Keys:
         catalog: what there is.
         recipes: each artifact's recipe.
         upstream: whether to take upstream's own build of what has one.
-        local: finds what is on this machine already, for artifacts that are only taken.
+        taker: finds what is only taken.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class Keys:
         recipes: Mapping[str, Recipe],
         *,
         upstream: bool,
-        local: LocalStore | None = None,
+        taker: Taker | None = None,
     ) -> None:
         self._catalog = catalog
         self._recipes = recipes
         self._upstream = upstream
-        self._local = local
+        self._taker = taker
         self._known: dict[str, str] = {}
 
     def from_upstream(self, name: str) -> bool:
@@ -61,19 +61,22 @@ class Keys:
         upstream = self._catalog[name].upstream
         return self._upstream and upstream is not None and upstream.machine in {None, platform.machine()}
 
-    def from_local(self, name: str) -> bool:
-        """Say whether this artifact is taken from this machine, under upstream's name, or not at all."""
-        return self._catalog[name].local is not None and not self.from_upstream(name)
+    def is_taken(self, name: str) -> bool:
+        """Say whether this artifact is taken from wherever its build is found, or not at all."""
+        return self._catalog[name].taken is not None and not self.from_upstream(name)
 
     def source(self, name: str) -> str:
         """Return where this artifact comes from: `upstream`, `local` or `packages`."""
         if self.from_upstream(name):
             return UPSTREAM
-        return LOCAL if self.from_local(name) else PACKAGES
+        if not self.is_taken(name):
+            return PACKAGES
+        place = getattr(self._found(name), "place", None)
+        return place.source if place is not None else LOCAL
 
     def needs(self, name: str) -> tuple[str, ...]:
         """Return the artifacts that this one is made from."""
-        if self.source(name) != PACKAGES:
+        if self.from_upstream(name) or self.is_taken(name):
             return ()
         return tuple(dict.fromkeys(self._recipes[name].needs()))
 
@@ -83,13 +86,15 @@ class Keys:
             self._known[name] = hashlib.sha256(described).hexdigest()[:KEY_LENGTH]
         return self._known[name]
 
+    def _found(self, name: str) -> Found | NotFound | None:
+        return self._taker.find(self._catalog[name]) if self._taker else None
+
     def _describe(self, artifact: Artifact) -> Mapping[str, object]:
         common = {"name": artifact.name, "version": artifact.version, "machine": platform.machine()}
         if self.from_upstream(artifact.name):
             return {**common, "upstream": vars(artifact.upstream)}
-        if self.from_local(artifact.name):
-            found = self._local.find(artifact) if self._local else None
-            return {**common, "local": getattr(found, "identity", "not there")}
+        if self.is_taken(artifact.name):
+            return {**common, "taken": getattr(self._found(artifact.name), "identity", "not there")}
         recipe = self._recipes[artifact.name]
         inputs = {
             f"{given.name}/{path.relative_to(given).as_posix()}": file_sha256(path)

@@ -17,7 +17,7 @@ from lab.artifacts import entry as entries
 from lab.artifacts import upstream
 from lab.artifacts.catalog import Kind
 from lab.artifacts.entry import Entry
-from lab.artifacts.keys import LOCAL, UPSTREAM
+from lab.artifacts.keys import UPSTREAM
 from lab.artifacts.recipe import ARTIFACT_LABEL, KEY_LABEL, Made, Work
 from lab.artifacts.store import ArtifactStore
 from lab.errors import ArtifactError, CommandError, LabError
@@ -50,10 +50,10 @@ def make(store: ArtifactStore, name: str, *, run: process.Run = process.run) -> 
         with _workspace(store, name) as folder, _explained(store, name):
             work = _work(store, name, folder, run)
             source = store.keys.source(name)
-            if source == UPSTREAM:
+            if store.keys.is_taken(name):
+                made = store.taker.take(work)
+            elif source == UPSTREAM:
                 made = upstream.fetch(work, mirror=store.spec.mirror)
-            elif source == LOCAL:
-                made = store.local.take(work)
             else:
                 made = store.recipes[name].build(work)
             events.progress("checking")

@@ -10,8 +10,10 @@ from lab.artifacts import entry as entries
 from lab.artifacts.catalog import Artifact, Catalog, Kind, default
 from lab.artifacts.entry import Entry
 from lab.artifacts.keys import Keys
-from lab.artifacts.local import LocalStore, NotFound, absent
+from lab.artifacts.local import LocalStore
+from lab.artifacts.published import Published
 from lab.artifacts.recipe import KEY_LABEL
+from lab.artifacts.taken import NotFound, Taker, absent
 from lab.config import ArtifactsSpec, LabSpec
 from lab.errors import ArtifactError, HostError
 from lab.paths import Paths
@@ -47,7 +49,11 @@ class ArtifactStore:
         self.docker = docker or Docker()
         self.recipes = {artifact.name: builders.of(artifact) for artifact in self.catalog if artifact.recipe}
         folder = Path(self.spec.local).expanduser() if self.spec.local else paths.local
-        self.local = LocalStore(docker=self.docker, mirror=self.spec.mirror, folder=folder)
+        mirror = self.spec.mirror
+        here = LocalStore(docker=self.docker, mirror=mirror, folder=folder)
+        asks = self.spec.source != "packages" or mirror is not None
+        there = Published(catalog=self.catalog, mirror=mirror, pins=self.root / "pins", asks=asks)
+        self.taker = Taker(places=(here, there))
         self._keys: Keys | None = None
 
     @classmethod
@@ -60,7 +66,7 @@ class ArtifactStore:
         """The content keys, for the source that this machine takes."""
         if self._keys is None:
             take = upstream.chosen(self.spec, self.catalog, memory=self.root / "source")
-            self._keys = Keys(self.catalog, self.recipes, upstream=take, local=self.local)
+            self._keys = Keys(self.catalog, self.recipes, upstream=take, taker=self.taker)
         return self._keys
 
     # What users of artifacts ask for
@@ -111,8 +117,8 @@ class ArtifactStore:
         artifact = self.catalog[name]
         if artifact.kind is not Kind.IMAGE:
             raise ArtifactError(f"{name} is no image")
-        if artifact.local is not None and artifact.local.image is not None:
-            return artifact.local.image
+        if artifact.taken is not None and artifact.taken.image is not None:
+            return artifact.taken.image
         return f"{TAG_PREFIX}/{name}:{self.keys[name]}"
 
     def folder(self, name: str) -> Path:
@@ -147,9 +153,9 @@ class ArtifactStore:
                 return "the engine has another image under its name"
         return None
 
-    def unobtainable(self, names: Iterable[str]) -> dict[str, ArtifactError]:
-        """Say which of some artifacts, or of what they are made from, can't be had here, each with where it looked."""
-        errors: dict[str, ArtifactError] = {}
+    def unobtainable(self, names: Iterable[str]) -> ArtifactError | None:
+        """Return the error that names what can't be had of some artifacts and of what they are made from, or None."""
+        missing: list[tuple[Artifact, NotFound]] = []
         seen: set[str] = set()
 
         def visit(name: str) -> None:
@@ -157,15 +163,15 @@ class ArtifactStore:
                 return
             seen.add(name)
             artifact = self.catalog[name]
-            if not self.keys.from_local(name):
+            if not self.keys.is_taken(name):
                 for need in self.keys.needs(name):
                     visit(need)
-            elif isinstance(found := self.local.find(artifact), NotFound):
-                errors[name] = absent(artifact, found)
+            elif isinstance(found := self.taker.find(artifact), NotFound):
+                missing.append((artifact, found))
 
         for name in names:
             visit(name)
-        return errors
+        return absent(missing) if missing else None
 
     def all_entries(self) -> Iterator[Entry]:
         """Yield every entry, whatever its key."""
@@ -192,8 +198,8 @@ class ArtifactStore:
 
     def _absent(self, name: str) -> ArtifactError:
         artifact = self.catalog[name]
-        if self.keys.from_local(name) and isinstance(found := self.local.find(artifact), NotFound):
-            return absent(artifact, found)
+        if self.keys.is_taken(name) and isinstance(found := self.taker.find(artifact), NotFound):
+            return absent([(artifact, found)])
         return ArtifactError(
             f"{name} {artifact.version} is not built on this machine", next=f"lab artifacts build {name}"
         )

@@ -47,7 +47,7 @@ def registries(catalog: Catalog, *, mirror: str | None = None) -> tuple[str, ...
     if mirror is not None:
         return (mirror.partition("/")[0],)
     images = (a.upstream.image for a in catalog if a.upstream is not None)
-    return tuple(dict.fromkeys(_split(image)[0] for image in images if image is not None))
+    return tuple(dict.fromkeys(split(image)[0] for image in images if image is not None))
 
 
 def reachable(catalog: Catalog, *, mirror: str | None = None) -> bool:
@@ -59,13 +59,17 @@ def reachable(catalog: Catalog, *, mirror: str | None = None) -> bool:
 def answers(host: str) -> bool:
     """Ask one registry host whether it is one (the distribution specification's `GET /v2/`: 200 or 401)."""
     api = _DEFAULT_REGISTRY_API if host == _DEFAULT_REGISTRY else host
-    # The engine, too, speaks plain HTTP with registries on the loopback address only.
-    scheme = "http" if api.startswith(("127.", "localhost")) else "https"
+    scheme = "http" if is_plain(api) else "https"
     try:
         status = requests.get(f"{scheme}://{api}/v2/", timeout=(_CONNECT_S, _CONNECT_S)).status_code
     except requests.RequestException:
         return False
     return status in {200, 401}
+
+
+def is_plain(host: str) -> bool:
+    """Say whether a registry is spoken to without TLS: as the engine does, on the loopback address only."""
+    return host.startswith(("127.", "localhost"))
 
 
 def fetch(work: Work, *, mirror: str | None) -> Made:
@@ -77,12 +81,12 @@ def fetch(work: Work, *, mirror: str | None) -> Made:
     pinned = work.artifact.upstream
     assert pinned is not None  # noqa: S101 - the caller asked `Keys.from_upstream`
     if pinned.image is not None:
-        return _pull(work, pinned.image, mirror)
-    _download(work, pinned)
+        return pull(work, pinned.image, mirror)
+    download(work, pinned)
     return Made()
 
 
-def _split(image: str) -> tuple[str, str]:
+def split(image: str) -> tuple[str, str]:
     """Split a reference into registry host and the rest, as the engine does."""
     first, _, rest = image.partition("/")
     if rest and ("." in first or ":" in first or first == "localhost"):
@@ -90,8 +94,19 @@ def _split(image: str) -> tuple[str, str]:
     return _DEFAULT_REGISTRY, image if rest else f"library/{image}"
 
 
-def _pull(work: Work, image: str, mirror: str | None) -> Made:
-    host, path = _split(image)
+def pull(work: Work, image: str, mirror: str | None, *, keep_digest: bool = False) -> Made:
+    """Pull an image by its digest and tag it as the work's reference.
+
+    Args:
+        work: of an image.
+        image: upstream's reference, with a digest.
+        mirror: a registry host that is asked instead of upstream's.
+        keep_digest: leave the engine knowing it by its digest, too.
+
+    Raises:
+        ArtifactError: it is not there, or not what the digest says.
+    """
+    host, path = split(image)
     name, _, digest = path.partition("@")
     # Without the tag: what counts is the digest, and an engine may know an image by one of the two only.
     reference = f"{mirror or host}/{name.partition(':')[0]}@{digest}"
@@ -102,7 +117,7 @@ def _pull(work: Work, image: str, mirror: str | None) -> Made:
     except CommandError as error:
         raise _pull_error(work, reference, error) from error
     work.docker.tag(reference, work.reference)
-    if not was_there:
+    if not (was_there or keep_digest):
         work.docker.remove_image(reference)  # the name only: what is left when the lab goes is what was there before
     return made_image(work)
 
@@ -118,16 +133,28 @@ def _pull_error(work: Work, reference: str, error: CommandError) -> ArtifactErro
     if any(words in said for words in ("not found", "manifest unknown", "unknown manifest")):
         return ArtifactError(
             f"{name} {version}: {reference} is not there",
-            next='copy it to the mirror, or set `source = "packages"` under [artifacts] in lab.toml to build it',
+            next=_or_build(work, "copy it to the mirror"),
         )
     reason = (error.stderr.strip() or "no reason given").splitlines()[-1]
     return ArtifactError(
         f"{name} {version}: {reference} could not be pulled: {reason}",
-        next='look at the network, name a `mirror`, or set `source = "packages"` under [artifacts] in lab.toml',
+        next=_or_build(work, "look at the network, name a `mirror`"),
     )
 
 
-def _download(work: Work, pinned: Upstream) -> None:
+def _or_build(work: Work, first: str) -> str:
+    """Say what to do about a build that can't be fetched: one that has a recipe can also be built."""
+    if work.artifact.recipe is None:
+        return f"{first}, or bring it to this machine by yourself (README.md, Two stacks)"
+    return f'{first}, or set `source = "packages"` under [artifacts] in lab.toml to build it'
+
+
+def download(work: Work, pinned: Upstream) -> None:
+    """Download a file and put it, or the one wanted of an archive, into the entry.
+
+    Raises:
+        ArtifactError: it could not be downloaded, or does not have its sha256.
+    """
     assert pinned.url is not None and pinned.as_file is not None  # noqa: S101, PT018 - Upstream checks it
     target = work.scratch / "download"
     digest = hashlib.sha256()
@@ -171,5 +198,5 @@ def _explained(work: Work, url: str) -> Iterator[None]:
     except requests.RequestException as error:
         raise ArtifactError(
             f"{work.artifact.name} {work.artifact.version}: {url} could not be downloaded: {error}",
-            next='look at the network, or set `source = "packages"` under [artifacts] in lab.toml to build it',
+            next=_or_build(work, "look at the network"),
         ) from error

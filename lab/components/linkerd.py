@@ -38,7 +38,8 @@ _SOONER = {
 }
 """A connection that is cut is noticed after 3 s without an acknowledgement, not 10 to 30; and what comes back after
 some seconds is found a second later, not up to a minute (linkerd2-proxy, linkerd/app/src/env.rs)."""
-_REQUESTS = {"cpu": {"request": "10m"}, "memory": {"request": "20Mi", "limit": "250Mi"}}
+REQUESTS = {"cpu": {"request": "10m"}, "memory": {"request": "20Mi", "limit": "250Mi"}}
+"""What a small part of Linkerd asks of a node, in the form of its charts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +161,7 @@ def control_plane_values(trust_domain: str, *, controller: str, proxy: str) -> d
             "image": {"name": proxy_name, "version": proxy_tag},
             # Plain text is refused, but for the kubelet's probes, which the proxies know by themselves.
             "defaultInboundPolicy": "all-authenticated",
-            "resources": _REQUESTS,
+            "resources": REQUESTS,
             "additionalEnv": [{"name": name, "value": value} for name, value in _SOONER.items()],
         },
     }

@@ -27,7 +27,8 @@ _REQUESTS = {"cpu": "10m", "memory": "20Mi"}
 
 def unobtainable(store: ArtifactStore) -> str:
     """Say why the extension can't be had here; empty where it can."""
-    return "; ".join(error.what for error in store.unobtainable(ARTIFACTS).values())
+    missing = store.unobtainable(ARTIFACTS)
+    return missing.what if missing else ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,15 +111,15 @@ def issuer(folder: Path, *, lab_name: str, cluster: str, trust_domain: str, now:
         ends=min(now + ISSUER_LIFETIME, root.not_after),
         begins=now - _CLOCK_SKEW,
         path_length=0,
-        spiffe_id=f"spiffe://{trust_domain}",
+        identity=f"spiffe://{trust_domain}",
     )
     return _store(folder, cluster, key, certificate)
 
 
-def leaf(signer: Issued, spiffe_id: str, *, lifetime: timedelta = LEAF_LIFETIME) -> Issued:
-    """Return a workload's certificate with its SPIFFE ID (SPIFFE X509-SVID, 4 and 5), followed by its signer's.
+def leaf(signer: Issued, identity: str, *, lifetime: timedelta = LEAF_LIFETIME) -> Issued:
+    """Return a workload's certificate with its identity, followed by its signer's; it is not stored anywhere.
 
-    It is not stored anywhere.
+    A SPIFFE ID is written as SPIFFE's X509-SVID says (4 and 5), any other identity as a DNS name, as Linkerd's are.
     """
     now, key = datetime.now(UTC), ec.generate_private_key(ec.SECP256R1())
     signer_key = cast("ec.EllipticCurvePrivateKey", serialization.load_pem_private_key(signer.key, None))
@@ -131,7 +131,7 @@ def leaf(signer: Issued, spiffe_id: str, *, lifetime: timedelta = LEAF_LIFETIME)
         begins=now - _CLOCK_SKEW,
         ends=now + lifetime,
         path_length=None,
-        spiffe_id=spiffe_id,
+        identity=identity,
     )
     made = _pem(key, certificate)
     return Issued(certificate=made.certificate + signer.certificate, key=made.key)
@@ -189,7 +189,7 @@ def _sign(
     begins: datetime,
     ends: datetime,
     path_length: int | None,
-    spiffe_id: str | None = None,
+    identity: str | None = None,
 ) -> x509.Certificate:
     """Sign a certificate: an authority's with `path_length` further ones below it, or with None a workload's."""
     authority = path_length is not None
@@ -217,8 +217,9 @@ def _sign(
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer_key.public_key()), critical=False)
     )
-    if spiffe_id is not None:
-        names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(spiffe_id)])
+    if identity is not None:
+        kind = x509.UniformResourceIdentifier if identity.startswith("spiffe://") else x509.DNSName
+        names = x509.SubjectAlternativeName([kind(identity)])
         # RFC 5280, 4.2.1.6: critical where the subject is empty, as a workload's is.
         builder = builder.add_extension(names, critical=not authority)
     return builder.sign(signer_key, hashes.SHA256())

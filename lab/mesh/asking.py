@@ -8,8 +8,9 @@ from typing import TypeVar
 from lab.clusters.machine import at_once
 from lab.components.export import exported_name
 from lab.context import Lab
+from lab.errors import ClusterError
 from lab.kube import Kube, KubeError, connect
-from lab.mesh.model import Export
+from lab.mesh.model import Export, Mesh
 from lab.model import NAMESPACE
 from lab.objects import Obj, labels_of, unready
 
@@ -39,6 +40,18 @@ def each(
 def flat(answers: Mapping[str, Sequence[T]]) -> list[T]:
     """Return what all clusters answered, as one list."""
     return [item for found in answers.values() for item in found]
+
+
+def east_west_address(mesh: Mesh, cluster: str) -> tuple[str, int]:
+    """Return address and port of a cluster's gateway for other clusters.
+
+    Raises:
+        ClusterError: it has none, or no address.
+    """
+    for gateway in mesh.gateways([cluster]):
+        if gateway.role == "east-west" and gateway.address:
+            return gateway.address, gateway.port
+    raise ClusterError("there is no gateway with an address", where=cluster, next="lab status")
 
 
 def exports(

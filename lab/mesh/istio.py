@@ -16,7 +16,7 @@ from lab.context import Lab
 from lab.errors import ClusterError
 from lab.kube import Kube, KubeError, connect
 from lab.mesh import carry, istio_carry, istio_divert, istio_failover, istio_policy, istio_split
-from lab.mesh.asking import ASK_S, each, exports, flat, not_serving
+from lab.mesh.asking import ASK_S, each, east_west_address, exports, flat, not_serving
 from lab.mesh.model import (
     Caller,
     Capability,
@@ -29,6 +29,7 @@ from lab.mesh.model import (
     Link,
     Permission,
     Split,
+    TlsEntrance,
 )
 from lab.model import NAMESPACE, State
 from lab.objects import Ref, ref
@@ -57,7 +58,6 @@ class IstioMesh:
             Capability.AUTHORIZE_IDENTITY,
             Capability.AUTHORIZE_REQUEST,
             Capability.DIVERT,
-            Capability.GATEWAY_SNI,
             Capability.CARRY,
         }
     )
@@ -115,6 +115,15 @@ class IstioMesh:
         """Return the SPIFFE ID of a workload, as Istio writes it into certificates."""
         domain = self.lab.spec.clusters[caller.cluster].trust_domain
         return f"spiffe://{domain}/ns/{caller.namespace}/sa/{caller.service_account}"
+
+    def tls_entrance(self, cluster: str, service: str, port: int) -> TlsEntrance:
+        """Name a service as Istio's proxies do: by the server name (Istio, pilot/pkg/model, BuildSubsetKey).
+
+        A sidecar knows a mesh's own client by the protocol (Istio, pilot/pkg/networking/util: in-mesh HTTP/1.1).
+        """
+        address, gateway_port = east_west_address(self, cluster)
+        name = f"outbound_.{port}_._.{export.host(service)}"
+        return TlsEntrance(address=address, port=gateway_port, server_name=name, alpn="istio-http/1.1")
 
     def export(self, service: str, source: str) -> list[tuple[str, str]]:
         """Make a service known in all other clusters."""

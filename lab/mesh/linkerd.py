@@ -11,6 +11,7 @@ from lab import manifests
 from lab.clusters import network
 from lab.components import emissary, linkerd, load_balancer, multicluster, pki, remote_secret
 from lab.components import linkerd_smi as linkerd_smi_extension
+from lab.components.export import host
 from lab.context import Lab
 from lab.errors import CommandError
 from lab.kube import Kube, KubeError, connect
@@ -23,8 +24,9 @@ from lab.mesh import (
     linkerd_policy,
     linkerd_smi,
     linkerd_split,
+    linkerd_transport,
 )
-from lab.mesh.asking import ASK_S, each, exports, flat, not_serving
+from lab.mesh.asking import ASK_S, each, east_west_address, exports, flat, not_serving
 from lab.mesh.model import (
     Caller,
     Capability,
@@ -37,6 +39,7 @@ from lab.mesh.model import (
     Link,
     Permission,
     Split,
+    TlsEntrance,
 )
 from lab.model import Cluster, State
 from lab.objects import Ref
@@ -128,6 +131,17 @@ class LinkerdMesh:
     def spiffe_id(self, caller: Caller) -> str:
         """Return a workload's identity, as Linkerd writes it into certificates: a DNS name, no SPIFFE URI."""
         return linkerd_policy.identity(self.lab, caller)
+
+    def tls_entrance(self, cluster: str, service: str, port: int) -> TlsEntrance:
+        """Name the gateway by its identity, and then the service as Linkerd's proxies do."""
+        address, gateway_port = east_west_address(self, cluster)
+        return TlsEntrance(
+            address=address,
+            port=gateway_port,
+            server_name=linkerd_policy.identity(self.lab, linkerd_policy.gateway_of(cluster)),
+            alpn=linkerd_transport.ALPN,
+            preface=linkerd_transport.header(host(service), port),
+        )
 
     def export(self, service: str, source: str) -> list[tuple[str, str]]:
         """Let the clusters that look at this one mirror a service."""

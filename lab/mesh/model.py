@@ -22,7 +22,6 @@ class Capability(Enum):
     AUTHORIZE_IDENTITY = "allow callers by identity, across clusters"
     AUTHORIZE_REQUEST = "allow callers by method and path"
     DIVERT = "send requests with a chosen header to another service"
-    GATEWAY_SNI = "find a service behind the gateway by the server name in a client's own TLS"
     CARRY = "let the other cluster's ingress carry requests to a service, with mutual TLS"
 
 
@@ -142,6 +141,20 @@ class Divert:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TlsEntrance:
+    """How a TLS client that is no proxy asks a cluster's gateway for a service behind it.
+
+    It connects to the address with this server name and application protocol, and sends `preface` before its request.
+    """
+
+    address: str
+    port: int
+    server_name: str
+    alpn: str
+    preface: bytes = b""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Carried:
     """A service of `source` that the source's ingress carries; the other clusters call it by `name`.
 
@@ -188,6 +201,13 @@ class Mesh(Protocol):
 
     def spiffe_id(self, caller: Caller) -> str:
         """Return the identity that a workload's certificate carries: a SPIFFE ID, or what the mesh has instead."""
+
+    def tls_entrance(self, cluster: str, service: str, port: int) -> TlsEntrance:
+        """Return how a client with a certificate of its own reaches a port of a service, by the cluster's gateway.
+
+        Raises:
+            ClusterError: the cluster has no gateway with an address.
+        """
 
     def export(self, service: str, source: str) -> list[tuple[str, str]]:
         """Make a service of `source` known in all other clusters; doing it again follows a change of its ports.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lab.context import Lab
-from lab.errors import ArtifactError, UsageError
+from lab.errors import UsageError
 from lab.mesh import Mesh
 from lab.stacks.istio import IstioStack
 from lab.stacks.linkerd import LinkerdStack
@@ -46,8 +46,18 @@ def choose(lab: Lab) -> Choice:
 
     Raises:
         UsageError: the stack that is asked for can't be had here, and each missing artifact with where it was looked
-            for; or the lab is up as another one.
+            for; or the lab is up as another one; or it has no dashboard, and one is asked for.
     """
+    choice = _choose(lab)
+    if lab.spec.viz and not choice.stack.viz:
+        raise UsageError(
+            f"the dashboard is an extension of Linkerd's, and this lab is {choice.reason}",
+            next="leave --viz (or `viz` in lab.toml) away",
+        )
+    return choice
+
+
+def _choose(lab: Lab) -> Choice:
     asked, is_up = lab.spec.stack, _remembered(lab)
     if is_up is not None:
         if asked not in {"auto", is_up.name}:
@@ -58,14 +68,16 @@ def choose(lab: Lab) -> Choice:
         return Choice(stack=is_up, reason=f"{is_up.title}, as it was brought up")
     if asked == _ISTIO.name:
         return Choice(stack=_ISTIO, reason=f"{_ISTIO.title}, as lab.toml or --stack says")
-    missing = lab.artifacts.unobtainable(_LINKERD.artifacts)
-    if not missing:
+    missing = lab.artifacts.unobtainable(_LINKERD.artifacts(lab))
+    if missing is None:
         return Choice(stack=_LINKERD, reason=_LINKERD.title)
+    lines = missing.what.splitlines()
     if asked == _LINKERD.name:
-        raise UsageError(_missing_words(missing), next="; ".join(error.next or "" for error in missing.values()))
-    first = next(iter(missing.values()))
-    more = f" (and {len(missing) - 1} more: lab up --stack linkerd names them)" if len(missing) > 1 else ""
-    return Choice(stack=_ISTIO, reason=f"{_ISTIO.title}; not Linkerd, since {first.what}{more}")
+        count = "1 artifact is" if len(lines) == 1 else f"{len(lines)} artifacts are"
+        words = f"the linkerd stack can't be had here: {count} missing\n  {missing.what}"
+        raise UsageError(words, next=missing.next)
+    more = f" (and {len(lines) - 1} more: lab up --stack linkerd names them)" if len(lines) > 1 else ""
+    return Choice(stack=_ISTIO, reason=f"{_ISTIO.title}; not Linkerd, since {lines[0]}{more}")
 
 
 def current(lab: Lab) -> Stack:
@@ -90,9 +102,3 @@ def _remembered(lab: Lab) -> Stack | None:
     except OSError:
         # A lab of a version that had only this stack wrote nothing down.
         return _ISTIO if lab.paths.kubeconfig.exists() else None
-
-
-def _missing_words(missing: Mapping[str, ArtifactError]) -> str:
-    lines = "\n  ".join(error.what for error in missing.values())
-    count = "1 artifact is" if len(missing) == 1 else f"{len(missing)} artifacts are"
-    return f"the linkerd stack can't be had here: {count} missing\n  {lines}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.components import export, istio
@@ -16,6 +16,7 @@ from lab.components.podinfo import Podinfo
 from lab.components.remote_secret import RemoteAccess, RemoteSecret
 from lab.components.trust import IstioTrust
 from lab.context import Lab
+from lab.errors import UsageError
 from lab.mesh import Mesh
 from lab.mesh.istio import IstioMesh
 from lab.model import NAMESPACE, Cluster
@@ -31,11 +32,20 @@ class IstioStack:
 
     name: str = "istio"
     title: str = "Istio on both sides"
-    artifacts: tuple[str, ...] = ("kind", "kubectl", "istioctl", "gateway-api", "node-image")
     node_image: str = "node-image"
-    images: tuple[str, ...] = ("istio-pilot", "istio-proxy", "podinfo", "frontend")
+    viz: bool = False
     control_plane: str = "istio"
     prepares: str = "render Istio's charts"
+
+    def artifacts(self, lab: Lab) -> tuple[str, ...]:
+        """Return programs, CRDs and the node image."""
+        del lab
+        return ("kind", "kubectl", "istioctl", "gateway-api", self.node_image)
+
+    def images(self, lab: Lab) -> tuple[str, ...]:
+        """Return Istio's images and the applications'."""
+        del lab
+        return ("istio-pilot", "istio-proxy", "podinfo", "frontend")
 
     def prepare(self, lab: Lab, cluster: Cluster) -> None:
         """Render Istio's charts."""
@@ -119,6 +129,11 @@ class IstioStack:
             ),
             *named,
         ]
+
+    def dashboard(self, lab: Lab, cluster: Cluster, *, port: int, on_line: Callable[[str], None]) -> None:
+        """Say that there is none."""
+        del cluster, port, on_line
+        raise UsageError(f"the lab {lab.spec.name} is built with Istio, which has no dashboard of its own")
 
     def mesh(self, lab: Lab) -> Mesh:
         """Return Istio's mesh."""

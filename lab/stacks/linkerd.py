@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lab.components import emissary, linkerd, multicluster
+from lab.components import emissary, inventory, linkerd, linkerd_viz, multicluster
 from lab.components.frontend import Frontend
 from lab.components.gateway_api import GatewayApi
 from lab.components.namespaces import Namespaces
 from lab.components.podinfo import Podinfo
 from lab.context import Lab
+from lab.errors import UsageError
+from lab.kube import connect
 from lab.mesh import Mesh
 from lab.mesh import linkerd_export as export
 from lab.mesh.linkerd import LinkerdMesh
@@ -29,27 +31,21 @@ class LinkerdStack:
 
     name: str = "linkerd"
     title: str = "Linkerd on both sides, Emissary-ingress in front"
-    artifacts: tuple[str, ...] = (
-        "kind",
-        "kubectl",
-        "linkerd",
-        "helm",
-        "gateway-api",
-        "emissary-crds",
-        "emissary-chart",
-        "node-image-linkerd",
-    )
     node_image: str = "node-image-linkerd"
-    images: tuple[str, ...] = (
-        "linkerd-controller",
-        "linkerd-proxy",
-        "linkerd-gateway",
-        "emissary",
-        "podinfo",
-        "frontend",
-    )
+    viz: bool = True
     control_plane: str = "linkerd"
     prepares: str = "render Linkerd's and Emissary's charts"
+
+    def artifacts(self, lab: Lab) -> tuple[str, ...]:
+        """Return programs, CRDs, charts and the node image; images of what is not always there, too."""
+        programs = ("kind", "kubectl", "linkerd", "helm")
+        files = ("gateway-api", "emissary-crds", "emissary-chart")
+        return (*programs, *files, self.node_image, *_on_request(lab))
+
+    def images(self, lab: Lab) -> tuple[str, ...]:
+        """Return Linkerd's, Emissary's and the applications' images."""
+        mesh = ("linkerd-controller", "linkerd-proxy", "linkerd-gateway")
+        return (*mesh, "emissary", "podinfo", "frontend", *_on_request(lab))
 
     def prepare(self, lab: Lab, cluster: Cluster) -> None:
         """Render the charts."""
@@ -57,10 +53,11 @@ class LinkerdStack:
             component.objects(lab, cluster)
         for part in (emissary.EmissaryCrds(), emissary.Emissary()):
             part.objects(lab, cluster)
+        if lab.spec.viz:
+            linkerd_viz.LinkerdViz().objects(lab, cluster)
 
     def parts(self, lab: Lab) -> Mapping[str, Part]:
-        """Return Linkerd, its gateway and service mirrors, Emissary and the applications."""
-        del lab
+        """Return Linkerd, its gateway and service mirrors, Emissary and the applications; the dashboard on request."""
         meshed = {linkerd.INJECT: "enabled"}
         namespaces = Namespaces(labels={NAMESPACE: {}, emissary.NAMESPACE: {}}, annotations={NAMESPACE: meshed})
         control_plane = Part(
@@ -88,6 +85,13 @@ class LinkerdStack:
             after=("linkerd", "emissary-crds", "namespaces"),
             estimate_s=30,
         )
+        viz = Part(
+            component=linkerd_viz.LinkerdViz(),
+            title="install the dashboard and its metrics",
+            after=("linkerd",),
+            estimate_s=20,
+            prepared=True,
+        )
         apps = ("linkerd", "namespaces")
         return {
             part.component.name: part
@@ -102,6 +106,7 @@ class LinkerdStack:
                 ingress,
                 Part(component=Podinfo(), title="deploy podinfo", after=apps, estimate_s=10),
                 Part(component=FRONTEND, title="deploy the frontend", after=apps, estimate_s=10),
+                *([viz] if lab.spec.viz else []),
             )
         }
 
@@ -134,7 +139,7 @@ class LinkerdStack:
         return [
             UpstreamCheck(
                 cluster=cluster.name,
-                command="linkerd multicluster check" if line.category == _EXTENSION else "linkerd check",
+                command=_COMMANDS.get(line.category, "linkerd check"),
                 what=f"{line.category}: {' '.join(line.description.split())}",
                 verdict=verdict(line),
                 words=line.said,
@@ -142,12 +147,23 @@ class LinkerdStack:
             for line in cli.check(kubeconfig=cluster.kubeconfig, context=cluster.context)
         ]
 
+    def dashboard(self, lab: Lab, cluster: Cluster, *, port: int, on_line: Callable[[str], None]) -> None:
+        """Run `linkerd viz dashboard`."""
+        if inventory.read(connect(cluster), linkerd_viz.LinkerdViz().name) is None:
+            raise UsageError("the dashboard is not installed", where=cluster.name, next="lab up --viz")
+        cli = linkerd.cli_of(lab)
+        cli.dashboard(kubeconfig=cluster.kubeconfig, context=cluster.context, port=port, on_line=on_line)
+
     def mesh(self, lab: Lab) -> Mesh:
         """Return Linkerd's mesh."""
         return LinkerdMesh(lab)
 
 
-_EXTENSION = "linkerd-multicluster"
+def _on_request(lab: Lab) -> tuple[str, ...]:
+    return linkerd_viz.IMAGES if lab.spec.viz else ()
+
+
+_COMMANDS = {"linkerd-multicluster": "linkerd multicluster check", "linkerd-viz": "linkerd viz check"}
 _NEWEST = ("versioncheck.linkerd.io", "unable to determine version channel")
 """What linkerd says when it cannot ask for the newest version; that says nothing of this lab."""
 _RESULTS = {"success": Verdict.OK, "warning": Verdict.WARNING}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -74,17 +74,19 @@ class Stack(Protocol):
     def title(self) -> str:
         """What it is, in a few words."""
 
-    @property
-    def artifacts(self) -> tuple[str, ...]:
-        """What `lab up` asks the store for; everything else is inside these, or only needed to make them."""
+    def artifacts(self, lab: Lab) -> tuple[str, ...]:
+        """Return what `lab up` asks the store for; everything else is inside these, or only needed to make them."""
 
     @property
     def node_image(self) -> str:
         """The artifact that its nodes are made from."""
 
+    def images(self, lab: Lab) -> tuple[str, ...]:
+        """Return the artifacts that pods are made from."""
+
     @property
-    def images(self) -> tuple[str, ...]:
-        """The artifacts that pods are made from."""
+    def viz(self) -> bool:
+        """Whether it has a dashboard to install on request."""
 
     @property
     def control_plane(self) -> str:
@@ -114,6 +116,14 @@ class Stack(Protocol):
 
         Raises:
             LabError: they could not be run.
+        """
+
+    def dashboard(self, lab: Lab, cluster: Cluster, *, port: int, on_line: Callable[[str], None]) -> None:
+        """Serve a cluster's dashboard on 127.0.0.1 until it is stopped.
+
+        Raises:
+            UsageError: there is none, or none is installed.
+            CommandError: it can't be served, such as because the port is taken.
         """
 
     def mesh(self, lab: Lab) -> Mesh:

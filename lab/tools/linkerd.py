@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,26 @@ class Linkerd:
     def multicluster(self, values: Path) -> str:
         """Render the multi-cluster extension as YAML."""
         return self._render("multicluster", "install", "--ignore-cluster", f"--values={values}")
+
+    def viz(self, values: Path) -> str:
+        """Render the dashboard with its metrics as YAML."""
+        return self._render("viz", "install", "--ignore-cluster", f"--values={values}")
+
+    def dashboard(self, *, kubeconfig: Path, context: str, port: int, on_line: Callable[[str], None]) -> None:
+        """Serve a cluster's dashboard on 127.0.0.1 until it is stopped.
+
+        Args:
+            kubeconfig: with the cluster's context.
+            context: of the cluster.
+            port: of this machine; 0 for any that is free.
+            on_line: called with what it says, the URL among it.
+
+        Raises:
+            CommandError: the cluster has no dashboard, or the port is taken.
+        """
+        where = (f"--kubeconfig={kubeconfig}", f"--context={context}")
+        words = ("--show=url", f"--port={port}", "--address=127.0.0.1", "--wait=10s")
+        self.run([self.binary, "viz", "dashboard", *words, *where], on_line=on_line)
 
     def link(
         self, *, kubeconfig: Path, context: str, name: str, server: str, without_labels: Sequence[str] = ()

@@ -23,8 +23,8 @@ class Artifacts:
     def binary(self, name: str) -> Path:
         return Path("bin") / name
 
-    def unobtainable(self, names: Iterable[str]) -> dict[str, ArtifactError]:
-        return {name: ArtifactError(f"{name} is not there") for name in names}
+    def unobtainable(self, names: Iterable[str]) -> ArtifactError | None:
+        return ArtifactError("\n  ".join(f"{name} is not there" for name in names))
 
 
 @pytest.fixture

@@ -17,18 +17,18 @@ from lab.stacks import STACKS
 class Artifacts:
     """A store that lacks some artifacts."""
 
-    missing: dict[str, ArtifactError] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
     asked: list[str] = field(default_factory=list)
 
-    def unobtainable(self, names: Iterable[str]) -> dict[str, ArtifactError]:
+    def unobtainable(self, names: Iterable[str]) -> ArtifactError | None:
         self.asked += names
-        return self.missing
+        lines = "\n  ".join(f"{name} is not here: looked in A" for name in self.missing)
+        return ArtifactError(lines, next="pull them") if self.missing else None
 
 
 def with_stack(lab: Lab, stack: str, *missing: str) -> Lab:
-    errors = {name: ArtifactError(f"{name} is not here: looked in A", next=f"pull {name}") for name in missing}
     spec = config.parse(f'name = "dev"\nstack = "{stack}"')
-    return replace(lab, spec=spec, artifacts=Artifacts(errors))  # type: ignore[arg-type]
+    return replace(lab, spec=spec, artifacts=Artifacts(missing))  # type: ignore[arg-type]
 
 
 def test_auto_is_linkerd_where_everything_can_be_had(lab: Lab) -> None:
@@ -48,7 +48,14 @@ def test_linkerd_that_is_insisted_on_names_every_missing_artifact(lab: Lab) -> N
     with pytest.raises(UsageError, match="2 artifacts are missing") as raised:
         stacks.choose(with_stack(lab, "linkerd", "proxy", "controller"))
     assert "proxy is not here: looked in A\n  controller is not here" in raised.value.what
-    assert raised.value.next == "pull proxy; pull controller"
+    assert raised.value.next == "pull them"
+
+
+def test_a_dashboard_is_no_part_of_a_stack_that_has_none(lab: Lab) -> None:
+    istio = with_stack(lab, "auto", "proxy")
+    with pytest.raises(UsageError, match=r"Linkerd's, and this lab is Istio .*proxy is not here") as raised:
+        stacks.choose(replace(istio, spec=istio.spec.model_copy(update={"viz": True})))
+    assert "--viz" in (raised.value.next or "")
 
 
 def test_istio_that_is_asked_for_looks_for_nothing_else(lab: Lab) -> None:

@@ -46,6 +46,7 @@ HOMES = {
     "filelock": {"lab.lock", "lab.artifacts"},
     "jinja2": {"lab.manifests"},
     "kubernetes": {"lab.kube"},
+    "oras": {"lab.artifacts.published"},
     "platformdirs": {"lab.paths"},
     "psutil": {"lab.host"},
     "pydantic": {"lab.config"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -130,7 +130,7 @@ def make_store(tmp_path: Path, docker: FakeDocker, monkeypatch: pytest.MonkeyPat
 
     def open_store(text: str = CATALOG, *, source: str = "packages", mirror: str | None = None) -> ArtifactStore:
         return ArtifactStore(
-            paths=Paths(cache=tmp_path / "cache", state=tmp_path / "state"),
+            paths=replace(Paths.of("test"), cache=tmp_path / "cache", state=tmp_path / "state"),
             spec=ArtifactsSpec.model_validate({"source": source, "mirror": mirror}),
             catalog=catalog.parse(text),
             docker=docker,  # type: ignore[arg-type]

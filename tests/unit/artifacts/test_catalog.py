@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab.artifacts import builders
 from lab.artifacts.catalog import default, parse
+from lab.context import Lab
 from lab.stacks import STACKS
 
 DIGEST = "b" * 64
@@ -19,7 +21,7 @@ def test_every_artifact_has_a_recipe_whose_needs_and_files_are_there(artifact: o
     from lab.artifacts.catalog import Artifact
 
     assert isinstance(artifact, Artifact)
-    if artifact.local is not None:
+    if artifact.taken is not None:
         assert artifact.recipe is None
         return
     recipe = builders.of(artifact)
@@ -28,10 +30,11 @@ def test_every_artifact_has_a_recipe_whose_needs_and_files_are_there(artifact: o
         assert Path(given).exists()
 
 
-def test_the_names_that_the_lab_asks_for_are_there() -> None:
+def test_the_names_that_the_lab_asks_for_are_there(lab: Lab) -> None:
+    whole = replace(lab, spec=lab.spec.model_copy(update={"viz": True}))
     names = {a.name for a in default()}
     for stack in STACKS.values():
-        assert {*stack.artifacts, *stack.images, stack.node_image} <= names
+        assert {*stack.artifacts(whole), *stack.images(whole), stack.node_image} <= names
 
 
 @pytest.mark.parametrize("artifact", [a for a in default() if a.recipe == "go"], ids=lambda a: a.name)

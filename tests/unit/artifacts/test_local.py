@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab.artifacts.catalog import parse
-from lab.artifacts.local import Found, LocalStore, NotFound
+from lab.artifacts.local import LocalStore
 from lab.artifacts.make import make
 from lab.artifacts.store import ArtifactStore
+from lab.artifacts.taken import Found, NotFound
 from lab.errors import ArtifactError, HostError
 from lab.tools.docker import Image
 from tests.unit.artifacts.conftest import FakeDocker
@@ -23,21 +25,21 @@ CATALOG = f"""
 title = "the proxy image"
 kind = "image"
 version = "2.0"
-local = {{ image = "{IMAGE}" }}
+taken = {{ image = "{IMAGE}" }}
 estimate_s = 1
 
 [ctl]
 title = "the CLI"
 kind = "binaries"
 version = "2.0"
-local = {{ program = "ctl", says = ["version"] }}
+taken = {{ program = "ctl", says = ["version"] }}
 estimate_s = 1
 
 [chart]
 title = "the chart"
 kind = "files"
 version = "2.0"
-local = {{ chart = "ingress" }}
+taken = {{ chart = "ingress" }}
 estimate_s = 1
 
 [both]
@@ -77,11 +79,12 @@ def nothing_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def open_store(make_store: Callable[..., ArtifactStore], tmp_path: Path) -> Callable[[], ArtifactStore]:
-    def again(mirror: str | None = None) -> ArtifactStore:
-        store = make_store(CATALOG, mirror=mirror)
-        store.local.folder = tmp_path / "local"
-        return store
+def open_store(
+    make_store: Callable[..., ArtifactStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], ArtifactStore]:
+    def again() -> ArtifactStore:
+        monkeypatch.setenv("LAB_LOCAL_DIR", str(tmp_path / "local"))
+        return make_store(CATALOG)
 
     return again
 
@@ -91,12 +94,14 @@ def test_an_image_is_told_by_its_id_and_keeps_upstreams_name(
 ) -> None:
     docker.known[IMAGE] = image(IMAGE)
     store = open_store()
-    assert store.local.find(ARTIFACTS["proxy"]) == Found(name=IMAGE, identity="sha256:1")
+    found = store.taker.find(ARTIFACTS["proxy"])
+    assert isinstance(found, Found)
+    assert (found.name, found.identity) == (IMAGE, "sha256:1")
     make(store, "proxy")
     assert store.image("proxy") == IMAGE
     entry = store.entry("proxy")
     assert entry is not None
-    assert (entry.source, entry.image_id, entry.notes["digest"]) == ("local", "sha256:1", "not known beforehand")
+    assert (entry.source, entry.image_id, entry.notes["taken from"]) == ("local", "sha256:1", IMAGE)
 
 
 def test_another_image_under_the_same_name_is_another_artifact(
@@ -111,24 +116,36 @@ def test_another_image_under_the_same_name_is_another_artifact(
 def test_an_image_is_found_under_the_mirrors_name(docker: FakeDocker) -> None:
     docker.known["mirror.test/all/mesh/proxy:2.0"] = image("mirror.test/all/mesh/proxy:2.0")
     store = LocalStore(docker=docker, mirror="mirror.test/all")  # type: ignore[arg-type]
-    assert store.find(ARTIFACTS["proxy"]) == Found(name="mirror.test/all/mesh/proxy:2.0", identity="sha256:1")
+    found = store.look(ARTIFACTS["proxy"])
+    assert isinstance(found, Found)
+    assert (found.name, found.identity) == ("mirror.test/all/mesh/proxy:2.0", "sha256:1")
+
+
+@pytest.mark.parametrize("repository", ["registry.test/mesh/proxy", "mirror.test/mesh/proxy"])
+def test_an_image_that_was_pulled_is_told_by_its_registrys_digest(docker: FakeDocker, repository: str) -> None:
+    docker.known[IMAGE] = replace(image(IMAGE), digests=("other.test/x@sha256:7", f"{repository}@sha256:9"))
+    store = LocalStore(docker=docker, mirror="mirror.test")  # type: ignore[arg-type]
+    found = store.look(ARTIFACTS["proxy"])
+    assert isinstance(found, Found)
+    assert found.identity == "sha256:9"
 
 
 def test_what_is_missing_is_named_with_every_place_that_was_looked_at(
     open_store: Callable[[], ArtifactStore], tmp_path: Path
 ) -> None:
     missing = open_store().unobtainable(["proxy", "both", "chart"])
-    assert list(missing) == ["proxy", "ctl", "chart"]
-    assert IMAGE in missing["proxy"].what
-    assert missing["proxy"].next == f"docker pull {IMAGE}"
-    assert str(tmp_path / "local" / "ctl") in missing["ctl"].what
-    assert "PATH/ctl" in missing["ctl"].what
-    assert str(tmp_path / "local" / "ingress-2.0.tgz") in missing["chart"].what
+    assert missing is not None
+    proxy, ctl, chart = missing.what.splitlines()
+    assert IMAGE in proxy
+    assert str(tmp_path / "local" / "ctl") in ctl
+    assert "PATH/ctl" in ctl
+    assert str(tmp_path / "local" / "ingress-2.0.tgz") in chart
+    assert missing.next == f"docker pull {IMAGE}; put ctl, ingress into the folder that LAB_LOCAL_DIR names"
 
 
 def test_without_a_folder_the_ways_to_name_one_are_said(docker: FakeDocker) -> None:
     store = LocalStore(docker=docker)  # type: ignore[arg-type]
-    assert "LAB_LOCAL_DIR" in str(store.find(ARTIFACTS["chart"]))
+    assert "LAB_LOCAL_DIR" in str(store.look(ARTIFACTS["chart"]))
 
 
 def test_an_engine_that_is_not_there_has_no_images(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,14 +154,13 @@ def test_an_engine_that_is_not_there_has_no_images(docker: FakeDocker, monkeypat
 
     monkeypatch.setattr(docker, "image", gone)
     store = LocalStore(docker=docker)  # type: ignore[arg-type]
-    assert store.find(ARTIFACTS["proxy"]) == NotFound(looked=("no engine answers",))
+    assert store.look(ARTIFACTS["proxy"]) == NotFound(looked=("no engine answers",))
 
 
 def test_taking_what_is_not_there_fails_and_leaves_nothing(open_store: Callable[[], ArtifactStore]) -> None:
     store = open_store()
-    with pytest.raises(
-        ArtifactError, match=r"the proxy image 2\.0 is not on this machine: the local Docker store has no"
-    ):
+    words = r"the proxy image 2\.0 can't be had here: the local Docker store has no"
+    with pytest.raises(ArtifactError, match=words):
         make(store, "proxy")
     assert store.entry("proxy") is None
 
@@ -155,7 +171,7 @@ def test_a_program_is_taken_from_the_folder_or_from_path(
     program(tmp_path / "path")
     monkeypatch.setenv("PATH", f"{tmp_path / 'path'}{os.pathsep}/bin")
     store = open_store()
-    assert store.unobtainable(["ctl"]) == {}
+    assert store.unobtainable(["ctl"]) is None
     make(store, "ctl")
     taken = store.binary("ctl")
     assert taken.read_text().endswith("echo 2.0\n")
@@ -164,7 +180,7 @@ def test_a_program_is_taken_from_the_folder_or_from_path(
 
 def test_a_program_of_another_version_is_not_taken(open_store: Callable[[], ArtifactStore], tmp_path: Path) -> None:
     place = program(tmp_path / "local", version="1.9")
-    assert f"{place}: 1.9, not 2.0" in str(open_store().local.find(ARTIFACTS["ctl"]))
+    assert f"{place}: 1.9, not 2.0" in str(open_store().taker.find(ARTIFACTS["ctl"]))
 
 
 def test_a_chart_is_taken_as_a_folder_or_packed(open_store: Callable[[], ArtifactStore], tmp_path: Path) -> None:
@@ -182,17 +198,25 @@ def test_a_chart_is_taken_as_a_folder_or_packed(open_store: Callable[[], Artifac
 
 def test_a_chart_of_another_version_is_not_taken(open_store: Callable[[], ArtifactStore], tmp_path: Path) -> None:
     place = chart(tmp_path / "local", version="3.9")
-    assert f"{place}: 3.9, not 2.0" in str(open_store().local.find(ARTIFACTS["chart"]))
+    assert f"{place}: 3.9, not 2.0" in str(open_store().taker.find(ARTIFACTS["chart"]))
 
 
 @pytest.mark.parametrize(
-    "local", ['{ image = "a", chart = "b" }', "{}", '{ program = "a" }', '{ chart = "a", says = ["v"] }']
+    "taken",
+    [
+        '{ image = "a", chart = "b" }',
+        "{}",
+        '{ program = "a" }',
+        '{ chart = "a", says = ["v"] }',
+        '{ image = "a", release = "https://releases.test/a" }',
+        '{ program = "a", says = ["v"], registry = "registry.test" }',
+    ],
 )
-def test_a_local_that_names_nothing_or_two_things_is_refused(local: str) -> None:
-    with pytest.raises(ValueError, match=r"catalog\.toml: x: .*local"):
-        parse(f'[x]\ntitle="x"\nkind="files"\nversion="1"\nestimate_s=1\nlocal = {local}\n')
+def test_a_name_of_nothing_or_of_two_things_is_refused(taken: str) -> None:
+    with pytest.raises(ValueError, match=r"catalog\.toml: x: .*(taken|release)"):
+        parse(f'[x]\ntitle="x"\nkind="files"\nversion="1"\nestimate_s=1\ntaken = {taken}\n')
 
 
-def test_an_artifact_has_a_recipe_or_is_local() -> None:
-    with pytest.raises(ValueError, match="a recipe, or is local"):
+def test_an_artifact_has_a_recipe_or_is_taken() -> None:
+    with pytest.raises(ValueError, match="a recipe, or is taken"):
         parse('[x]\ntitle="x"\nkind="files"\nversion="1"\nestimate_s=1\n')

@@ -1,0 +1,207 @@
+"""Upstream's own builds where upstream publishes them: container registries, a mirror of them, release files.
+
+No digest of theirs is known to the lab beforehand. The digest that a name has when it is first taken is kept, and what
+is taken later has that digest or is refused: trust on first use, as with a host's SSH key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import oras.logger
+import requests
+from oras.provider import Registry
+from requests.adapters import HTTPAdapter
+
+from lab.artifacts import upstream
+from lab.artifacts.catalog import Artifact, Catalog, Upstream
+from lab.artifacts.keys import UPSTREAM
+from lab.artifacts.recipe import Made, Work
+from lab.artifacts.taken import Found, NotFound, names_of, put_chart
+from lab.errors import ArtifactError
+
+_TIMEOUT_S = (3, 60)
+_CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+"""Media type of a packed chart (Helm documentation, "Use OCI-based registries")."""
+_MANIFESTS = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+_SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pins:
+    """The digests that names had when they were first taken, one file each."""
+
+    folder: Path
+
+    def get(self, artifact: Artifact, name: str) -> str | None:
+        """Return the digest that an artifact's published name was first taken with."""
+        try:
+            known = json.loads((self.folder / f"{artifact.name}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return str(known["digest"]) if known.get("name") == name else None
+
+    def keep(self, artifact: Artifact, name: str, digest: str) -> None:
+        """Note the digest."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = self.folder / f"{artifact.name}.json"
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps({"name": name, "digest": digest}) + "\n", encoding="utf-8")
+        part.replace(file)
+
+
+class Published:
+    """Upstream's registries and releases, as a place that builds are taken from (`taken.Place`).
+
+    Args:
+        catalog: whose registries may be asked.
+        mirror: a registry host that is asked instead of all of them.
+        pins: folder of the digests.
+        asks: whether a network may be asked for a name that has no digest yet.
+    """
+
+    source = UPSTREAM
+
+    def __init__(self, *, catalog: Catalog, mirror: str | None, pins: Path, asks: bool) -> None:
+        self._mirror = mirror
+        self._pins = Pins(folder=pins)
+        self._asks = asks
+        names = (_published(artifact) for artifact in catalog if artifact.taken is not None)
+        self._hosts = sorted({self._host(name) for name in names if name and "://" not in name})
+        self._answering: frozenset[str] | None = None
+
+    def look(self, artifact: Artifact) -> Found | NotFound:
+        """Say whether a build is published, by its pinned digest or else by asking."""
+        name = _published(artifact)
+        if name is None:
+            return NotFound(looked=())
+        if (digest := self._pins.get(artifact, name)) is not None:
+            return Found(name=name, identity=digest, place=self)
+        if not self._asks:
+            return NotFound(looked=('registries are not asked, with `source = "packages"` and no `mirror`',))
+        try:
+            digest = self._digest_of_release(name) if "://" in name else self._digest_of_image(name)
+        except _NotThereError as error:
+            return NotFound(looked=(str(error),))
+        return Found(name=name, identity=digest, place=self)
+
+    def take(self, found: Found, work: Work) -> Made:
+        """Pull or download it by its digest, and keep that."""
+        taken, digest = names_of(work.artifact), found.identity
+        if taken.image is not None:
+            made = upstream.pull(work, f"{taken.image}@{digest}", self._mirror, keep_digest=True)
+        elif taken.program is not None:
+            sha256 = digest.removeprefix("sha256:")
+            upstream.download(work, Upstream(url=found.name, sha256=sha256, as_file=f"bin/{taken.program}"))
+            made = Made()
+        else:
+            put_chart(self._chart(found, work), work)
+            made = Made()
+        self._pins.keep(work.artifact, found.name, digest)
+        return made
+
+    # How
+
+    def _host(self, name: str) -> str:
+        return (self._mirror or upstream.split(name)[0]).partition("/")[0]
+
+    def _answers(self, host: str) -> bool:
+        """Say whether a registry answers; all of them are asked at once, and once."""
+        if self._answering is None:
+            with ThreadPoolExecutor(max(1, len(self._hosts))) as threads:
+                said = threads.map(upstream.answers, self._hosts)
+                self._answering = frozenset(h for h, yes in zip(self._hosts, said, strict=True) if yes)
+        return host in self._answering
+
+    def _reference(self, name: str) -> str:
+        return f"{self._mirror}/{upstream.split(name)[1]}" if self._mirror else name
+
+    def _digest_of_image(self, name: str) -> str:
+        host, reference = self._host(name), self._reference(name)
+        if not self._answers(host):
+            raise _NotThereError(f"{host} does not answer")
+        return f"sha256:{hashlib.sha256(self._ask(reference, 'manifests', reference.rpartition(':')[2])).hexdigest()}"
+
+    def _digest_of_release(self, url: str) -> str:
+        try:
+            answer = requests.get(f"{url}.sha256", timeout=_TIMEOUT_S)
+            answer.raise_for_status()
+        except requests.RequestException as error:
+            raise _NotThereError(f"{url}: {type(error).__name__}") from error
+        said = _SHA256.search(answer.text)
+        if said is None:
+            raise _NotThereError(f"{url}.sha256 holds no SHA-256")
+        return f"sha256:{said[0]}"
+
+    def _chart(self, found: Found, work: Work) -> Path:
+        """Fetch a packed chart, each part of it by its digest."""
+        reference = self._reference(found.name)
+        manifest = json.loads(self._exactly(reference, "manifests", found.identity))
+        layers: list[Mapping[str, Any]] = manifest.get("layers", [])
+        layer = next((part["digest"] for part in layers if part["mediaType"] == _CHART_LAYER), None)
+        if layer is None:
+            raise ArtifactError(f"{reference} is no Helm chart")
+        packed = work.scratch / "chart.tgz"
+        packed.write_bytes(self._exactly(reference, "blobs", str(layer)))
+        return packed
+
+    def _exactly(self, reference: str, kind: str, digest: str) -> bytes:
+        """Return what has a digest, and nothing else."""
+        try:
+            content = self._ask(reference, kind, digest)
+        except _NotThereError as error:
+            raise ArtifactError(str(error), next="look at the network, or put it where LAB_LOCAL_DIR points") from error
+        if digest != f"sha256:{hashlib.sha256(content).hexdigest()}":
+            raise ArtifactError(f"what {reference} sent does not have the digest {digest}, and was thrown away")
+        return content
+
+    def _ask(self, reference: str, kind: str, what: str) -> bytes:
+        """Return a manifest or blob of a reference's repository, with anonymous or the engine's credentials."""
+        oras.logger.setup_logger(quiet=True)
+        host = reference.partition("/")[0]
+        registry = Registry(hostname=host, insecure=upstream.is_plain(host))
+        for scheme in ("http://", "https://"):
+            registry.session.mount(scheme, _Bounded())
+        container = registry.get_container(reference)
+        url = f"{registry.prefix}://{container.registry}/v2/{container.api_prefix}/{kind}/{what}"
+        try:
+            registry.auth.load_configs(container)
+            answer = registry.do_request(url, headers={"Accept": ", ".join(_MANIFESTS)} if kind == "manifests" else {})
+        except (requests.RequestException, ValueError) as error:
+            raise _NotThereError(f"{reference}: {error}") from error
+        if answer.status_code != requests.codes.ok:
+            raise _NotThereError(f"{host} has no {reference} (HTTP {answer.status_code})")
+        return bytes(answer.content)
+
+
+class _NotThereError(Exception):
+    """What is asked for is not published, or its place does not answer."""
+
+
+class _Bounded(HTTPAdapter):
+    """Ends requests that nobody answers; the library itself would wait for ever."""
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
+        """Send with a bound."""
+        return super().send(request, **{**options, "timeout": _TIMEOUT_S})
+
+
+def _published(artifact: Artifact) -> str | None:
+    """Return where upstream publishes a build: an image's or a chart's reference, or a URL."""
+    taken = names_of(artifact)
+    if taken.chart is not None:
+        return f"{taken.registry}/{taken.chart}:{artifact.version}" if taken.registry else None
+    return taken.image or (taken.release if platform.machine() == "x86_64" else None)

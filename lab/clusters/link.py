@@ -1,4 +1,4 @@
-"""The network between two clusters, cut and mended: a route on one node that drops what goes to the other.
+"""The network between two clusters: cut and mended by a route on one node that drops what goes to the other, and tried.
 
 A dropped packet is what a cut cable does: nothing is refused, connections that stand stay silent. The route is in the
 node's container only, and gone when that is started again.
@@ -26,6 +26,12 @@ def cut(source: Cluster, target: Cluster) -> str:
 def mend(source: Cluster, target: Cluster) -> bool:
     """Let it through again; says whether it was cut."""
     return Docker().execute(source.node, _route("del", target), check=False).returncode == 0
+
+
+def reaches(source: Cluster, address: str, port: int) -> bool:
+    """Say whether a cluster's node can connect to a port at another one's address, within a second."""
+    argv = ["timeout", "1", "bash", "-c", 'exec 3<>"/dev/tcp/$0/$1"', address, str(port)]
+    return Docker().execute(source.node, argv, check=False).returncode == 0
 
 
 def _route(verb: str, target: Cluster) -> list[str]:

@@ -18,6 +18,8 @@ from lab.objects import Ref
 from lab.tools.docker import Docker
 from lab.tools.docker_records import Network
 
+API_PORT = 6443
+"""Of API servers, at their nodes' addresses (kubeadm's default)."""
 MANAGED_LABEL = "app.kubernetes.io/managed-by"
 _CANDIDATES = tuple(IPv4Network((0xAC1E0000 + (n << 8), 24)) for n in range(256))  # 172.30.0.0/24 … 172.30.255.0/24
 _ROUTES = Path("/proc/net/route")

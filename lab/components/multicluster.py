@@ -20,7 +20,7 @@ from lab.components.remote_secret import server_of
 from lab.context import Lab
 from lab.kube import connect
 from lab.model import Cluster
-from lab.objects import Obj, Ref
+from lab.objects import Obj, Ref, ref
 
 NAMESPACE = "linkerd-multicluster"
 PORT, PROBE_PORT = 4143, 4191
@@ -34,6 +34,10 @@ TARGET_LABEL = "mirror.linkerd.io/cluster-name"
 GATEWAY_ACCOUNT = "linkerd-gateway"
 GATEWAY = Ref(api_version="v1", kind="Service", name="linkerd-gateway", namespace=NAMESPACE)
 DEPLOYMENT = Ref(api_version="apps/v1", kind="Deployment", name="linkerd-gateway", namespace=NAMESPACE)
+GATEWAY_CALLERS = Ref(
+    api_version="policy.linkerd.io/v1alpha1", kind="MeshTLSAuthentication", name="any-meshed", namespace=NAMESPACE
+)
+"""Whom the gateway lets in. Permissions narrow it, so the component makes it where it is missing, else leaves it."""
 LINK_API = "multicluster.linkerd.io/v1alpha3"
 
 
@@ -54,21 +58,27 @@ class Multicluster(ManifestComponent):
     name: str = "multicluster"
 
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
-        """Return what the CLI renders."""
+        """Return what the CLI renders, without whom the gateway lets in."""
         cli, values = cli_of(lab), extension_values(lab, cluster.name)
-        return from_chart(lab, f"multicluster-{cluster.name}", values, cli.multicluster, made_from=str(cli.binary))
+        made_from = str(cli.binary)
+        objects = from_chart(lab, f"multicluster-{cluster.name}", values, cli.multicluster, made_from=made_from)
+        return [obj for obj in objects if ref(obj) != GATEWAY_CALLERS]
 
     def after_apply(self, lab: Lab, cluster: Cluster) -> None:
-        """Give the gateway's Service its address."""
+        """Give the gateway's Service its address, and let in everybody in the mesh where nothing else is said."""
         if cluster.name in targets(lab):
-            load_balancer.assign(connect(cluster), GATEWAY)
+            kube = connect(cluster)
+            load_balancer.assign(kube, GATEWAY)
+            if kube.get(GATEWAY_CALLERS) is None:
+                kube.apply(everybody())
 
     def settled(self, lab: Lab, cluster: Cluster) -> bool:
-        """Say whether the Service still has the node's address."""
+        """Say whether the Service still has the node's address, and the gateway knows whom to let in."""
         kube = connect(cluster)
         if cluster.name not in targets(lab):
             return True
-        return load_balancer.assigned(kube, GATEWAY) == network.node_address(kube)
+        has_address = load_balancer.assigned(kube, GATEWAY) == network.node_address(kube)
+        return has_address and kube.get(GATEWAY_CALLERS) is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +105,13 @@ class LinkTo(ManifestComponent):
             without_labels=sorted(inventory.labels("", "")),
         )
         return [_wanted(obj) for obj in manifests.parse(text, source="linkerd multicluster link-gen")]
+
+
+def everybody() -> Obj:
+    """Return that the gateway lets in all identities of the mesh, as upstream's chart has it."""
+    metadata = {"name": GATEWAY_CALLERS.name, "namespace": NAMESPACE}
+    spec = {"identities": ["*"]}
+    return {"apiVersion": GATEWAY_CALLERS.api_version, "kind": GATEWAY_CALLERS.kind, "metadata": metadata, "spec": spec}
 
 
 def extension_values(lab: Lab, cluster: str) -> dict[str, Any]:

@@ -148,7 +148,7 @@ class RemoteSecret(ManifestComponent):
 
 def server_of(target: Kube) -> str:
     """Return where other clusters reach a cluster's API server: its node's address, which stays over restarts."""
-    return f"https://{network.node_address(target)}:6443"
+    return f"https://{network.node_address(target)}:{network.API_PORT}"
 
 
 def _credentials(target: Kube, account: str) -> tuple[str, str]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from lab import manifests
 from lab.clusters import network
-from lab.components import emissary, linkerd, load_balancer, multicluster, pki, remote_secret
+from lab.components import emissary, linkerd, load_balancer, multicluster, pki
 from lab.components import linkerd_smi as linkerd_smi_extension
 from lab.components.export import host
 from lab.context import Lab
-from lab.errors import CommandError
 from lab.kube import Kube, KubeError, connect
 from lab.mesh import (
     carry,
@@ -21,12 +20,13 @@ from lab.mesh import (
     linkerd_divert,
     linkerd_export,
     linkerd_federation,
+    linkerd_link,
     linkerd_policy,
     linkerd_smi,
     linkerd_split,
     linkerd_transport,
 )
-from lab.mesh.asking import ASK_S, each, east_west_address, exports, flat, not_serving
+from lab.mesh.asking import each, east_west_address, exports, flat, not_serving
 from lab.mesh.model import (
     Caller,
     Capability,
@@ -41,7 +41,7 @@ from lab.mesh.model import (
     Split,
     TlsEntrance,
 )
-from lab.model import Cluster, State
+from lab.model import State
 from lab.objects import Ref
 
 T = TypeVar("T")
@@ -101,16 +101,11 @@ class LinkerdMesh:
     def links(self, sources: Iterable[str] | None = None) -> list[Link]:
         """Return the links; one is alive when the source's service mirror reaches the target's gateway."""
 
-        def of(kube: Kube) -> list[Link]:
-            said = _said_by_mirrors(self.lab, kube.cluster)
-            targets = {*multicluster.linked(self.lab, kube.cluster.name), *_linked(kube)}
-            return [self._link(kube, target, said.get(target)) for target in sorted(targets)]
-
         def no_answer(name: str, error: KubeError) -> list[Link]:
             targets = multicluster.linked(self.lab, name)
             return [Link(source=name, target=t, server=None, alive=False, detail=error.what) for t in targets]
 
-        return flat(self._each(sources, of, no_answer))
+        return flat(self._each(sources, lambda kube: linkerd_link.listed(self.lab, kube), no_answer))
 
     def link(self, source: str, target: str) -> None:
         """Give a cluster the Link to another one and the credentials for it."""
@@ -282,70 +277,6 @@ class LinkerdMesh:
                 )
             )
         return found
-
-    def _link(self, source: Kube, target: str, said: Mapping[str, Any] | None) -> Link:
-        """Say whether a link works, and where it does not, at which hop: nearest to the source first."""
-        detail, server = "", None
-        if target not in _linked(source):
-            detail = "there is no Link to it"
-        try:
-            there = connect(self.lab.clusters[target], timeout_s=ASK_S)
-            server = remote_secret.server_of(there)
-            detail = detail or self._target_trouble(source, there)
-        except KubeError as error:
-            detail = detail or f"{target}: {error.what}"
-        if not detail and said is None:
-            detail = "its service mirror does not answer"
-        elif not detail and said is not None and not said["alive"]:
-            detail = f"the service mirror does not reach {target}'s gateway"
-        return Link(
-            source=source.cluster.name,
-            target=target,
-            server=server,
-            alive=not detail,
-            detail=detail,
-            services=said["numberOfServices"] if said else None,
-            latency_ms=said["latency"] if said and said["alive"] else None,
-        )
-
-    def _target_trouble(self, source: Kube, there: Kube) -> str:
-        target = there.cluster.name
-        known = source.get(_credentials(target))
-        if known is None:
-            return f"the credentials for {target} are not there"
-        token = (there.get(_TOKEN) or {}).get("data", {}).get("token", "")
-        kubeconfig = b64decode((known.get("data") or {}).get("kubeconfig", "")).decode()
-        if not token or b64decode(token).decode() not in kubeconfig:
-            return f"the credentials for {target} were revoked there"
-        words = not_serving(there.get(multicluster.DEPLOYMENT))
-        return f"{target}'s gateway: {words}" if words else ""
-
-
-_TOKEN = Ref(
-    api_version="v1",
-    kind="Secret",
-    name="linkerd-service-mirror-remote-access-default-token",
-    namespace=multicluster.NAMESPACE,
-)
-
-
-def _credentials(target: str) -> Ref:
-    return Ref(api_version="v1", kind="Secret", name=f"cluster-credentials-{target}", namespace=multicluster.NAMESPACE)
-
-
-def _linked(kube: Kube) -> list[str]:
-    """Return the clusters that a cluster has Links to."""
-    found = kube.find(multicluster.LINK_API, "Link", namespace=multicluster.NAMESPACE)
-    return [obj["spec"]["targetClusterName"] for obj in found]
-
-
-def _said_by_mirrors(lab: Lab, cluster: Cluster) -> dict[str, Mapping[str, Any]]:
-    """Return what `linkerd multicluster gateways` says of each target; nothing where it says nothing."""
-    try:
-        found = linkerd.cli_of(lab).gateways(kubeconfig=cluster.kubeconfig, context=cluster.context, timeout_s=ASK_S)
-    except (CommandError, ValueError):
-        return {}
-    return {str(entry["clusterName"]): entry for entry in found}
 
 
 def _identity(kube: Kube) -> Identity:

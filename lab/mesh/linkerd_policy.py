@@ -33,9 +33,6 @@ _KINDS = (
 )
 _LABEL = f"{LABEL_PREFIX}/permission-of"
 _PLAIN = Ref(api_version=_SERVER, kind="Server", name="plain-text", namespace=NAMESPACE)
-_GATEWAY_CALLERS = Ref(
-    api_version=_AUTHORIZATION, kind="MeshTLSAuthentication", name="any-meshed", namespace=multicluster.NAMESPACE
-)
 
 
 def identity(lab: Lab, caller: Caller) -> str:
@@ -170,10 +167,10 @@ def _refuse_two_groups(permission: Permission, others: Iterable[Permission]) -> 
 def _lock_gateway(lab: Lab, kube: Kube, permissions: Iterable[Permission]) -> None:
     """Let in to the gateway whom the permissions name from other clusters; everybody in the mesh where none does."""
     callers = sorted({caller for permission in permissions for caller in _remote(permission)})
-    identities = [identity(lab, caller) for caller in callers] or ["*"]
-    found = kube.get(_GATEWAY_CALLERS)
+    found = kube.get(multicluster.GATEWAY_CALLERS)
+    identities = [identity(lab, caller) for caller in callers] or multicluster.everybody()["spec"]["identities"]
     if found is not None and found["spec"].get("identities") != identities:
-        kube.patch(_GATEWAY_CALLERS, {"spec": {"identities": identities}})
+        kube.patch(multicluster.GATEWAY_CALLERS, {"spec": {"identities": identities}})
 
 
 def _written_for(kube: Kube, service: str) -> list[Obj]:

@@ -11,8 +11,7 @@ from lab.components import multicluster
 from lab.context import Lab
 from lab.errors import ClusterError
 from lab.kube import Kube, NotNow
-from lab.mesh import Caller, Capability, Failover, Mesh, Permission, Split
-from lab.mesh import linkerd as subject
+from lab.mesh import Caller, Capability, Failover, Mesh, Permission, Split, linkerd_link
 from lab.mesh.linkerd import LinkerdMesh
 from lab.model import NAMESPACE
 from lab.objects import Obj
@@ -43,18 +42,13 @@ def mirror(name: str = "podinfo") -> Obj:
 def mesh(lab: Lab, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch) -> LinkerdMesh:
     """A mesh whose routes are Accepted at once, and whose service mirror has made podinfo-east."""
     monkeypatch.setattr(Kube, "wait_ready", lambda *_, **__: None)
-    monkeypatch.setattr(subject, "_said_by_mirrors", lambda lab, cluster: {e["clusterName"]: e for e in SAID})
+    monkeypatch.setattr(linkerd_link.wire, "reaches", lambda *_: True)
+    monkeypatch.setattr(linkerd_link, "_said_by_mirrors", lambda lab, cluster: {e["clusterName"]: e for e in SAID})
     for name, api in apis.items():
         kube(api, name).apply(service("podinfo"))
         kube(api, name).apply(service("cart"))
     kube(apis["west"], "west").apply(mirror())
-    any_meshed = {
-        "apiVersion": "policy.linkerd.io/v1alpha1",
-        "kind": "MeshTLSAuthentication",
-        "metadata": {"name": "any-meshed", "namespace": multicluster.NAMESPACE},
-        "spec": {"identities": ["*"]},
-    }
-    kube(apis["east"], "east").apply(any_meshed)
+    kube(apis["east"], "east").apply(multicluster.everybody())
     return LinkerdMesh(lab)
 
 
@@ -300,10 +294,21 @@ def test_a_gateway_that_the_mirror_does_not_reach_is_the_last_hop(
 ) -> None:
     link_up(apis)
     dead = {"east": {**SAID[0], "alive": False}}
-    monkeypatch.setattr(subject, "_said_by_mirrors", lambda lab, cluster: dead)
+    monkeypatch.setattr(linkerd_link, "_said_by_mirrors", lambda lab, cluster: dead)
     assert [link.detail for link in mesh.links()] == ["the service mirror does not reach east's gateway"]
-    monkeypatch.setattr(subject, "_said_by_mirrors", lambda lab, cluster: {})
+    monkeypatch.setattr(linkerd_link, "_said_by_mirrors", lambda lab, cluster: {})
     assert [link.detail for link in mesh.links()] == ["its service mirror does not answer"]
+
+
+def test_an_api_server_that_the_source_does_not_reach_is_a_hop_of_its_own(
+    mesh: LinkerdMesh, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link_up(apis)
+    asked: list[object] = []
+    monkeypatch.setattr(linkerd_link.wire, "reaches", lambda *which: asked.append(which[1:]))
+    (link,) = mesh.links()
+    assert (link.alive, link.detail[:42]) == (False, "west does not reach east's API server: mir")
+    assert asked == [("172.30.0.2", 6443)]
 
 
 def test_a_cluster_that_does_not_answer_is_said_and_not_raised(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:

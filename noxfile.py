@@ -2,6 +2,8 @@
 
 import nox
 
+_E2E = ("commands", "answers", "scenarios", "accidents", "accidents_linkerd")
+
 nox.options.sessions = ["lint", "tests", "e2e"]
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = True
@@ -69,7 +71,7 @@ def e2e(session: nox.Session) -> None:
     Then the contract tests: they want an engine, and on a new machine there is none before the lab was up.
     """
     session.install("-e", ".[test]", silent=True)
-    files = [f"tests/e2e/test_{name}.py" for name in ("commands", "answers", "scenarios", "accidents")]
+    files = [f"tests/e2e/test_{name}.py" for name in _E2E]
     session.run("pytest", *files, "--require-lab", *session.posargs)
     if not session.posargs:
         session.run("pytest", "tests/contract")

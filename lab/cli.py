@@ -35,6 +35,7 @@ from lab import (
 from lab.artifacts import ArtifactStore
 from lab.artifacts import verbs as artifact_verbs
 from lab.clusters import kubeconfig as kubeconfigs
+from lab.components import pki
 from lab.config import LabSpec
 from lab.console import logging_to, showing
 from lab.context import Lab
@@ -101,6 +102,7 @@ def up(
         return
     if not as_json:
         _out.print(f"lab {lab.spec.name}: {choice.reason}", markup=False, highlight=False, soft_wrap=True)
+    pki.refuse_ended(lab.paths.pki)
     with lock.held(lab.paths, "lab up"):
         _prepare_host(lab, install=not no_install, yes=yes)
         stacks.remember(lab, choice.stack)

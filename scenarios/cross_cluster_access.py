@@ -8,7 +8,7 @@ import secrets
 
 from lab.capture import Capture, CaptureUnavailableError, bridge_of
 from lab.evidence import Evidence, EvidenceKind
-from lab.mesh.model import Caller, Capability, Gateway
+from lab.mesh.model import Caller, Capability, Gateway, Hop
 from lab.model import NAMESPACE
 from lab.scenario import Arrow, CannotLookError, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
 from lab.scenario_context import Context
@@ -65,6 +65,28 @@ def _both_identities(context: Context) -> Observation:
         seen=f"{found.client or 'nobody'} → {found.server or 'not named'}",
         evidence=(found.evidence,),
     )
+
+
+def _counted_identities(context: Context) -> Observation:
+    """Look at every proxy on the way: the frontend's, the gateway's, podinfo's."""
+    hops = context.mesh.hops("west", "east", SERVICE, caller="frontend")
+    client, _ = _expected_identities(context)
+    gateway = _east_gateway(context).identity
+    asked = [hop for hop in hops if hop.at.startswith("west/") and hop.server == gateway]
+    taken = [hop for hop in hops if hop.client == client]
+    let_in = [hop for hop in hops if hop.at == f"east/{SERVICE}" and hop.client == gateway]
+    text = "\n".join(f"{hop.at}: {hop.said}" for hop in hops)
+    evidence = Evidence(kind=EvidenceKind.METRIC, title="what the proxies count of each other's identities", text=text)
+    return Observation(
+        holds=bool(asked and taken and let_in),
+        seen=f"West's frontend asked {gateway} ({_total(asked)} requests); it took connections of {client} "
+        f"({_total(taken)}); podinfo let it in ({_total(let_in)} requests)",
+        evidence=(evidence,),
+    )
+
+
+def _total(hops: list[Hop]) -> int:
+    return sum(hop.count for hop in hops)
 
 
 def _expected_identities(context: Context) -> tuple[str, str]:
@@ -263,8 +285,16 @@ SCENARIO = Scenario(
                 Check(
                     name="identities_on_both_ends",
                     claim="East sees West's frontend by its identity, and answers with podinfo's own",
-                    expected="spiffe://west.example/ns/test/sa/frontend → spiffe://east.example/ns/test/sa/podinfo",
+                    expected="West's frontend → East's podinfo, each by the name in its certificate",
                     look=_both_identities,
+                ),
+                Check(
+                    name="proxies_count_identities",
+                    claim="Every proxy on the way counts the identity of the one that it spoke to",
+                    expected="the frontend's: East's gateway; the gateway's: West's frontend; podinfo's: the gateway",
+                    look=_counted_identities,
+                    within_s=10,
+                    requires=frozenset({Capability.COUNTED_IDENTITIES}),
                 ),
             ),
         ),

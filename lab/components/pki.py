@@ -60,13 +60,29 @@ def anchor(folder: Path, *, lab_name: str, now: datetime | None = None) -> Issue
         return _anchor(folder, lab_name, now or datetime.now(UTC))
 
 
-def _anchor(folder: Path, lab_name: str, now: datetime) -> Issued:
+def refuse_ended(folder: Path, *, now: datetime | None = None) -> None:
+    """Hold a trust anchor that is there against what can still be built on it; where there is none, all is well.
+
+    Raises:
+        LabError: it is damaged, or ends in less than 30 days.
+    """
+    now = now or datetime.now(UTC)
     try:
         found = _load(folder, "anchor")
     except (OSError, ValueError) as error:
         raise LabError(
             f"the trust anchor is damaged: {error}", where=str(folder), next="lab down, then lab up"
         ) from error
+    if found is not None and found.not_after - now < RENEW_BEFORE:
+        ends = "ended" if found.not_after <= now else "ends"
+        raise LabError(
+            f"the trust anchor {ends} on {found.not_after:%Y-%m-%d}", where=str(folder), next="lab down, then lab up"
+        )
+
+
+def _anchor(folder: Path, lab_name: str, now: datetime) -> Issued:
+    refuse_ended(folder, now=now)
+    found = _load(folder, "anchor")
     if found is None:
         key = ec.generate_private_key(ec.SECP256R1())
         name = _name(lab_name, "trust anchor")
@@ -80,10 +96,6 @@ def _anchor(folder: Path, lab_name: str, now: datetime) -> Issued:
             path_length=1,
         )
         return _store(folder, "anchor", key, certificate)
-    if found.not_after - now < RENEW_BEFORE:
-        raise LabError(
-            f"the trust anchor ends on {found.not_after:%Y-%m-%d}", where=str(folder), next="lab down, then lab up"
-        )
     return found
 
 

@@ -20,6 +20,7 @@ from lab.mesh import (
     linkerd_divert,
     linkerd_export,
     linkerd_federation,
+    linkerd_hops,
     linkerd_link,
     linkerd_policy,
     linkerd_smi,
@@ -35,6 +36,7 @@ from lab.mesh.model import (
     Export,
     Failover,
     Gateway,
+    Hop,
     Identity,
     Link,
     Permission,
@@ -60,6 +62,7 @@ _CAPABILITIES = frozenset(
         Capability.AUTHORIZE_REQUEST,
         Capability.DIVERT,
         Capability.CARRY,
+        Capability.COUNTED_IDENTITIES,
     }
 )
 
@@ -92,6 +95,7 @@ class LinkerdMesh:
                     alive=False,
                     detail=error.what,
                     pods=pods,
+                    identity=self.spiffe_id(_account(name, role)),
                 )
                 for role, service, _, port, pods in self._gateways_of(name)
             ]
@@ -126,6 +130,10 @@ class LinkerdMesh:
     def spiffe_id(self, caller: Caller) -> str:
         """Return a workload's identity, as Linkerd writes it into certificates: a DNS name, no SPIFFE URI."""
         return linkerd_policy.identity(self.lab, caller)
+
+    def hops(self, source: str, target: str, service: str, *, caller: str) -> list[Hop]:
+        """Return what `linkerd diagnostics proxy-metrics` says of both hops."""
+        return linkerd_hops.listed(self.lab, source, target, service, caller)
 
     def tls_entrance(self, cluster: str, service: str, port: int) -> TlsEntrance:
         """Name the gateway by its identity, and then the service as Linkerd's proxies do."""
@@ -227,7 +235,7 @@ class LinkerdMesh:
                     service=service,
                     source=source,
                     name=carry.name_of(service, source),
-                    carrier=Caller(cluster=source, namespace=emissary.NAMESPACE, service_account=emissary.ACCOUNT),
+                    carrier=_account(source, _INGRESS[0]),
                     entrance=linkerd_carry.entrance(load_balancer.assigned(kube, multicluster.GATEWAY)),
                 )
                 for service, source in linkerd_carry.listed(kube)
@@ -274,9 +282,17 @@ class LinkerdMesh:
                     alive=not detail,
                     detail=detail,
                     pods=pods,
+                    identity=self.spiffe_id(_account(kube.cluster.name, role)),
                 )
             )
         return found
+
+
+def _account(cluster: str, role: str) -> Caller:
+    """Return who a gateway is."""
+    if role == _INGRESS[0]:
+        return Caller(cluster=cluster, namespace=emissary.NAMESPACE, service_account=emissary.ACCOUNT)
+    return linkerd_policy.gateway_of(cluster)
 
 
 def _identity(kube: Kube) -> Identity:

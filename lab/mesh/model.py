@@ -22,6 +22,7 @@ class Capability(Enum):
     AUTHORIZE_IDENTITY = "allow callers by identity, across clusters"
     AUTHORIZE_REQUEST = "allow callers by method and path"
     DIVERT = "send requests with a chosen header to another service"
+    COUNTED_IDENTITIES = "tell by the proxies' own metrics who spoke to whom"
     CARRY = "let the other cluster's ingress carry requests to a service, with mutual TLS"
 
 
@@ -29,7 +30,7 @@ class Capability(Enum):
 class Gateway:
     """A gateway of a cluster. `role` is "ingress" or "east-west"; `detail` says what is wrong when it is not alive.
 
-    `pods` is the label selector of its pods.
+    `pods` is the label selector of its pods; `identity` what its certificate says, empty where it ends no TLS.
     """
 
     cluster: str
@@ -40,6 +41,7 @@ class Gateway:
     alive: bool
     detail: str = ""
     pods: str = ""
+    identity: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +143,21 @@ class Divert:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Hop:
+    """Whom a proxy spoke to with mutual TLS, as its own metrics count it.
+
+    `at` is the proxy, as CLUSTER/WORKLOAD; `client` is who asked it, `server` whom it asked, each empty where the
+    metric does not say it; `count` how often, requests or connections; `said` the metric.
+    """
+
+    at: str
+    client: str
+    server: str
+    count: int
+    said: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TlsEntrance:
     """How a TLS client that is no proxy asks a cluster's gateway for a service behind it.
 
@@ -201,6 +218,20 @@ class Mesh(Protocol):
 
     def spiffe_id(self, caller: Caller) -> str:
         """Return the identity that a workload's certificate carries: a SPIFFE ID, or what the mesh has instead."""
+
+    def hops(self, source: str, target: str, service: str, *, caller: str) -> list[Hop]:
+        """Return what the proxies on the way to a service of another cluster count of each other's identities.
+
+        Args:
+            source: the caller's cluster.
+            target: the service's cluster.
+            service: its name there.
+            caller: the Deployment that calls.
+
+        Raises:
+            CommandError: a proxy can't be asked.
+            ClusterError: the mesh's proxies do not count identities.
+        """
 
     def tls_entrance(self, cluster: str, service: str, port: int) -> TlsEntrance:
         """Return how a client with a certificate of its own reaches a port of a service, by the cluster's gateway.

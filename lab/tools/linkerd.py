@@ -114,6 +114,15 @@ class Linkerd:
         found: list[Mapping[str, Any]] = json.loads(said or "[]") or []
         return found
 
+    def proxy_metrics(self, workload: str, *, namespace: str, kubeconfig: Path, context: str) -> str:
+        """Return what the proxies of a workload (`deploy/NAME`) count, in Prometheus' text format.
+
+        Raises:
+            CommandError: the workload is not there, or the cluster does not answer.
+        """
+        where = (f"--kubeconfig={kubeconfig}", f"--context={context}", f"--namespace={namespace}")
+        return self.run([self.binary, "diagnostics", "proxy-metrics", workload, *where], timeout_s=_RENDER_S).stdout
+
     def check(self, *, kubeconfig: Path, context: str, wait_s: int = 20) -> list[CheckLine]:
         """Run `linkerd check`, which runs its extensions' checks as well, and return all lines.
 

@@ -1,0 +1,37 @@
+"""What is read out of proxies' metrics."""
+
+from __future__ import annotations
+
+from lab.mesh import linkerd_hops
+from lab.mesh.model import Hop
+
+GATEWAY = "linkerd-gateway.linkerd-multicluster.serviceaccount.identity.linkerd.east.example"
+FRONTEND = "frontend.test.serviceaccount.identity.linkerd.west.example"
+METRICS = f"""# POD frontend-1 (1 of 1)
+# TYPE request_total counter
+request_total{{direction="outbound",dst_target_cluster="east",server_id="{GATEWAY}",tls="true"}} 120
+request_total{{direction="outbound",server_id="podinfo.west",tls="true"}} 7
+request_total{{direction="outbound",dst_target_cluster="north",server_id="x",tls="true"}} 3
+request_total{{direction="outbound",dst_target_cluster="east",tls="no_identity"}} 0
+request_total{{direction="inbound",client_id="{GATEWAY}",tls="true"}} 4
+request_total{{direction="inbound",tls="no_identity"}} 9
+request_totals{{direction="inbound",client_id="other",tls="true"}} 9
+inbound_tcp_transport_header_connections_total{{session_protocol="http/2",target_port="9898",target_name="podinfo.test.svc.cluster.local",client_id="{FRONTEND}"}} 2
+inbound_tcp_transport_header_connections_total{{session_protocol="http/2",target_port="8080",target_name="ledger.test.svc.cluster.local",client_id="other"}} 2
+"""  # noqa: E501 - as proxies print it
+
+
+def test_a_callers_proxy_counts_whom_it_asked_in_the_other_cluster() -> None:
+    (hop,) = linkerd_hops.outbound("west/frontend", METRICS, "east")
+    said = f'request_total{{direction="outbound", dst_target_cluster="east", server_id="{GATEWAY}", tls="true"}} 120'
+    assert hop == Hop(at="west/frontend", client="", server=GATEWAY, count=120, said=said)
+
+
+def test_a_gateways_proxy_counts_connections_to_the_service_that_is_asked_about() -> None:
+    (hop,) = linkerd_hops.through_gateway("east/linkerd-gateway", METRICS, "podinfo")
+    assert (hop.client, hop.server, hop.count) == (FRONTEND, "", 2)
+
+
+def test_a_services_proxy_counts_those_with_an_identity_only() -> None:
+    (hop,) = linkerd_hops.inbound("east/podinfo", METRICS)
+    assert (hop.client, hop.count) == (GATEWAY, 4)

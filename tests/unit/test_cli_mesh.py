@@ -1,0 +1,37 @@
+"""How the weights of `lab split` are read."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.cli_mesh import _split
+from lab.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("words", "service"),
+    [
+        (["podinfo=50", "podinfo-east=50"], "podinfo"),
+        (["podinfo-east=50", "podinfo=50"], "podinfo"),
+        (["podinfo", "podinfo=50", "podinfo-east=50"], "podinfo"),
+        (["cart", "podinfo=50", "podinfo-east=50"], "cart"),
+    ],
+)
+def test_the_service_is_named_or_the_one_that_the_others_are_exports_of(words: list[str], service: str) -> None:
+    assert _split(words) == (service, {"podinfo": 50, "podinfo-east": 50})
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["podinfo"], "a split needs weights"),
+        (["cart=50", "podinfo=50"], "it is not clear whose requests cart and podinfo get"),
+        (["podinfo=50", "podinfo=20"], "'podinfo=20' is no part of a split"),
+        (["podinfo", "podinfo=half"], "'podinfo=half' is no part of a split"),
+        (["podinfo=-1"], "'podinfo=-1' is no part of a split"),
+    ],
+)
+def test_what_is_no_split_says_what_it_is_not(words: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=said) as raised:
+        _split(words)
+    assert raised.value.next

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lab.artifacts import plan, upstream
 from lab.artifacts.catalog import Artifact, default
+from lab.artifacts.keys import LOCAL
 from lab.artifacts.recipe import ARTIFACT_LABEL
 from lab.artifacts.store import TAG_PREFIX, ArtifactStore
 from lab.errors import CommandError, UsageError
@@ -123,11 +124,13 @@ def clean(lab: Lab, *, everything: bool = False) -> Iterator[str]:
 
 def _clean_images(store: ArtifactStore, *, everything: bool) -> Iterator[str]:
     kept = set() if everything else {store.reference(a.name) for a in store.catalog if a.kind.value == "image"}
-    tags = sorted({tag for image in store.docker.images({ARTIFACT_LABEL: None}) for tag in image.tags})
-    pulled = {e.image for e in store.all_entries() if e.image is not None}
-    for tag in [*tags, *sorted(pulled - set(tags))]:
-        if not tag.startswith(f"{TAG_PREFIX}/") or tag in kept:
-            continue
+    built = {tag for image in store.docker.images({ARTIFACT_LABEL: None}) for tag in image.tags}
+    # Names that the lab did not give an image itself are somebody else's.
+    built = {tag for tag in built if tag.startswith(f"{TAG_PREFIX}/")}
+    fetched = {e.image for e in store.all_entries() if e.image is not None and e.source != LOCAL}
+    gone = (built | fetched) - kept
+    by_digest = {d for tag in fetched & gone if (image := store.docker.image(tag)) for d in image.digests}
+    for tag in sorted(gone | by_digest):
         try:
             if store.docker.remove_image(tag):
                 yield f"deleted the image {tag}"

@@ -11,19 +11,21 @@ import shutil
 import socket
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from lab import wait
+from lab import config, wait
+from lab.artifacts import verbs
 from lab.artifacts.catalog import parse
 from lab.artifacts.make import make
 from lab.artifacts.store import ArtifactStore
 from lab.artifacts.upstream import answers
 from lab.config import ArtifactsSpec
+from lab.context import Lab
 from lab.errors import ArtifactError
 from lab.paths import Paths
 from lab.process import run
@@ -208,3 +210,58 @@ def test_a_registry_that_does_not_answer(tmp_path: Path, engine: Docker) -> None
     with pytest.raises(ArtifactError, match=r"could not be pulled: .*connection refused") as raised:
         make(store, "thing")
     assert 'source = "packages"' in (raised.value.next or "")
+
+
+TAKEN = "registry.test/some/thing:1"
+
+
+@pytest.fixture
+def taken(registry: Registry, tmp_path: Path, engine: Docker) -> Iterator[Callable[[], ArtifactStore]]:
+    """Return a function that opens a store whose one image is only taken, from the registry as a mirror."""
+    text = f'[thing]\ntitle = "a thing"\nkind = "image"\nversion = "1"\nestimate_s = 1\ntaken.image = "{TAKEN}"\n'
+
+    def again() -> ArtifactStore:
+        return ArtifactStore(
+            paths=Paths(cache=tmp_path / "cache", state=tmp_path / "state"),
+            spec=ArtifactsSpec(source="packages", mirror=registry.host),
+            catalog=parse(text),
+            docker=engine,
+        )
+
+    yield again
+    engine.remove_image(TAKEN)
+    engine.remove_image(f"{registry.host}/some/thing@{registry.digest}")
+
+
+def test_an_image_that_is_only_taken_is_pulled_from_the_mirror_under_upstreams_name(
+    taken: Callable[[], ArtifactStore], registry: Registry, engine: Docker
+) -> None:
+    store = taken()
+    assert store.unobtainable(["thing"]) is None
+    make(store, "thing")
+    assert store.image("thing") == TAKEN
+    assert engine.image(TAKEN) is not None
+    entry = store.entry("thing")
+    assert entry is not None
+    assert (entry.source, entry.notes["identity"]) == ("upstream", registry.digest)
+
+
+def test_what_was_taken_is_the_same_artifact_when_it_is_found_in_the_engine(
+    taken: Callable[[], ArtifactStore], registry: Registry
+) -> None:
+    first = taken()
+    make(first, "thing")
+    shutil.rmtree(registry.data)
+    later = taken()
+    assert later.keys["thing"] == first.keys["thing"]
+    assert later.problem("thing") is None
+
+
+def test_what_was_pulled_goes_with_everything_else(taken: Callable[[], ArtifactStore], engine: Docker) -> None:
+    store = taken()
+    make(store, "thing")
+    image = engine.image(TAKEN)
+    assert image is not None
+    lab = Lab(spec=config.parse(""), paths=store.paths, artifacts=store)
+    assert f"deleted the image {TAKEN}" in list(verbs.clean(lab, everything=True))
+    assert engine.image(image.id) is None

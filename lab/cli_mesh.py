@@ -126,7 +126,12 @@ def dashboard(
 ) -> None:
     """Serve a cluster's Linkerd dashboard until Ctrl-C; `lab up --viz` installs it."""
     lab = lab_of(file)
-    stacks.current(lab).dashboard(lab, _known(lab, cluster), port=port, on_line=_out.print)
+    known = _known(lab, cluster)
+
+    def say(url: str) -> None:
+        _out.print(f"{cluster}'s dashboard: {url} (Ctrl-C ends it)")
+
+    stacks.current(lab).dashboard(lab, known, port=port, on_url=say)
 
 
 def _known(lab: Lab, name: str) -> Cluster:

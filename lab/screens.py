@@ -213,7 +213,7 @@ def status(console: Console, seen: Status, *, as_json: bool) -> None:
         identities = _table("identities", "trust anchor", "anchor until", "issuer until")
         for identity in seen.identities:
             days = (f"{identity.anchor_ends:%Y-%m-%d}", f"{identity.issuer_ends:%Y-%m-%d}")
-            identities.add_row(f"spiffe://{identity.trust_domain}/…", identity.anchor_fingerprint[:16], *days)
+            identities.add_row(identity.names, identity.anchor_fingerprint[:16], *days)
         parts.append(identities)
     console.print(Group(*parts))
     for words in seen.distrust:

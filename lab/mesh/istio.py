@@ -324,6 +324,7 @@ def _identity(kube: Kube) -> Identity:
     return Identity(
         cluster=kube.cluster.name,
         trust_domain=mesh["trustDomain"],
+        names=f"spiffe://{mesh['trustDomain']}/…",
         anchor_fingerprint=anchor.fingerprint,
         anchor_ends=anchor.ends,
         issuer_ends=issuer.ends,

@@ -309,6 +309,7 @@ def _identity(kube: Kube) -> Identity:
     return Identity(
         cluster=kube.cluster.name,
         trust_domain=values["identityTrustDomain"],
+        names=f"….identity.linkerd.{values['identityTrustDomain']}",
         anchor_fingerprint=anchor.fingerprint,
         anchor_ends=anchor.ends,
         issuer_ends=issuer.ends,

@@ -76,10 +76,14 @@ class Export:
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Whom a cluster's workloads are, and whom they trust: fingerprints are SHA-256, hexadecimal."""
+    """Whom a cluster's workloads are, and whom they trust: fingerprints are SHA-256, hexadecimal.
+
+    `names` is the form of its workloads' identities, with … for what differs.
+    """
 
     cluster: str
     trust_domain: str
+    names: str
     anchor_fingerprint: str
     anchor_ends: datetime
     issuer_ends: datetime

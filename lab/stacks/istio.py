@@ -130,9 +130,9 @@ class IstioStack:
             *named,
         ]
 
-    def dashboard(self, lab: Lab, cluster: Cluster, *, port: int, on_line: Callable[[str], None]) -> None:
+    def dashboard(self, lab: Lab, cluster: Cluster, *, port: int, on_url: Callable[[str], None]) -> None:
         """Say that there is none."""
-        del cluster, port, on_line
+        del cluster, port, on_url
         raise UsageError(f"the lab {lab.spec.name} is built with Istio, which has no dashboard of its own")
 
     def mesh(self, lab: Lab) -> Mesh:

@@ -147,12 +147,12 @@ class LinkerdStack:
             for line in cli.check(kubeconfig=cluster.kubeconfig, context=cluster.context)
         ]
 
-    def dashboard(self, lab: Lab, cluster: Cluster, *, port: int, on_line: Callable[[str], None]) -> None:
+    def dashboard(self, lab: Lab, cluster: Cluster, *, port: int, on_url: Callable[[str], None]) -> None:
         """Run `linkerd viz dashboard`."""
         if inventory.read(connect(cluster), linkerd_viz.LinkerdViz().name) is None:
             raise UsageError("the dashboard is not installed", where=cluster.name, next="lab up --viz")
         cli = linkerd.cli_of(lab)
-        cli.dashboard(kubeconfig=cluster.kubeconfig, context=cluster.context, port=port, on_line=on_line)
+        cli.dashboard(kubeconfig=cluster.kubeconfig, context=cluster.context, port=port, on_url=on_url)
 
     def mesh(self, lab: Lab) -> Mesh:
         """Return Linkerd's mesh."""

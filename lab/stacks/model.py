@@ -118,7 +118,7 @@ class Stack(Protocol):
             LabError: they could not be run.
         """
 
-    def dashboard(self, lab: Lab, cluster: Cluster, *, port: int, on_line: Callable[[str], None]) -> None:
+    def dashboard(self, lab: Lab, cluster: Cluster, *, port: int, on_url: Callable[[str], None]) -> None:
         """Serve a cluster's dashboard on 127.0.0.1 until it is stopped.
 
         Raises:

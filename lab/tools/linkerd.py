@@ -65,21 +65,27 @@ class Linkerd:
         """Render the dashboard with its metrics as YAML."""
         return self._render("viz", "install", "--ignore-cluster", f"--values={values}")
 
-    def dashboard(self, *, kubeconfig: Path, context: str, port: int, on_line: Callable[[str], None]) -> None:
+    def dashboard(self, *, kubeconfig: Path, context: str, port: int, on_url: Callable[[str], None]) -> None:
         """Serve a cluster's dashboard on 127.0.0.1 until it is stopped.
 
         Args:
             kubeconfig: with the cluster's context.
             context: of the cluster.
             port: of this machine; 0 for any that is free.
-            on_line: called with what it says, the URL among it.
+            on_url: called once it can be opened.
 
         Raises:
             CommandError: the cluster has no dashboard, or the port is taken.
         """
         where = (f"--kubeconfig={kubeconfig}", f"--context={context}")
         words = ("--show=url", f"--port={port}", "--address=127.0.0.1", "--wait=10s")
-        self.run([self.binary, "viz", "dashboard", *words, *where], on_line=on_line)
+
+        def heard(line: str) -> None:
+            # It also names a page of Grafana, which is not part of the extension any more.
+            if line.startswith("http") and not line.endswith("/grafana"):
+                on_url(line)
+
+        self.run([self.binary, "viz", "dashboard", *words, *where], on_line=heard)
 
     def link(
         self, *, kubeconfig: Path, context: str, name: str, server: str, without_labels: Sequence[str] = ()

@@ -12,6 +12,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EAST = Identity(
     cluster="east",
     trust_domain="east.example",
+    names="spiffe://east.example/…",
     anchor_fingerprint="ab" * 32,
     anchor_ends=NOW + timedelta(days=1),
     issuer_ends=NOW + timedelta(days=1),

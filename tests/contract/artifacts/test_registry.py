@@ -18,14 +18,12 @@ from uuid import uuid4
 
 import pytest
 
-from lab import config, wait
-from lab.artifacts import verbs
+from lab import wait
 from lab.artifacts.catalog import parse
 from lab.artifacts.make import make
 from lab.artifacts.store import ArtifactStore
 from lab.artifacts.upstream import answers
 from lab.config import ArtifactsSpec
-from lab.context import Lab
 from lab.errors import ArtifactError
 from lab.paths import Paths
 from lab.process import run
@@ -255,13 +253,3 @@ def test_what_was_taken_is_the_same_artifact_when_it_is_found_in_the_engine(
     later = taken()
     assert later.keys["thing"] == first.keys["thing"]
     assert later.problem("thing") is None
-
-
-def test_what_was_pulled_goes_with_everything_else(taken: Callable[[], ArtifactStore], engine: Docker) -> None:
-    store = taken()
-    make(store, "thing")
-    image = engine.image(TAKEN)
-    assert image is not None
-    lab = Lab(spec=config.parse(""), paths=store.paths, artifacts=store)
-    assert f"deleted the image {TAKEN}" in list(verbs.clean(lab, everything=True))
-    assert engine.image(image.id) is None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from lab.artifacts import entry as entries
 from lab.artifacts import verbs
 from lab.artifacts.make import make
 from lab.artifacts.store import ArtifactStore
@@ -56,6 +60,23 @@ def test_clean_everything_begins_from_nothing(store: ArtifactStore) -> None:
     list(verbs.clean(lab(store), everything=True))
     assert not store.root.exists()
     assert not store.paths.go.exists()
+
+
+def test_what_was_fetched_under_its_own_name_goes_with_everything_and_what_was_found_stays(
+    store: ArtifactStore,
+) -> None:
+    for name, source in (("tool", "upstream"), ("part", "local")):
+        make(store, name)
+        entry = store.entry(name)
+        assert entry is not None
+        entries.publish(replace(entry, source=source, image=f"{name}.test/{name}:1"), _copy(entry.path))
+        store.docker.build(store.root, tags=[f"{name}.test/{name}:1"], labels={}, arguments={})
+    assert "deleted the image tool.test/tool:1" in list(verbs.clean(lab(store), everything=True))
+    assert store.docker.image("part.test/part:1") is not None
+
+
+def _copy(folder: Path) -> Path:
+    return Path(shutil.copytree(folder, folder.with_name("copy")))
 
 
 def test_clean_leaves_an_image_in_use(store: ArtifactStore, make_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:

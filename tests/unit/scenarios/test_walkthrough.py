@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import scenarios
 from lab import walkthrough
+from lab.paths import PROJECT
 from lab.scenario import Scenario
 from lab.scenario_context import Context
 from lab.scenario_runner import ScenarioRunner
@@ -54,6 +56,10 @@ def test_no_drift_after_writing_and_outputs_stay_without_a_run(context: Context,
 def test_a_changed_step_is_drift(context: Context, tmp_path: Path) -> None:
     walkthrough.write(tmp_path, [demo()], None)
     assert "+Look closely." in walkthrough.drift(tmp_path, [demo("Look closely.")])
+
+
+def test_the_committed_pages_are_what_the_steps_say() -> None:
+    assert walkthrough.drift(PROJECT / "docs" / "walkthrough", scenarios.REGISTRY.pick([])) == "", "lab walkthrough"
 
 
 def test_a_page_of_no_scenario_is_drift(tmp_path: Path) -> None:

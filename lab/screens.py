@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network
@@ -47,10 +47,11 @@ def print_json(console: Console, value: Any) -> None:
     console.print(json.dumps(_plain(value), indent=2), markup=False, highlight=False, soft_wrap=True)
 
 
-def _table(*columns: str, title: str | None = None) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, collapse_padding=True)
+def _table(*columns: str, whole: Collection[str] = ()) -> Table:
+    """Return a table; the columns in `whole` are never broken into lines."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in whole)
     return table
 
 
@@ -135,7 +136,7 @@ def artifacts(console: Console, listed: Sequence[Listed], *, as_json: bool) -> N
     if as_json:
         print_json(console, listed)
         return
-    table = _table("artifact", "version", "source", "size", "build", "state")
+    table = _table("artifact", "version", "source", "size", "build", "state", whole=("artifact",))
     for item in listed:
         size = f"{item.size_bytes / 2**20:.0f} MiB" if item.size_bytes else ""
         state = Text(item.state, "green" if item.there else "yellow")
@@ -173,9 +174,8 @@ def _sign(alive: bool, detail: str = "") -> Text:  # noqa: FBT001 - one flag, an
 
 
 def _clusters(seen: Status) -> Table:
-    clusters = _table("cluster", "stands in for", "node", "version")
-    for column in ("address", "frontend"):
-        clusters.add_column(column, no_wrap=True)
+    columns = ("cluster", "stands in for", "node", "version", "address", "frontend")
+    clusters = _table(*columns, whole=("address", "frontend"))
     for cluster in seen.clusters.values():
         node = Text(cluster.node, "green") if not cluster.trouble else Text(cluster.trouble, "red")
         url = Text(cluster.url, "bold" if not cluster.trouble else "dim")
@@ -186,7 +186,10 @@ def _clusters(seen: Status) -> Table:
 
 
 def _more(link: Link) -> str:
-    services = "" if link.services is None else f", {link.services} services"
+    """Say what a link that is alive brings."""
+    if not link.alive:
+        return ""
+    services = "" if link.services is None else f", {link.services} service{'s' if link.services != 1 else ''}"
     return services + ("" if link.latency_ms is None else f", {link.latency_ms:g} ms")
 
 
@@ -198,7 +201,7 @@ def status(console: Console, seen: Status, *, as_json: bool) -> None:
     console.print(Text.assemble(("lab ", ""), (seen.lab, "bold"), f", {seen.stack} stack"), highlight=False)
     parts = [_clusters(seen)]
     if seen.gateways or seen.links:
-        gateways = _table("gateway", "role", "address", "state")
+        gateways = _table("gateway", "role", "address", "state", whole=("address",))
         for gateway in seen.gateways:
             address = f"{gateway.address}:{gateway.port}" if gateway.address else "-"
             name = f"{gateway.cluster}/{gateway.name}"

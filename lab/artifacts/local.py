@@ -17,7 +17,7 @@ from lab.artifacts import folders, upstream
 from lab.artifacts.catalog import Artifact
 from lab.artifacts.keys import LOCAL, file_sha256
 from lab.artifacts.recipe import Made, Work
-from lab.artifacts.taken import CHART, Found, NotFound, names_of, put_chart
+from lab.artifacts.taken import CHART, Found, NotFound, absent, names_of, put_chart
 from lab.errors import CommandError, HostError, LabError
 from lab.tools.docker import Docker, Image
 
@@ -63,6 +63,8 @@ class LocalStore:
     def take(self, found: Found, work: Work) -> Made:
         """Tag the image, or copy the files."""
         taken = names_of(work.artifact)
+        if isinstance(now := self.look(work.artifact), NotFound):  # taken before, and gone since
+            raise absent([(work.artifact, now)])
         if taken.image is not None:
             if found.name != work.reference:
                 self.docker.tag(found.name, work.reference)

@@ -1,8 +1,4 @@
-"""Upstream's own builds where upstream publishes them: container registries, a mirror of them, release files.
-
-No digest of theirs is known to the lab beforehand. The digest that a name has when it is first taken is kept, and what
-is taken later has that digest or is refused: trust on first use, as with a host's SSH key.
-"""
+"""Upstream's own builds where upstream publishes them: container registries, a mirror of them, release files."""
 
 from __future__ import annotations
 
@@ -12,7 +8,6 @@ import platform
 import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,56 +35,29 @@ _MANIFESTS = (
 _SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pins:
-    """The digests that names had when they were first taken, one file each."""
-
-    folder: Path
-
-    def get(self, artifact: Artifact, name: str) -> str | None:
-        """Return the digest that an artifact's published name was first taken with."""
-        try:
-            known = json.loads((self.folder / f"{artifact.name}.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return str(known["digest"]) if known.get("name") == name else None
-
-    def keep(self, artifact: Artifact, name: str, digest: str) -> None:
-        """Note the digest."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file = self.folder / f"{artifact.name}.json"
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps({"name": name, "digest": digest}) + "\n", encoding="utf-8")
-        part.replace(file)
-
-
 class Published:
     """Upstream's registries and releases, as a place that builds are taken from (`taken.Place`).
 
     Args:
         catalog: whose registries may be asked.
         mirror: a registry host that is asked instead of all of them.
-        pins: folder of the digests.
-        asks: whether a network may be asked for a name that has no digest yet.
+        asks: whether a network may be asked at all.
     """
 
     source = UPSTREAM
 
-    def __init__(self, *, catalog: Catalog, mirror: str | None, pins: Path, asks: bool) -> None:
+    def __init__(self, *, catalog: Catalog, mirror: str | None, asks: bool) -> None:
         self._mirror = mirror
-        self._pins = Pins(folder=pins)
         self._asks = asks
         names = (_published(artifact) for artifact in catalog if artifact.taken is not None)
         self._hosts = sorted({self._host(name) for name in names if name and "://" not in name})
         self._answering: frozenset[str] | None = None
 
     def look(self, artifact: Artifact) -> Found | NotFound:
-        """Say whether a build is published, by its pinned digest or else by asking."""
+        """Ask whether a build is published, and which digest it has."""
         name = _published(artifact)
         if name is None:
             return NotFound(looked=())
-        if (digest := self._pins.get(artifact, name)) is not None:
-            return Found(name=name, identity=digest, place=self)
         if not self._asks:
             return NotFound(looked=('registries are not asked, with `source = "packages"` and no `mirror`',))
         try:
@@ -99,19 +67,16 @@ class Published:
         return Found(name=name, identity=digest, place=self)
 
     def take(self, found: Found, work: Work) -> Made:
-        """Pull or download it by its digest, and keep that."""
+        """Pull or download it by its digest."""
         taken, digest = names_of(work.artifact), found.identity
         if taken.image is not None:
-            made = upstream.pull(work, f"{taken.image}@{digest}", self._mirror, keep_digest=True)
-        elif taken.program is not None:
+            return upstream.pull(work, f"{taken.image}@{digest}", self._mirror, keep_digest=True)
+        if taken.program is not None:
             sha256 = digest.removeprefix("sha256:")
             upstream.download(work, Upstream(url=found.name, sha256=sha256, as_file=f"bin/{taken.program}"))
-            made = Made()
         else:
             put_chart(self._chart(found, work), work)
-            made = Made()
-        self._pins.keep(work.artifact, found.name, digest)
-        return made
+        return Made()
 
     # How
 

@@ -52,8 +52,8 @@ class ArtifactStore:
         mirror = self.spec.mirror
         here = LocalStore(docker=self.docker, mirror=mirror, folder=folder)
         asks = self.spec.source != "packages" or mirror is not None
-        there = Published(catalog=self.catalog, mirror=mirror, pins=self.root / "pins", asks=asks)
-        self.taker = Taker(places=(here, there))
+        there = Published(catalog=self.catalog, mirror=mirror, asks=asks)
+        self.taker = Taker(here=here, there=there, entries=self.entries_of)
         self._keys: Keys | None = None
 
     @classmethod
@@ -175,13 +175,18 @@ class ArtifactStore:
 
     def all_entries(self) -> Iterator[Entry]:
         """Yield every entry, whatever its key."""
-        for folder in sorted((self.root / "entries").glob("*/*")):
+        for folder in sorted((self.root / "entries").glob("*")):
+            yield from self.entries_of(folder.name)
+
+    def entries_of(self, name: str) -> Iterator[Entry]:
+        """Yield an artifact's entries, whatever their keys."""
+        for folder in sorted((self.root / "entries" / name).glob("*")):
             if (found := entries.read(folder)) is not None:
                 yield found
 
     def estimate_s(self, artifact: Artifact) -> float:
         """Return how long a build takes: as the last real one here, else as the catalogue says."""
-        built = [e for e in self.all_entries() if e.name == artifact.name and e.duration_s >= 1]
+        built = [e for e in self.entries_of(artifact.name) if e.duration_s >= 1]
         return max(built, key=lambda e: e.built_at).duration_s if built else artifact.estimate_s
 
     def _entry_or_raise(self, name: str) -> Entry:

@@ -1,19 +1,21 @@
 """Upstream's own builds, of what is never built here: found on this machine, or where upstream publishes them.
 
-This machine comes first. What is published is taken by a digest: the one that its name had when it was first taken,
-which is kept (`published.Pins`). So a name that upstream points at something else later changes nothing here.
+No digest of theirs is known to the lab beforehand. The one that a published name has when it is first taken is kept in
+the store's entry, and nobody is asked again: trust on first use, as with a host's SSH key. So a name that upstream
+points at something else later changes nothing here. Neither does it that the folder a chart came from is gone.
 """
 
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from lab import events
 from lab.artifacts.catalog import Artifact, Taken
+from lab.artifacts.entry import Entry
 from lab.artifacts.recipe import Made, Work
 from lab.errors import ArtifactError
 
@@ -61,13 +63,24 @@ class Place(Protocol):
 
 @dataclass(kw_only=True)
 class Taker:
-    """Looks for builds in several places, each of them once in the life of this object."""
+    """Looks for builds, for each of them once in the life of this object.
 
-    places: Sequence[Place]
+    Args:
+        here: this machine.
+        there: where upstream publishes.
+        entries: returns the store's entries of an artifact.
+    """
+
+    here: Place
+    there: Place
+    entries: Callable[[str], Iterable[Entry]]
     _known: dict[str, Found | NotFound] = field(default_factory=dict, repr=False)
 
     def find(self, artifact: Artifact) -> Found | NotFound:
-        """Return the first build that a place has of an artifact, else every place with what was seen there."""
+        """Return this machine's build of an artifact, else what was taken before, else what is published.
+
+        Where there is none of them: every place that was looked at, with what was seen there.
+        """
         if artifact.name not in self._known:
             self._known[artifact.name] = self._look(artifact)
         return self._known[artifact.name]
@@ -83,16 +96,25 @@ class Taker:
             raise absent([(work.artifact, found)])
         events.progress(f"taking {found.name}")
         made = found.place.take(found, work)
-        return Made(image_id=made.image_id, notes={"taken from": found.name, "identity": found.identity, **made.notes})
+        return Made(image_id=made.image_id, notes={"taken from": found.name, "identity": found.identity})
 
     def _look(self, artifact: Artifact) -> Found | NotFound:
-        looked: list[str] = []
-        for place in self.places:
-            found = place.look(artifact)
-            if isinstance(found, Found):
-                return found
-            looked += found.looked
-        return NotFound(looked=tuple(looked))
+        here = self.here.look(artifact)
+        if isinstance(here, Found):
+            return here
+        if (before := self._taken_before(artifact)) is not None:
+            return before
+        there = self.there.look(artifact)
+        return there if isinstance(there, Found) else NotFound(looked=(*here.looked, *there.looked))
+
+    def _taken_before(self, artifact: Artifact) -> Found | None:
+        names = names_of(artifact)
+        same = [e for e in self.entries(artifact.name) if e.version == artifact.version and e.image == names.image]
+        if not same:
+            return None
+        newest = max(same, key=lambda entry: entry.built_at)
+        place = self.there if newest.source == self.there.source else self.here
+        return Found(name=newest.notes["taken from"], identity=newest.notes["identity"], place=place)
 
 
 def names_of(artifact: Artifact) -> Taken:

@@ -178,6 +178,20 @@ def test_a_program_is_taken_from_the_folder_or_from_path(
     assert os.access(taken, os.X_OK)
 
 
+def test_what_was_taken_stays_usable_when_it_is_gone_from_where_it_was(
+    open_store: Callable[[], ArtifactStore], tmp_path: Path
+) -> None:
+    place = program(tmp_path / "local")
+    make(open_store(), "ctl")
+    place.unlink()
+    later = open_store()
+    assert later.problem("ctl") is None
+    assert later.binary("ctl").exists()
+    later.binary("ctl").unlink()  # what is damaged can't be made again without it
+    with pytest.raises(ArtifactError, match="not there"):
+        make(open_store(), "ctl")
+
+
 def test_a_program_of_another_version_is_not_taken(open_store: Callable[[], ArtifactStore], tmp_path: Path) -> None:
     place = program(tmp_path / "local", version="1.9")
     assert f"{place}: 1.9, not 2.0" in str(open_store().taker.find(ARTIFACTS["ctl"]))

@@ -147,7 +147,7 @@ def test_what_was_taken_once_is_not_asked_for_again_and_stays_what_it_was(
     assert web.asked == []
 
 
-def test_a_chart_that_is_not_what_its_digest_says_is_thrown_away_and_not_pinned(
+def test_a_chart_that_is_not_what_its_digest_says_is_thrown_away(
     open_store: Callable[..., ArtifactStore], web: Web
 ) -> None:
     web.chart("one", content=packed("two"))
@@ -155,7 +155,6 @@ def test_a_chart_that_is_not_what_its_digest_says_is_thrown_away_and_not_pinned(
     with pytest.raises(ArtifactError, match=r"does not have the digest sha256:.*thrown away"):
         make(store, "chart")
     assert store.entry("chart") is None
-    assert not (store.root / "pins").exists()
 
 
 def test_a_program_is_downloaded_and_held_against_its_published_sha256(
@@ -208,7 +207,7 @@ def test_nothing_is_asked_where_everything_is_to_be_built(open_store: Callable[.
     assert web.asked == []
 
 
-def test_another_name_needs_another_pin(web: Web, make_store: Callable[..., ArtifactStore]) -> None:
+def test_another_version_is_asked_for_anew(web: Web, make_store: Callable[..., ArtifactStore]) -> None:
     def named(version: str) -> ArtifactStore:
         taken = f'{{ chart = "ingress", registry = "{web.host}/charts" }}'
         text = f'[chart]\ntitle = "c"\nkind = "files"\nversion = "{version}"\ntaken = {taken}\nestimate_s = 1\n'

@@ -156,7 +156,9 @@ export function showIdentity({ identity, problem }) {
   text("between", problem ? "no answer" : identity.mtls ? "mTLS →" : "no mTLS seen");
   between.title = problem ?? identity.problem ?? "";
   text("client", identity?.client?.id ?? "–");
-  text("server", identity?.server?.id ?? (identity?.gateway ? `behind ${identity.gateway.id}` : "–"));
+  // Linkerd's headers name the client and the gateway, never the server.
+  const unnamed = identity?.gateway ? `behind ${identity.gateway.id}` : identity?.client ? "not named by the mesh" : "–";
+  text("server", identity?.server?.id ?? unnamed);
 }
 
 export function showPaused(paused) {

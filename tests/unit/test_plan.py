@@ -65,3 +65,24 @@ def test_a_link_waits_for_both_ends_and_the_right_to_look(steps: list[Step]) -> 
 def test_answers_are_asked_for_when_everything_stands(steps: list[Step]) -> None:
     needs = before(steps, "west/answers")
     assert {"east/east-west-gateway", "west/ingress", "east/podinfo", "west/frontend", "west/link-to-east"} <= needs
+
+
+def linkerd_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: str = "") -> list[Step]:
+    monkeypatch.setattr(plan.artifacts, "steps", lambda store, wanted: [])
+    return plan.up(lab(tmp_path, f'stack = "linkerd"\n{toml}'))
+
+
+def test_a_dashboard_is_installed_on_request_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not [step.name for step in linkerd_steps(tmp_path, monkeypatch) if "viz" in step.name]
+    with_viz = linkerd_steps(tmp_path, monkeypatch, "viz = true")
+    assert {"west/linkerd", "west/images", "west/manifests"} <= before(with_viz, "west/linkerd-viz")
+    assert "west/linkerd-viz" in before(with_viz, "west/answers")
+
+
+def test_linkerd_links_to_clusters_that_export_something(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def links(toml: str) -> set[str]:
+        return {step.name for step in linkerd_steps(tmp_path, monkeypatch, toml) if "/link-to-" in step.name}
+
+    assert links("") == {"west/link-to-east"}
+    both = '[exports]\npodinfo = ["east", "west"]\n[clusters.north]\n'
+    assert links(both) == {f"{a}/link-to-{b}" for a in ("east", "west", "north") for b in ("east", "west") if a != b}

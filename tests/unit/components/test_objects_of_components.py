@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lab import manifests
+from lab.components import linkerd_viz
 from lab.components.east_west_gateway import EastWestGateway
 from lab.components.frontend import Frontend
 from lab.components.ingress import Ingress
@@ -94,3 +95,16 @@ def test_a_link_names_the_node_by_its_address_and_carries_the_targets_token(lab:
         "certificate-authority-data": "Q0E=",
     }
     assert config["users"][0]["user"] == {"token": "token"}
+
+
+def test_the_dashboards_parts_are_named_as_its_chart_names_them() -> None:
+    images = {name: f"registry.test/l5d/{name}:1" for name in linkerd_viz.IMAGES}
+    values = linkerd_viz.chart_values("west.example", images)
+    assert values["metricsAPI"]["image"] == {
+        "registry": "registry.test/some",
+        "name": "linkerd-metrics-api",
+        "tag": "1",
+    }
+    assert values["tapInjector"]["image"] == values["tap"]["image"]
+    assert values["prometheus"]["image"]["name"] == "prometheus"
+    assert values["identityTrustDomain"] == "west.example"

@@ -67,3 +67,16 @@ def test_keys_are_never_in_argv_and_links_leave_labels_out() -> None:
     cli.link(kubeconfig=Path("k"), context="east", name="east", server="https://s:6443", without_labels=["a", "b"])
     assert "--excluded-labels=a,b" in asked[1]
     assert "--context=east" in asked[1]
+
+
+def test_a_dashboard_says_its_own_url_and_not_grafanas() -> None:
+    def run(argv: Sequence[Any], *, on_line: Any, **_: Any) -> Completed:
+        assert {"--address=127.0.0.1", "--port=0", "--context=west"} <= set(argv)
+        for line in ("Linkerd dashboard available at:", "http://127.0.0.1:4000", "http://127.0.0.1:4000/grafana"):
+            on_line(line)
+        return Completed(argv=tuple(map(str, argv)), returncode=0, stdout="", stderr="", duration_s=0.1)
+
+    said: list[str] = []
+    cli = Linkerd(Path("linkerd"), run=run)  # type: ignore[arg-type]
+    cli.dashboard(kubeconfig=Path("k"), context="west", port=0, on_url=said.append)
+    assert said == ["http://127.0.0.1:4000"]

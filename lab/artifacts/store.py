@@ -9,7 +9,7 @@ from lab.artifacts import builders, upstream
 from lab.artifacts import entry as entries
 from lab.artifacts.catalog import Artifact, Catalog, Kind, default
 from lab.artifacts.entry import Entry
-from lab.artifacts.keys import Keys
+from lab.artifacts.keys import UPSTREAM, Keys
 from lab.artifacts.local import LocalStore
 from lab.artifacts.published import Published
 from lab.artifacts.recipe import KEY_LABEL
@@ -53,7 +53,7 @@ class ArtifactStore:
         here = LocalStore(docker=self.docker, mirror=mirror, folder=folder)
         asks = self.spec.source != "packages" or mirror is not None
         there = Published(catalog=self.catalog, mirror=mirror, asks=asks)
-        self.taker = Taker(here=here, there=there, entries=self.entries_of)
+        self.taker = Taker(here=here, there=there, before=self._taken_before)
         self._keys: Keys | None = None
 
     @classmethod
@@ -196,6 +196,24 @@ class ArtifactStore:
         if damage := found.damage(thorough=False):
             raise ArtifactError(f"{name} is damaged: {damage}", next=f"lab artifacts build {name}")
         return found
+
+    def _taken_before(self, artifact: Artifact) -> Iterator[Entry]:
+        """Yield what was taken of an artifact: files that are whole, images in a node image, all that is published."""
+        nodes = [n for a in self.catalog if a.recipe == "bake" for n in self.entries_of(a.name)]
+        for found in self.entries_of(artifact.name):
+            if found.source == UPSTREAM:
+                yield found
+            elif found.image is None:
+                if found.damage(thorough=False) is None:
+                    yield found
+            elif any(found.image in node.baked and self._has_image(node) for node in nodes):
+                yield found
+
+    def _has_image(self, entry: Entry) -> bool:
+        try:
+            return entry.image is not None and self.docker.image(entry.image) is not None
+        except HostError:
+            return False
 
     def _is_baked(self, reference: str) -> bool:
         nodes = (self.entry(a.name) for a in self.catalog if a.recipe == "bake")

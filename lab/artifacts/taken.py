@@ -68,12 +68,12 @@ class Taker:
     Args:
         here: this machine.
         there: where upstream publishes.
-        entries: returns the store's entries of an artifact.
+        before: yields the store's entries of an artifact that can still be used, or taken again.
     """
 
     here: Place
     there: Place
-    entries: Callable[[str], Iterable[Entry]]
+    before: Callable[[Artifact], Iterable[Entry]]
     _known: dict[str, Found | NotFound] = field(default_factory=dict, repr=False)
 
     def find(self, artifact: Artifact) -> Found | NotFound:
@@ -109,7 +109,7 @@ class Taker:
 
     def _taken_before(self, artifact: Artifact) -> Found | None:
         names = names_of(artifact)
-        same = [e for e in self.entries(artifact.name) if e.version == artifact.version and e.image == names.image]
+        same = [e for e in self.before(artifact) if e.version == artifact.version and e.image == names.image]
         if not same:
             return None
         newest = max(same, key=lambda entry: entry.built_at)

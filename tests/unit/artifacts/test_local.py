@@ -187,9 +187,15 @@ def test_what_was_taken_stays_usable_when_it_is_gone_from_where_it_was(
     later = open_store()
     assert later.problem("ctl") is None
     assert later.binary("ctl").exists()
-    later.binary("ctl").unlink()  # what is damaged can't be made again without it
-    with pytest.raises(ArtifactError, match="not there"):
-        make(open_store(), "ctl")
+    later.binary("ctl").unlink()  # what is damaged is gone for good, and is said to be
+    assert open_store().unobtainable(["ctl"]) is not None
+
+
+def test_an_image_that_is_gone_is_missing(open_store: Callable[[], ArtifactStore], docker: FakeDocker) -> None:
+    docker.known[IMAGE] = image(IMAGE)
+    make(open_store(), "proxy")
+    del docker.known[IMAGE]
+    assert open_store().unobtainable(["proxy"]) is not None
 
 
 def test_a_program_of_another_version_is_not_taken(open_store: Callable[[], ArtifactStore], tmp_path: Path) -> None:

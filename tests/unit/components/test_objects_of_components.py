@@ -101,7 +101,7 @@ def test_the_dashboards_parts_are_named_as_its_chart_names_them() -> None:
     images = {name: f"registry.test/l5d/{name}:1" for name in linkerd_viz.IMAGES}
     values = linkerd_viz.chart_values("west.example", images)
     assert values["metricsAPI"]["image"] == {
-        "registry": "registry.test/some",
+        "registry": "registry.test/l5d",
         "name": "linkerd-metrics-api",
         "tag": "1",
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from lab import probe, stacks, wait
 from lab.artifacts import plan as artifacts
-from lab.clusters import flat, provider
+from lab.clusters import provider, routes
 from lab.context import Lab
 from lab.model import CHANGED, UNCHANGED, Component, Step, StepResult
 from lab.stacks import Stack
@@ -27,7 +27,7 @@ def up(lab: Lab) -> list[Step]:
         *builds,
         Step(name="network", title="create the nodes' network", run=provider().prepare, estimate_s=1),
         *clusters,
-        *([_flat(lab)] if lab.spec.network.flat else []),
+        _routes(lab),
         *links,
         *exports,
         *(_answers(stack, name, [*clusters, *links, *exports]) for name in lab.clusters),
@@ -87,10 +87,13 @@ def _component(cluster: str, component: Component, *, title: str, after: Iterabl
     )
 
 
-def _flat(lab: Lab) -> Step:
-    """Make the clusters' pods reach each other by their addresses."""
+def _routes(lab: Lab) -> Step:
+    """Say how far nodes send what is meant for pods of other clusters."""
     nodes = tuple(f"{name}/cluster" for name in lab.clusters)
-    return Step(name="flat", title="make pods reach pods of other clusters", run=flat.ensure, after=nodes, estimate_s=1)
+    title = (
+        "let pods reach pods of other clusters" if lab.spec.network.flat else "keep pods to their cluster"
+    )
+    return Step(name="routes", title=title, run=routes.ensure, after=nodes, estimate_s=1)
 
 
 def _link(lab: Lab, stack: Stack, source: str, target: str) -> Iterator[Step]:

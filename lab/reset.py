@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 
 from lab import stacks
-from lab.clusters import flat, link
+from lab.clusters import link, routes
 from lab.context import Lab
 from lab.kube import connect
 from lab.mesh.model import Mesh
@@ -57,8 +57,8 @@ def _wake(lab: Lab) -> Iterator[str]:
     for source, target in permutations(lab.clusters.values(), 2):
         if link.mend(source, target):
             yield f"{source.name}: the network to {target.name} is no longer cut"
-    if lab.spec.network.flat and flat.ensure(lab).status is StepStatus.CHANGED:
-        yield "pods reach pods of other clusters again"
+    if routes.ensure(lab).status is StepStatus.CHANGED:
+        yield "the nodes' routes to other clusters' pods are there again"
 
 
 def _objects_of_scenarios(cluster: Cluster) -> Iterator[str]:

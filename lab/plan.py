@@ -90,9 +90,7 @@ def _component(cluster: str, component: Component, *, title: str, after: Iterabl
 def _routes(lab: Lab) -> Step:
     """Say how far nodes send what is meant for pods of other clusters."""
     nodes = tuple(f"{name}/cluster" for name in lab.clusters)
-    title = (
-        "let pods reach pods of other clusters" if lab.spec.network.flat else "keep pods to their cluster"
-    )
+    title = "let pods reach pods of other clusters" if lab.spec.network.flat else "keep pods to their cluster"
     return Step(name="routes", title=title, run=routes.ensure, after=nodes, estimate_s=1)
 
 

@@ -30,7 +30,7 @@ class NodeConfig(TypedDict):
     image: str
     labels: dict[str, str]
     extraPortMappings: list[PortMapping]
-    kubeadmConfigPatches: NotRequired[list[str]]
+    kubeadmConfigPatches: list[str]
 
 
 class Networking(TypedDict):
@@ -67,6 +67,13 @@ _RESTRICTED_OOM_SCORES = """\
 [plugins."io.containerd.grpc.v1.cri"]
   restrict_oom_score_adj = true
 """
+# When a node is started again, all containers of its pods are restarted several times, each after twice the wait; by
+# default that goes up to five minutes (KEP-4603, in the kubelet since 1.35).
+_RESTART_SOON = """\
+kind: KubeletConfiguration
+crashLoopBackOff:
+  maxContainerRestartPeriod: 5s
+"""
 # Since Kubernetes 1.35 the kubelet does not start on cgroup v1 unless it is asked to (KEP-5573).
 _CGROUP_V1 = """\
 kind: KubeletConfiguration
@@ -93,9 +100,8 @@ def build(*, lab_name: str, kind_name: str, spec: ClusterSpec, image: str, engin
                 "protocol": "TCP",
             }
         ],
+        "kubeadmConfigPatches": [_RESTART_SOON, *([_CGROUP_V1] if engine.cgroup_v1 else [])],
     }
-    if engine.cgroup_v1:
-        node["kubeadmConfigPatches"] = [_CGROUP_V1]
     config: KindConfig = {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import manifests
-from lab.components import pki
+from lab.components import cluster_dns, pki
 from lab.components.kept import kept
 from lab.components.manifest import ManifestComponent
 from lab.components.trust import issuer_of
@@ -25,7 +25,6 @@ from lab.model import Cluster, StepResult
 from lab.objects import Obj, Ref
 from lab.tools.linkerd import Linkerd as Cli
 
-_DNS = Ref(api_version="apps/v1", kind="Deployment", name="coredns", namespace="kube-system")
 NAMESPACE = "linkerd"
 INJECT = "linkerd.io/inject"
 """Annotation of a namespace or pod that the mesh takes in."""
@@ -60,7 +59,7 @@ class LinkerdIdentity(ManifestComponent):
     """The part of the control plane that gives identities, and all that the rest of it needs besides.
 
     Proxies ask for it by name. One that starts before it has an endpoint is told that there is no such name, and does
-    not ask again before the answer has aged, half a minute later.
+    not ask again before the answer has aged (`cluster_dns`).
     """
 
     name: str = "linkerd-identity"
@@ -71,7 +70,7 @@ class LinkerdIdentity(ManifestComponent):
 
     def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
         """Apply as all components do, once names can be resolved at all."""
-        connect(cluster).wait_ready([_DNS], timeout_s=120)
+        connect(cluster).wait_ready([cluster_dns.DEPLOYMENT], timeout_s=120)
         return super().apply(lab, cluster)
 
     def waits_for(self, objects: Sequence[Obj]) -> list[Ref]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.components import export, istio
+from lab.components.cluster_dns import ClusterDns
 from lab.components.east_west_gateway import EastWestGateway
 from lab.components.frontend import Frontend
 from lab.components.gateway_api import GatewayApi
@@ -68,6 +69,7 @@ class IstioStack:
         return {
             part.component.name: part
             for part in (
+                Part(component=ClusterDns(), title="let DNS answers age in seconds"),
                 Part(component=namespaces, title="create the namespaces"),
                 Part(component=GatewayApi(), title="install the Gateway API's CRDs"),
                 trust,

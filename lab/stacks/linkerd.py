@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.components import emissary, inventory, linkerd, linkerd_viz, multicluster
+from lab.components.cluster_dns import ClusterDns
 from lab.components.frontend import Frontend
 from lab.components.gateway_api import GatewayApi
 from lab.components.namespaces import Namespaces
@@ -69,7 +70,7 @@ class LinkerdStack:
         identity = Part(
             component=linkerd.LinkerdIdentity(),
             title="install Linkerd's identities",
-            after=("gateway-api", "linkerd-crds"),
+            after=("dns", "gateway-api", "linkerd-crds"),
             estimate_s=12,
             prepared=True,
         )
@@ -96,6 +97,7 @@ class LinkerdStack:
         return {
             part.component.name: part
             for part in (
+                Part(component=ClusterDns(), title="let DNS answers age in seconds"),
                 Part(component=namespaces, title="create the namespaces"),
                 Part(component=GatewayApi(), title="install the Gateway API's CRDs"),
                 Part(component=linkerd.LinkerdCrds(), title="install Linkerd's CRDs", prepared=True),

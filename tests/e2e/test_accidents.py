@@ -17,6 +17,7 @@ from lab.artifacts import ArtifactStore
 from lab.clusters import kind_config, machine
 from lab.config import load
 from lab.paths import Paths
+from lab.stacks import STACKS
 from lab.tools.docker import Docker
 from lab.wait import NotYet
 from tests.e2e.conftest import NAME, CommandLine, RunningLab, docker, leftovers, ports
@@ -99,10 +100,11 @@ def test_a_kind_cluster_of_the_same_name_that_is_not_the_labs_is_never_touched(
     monkeypatch.chdir(lab.folder)  # pytest-kind keeps a folder of its own where it runs
     spec = load(lab.file)
     store = ArtifactStore.of(spec, Paths.of(spec.name))
+    image = store.reference(STACKS[lab.stack].node_image)
     foreign = KindCluster(
         "e2e4-east",
         kubeconfig=lab.folder / "foreign-kubeconfig",
-        image=store.reference("node-image"),
+        image=image,
         kind_path=store.binary("kind"),
         kubectl_path=store.binary("kubectl"),
     )
@@ -113,7 +115,7 @@ def test_a_kind_cluster_of_the_same_name_that_is_not_the_labs_is_never_touched(
                 lab_name="somebody-elses",
                 kind_name=foreign.name,
                 spec=spec.clusters["east"].model_copy(update={"ingress_port": 28481}),
-                image=store.reference("node-image"),
+                image=image,
                 engine=machine.engine(Docker()),
             )
         )

@@ -211,11 +211,11 @@ def test_kinds_configuration_publishes_on_loopback_only_and_patches_only_where_n
     ]
     assert node["labels"]["topology.kubernetes.io/region"] == "europe-west1"
     assert "containerdConfigPatches" not in built
-    assert "kubeadmConfigPatches" not in node
+    assert [patch.splitlines()[1] for patch in node["kubeadmConfigPatches"]] == ["crashLoopBackOff:"]
     poor = kind_config.Engine(cgroup_v1=True, may_raise_priority=False)
     built = kind_config.build(lab_name="dev", kind_name="dev-east", spec=spec, image="node", engine=poor)
     assert "restrict_oom_score_adj = true" in built["containerdConfigPatches"][0]
-    assert "failCgroupV1: false" in built["nodes"][0]["kubeadmConfigPatches"][0]
+    assert "failCgroupV1: false" in built["nodes"][0]["kubeadmConfigPatches"][1]
 
 
 def test_a_mark_is_written_as_it_is_read(provider: Any, docker: FakeDocker) -> None:

@@ -37,6 +37,7 @@ _SOONER = {
 }
 """A connection that is cut is noticed after 3 s without an acknowledgement, not 10 to 30; and what comes back after
 some seconds is found a second later, not up to a minute (linkerd2-proxy, linkerd/app/src/env.rs)."""
+_ASKED_EVERY_S = 2
 REQUESTS = {"cpu": {"request": "10m"}, "memory": {"request": "20Mi", "limit": "250Mi"}}
 """What a small part of Linkerd asks of a node, in the form of its charts."""
 
@@ -115,26 +116,13 @@ def rendered(lab: Lab, cluster: Cluster) -> list[Obj]:
             values=file,
         )
 
-    objects = from_chart(lab, f"linkerd-{cluster.name}", values, render, made_from=f"{cli.binary}\n{signed_by}")
-    return [_each_variable_once(obj) for obj in objects]
-
-
-def _each_variable_once(obj: Obj) -> Obj:
-    """Return an object whose containers have each variable once, the last one given, as the kubelet would take it.
-
-    The chart gives a default before what `additionalEnv` says, and the API server refuses to apply a name twice.
-    """
-    pod = obj.get("spec", {}).get("template", {}).get("spec", {}) if obj["kind"] == "Deployment" else {}
-    for container in (*pod.get("containers", ()), *pod.get("initContainers", ())):
-        if env := container.get("env"):
-            container["env"] = list({variable["name"]: variable for variable in env}.values())
-    return obj
+    return from_chart(lab, f"linkerd-{cluster.name}", values, render, made_from=f"{cli.binary}\n{signed_by}")
 
 
 def from_chart(
     lab: Lab, name: str, values: Mapping[str, Any], render: Callable[[Path], str], *, made_from: str
 ) -> list[Obj]:
-    """Render a chart with a file of values, once for each `made_from` and values."""
+    """Render a chart with a file of values, once for each `made_from` and values, and make it fit the lab."""
 
     def make() -> list[Obj]:
         with tempfile.TemporaryDirectory() as folder:
@@ -142,7 +130,23 @@ def from_chart(
             file.write_text(manifests.dump(dict(values)), encoding="utf-8")
             return manifests.parse(render(file), source=name)
 
-    return kept(lab, name, f"{made_from}\n{json.dumps(values, sort_keys=True)}", make)
+    return [fitted(obj) for obj in kept(lab, name, f"{made_from}\n{json.dumps(values, sort_keys=True)}", make)]
+
+
+def fitted(obj: Obj) -> Obj:
+    """Return a rendered object as the lab applies it.
+
+    Each container has a variable once, the last one given, as the kubelet would take it: charts give a default before
+    what `additionalEnv` says, and the API server refuses to apply a name twice. And one that is not ready when it is
+    first asked is asked again soon, not after Kubernetes' default of 10 s.
+    """
+    pod = obj.get("spec", {}).get("template", {}).get("spec", {}) if obj["kind"] == "Deployment" else {}
+    for container in (*pod.get("containers", ()), *pod.get("initContainers", ())):
+        if env := container.get("env"):
+            container["env"] = list({variable["name"]: variable for variable in env}.values())
+        if probe := container.get("readinessProbe"):
+            probe.setdefault("periodSeconds", _ASKED_EVERY_S)
+    return obj
 
 
 def control_plane_values(trust_domain: str, *, controller: str, proxy: str) -> dict[str, Any]:

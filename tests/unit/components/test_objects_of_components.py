@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab import manifests
-from lab.components import linkerd_viz
+from lab.components import linkerd, linkerd_viz
 from lab.components.east_west_gateway import EastWestGateway
 from lab.components.frontend import Frontend
 from lab.components.ingress import Ingress
@@ -108,3 +108,16 @@ def test_the_dashboards_parts_are_named_as_its_chart_names_them() -> None:
     assert values["tapInjector"]["image"] == values["tap"]["image"]
     assert values["prometheus"]["image"]["name"] == "prometheus"
     assert values["identityTrustDomain"] == "west.example"
+
+
+def test_what_charts_render_is_made_to_fit() -> None:
+    container = {
+        "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}, {"name": "A", "value": "3"}],
+        "readinessProbe": {"httpGet": {"path": "/ready", "port": 1}},
+    }
+    patient = {"readinessProbe": {"periodSeconds": 7}}
+    pod = {"containers": [container, patient]}
+    linkerd.fitted({"kind": "Deployment", "spec": {"template": {"spec": pod}}})
+    assert container["env"] == [{"name": "A", "value": "3"}, {"name": "B", "value": "2"}]
+    assert [c["readinessProbe"]["periodSeconds"] for c in pod["containers"]] == [2, 7]
+    assert linkerd.fitted({"kind": "Service", "spec": {}}) == {"kind": "Service", "spec": {}}

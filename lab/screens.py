@@ -201,14 +201,15 @@ def status(console: Console, seen: Status, *, as_json: bool) -> None:
     console.print(Text.assemble(("lab ", ""), (seen.lab, "bold"), f", {seen.stack} stack"), highlight=False)
     parts = [_clusters(seen)]
     if seen.gateways or seen.links:
-        gateways = _table("gateway", "role", "address", "state", whole=("address",))
+        gateways = _table("gateway", "role", "address", "state", whole=("gateway", "address"))
         for gateway in seen.gateways:
             address = f"{gateway.address}:{gateway.port}" if gateway.address else "-"
             name = f"{gateway.cluster}/{gateway.name}"
             gateways.add_row(name, gateway.role, address, _sign(gateway.alive, gateway.detail))
         for link in seen.links:
             name = f"{link.source} → {link.target}"
-            gateways.add_row(name, "link", link.server or "-", _sign(link.alive, link.detail).append(_more(link)))
+            server = (link.server or "-").removeprefix("https://")
+            gateways.add_row(name, "link", server, _sign(link.alive, link.detail).append(_more(link)))
         parts.append(gateways)
     if (services := _services(seen)).row_count:
         parts.append(services)

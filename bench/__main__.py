@@ -84,9 +84,9 @@ def lab_figures(state: Path, stack: str) -> list[Goal]:
     name = stacks.current(lab).name
     run(lab, artifacts.steps(lab, stacks.current(lab).artifacts(lab)))
     teardown.down(lab)
-    up = timed("lab up", lambda: run(lab, plan.up(lab)))
+    up = timed("lab up", lambda: bring_up(lab))
     memory = memory_mib(lab)
-    again = timed("lab up again", lambda: run(lab, plan.up(lab)))
+    again = timed("lab up again", lambda: bring_up(lab))
     down = timed("lab down", lambda: teardown.down(lab))
     one_by_one = timed("the same, one after the other", lambda: run_in_turn(lab))
     teardown.down(lab)
@@ -106,9 +106,16 @@ def run(lab: Lab, steps: Sequence[Step]) -> None:
         runner.run(steps, lab, sink=sink)
 
 
+def bring_up(lab: Lab) -> None:
+    """Do what `lab up` does on a machine that is ready."""
+    stacks.remember(lab, stacks.current(lab))
+    run(lab, plan.up(lab))
+
+
 def run_in_turn(lab: Lab) -> None:
     """Run the plan's steps one at a time, on nodes from the plain node image."""
     plain = _lab(lab.paths.state.parent, lab.spec.stack, node_image="node-base")
+    stacks.remember(plain, stacks.current(plain))
     steps: list[Step] = []
     for step in _in_order(plan.up(plain)):
         steps.append(replace(step, after=(*step.after, steps[-1].name) if steps else step.after))

@@ -11,16 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab import manifests
+from lab import manifests, wait
 from lab.clusters import network
 from lab.components import inventory, load_balancer
 from lab.components.linkerd import cli_of, from_chart
 from lab.components.manifest import ManifestComponent
 from lab.components.remote_secret import server_of
 from lab.context import Lab
+from lab.errors import CommandError
 from lab.kube import connect
-from lab.model import Cluster
+from lab.model import Cluster, StepResult
 from lab.objects import Obj, Ref, ref
+from lab.wait import NotYet
 
 NAMESPACE = "linkerd-multicluster"
 PORT, PROBE_PORT = 4143, 4191
@@ -38,6 +40,7 @@ GATEWAY_CALLERS = Ref(
     api_version="policy.linkerd.io/v1alpha1", kind="MeshTLSAuthentication", name="any-meshed", namespace=NAMESPACE
 )
 """Whom the gateway lets in. Permissions narrow it, so the component makes it where it is missing, else leaves it."""
+_ASK_S = 3.0
 LINK_API = "multicluster.linkerd.io/v1alpha3"
 
 
@@ -105,6 +108,25 @@ class LinkTo(ManifestComponent):
             without_labels=sorted(inventory.labels("", "")),
         )
         return [_wanted(obj) for obj in manifests.parse(text, source="linkerd multicluster link-gen")]
+
+    def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
+        """Apply as all components do, and return when the service mirror has reached the target's gateway.
+
+        Raises:
+            WaitTimeout: it has not; requests to the target would go nowhere.
+        """
+        result = super().apply(lab, cluster)
+        what = f"{cluster.name}: {self.target}'s gateway alive"
+        wait.until(what, lambda: self._reached(lab, cluster), timeout_s=self.ready_timeout_s, next="lab status")
+        return result
+
+    def _reached(self, lab: Lab, cluster: Cluster) -> bool | NotYet:
+        try:
+            where = cli_of(lab).gateways(kubeconfig=cluster.kubeconfig, context=cluster.context, timeout_s=_ASK_S)
+        except CommandError:
+            return NotYet("its service mirror does not answer")
+        alive = any(gateway["alive"] for gateway in where if gateway["clusterName"] == self.target)
+        return alive or NotYet("its service mirror has not reached it")
 
 
 def everybody() -> Obj:

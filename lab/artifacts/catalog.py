@@ -59,7 +59,7 @@ class Taken:
     """Name of a program; `says` are the arguments with which it says its version and nothing else."""
     says: tuple[str, ...] = ()
     release: str | None = None
-    """URL of the program for x86_64; its SHA-256 is at the same URL with `.sha256` behind it."""
+    """URL of the program for x86_64, an asset of a release on GitHub, which tells its digest."""
     chart: str | None = None
     """Name of a Helm chart."""
     registry: str | None = None

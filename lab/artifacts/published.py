@@ -32,7 +32,8 @@ _MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
-_SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
+_GITHUB_API = "https://api.github.com"
+_ASSET = re.compile(r"/([^/]+/[^/]+)/releases/download/([^/]+)/([^/]+)$")
 
 
 class Published:
@@ -101,15 +102,20 @@ class Published:
         return f"sha256:{hashlib.sha256(self._ask(reference, 'manifests', reference.rpartition(':')[2])).hexdigest()}"
 
     def _digest_of_release(self, url: str) -> str:
+        """Ask for an asset's digest (GitHub REST API, "Get a release by tag name", assets[].digest)."""
+        found = _ASSET.search(url)
+        assert found is not None  # noqa: S101 - the catalogue's
+        repository, tag, name = found.groups()
         try:
-            answer = requests.get(f"{url}.sha256", timeout=_TIMEOUT_S)
+            answer = requests.get(f"{_GITHUB_API}/repos/{repository}/releases/tags/{tag}", timeout=_TIMEOUT_S)
             answer.raise_for_status()
-        except requests.RequestException as error:
+            digests = {asset["name"]: asset.get("digest") for asset in answer.json()["assets"]}
+        except (requests.RequestException, ValueError, KeyError) as error:
             raise _NotThereError(f"{url}: {type(error).__name__}") from error
-        said = _SHA256.search(answer.text)
-        if said is None:
-            raise _NotThereError(f"{url}.sha256 holds no SHA-256")
-        return f"sha256:{said[0]}"
+        digest = str(digests.get(name))
+        if not digest.startswith("sha256:"):
+            raise _NotThereError(f"{url}: the release {tag} tells no digest of it")
+        return digest
 
     def _chart(self, found: Found, work: Work) -> Path:
         """Fetch a packed chart, each part of it by its digest."""
@@ -138,10 +144,11 @@ class Published:
         oras.logger.setup_logger(quiet=True)
         host = reference.partition("/")[0]
         registry = Registry(hostname=host, insecure=upstream.is_plain(host))
+        api = upstream.api_host(host)
         for scheme in ("http://", "https://"):
             registry.session.mount(scheme, _Bounded())
         container = registry.get_container(reference)
-        url = f"{registry.prefix}://{container.registry}/v2/{container.api_prefix}/{kind}/{what}"
+        url = f"{registry.prefix}://{api}/v2/{container.api_prefix}/{kind}/{what}"
         try:
             registry.auth.load_configs(container)
             answer = registry.do_request(url, headers={"Accept": ", ".join(_MANIFESTS)} if kind == "manifests" else {})

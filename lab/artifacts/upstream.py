@@ -58,13 +58,18 @@ def reachable(catalog: Catalog, *, mirror: str | None = None) -> bool:
 
 def answers(host: str) -> bool:
     """Ask one registry host whether it is one (the distribution specification's `GET /v2/`: 200 or 401)."""
-    api = _DEFAULT_REGISTRY_API if host == _DEFAULT_REGISTRY else host
+    api = api_host(host)
     scheme = "http" if is_plain(api) else "https"
     try:
         status = requests.get(f"{scheme}://{api}/v2/", timeout=(_CONNECT_S, _CONNECT_S)).status_code
     except requests.RequestException:
         return False
     return status in {200, 401}
+
+
+def api_host(host: str) -> str:
+    """Return the host that speaks for a registry: its own, but for Docker Hub."""
+    return _DEFAULT_REGISTRY_API if host == _DEFAULT_REGISTRY else host
 
 
 def is_plain(host: str) -> bool:

@@ -56,8 +56,10 @@ class Web:
 
     def program(self, content: bytes, *, sha256: str | None = None) -> None:
         """Publish a program's release."""
-        self.pages["/ctl"] = content
-        self.pages["/ctl.sha256"] = f"{sha256 or hashlib.sha256(content).hexdigest()}  ctl\n".encode()
+        told = f"sha256:{sha256}" if sha256 else digest(content)
+        release = {"assets": [{"name": "other", "digest": None}, {"name": "ctl", "digest": told}]}
+        self.pages["/mesh/tool/releases/download/v2/ctl"] = content
+        self.pages["/repos/mesh/tool/releases/tags/v2"] = json.dumps(release).encode()
 
 
 @pytest.fixture
@@ -95,6 +97,7 @@ def open_store(
     """Return a function that opens the store as the next command would."""
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr("lab.artifacts.published._GITHUB_API", f"http://{web.host}")
     text = f"""
 [chart]
 title = "the chart"
@@ -107,7 +110,7 @@ estimate_s = 1
 title = "the CLI"
 kind = "binaries"
 version = "2.0"
-taken = {{ program = "ctl", says = ["version"], release = "http://{web.host}/ctl" }}
+taken = {{ program = "ctl", says = ["version"], release = "http://{web.host}/mesh/tool/releases/download/v2/ctl" }}
 estimate_s = 1
 
 [image]
@@ -157,6 +160,14 @@ def test_a_chart_that_is_not_what_its_digest_says_is_thrown_away(
     assert store.entry("chart") is None
 
 
+def test_a_release_that_tells_no_digest_is_not_taken(open_store: Callable[..., ArtifactStore], web: Web) -> None:
+    web.program(b"content")
+    web.pages["/repos/mesh/tool/releases/tags/v2"] = b'{"assets": [{"name": "ctl", "digest": null}]}'
+    missing = open_store().unobtainable(["ctl"])
+    assert missing is not None
+    assert "the release v2 tells no digest of it" in missing.what
+
+
 def test_a_program_is_downloaded_and_held_against_its_published_sha256(
     open_store: Callable[..., ArtifactStore], web: Web
 ) -> None:
@@ -183,7 +194,7 @@ def test_what_is_not_published_is_named_with_what_was_seen(open_store: Callable[
     assert missing is not None
     chart, ctl = missing.what.splitlines()
     assert f"{web.host} has no {web.host}/charts/ingress:2.0 (HTTP 404)" in chart
-    assert f"http://{web.host}/ctl: HTTPError" in ctl
+    assert f"http://{web.host}/mesh/tool/releases/download/v2/ctl: HTTPError" in ctl
 
 
 def test_a_mirror_is_asked_instead_of_upstream(

@@ -24,7 +24,7 @@ From = Annotated[str, typer.Option("--from", autocompletion=cluster_names, help=
 ByIngress = Annotated[
     bool, typer.Option("--by-ingress", help="Through that cluster's ingress, as SERVICE-by-ingress-CLUSTER.")
 ]
-In = Annotated[str, typer.Option("--in", help="The cluster whose requests it is about.")]
+In = Annotated[str, typer.Option("--in", autocompletion=cluster_names, help="The cluster whose requests it is about.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -70,9 +70,9 @@ def split(
     weights: Annotated[
         list[str],
         typer.Argument(
-            metavar="[SERVICE] NAME=WEIGHT...",
-            help="Such as podinfo=50 podinfo-east=50. SERVICE is who is called; without it, the name that the "
-            "others are exports of.",
+            metavar="NAME=WEIGHT",
+            help="Such as podinfo=50 podinfo-east=50. Who is called is the name that the others are exports of, or "
+            "is named before them.",
         ),
     ],
     cluster: In = "west",
@@ -120,7 +120,9 @@ def unfailover(service: Service, cluster: In = "west", file: ConfigFile = None) 
 
 
 def dashboard(
-    cluster: In = "west",
+    cluster: Annotated[
+        str, typer.Option("--in", autocompletion=cluster_names, help="The cluster to look at.")
+    ] = "west",
     port: Annotated[int, typer.Option(help="On 127.0.0.1; 0 takes any that is free.")] = 50750,
     file: ConfigFile = None,
 ) -> None:

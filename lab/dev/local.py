@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -126,7 +125,7 @@ class DevProcess:
 
     def _give_back(self) -> None:
         if self.mesh.undivert(parts.LOCAL, self.service):
-            time.sleep(DRAIN_S)
+            wait.rest("proxies take the old routes up again", DRAIN_S)
 
     def _wait_listens(self) -> None:
         def look() -> bool | NotYet:

@@ -48,6 +48,8 @@ from lab.objects import Ref
 
 T = TypeVar("T")
 
+_Part = tuple[str, Ref, Ref, int, str]
+"""A gateway's role, Service, Deployment, port, and the label selector of its pods."""
 _INGRESS = ("ingress", emissary.SERVICE, emissary.DEPLOYMENT, 80, "app.kubernetes.io/name=emissary-ingress")
 _EAST_WEST = ("east-west", multicluster.GATEWAY, multicluster.DEPLOYMENT, multicluster.PORT, "app=linkerd-gateway")
 
@@ -85,20 +87,7 @@ class LinkerdMesh:
         """Return the gateways; one is alive when its pod is Available and its Service has the node's address."""
 
         def no_answer(name: str, error: KubeError) -> list[Gateway]:
-            return [
-                Gateway(
-                    cluster=name,
-                    name=service.name,
-                    role=role,
-                    address=None,
-                    port=port,
-                    alive=False,
-                    detail=error.what,
-                    pods=pods,
-                    identity=self.spiffe_id(_account(name, role)),
-                )
-                for role, service, _, port, pods in self._gateways_of(name)
-            ]
+            return [self._gateway(name, part, None, error.what) for part in self._gateways_of(name)]
 
         return flat(self._each(clusters, self._gateways, no_answer))
 
@@ -262,30 +251,33 @@ class LinkerdMesh:
     ) -> dict[str, T]:
         return each(self.lab, clusters, ask, otherwise)
 
-    def _gateways_of(self, cluster: str) -> list[tuple[str, Ref, Ref, int, str]]:
+    def _gateways_of(self, cluster: str) -> list[_Part]:
         return [_INGRESS, *([_EAST_WEST] if cluster in multicluster.targets(self.lab) else [])]
 
     def _gateways(self, kube: Kube) -> list[Gateway]:
         address = network.node_address(kube)
         found = []
-        for role, service, deployment, port, pods in self._gateways_of(kube.cluster.name):
+        for part in self._gateways_of(kube.cluster.name):
+            _, service, deployment, _, _ = part
             has, detail = load_balancer.assigned(kube, service), not_serving(kube.get(deployment))
             if not detail and has != address:
                 detail = f"its Service has address {has}, its node {address}"
-            found.append(
-                Gateway(
-                    cluster=kube.cluster.name,
-                    name=service.name,
-                    role=role,
-                    address=has,
-                    port=port,
-                    alive=not detail,
-                    detail=detail,
-                    pods=pods,
-                    identity=self.spiffe_id(_account(kube.cluster.name, role)),
-                )
-            )
+            found.append(self._gateway(kube.cluster.name, part, has, detail))
         return found
+
+    def _gateway(self, cluster: str, part: _Part, address: str | None, detail: str) -> Gateway:
+        role, service, _, port, pods = part
+        return Gateway(
+            cluster=cluster,
+            name=service.name,
+            role=role,
+            address=address,
+            port=port,
+            alive=not detail,
+            detail=detail,
+            pods=pods,
+            identity=self.spiffe_id(_account(cluster, role)),
+        )
 
 
 def _account(cluster: str, role: str) -> Caller:

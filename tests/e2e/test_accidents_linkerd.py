@@ -44,7 +44,12 @@ def comes(lab: RunningLab, words: str, look: Callable[[RunningLab], str] = detai
 
 def mended(lab: RunningLab) -> None:
     lab.run("up")
-    assert lab.json("status")["healthy"]
+
+    # A service mirror notices that a gateway is gone, and that it is back, by a probe every 3 s.
+    def healthy() -> bool | NotYet:
+        return lab.json("status")["healthy"] or NotYet(details(lab))
+
+    wait.until("everything is alive", healthy, timeout_s=20)
     wait.until("answers from both clusters", answers_from_both(lab), timeout_s=60)
 
 

@@ -78,7 +78,7 @@ class NetworkSpec(_Table):
 class ArtifactsSpec(_Table):
     """Where images and binaries come from. `mirror` is a registry host that is asked instead of upstream's.
 
-    `local` is a folder with upstream's own programs and charts, for what is neither built nor fetched.
+    `local` is a folder with upstream's own programs and charts, for what is never built.
     """
 
     source: Literal["auto", "packages", "upstream"] = "auto"

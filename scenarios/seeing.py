@@ -160,12 +160,6 @@ def identities(context: Context, cluster: Cluster, upstream: str) -> Identities:
     return Identities(client=ends["client"], server=ends["server"], gateway=ends["gateway"], evidence=evidence)
 
 
-def identity_of(context: Context, cluster: Cluster, account: str, *, namespace: str = NAMESPACE) -> str:
-    """Return the SPIFFE id that a service account of a cluster has to have."""
-    domain = context.lab.spec.clusters[cluster.name].trust_domain
-    return f"spiffe://{domain}/ns/{namespace}/sa/{account}"
-
-
 def service(name: str, *, namespace: str = NAMESPACE) -> Ref:
     """Name a Service."""
     return Ref(api_version="v1", kind="Service", name=name, namespace=namespace)

@@ -21,13 +21,15 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from lab import config, plan, runner, stacks, teardown
+from lab import config, stacks
 from lab.artifacts import ArtifactStore
 from lab.artifacts import verbs as artifacts
-from lab.console import showing
-from lab.context import Lab
-from lab.model import Step
-from lab.paths import Paths
+from lab.base.paths import Paths
+from lab.base.step import Step
+from lab.cli.progress import showing
+from lab.lab import Lab
+from lab.lifecycle import down as teardown
+from lab.lifecycle import plan, runner
 
 NAME = "bench"
 PORTS = {"east": 38081, "west": 38080}
@@ -71,9 +73,7 @@ def artifact_figures(stack: str) -> Sequence[Goal]:
     """
     with tempfile.TemporaryDirectory() as cache:
         lab = _lab(Path(cache), stack, cache=Path(cache))
-        took = timed(
-            "artifacts from nothing", lambda: run(lab, artifacts.steps(lab, stacks.current(lab).artifacts(lab)))
-        )
+        took = timed("artifacts from nothing", lambda: run(artifacts.steps(lab, stacks.current(lab).artifacts(lab))))
         artifacts.make_writable(Path(cache))
         return [Goal(name="artifacts from nothing", value=took, at_most=1200)]
 
@@ -82,7 +82,7 @@ def lab_figures(state: Path, stack: str) -> list[Goal]:
     """Bring the lab up, again, and down; then the same steps one after the other."""
     lab = _lab(state, stack)
     name = stacks.current(lab).name
-    run(lab, artifacts.steps(lab, stacks.current(lab).artifacts(lab)))
+    run(artifacts.steps(lab, stacks.current(lab).artifacts(lab)))
     teardown.down(lab)
     up = timed("lab up", lambda: bring_up(lab))
     memory = memory_mib(lab)
@@ -100,16 +100,16 @@ def lab_figures(state: Path, stack: str) -> list[Goal]:
     ]
 
 
-def run(lab: Lab, steps: Sequence[Step]) -> None:
+def run(steps: Sequence[Step]) -> None:
     """Run a plan as `lab up` does."""
     with showing(steps, Console(stderr=True)) as sink:
-        runner.run(steps, lab, sink=sink)
+        runner.run(steps, sink=sink)
 
 
 def bring_up(lab: Lab) -> None:
     """Do what `lab up` does on a machine that is ready."""
     stacks.remember(lab, stacks.current(lab))
-    run(lab, plan.up(lab))
+    run(plan.up(lab))
 
 
 def run_in_turn(lab: Lab) -> None:
@@ -119,7 +119,7 @@ def run_in_turn(lab: Lab) -> None:
     steps: list[Step] = []
     for step in _in_order(plan.up(plain)):
         steps.append(replace(step, after=(*step.after, steps[-1].name) if steps else step.after))
-    run(plain, steps)
+    run(steps)
 
 
 def _in_order(steps: Sequence[Step]) -> list[Step]:
@@ -182,10 +182,8 @@ def write(figures: Sequence[Goal], folder: Path) -> None:
 def _lab(state: Path, stack: str, *, cache: Path | None = None, node_image: str | None = None) -> Lab:
     ports = "".join(f"[clusters.{name}]\ningress_port = {port}\n" for name, port in PORTS.items())
     spec = config.parse(f'name = "{NAME}"\nstack = "{stack}"\n{ports}')
-    usual = Paths.of(NAME)
-    paths = Paths(cache=cache or usual.cache, state=state / NAME)
-    lab = Lab(spec=spec, paths=paths, artifacts=ArtifactStore.of(spec, paths))
-    return replace(lab, node_image=node_image) if node_image else lab
+    paths = Paths(cache=cache or Paths.of(NAME).cache, state=state / NAME)
+    return Lab(spec=spec, paths=paths, artifacts=ArtifactStore.of(spec, paths), node_image=node_image)
 
 
 raise SystemExit(main())

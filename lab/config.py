@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lab.errors import ConfigError, Problem
+from lab.base.errors import ConfigError, Problem
 
 FILE_NAME = "lab.toml"
 

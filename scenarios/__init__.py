@@ -1,6 +1,6 @@
 """What the lab shows, one module per scenario: claim, topology, steps, checks, negative control."""
 
-from lab.scenario import Registry
+from lab.scenario.model import Registry
 from scenarios import cross_cluster_access, dev_loop, disaster_recovery, isolation, request_routing, service_discovery
 
 REGISTRY = Registry()

@@ -9,10 +9,10 @@ import json
 import secrets
 from dataclasses import dataclass
 
-from lab.evidence import Evidence, EvidenceKind
+from lab.base.names import NAMESPACE, Cluster
 from lab.kube import Kube, connect
-from lab.model import NAMESPACE, Cluster
-from lab.objects import Obj
+from lab.kube.objects import Obj
+from lab.scenario.evidence import Evidence, EvidenceKind
 from scenarios.probes import frontend_pod
 
 HEADER = "x-lab-card-number"

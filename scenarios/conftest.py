@@ -6,14 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab import config, lock, report, stacks
-from lab.artifacts import ArtifactStore
-from lab.context import Lab
-from lab.errors import LabError
-from lab.paths import Paths
-from lab.scenario_lab import context_of, facts_of, keep_state
-from lab.scenario_runner import ScenarioRunner
-from lab.scenario_session import Session, runs_folder
+from lab import config, report, stacks
+from lab.base.errors import LabError
+from lab.lab import Lab
+from lab.lifecycle import lock
+from lab.report.environment import context_of, facts_of, keep_state
+from lab.report.session import Session, runs_folder
+from lab.scenario.runner import ScenarioRunner
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,9 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def session(pytestconfig: pytest.Config) -> Iterator[Session]:
     """The run: its report is written when the last test has ended."""
-    spec = config.load(config.find())
-    paths = Paths.of(spec.name)
-    lab = Lab(spec=spec, paths=paths, artifacts=ArtifactStore.of(spec, paths))
+    lab = Lab.of(config.load(config.find()))
     mesh = stacks.mesh(lab)
     try:
         context = context_of(
@@ -40,7 +37,7 @@ def session(pytestconfig: pytest.Config) -> Iterator[Session]:
         if pytestconfig.getoption("--require-lab"):
             raise
         pytest.skip(f"no lab is up: {error}")
-    with lock.held(paths, "pytest scenarios"):
+    with lock.held(lab.paths, "pytest scenarios"):
         made = Session(
             runner=ScenarioRunner(context=context),
             facts=facts_of(lab, mesh),

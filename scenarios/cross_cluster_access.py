@@ -6,12 +6,22 @@ import json
 import re
 import secrets
 
-from lab.capture import Capture, CaptureUnavailableError, bridge_of
-from lab.evidence import Evidence, EvidenceKind
+from lab.base.names import NAMESPACE
+from lab.measure.capture import Capture, CaptureUnavailableError, bridge_of
 from lab.mesh.model import Caller, Capability, Gateway, Hop
-from lab.model import NAMESPACE
-from lab.scenario import Arrow, CannotLookError, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
-from lab.scenario_context import Context
+from lab.scenario.context import Context
+from lab.scenario.evidence import Evidence, EvidenceKind
+from lab.scenario.model import (
+    Arrow,
+    CannotLookError,
+    Check,
+    Node,
+    Observation,
+    Sabotage,
+    Scenario,
+    ScenarioStep,
+    Topology,
+)
 from scenarios.probes import Probe, frontend_pod, send
 from scenarios.seeing import answers, identities
 

@@ -8,18 +8,18 @@ import threading
 import time
 from pathlib import Path
 
-from lab import events, wait
+from lab.base import events, wait
+from lab.base.errors import WaitTimeout
+from lab.base.names import NAMESPACE
+from lab.base.paths import PROJECT
+from lab.base.wait import NotYet
 from lab.dev import parts, shared
-from lab.dev.local import DevProcess
-from lab.dev.pod import DevPod, Put
-from lab.errors import WaitTimeout
+from lab.dev.laptop.pod import DevPod, Put
+from lab.dev.laptop.process import DevProcess
 from lab.kube import connect
-from lab.model import NAMESPACE
-from lab.paths import PROJECT
-from lab.scenario import Act
-from lab.scenario_context import Context
+from lab.scenario.context import Context
+from lab.scenario.model import Act
 from lab.tools.docker import Docker
-from lab.wait import NotYet
 from scenarios.seeing import Answers, answers
 
 SERVICE = "my-service"

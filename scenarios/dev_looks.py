@@ -7,15 +7,15 @@ import os
 
 import psutil
 
+from lab.base.errors import ClusterError
+from lab.base.names import NAMESPACE, Cluster
 from lab.dev import parts, shared
-from lab.errors import ClusterError
-from lab.evidence import Evidence, EvidenceKind
 from lab.kube import connect
+from lab.kube.objects import Obj, ref
 from lab.mesh.model import Caller
-from lab.model import NAMESPACE, Cluster
-from lab.objects import Obj, ref
-from lab.scenario import Observation
-from lab.scenario_context import Context
+from lab.scenario.context import Context
+from lab.scenario.evidence import Evidence, EvidenceKind
+from lab.scenario.model import Observation
 from lab.tools.docker import Docker
 from scenarios.dev_acts import HEADER, LAPTOP, SERVICE, answered, images, running
 from scenarios.probes import frontend_pod, send

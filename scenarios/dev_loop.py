@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.mesh.model import Capability
-from lab.scenario import Arrow, Check, Node, Sabotage, Scenario, ScenarioStep, Topology
+from lab.scenario.model import Arrow, Check, Node, Sabotage, Scenario, ScenarioStep, Topology
 from scenarios import dev_acts as acts
 from scenarios import dev_looks as looks
 from scenarios.dev_acts import HEADER, SAMPLE, SERVICE

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from lab.clusters import link
+from lab.base.names import NAMESPACE
+from lab.clusters.kind import link
 from lab.kube import connect
 from lab.mesh.model import Capability, Failover
-from lab.model import NAMESPACE
-from lab.scenario import Arrow, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
-from lab.scenario_context import Context
+from lab.scenario.context import Context
+from lab.scenario.model import Arrow, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
 from scenarios.loads import QUIET_S, RTO_S, SERVICE, answered, both_loads, keep, loses_nothing, recovers
 from scenarios.outages import cluster_dies, revive
 from scenarios.seeing import answers, deployment, settled

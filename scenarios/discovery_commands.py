@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lab.model import NAMESPACE
-from lab.reset import SCENARIO_LABEL
+from lab.base.names import NAMESPACE
+from lab.lifecycle.reset import SCENARIO_LABEL
 
 SERVICE = "podinfo"
 COPY = "podinfo-copied"

@@ -7,17 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lab import wait
-from lab.components import pki
-from lab.components.export import host
+from lab.base import pki, wait
+from lab.base.names import NAMESPACE
+from lab.base.wait import NotYet
 from lab.kube import connect
+from lab.kube.objects import Ref
+from lab.lifecycle.reset import SCENARIO_LABEL
 from lab.mesh.model import Caller, Capability, Permission
-from lab.model import NAMESPACE
-from lab.objects import Ref
-from lab.reset import SCENARIO_LABEL
-from lab.scenario import Arrow, Check, Look, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
-from lab.scenario_context import Context
-from lab.wait import NotYet
+from lab.mesh.names import host
+from lab.scenario.context import Context
+from lab.scenario.model import Arrow, Check, Look, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
 from scenarios import cardholder, tls_client
 from scenarios.probes import Probe, Said, frontend_pod, send
 from scenarios.seeing import service

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
-from lab.evidence import Evidence, EvidenceKind
-from lab.load import Load, Running, steady, through_frontend
-from lab.load_stream import steady_inside
-from lab.model import Cluster
-from lab.recording import Recording
-from lab.scenario import Look, Observation
-from lab.scenario_context import Context
+from lab.base.names import Cluster
+from lab.measure.load import Load, Running, steady, through_frontend
+from lab.measure.recording import Recording
+from lab.measure.stream_load import steady_inside
+from lab.scenario.context import Context
+from lab.scenario.evidence import Evidence, EvidenceKind
+from lab.scenario.model import Look, Observation
 from scenarios.seeing import base_url
 
 SERVICE = "podinfo"

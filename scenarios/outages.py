@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from lab import wait
-from lab.clusters import wake
+from lab.base import wait
+from lab.base.names import Cluster
+from lab.base.wait import NotYet
+from lab.clusters.kind import wake
 from lab.kube import connect
-from lab.model import Cluster
-from lab.scenario_context import Context
+from lab.scenario.context import Context
 from lab.tools.docker import Docker
-from lab.wait import NotYet
 from scenarios.loads import QUIET_S, RTO_S, SERVICE, ingress_load, keep
 from scenarios.seeing import frontend
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import manifests, wait
-from lab.evidence import Evidence, EvidenceKind
-from lab.kube import connect
-from lab.model import NAMESPACE, Cluster
-from lab.objects import Obj, Ref
-from lab.scenario_context import Context
-from lab.wait import NotYet
+from lab.base import wait
+from lab.base.names import NAMESPACE, Cluster
+from lab.base.wait import NotYet
+from lab.kube import connect, manifests
+from lab.kube.objects import Obj, Ref
+from lab.scenario.context import Context
+from lab.scenario.evidence import Evidence, EvidenceKind
 
 _MANIFEST = Path(__file__).with_name("manifests") / "probe.yaml"
 _CLIENT = Path(__file__).with_name("probe_client.py").read_text(encoding="utf-8")

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lab import stats, wait
-from lab.evidence import Evidence, EvidenceKind
-from lab.load import steady, through_frontend
-from lab.mesh.linkerd_smi import CALLERS_REST_S
+from lab.base import wait
+from lab.base.wait import NotYet
+from lab.measure import stats
+from lab.measure.load import steady, through_frontend
+from lab.measure.recording import Recording
 from lab.mesh.model import Capability
-from lab.recording import Recording
-from lab.scenario import Act, Arrow, Check, Look, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
-from lab.scenario_context import Context
-from lab.wait import NotYet
+from lab.scenario.context import Context
+from lab.scenario.evidence import Evidence, EvidenceKind
+from lab.scenario.model import Act, Arrow, Check, Look, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
+from lab.stacks.linkerd.traffic_split import CALLERS_REST_S
 from scenarios.seeing import answers, base_url, settled
 
 SERVICE = "podinfo"

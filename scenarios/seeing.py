@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab import wait
-from lab.evidence import Evidence, EvidenceKind, Json
+from lab.base import wait
+from lab.base.names import NAMESPACE, Cluster, Json
+from lab.base.wait import NotYet, TransientError
 from lab.kube import connect
-from lab.load import get_json
-from lab.manifests import dump
-from lab.model import NAMESPACE, Cluster
-from lab.objects import Obj, Ref
-from lab.scenario_context import Context
-from lab.wait import NotYet, TransientError
+from lab.kube.manifests import dump
+from lab.kube.objects import Obj, Ref
+from lab.measure.load import get_json
+from lab.scenario.context import Context
+from lab.scenario.evidence import Evidence, EvidenceKind
 
 _TIMEOUT_S = 30.0
 _SHOWN = 12

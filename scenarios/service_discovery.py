@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from lab import wait
-from lab.errors import CommandError
-from lab.evidence import Evidence, EvidenceKind
+from lab.base import wait
+from lab.base.errors import CommandError
+from lab.base.names import NAMESPACE
+from lab.base.wait import NotYet
 from lab.kube import connect
-from lab.model import NAMESPACE
-from lab.objects import ref
-from lab.scenario import Arrow, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
-from lab.scenario_context import Context
-from lab.wait import NotYet
+from lab.kube.objects import ref
+from lab.scenario.context import Context
+from lab.scenario.evidence import Evidence, EvidenceKind
+from lab.scenario.model import Arrow, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
 from scenarios import discovery_commands as commands
 from scenarios.discovery_commands import COPY, SERVICE
 from scenarios.probes import Said, frontend_pod, send

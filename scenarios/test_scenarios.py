@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lab.results import CheckResult
-from lab.scenario import Outcome
-from lab.scenario_session import Session
+from lab.report.session import Session
+from lab.scenario.model import Outcome
+from lab.scenario.results import CheckResult
 from scenarios import REGISTRY
 
 

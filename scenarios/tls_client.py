@@ -8,9 +8,9 @@ import ssl
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lab.components.pki import Issued
-from lab.evidence import Evidence, EvidenceKind
+from lab.base.pki import Issued
 from lab.mesh.model import TlsEntrance
+from lab.scenario.evidence import Evidence, EvidenceKind
 from scenarios.probes import Said
 
 _TIMEOUT_S = 5.0

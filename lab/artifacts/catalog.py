@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lab.errors import UsageError
+from lab.base.errors import UsageError
 
 FILE = Path(__file__).parent / "catalog.toml"
 _OWN_KEYS = {"kind", "version", "title", "recipe", "estimate_s", "upstream", "taken"}

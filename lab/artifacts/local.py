@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import manifests, process
 from lab.artifacts import folders, upstream
 from lab.artifacts.catalog import Artifact
 from lab.artifacts.keys import LOCAL, file_sha256
 from lab.artifacts.recipe import Made, Work
 from lab.artifacts.taken import CHART, Found, NotFound, absent, names_of, put_chart
-from lab.errors import CommandError, HostError, LabError
+from lab.base import process
+from lab.base.errors import CommandError, HostError, LabError
+from lab.kube import manifests
 from lab.tools.docker import Docker, Image
 
 _VERSION_TIMEOUT_S = 20

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from lab import events, process, wait
 from lab.artifacts import entry as entries
 from lab.artifacts import upstream
 from lab.artifacts.catalog import Kind
@@ -20,9 +19,10 @@ from lab.artifacts.entry import Entry
 from lab.artifacts.keys import UPSTREAM
 from lab.artifacts.recipe import ARTIFACT_LABEL, KEY_LABEL, Made, Work
 from lab.artifacts.store import ArtifactStore
-from lab.errors import ArtifactError, CommandError, LabError
-from lab.model import CHANGED, UNCHANGED, StepResult
-from lab.wait import NotYet
+from lab.base import events, process, wait
+from lab.base.errors import ArtifactError, CommandError, LabError
+from lab.base.step import CHANGED, UNCHANGED, StepResult
+from lab.base.wait import NotYet
 
 _OTHER_BUILDER_S = 3600
 _NO_SPACE = "no space left on device"

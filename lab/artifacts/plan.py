@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
 
-from lab.artifacts.builders.go import TOOLCHAIN
+from lab.artifacts.from_source.builders.go import TOOLCHAIN
 from lab.artifacts.keys import LOCAL, PACKAGES, UPSTREAM
 from lab.artifacts.make import make
 from lab.artifacts.store import ArtifactStore
-from lab.model import Pool, Step, StepResult
+from lab.base.step import Pool, Step, StepResult
 from lab.tools import go
-
-if TYPE_CHECKING:
-    from lab.context import Lab
 
 _PREFIX = "artifact/"
 # These spend their time on the network or the disk; a compiler can have the cores meanwhile.
@@ -62,7 +58,7 @@ def _step(store: ArtifactStore, name: str, names: Sequence[str]) -> Step:
     artifact = store.catalog[name]
     source = store.keys.source(name)
 
-    def run(_: Lab) -> StepResult:
+    def run() -> StepResult:
         return make(store, name)
 
     return Step(

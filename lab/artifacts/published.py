@@ -21,7 +21,7 @@ from lab.artifacts.catalog import Artifact, Catalog, Upstream
 from lab.artifacts.keys import UPSTREAM
 from lab.artifacts.recipe import Made, Work
 from lab.artifacts.taken import Found, NotFound, names_of, put_chart
-from lab.errors import ArtifactError
+from lab.base.errors import ArtifactError
 
 _TIMEOUT_S = (3, 60)
 _CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"

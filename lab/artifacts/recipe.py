@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from lab import process
 from lab.artifacts.catalog import Artifact
+from lab.base import process
 from lab.tools.docker import Docker
 
 KEY_LABEL = "eastwest.lab/key"

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lab.artifacts import builders, upstream
 from lab.artifacts import entry as entries
+from lab.artifacts import upstream
 from lab.artifacts.catalog import Artifact, Catalog, Kind, default
 from lab.artifacts.entry import Entry
+from lab.artifacts.from_source import builders
 from lab.artifacts.keys import UPSTREAM, Keys
 from lab.artifacts.local import LocalStore
 from lab.artifacts.published import Published
 from lab.artifacts.recipe import KEY_LABEL
 from lab.artifacts.taken import NotFound, Taker, absent
+from lab.base.errors import ArtifactError, HostError
+from lab.base.paths import Paths
 from lab.config import ArtifactsSpec, LabSpec
-from lab.errors import ArtifactError, HostError
-from lab.paths import Paths
 from lab.tools.docker import Docker
 
 TAG_PREFIX = "eastwest-lab"

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from lab import events
 from lab.artifacts.catalog import Artifact, Taken
 from lab.artifacts.entry import Entry
 from lab.artifacts.recipe import Made, Work
-from lab.errors import ArtifactError
+from lab.base import events
+from lab.base.errors import ArtifactError
 
 CHART = "chart"
 """Folder of a chart in its entry."""

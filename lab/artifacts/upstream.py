@@ -11,12 +11,12 @@ from pathlib import Path
 
 import requests
 
-from lab import events
-from lab.artifacts.builders.image import made_image
 from lab.artifacts.catalog import Catalog, Upstream
+from lab.artifacts.from_source.builders.image import made_image
 from lab.artifacts.recipe import Made, Work
+from lab.base import events
+from lab.base.errors import ArtifactError, CommandError
 from lab.config import ArtifactsSpec
-from lab.errors import ArtifactError, CommandError
 
 _CONNECT_S = 3
 _READ_S = 60

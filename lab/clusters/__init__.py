@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.clusters.kind import KindProvider
+from lab.clusters.kind.provider import KindProvider
 from lab.clusters.provider import Node, NodeStatus, Provider
 
 __all__ = ["Node", "NodeStatus", "Provider", "provider"]

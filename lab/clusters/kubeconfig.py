@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lab import manifests, wait
-from lab.context import Lab
-from lab.errors import ClusterError
-from lab.model import LAB_LABEL
-from lab.wait import NotYet
+from lab.base import wait
+from lab.base.errors import ClusterError
+from lab.base.names import LAB_LABEL
+from lab.base.wait import NotYet
+from lab.kube import manifests
+from lab.lab import Lab
 
 _KINDS = {"clusters": "cluster", "contexts": "context", "users": "user"}
 _own_file = threading.Lock()

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from lab.context import Lab
-from lab.model import Cluster, StepResult
+from lab.base.names import Cluster
+from lab.base.step import StepResult
+from lab.lab import Lab
 
 
 class NodeStatus(Enum):

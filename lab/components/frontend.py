@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab import manifests
-from lab.components.manifest import ManifestComponent
-from lab.context import Lab
-from lab.model import NAMESPACE, Cluster
-from lab.objects import Obj, in_namespace
-from lab.paths import PROJECT
+from lab.base.names import NAMESPACE, Cluster
+from lab.base.paths import PROJECT
+from lab.components.base import ManifestComponent
+from lab.kube import manifests
+from lab.kube.objects import Obj, in_namespace
+from lab.lab import Lab
 
 _PODINFO = "podinfo"
 _PORT = 9898

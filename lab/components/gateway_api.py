@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab import manifests
-from lab.components.kept import kept
-from lab.components.manifest import ManifestComponent
-from lab.context import Lab
-from lab.model import Cluster
-from lab.objects import Obj
+from lab.base.names import Cluster
+from lab.components.base import ManifestComponent
+from lab.components.cache import kept
+from lab.kube import manifests
+from lab.kube.objects import Obj
+from lab.lab import Lab
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 
+from lab.base.names import LAB_LABEL, LABEL_PREFIX, MANAGED_BY
 from lab.kube import Kube, NotNow
-from lab.model import LAB_LABEL, LABEL_PREFIX, MANAGED_BY
-from lab.objects import Obj, Ref, ref
+from lab.kube.objects import Obj, Ref, ref
 
 NAMESPACE = "eastwest-lab"
 """Where the inventories are."""

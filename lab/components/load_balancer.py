@@ -7,11 +7,11 @@ until somebody writes another one, and the node keeps its address.
 
 from __future__ import annotations
 
-from lab import wait
-from lab.clusters import network
+from lab.base import wait
+from lab.base.wait import NotYet
+from lab.clusters.kind import network
 from lab.kube import Kube
-from lab.objects import Ref
-from lab.wait import NotYet
+from lab.kube.objects import Ref
 
 
 def assigned(kube: Kube, service: Ref) -> str | None:

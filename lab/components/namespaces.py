@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lab.components.manifest import ManifestComponent
-from lab.context import Lab
-from lab.model import Cluster
-from lab.objects import Obj
+from lab.base.names import Cluster
+from lab.components.base import ManifestComponent
+from lab.kube.objects import Obj
+from lab.lab import Lab
 
 
 @dataclass(frozen=True, kw_only=True)

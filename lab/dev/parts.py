@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import manifests, wait
-from lab.context import Lab
-from lab.dev import agent
-from lab.errors import ClusterError, UsageError
-from lab.kube import Kube, connect
-from lab.model import LABEL_PREFIX, NAMESPACE, Cluster
-from lab.objects import Obj, Ref, digest, in_namespace, labels_of, ref
-from lab.wait import NotYet
+from lab.base import wait
+from lab.base.errors import ClusterError, UsageError
+from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
+from lab.base.wait import NotYet
+from lab.dev.inpod import agent
+from lab.kube import Kube, connect, manifests
+from lab.kube.objects import Obj, Ref, digest, in_namespace, labels_of, ref
+from lab.lab import Lab
 
 LOCAL = "west"
 """The cluster that stands in for the laptop."""
@@ -30,7 +30,7 @@ _POD_S = 90.0
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """A pod of `lab dev`. `module` of `lab.dev` is its main process, `code` the files that this needs."""
+    """A pod of `lab dev`. `module` of `lab.dev.inpod` is its main process, `code` the files that this needs."""
 
     name: str
     account: str
@@ -40,7 +40,7 @@ class Workload:
 
     def objects(self, lab: Lab, cluster: Cluster) -> list[Obj]:
         """Return its Deployment and the code for it."""
-        code = {name: (_HERE / name).read_text(encoding="utf-8") for name in self.code}
+        code = {name: (_HERE / "inpod" / name).read_text(encoding="utf-8") for name in self.code}
         labels = {_LABEL: _DEV, "app.kubernetes.io/name": self.name}
         config: Obj = {
             "apiVersion": "v1",
@@ -55,7 +55,7 @@ class Workload:
             labels=labels,
             image=lab.artifacts.image("frontend"),
             python=PYTHON,
-            module=f"lab.dev.{self.module}",
+            module=f"lab.dev.inpod.{self.module}",
             code=self.code,
             digest=digest([config])[:16],
             cluster=cluster.name,

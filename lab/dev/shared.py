@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab import manifests
-from lab.context import Lab
-from lab.kube import connect
+from lab.base.names import LABEL_PREFIX, NAMESPACE
+from lab.base.paths import PROJECT
+from lab.kube import connect, manifests
+from lab.kube.objects import HAS_READINESS, Obj, digest, in_namespace, ref
+from lab.lab import Lab
 from lab.mesh.model import Mesh
-from lab.model import LABEL_PREFIX, NAMESPACE
-from lab.objects import HAS_READINESS, Obj, digest, in_namespace, ref
-from lab.paths import PROJECT
 
 SHARED = "east"
 """The cluster that stands in for the shared one."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab import events
-from lab.errors import CommandError, HostError
+from lab.base import events
+from lab.base.errors import CommandError, HostError
 from lab.host.machine import Machine
 
 

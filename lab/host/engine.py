@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Callable
 from enum import Enum
 
-from lab import events, wait
-from lab.errors import CommandError, HostError, LabError
+from lab.base import events, wait
+from lab.base.errors import CommandError, HostError, LabError
+from lab.base.step import UNCHANGED, StepResult, StepStatus
 from lab.host import debian
 from lab.host.machine import Machine
-from lab.model import UNCHANGED, StepResult, StepStatus
 from lab.tools.docker import Docker, Engine, EngineDeniedError, EngineDownError
 
 Confirm = Callable[[str], bool]

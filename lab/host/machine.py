@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import process
+from lab.base import process
 
 # Where administrators' programs are; an ordinary user's PATH may leave these folders out.
 _ADMIN_PATH = "/usr/local/sbin:/usr/sbin:/sbin"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from lab.model import LAB_LABEL
-from lab.paths import Paths
+from lab.base.names import LAB_LABEL
+from lab.base.paths import Paths
 from lab.tools.docker_records import Container, Network
 from lab.tools.kind import CLUSTER_LABEL
 

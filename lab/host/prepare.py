@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from lab import events
+from lab.base import events
+from lab.base.errors import HostError
+from lab.base.paths import Paths
 from lab.config import LabSpec
-from lab.errors import HostError
-from lab.host import checks
-from lab.host.checks import Finding
+from lab.host import doctor as checks
+from lab.host.doctor import Finding
 from lab.host.engine import Confirm
 from lab.host.machine import Machine
-from lab.paths import Paths
 from lab.tools.docker import Docker
 
 

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
-from lab import wait
-from lab.errors import WaitTimeout
+from lab.base import wait
+from lab.base.errors import WaitTimeout
+from lab.base.names import MANAGED_BY, Cluster
+from lab.base.wait import NotYet
 from lab.kube import transport
 from lab.kube.errors import KubeError, NotNow, refusal
+from lab.kube.objects import Obj, Ref, rank, ref, unready
 from lab.kube.transport import Answer, Transport
-from lab.model import MANAGED_BY, Cluster
-from lab.objects import Obj, Ref, rank, ref, unready
-from lab.wait import NotYet
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from lab.errors import ClusterError
-from lab.wait import TransientError
+from lab.base.errors import ClusterError
+from lab.base.wait import TransientError
 
 
 class KubeError(ClusterError):

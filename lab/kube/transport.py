@@ -15,8 +15,8 @@ import urllib3
 from kubernetes import client, config
 from kubernetes.stream import ws_client
 
+from lab.base.names import Cluster
 from lab.kube.errors import KubeError, NotNow
-from lab.model import Cluster
 
 _POOL = 12
 _CHUNK = 64 << 10

@@ -280,7 +280,7 @@ class Mesh(Protocol):
     def splits(self, clusters: Iterable[str] | None = None) -> list[Split]:
         """Return the splits that clusters have."""
 
-    def fail_over(self, failover: Failover) -> None:
+    def fail_over(self, wanted: Failover) -> None:
         """Prefer one cluster's endpoints of a service, and repeat what fails in the other.
 
         Raises:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from lab.components import export
-from lab.errors import ClusterError
+from lab.base.errors import ClusterError
+from lab.base.names import LABEL_PREFIX, NAMESPACE
 from lab.kube import Kube
-from lab.model import LABEL_PREFIX, NAMESPACE
+from lab.mesh.names import Port, ports_of, service_ref
 
 SPLIT_LABEL = f"{LABEL_PREFIX}/split"
 """On whatever divides requests: the service that they are sent to."""
 
 
-def called_ports(kube: Kube, service: str, names: Iterable[str]) -> tuple[export.Port, ...]:
+def called_ports(kube: Kube, service: str, names: Iterable[str]) -> tuple[Port, ...]:
     """Return the ports that requests come in at: the called service's own, which the cluster has to know.
 
     Raises:
         ClusterError: there is no such Service, or it has no HTTP port.
     """
-    found = kube.get(export.service_ref(service))
+    found = kube.get(service_ref(service))
     others = [name for name in names if name != service]
     if found is None:
         raise ClusterError(
@@ -27,7 +27,7 @@ def called_ports(kube: Kube, service: str, names: Iterable[str]) -> tuple[export
             where=kube.cluster.name,
             next="name a service that is there" + (f", or call {', '.join(others)} itself" if others else ""),
         )
-    ports = tuple(port for port in export.ports_of(found) if port.is_http)
+    ports = tuple(port for port in ports_of(found) if port.is_http)
     if not ports:
         raise ClusterError(f"{service} has no HTTP port, and only requests can be split", where=kube.cluster.name)
     return ports

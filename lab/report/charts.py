@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lab.measure.stats import percentile
 from lab.report.markup import Markup, tag
-from lab.scenario import Topology
-from lab.stats import percentile
+from lab.scenario.model import Topology
 
 WIDTH, BARS, DOTS, LEFT, RIGHT, TOP, GAP = 1000, 190, 120, 56, 14, 58, 26
 LOST = "lost"
@@ -30,7 +30,7 @@ def timeline(recording: Mapping[str, Any]) -> Markup:
     """Return who answered the requests of a load, in time, with what was done meanwhile and the latencies below.
 
     Args:
-        recording: as `lab.recording.Recording.as_json` writes it.
+        recording: as `lab.measure.recording.Recording.as_json` writes it.
     """
     rows = [dict(zip(recording["columns"], row, strict=True)) for row in recording["requests"]]
     marks = recording["marks"]

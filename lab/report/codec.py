@@ -1,4 +1,4 @@
-"""Report ↔ JSON, by the types of `lab.results`: a field that is added there needs no code here."""
+"""Report ↔ JSON, by the types of `lab.scenario.results`: a field that is added there needs no code here."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from lab.errors import LabError
-from lab.results import SCHEMA, Report
+from lab.base.errors import LabError
+from lab.scenario.results import SCHEMA, Report
 
 
 class ReportError(LabError):

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab.evidence import EvidenceKind
-from lab.results import CheckResult, Report
-from lab.scenario import Outcome
+from lab.scenario.evidence import EvidenceKind
+from lab.scenario.model import Outcome
+from lab.scenario.results import CheckResult, Report
 
 ABSENT = "not there"
 SLOWER_RATIO = 1.5

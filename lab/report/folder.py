@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab.errors import UsageError
+from lab.base.errors import UsageError
 from lab.report import html, junit
 from lab.report.codec import ReportError, from_json, to_json
-from lab.results import Report
+from lab.scenario.results import Report
 
 REPORT = "report.json"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from lab.evidence import Evidence, EvidenceKind
 from lab.report import charts
 from lab.report.markup import Markup, tag
-from lab.results import CheckResult, Report, ScenarioRun, StepRun, count, summary
-from lab.scenario import Outcome
+from lab.scenario.evidence import Evidence, EvidenceKind
+from lab.scenario.model import Outcome
+from lab.scenario.results import CheckResult, Report, ScenarioRun, StepRun, count, summary
 
 _CSS = Path(__file__).with_name("report.css")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as ET
 
-from lab.evidence import Evidence
-from lab.results import CheckResult, Report, ScenarioRun, StepRun, count
-from lab.scenario import Outcome
+from lab.scenario.evidence import Evidence
+from lab.scenario.model import Outcome
+from lab.scenario.results import CheckResult, Report, ScenarioRun, StepRun, count
 
 # XML 1.0 allows no other control characters, not even escaped; tools print them.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

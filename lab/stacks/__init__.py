@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab.context import Lab
-from lab.errors import UsageError
+from lab.base.errors import UsageError
+from lab.lab import Lab
 from lab.mesh import Mesh
-from lab.stacks.istio import IstioStack
-from lab.stacks.linkerd import LinkerdStack
+from lab.stacks.istio.stack import IstioStack
+from lab.stacks.linkerd.stack import LinkerdStack
 from lab.stacks.model import Joint, Part, Stack, UpstreamCheck, Verdict
 
 __all__ = [

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from lab.context import Lab
+from lab.base.names import Cluster
+from lab.components.base import Component
+from lab.lab import Lab
 from lab.mesh import Mesh
-from lab.model import Cluster, Component
 
 
 @dataclass(frozen=True, kw_only=True)

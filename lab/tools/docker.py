@@ -1,7 +1,7 @@
 """The container engine, in the verbs that the lab needs; the only module that imports python-on-whales.
 
 Questions go through python-on-whales, whose models know every engine's JSON. What takes long (build, pull,
-save, load, exec) goes through `lab.process`, so that it has progress, a bound, and an end when the lab ends.
+save, load, exec) goes through `lab.base.process`, so that it has progress, a bound, and an end when the lab ends.
 
 What comes back are the lab's own records, taken at one moment: python-on-whales' objects ask the engine again
 at each attribute, so that two attributes may belong to two different moments.
@@ -20,9 +20,9 @@ from typing import Any, Literal
 import python_on_whales
 from python_on_whales import exceptions
 
-from lab import process
-from lab.errors import CommandError, LabError
-from lab.process import Completed
+from lab.base import process
+from lab.base.errors import CommandError, LabError
+from lab.base.process import Completed
 from lab.tools import freezer
 from lab.tools.docker_errors import EngineDeniedError, EngineDownError, explain
 from lab.tools.docker_records import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from lab.errors import CommandError, HostError, LabError
+from lab.base.errors import CommandError, HostError, LabError
 
 
 class EngineDownError(HostError):

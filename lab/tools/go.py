@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import process
+from lab.base import process
 
 MINIMUM = (1, 26, 0)
 """What Kubernetes 1.37's go.mod asks for."""

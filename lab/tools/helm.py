@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import process
+from lab.base import process
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import process
-from lab.errors import LabError
+from lab.base import process
+from lab.base.errors import LabError
 
 
 @dataclass(frozen=True, kw_only=True)

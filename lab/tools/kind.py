@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import events, process
-from lab.errors import CommandError
+from lab.base import events, process
+from lab.base.errors import CommandError
 from lab.tools import docker_errors
 
 CLUSTER_LABEL = "io.x-k8s.kind.cluster"

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import process
-from lab.errors import LabError
+from lab.base import process
+from lab.base.errors import LabError
 
 _RENDER_S = 60
 

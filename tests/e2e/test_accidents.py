@@ -12,14 +12,15 @@ import requests
 import yaml
 from pytest_kind import KindCluster
 
-from lab import wait
 from lab.artifacts import ArtifactStore
-from lab.clusters import kind_config, machine
+from lab.base import wait
+from lab.base.paths import Paths
+from lab.base.wait import NotYet
+from lab.clusters.kind import config as kind_config
+from lab.clusters.kind import engine
 from lab.config import load
-from lab.paths import Paths
 from lab.stacks import STACKS
 from lab.tools.docker import Docker
-from lab.wait import NotYet
 from tests.e2e.conftest import NAME, CommandLine, RunningLab, docker, leftovers, ports
 
 
@@ -116,7 +117,7 @@ def test_a_kind_cluster_of_the_same_name_that_is_not_the_labs_is_never_touched(
                 kind_name=foreign.name,
                 spec=spec.clusters["east"].model_copy(update={"ingress_port": 28481}),
                 image=image,
-                engine=machine.engine(Docker()),
+                engine=engine.engine(Docker()),
             )
         )
     )

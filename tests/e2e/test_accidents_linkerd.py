@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import wait
-from lab.clusters import link
-from lab.components import pki
-from lab.model import Cluster
-from lab.wait import NotYet
+from lab.base import pki, wait
+from lab.base.names import Cluster
+from lab.base.wait import NotYet
+from lab.clusters.kind import link
 from tests.e2e.conftest import NAME, CommandLine, RunningLab, docker, leftovers, ports
 from tests.e2e.test_accidents import answers_from_both
 from tests.e2e.test_answers import kubectl

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from lab import wait
 from lab.artifacts import ArtifactStore
+from lab.base import wait
+from lab.base.paths import Paths
+from lab.base.wait import NotYet
 from lab.config import load
-from lab.paths import Paths
-from lab.wait import NotYet
 from tests.e2e.conftest import PORTS, RunningLab
 
 

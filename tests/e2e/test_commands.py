@@ -74,8 +74,8 @@ def test_contexts_are_merged_on_request_and_taken_out_again(lab: RunningLab, tmp
 
 
 def test_two_runs_at_once_name_the_first(lab: RunningLab) -> None:
-    from lab import lock
-    from lab.paths import Paths
+    from lab.base.paths import Paths
+    from lab.lifecycle import lock
 
     state = lab.folder / "state" / NAME
     with lock.held(Paths(cache=state, state=state), "lab up"):

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from lab import config
-from lab.context import Lab
-from lab.errors import ArtifactError
+from lab.base.errors import ArtifactError
+from lab.base.names import Cluster
+from lab.base.paths import Paths
 from lab.kube import Kube
-from lab.model import Cluster
-from lab.paths import Paths
+from lab.lab import Lab
 from tests.unit.fake_api import FakeApi
 
 

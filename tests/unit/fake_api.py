@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from lab.base.names import Cluster
 from lab.kube import Answer, Kube
-from lab.model import Cluster
 
 KINDS = {
     "v1": ["Namespace", "ConfigMap", "Secret", "Service", "ServiceAccount", "Pod", "Node"],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lab.cli_mesh import _split
-from lab.errors import UsageError
+from lab.base.errors import UsageError
+from lab.cli.traffic import _split
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from lab import config
-from lab.errors import ConfigError
-from lab.paths import PROJECT
+from lab.base.errors import ConfigError
+from lab.base.paths import PROJECT
 
 
 def problems(text: str) -> dict[str, tuple[int | None, str]]:

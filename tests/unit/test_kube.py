@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from lab.errors import WaitTimeout
+from lab.base.errors import WaitTimeout
+from lab.base.wait import TransientError
 from lab.kube import Answer, Kube, KubeError, NotNow
-from lab.objects import Obj, Ref, condition, digest, labelled, rank, ref, unready
-from lab.wait import TransientError
+from lab.kube.objects import Obj, Ref, condition, digest, labelled, rank, ref, unready
 from tests.unit.fake_api import FakeApi, cluster, kube
 
 CONFIG = Ref(api_version="v1", kind="ConfigMap", name="a", namespace="test")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import lock
-from lab.errors import LockedError
-from lab.paths import Paths
+from lab.base.errors import LockedError
+from lab.base.paths import Paths
+from lab.lifecycle import lock
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_the_second_run_is_told_who_is_running(paths: Paths) -> None:
 
 def test_a_killed_holder_holds_nothing(paths: Paths) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from lab import lock; from lab.paths import Paths\n"
+        "import os, sys; from pathlib import Path; from lab import lock; from lab.base.paths import Paths\n"
         "state = Path(sys.argv[1])\n"
         "with lock.held(Paths(cache=state, state=state), 'lab up'): os.kill(os.getpid(), 9)"
     )

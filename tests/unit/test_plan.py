@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import config, plan, runner
-from lab.context import Lab
-from lab.model import Step
-from lab.paths import Paths
+from lab import config
+from lab.base.paths import Paths
+from lab.base.step import Step
+from lab.lab import Lab
+from lab.lifecycle import plan, runner
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab import process, wait
-from lab.errors import CommandError, CommandTimeout, LabError
-from lab.wait import NotYet
+from lab.base import process, wait
+from lab.base.errors import CommandError, CommandTimeout, LabError
+from lab.base.wait import NotYet
 
 PYTHON = sys.executable
 
@@ -56,7 +56,7 @@ def test_a_program_that_is_not_there_says_so() -> None:
 def test_a_child_does_not_outlive_a_lab_that_is_killed(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     child = f"import os, signal; open({str(pid_file)!r}, 'w').write(str(os.getpid())); signal.pause()"
-    code = f"from lab import process; process.run([{PYTHON!r}, '-c', {child!r}])"
+    code = f"from lab.base import process; process.run([{PYTHON!r}, '-c', {child!r}])"
     lab = subprocess.Popen([PYTHON, "-c", code])
 
     def started() -> int | NotYet:

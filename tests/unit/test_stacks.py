@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from lab import config, stacks
-from lab.context import Lab
-from lab.errors import ArtifactError, UsageError
+from lab.base.errors import ArtifactError, UsageError
+from lab.lab import Lab
 from lab.stacks import STACKS
 
 

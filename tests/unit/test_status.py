@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from lab.lifecycle.status import distrust
 from lab.mesh import Identity
-from lab.status import distrust
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EAST = Identity(

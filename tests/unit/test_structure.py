@@ -7,73 +7,50 @@ from pathlib import Path
 
 import pytest
 
-from lab.paths import PROJECT
+from lab.base.paths import PROJECT
 
-# From the top down. A module may import from its own layer and from those below.
-LAYERS = (
-    {"cli", "__main__"},
-    {"cli_mesh", "cli_dev"},
-    {"cli_scenarios"},
-    {"screens", "scenario_screens", "walk_view"},
-    {"walk", "walkthrough", "reset", "scenario_console", "scenario_lab"},
-    {"scenario_session"},
-    {"report"},
-    {"scenario_runner"},
-    {"results"},
-    {"scenario"},
-    {"scenario_context", "load_stream"},
-    {"plan", "runner", "console", "status", "teardown", "logs", "lock", "upstream_checks"},
-    {"stacks"},
-    {"dev"},
-    {"mesh", "components"},
-    {"clusters"},
-    {"context"},
-    {"host"},
-    {"artifacts"},
-    {"kube", "manifests", "objects"},
-    {"objects"},
-    {"capture", "load"},
-    {"recording"},
-    {"tools", "probe", "typed"},
-    {"process", "wait"},
-    {"events"},
-    {"model", "config"},
-    {"paths", "errors", "evidence", "stats", "keys"},
-    {"__init__"},
+# From the top down. A room may import from itself and from those below; TYPE_CHECKING imports count too.
+FLOORS = (
+    ("cli", "__main__"),
+    ("present", "report"),
+    ("scenario",),
+    ("lifecycle", "dev"),
+    ("stacks",),
+    ("mesh", "components"),
+    ("clusters",),
+    ("lab",),
+    ("artifacts", "host"),
+    ("measure",),
+    ("kube",),
+    ("tools",),
+    ("config",),
+    ("base",),
+    ("__init__",),
 )
 HOMES = {
-    "cryptography": {"lab.components.pki"},
-    "filelock": {"lab.lock", "lab.artifacts"},
-    "jinja2": {"lab.manifests"},
+    "cryptography": {"lab.base.pki"},
+    "filelock": {"lab.lifecycle.lock", "lab.artifacts"},
+    "jinja2": {"lab.kube.manifests"},
     "kubernetes": {"lab.kube"},
     "oras": {"lab.artifacts.published"},
-    "platformdirs": {"lab.paths"},
+    "platformdirs": {"lab.base.paths"},
     "psutil": {"lab.host"},
     "pydantic": {"lab.config"},
     "python_on_whales": {"lab.tools.docker"},
-    "requests": {"lab.probe", "lab.artifacts"},
-    "rich": {"lab.console", "lab.screens", "lab.cli", "lab.scenario_console", "lab.scenario_screens", "lab.walk_view"},
-    "subprocess": {"lab.process"},
-    "tenacity": {"lab.wait"},
+    "requests": {"lab.measure.http", "lab.artifacts"},
+    "rich": {"lab.cli", "lab.present.screen"},
+    "subprocess": {"lab.base.process"},
+    "tenacity": {"lab.base.wait"},
     "typer": {"lab.cli"},
-    "watchfiles": {"lab.dev.folder"},
-    "yaml": {"lab.manifests"},
+    "watchfiles": {"lab.dev.laptop.folder"},
+    "yaml": {"lab.kube.manifests"},
 }
 MODULES = sorted((PROJECT / "lab").rglob("*.py"))
 
 
 def imports(file: Path) -> Iterator[str]:
-    """Yield the full name of everything that is imported at run time."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    hidden = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if node in hidden:
-            continue
+    """Yield the full name of everything that is imported, also for type checks only."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -86,8 +63,8 @@ def dotted(file: Path) -> str:
 
 def level(name: str) -> int:
     part = name.split(".")[1]
-    found = [number for number, layer in enumerate(LAYERS) if part in layer]
-    assert found, f"{name} is in no layer: add it to LAYERS and to docs/architecture.md"
+    found = [number for number, floor in enumerate(FLOORS) if part in floor]
+    assert found, f"{name} is on no floor: add it to FLOORS and to docs/architecture.md"
     return found[0]
 
 

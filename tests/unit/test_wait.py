@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from lab import events, wait
-from lab.errors import WaitTimeout
-from lab.wait import NotYet, TransientError
+from lab.base import events, wait
+from lab.base.errors import WaitTimeout
+from lab.base.wait import NotYet, TransientError
 
 
 class Time:

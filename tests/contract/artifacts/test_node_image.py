@@ -9,10 +9,10 @@ import pytest
 
 from lab.artifacts.catalog import default
 from lab.artifacts.store import ArtifactStore
+from lab.base.errors import LabError
+from lab.base.paths import Paths
+from lab.base.process import run
 from lab.config import load
-from lab.errors import LabError
-from lab.paths import Paths
-from lab.process import run
 
 Inside = Callable[..., str]
 

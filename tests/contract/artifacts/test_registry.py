@@ -18,15 +18,15 @@ from uuid import uuid4
 
 import pytest
 
-from lab import wait
 from lab.artifacts.catalog import parse
 from lab.artifacts.make import make
 from lab.artifacts.store import ArtifactStore
 from lab.artifacts.upstream import answers
+from lab.base import wait
+from lab.base.errors import ArtifactError
+from lab.base.paths import Paths
+from lab.base.process import run
 from lab.config import ArtifactsSpec
-from lab.errors import ArtifactError
-from lab.paths import Paths
-from lab.process import run
 from lab.tools.docker import Docker
 
 CONFIG = """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import CommandError, HostError
+from lab.base.errors import CommandError, HostError
 from lab.tools.docker import Docker, EngineDownError
 
 LABEL = "eastwest.lab/test"

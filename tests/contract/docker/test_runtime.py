@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import wait
-from lab.errors import HostError
-from lab.host.runtime import NAME, Runtime
+from lab.base import wait
+from lab.base.errors import HostError
+from lab.host.sandbox.runtime import NAME, Runtime
 from lab.tools.docker import Docker, Engine
 
 pytestmark = pytest.mark.skipif(

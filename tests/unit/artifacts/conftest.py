@@ -10,11 +10,12 @@ from typing import Any, ClassVar
 
 import pytest
 
-from lab.artifacts import builders, catalog
+from lab.artifacts import catalog
+from lab.artifacts.from_source import builders
 from lab.artifacts.recipe import Made, Work, split
 from lab.artifacts.store import ArtifactStore
+from lab.base.paths import Paths
 from lab.config import ArtifactsSpec
-from lab.paths import Paths
 from lab.tools.docker import Image
 
 CATALOG = """

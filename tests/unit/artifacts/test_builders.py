@@ -15,17 +15,17 @@ from typing import Any
 
 import pytest
 
-from lab import events
 from lab.artifacts import archive
-from lab.artifacts.builders import debian, python
-from lab.artifacts.builders.containerd import canonical
-from lab.artifacts.builders.debian import Unpacked
-from lab.artifacts.builders.go import GoBuild, GoModuleFiles
-from lab.artifacts.builders.python import Wheel
 from lab.artifacts.catalog import parse
+from lab.artifacts.from_source.builders import debian, python
+from lab.artifacts.from_source.builders.containerd import canonical
+from lab.artifacts.from_source.builders.debian import Unpacked
+from lab.artifacts.from_source.builders.go import GoBuild, GoModuleFiles
+from lab.artifacts.from_source.builders.python import Wheel
 from lab.artifacts.recipe import Work
-from lab.errors import ArtifactError, CommandError, HostError
-from lab.process import Completed
+from lab.base import events
+from lab.base.errors import ArtifactError, CommandError, HostError
+from lab.base.process import Completed
 from lab.tools import go
 from lab.tools.docker import Docker
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.artifacts import builders
 from lab.artifacts.catalog import default, parse
-from lab.context import Lab
+from lab.artifacts.from_source import builders
+from lab.lab import Lab
 from lab.stacks import STACKS
 
 DIGEST = "b" * 64

@@ -15,7 +15,7 @@ from lab.artifacts.local import LocalStore
 from lab.artifacts.make import make
 from lab.artifacts.store import ArtifactStore
 from lab.artifacts.taken import Found, NotFound
-from lab.errors import ArtifactError, HostError
+from lab.base.errors import ArtifactError, HostError
 from lab.tools.docker import Image
 from tests.unit.artifacts.conftest import FakeDocker
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 import pytest
 from filelock import FileLock
 
-from lab import events
 from lab.artifacts.make import make
 from lab.artifacts.recipe import Work
 from lab.artifacts.store import ArtifactStore
-from lab.errors import ArtifactError, CommandError
-from lab.model import CHANGED, UNCHANGED
+from lab.base import events
+from lab.base.errors import ArtifactError, CommandError
+from lab.base.step import CHANGED, UNCHANGED
 
 Hooks = list[Callable[[Work], None]]
 

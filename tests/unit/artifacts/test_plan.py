@@ -7,8 +7,8 @@ import pytest
 from lab.artifacts import plan
 from lab.artifacts.make import make
 from lab.artifacts.store import ArtifactStore
-from lab.model import CHANGED
-from lab.runner import run
+from lab.base.step import CHANGED
+from lab.lifecycle.runner import run
 
 
 def test_nothing_is_planned_when_all_is_there(store: ArtifactStore, built: list[str]) -> None:
@@ -40,7 +40,7 @@ def test_the_longest_chain_comes_first(store: ArtifactStore) -> None:
 
 
 def test_the_steps_run(store: ArtifactStore, built: list[str]) -> None:
-    report = run(plan.steps(store, ["whole"]), None, sink=lambda event: None)
+    report = run(plan.steps(store, ["whole"]), sink=lambda event: None)
     assert set(report.changed) == {"artifact/part", "artifact/tool", "artifact/whole"}
     assert report.results["artifact/whole"].status is CHANGED.status
     assert store.image("whole")

@@ -17,7 +17,7 @@ from lab.artifacts.catalog import parse
 from lab.artifacts.make import make
 from lab.artifacts.store import ArtifactStore
 from lab.artifacts.taken import Found, NotFound
-from lab.errors import ArtifactError
+from lab.base.errors import ArtifactError
 
 CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 

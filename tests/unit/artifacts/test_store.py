@@ -9,8 +9,8 @@ import pytest
 from lab.artifacts import plan
 from lab.artifacts.make import make
 from lab.artifacts.store import ArtifactStore
-from lab.errors import ArtifactError
-from lab.model import CHANGED, UNCHANGED
+from lab.base.errors import ArtifactError
+from lab.base.step import CHANGED, UNCHANGED
 
 Open = Callable[..., ArtifactStore]
 

@@ -16,7 +16,7 @@ import pytest
 from lab.artifacts import upstream
 from lab.artifacts.make import make
 from lab.artifacts.store import ArtifactStore
-from lab.errors import ArtifactError
+from lab.base.errors import ArtifactError
 from tests.unit.artifacts.conftest import CATALOG
 
 DIGEST = "c" * 64

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from lab.artifacts import entry as entries
-from lab.artifacts import verbs
 from lab.artifacts.make import make
 from lab.artifacts.store import ArtifactStore
-from lab.errors import CommandError, UsageError
+from lab.base.errors import CommandError, UsageError
+from lab.lifecycle import artifacts as verbs
 from tests.unit.artifacts.conftest import CATALOG
 
 Open = Callable[..., ArtifactStore]

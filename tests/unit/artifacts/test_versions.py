@@ -3,7 +3,7 @@
 import pytest
 
 from lab.artifacts.catalog import default
-from lab.errors import UsageError
+from lab.base.errors import UsageError
 
 IMAGE = f"registry.example/podinfo:6.9.3@sha256:{'0' * 64}"
 

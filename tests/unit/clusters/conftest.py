@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from lab.errors import CommandError
-from lab.process import Completed
+from lab.base.errors import CommandError
+from lab.base.process import Completed
 from lab.tools.docker_records import Container, Network
 
 

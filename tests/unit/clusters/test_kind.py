@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 
 from lab import config
-from lab.clusters import kind as subject
-from lab.clusters import kind_config, wake
+from lab.base.errors import ClusterError
+from lab.base.paths import Paths
+from lab.base.step import StepStatus
+from lab.clusters.kind import config as kind_config
+from lab.clusters.kind import provider as subject
+from lab.clusters.kind import wake
 from lab.clusters.provider import NodeStatus, Owned
-from lab.context import Lab
-from lab.errors import ClusterError
-from lab.model import StepStatus
-from lab.paths import Paths
+from lab.lab import Lab
 from tests.unit.clusters.conftest import FakeDocker, container, mark, network
 
 EAST = "dev-east-control-plane"

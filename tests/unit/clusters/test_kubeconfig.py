@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from lab import config, manifests
+from lab import config
+from lab.base.errors import ClusterError, LabError, WaitTimeout
+from lab.base.paths import Paths
 from lab.clusters import kubeconfig
-from lab.context import Lab
-from lab.errors import ClusterError, LabError, WaitTimeout
-from lab.paths import Paths
+from lab.kube import manifests
+from lab.lab import Lab
 
 
 def from_kind(name: str, server: str = "https://127.0.0.1:1") -> str:
@@ -127,7 +128,7 @@ def test_a_file_that_is_no_yaml_is_named_and_left(lab: Lab, tmp_path: Path) -> N
 
 
 def test_kubectls_lock_is_respected(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lab import wait
+    from lab.base import wait
 
     def at_once(what: str, probe: Any, **_: Any) -> Any:
         return until(what, probe, timeout_s=0)

@@ -3,9 +3,9 @@ from ipaddress import IPv4Network
 import pytest
 
 from lab import config
-from lab.clusters import network as subject
-from lab.errors import ClusterError, HostError
-from lab.model import CHANGED, UNCHANGED
+from lab.base.errors import ClusterError, HostError
+from lab.base.step import CHANGED, UNCHANGED
+from lab.clusters.kind import network as subject
 from tests.unit.clusters.conftest import FakeDocker, network
 
 SPEC = config.parse('name = "dev"')

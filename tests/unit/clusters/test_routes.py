@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from lab.clusters import routes
-from lab.context import Lab
-from lab.model import CHANGED, UNCHANGED
-from lab.process import Completed
+from lab.base.process import Completed
+from lab.base.step import CHANGED, UNCHANGED
+from lab.clusters.kind import routes
+from lab.lab import Lab
 
 
 @dataclass

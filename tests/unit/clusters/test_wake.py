@@ -2,10 +2,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lab.clusters import wake
-from lab.errors import WaitTimeout
+from lab.base.errors import WaitTimeout
+from lab.clusters.kind import wake
 from lab.kube import Answer
-from lab.objects import Obj
+from lab.kube.objects import Obj
 from tests.unit.fake_api import FakeApi, kube
 
 START = datetime(2026, 11, 23, 12, 0, 0, 500_000, tzinfo=UTC)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from lab.components import cluster_dns
-from lab.components.cluster_dns import ClusterDns, with_ttl
-from lab.context import Lab
-from lab.errors import ClusterError
-from lab.model import CHANGED, UNCHANGED
+from lab.base.errors import ClusterError
+from lab.base.step import CHANGED, UNCHANGED
+from lab.components import dns as cluster_dns
+from lab.components.dns import ClusterDns, with_ttl
+from lab.lab import Lab
 from tests.unit.fake_api import FakeApi, kube
 
 COREFILE = """\

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from lab.components import export
-from lab.context import Lab
-from lab.errors import ClusterError
-from lab.objects import Obj
+from lab.base.errors import ClusterError
+from lab.kube.objects import Obj
+from lab.lab import Lab
+from lab.mesh.names import Port, ports_of
+from lab.stacks.istio import export
 from tests.unit.fake_api import FakeApi, kube
 
 
@@ -98,12 +99,12 @@ def test_an_exported_name_is_not_exported_again(lab: Lab, apis: dict[str, FakeAp
     ],
 )
 def test_a_ports_protocol_is_told_as_istio_tells_it(port: dict[str, Any], http: bool) -> None:
-    assert export.ports_of(service("x", port))[0].is_http is http
-    assert export.ports_of(service("x", {"port": 1, "protocol": "UDP"})) == ()
+    assert ports_of(service("x", port))[0].is_http is http
+    assert ports_of(service("x", {"port": 1, "protocol": "UDP"})) == ()
 
 
 def test_bytes_are_routed_by_tcp_rules() -> None:
-    port = export.Port(name="redis", number=6379, protocol="redis")
+    port = Port(name="redis", number=6379, protocol="redis")
     spec = export.mirror_objects("cart", "east", [port])[1]["spec"]
     assert "http" not in spec
     assert spec["tcp"][0]["route"][0]["destination"]["subset"] == "east"

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from lab.components.manifest import ManifestComponent
-from lab.context import Lab
-from lab.model import Cluster, State, StepStatus
-from lab.objects import Obj
+from lab.base.names import Cluster
+from lab.base.step import StepStatus
+from lab.components.base import ManifestComponent, State
+from lab.kube.objects import Obj
+from lab.lab import Lab
 from tests.unit.fake_api import FakeApi
 
 

@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 
-from lab import manifests
-from lab.components import linkerd, linkerd_viz
-from lab.components.east_west_gateway import EastWestGateway
 from lab.components.frontend import Frontend
-from lab.components.ingress import Ingress
-from lab.components.istio import place
-from lab.components.istio_values import operator
+from lab.components.helm import fitted
 from lab.components.podinfo import Podinfo
-from lab.components.remote_secret import RemoteAccess, RemoteSecret
-from lab.components.trust import IstioTrust
-from lab.context import Lab
+from lab.kube import manifests
+from lab.lab import Lab
+from lab.stacks.istio.control_plane import place
+from lab.stacks.istio.east_west_gateway import EastWestGateway
+from lab.stacks.istio.ingress import Ingress
+from lab.stacks.istio.remote_access import RemoteAccess, RemoteSecret
+from lab.stacks.istio.trust import IstioTrust
+from lab.stacks.istio.values import operator
+from lab.stacks.linkerd import viz as linkerd_viz
 from tests.unit.fake_api import FakeApi, kube
 
 
@@ -117,7 +118,7 @@ def test_what_charts_render_is_made_to_fit() -> None:
     }
     patient = {"readinessProbe": {"periodSeconds": 7}}
     pod = {"containers": [container, patient]}
-    linkerd.fitted({"kind": "Deployment", "spec": {"template": {"spec": pod}}})
+    fitted({"kind": "Deployment", "spec": {"template": {"spec": pod}}})
     assert container["env"] == [{"name": "A", "value": "3"}, {"name": "B", "value": "2"}]
     assert [c["readinessProbe"]["periodSeconds"] for c in pod["containers"]] == [2, 7]
-    assert linkerd.fitted({"kind": "Service", "spec": {}}) == {"kind": "Service", "spec": {}}
+    assert fitted({"kind": "Service", "spec": {}}) == {"kind": "Service", "spec": {}}

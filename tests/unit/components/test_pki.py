@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from lab.components import pki
-from lab.errors import LabError
+from lab.base import pki
+from lab.base.errors import LabError
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 

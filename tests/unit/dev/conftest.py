@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import wait
-from lab.dev.agent import Agent
-from lab.dev.tunnel import Tunnel
-from lab.wait import NotYet
+from lab.base import wait
+from lab.base.wait import NotYet
+from lab.dev.inpod.agent import Agent
+from lab.dev.laptop.tunnel import Tunnel
 
 
 def free_port() -> int:
@@ -85,7 +85,7 @@ class Stage:
     said: list[str] = field(default_factory=list)
 
     def tunnel(self, to_port: int) -> Tunnel:
-        code = f"from lab.dev.agent import pipe; pipe({self.socket_path!r}); import os; os._exit(0)"
+        code = f"from lab.dev.inpod.agent import pipe; pipe({self.socket_path!r}); import os; os._exit(0)"
         return Tunnel(argv=lambda: [sys.executable, "-c", code], port=to_port, say=self.said.append)
 
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.context import Lab
+from lab.base.errors import ClusterError, UsageError
 from lab.dev import parts, shared
-from lab.dev.local import DevProcess
-from lab.errors import ClusterError, UsageError
-from lab.mesh.istio import IstioMesh
-from lab.objects import labels_of
-from lab.reset import SCENARIO_LABEL
+from lab.dev.laptop.process import DevProcess
+from lab.kube.objects import labels_of
+from lab.lab import Lab
+from lab.lifecycle.reset import SCENARIO_LABEL
+from lab.stacks.istio.mesh import IstioMesh
 from tests.unit.fake_api import FakeApi, kube
 
 NAME = "my-service"
@@ -42,7 +42,7 @@ def test_the_agent_runs_on_the_files_that_it_is_given(lab: Lab) -> None:
     assert {item["key"] for item in volume["configMap"]["items"]} == set(config["data"]) == {"agent.py", "mux.py"}
     for text in config["data"].values():
         assert {line for line in text.splitlines() if "import" in line and "lab." in line} <= {
-            "from lab.dev.mux import CHUNK, Mux, RefusedError, Stream, splice"
+            "from lab.dev.inpod.mux import CHUNK, Mux, RefusedError, Stream, splice"
         }
 
 

@@ -7,9 +7,9 @@ from threading import Event
 
 import pytest
 
-from lab.dev import folder
-from lab.dev.runner import Runner
-from lab.errors import UsageError
+from lab.base.errors import UsageError
+from lab.dev.inpod.runner import Runner
+from lab.dev.laptop import folder
 from tests.unit.dev.conftest import free_port
 
 MAIN = """\

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lab.dev.proxy import read_head
-from lab.dev.tunnel import Tunnel
+from lab.dev.laptop.proxy import read_head
+from lab.dev.laptop.tunnel import Tunnel
 from tests.unit.dev.conftest import Stage, free_port, until
 
 Serve = Callable[[str], int]

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from lab.errors import CommandError
-from lab.host.checks import Senses
-from lab.host.checks.scene import Listener
+from lab.base.errors import CommandError
+from lab.base.process import Completed
+from lab.host.doctor import Senses
+from lab.host.doctor.snapshot import Listener
 from lab.host.machine import Machine
-from lab.process import Completed
 from lab.tools.docker import Container, Docker, Engine, EngineDownError, Network, Port
 
 Answer = str | int | BaseException | Callable[[Sequence[str]], object]

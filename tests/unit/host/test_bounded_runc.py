@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.host import bounded_runc
-from lab.host.bounded_runc import description, lacking, split, take_out
+from lab.host.sandbox import bounded_runc
+from lab.host.sandbox.bounded_runc import description, lacking, split, take_out
 
 ALL = "000001ffffffffff"
 NO_SYS_RESOURCE = "000001fffeffffff"

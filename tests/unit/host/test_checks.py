@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from lab import config
-from lab.errors import HostError
-from lab.host import checks
-from lab.host.checks import Finding, Verdict, kernel, network, resources, sources
-from lab.host.checks import engine as engine_checks
-from lab.host.checks.scene import Listener, Scene
+from lab.base.errors import HostError
+from lab.base.paths import Paths
+from lab.host import doctor as checks
+from lab.host.doctor import Finding, Verdict, kernel, network, resources, sources
+from lab.host.doctor import engine as engine_checks
+from lab.host.doctor.snapshot import Listener, Scene
 from lab.host.engine import EngineState
-from lab.paths import Paths
 from lab.tools.docker import Network, Port
 
 GIB = 2**30

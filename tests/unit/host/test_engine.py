@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from lab.errors import CommandError, HostError
+from lab.base.errors import CommandError, HostError
+from lab.base.step import UNCHANGED, StepStatus
 from lab.host import engine
 from lab.host.engine import EngineState
-from lab.model import UNCHANGED, StepStatus
 from lab.tools.docker import EngineDeniedError, EngineDownError
 
 INSTALL = "apt-get install -y --no-install-recommends docker.io iptables"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.base.paths import Paths
 from lab.host.ownership import is_own_node, own_networks
-from lab.paths import Paths
 from lab.tools.docker_records import Container, Network
 from lab.tools.kind import CLUSTER_LABEL
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from lab import config
-from lab.errors import HostError
-from lab.host import checks
-from lab.host.checks import Finding, Verdict
+from lab.base.errors import HostError
+from lab.base.paths import Paths
+from lab.host import doctor as checks
+from lab.host.doctor import Finding, Verdict
 from lab.host.prepare import prepare
-from lab.paths import Paths
 
 OK = Finding(name="memory", verdict=Verdict.OK, observed="much", why="")
 WARN = Finding(name="proxies", verdict=Verdict.WARN, observed="one", why="", fix="export NO_PROXY=x")

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from lab.errors import HostError, LabError
-from lab.host import runtime as module
-from lab.host.daemon_config import DaemonConfig
-from lab.host.runtime import NAME, Runtime
-from lab.model import UNCHANGED, StepStatus
+from lab.base.errors import HostError, LabError
+from lab.base.step import UNCHANGED, StepStatus
+from lab.host.sandbox import runtime as module
+from lab.host.sandbox.daemon_config import DaemonConfig
+from lab.host.sandbox.runtime import NAME, Runtime
 
 LACKS = "000001fffeffffff"
 REFUSAL = "OCI runtime create failed: unable to apply caps: operation not permitted: unknown."

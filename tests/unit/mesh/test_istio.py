@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from lab.components import export
-from lab.context import Lab
-from lab.errors import ClusterError
+from lab.base.errors import ClusterError
+from lab.base.names import NAMESPACE
 from lab.kube import NotNow
+from lab.kube.objects import Obj
+from lab.lab import Lab
 from lab.mesh import Caller, Capability, Failover, Mesh, Permission, Split
-from lab.mesh.istio import IstioMesh
-from lab.model import NAMESPACE
-from lab.objects import Obj
+from lab.stacks.istio import export
+from lab.stacks.istio.mesh import IstioMesh
 from tests.unit.fake_api import FakeApi, kube
 
 FRONTEND = Caller(cluster="west", namespace="test", service_account="frontend")

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from lab.components.ingress import FROM_MESH, Ingress
-from lab.context import Lab
-from lab.errors import ClusterError
-from lab.mesh.istio import IstioMesh
-from lab.mesh.istio_carry import caller_objects, route
-from lab.model import LABEL_PREFIX
+from lab.base.errors import ClusterError
+from lab.base.names import LABEL_PREFIX
+from lab.lab import Lab
+from lab.stacks.istio.ingress import FROM_MESH, Ingress
+from lab.stacks.istio.ingress_route import caller_objects, route
+from lab.stacks.istio.mesh import IstioMesh
 from tests.unit.fake_api import FakeApi, kube
 
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from lab.context import Lab
-from lab.errors import ClusterError
+from lab.base.errors import ClusterError
+from lab.lab import Lab
 from lab.mesh import Divert
-from lab.mesh.istio import IstioMesh
-from lab.mesh.istio_divert import build
+from lab.stacks.istio.intercept import build
+from lab.stacks.istio.mesh import IstioMesh
 from tests.unit.fake_api import FakeApi, kube
 from tests.unit.mesh.test_istio import service
 

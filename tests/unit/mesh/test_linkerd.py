@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from lab.components import multicluster
-from lab.context import Lab
-from lab.errors import ClusterError
+from lab.base.errors import ClusterError
+from lab.base.names import NAMESPACE
 from lab.kube import Kube, NotNow
-from lab.mesh import Caller, Capability, Failover, Mesh, Permission, Split, linkerd_link
-from lab.mesh.linkerd import LinkerdMesh
-from lab.model import NAMESPACE
-from lab.objects import Obj
+from lab.kube.objects import Obj
+from lab.lab import Lab
+from lab.mesh import Caller, Capability, Failover, Mesh, Permission, Split
+from lab.stacks.linkerd import link as linkerd_link
+from lab.stacks.linkerd import multicluster
+from lab.stacks.linkerd.mesh import LinkerdMesh
 from tests.unit.fake_api import FakeApi, kube
 
 FRONTEND = Caller(cluster="west", namespace="test", service_account="frontend")

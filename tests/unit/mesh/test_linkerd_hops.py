@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lab.mesh import linkerd_hops
 from lab.mesh.model import Hop
+from lab.stacks.linkerd import hops
 
 GATEWAY = "linkerd-gateway.linkerd-multicluster.serviceaccount.identity.linkerd.east.example"
 FRONTEND = "frontend.test.serviceaccount.identity.linkerd.west.example"
@@ -22,16 +22,16 @@ inbound_tcp_transport_header_connections_total{{session_protocol="http/2",target
 
 
 def test_a_callers_proxy_counts_whom_it_asked_in_the_other_cluster() -> None:
-    (hop,) = linkerd_hops.outbound("west/frontend", METRICS, "east")
+    (hop,) = hops.outbound("west/frontend", METRICS, "east")
     said = f'request_total{{direction="outbound", dst_target_cluster="east", server_id="{GATEWAY}", tls="true"}} 120'
     assert hop == Hop(at="west/frontend", client="", server=GATEWAY, count=120, said=said)
 
 
 def test_a_gateways_proxy_counts_connections_to_the_service_that_is_asked_about() -> None:
-    (hop,) = linkerd_hops.through_gateway("east/linkerd-gateway", METRICS, "podinfo")
+    (hop,) = hops.through_gateway("east/linkerd-gateway", METRICS, "podinfo")
     assert (hop.client, hop.server, hop.count) == (FRONTEND, "", 2)
 
 
 def test_a_services_proxy_counts_those_with_an_identity_only() -> None:
-    (hop,) = linkerd_hops.inbound("east/podinfo", METRICS)
+    (hop,) = hops.inbound("east/podinfo", METRICS)
     assert (hop.client, hop.count) == (GATEWAY, 4)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from lab.components import emissary, multicluster
-from lab.context import Lab
-from lab.errors import ClusterError
+from lab.base.errors import ClusterError
 from lab.kube import Kube
-from lab.mesh import Capability, Divert, linkerd_smi
-from lab.mesh.linkerd import LinkerdMesh
-from lab.objects import Obj
+from lab.kube.objects import Obj
+from lab.lab import Lab
+from lab.mesh import Capability, Divert
+from lab.stacks.linkerd import emissary, multicluster, traffic_split
+from lab.stacks.linkerd.mesh import LinkerdMesh
 from tests.unit.fake_api import FakeApi, kube
 from tests.unit.mesh.test_linkerd import mirror, of_kind, service
 
@@ -138,7 +138,7 @@ def test_a_traffic_split_without_its_extension_says_so_and_changes_nothing(
 
 
 def test_a_traffic_split_is_read_back(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
-    kube(apis["west"], "west").apply(linkerd_smi.build("podinfo", {"podinfo": 75, "podinfo-east": 25}))
+    kube(apis["west"], "west").apply(traffic_split.build("podinfo", {"podinfo": 75, "podinfo-east": 25}))
     (found,) = mesh.splits()
     assert (dict(found.weights), found.smi) == ({"podinfo": 75, "podinfo-east": 25}, True)
     with pytest.raises(ClusterError, match="split by an SMI TrafficSplit already"):

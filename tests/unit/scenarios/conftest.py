@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from lab.mesh.model import Capability
-from lab.scenario_context import Context
+from lab.scenario.context import Context
 from tests.unit.scenarios.kit import FakeRunner
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lab.evidence import Evidence, EvidenceKind
-from lab.process import Completed
-from lab.scenario import Act, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
-from lab.scenario_context import Context
+from lab.base.process import Completed
+from lab.scenario.context import Context
+from lab.scenario.evidence import Evidence, EvidenceKind
+from lab.scenario.model import Act, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
 
 SEEN = Evidence(kind=EvidenceKind.COMMAND, title="what was seen", text="something")
 PICTURE = Topology(nodes=(Node(cluster="west", role="primary", services=("frontend",)),))

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from lab.capture import Capture, CaptureUnavailableError, parse
+from lab.measure.capture import Capture, CaptureUnavailableError, parse
 
 
 def frame(payload: bytes, *, protocol: int = 6, kind: int = 0x0800, padding: int = 0) -> bytes:

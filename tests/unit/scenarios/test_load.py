@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from lab import wait
-from lab.load import steady, through_frontend
-from lab.recording import Mark, Recording, Request, recovery_s
+from lab.base import wait
+from lab.measure.load import steady, through_frontend
+from lab.measure.recording import Mark, Recording, Request, recovery_s
 
 
 def at(*times: float, lost: bool = False, by: str = "west") -> list[Request]:

@@ -8,7 +8,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from lab.load_stream import StreamLoad
+from lab.measure.stream_load import StreamLoad
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 import scenarios
-from lab import typed
-from lab.errors import UsageError
-from lab.scenario import Registry, Sabotage, Scenario
+from lab.base.errors import UsageError
+from lab.scenario import commands
+from lab.scenario.model import Registry, Sabotage, Scenario
 from tests.unit.scenarios.kit import check, scenario, step
 
 ALL = list(scenarios.REGISTRY.scenarios.values())
@@ -19,8 +19,8 @@ def test_every_scenario_can_be_shown_to_fail(whole: Scenario) -> None:
 @pytest.mark.parametrize("whole", ALL, ids=lambda s: s.name)
 def test_every_shown_command_can_be_typed(whole: Scenario) -> None:
     for one in whole.steps:
-        typed.parse(one.command)
-        typed.parse(one.undo_command)
+        commands.parse(one.command)
+        commands.parse(one.undo_command)
 
 
 @pytest.mark.parametrize("whole", ALL, ids=lambda s: s.name)

@@ -8,13 +8,13 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from lab import report
-from lab.errors import UsageError
-from lab.evidence import INLINE_CHARS, Evidence, EvidenceFolder, EvidenceKind
-from lab.recording import Mark, Recording, Request
+from lab.base.errors import UsageError
+from lab.measure.recording import Mark, Recording, Request
 from lab.report import html, junit
 from lab.report.codec import ReportError
-from lab.results import CheckResult, LabFacts, Report, SabotageRun, ScenarioRun, StepRun
-from lab.scenario import Outcome
+from lab.scenario.evidence import INLINE_CHARS, Evidence, EvidenceFolder, EvidenceKind
+from lab.scenario.model import Outcome
+from lab.scenario.results import CheckResult, LabFacts, Report, SabotageRun, ScenarioRun, StepRun
 from tests.unit.scenarios.kit import PICTURE, SEEN
 
 

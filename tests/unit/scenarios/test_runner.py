@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from lab.errors import LabError
-from lab.evidence import EvidenceFolder
+from lab.base.errors import LabError
 from lab.mesh.model import Capability
-from lab.scenario import Observation, Outcome, Sabotage, ScenarioStep
-from lab.scenario_context import Context
-from lab.scenario_runner import Ended, ScenarioInterrupted, ScenarioRunner
+from lab.scenario.context import Context
+from lab.scenario.evidence import EvidenceFolder
+from lab.scenario.model import Observation, Outcome, Sabotage, ScenarioStep
+from lab.scenario.runner import Ended, ScenarioInterrupted, ScenarioRunner
 from tests.unit.scenarios.kit import SEEN, check, look, scenario, step
 
 

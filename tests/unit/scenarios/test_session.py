@@ -3,12 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab import report
-from lab.errors import LabError
-from lab.results import LabFacts
-from lab.scenario import Outcome, Sabotage, Scenario
-from lab.scenario_context import Context
-from lab.scenario_runner import ScenarioRunner
-from lab.scenario_session import KeepState, Session, typed_environment
+from lab.base.errors import LabError
+from lab.report.session import KeepState, Session, typed_environment
+from lab.scenario.context import Context
+from lab.scenario.model import Outcome, Sabotage, Scenario
+from lab.scenario.results import LabFacts
+from lab.scenario.runner import ScenarioRunner
 from tests.unit.scenarios.kit import check, look, scenario, step
 
 

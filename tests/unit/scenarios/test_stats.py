@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from lab.stats import accepted, binomial_p_value, binomial_pmf, percentile
+from lab.measure.stats import accepted, binomial_p_value, binomial_pmf, percentile
 
 
 def test_the_probabilities_sum_to_one() -> None:

@@ -2,37 +2,37 @@ from __future__ import annotations
 
 import pytest
 
-from lab import typed
-from lab.errors import CommandError
-from lab.process import Completed
+from lab.base.errors import CommandError
+from lab.base.process import Completed
+from lab.scenario import commands
 from tests.unit.scenarios.kit import FakeRunner
 
 
 def test_lines_words_quotes_and_continuations() -> None:
-    lines = typed.parse("# a comment\nkubectl get \\\n  svc 'a b'\n\necho \"x|y\"\n")
+    lines = commands.parse("# a comment\nkubectl get \\\n  svc 'a b'\n\necho \"x|y\"\n")
     assert [line.programs for line in lines] == [(("kubectl", "get", "svc", "a b"),), (("echo", "x|y"),)]
 
 
 @pytest.mark.parametrize("text", ["a |", "| a", "a | | b", "a || b"])
 def test_a_pipe_needs_both_ends(text: str) -> None:
     with pytest.raises(ValueError, match="one side"):
-        typed.parse(text)
+        commands.parse(text)
 
 
 def test_an_unfinished_quote_is_refused() -> None:
     with pytest.raises(ValueError, match="quotation"):
-        typed.parse("echo 'a")
+        commands.parse("echo 'a")
 
 
 def test_nothing_of_a_shell_is_interpreted() -> None:
-    assert typed.parse("echo $HOME *.py ; rm x > y")[0].programs == (
+    assert commands.parse("echo $HOME *.py ; rm x > y")[0].programs == (
         ("echo", "$HOME", "*.py", ";", "rm", "x", ">", "y"),
     )
 
 
 def test_each_program_is_fed_with_what_the_one_before_printed() -> None:
     runner = FakeRunner({"kubectl get": "kind: Service\n", "kubectl apply": "service/podinfo created\n"})
-    output = typed.run("kubectl get svc | kubectl apply -f -", env={}, timeout_s=5, runner=runner)
+    output = commands.run("kubectl get svc | kubectl apply -f -", env={}, timeout_s=5, runner=runner)
 
     assert output == "service/podinfo created\n"
     assert runner.fed == [None, "kind: Service\n"]
@@ -46,5 +46,5 @@ def test_lines_after_a_failed_one_are_not_run() -> None:
         raise CommandError(argv, returncode=1, stderr="no")
 
     with pytest.raises(CommandError):
-        typed.run("first\nsecond", env={}, timeout_s=5, runner=fails)  # type: ignore[arg-type]
+        commands.run("first\nsecond", env={}, timeout_s=5, runner=fails)  # type: ignore[arg-type]
     assert ran == ["first"]

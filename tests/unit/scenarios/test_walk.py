@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import LabError
+from lab.base.errors import LabError
 from lab.mesh.model import Capability
-from lab.results import StepRun
-from lab.scenario import Outcome, Scenario
-from lab.scenario_context import Context
-from lab.scenario_runner import ScenarioRunner
-from lab.walk import Place, Scene, Walk, check_one
+from lab.present.walk import Place, Scene, Walk, check_one
+from lab.scenario.context import Context
+from lab.scenario.model import Outcome, Scenario
+from lab.scenario.results import StepRun
+from lab.scenario.runner import ScenarioRunner
 from tests.unit.scenarios.kit import check, look, sabotaged, scenario, step
 
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import scenarios
-from lab import walkthrough
-from lab.paths import PROJECT
-from lab.scenario import Scenario
-from lab.scenario_context import Context
-from lab.scenario_runner import ScenarioRunner
+from lab.base.paths import PROJECT
+from lab.report import walkthrough
+from lab.scenario.context import Context
+from lab.scenario.model import Scenario
+from lab.scenario.runner import ScenarioRunner
 from tests.unit.scenarios.kit import check, look, scenario, step
 from tests.unit.scenarios.test_report import made
 

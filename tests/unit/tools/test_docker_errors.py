@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.errors import CommandError, HostError, LabError
+from lab.base.errors import CommandError, HostError, LabError
 from lab.tools.docker import EngineDeniedError, EngineDownError, explain
 
 DAEMON = "Error response from daemon: "

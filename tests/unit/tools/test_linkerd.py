@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from lab.errors import LabError
-from lab.process import Completed
+from lab.base.errors import LabError
+from lab.base.process import Completed
 from lab.stacks import Verdict
-from lab.stacks.linkerd import verdict
+from lab.stacks.linkerd.stack import verdict
 from lab.tools.linkerd import Linkerd, parse_check
 
 ASKS = "failed to resolve version check server: https://versioncheck.linkerd.io/version.json?version=edge-26.8.3"

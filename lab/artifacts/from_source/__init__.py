@@ -1,0 +1,1 @@
+"""Building artifacts from package registries, where no container registry answers."""

@@ -1,0 +1,43 @@
+"""The recipes of the catalogue, by the name that it uses for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lab.artifacts.catalog import Artifact
+from lab.artifacts.from_source.builders.bake import Bake
+from lab.artifacts.from_source.builders.debian import Packages, Rootfs, Unpacked
+from lab.artifacts.from_source.builders.go import GoBuild, GoModuleFiles
+from lab.artifacts.from_source.builders.image import ImageBuild
+from lab.artifacts.from_source.builders.node import NodeBase
+from lab.artifacts.from_source.builders.pick import Pick
+from lab.artifacts.from_source.builders.python import PipTarget, Wheel
+from lab.artifacts.recipe import Recipe
+
+_BY_NAME: Mapping[str, Callable[..., Recipe]] = {
+    "bake": Bake,
+    "debian-packages": Packages,
+    "debian-rootfs": Rootfs,
+    "debian-unpacked": Unpacked,
+    "go": GoBuild,
+    "go-module-files": GoModuleFiles,
+    "image": ImageBuild,
+    "node": NodeBase,
+    "pick": Pick,
+    "pip-target": PipTarget,
+    "wheel": Wheel,
+}
+
+
+def of(artifact: Artifact) -> Recipe:
+    """Return an artifact's recipe, with the options that the catalogue gives.
+
+    Raises:
+        ValueError: the catalogue names a recipe or an option that there is not, which is a defect of the lab.
+    """
+    options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in artifact.options.items()}
+    try:
+        return _BY_NAME[artifact.recipe or "none"](**options)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"catalog.toml: {artifact.name}: {error}") from error

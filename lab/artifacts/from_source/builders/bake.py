@@ -1,0 +1,43 @@
+"""A node image with a stack's images inside: a thin layer on top, so that a changed image costs only that layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from lab.artifacts.from_source.builders.containerd import Importer
+from lab.artifacts.from_source.builders.image import made_image
+from lab.artifacts.recipe import Made, Work
+from lab.base import events
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bake:
+    """Import the images of `images` (artifacts) into the node image `base`; any kind node image will do."""
+
+    revision: ClassVar[int] = 1
+    base: str
+    images: tuple[str, ...]
+
+    def needs(self) -> Iterable[str]:
+        """Return the base and the images."""
+        return (self.base, *self.images)
+
+    def inputs(self) -> Iterable[Path]:
+        """Return nothing."""
+        return ()
+
+    def build(self, work: Work) -> Made:
+        """Save the images from the engine and import them."""
+        references = [work.needs.image(name) for name in self.images]
+        share = work.scratch / "images"
+        share.mkdir()
+        events.progress(f"saving {len(references)} images")
+        work.docker.save(references, share / "stack.tar")
+        with Importer(work, base=work.needs.image(self.base), share=share) as importer:
+            importer.load("stack.tar", tags=references)
+            importer.commit(work.reference)
+        made = made_image(work)
+        return Made(image_id=made.image_id, baked=tuple(references))

@@ -1,0 +1,126 @@
+"""Puts images into the containerd of a node image, without a machine to run it on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lab.artifacts.recipe import Work
+from lab.base import events, wait
+from lab.base.errors import ArtifactError
+from lab.base.process import Completed
+from lab.base.wait import NotYet
+
+_SHARE = "/run/lab-images"
+_IMPORT_TIMEOUT_S = 600
+_CTR = ("ctr", "--namespace=k8s.io")
+
+
+class Importer:
+    """A container of a node image with containerd running in it, to be used in a `with` block.
+
+    Args:
+        work: the build that this belongs to.
+        base: the node image.
+        share: folder of image archives, which the container sees read-only.
+    """
+
+    def __init__(self, work: Work, *, base: str, share: Path) -> None:
+        self._work = work
+        self._base = base
+        self._share = share
+        self._id = ""
+
+    def __enter__(self) -> Self:
+        # The entry's lock is held: a container of this name is what a killed build left behind. (A label would not
+        # do: the image that is made of this container has it too, and so has every node that is made of that.)
+        name = _container_name(self._work)
+        self._work.docker.remove_container(name)
+        self._id = self._docker(
+            *("run", "--detach", "--pull=never", "--network=none", f"--name={name}"),
+            *("--security-opt=seccomp=unconfined", f"--volume={self._share}:{_SHARE}:ro"),
+            *("--entrypoint=sleep", self._base, "infinity"),
+        ).strip()
+        try:
+            self._docker("exec", "--detach", self._id, "containerd", "--log-level=warn")
+            wait.until("containerd in the node image", self._answers, timeout_s=60, interval_s=0.2)
+        except BaseException:
+            self._remove()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._remove()
+
+    def load(self, archive: str, *, tags: Sequence[str]) -> None:
+        """Import one archive of the shared folder: unpacked only when a node starts to use it.
+
+        Args:
+            archive: the file's name.
+            tags: the names that must be there afterwards.
+        """
+        events.progress(f"importing {len(tags)} images")
+        archived = f"{_SHARE}/{archive}"
+        self._exec(*_CTR, "images", "import", "--all-platforms", "--no-unpack", "--digests", archived)
+        there = set(self._exec(*_CTR, "images", "list", "--quiet").split())
+        if missing := [tag for tag in tags if canonical(tag) not in there]:
+            raise ArtifactError(f"containerd did not take {', '.join(missing)}")
+        for tag in tags:
+            # The kubelet's garbage collection leaves pinned images alone: these can't be pulled again from anywhere.
+            self._exec(*_CTR, "images", "label", canonical(tag), "io.cri-containerd.pinned=pinned")
+
+    def commit(self, reference: str) -> None:
+        """Stop containerd and make an image of what there is now."""
+        self._exec("pkill", "containerd")
+        wait.until("containerd has ended", self._ended, timeout_s=30, interval_s=0.1)
+        entrypoint = self._docker("inspect", "--format={{json .Config.Entrypoint}}", self._base).strip()
+        command = self._docker("inspect", "--format={{json .Config.Cmd}}", self._base).strip()
+        changes = [
+            f"ENTRYPOINT {json.dumps(json.loads(entrypoint) or [])}",
+            f"CMD {json.dumps(json.loads(command) or [])}",
+        ]
+        changes += [f"LABEL {key}={value}" for key, value in self._work.labels.items()]
+        events.progress("writing the image")
+        self._docker("commit", *(f"--change={change}" for change in changes), self._id, reference)
+
+    def _answers(self) -> bool | NotYet:
+        done = self._run("exec", self._id, "ctr", "version", check=False)
+        lines = done.stderr.strip().splitlines()
+        return True if done.returncode == 0 else NotYet(lines[-1] if lines else "no answer")
+
+    def _ended(self) -> bool | NotYet:
+        done = self._run("exec", self._id, "pgrep", "--exact", "containerd", check=False)
+        return NotYet("it still runs") if done.returncode == 0 else True
+
+    def _exec(self, *words: str) -> str:
+        return self._docker("exec", self._id, *words)
+
+    def _docker(self, *words: str) -> str:
+        return self._run(*words).stdout
+
+    def _run(self, *words: str, check: bool = True) -> Completed:
+        where = [] if self._work.docker.host is None else ["--host", self._work.docker.host]
+        return self._work.run(["docker", *where, *words], timeout_s=_IMPORT_TIMEOUT_S, check=check)
+
+    def _remove(self) -> None:
+        self._work.docker.remove_container(self._id)
+
+
+def canonical(tag: str) -> str:
+    """Return containerd's full name for an engine's short one: `a/b:1` is `docker.io/a/b:1`."""
+    first, _, rest = tag.partition("/")
+    if not rest:
+        return f"docker.io/library/{tag}"
+    return tag if "." in first or ":" in first or first == "localhost" else f"docker.io/{tag}"
+
+
+def _container_name(work: Work) -> str:
+    """Return the name of an artifact's build container, one for each store that may build it."""
+    store = hashlib.sha256(str(work.into.parent.parent).encode()).hexdigest()[:8]
+    return f"eastwest-lab-build-{work.artifact.name}-{store}"

@@ -1,0 +1,123 @@
+"""Programs and files out of Go modules, pinned by a go.mod and go.sum in the recipe's folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from lab.artifacts import folders
+from lab.artifacts.recipe import Made, Work
+from lab.base import events
+from lab.base.errors import ArtifactError
+from lab.tools import go
+
+TOOLCHAIN = "go"
+"""The artifact that stands in where PATH has no Go that is new enough. No key has it: it does not change the result."""
+
+
+def toolchain(work: Work) -> go.Go:
+    """Return the Go to build with: PATH's, or the one from the store."""
+    program = go.on_path(run=work.run)
+    if program is None:
+        program = work.needs.file(TOOLCHAIN, "bin/go")
+    return go.Go(program=program, cache=work.go_cache, modules=work.go_modules, run=work.run)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoBuild:
+    """Build the programs of one go.mod in one `go build`, which then compiles what they share only once.
+
+    Args:
+        folder: with go.mod, go.sum and a main package of its own, if it needs one.
+        packages: what to build; `tool` is what go.mod names as tools.
+        variables: string variables that the linker sets (`-X`).
+        tags: build tags.
+        names: other names for programs, where the package's is not the wanted one.
+    """
+
+    revision: ClassVar[int] = 1
+    folder: str
+    packages: tuple[str, ...] = ("tool",)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def needs(self) -> Iterable[str]:
+        """Return nothing: modules come from the module proxy and are checked by go.sum."""
+        return ()
+
+    def inputs(self) -> Iterable[Path]:
+        """Return the module's folder."""
+        return (folders.find(self.folder),)
+
+    def build(self, work: Work) -> Made:
+        """Build into `bin/`."""
+        compiled = 0
+        say = events.reporter()
+
+        def count(line: str) -> None:
+            nonlocal compiled
+            if line and not line.startswith(("go: ", "#")):
+                compiled += 1
+                say(f"compiled {line} ({compiled})")
+            elif line.startswith("go: downloading"):
+                say(line.removeprefix("go: "))
+
+        programs = work.into / "bin"
+        programs.mkdir()
+        events.progress("reading modules")
+        toolchain(work).build(
+            folders.find(self.folder),
+            packages=self.packages,
+            into=programs,
+            variables=self.variables,
+            tags=self.tags,
+            on_line=count,
+        )
+        for built, wanted in self.names.items():
+            (programs / built).rename(programs / wanted)
+        return Made()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoModuleFiles:
+    """Join files of a Go module, which is checked by go.sum, into one.
+
+    Args:
+        folder: with go.mod and go.sum.
+        module: the module's path.
+        pattern: which of its files.
+        as_file: the file to write: theirs as YAML documents, in the order of their names.
+    """
+
+    revision: ClassVar[int] = 1
+    folder: str
+    module: str
+    pattern: str
+    as_file: str
+
+    def needs(self) -> Iterable[str]:
+        """Return nothing."""
+        return ()
+
+    def inputs(self) -> Iterable[Path]:
+        """Return the module's folder."""
+        return (folders.find(self.folder),)
+
+    def build(self, work: Work) -> Made:
+        """Download the module and join the files."""
+        said = toolchain(work).download(folders.find(self.folder), module=self.module)
+        unpacked = Path(json.loads(said)["Dir"])
+        found = sorted(unpacked.glob(self.pattern))
+        if not found:
+            raise ArtifactError(f"{self.module} has no file {self.pattern}")
+        with (work.into / self.as_file).open("wb") as joined:
+            for file in found:
+                joined.write(b"---\n")
+                with file.open("rb") as part:
+                    shutil.copyfileobj(part, joined)
+        return Made()

@@ -1,0 +1,86 @@
+"""Images from a Dockerfile whose every input is in the store: the build has no network."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from lab.artifacts import folders
+from lab.artifacts.recipe import Made, Work, link_or_copy, split
+from lab.base import events
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageBuild:
+    """Build a folder's Dockerfile.
+
+    Args:
+        folder: with the Dockerfile.
+        files: what of the folder belongs to it; everything when not given.
+        context: path in the build context to the file (`artifact/path`) or folder (`artifact/path/`) to put there.
+        base: artifact whose image is the build argument BASE.
+    """
+
+    revision: ClassVar[int] = 1
+    folder: str
+    files: tuple[str, ...] = ()
+    context: Mapping[str, str] = field(default_factory=dict)
+    base: str | None = None
+
+    def needs(self) -> Iterable[str]:
+        """Return what the context is filled from."""
+        return (*([self.base] if self.base else []), *(split(source)[0] for source in self.context.values()))
+
+    def inputs(self) -> Iterable[Path]:
+        """Return the folder, or its files that count."""
+        folder = folders.find(self.folder)
+        return [folder / name for name in self.files] if self.files else [folder]
+
+    def build(self, work: Work) -> Made:
+        """Fill a context and build."""
+        context = work.scratch / "context"
+        root = folders.find(self.folder)
+        for given in self.inputs():
+            for path in folders.files(given):
+                target = context / path.relative_to(root)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, target)
+        for target_name, source in self.context.items():
+            self._put(work, source, context / target_name)
+        return build_image(work, context, arguments={"BASE": work.needs.image(self.base)} if self.base else {})
+
+    def _put(self, work: Work, source: str, target: Path) -> None:
+        name, rel = split(source)
+        if not rel.endswith("/"):
+            link_or_copy(work.needs.file(name, rel), target)
+            return
+        for path, inside in work.needs.below(name, rel):
+            link_or_copy(path, target / inside)
+
+
+def build_image(work: Work, context: Path, *, arguments: Mapping[str, str]) -> Made:
+    """Build a context under the name that the work asks for."""
+    work.docker.build(
+        context, tags=[work.reference], labels=work.labels, arguments=arguments, on_line=dockerfile_steps()
+    )
+    return made_image(work)
+
+
+def dockerfile_steps() -> Callable[[str], None]:
+    """Return what turns the builder's output into the current step's progress: a Dockerfile's line at a time."""
+    say = events.reporter()
+
+    def show(line: str) -> None:
+        if line.startswith("Step "):
+            say(line.strip())
+
+    return show
+
+
+def made_image(work: Work) -> Made:
+    """Return what there is to say of the image that the work made."""
+    image = work.docker.image(work.reference)
+    return Made(image_id=image.id if image is not None else None)

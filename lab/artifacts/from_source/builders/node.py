@@ -1,0 +1,117 @@
+"""The node image: what kind needs to make a container into a Kubernetes node (its "node image" contract)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from lab.artifacts import archive, folders
+from lab.artifacts.archive import ImageSpec
+from lab.artifacts.from_source.builders.containerd import Importer
+from lab.artifacts.from_source.builders.image import dockerfile_steps, made_image
+from lab.artifacts.recipe import Made, Work, link_or_copy
+from lab.base import events
+
+_FOLDER = "node"
+_ON_NODE = ("kubelet", "kubeadm", "kubectl")
+_CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+_CNI = ("host-local", "loopback", "portmap", "ptp")
+_PROVISIONER = "docker.io/eastwest-lab/local-path-provisioner:node"
+_HELPER = "docker.io/eastwest-lab/local-path-helper:node"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeBase:
+    """Build a node image with the control plane's images inside.
+
+    Args:
+        etcd: kubeadm's name for etcd's image in this version (`kubeadm config images list`).
+        coredns: its name for CoreDNS's.
+        pause: its name for the pause image, which containerd uses as well.
+    """
+
+    revision: ClassVar[int] = 1
+    etcd: str
+    coredns: str
+    pause: str
+
+    def needs(self) -> Iterable[str]:
+        """Return all that a node consists of."""
+        return (
+            "node-rootfs",
+            "iptables-rootfs",
+            "shell-rootfs",
+            "kubernetes",
+            "cni",
+            "etcd",
+            "coredns",
+            "pause",
+            "local-path-provisioner",
+        )
+
+    def inputs(self) -> Iterable[Path]:
+        """Return the node's own files."""
+        return (folders.find(_FOLDER),)
+
+    def build(self, work: Work) -> Made:
+        """Build the machine, then import the images into its containerd."""
+        context = work.scratch / "context"
+        self._fill(work, context)
+        machine = f"{work.reference}-machine"
+        work.docker.build(context, tags=[machine], labels=work.labels, on_line=dockerfile_steps())
+        try:
+            events.progress("packing the control plane's images")
+            images = work.scratch / "images"
+            images.mkdir()
+            tags = archive.write(images / "control-plane.tar", self._images(work))
+            with Importer(work, base=machine, share=images) as importer:
+                importer.load("control-plane.tar", tags=tags)
+                importer.commit(work.reference)
+        finally:
+            work.docker.remove_image(machine)
+        return made_image(work)
+
+    def _fill(self, work: Work, context: Path) -> None:
+        shutil.copytree(folders.find(_FOLDER), context)
+        link_or_copy(work.needs.file("node-rootfs", "rootfs.tar"), context / "rootfs.tar")
+        for name in _ON_NODE:
+            link_or_copy(work.needs.file("kubernetes", f"bin/{name}"), context / "bin" / name)
+        for name in _CNI:
+            link_or_copy(work.needs.file("cni", f"bin/{name}"), context / "cni" / name)
+        values = {"@PAUSE_IMAGE@": self.pause, "@HELPER_IMAGE@": _HELPER, "@PROVISIONER_IMAGE@": _PROVISIONER}
+        for rel in ("etc/containerd/config.toml", "kind/manifests/default-storage.yaml"):
+            file = context / "files" / rel
+            text = file.read_text(encoding="utf-8")
+            for placeholder, value in values.items():
+                text = text.replace(placeholder, value)
+            file.write_text(text, encoding="utf-8")
+        (context / "files/kind/version").write_text(f"v{work.artifact.version}", encoding="utf-8")
+
+    def _images(self, work: Work) -> Iterator[ImageSpec]:
+        iptables = work.needs.file("iptables-rootfs", "rootfs.tar")
+        shell = work.needs.file("shell-rootfs", "rootfs.tar")
+
+        def program(artifact: str, name: str) -> Path:
+            binary = work.needs.file(artifact, f"bin/{name}")
+            return archive.layer_of({f"usr/local/bin/{name}": binary}, work.scratch / f"{name}.tar")
+
+        def one(tag: str, artifact: str, name: str, *below: Path) -> ImageSpec:
+            path = f"/usr/local/bin/{name}"
+            return ImageSpec(tags=(tag,), layers=(*below, program(artifact, name)), entrypoint=(path,))
+
+        for name in _CONTROL_PLANE:
+            yield one(self._kubernetes(work, name), "kubernetes", name)
+        yield one(self._kubernetes(work, "kube-proxy"), "kubernetes", "kube-proxy", iptables)
+        yield one(self.etcd, "etcd", "etcd")
+        yield one(self.coredns, "coredns", "coredns")
+        yield one(self.pause, "pause", "pause")
+        yield one(_PROVISIONER, "local-path-provisioner", "local-path-provisioner")
+        yield ImageSpec(tags=(_HELPER,), layers=(shell,))
+
+    def _kubernetes(self, work: Work, name: str) -> str:
+        # The names that kubeadm asks containerd for; nothing is ever pulled from there.
+        registry = self.pause.rpartition("/")[0]
+        return f"{registry}/{name}:v{work.artifact.version}"

@@ -1,0 +1,121 @@
+"""Files out of wheels, pinned by their hashes; pip downloads them from wherever the user's pip does."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from lab.artifacts import folders
+from lab.artifacts.recipe import Made, Work
+from lab.base import events
+from lab.base.errors import ArtifactError, CommandError
+
+_TIMEOUT_S = 1200
+
+
+def _pip(work: Work, *words: str | Path) -> None:
+    argv = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *words]
+    try:
+        work.run(argv, timeout_s=_TIMEOUT_S, on_line=events.reporter())
+    except CommandError as error:
+        if "DO NOT MATCH THE HASHES" in error.stdout + error.stderr:
+            raise ArtifactError(
+                f"{work.artifact.name}: what was downloaded does not have the pinned digest, and was thrown away",
+                next="check the package index that pip uses (`pip config list`), then run the command again",
+            ) from error
+        raise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wheel:
+    """Take files out of one wheel.
+
+    Args:
+        package: its name in the index; the version is the artifact's.
+        sha256: of the wheel, one for each architecture that is supported.
+        members: path in the wheel to path in the entry; a path that ends with `/` stands for all below it.
+        programs: which of the entry's files, by the beginning of their path, are to be executable.
+    """
+
+    revision: ClassVar[int] = 1
+    package: str
+    sha256: tuple[str, ...]
+    members: Mapping[str, str]
+    programs: tuple[str, ...] = ()
+
+    def needs(self) -> Iterable[str]:
+        """Return nothing."""
+        return ()
+
+    def inputs(self) -> Iterable[Path]:
+        """Return nothing."""
+        return ()
+
+    def build(self, work: Work) -> Made:
+        """Download the wheel and take the files out."""
+        wanted = work.scratch / "requirements.txt"
+        hashes = " ".join(f"--hash=sha256:{digest}" for digest in self.sha256)
+        wanted.write_text(f"{self.package}=={work.artifact.version} {hashes}\n", encoding="utf-8")
+        _pip(work, "download", "--no-deps", "--only-binary=:all:", "--require-hashes", "-r", wanted, "-d", work.scratch)
+        (wheel,) = work.scratch.glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            for member in archive.namelist():
+                if (target := self._target(member)) is not None:
+                    path = work.into / target
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(archive.read(member))
+                    if target.startswith(self.programs):
+                        path.chmod(0o755)
+        return Made()
+
+    def _target(self, member: str) -> str | None:
+        if member.endswith("/") or ".." in Path(member).parts:
+            return None
+        for source, target in self.members.items():
+            if member == source:
+                return target
+            if source.endswith("/") and member.startswith(source):
+                return target + member.removeprefix(source)
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipTarget:
+    """Install locked requirements for the image's Python, not for the one that runs the lab.
+
+    Args:
+        folder: with the lock file.
+        lock: the file's name, with hashes.
+        python_version: of the image, such as 3.11.
+    """
+
+    revision: ClassVar[int] = 1
+    folder: str
+    lock: str
+    python_version: str
+
+    def needs(self) -> Iterable[str]:
+        """Return nothing."""
+        return ()
+
+    def inputs(self) -> Iterable[Path]:
+        """Return the lock file."""
+        return (folders.find(self.folder) / self.lock,)
+
+    def build(self, work: Work) -> Made:
+        """Install into `site-packages/`."""
+        target = work.into / "site-packages"
+        lock = folders.find(self.folder) / self.lock
+        _pip(
+            work,
+            "install",
+            *("--target", target, "--require-hashes", "--no-deps", "--no-compile", "--only-binary=:all:"),
+            *("--implementation", "cp", "--python-version", self.python_version),
+            *("--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_17_x86_64", "--platform", "any"),
+            *("-r", lock),
+        )
+        return Made()

@@ -1,0 +1,31 @@
+"""The names and labels that the whole lab shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MANAGED_BY = "eastwest-lab"
+"""Value of `app.kubernetes.io/managed-by`, the Docker label's value and the server-side apply field manager."""
+LABEL_PREFIX = "eastwest.lab"
+"""Prefix of the lab's own label and annotation keys."""
+LAB_LABEL = f"{LABEL_PREFIX}/lab"
+"""On everything that the lab owns, in Docker and in Kubernetes: the name of the lab."""
+NAMESPACE = "test"
+"""Where the talk's applications live."""
+
+
+Json = Any
+"""What a JSON document can hold. (A recursive type would have to be cast away wherever such a document is read.)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A cluster to talk to, always named explicitly: there is no current context."""
+
+    name: str
+    context: str
+    kubeconfig: Path
+    node: str
+    """Name of the node container, which is also its DNS name on the lab's network."""

@@ -1,0 +1,85 @@
+"""Where the lab keeps things on this machine."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+_APP = "eastwest-lab"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paths:
+    """The folders and files of one lab.
+
+    `cache` is shared by all labs of a user and can be built again; `state` belongs to one lab and holds secrets
+    (folders 0700, files 0600).
+    """
+
+    cache: Path
+    state: Path
+    local: Path | None = None
+    """Folder with upstream's own programs and charts, where one is named."""
+
+    @classmethod
+    def of(cls, lab_name: str) -> Paths:
+        """Return a lab's paths; LAB_CACHE_DIR and LAB_STATE_DIR move them, LAB_LOCAL_DIR names `local`."""
+        local = os.environ.get("LAB_LOCAL_DIR")
+        cache = os.environ.get("LAB_CACHE_DIR") or platformdirs.user_cache_dir(_APP)
+        state = os.environ.get("LAB_STATE_DIR") or platformdirs.user_state_dir(_APP)
+        return cls(
+            cache=Path(cache).expanduser(),
+            state=Path(state).expanduser() / lab_name,
+            local=Path(local).expanduser() if local else None,
+        )
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The lab's own kubeconfig, one context per cluster."""
+        return self.state / "kubeconfig"
+
+    @property
+    def pki(self) -> Path:
+        """The trust anchor and what it signed."""
+        return self.state / "pki"
+
+    @property
+    def stack(self) -> Path:
+        """Name of the stack that the lab was brought up with."""
+        return self.state / "stack"
+
+    @property
+    def lock(self) -> Path:
+        """Held while a run changes the lab."""
+        return self.state / "lock"
+
+    def kind_config(self, cluster: str) -> Path:
+        """Return the file with kind's configuration of a cluster."""
+        return self.state / "kind" / f"{cluster}.yaml"
+
+    @property
+    def logs(self) -> Path:
+        """What the lab's commands did, one file a run."""
+        return self.state / "logs"
+
+    @property
+    def artifacts(self) -> Path:
+        """The content-addressed artifact store."""
+        return self.cache / "artifacts"
+
+    @property
+    def go(self) -> Path:
+        """Go's build and module caches for the lab's builds."""
+        return self.cache / "go"
+
+    def ensure_state(self) -> None:
+        """Make the lab's state folder, readable by its owner only."""
+        self.state.mkdir(parents=True, exist_ok=True)
+        self.state.chmod(0o700)
+
+
+PROJECT = Path(__file__).resolve().parents[2]
+"""The checkout: `apps/` and `lab.toml` live there."""

@@ -1,0 +1,269 @@
+"""The lab's certificates: one trust anchor, and for each cluster an issuer that it signs.
+
+Keys are ECDSA P-256 (what both meshes' identity systems take) and lie in files that only their owner reads.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from lab.base.errors import LabError
+
+ANCHOR_LIFETIME = timedelta(days=3650)
+ISSUER_LIFETIME = timedelta(days=365)
+LEAF_LIFETIME = timedelta(minutes=10)
+RENEW_BEFORE = timedelta(days=30)
+"""An issuer that ends sooner is made again; an anchor that does is an error, since clusters trust it."""
+_CLOCK_SKEW = timedelta(minutes=5)
+_making = threading.Lock()  # the clusters' steps run at once, and there must be one anchor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issued:
+    """A certificate and its key, as PEM."""
+
+    certificate: bytes
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"Issued({self.parsed.subject.rfc4514_string()}, until {self.not_after:%Y-%m-%d})"
+
+    @property
+    def parsed(self) -> x509.Certificate:
+        """The certificate."""
+        return x509.load_pem_x509_certificate(self.certificate)
+
+    @property
+    def not_after(self) -> datetime:
+        """When it ends."""
+        return self.parsed.not_valid_after_utc
+
+
+def anchor(folder: Path, *, lab_name: str, now: datetime | None = None) -> Issued:
+    """Return the lab's trust anchor, made at the first call.
+
+    Raises:
+        LabError: it is damaged, or ends in less than 30 days.
+    """
+    with _making:
+        return _anchor(folder, lab_name, now or datetime.now(UTC))
+
+
+def refuse_ended(folder: Path, *, now: datetime | None = None) -> None:
+    """Hold a trust anchor that is there against what can still be built on it; where there is none, all is well.
+
+    Raises:
+        LabError: it is damaged, or ends in less than 30 days.
+    """
+    now = now or datetime.now(UTC)
+    try:
+        found = _load(folder, "anchor")
+    except (OSError, ValueError) as error:
+        raise LabError(
+            f"the trust anchor is damaged: {error}", where=str(folder), next="lab down, then lab up"
+        ) from error
+    if found is not None and found.not_after - now < RENEW_BEFORE:
+        ends = "ended" if found.not_after <= now else "ends"
+        raise LabError(
+            f"the trust anchor {ends} on {found.not_after:%Y-%m-%d}", where=str(folder), next="lab down, then lab up"
+        )
+
+
+def _anchor(folder: Path, lab_name: str, now: datetime) -> Issued:
+    refuse_ended(folder, now=now)
+    found = _load(folder, "anchor")
+    if found is None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = _name(lab_name, "trust anchor")
+        certificate = _sign(
+            key,
+            subject=name,
+            signer_key=key,
+            signer=name,
+            begins=now - _CLOCK_SKEW,
+            ends=now + ANCHOR_LIFETIME,
+            path_length=1,
+        )
+        return _store(folder, "anchor", key, certificate)
+    return found
+
+
+def issuer(folder: Path, *, lab_name: str, cluster: str, trust_domain: str, now: datetime | None = None) -> Issued:
+    """Return a cluster's issuer; made anew where it is missing, damaged, soon over, or not for this anchor and domain.
+
+    Raises:
+        LabError: as `anchor`.
+    """
+    now = now or datetime.now(UTC)
+    root = anchor(folder, lab_name=lab_name, now=now)
+    try:
+        found = _load(folder, cluster)
+    except (OSError, ValueError):
+        found = None
+    if found is not None and _fits(found, root, trust_domain, now):
+        return found
+    key = ec.generate_private_key(ec.SECP256R1())
+    root_key = cast("ec.EllipticCurvePrivateKey", serialization.load_pem_private_key(root.key, None))
+    certificate = _sign(
+        key,
+        subject=_name(lab_name, f"issuer of {cluster}"),
+        signer_key=root_key,
+        signer=root.parsed.subject,
+        ends=min(now + ISSUER_LIFETIME, root.not_after),
+        begins=now - _CLOCK_SKEW,
+        path_length=0,
+        identity=f"spiffe://{trust_domain}",
+    )
+    return _store(folder, cluster, key, certificate)
+
+
+def leaf(signer: Issued, identity: str, *, lifetime: timedelta = LEAF_LIFETIME) -> Issued:
+    """Return a workload's certificate with its identity, followed by its signer's; it is not stored anywhere.
+
+    A SPIFFE ID is written as SPIFFE's X509-SVID says (4 and 5), any other identity as a DNS name, as Linkerd's are.
+    """
+    now, key = datetime.now(UTC), ec.generate_private_key(ec.SECP256R1())
+    signer_key = cast("ec.EllipticCurvePrivateKey", serialization.load_pem_private_key(signer.key, None))
+    certificate = _sign(
+        key,
+        subject=x509.Name([]),
+        signer_key=signer_key,
+        signer=signer.parsed.subject,
+        begins=now - _CLOCK_SKEW,
+        ends=now + lifetime,
+        path_length=None,
+        identity=identity,
+    )
+    made = _pem(key, certificate)
+    return Issued(certificate=made.certificate + signer.certificate, key=made.key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a certificate says. `fingerprint` is SHA-256, hexadecimal."""
+
+    fingerprint: str
+    ends: datetime
+    trust_domain: str | None
+
+
+def describe(certificate: bytes) -> Facts:
+    """Return what a PEM certificate says."""
+    parsed = x509.load_pem_x509_certificate(certificate)
+    return Facts(
+        fingerprint=parsed.fingerprint(hashes.SHA256()).hex(),
+        ends=parsed.not_valid_after_utc,
+        trust_domain=trust_domain_of(parsed),
+    )
+
+
+def trust_domain_of(certificate: x509.Certificate) -> str | None:
+    """Return the SPIFFE trust domain that an issuer's certificate names (SPIFFE X509-SVID, 4.2: no path)."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return None
+    uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    return next((uri.removeprefix("spiffe://") for uri in uris if uri.startswith("spiffe://")), None)
+
+
+def _fits(found: Issued, root: Issued, trust_domain: str, now: datetime) -> bool:
+    try:
+        found.parsed.verify_directly_issued_by(root.parsed)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return found.not_after - now >= RENEW_BEFORE and trust_domain_of(found.parsed) == trust_domain
+
+
+def _name(lab_name: str, what: str) -> x509.Name:
+    return x509.Name(
+        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, lab_name), x509.NameAttribute(NameOID.COMMON_NAME, what)]
+    )
+
+
+def _sign(
+    key: ec.EllipticCurvePrivateKey,
+    *,
+    subject: x509.Name,
+    signer_key: ec.EllipticCurvePrivateKey,
+    signer: x509.Name,
+    begins: datetime,
+    ends: datetime,
+    path_length: int | None,
+    identity: str | None = None,
+) -> x509.Certificate:
+    """Sign a certificate: an authority's with `path_length` further ones below it, or with None a workload's."""
+    authority = path_length is not None
+    usage = x509.KeyUsage(
+        key_cert_sign=authority,
+        crl_sign=authority,
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(signer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(ends)
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=path_length), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer_key.public_key()), critical=False)
+    )
+    if identity is not None:
+        kind = x509.UniformResourceIdentifier if identity.startswith("spiffe://") else x509.DNSName
+        names = x509.SubjectAlternativeName([kind(identity)])
+        # RFC 5280, 4.2.1.6: critical where the subject is empty, as a workload's is.
+        builder = builder.add_extension(names, critical=not authority)
+    return builder.sign(signer_key, hashes.SHA256())
+
+
+def _load(folder: Path, name: str) -> Issued | None:
+    """Read a certificate with its key, None where neither is there; ValueError where they do not belong together."""
+    certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
+    if not certificate.exists() and not key.exists():
+        return None
+    found = Issued(certificate=certificate.read_bytes(), key=key.read_bytes())
+    private = serialization.load_pem_private_key(found.key, None)
+    if private.public_key() != found.parsed.public_key():
+        raise ValueError(f"{certificate.name} and {key.name} do not belong together")
+    return found
+
+
+def _store(folder: Path, name: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> Issued:
+    made = _pem(key, certificate)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # The certificate comes last: with a key alone, or an old certificate beside a new key, the next run starts over.
+    for file, content in ((folder / f"{name}.key", made.key), (folder / f"{name}.crt", made.certificate)):
+        temporary = file.with_name(f".{file.name}.{os.getpid()}")
+        with open(temporary, "wb", opener=lambda path, flags: os.open(path, flags | os.O_TRUNC, 0o600)) as stream:
+            stream.write(content)
+        temporary.replace(file)
+    return made
+
+
+def _pem(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> Issued:
+    pem = serialization.Encoding.PEM
+    return Issued(
+        certificate=certificate.public_bytes(pem),
+        key=key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()),
+    )

@@ -1,0 +1,232 @@
+"""The only place that starts a process.
+
+Every child is in a process group of its own: Ctrl-C reaches the lab alone, and the lab then ends what it started
+(`stop_all`). On Linux a child also gets SIGTERM when the lab itself is killed with -9, so that no half-made build or
+cluster goes on without an owner.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO, Protocol
+
+from lab.base.errors import CommandError, CommandTimeout, LabError
+
+_log = logging.getLogger(__name__)
+_GRACE_S = 10.0
+_running: set[subprocess.Popen[str]] = set()
+_guard = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """A process that has ended. `duration_s` is wall-clock time."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+    duration_s: float
+
+
+class Run(Protocol):
+    """The shape of `run`, for tools that take it as a parameter."""
+
+    def __call__(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        env: Mapping[str, str] | None = None,
+        input: str | None = None,  # noqa: A002
+        cwd: Path | None = None,
+        timeout_s: float | None = None,
+        check: bool = True,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Completed:
+        """Run a command to its end."""
+
+
+@cache
+def _death_signal_prefix() -> tuple[str, ...]:
+    # util-linux's setpriv sets PR_SET_PDEATHSIG between fork and exec, which Python cannot do safely with threads.
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig", "TERM", "--") if setpriv else ()
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    input: str | None = None,  # noqa: A002
+    cwd: Path | None = None,
+    timeout_s: float | None = None,
+    check: bool = True,
+    on_line: Callable[[str], None] | None = None,
+) -> Completed:
+    """Run a command to its end and return what it printed.
+
+    Args:
+        argv: program and arguments; never a shell line. Secrets belong in `input` or in files, not here.
+        env: variables to set on top of this process's environment.
+        input: text for the command's standard input; without it standard input is empty.
+        cwd: working directory.
+        timeout_s: seconds after which the command is stopped; None for no bound.
+        check: raise when the exit status is not 0.
+        on_line: called with each line of either stream as it comes, from another thread.
+
+    Raises:
+        CommandError: the exit status is not 0 and `check` is set.
+        CommandTimeout: the command did not end in time.
+        LabError: the program is not there.
+    """
+    words = tuple(str(word) for word in argv)
+    began = time.monotonic()
+    try:
+        child = subprocess.Popen(
+            [*_death_signal_prefix(), *words],
+            env={**os.environ, **env} if env else None,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise LabError(f"the program {words[0]!r} is not there", next="lab doctor") from error
+    with _guard:
+        _running.add(child)
+    try:
+        stdout, stderr = _communicate(child, words, input=input, timeout_s=timeout_s, on_line=on_line)
+    finally:
+        with _guard:
+            _running.discard(child)
+        if child.poll() is None:
+            _stop(child)
+    if child.returncode == 127 and not stdout and "failed to execute" in stderr:
+        raise LabError(f"the program {words[0]!r} is not there", next="lab doctor")
+    done = Completed(
+        argv=words,
+        returncode=child.returncode,
+        stdout=stdout,
+        stderr=stderr,
+        duration_s=time.monotonic() - began,
+    )
+    _log.debug("%s exited with %d after %.2f s", " ".join(words), done.returncode, done.duration_s)
+    if check and done.returncode != 0:
+        raise CommandError(words, returncode=done.returncode, stdout=stdout, stderr=stderr)
+    return done
+
+
+def _communicate(
+    child: subprocess.Popen[str],
+    words: tuple[str, ...],
+    *,
+    input: str | None,  # noqa: A002
+    timeout_s: float | None,
+    on_line: Callable[[str], None] | None,
+) -> tuple[str, str]:
+    outputs: tuple[list[str], list[str]] = ([], [])
+
+    def drain(stream: IO[str], into: list[str]) -> None:
+        with stream:
+            for line in stream:
+                into.append(line)
+                if on_line is not None:
+                    on_line(line.rstrip("\n"))
+
+    assert child.stdout is not None and child.stderr is not None  # noqa: S101, PT018 - opened as pipes above
+    readers = [
+        threading.Thread(target=drain, args=(stream, into), daemon=True)
+        for stream, into in zip((child.stdout, child.stderr), outputs, strict=True)
+    ]
+    for reader in readers:
+        reader.start()
+    if child.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):  # the command may end before it has read everything
+            child.stdin.write(input or "")
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.close()
+    try:
+        child.wait(timeout_s)
+    except subprocess.TimeoutExpired as error:
+        _stop(child)
+        raise CommandTimeout(
+            words, timeout_s=timeout_s or 0, stdout="".join(outputs[0]), stderr="".join(outputs[1])
+        ) from error
+    for reader in readers:
+        # A grandchild that was left behind may hold the pipe open; what the command itself said is all there.
+        reader.join(timeout=_GRACE_S)
+    return "".join(outputs[0]), "".join(outputs[1])
+
+
+def _stop(child: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    """End a child's whole group: politely, then not."""
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, how)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_GRACE_S)
+            return
+
+
+def start(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    piped: bool = False,
+) -> subprocess.Popen[bytes]:
+    """Start a command that goes on beside the lab; whoever starts it ends it with `stop`.
+
+    Args:
+        argv: program and arguments.
+        env: variables to set on top of this process's environment.
+        cwd: working directory.
+        piped: give it pipes; else it prints where the lab prints, and reads nothing.
+
+    Raises:
+        LabError: the program is not there.
+    """
+    words = [str(word) for word in argv]
+    if shutil.which(words[0], path={**os.environ, **(env or {})}.get("PATH")) is None:
+        raise LabError(f"the program {words[0]!r} is not there")
+    return subprocess.Popen(
+        [*_death_signal_prefix(), *words],
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+        stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+        stdout=subprocess.PIPE if piped else None,
+        stderr=subprocess.PIPE if piped else None,
+        bufsize=0,
+        start_new_session=True,
+    )
+
+
+def stop(child: subprocess.Popen[bytes]) -> None:
+    """End what `start` started, with all that it started itself."""
+    if child.poll() is None:
+        _stop(child)
+
+
+def stop_all() -> None:
+    """End every process that is still running for this lab; used on Ctrl-C."""
+    with _guard:
+        children = list(_running)
+    for child in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
+    for child in children:
+        _stop(child)

@@ -1,0 +1,87 @@
+"""The only place that waits: bounded, with a reason, and with the last observation when it gives up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import tenacity
+
+from lab.base import events
+from lab.base.errors import WaitTimeout
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class NotYet:
+    """What a probe returns while it has to be asked again; `seen` says what it saw."""
+
+    seen: str
+
+
+class TransientError(Exception):
+    """What a probe raises when it could not look: the wait goes on, and its words are the observation."""
+
+
+def rest(why: str, seconds: float) -> None:
+    """Let time pass for what nobody can be asked about, such as another program's timeout that has to run out."""
+    events.progress(why)
+    time.sleep(seconds)
+
+
+def until(
+    what: str,
+    probe: Callable[[], T | NotYet],
+    *,
+    timeout_s: float,
+    interval_s: float = 0.5,
+    next: str | None = None,  # noqa: A002
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> T:
+    """Ask `probe` until it returns something other than `NotYet`, and return that.
+
+    Args:
+        what: what is waited for, as it is shown: "east: nodes Ready".
+        probe: asked at least once; any exception but TransientError ends the wait at once.
+        timeout_s: seconds after which the wait gives up.
+        interval_s: seconds between two questions.
+        next: the next command for the error.
+        sleep: how to pass the time (tests pass their own).
+        clock: seconds that never go back (tests pass their own).
+
+    Raises:
+        WaitTimeout: with the last observation.
+    """
+    last = "nothing yet"
+    deadline = clock() + timeout_s
+
+    def ask() -> T | NotYet:
+        nonlocal last
+        try:
+            seen = probe()
+        except TransientError as error:
+            seen = NotYet(str(error))
+        if isinstance(seen, NotYet) and seen.seen != last:
+            last = seen.seen
+            events.progress(f"{what}: {last.partition(chr(10))[0]}")
+        return seen
+
+    def over(_: tenacity.RetryCallState) -> bool:
+        return clock() >= deadline
+
+    events.progress(what)
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_result(lambda seen: isinstance(seen, NotYet)),
+        wait=tenacity.wait_fixed(interval_s),
+        stop=over,
+        sleep=sleep,
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else NotYet(last),
+    )
+    answer: T | NotYet = retrying(ask)
+    if isinstance(answer, NotYet):
+        raise WaitTimeout(what, after_s=timeout_s, last=last, next=next)
+    return answer

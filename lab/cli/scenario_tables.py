@@ -1,0 +1,110 @@
+"""What the verbs about scenarios print: tables for a person, JSON for a program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lab.report import Difference, RunFolder, load
+from lab.scenario.model import Scenario
+from lab.scenario.results import summary
+from lab.stacks import UpstreamCheck, Verdict
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _json(console: Console, value: object) -> None:
+    console.print(json.dumps(value, indent=1), markup=False, highlight=False, soft_wrap=True)
+
+
+def scenarios(console: Console, chosen: Sequence[Scenario], *, as_json: bool) -> None:
+    """Show scenarios with their claims and steps."""
+    if as_json:
+        fields = [
+            {"name": s.name, "act": s.act, "claim": s.claim, "steps": [step.name for step in s.steps]} for s in chosen
+        ]
+        _json(console, fields)
+        return
+    table = _table("scenario", "claim", "steps")
+    for scenario in chosen:
+        table.add_row(scenario.name, scenario.claim, ", ".join(step.name for step in scenario.steps))
+    console.print(table)
+
+
+def runs(console: Console, found: Sequence[RunFolder], *, as_json: bool) -> None:
+    """Show runs, the newest first."""
+    reports = [(run, load(run)) for run in found]
+    if as_json:
+        rows = [
+            {"id": run.id, "mode": r.mode, "exit_code": r.exit_code, "duration_s": r.duration_s, "path": str(run.path)}
+            for run, r in reports
+        ]
+        _json(console, rows)
+        return
+    if not reports:
+        console.print("there is no report yet. next: lab run", highlight=False)
+        return
+    table = _table("run", "what", "checks", "took")
+    for run, report in reports:
+        names = ", ".join(dict.fromkeys(scenario.name for scenario in report.scenarios))
+        style = "green" if report.exit_code == 0 else "red"
+        table.add_row(
+            run.id, f"{report.mode}: {names}", Text(summary(report.counts), style), f"{report.duration_s:.1f} s"
+        )
+    console.print(table)
+
+
+def differences(console: Console, found: Sequence[Difference], *, as_json: bool) -> None:
+    """Show what differs between two runs."""
+    if as_json:
+        _json(console, [asdict(difference) for difference in found])
+        return
+    if not found:
+        console.print("the two runs saw the same", style="green")
+        return
+    table = _table("where", "what", "before", "after")
+    for d in found:
+        style = {True: "bold red", False: "green", None: ""}[d.worse]
+        table.add_row(d.where, d.what, d.before, Text(d.after, style))
+    console.print(table)
+
+
+_SIGNS = {
+    Verdict.OK: ("✓", "green"),
+    Verdict.OFFLINE: ("-", "dim"),
+    Verdict.WARNING: ("!", "yellow"),
+    Verdict.FAILED: ("✗", "bold red"),
+}
+
+
+def upstream_checks(console: Console, found: Sequence[UpstreamCheck], *, as_json: bool) -> None:
+    """Show what upstream's own checks said: every line that is not well, and how many are."""
+    if as_json:
+        _json(console, [{**asdict(check), "verdict": check.verdict.value} for check in found])
+        return
+    for check in found:
+        if check.verdict is not Verdict.OK or check.words:
+            mark, style = _SIGNS[check.verdict]
+            words = f": {check.words}" if check.words else ""
+            text = Text.assemble((f"{mark} {check.cluster} ", style), f"{check.what}{words}")
+            if check.verdict is Verdict.OFFLINE:
+                text.append(" (no Internet; says nothing of the lab)", "dim")
+            console.print(text, soft_wrap=True)
+    for cluster, command in dict.fromkeys((check.cluster, check.command) for check in found):
+        lines = [check for check in found if (check.cluster, check.command) == (cluster, command)]
+        counts = ", ".join(
+            f"{count} {verdict.value}" for verdict in Verdict if (count := sum(c.verdict is verdict for c in lines))
+        )
+        failed = any(check.verdict is Verdict.FAILED for check in lines)
+        console.print(Text(f"{cluster}: {command}: {counts}", "bold red" if failed else "green"), soft_wrap=True)

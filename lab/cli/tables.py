@@ -1,0 +1,250 @@
+"""What the verbs print at their end: tables for a person, JSON for a program."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from lab.base.step import Step, StepStatus
+from lab.host.doctor import Finding, Verdict
+from lab.lab import Lab
+from lab.lifecycle.runner import RunReport
+
+if TYPE_CHECKING:
+    from lab.lifecycle.artifacts import Listed
+    from lab.lifecycle.down import Owned
+    from lab.lifecycle.status import Status
+    from lab.mesh import Link
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, Path | IPv4Address | IPv4Network) else value
+
+
+def print_json(console: Console, value: Any) -> None:
+    """Print any record as JSON, unwrapped and uncoloured."""
+    console.print(json.dumps(_plain(value), indent=2), markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(*columns: str, whole: Collection[str] = ()) -> Table:
+    """Return a table; the columns in `whole` are never broken into lines."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column in whole)
+    return table
+
+
+def plan(console: Console, steps: Sequence[Step], *, as_json: bool) -> None:
+    """Show the steps of a plan in order, with what each waits for."""
+    if as_json:
+        fields = ("name", "title", "cluster", "after", "estimate_s")
+        print_json(console, [{name: getattr(step, name) for name in fields} for step in steps])
+        return
+    table = _table("step", "what", "after")
+    for step in steps:
+        table.add_row(step.name, step.title, ", ".join(step.after))
+    console.print(table)
+    console.print(f"{len(steps)} steps; nothing was changed")
+
+
+def up(console: Console, lab: Lab, report: RunReport, *, as_json: bool) -> None:
+    """Say that the lab is up, how long it took, and where to look."""
+    urls = {name: f"http://localhost:{cluster.ingress_port}" for name, cluster in lab.spec.clusters.items()}
+    if as_json:
+        results = {
+            name: {"status": result.status.value, "duration_s": round(result.duration_s, 3), "detail": result.detail}
+            for name, result in report.results.items()
+        }
+        print_json(console, {"lab": lab.spec.name, "duration_s": report.duration_s, "urls": urls, "steps": results})
+        return
+    changed = len(report.changed)
+    did = f"{changed} of {len(report.results)} steps changed something" if changed else "nothing had to be changed"
+    console.print(f"the lab is up after {report.duration_s:.1f} s; {did}", style="bold green", highlight=False)
+    for name, url in urls.items():
+        console.print(f"  {name:<8} {url}", highlight=False)
+    console.print("next: lab status", highlight=False)
+
+
+def interrupted(report: RunReport) -> str:
+    """Say what is done, what is left, and how to go on."""
+    left = [name for name, r in report.results.items() if r.status in {StepStatus.NOT_RUN, StepStatus.ERRORED}]
+    done = len(report.results) - len(left)
+    shown = ", ".join(left[:6]) + (f" and {len(left) - 6} more" if len(left) > 6 else "")
+    return (
+        f"interrupted: {done} of {len(report.results)} steps are done"
+        + (f", left: {shown}" if left else "")
+        + "\nnext:  the same command goes on from here; `lab down` takes everything away"
+    )
+
+
+_VERDICTS = {Verdict.OK: ("✓", "green"), Verdict.WARN: ("!", "yellow"), Verdict.FAIL: ("✗", "bold red")}
+
+
+def findings(console: Console, found: Sequence[Finding], *, as_json: bool) -> None:
+    """Show the doctor's findings, each with its fix."""
+    if as_json:
+        print_json(console, found)
+        return
+    table = Table.grid(padding=(0, 1))
+    for finding in found:
+        mark, style = _VERDICTS[finding.verdict]
+        text = Text(finding.observed)
+        if finding.verdict is not Verdict.OK:
+            text.append(f"\n{finding.why}", "dim")
+            text.append(f"\nfix: {finding.fix}", "bold")
+        if finding.undo:
+            text.append(f"\nundo: {finding.undo}", "dim")
+        table.add_row(Text(mark, style), Text(finding.name, style), text)
+    console.print(table)
+
+
+def version(console: Console, own: str, installs: Mapping[str, str], *, as_json: bool) -> None:
+    """Show the lab's version and what it installs."""
+    if as_json:
+        print_json(console, {"lab": own, "installs": installs})
+        return
+    console.print(f"lab {own}", highlight=False)
+    table = Table.grid(padding=(0, 2))
+    for name, value in installs.items():
+        table.add_row(f"  {name}", value)
+    console.print(table)
+
+
+def artifacts(console: Console, listed: Sequence[Listed], *, as_json: bool) -> None:
+    """Show every artifact."""
+    if as_json:
+        print_json(console, listed)
+        return
+    table = _table("artifact", "version", "source", "size", "build", "state", whole=("artifact",))
+    for item in listed:
+        size = f"{item.size_bytes / 2**20:.0f} MiB" if item.size_bytes else ""
+        state = Text(item.state, "green" if item.there else "yellow")
+        name = Text(item.name, "bold" if item.wanted else "")
+        table.add_row(name, item.version, item.source, size, f"{item.seconds:.0f} s", state)
+    console.print(table)
+    console.print("bold: what `lab up` asks for; the others are parts of these", style="dim", highlight=False)
+
+
+def owned(console: Console, items: Sequence[Owned], *, as_json: bool) -> None:
+    """Show what `lab down` would remove."""
+    if as_json:
+        print_json(console, items)
+        return
+    for item in items:
+        console.print(f"  {item.kind} {item.name}", markup=False, highlight=False)
+    console.print(f"{len(items)} things belong to the lab; nothing was changed", highlight=False)
+
+
+def gone(console: Console, items: Sequence[Owned], *, as_json: bool) -> None:
+    """Show what `lab down` has removed."""
+    if as_json:
+        print_json(console, items)
+        return
+    for item in items:
+        console.print(f"✓ {item.kind} {item.name}", markup=False, highlight=False)
+    told = (
+        "nothing of the lab is left on this machine but its built artifacts" if items else "there was nothing to remove"
+    )
+    console.print(told, highlight=False)
+
+
+def _sign(alive: bool, detail: str = "") -> Text:  # noqa: FBT001 - one flag, and the name says which
+    return Text("✓ alive", "green") if alive else Text(f"✗ {detail or 'not alive'}", "red")
+
+
+def _clusters(seen: Status) -> Table:
+    columns = ("cluster", "stands in for", "node", "version", "address", "frontend")
+    clusters = _table(*columns, whole=("address", "frontend"))
+    for cluster in seen.clusters.values():
+        node = Text(cluster.node, "green") if not cluster.trouble else Text(cluster.trouble, "red")
+        url = Text(cluster.url, "bold" if not cluster.trouble else "dim")
+        clusters.add_row(
+            Text(cluster.name, "bold"), cluster.stands_in_for, node, cluster.version or "-", cluster.address or "-", url
+        )
+    return clusters
+
+
+def _more(link: Link) -> str:
+    """Say what a link that is alive brings."""
+    if not link.alive:
+        return ""
+    services = "" if link.services is None else f", {link.services} service{'s' if link.services != 1 else ''}"
+    return services + ("" if link.latency_ms is None else f", {link.latency_ms:g} ms")
+
+
+def status(console: Console, seen: Status, *, as_json: bool) -> None:
+    """Show a whole lab on one screen."""
+    if as_json:
+        print_json(console, seen)
+        return
+    console.print(Text.assemble(("lab ", ""), (seen.lab, "bold"), f", {seen.stack} stack"), highlight=False)
+    parts = [_clusters(seen)]
+    if seen.gateways or seen.links:
+        gateways = _table("gateway", "role", "address", "state", whole=("gateway", "address"))
+        for gateway in seen.gateways:
+            address = f"{gateway.address}:{gateway.port}" if gateway.address else "-"
+            name = f"{gateway.cluster}/{gateway.name}"
+            gateways.add_row(name, gateway.role, address, _sign(gateway.alive, gateway.detail))
+        for link in seen.links:
+            name = f"{link.source} → {link.target}"
+            server = (link.server or "-").removeprefix("https://")
+            gateways.add_row(name, "link", server, _sign(link.alive, link.detail).append(_more(link)))
+        parts.append(gateways)
+    if (services := _services(seen)).row_count:
+        parts.append(services)
+    if seen.identities:
+        identities = _table("identities", "trust anchor", "anchor until", "issuer until")
+        for identity in seen.identities:
+            days = (f"{identity.anchor_ends:%Y-%m-%d}", f"{identity.issuer_ends:%Y-%m-%d}")
+            identities.add_row(identity.names, identity.anchor_fingerprint[:16], *days)
+        parts.append(identities)
+    console.print(Group(*parts))
+    for words in seen.distrust:
+        console.print(f"✗ {words}", style="bold red", highlight=False)
+    if seen.healthy:
+        console.print("everything is alive", style="green", end="; ")
+    else:
+        console.print("something is not alive", style="bold red", end="; next: lab up; ")
+    console.print(f"looked for {seen.took_s:.1f} s; kubeconfig: {seen.kubeconfig}", highlight=False, soft_wrap=True)
+
+
+def _services(seen: Status) -> Table:
+    """Return what names lead to, as far as that was changed by somebody."""
+    services = _table("service", "is", "seen in", "endpoints")
+    for export in seen.exports:
+        count = "?" if export.endpoints is None else str(export.endpoints)
+        told = f"{export.service} of {export.source}"
+        services.add_row(Text(export.name, "bold"), told, ", ".join(export.seen_in), count)
+    for carried in seen.carried:
+        services.add_row(Text(carried.name, "bold"), f"{carried.service} of {carried.source}, by its ingress")
+    for split in seen.splits:
+        weights = ", ".join(f"{name}={weight}" for name, weight in split.weights.items())
+        kind = "split by a TrafficSplit (deprecated)" if split.smi else "split"
+        services.add_row(split.service, f"{kind} {weights}", split.cluster, "")
+    for failover in seen.failovers:
+        services.add_row(failover.service, f"{failover.primary}, else {failover.backup}", failover.cluster, "")
+    for divert in seen.diverts:
+        which = f"with {divert.header}={divert.value} " if divert.header else ""
+        services.add_row(divert.service, f"{which}to {divert.to}", divert.cluster, "")
+    return services

@@ -1,0 +1,1 @@
+"""Clusters from kind: one node container for each, on the lab's own Docker network."""

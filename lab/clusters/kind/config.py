@@ -1,0 +1,118 @@
+"""A cluster's spec → kind's configuration, as typed dicts (kind.x-k8s.io/v1alpha4). No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NotRequired, TypedDict
+
+from lab.base.names import LAB_LABEL
+from lab.config import ClusterSpec
+
+INGRESS_NODE_PORT = 80
+"""Port of the node behind the published ingress port."""
+REGION_LABEL = "topology.kubernetes.io/region"
+ZONE_LABEL = "topology.kubernetes.io/zone"
+
+
+class PortMapping(TypedDict):
+    """A port of the machine that leads to a port of the node."""
+
+    containerPort: int
+    hostPort: int
+    listenAddress: str
+    protocol: str
+
+
+class NodeConfig(TypedDict):
+    """One node."""
+
+    role: str
+    image: str
+    labels: dict[str, str]
+    extraPortMappings: list[PortMapping]
+    kubeadmConfigPatches: list[str]
+
+
+class Networking(TypedDict):
+    """A cluster's addresses."""
+
+    apiServerAddress: str
+    podSubnet: str
+    serviceSubnet: str
+
+
+class KindConfig(TypedDict):
+    """A whole cluster."""
+
+    kind: str
+    apiVersion: str
+    name: str
+    networking: Networking
+    nodes: list[NodeConfig]
+    containerdConfigPatches: NotRequired[list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """What of the engine's machine decides how a node must be configured."""
+
+    cgroup_v1: bool = False
+    may_raise_priority: bool = True
+    """Whether CAP_SYS_RESOURCE is in the bounding set."""
+
+
+# Without CAP_SYS_RESOURCE a process may not be given a lower OOM score than its parent's; containerd then refuses
+# to start pods unless it is told to take what it can get (containerd, CRI plugin configuration).
+_RESTRICTED_OOM_SCORES = """\
+[plugins."io.containerd.grpc.v1.cri"]
+  restrict_oom_score_adj = true
+"""
+# When a node is started again, all containers of its pods are restarted several times, each after twice the wait; by
+# default that goes up to five minutes (KEP-4603, in the kubelet since 1.35).
+_RESTART_SOON = """\
+kind: KubeletConfiguration
+crashLoopBackOff:
+  maxContainerRestartPeriod: 5s
+"""
+# Since Kubernetes 1.35 the kubelet does not start on cgroup v1 unless it is asked to (KEP-5573).
+_CGROUP_V1 = """\
+kind: KubeletConfiguration
+failCgroupV1: false
+"""
+
+
+def node_labels(lab_name: str, spec: ClusterSpec) -> dict[str, str]:
+    """Return the labels that make a node look like what its cluster stands in for."""
+    return {REGION_LABEL: spec.region, ZONE_LABEL: spec.zone, LAB_LABEL: lab_name}
+
+
+def build(*, lab_name: str, kind_name: str, spec: ClusterSpec, image: str, engine: Engine) -> KindConfig:
+    """Return kind's configuration of one cluster with one node."""
+    node: NodeConfig = {
+        "role": "control-plane",
+        "image": image,
+        "labels": node_labels(lab_name, spec),
+        "extraPortMappings": [
+            {
+                "containerPort": INGRESS_NODE_PORT,
+                "hostPort": spec.ingress_port,
+                "listenAddress": "127.0.0.1",
+                "protocol": "TCP",
+            }
+        ],
+        "kubeadmConfigPatches": [_RESTART_SOON, *([_CGROUP_V1] if engine.cgroup_v1 else [])],
+    }
+    config: KindConfig = {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "name": kind_name,
+        "networking": {
+            "apiServerAddress": "127.0.0.1",
+            "podSubnet": str(spec.pod_cidr),
+            "serviceSubnet": str(spec.service_cidr),
+        },
+        "nodes": [node],
+    }
+    if not engine.may_raise_priority:
+        config["containerdConfigPatches"] = [_RESTRICTED_OOM_SCORES]
+    return config

@@ -1,0 +1,27 @@
+"""What the engine's machine decides about nodes, and how several nodes are handled at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.clusters.kind.config import Engine
+from lab.tools.docker import Docker
+
+_CAP_SYS_RESOURCE = 24  # capabilities(7)
+_STATUS = Path("/proc/self/status")
+
+
+def engine(docker: Docker, status: Path = _STATUS) -> Engine:
+    """Say what the engine's machine can do. An engine on another machine is taken to be able to do everything."""
+    return Engine(
+        cgroup_v1=docker.cgroup_version() == "1", may_raise_priority=_bounding_set_has(status, _CAP_SYS_RESOURCE)
+    )
+
+
+def _bounding_set_has(status: Path, capability: int) -> bool:
+    if not status.exists():
+        return True
+    for line in status.read_text(encoding="ascii").splitlines():
+        if line.startswith("CapBnd:"):
+            return bool(int(line.split()[1], 16) >> capability & 1)
+    return True

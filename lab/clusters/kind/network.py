@@ -1,0 +1,138 @@
+"""The nodes' own Docker network: labelled, with an explicit subnet, so that nodes can keep their addresses.
+
+kind's default network gives addresses in the order in which nodes start. Only a network that was created with a
+subnet accepts addresses of choice (Docker documentation, `docker network connect --ip`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from lab.base.errors import ClusterError, HostError
+from lab.base.names import LAB_LABEL, LABEL_PREFIX, MANAGED_BY
+from lab.base.step import CHANGED, UNCHANGED, StepResult
+from lab.config import LabSpec
+from lab.kube import Kube
+from lab.kube.objects import Ref
+from lab.tools.docker import Docker
+from lab.tools.docker_records import Network
+
+API_PORT = 6443
+"""Of API servers, at their nodes' addresses (kubeadm's default)."""
+MANAGED_LABEL = "app.kubernetes.io/managed-by"
+_CANDIDATES = tuple(IPv4Network((0xAC1E0000 + (n << 8), 24)) for n in range(256))  # 172.30.0.0/24 … 172.30.255.0/24
+_ROUTES = Path("/proc/net/route")
+
+
+def labels(lab_name: str) -> dict[str, str]:
+    """Return the labels by which the lab knows its own."""
+    return {MANAGED_LABEL: MANAGED_BY, LAB_LABEL: lab_name}
+
+
+def find(docker: Docker, spec: LabSpec) -> Network | None:
+    """Return the lab's network, None where it is not there.
+
+    Raises:
+        ClusterError: a network of that name is there and not the lab's.
+    """
+    found = docker.network(spec.name)
+    if found is not None and found.labels.get(LAB_LABEL) != spec.name:
+        raise ClusterError(
+            f"there is a Docker network {spec.name!r} that is not the lab's; it was not touched",
+            next=f"another `name` in lab.toml, or `docker network rm {spec.name}` if nobody needs it",
+        )
+    return found
+
+
+def is_there(docker: Docker, spec: LabSpec) -> bool:
+    """Say whether the lab's network is there; one of that name that is not the lab's does not count."""
+    found = docker.network(spec.name)
+    return found is not None and found.labels.get(LAB_LABEL) == spec.name
+
+
+def ensure(docker: Docker, spec: LabSpec) -> StepResult:
+    """Create the lab's network where it is not there.
+
+    Raises:
+        ClusterError: a network of that name is not the lab's, or has another subnet than lab.toml says.
+        HostError: the subnet, or every one that could be chosen, is in use; the error says by what.
+    """
+    wanted = spec.network.subnet
+    found = find(docker, spec)
+    if found is not None:
+        if wanted is not None and wanted not in found.subnets:
+            has = ", ".join(str(subnet) for subnet in found.subnets)
+            raise ClusterError(
+                f"the network {spec.name!r} has the subnet {has}, lab.toml says {wanted}; a network keeps its subnet",
+                next="lab down, then lab up",
+            )
+        return UNCHANGED
+    used = list(_used(docker, spec))
+    if wanted is not None:
+        if taker := _taker(wanted, used):
+            raise HostError(
+                f"the subnet {wanted} is in use by {taker}", next="another [network] subnet in lab.toml, or none"
+            )
+        _create(docker, spec.name, wanted)
+        return CHANGED
+    for subnet in _CANDIDATES:
+        if _taker(subnet, used):
+            continue
+        try:
+            _create(docker, spec.name, subnet)
+        except HostError as error:
+            if "subnet" not in error.what:
+                raise
+            continue  # another lab was quicker, or the engine knows of a use that we cannot see
+        return CHANGED
+    raise HostError("no free subnet was found in 172.30.0.0/16", next="set [network] subnet in lab.toml")
+
+
+def node_address(kube: Kube) -> str:
+    """Return the address of a cluster's node, where other clusters reach it.
+
+    Raises:
+        ClusterError: the node has none.
+    """
+    node = kube.get(Ref(api_version="v1", kind="Node", name=kube.cluster.node))
+    for address in (node or {}).get("status", {}).get("addresses", ()):
+        if address["type"] == "InternalIP":
+            return str(address["address"])
+    raise ClusterError(f"the node {kube.cluster.node} has no address", where=kube.cluster.name, next="lab up")
+
+
+def server_of(target: Kube) -> str:
+    """Return where other clusters reach a cluster's API server: its node's address, which stays over restarts."""
+    return f"https://{node_address(target)}:{API_PORT}"
+
+
+def _create(docker: Docker, name: str, subnet: IPv4Network) -> None:
+    docker.create_network(name, subnet=subnet, labels={**labels(name), f"{LABEL_PREFIX}/subnet": str(subnet)})
+
+
+def _taker(subnet: IPv4Network, used: Iterable[tuple[IPv4Network, str]]) -> str | None:
+    return next((name for other, name in used if other.overlaps(subnet)), None)
+
+
+def _used(docker: Docker, spec: LabSpec) -> Iterator[tuple[IPv4Network, str]]:
+    for network in docker.networks():
+        for subnet in network.subnets:
+            yield subnet, f"the Docker network {network.name!r}"
+    for name, cluster in spec.clusters.items():
+        yield cluster.pod_cidr, f"clusters.{name}.pod_cidr"
+        yield cluster.service_cidr, f"clusters.{name}.service_cidr"
+    if _ROUTES.exists():
+        yield from _routes(_ROUTES.read_text(encoding="ascii"))
+
+
+def _routes(table: str) -> Iterator[tuple[IPv4Network, str]]:
+    """Read the kernel's routes (proc(5), /proc/net/route: addresses in host byte order, hexadecimal)."""
+    for line in table.splitlines()[1:]:
+        device, destination, *rest = line.split()
+        mask = IPv4Address(int.from_bytes(bytes.fromhex(rest[5]), "little"))
+        address = IPv4Address(int.from_bytes(bytes.fromhex(destination), "little"))
+        network = IPv4Network(f"{address}/{mask}", strict=False)
+        if network.prefixlen > 0:
+            yield network, f"a route of this machine ({device}, {network})"

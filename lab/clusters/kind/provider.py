@@ -1,0 +1,284 @@
+"""Clusters from kind, each one node container on the lab's own network.
+
+A node container is the lab's when kind's label names its cluster and it is on a network that carries the lab's
+labels. A finished cluster has a mark inside its node that says with which settings it was made; a node without one
+is what a killed run left over, and is made again.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from lab.base import events
+from lab.base.concurrency import at_once
+from lab.base.errors import ClusterError, CommandError
+from lab.base.names import Cluster
+from lab.base.step import CHANGED, UNCHANGED, StepResult, StepStatus
+from lab.clusters import kubeconfig
+from lab.clusters.kind import config as kind_config
+from lab.clusters.kind import engine, network, wake
+from lab.clusters.provider import Node, NodeStatus, Owned
+from lab.host.ownership import is_own_node, own_networks
+from lab.kube import connect, manifests
+from lab.kube.objects import Ref, labels_of
+from lab.lab import Lab
+from lab.tools.docker import Docker
+from lab.tools.docker_records import Container
+from lab.tools.kind import CLUSTER_LABEL, Kind
+
+_MARK = "/etc/eastwest-lab.json"
+_CTR = ("ctr", "--namespace", "k8s.io", "images")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """With which settings a cluster was made. All but the memory stay for its lifetime."""
+
+    pod_cidr: str
+    service_cidr: str
+    ingress_port: int
+    address: str
+    memory_mib: int | None = None
+
+
+def kind_name(lab_name: str, cluster: str) -> str:
+    """Return kind's name of a cluster."""
+    return f"{lab_name}-{cluster}"
+
+
+@dataclass(frozen=True)
+class KindProvider:
+    """kind's clusters; see `lab.clusters.provider.Provider` for what the methods promise."""
+
+    docker: Docker = field(default_factory=Docker)
+
+    def prepare(self, lab: Lab) -> StepResult:
+        """Create the nodes' network, and start nodes that stand still: while they do, their addresses are not safe."""
+        made = network.ensure(self.docker, lab.spec)
+        sleeping = [n for n in self.look(lab).values() if n.status in {NodeStatus.STOPPED, NodeStatus.PAUSED}]
+        for node in sleeping:
+            self._wake(node)
+        if sleeping:
+            return StepResult(status=StepStatus.CHANGED, detail=f"started {', '.join(node.name for node in sleeping)}")
+        return made
+
+    def ensure(self, lab: Lab, cluster: Cluster, *, image: str) -> StepResult:
+        """Make the cluster be there and answer; a stopped one is started, a leftover made again."""
+        node = self._look(lab, cluster)
+        if node.status is NodeStatus.FOREIGN:
+            raise ClusterError(
+                f"there is a container {node.name!r} that is not the lab's; it was not touched",
+                where=cluster.name,
+                next=f"another `name` in lab.toml, or, if nobody needs it, `docker rm --force --volumes {node.name}`",
+            )
+        if node.status in {NodeStatus.STOPPED, NodeStatus.PAUSED}:
+            self._wake(node)
+        mark = self._mark(node.name) if node.status not in {NodeStatus.ABSENT, NodeStatus.UNFINISHED} else None
+        if mark is None:
+            if node.status is not NodeStatus.ABSENT:
+                events.progress("removing what a killed run left over")
+                self.docker.remove_container(node.name)
+            self._create(lab, cluster, image)
+            return CHANGED
+        changed = node.status is not NodeStatus.RUNNING
+        changed |= self._settle(lab, cluster, mark)
+        changed |= self._adopt(lab, cluster, Path("missing"))
+        started = self.docker.container(node.name)
+        wake.wait_until_back(connect(cluster), since=started.started_at if started else None)
+        changed |= self._relabel(lab, cluster)
+        return CHANGED if changed else UNCHANGED
+
+    def look(self, lab: Lab) -> dict[str, Node]:
+        """Say of every cluster what is there of it."""
+        return {name: self._look(lab, cluster) for name, cluster in lab.clusters.items()}
+
+    def ensure_images(self, lab: Lab, cluster: Cluster, images: Sequence[str]) -> StepResult:
+        """Bring images that the node image does not hold into the node."""
+        node = cluster.node
+        said = self.docker.execute(node, [*_CTR, "ls", "--quiet"]).stdout
+        missing = [image for image in images if full_name(image) not in said.split()]
+        if not missing:
+            return UNCHANGED
+        lab.paths.ensure_state()
+        with tempfile.TemporaryDirectory(dir=lab.paths.state) as folder:
+            archive = Path(folder) / "images.tar"
+            events.progress(f"loading {', '.join(missing)}")
+            self.docker.save(missing, archive)
+            self.docker.copy_into(node, archive, "/kind/images.tar")  # /tmp in a node is hidden from `docker cp`
+        self.docker.execute(node, [*_CTR, "import", "/kind/images.tar"], timeout_s=300)
+        self.docker.execute(node, ["rm", "/kind/images.tar"])
+        return StepResult(status=StepStatus.CHANGED, detail=f"loaded {', '.join(missing)}")
+
+    def owned(self, lab: Lab) -> list[Owned]:
+        """List the lab's node containers and its network."""
+        found = [Owned(kind="container", name=container.name) for container in self._containers(lab)]
+        if network.is_there(self.docker, lab.spec):
+            found.append(Owned(kind="network", name=lab.spec.name))
+        return found
+
+    def remove(self, lab: Lab) -> None:
+        """Remove the node containers with their volumes, the network, and what was kept to make them."""
+        at_once(self.docker.remove_container, [container.name for container in self._containers(lab)])
+        if network.is_there(self.docker, lab.spec):
+            self.docker.remove_network(lab.spec.name)
+
+    # How
+
+    def _containers(self, lab: Lab) -> list[Container]:
+        """Find all nodes of the lab, also of clusters that no longer stand in lab.toml."""
+        return [c for c in self.docker.containers({CLUSTER_LABEL: None}) if self._owns(lab, c)]
+
+    def _owns(self, lab: Lab, container: Container) -> bool:
+        networks = own_networks(lab.spec.name, self.docker.networks())
+        return is_own_node(container, lab_name=lab.spec.name, networks=networks, paths=lab.paths)
+
+    def _look(self, lab: Lab, cluster: Cluster) -> Node:
+        container = self.docker.container(cluster.node)
+        if container is None:
+            return Node(name=cluster.node, status=NodeStatus.ABSENT)
+        of_kind = container.labels.get(CLUSTER_LABEL)
+        ours = of_kind == kind_name(lab.spec.name, cluster.name) and self._owns(lab, container)
+        if not ours:
+            return Node(name=cluster.node, status=NodeStatus.FOREIGN)
+        status = _STATUS.get(container.status, NodeStatus.STOPPED)
+        address = container.networks.get(lab.spec.name)
+        return Node(name=cluster.node, status=status, address=str(address) if address else None, image=container.image)
+
+    def _wake(self, node: Node) -> None:
+        events.progress(f"starting {node.name}")
+        if node.status is NodeStatus.PAUSED:
+            self.docker.unpause(node.name)
+        else:
+            self.docker.start(node.name)
+
+    def _create(self, lab: Lab, cluster: Cluster, image: str) -> None:
+        spec = lab.spec.clusters[cluster.name]
+        name = kind_name(lab.spec.name, cluster.name)
+        config = kind_config.build(
+            lab_name=lab.spec.name,
+            kind_name=name,
+            spec=spec,
+            image=lab.artifacts.image(image),
+            engine=engine.engine(self.docker),
+        )
+        file = lab.paths.kind_config(cluster.name)
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file.write_text(manifests.dump(config), encoding="utf-8")
+        own_kubeconfig = file.with_suffix(".kubeconfig")
+        own_kubeconfig.unlink(missing_ok=True)
+        Kind(lab.artifacts.binary("kind")).create(name, config=file, kubeconfig=own_kubeconfig, network=lab.spec.name)
+        self._adopt(lab, cluster, own_kubeconfig)
+        own_kubeconfig.unlink()
+        self.docker.set_restart_policy(cluster.node, "unless-stopped")
+        memory_mib = lab.spec.resources.node_memory_mib
+        if memory_mib is not None:
+            self.docker.bound_memory(cluster.node, memory_mib)
+        address = self._pin(lab, cluster, None)
+        self._write_mark(cluster.node, _mark_of(lab, cluster, address))
+        # The node was off its network for a moment.
+        wake.wait_for_api(connect(cluster))
+
+    def _pin(self, lab: Lab, cluster: Cluster, address: str | None) -> str:
+        """Give a node its address for good: the one that it had when it was made."""
+        container = self.docker.container(cluster.node)
+        has = container.networks.get(lab.spec.name) if container else None
+        wanted = IPv4Address(address) if address else has
+        if wanted is None:
+            raise ClusterError(
+                "the node has no address on the lab's network", where=cluster.name, next="lab down; lab up"
+            )
+        if container is not None and lab.spec.name in container.networks:
+            self.docker.disconnect(lab.spec.name, cluster.node)
+        self.docker.connect(lab.spec.name, cluster.node, ip=wanted)
+        return str(wanted)
+
+    def _settle(self, lab: Lab, cluster: Cluster, mark: Mark) -> bool:
+        """Hold a finished cluster against lab.toml, and put right what can be while it lives."""
+        wanted = _mark_of(lab, cluster, mark.address)
+        differ = [
+            f"{key} is {has}, lab.toml says {asdict(wanted)[key]}"
+            for key, has in asdict(mark).items()
+            if key != "memory_mib" and has != asdict(wanted)[key]
+        ]
+        if differ:
+            raise ClusterError(
+                f"the cluster was made with other settings: {'; '.join(differ)}",
+                where=cluster.name,
+                next="lab down, then lab up; or put lab.toml back",
+            )
+        changed = False
+        if self._look(lab, cluster).address != mark.address:
+            self._pin(lab, cluster, mark.address)
+            changed = True
+        if wanted.memory_mib is not None and wanted.memory_mib != mark.memory_mib:
+            self.docker.bound_memory(cluster.node, wanted.memory_mib)
+            self._write_mark(cluster.node, wanted)
+            changed = True
+        return changed
+
+    def _adopt(self, lab: Lab, cluster: Cluster, kubeconfig_file: Path) -> bool:
+        """Put the cluster into the lab's kubeconfig where it is missing there, and renew it in the user's."""
+        if kubeconfig_file.exists():
+            text = kubeconfig_file.read_text(encoding="utf-8")
+        elif cluster.context in kubeconfig.contexts(lab.paths.kubeconfig):
+            return False
+        else:
+            kind = Kind(lab.artifacts.binary("kind"))
+            text = kind.kubeconfig(kind_name(lab.spec.name, cluster.name))
+        changed = kubeconfig.adopt(lab.paths.kubeconfig, name=cluster.context, from_kind=text)
+        if changed and kubeconfig.merged(lab):
+            kubeconfig.merge(lab)
+        return changed
+
+    def _relabel(self, lab: Lab, cluster: Cluster) -> bool:
+        wanted = kind_config.node_labels(lab.spec.name, lab.spec.clusters[cluster.name])
+        kube, node = connect(cluster), Ref(api_version="v1", kind="Node", name=cluster.node)
+        found = kube.get(node)
+        if found is None or wanted.items() <= labels_of(found).items():
+            return False
+        kube.patch(node, {"metadata": {"labels": wanted}})
+        return True
+
+    def _mark(self, node: str) -> Mark | None:
+        try:
+            said = self.docker.execute(node, ["cat", _MARK]).stdout
+            return Mark(**json.loads(said))
+        except (CommandError, ValueError, TypeError):
+            return None
+
+    def _write_mark(self, node: str, mark: Mark) -> None:
+        self.docker.execute(node, ["cp", "/dev/stdin", _MARK], input=json.dumps(asdict(mark)))
+
+
+_STATUS = {
+    "running": NodeStatus.RUNNING,
+    "restarting": NodeStatus.RUNNING,
+    "paused": NodeStatus.PAUSED,
+    "created": NodeStatus.UNFINISHED,
+    "removing": NodeStatus.UNFINISHED,
+    "dead": NodeStatus.UNFINISHED,
+}
+
+
+def _mark_of(lab: Lab, cluster: Cluster, address: str) -> Mark:
+    spec = lab.spec.clusters[cluster.name]
+    return Mark(
+        pod_cidr=str(spec.pod_cidr),
+        service_cidr=str(spec.service_cidr),
+        ingress_port=spec.ingress_port,
+        address=address,
+        memory_mib=lab.spec.resources.node_memory_mib,
+    )
+
+
+def full_name(image: str) -> str:
+    """Return an image's name as containerd knows it (distribution reference, familiar names normalised)."""
+    first, slash, _ = image.partition("/")
+    if not slash:
+        return f"docker.io/library/{image}"
+    return image if "." in first or ":" in first or first == "localhost" else f"docker.io/{image}"

@@ -1,0 +1,83 @@
+"""How to tell that a cluster is back after its node was started.
+
+Right after a start the API server still says what was true before: the node Ready, its pods running. The node's
+lease and the start times of its containers tell old words from new ones.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from lab.base import wait
+from lab.base.wait import NotYet
+from lab.kube import Kube, KubeError
+from lab.kube.objects import Obj, Ref, unready
+
+_LEASES = "kube-node-lease"
+
+
+def wait_for_api(kube: Kube, *, timeout_s: float = 120) -> None:
+    """Return when the API server says that it is ready.
+
+    Raises:
+        WaitTimeout: it does not.
+    """
+    name = kube.cluster.name
+
+    def ready() -> bool | NotYet:
+        try:
+            return kube.read("/readyz", timeout_s=5) == "ok" or NotYet("not ready")
+        except KubeError as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                raise
+            # Right after its start the API server answers before it has read who may do what.
+            return NotYet("does not know its administrator yet")
+
+    wait.until(
+        f"{name}: API server ready",
+        ready,
+        timeout_s=timeout_s,
+        next=f"docker logs {kube.cluster.node}",
+    )
+
+
+def wait_until_back(kube: Kube, *, since: datetime | None, timeout_s: float = 180) -> None:
+    """Return when the API server answers, the node is Ready, and what both say is younger than `since`.
+
+    Raises:
+        WaitTimeout: with what is still old or missing.
+    """
+    wait_for_api(kube, timeout_s=timeout_s)
+    name = kube.cluster.name
+    wait.until(
+        f"{name}: node back",
+        lambda: _old_words(kube, since) or True,
+        timeout_s=timeout_s,
+        next=f"docker logs {kube.cluster.node}",
+    )
+
+
+def _old_words(kube: Kube, since: datetime | None) -> NotYet | None:
+    node = kube.get(Ref(api_version="v1", kind="Node", name=kube.cluster.node))
+    if node is None:
+        return NotYet("the node has not registered")
+    if words := unready(node):
+        return NotYet(words)
+    if since is None:
+        return None
+    lease = kube.get(Ref(api_version="coordination.k8s.io/v1", kind="Lease", name=kube.cluster.node, namespace=_LEASES))
+    if lease is None or _time(lease["spec"]["renewTime"]) < since:
+        return NotYet("the kubelet has not reported since the start")
+    stale = sum(_from_before(pod, since) for pod in kube.find("v1", "Pod"))
+    return NotYet(f"{stale} pods have not been looked at since the start") if stale else None
+
+
+def _from_before(pod: Obj, since: datetime) -> bool:
+    statuses = pod.get("status", {}).get("containerStatuses") or []
+    started = [s["state"]["running"]["startedAt"] for s in statuses if "running" in s.get("state", {})]
+    return any(_time(text) < since.replace(microsecond=0) for text in started)
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)

@@ -1,0 +1,72 @@
+"""The cluster's own DNS, told to remember for seconds, not for half a minute, what it has answered.
+
+kubeadm's Corefile gives every answer a life of 30 s, also the one that a name has no address. A proxy that starts
+before its control plane has an endpoint does not ask again before that is over (linkerd2-proxy,
+linkerd/app/core/src/control.rs), and after a restart of a node everything starts at once. CoreDNS' own default is 5 s
+(CoreDNS documentation, plugin "kubernetes", ttl).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from lab.base.errors import ClusterError
+from lab.base.names import Cluster
+from lab.base.step import CHANGED, UNCHANGED, StepResult
+from lab.components.base import State
+from lab.kube import connect
+from lab.kube.objects import Ref, ref
+from lab.lab import Lab
+
+DEPLOYMENT = Ref(api_version="apps/v1", kind="Deployment", name="coredns", namespace="kube-system")
+_CONFIG = Ref(api_version="v1", kind="ConfigMap", name="coredns", namespace="kube-system")
+_FILE = "Corefile"
+_TTL_S = 5
+_TTL = re.compile(r"^(\s*ttl\s+)\d+\s*$", re.MULTILINE)
+_PODS = {"k8s-app": "kube-dns"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterDns:
+    """CoreDNS, whose answers are good for 5 s."""
+
+    name: str = "dns"
+
+    def observe(self, lab: Lab, cluster: Cluster) -> State:
+        """Say whether the Corefile is as wanted."""
+        del lab
+        text = _corefile(cluster)
+        return State.CURRENT if text == with_ttl(text, _TTL_S) else State.STALE
+
+    def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
+        """Change the Corefile, and replace pods that may have read the old one; on a new cluster none has.
+
+        Raises:
+            ClusterError: the cluster has no CoreDNS as kubeadm makes it.
+        """
+        if self.observe(lab, cluster) is State.CURRENT:
+            return UNCHANGED
+        kube = connect(cluster)
+        kube.patch(_CONFIG, {"data": {_FILE: with_ttl(_corefile(cluster), _TTL_S)}})
+        for pod in kube.find("v1", "Pod", namespace=DEPLOYMENT.namespace, labels=_PODS):
+            if pod.get("status", {}).get("startTime"):  # a kubelet has it
+                kube.delete(ref(pod))
+        return CHANGED
+
+    def remove(self, lab: Lab, cluster: Cluster) -> None:
+        """Leave it: it goes with its cluster."""
+        del lab, cluster
+
+
+def with_ttl(corefile: str, seconds: int) -> str:
+    """Return a Corefile whose cluster zone gives its answers another life."""
+    return _TTL.sub(rf"\g<1>{seconds}", corefile)
+
+
+def _corefile(cluster: Cluster) -> str:
+    found = connect(cluster).get(_CONFIG)
+    text = str(((found or {}).get("data") or {}).get(_FILE, ""))
+    if not _TTL.search(text):
+        raise ClusterError(f"{_CONFIG} is not kubeadm's: it names no ttl", where=cluster.name)
+    return text

@@ -1,0 +1,1 @@
+"""What runs inside a pod, with the standard library only."""

@@ -1,0 +1,64 @@
+"""A folder as it is put into a pod, and the wait for a save in it; the only module that imports watchfiles."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import watchfiles
+
+from lab.base.errors import UsageError
+from lab.dev.inpod.runner import MAIN
+
+MAX_MIB = 20
+_DEBOUNCE_MS = 100
+_STEP_MS = 20
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP archive knows: the same files give the same archive
+_FILTER = watchfiles.DefaultFilter()
+
+
+def check(folder: Path) -> None:
+    """Say whether a folder can be run.
+
+    Raises:
+        UsageError: it is not there or has no main.py.
+    """
+    if not (folder / MAIN).is_file():
+        words = f"has no {MAIN}" if folder.is_dir() else "is no folder"
+        raise UsageError(f"{folder} {words}", next=f"name a folder whose {MAIN} serves HTTP on PORT: apps/my-service")
+
+
+def archive(folder: Path) -> bytes:
+    """Return the folder's files as a ZIP archive, without what editors, Python and version control keep there.
+
+    Raises:
+        UsageError: it is larger than MAX_MIB.
+    """
+    packed, total = io.BytesIO(), 0
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as files:
+        for file in sorted(folder.rglob("*")):
+            rel = file.relative_to(folder)
+            if not file.is_file() or not _FILTER(watchfiles.Change.modified, str(Path("/") / rel)):
+                continue
+            total += file.stat().st_size
+            if total > MAX_MIB << 20:
+                raise UsageError(f"{folder} is larger than {MAX_MIB} MiB", next="keep data out of the service's folder")
+            files.writestr(zipfile.ZipInfo(str(rel), _EPOCH), file.read_bytes(), zipfile.ZIP_DEFLATED)
+    return packed.getvalue()
+
+
+def saves(folder: Path, over: Event, *, idle_s: float = 5.0) -> Iterator[bool]:
+    """Yield True whenever something was saved in a folder, and False after each `idle_s` without; until `over`."""
+    for changes in watchfiles.watch(
+        folder,
+        stop_event=over,
+        debounce=_DEBOUNCE_MS,
+        step=_STEP_MS,
+        rust_timeout=round(idle_s * 1000),
+        yield_on_timeout=True,
+        raise_interrupt=True,
+    ):
+        yield bool(changes)

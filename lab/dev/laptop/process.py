@@ -1,0 +1,160 @@
+"""A process on this machine as a service of the laptop's cluster."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import Any, Self
+
+from lab.base import process, wait
+from lab.base.errors import ClusterError, LabError, UsageError
+from lab.base.names import NAMESPACE
+from lab.base.wait import NotYet
+from lab.dev import parts
+from lab.dev.laptop.tunnel import Tunnel
+from lab.kube import connect
+from lab.lab import Lab
+from lab.mesh.model import Capability, Divert, Mesh
+
+_LISTENS_S = 60.0
+DRAIN_S = 2.0
+"""So long the process goes on after its traffic was taken back: every proxy has the new routes by then."""
+
+
+@dataclass(kw_only=True)
+class DevProcess:
+    """A process that answers for a service, while the block runs.
+
+    Args:
+        lab: the lab.
+        mesh: its mesh.
+        service: whose requests it gets.
+        command: started here; none for one that the developer starts.
+        port: where it listens on 127.0.0.1; 0 for a free one, which the command is told as PORT.
+        header: name and value of the header that a request must have; None for all requests.
+        cwd: where the command is started.
+        say: is told what happens.
+    """
+
+    lab: Lab
+    mesh: Mesh
+    service: str
+    command: Sequence[str] = ()
+    port: int = 0
+    header: tuple[str, str] | None = None
+    cwd: Path | None = None
+    say: Callable[[str], None] = lambda _: None
+    child: Any = None
+    tunnel: Tunnel = field(init=False)
+    _undo: ExitStack = field(default_factory=ExitStack)
+
+    def __post_init__(self) -> None:
+        parts.checked_name(self.service)
+        if Capability.DIVERT not in self.mesh.capabilities:
+            raise UsageError(f"this stack cannot {Capability.DIVERT.value}", next="lab dev pod FOLDER")
+        if not self.command and not self.port:
+            raise UsageError("neither a command nor the port of a process is given", next="lab dev process --help")
+        self.port = self.port or _free_port()
+        self.tunnel = Tunnel(argv=self._argv, port=self.port, say=self.say)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables that lead a process into the cluster. HTTP_PROXY holds a password: not for logs."""
+        proxy = self.tunnel.proxy.url
+        around = ",".join(filter(None, [os.environ.get("NO_PROXY", ""), "localhost,127.0.0.1,::1"]))
+        return {
+            "HTTP_PROXY": proxy,
+            "http_proxy": proxy,
+            "NO_PROXY": around,
+            "no_proxy": around,
+            "PORT": str(self.port),
+            "HOST": "127.0.0.1",
+        }
+
+    def __enter__(self) -> Self:
+        """Connect the process; a failure takes back what was done before it."""
+        try:
+            self._start()
+        except BaseException:
+            self._undo.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the requests back, then end the process, the tunnel and the agent."""
+        self._undo.close()
+
+    def wait(self, over: Event) -> int:
+        """Return when `over` is set (0), or with the exit status of a command that has ended by itself.
+
+        Raises:
+            LabError: the agent was taken away, as by `lab reset`.
+        """
+        kube, workload = parts.local(self.lab), parts.agent_of(self.service)
+        while not over.wait(1.0):
+            if self.child is not None and self.child.poll() is not None:
+                return int(self.child.returncode)
+            if not self.tunnel.connected and kube.get(workload.deployment) is None:
+                raise LabError(f"{workload.name} was taken away, as `lab reset` does", next="lab dev process …")
+        return 0
+
+    def _start(self) -> None:
+        kube, workload = parts.local(self.lab), parts.agent_of(self.service)
+        self._undo.callback(parts.remove, kube, workload, self.service)
+        parts.ensure_service(kube, self.service, ours_only=False)
+        account, service = parts.service_objects(workload.name)
+        del account  # the agent has the service's own
+        kube.apply_all([service, *workload.objects(self.lab, kube.cluster)])
+        self._undo.enter_context(self.tunnel)
+        if self.command:
+            self.child = process.start(self.command, env=self.environment, cwd=self.cwd)
+            self._undo.callback(process.stop, self.child)
+        self._wait_listens()
+        self.tunnel.wait_connected()
+        kube.wait_ready([workload.deployment], timeout_s=60, what=workload.name)
+        self._undo.callback(self._give_back)
+        header, value = self.header or ("", "")
+        self.mesh.divert(
+            Divert(cluster=parts.LOCAL, service=self.service, to=workload.name, header=header, value=value)
+        )
+
+    def _give_back(self) -> None:
+        if self.mesh.undivert(parts.LOCAL, self.service):
+            wait.rest("proxies take the old routes up again", DRAIN_S)
+
+    def _wait_listens(self) -> None:
+        def look() -> bool | NotYet:
+            if self.child is not None and self.child.poll() is not None:
+                raise LabError(f"`{self.command[0]}` ended with {self.child.returncode} before it listened")
+            with socket.socket() as one:
+                one.settimeout(1)
+                listens = one.connect_ex(("127.0.0.1", self.port)) == 0
+            return listens or NotYet("nothing listens there")
+
+        hint = "let it listen on 127.0.0.1 and the port in PORT, or say which with --port"
+        wait.until(f"a process on port {self.port}", look, timeout_s=_LISTENS_S, interval_s=0.2, next=hint)
+
+    def _argv(self) -> Sequence[str | Path]:
+        kube = connect(self.lab.clusters[parts.LOCAL])
+        pods = parts.running(kube, parts.agent_of(self.service))
+        if not pods:  # not waited for here: the tunnel asks again, and must be able to end
+            raise ClusterError("the agent's pod does not run yet", where=kube.cluster.name)
+        return [
+            self.lab.artifacts.binary("kubectl"),
+            f"--kubeconfig={kube.cluster.kubeconfig}",
+            f"--context={kube.cluster.context}",
+            f"--namespace={NAMESPACE}",
+            *("exec", "--stdin", "--quiet", f"--container={parts.CONTAINER}", pods[0], "--"),
+            *(parts.PYTHON, "-m", "lab.dev.inpod.agent", "pipe"),
+        ]
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])

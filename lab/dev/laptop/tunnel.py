@@ -1,0 +1,158 @@
+"""The tunnel's end on this machine: gives West's connections to a process, and the process a way to East's services.
+
+Its connection is `kubectl exec` into the agent's pod. It is made again when it breaks; requests meanwhile are refused
+at the other end, none is kept waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from lab.base import process, wait
+from lab.base.errors import LabError
+from lab.base.wait import NotYet
+from lab.dev.inpod.agent import SERVICE
+from lab.dev.inpod.mux import Mux, RefusedError, Stream, splice
+from lab.dev.laptop.proxy import Proxy
+
+Argv = Callable[[], Sequence[str | Path]]
+"""Returns the command whose standard input and output reach an agent; raises LabError while there is none."""
+_AGAIN_S = 0.5
+_CONNECTED_S = 90.0
+
+
+@dataclass(kw_only=True)
+class Tunnel:
+    """One tunnel, in a thread of its own while the block runs.
+
+    Args:
+        argv: see `Argv`.
+        port: where the process listens, on 127.0.0.1.
+        say: is told in words when the connection comes and goes.
+    """
+
+    argv: Argv
+    port: int
+    say: Callable[[str], None] = lambda _: None
+    proxy: Proxy = field(init=False)
+    _mux: Mux | None = None
+    _child: Any = None
+    _last: str = "nothing yet"
+    _over: bool = False
+
+    def __post_init__(self) -> None:
+        self.proxy = Proxy(open=self._open)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="tunnel", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to connect; `wait_connected` returns when it is."""
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self.proxy.start(), self._loop).result()
+        self._keeping = asyncio.run_coroutine_threadsafe(self._keep(), self._loop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the connection and every stream on it."""
+        self._over = True
+        self.cut()
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(timeout=30)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the agent is there."""
+        return self._mux is not None and self._mux.alive.is_set()
+
+    def wait_connected(self) -> None:
+        """Return when the agent has answered.
+
+        Raises:
+            WaitTimeout: with why it could not be reached.
+        """
+        wait.until(
+            "the tunnel to the agent connected",
+            lambda: self.connected or NotYet(self._last),
+            timeout_s=_CONNECTED_S,
+            interval_s=0.1,
+        )
+
+    def cut(self) -> None:
+        """Break the connection, as a network would; it is made again unless the block has ended."""
+        if (child := self._child) is not None:
+            process.stop(child)
+
+    async def _keep(self) -> None:
+        while not self._over:
+            try:
+                await self._once()
+            except LabError as error:
+                self._last = str(error)
+            if not self._over:
+                await asyncio.sleep(_AGAIN_S)
+
+    async def _once(self) -> None:
+        """Connect, and serve until the connection ends."""
+        child = self._child = process.start(await asyncio.to_thread(self.argv), piped=True)
+        assert child.stdin and child.stdout and child.stderr  # noqa: S101, PT018 - piped
+        complaints = asyncio.create_task(asyncio.to_thread(self._listen, child.stderr))
+        reader = asyncio.StreamReader()
+        loop = asyncio.get_running_loop()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), child.stdout)
+        transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, child.stdin)
+        mux = self._mux = Mux(reader, asyncio.StreamWriter(transport, protocol, None, loop), self._accept, first=2)
+        telling = asyncio.create_task(self._tell(mux))
+        try:
+            await mux.run()
+        finally:
+            telling.cancel()
+            was, self._mux = mux.alive.is_set(), None
+            await asyncio.to_thread(process.stop, child)
+            await complaints
+        if was and not self._over:
+            self.say("the tunnel's connection was lost, connecting again")
+
+    async def _tell(self, mux: Mux) -> None:
+        await mux.alive.wait()
+        self.say("the tunnel is connected")
+
+    def _listen(self, stream: Any) -> None:
+        with suppress(OSError, ValueError), stream:
+            for line in stream:
+                self._last = line.decode("utf-8", "replace").strip() or self._last
+
+    async def _accept(self, stream: Stream, target: str) -> None:
+        """Give a stream to the process: nothing else on this machine can be reached through the tunnel."""
+        mux = self._mux
+        if mux is None or target != SERVICE:
+            await stream.reset(f"{target} is not what this tunnel leads to")
+            return
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError as error:
+            await stream.reset(f"the process does not listen on port {self.port}: {error.strerror}")
+            return
+        await mux.accept(stream)
+        await splice(stream, reader, writer)
+
+    async def _open(self, target: str) -> Stream:
+        if self._mux is None:
+            raise RefusedError("the tunnel is not connected")
+        return await self._mux.open(target)
+
+    async def _end(self) -> None:
+        self.proxy.close()
+        with suppress(asyncio.CancelledError):
+            await asyncio.wrap_future(self._keeping)
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)

@@ -1,0 +1,142 @@
+"""The doctor: what this machine lacks for a lab, each finding with its fix.
+
+`run` only looks, and takes about a second. `fix` does what the findings say the lab may do by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from lab.base.paths import Paths
+from lab.config import LabSpec
+from lab.host import engine as engines
+from lab.host.doctor import engine, kernel, network, resources, sources
+from lab.host.doctor.findings import Finding, Verdict, warn
+from lab.host.doctor.snapshot import Scene, Senses, look
+from lab.host.engine import Confirm
+from lab.host.machine import Machine
+from lab.host.sandbox.runtime import Runtime
+from lab.tools.docker import Docker
+
+__all__ = ["Finding", "Scene", "Senses", "Verdict", "failures", "fix", "run", "warnings"]
+
+Check = Callable[[Scene], Iterable[Finding]]
+CHECKS: tuple[Check, ...] = (
+    engine.check_engine,
+    engine.check_privileges,
+    kernel.check_cgroups,
+    kernel.check_inotify,
+    kernel.check_forwarding,
+    resources.check_architecture,
+    resources.check_memory,
+    resources.check_disk,
+    network.check_ports,
+    network.check_names,
+    network.check_addresses,
+    network.check_proxies,
+    sources.check_packages,
+    sources.check_registries,
+    sources.check_tools,
+)
+
+
+def run(
+    spec: LabSpec,
+    paths: Paths,
+    *,
+    artifacts_ready: bool = False,
+    registries: Iterable[str] = (),
+    machine: Machine | None = None,
+    docker: Docker | None = None,
+    senses: Senses | None = None,
+    checks: Sequence[Check] = CHECKS,
+) -> list[Finding]:
+    """Look at everything, and return what was found, in the order of CHECKS.
+
+    Args:
+        spec: the lab that is wanted.
+        paths: where it keeps things.
+        artifacts_ready: whether everything that it is built from is there, so that nothing must be built or fetched.
+        registries: hosts of the container registries that the `upstream` source would ask.
+        machine: where to look.
+        docker: the engine to ask.
+        senses: how to look at ports, memory, disks and networks.
+        checks: what to look at.
+    """
+    scene = look(
+        spec,
+        paths,
+        artifacts_ready=artifacts_ready,
+        registries=registries,
+        machine=machine or Machine(),
+        docker=docker or Docker(),
+        senses=senses or Senses(),
+    )
+    with ThreadPoolExecutor(len(checks)) as threads:
+        return [finding for found in threads.map(lambda check: _isolated(check, scene), checks) for finding in found]
+
+
+def _isolated(check: Check, scene: Scene) -> list[Finding]:
+    """Run one check; one that breaks must not hide what the others see."""
+    try:
+        return list(check(scene))
+    except Exception as error:
+        name = check.__name__.removeprefix("check_").replace("_", " ")
+        told = f"could not be checked: {type(error).__name__}: {error}"
+        return [warn(name, told, "the lab may run into it later", fix="please report this with `lab version`")]
+
+
+def failures(findings: Iterable[Finding]) -> list[Finding]:
+    """Return those that stop `lab up`."""
+    return [finding for finding in findings if finding.verdict is Verdict.FAIL]
+
+
+def warnings(findings: Iterable[Finding]) -> list[Finding]:
+    """Return those that do not, and are worth a word."""
+    return [finding for finding in findings if finding.verdict is Verdict.WARN]
+
+
+def fix(
+    findings: Iterable[Finding],
+    *,
+    confirm: Confirm | None = None,
+    machine: Machine | None = None,
+    docker: Docker | None = None,
+) -> Iterator[str]:
+    """Do what the findings say can be done, and yield a line for each thing done.
+
+    Args:
+        findings: from `run`; those that are not fixable are passed over.
+        confirm: asks a person before each; None where nobody is there to ask.
+        machine: where to do it.
+        docker: its engine.
+
+    Raises:
+        HostError: one could not be done.
+    """
+    machine, docker = machine or Machine(), docker or Docker()
+    for finding in findings:
+        if finding.fixable:
+            if confirm is not None and not confirm(f"{finding.name}: {finding.observed}. Do `{finding.fix}`?"):
+                continue
+            if done := _FIXES[finding.name](machine, docker):
+                yield f"{finding.name}: {done}"
+
+
+def _bring_up(machine: Machine, docker: Docker) -> str:
+    # What an engine that has just come up may not do could not be seen before.
+    results = (
+        engines.ensure(machine=machine, docker=docker),
+        Runtime(machine=machine, docker=docker).ensure(),
+    )
+    return "; ".join(result.detail for result in results if result.detail)
+
+
+_FIXES: dict[str, Callable[[Machine, Docker], str]] = {
+    "engine": _bring_up,
+    "privileges": lambda machine, docker: Runtime(machine=machine, docker=docker).ensure().detail,
+    "inotify": lambda machine, _: kernel.set_sysctls(machine, kernel.INOTIFY),
+    "forwarding": lambda machine, _: kernel.set_sysctls(machine, kernel.FORWARDING),
+    "image tools": lambda machine, _: sources.install_tools(machine),
+}

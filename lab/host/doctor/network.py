@@ -1,0 +1,150 @@
+"""What has to be free: ports, names, address ranges. And proxies, which must not stand between the lab and itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
+
+from lab.config import LabSpec
+from lab.host.doctor.findings import Finding, fail, ok, warn
+from lab.host.doctor.snapshot import Scene
+from lab.tools.kind import CLUSTER_LABEL
+
+LOOPBACK = "127.0.0.1"
+_EVERYWHERE = ("0.0.0.0", "::", "127.0.0.1", "::1", "::ffff:127.0.0.1")  # noqa: S104 - to compare with
+
+
+def check_ports(scene: Scene) -> Iterator[Finding]:
+    """Is each cluster's ingress port free, or this lab's own?"""
+    used = {cluster.ingress_port for cluster in scene.spec.clusters.values()}
+    for name, cluster in scene.spec.clusters.items():
+        port = cluster.ingress_port
+        title, why = f"port {port}", f"{name}'s ingress is published there"
+        by = _user_of(scene, port)
+        if by is None:
+            yield ok(title, "free", why)
+        elif by == "":
+            yield ok(title, "this lab's own", why)
+        else:
+            other = next(n for n in range(8080, 65536) if n not in used and scene.senses.port_is_free(LOOPBACK, n))
+            fix = f"end {by}, or set ingress_port = {other} under [clusters.{name}] in lab.toml"
+            yield fail(title, f"in use by {by}", why, fix=fix)
+
+
+def _user_of(scene: Scene, port: int) -> str | None:
+    """Return who has a port: None for nobody, empty for this lab."""
+    for container in scene.containers:
+        if container.running and any(p.host_port == port and p.host_ip in _EVERYWHERE for p in container.ports):
+            return "" if scene.is_own(container) else f"container {container.name}"
+    if scene.senses.port_is_free(LOOPBACK, port):
+        return None
+    found = [end for end in scene.senses.listeners() if end.port == port and end.ip in _EVERYWHERE]
+    known = next((end for end in found if end.process), None)
+    return f"{known.process} (pid {known.pid})" if known else "a program of another user"
+
+
+def check_names(scene: Scene) -> Iterator[Finding]:
+    """Are the names that the lab will use free, or this lab's own? What is foreign is never touched."""
+    name, why = "names", "the lab leaves alone what it did not make"
+    if scene.engine is None:
+        return
+    lab = scene.spec.name
+    rename = "set another `name` in lab.toml, or remove it yourself"
+    foreign: list[tuple[str, str]] = []
+    for cluster in scene.spec.clusters:
+        kind_name = f"{lab}-{cluster}"
+        for container in scene.containers:
+            same = container.name.startswith(f"{kind_name}-control-plane")
+            if (same or container.labels.get(CLUSTER_LABEL) == kind_name) and not scene.is_own(container):
+                what = "kind cluster" if CLUSTER_LABEL in container.labels else "container"
+                by_hand = f"{rename}: kind delete cluster --name {kind_name}" if what == "kind cluster" else rename
+                foreign.append((f"a {what} has the name of {container.name}, and is not this lab's", by_hand))
+    if lab in {network.name for network in scene.networks} - scene.own_networks:
+        foreign.append(
+            (f"a Docker network {lab} is there, and is not this lab's", f"{rename}: docker network rm {lab}")
+        )
+    for observed, fix in foreign:
+        yield fail(name, observed, why, fix=fix)
+    if not foreign:
+        yield ok(name, "free, or this lab's own", why)
+
+
+def check_addresses(scene: Scene) -> Iterator[Finding]:
+    """Are the clusters' address ranges apart from those that this machine uses?"""
+    name, why = "addresses", "an address that exists twice is reached once"
+    clashes = list(_clashes(scene))
+    yield from clashes
+    if not clashes:
+        yield ok(name, "apart from the networks of this machine", why)
+
+
+def _clashes(scene: Scene) -> Iterator[Finding]:
+    name = "addresses"
+    own = {subnet for network in scene.networks if network.name in scene.own_networks for subnet in network.subnets}
+    local = {interface: address.network for interface, address in scene.senses.interfaces()}
+    near = {i: net for i, net in local.items() if net not in own and not net.is_loopback and net.prefixlen < 32}
+    subnet = scene.spec.network.subnet
+    if subnet is not None and subnet not in own:
+        docker = {n.name: s for n in scene.networks for s in n.subnets if n.name not in scene.own_networks}
+        for what, other in [
+            *(("Docker network", x) for x in docker.items()),
+            *(("interface", x) for x in near.items()),
+        ]:
+            if subnet.overlaps(other[1]):
+                told = f"the nodes' subnet {subnet} overlaps with {what} {other[0]} ({other[1]})"
+                yield fail(name, told, "the nodes need addresses of their own", fix="set another [network] subnet")
+    for cluster, spec in scene.spec.clusters.items():
+        for key, cidr in (("pod_cidr", spec.pod_cidr), ("service_cidr", spec.service_cidr)):
+            for interface, network in near.items():
+                if cidr.overlaps(network):
+                    told = f"{cluster}'s {key} {cidr} overlaps with this machine's {network} ({interface})"
+                    fix = f"set another {key} under [clusters.{cluster}] in lab.toml"
+                    yield warn(name, told, f"pods in {cluster} cannot reach that network", fix=fix)
+
+
+def check_proxies(scene: Scene) -> Iterator[Finding]:
+    """Does a proxy of the environment leave the lab's own addresses alone?"""
+    name, why = "proxies", "the lab talks to its own clusters directly"
+    environ = scene.machine.environ
+    proxies = [key for key in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy") if environ.get(key)]
+    if not proxies:
+        yield ok(name, "none", why)
+        return
+    entries = [entry.strip() for entry in _no_proxy(environ).split(",") if entry.strip()]
+    wanted = ["localhost", LOOPBACK, *(str(net) for net in _node_networks(scene.spec, scene))]
+    missing = [address for address in wanted if not _covers(entries, address)]
+    if missing:
+        value = ",".join([*entries, *missing])
+        told = f"{', '.join(proxies)} set, and NO_PROXY lacks {', '.join(missing)}"
+        yield warn(name, told, why, fix=f"export NO_PROXY={value} no_proxy={value}")
+    else:
+        yield ok(name, f"{', '.join(proxies)}; NO_PROXY leaves the lab's addresses out", why)
+
+
+def _no_proxy(environ: Mapping[str, str]) -> str:
+    return environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+
+
+def _node_networks(spec: LabSpec, scene: Scene) -> list[IPv4Network]:
+    if spec.network.subnet is not None:
+        return [spec.network.subnet]
+    return [subnet for net in scene.networks if net.name in scene.own_networks for subnet in net.subnets]
+
+
+def _covers(entries: list[str], wanted: str) -> bool:
+    """Whether a NO_PROXY list takes an address or network out (the rules of curl, Go and requests in common)."""
+    for entry in entries:
+        if entry in {"*", wanted}:
+            return True
+        try:
+            outer = ip_network(entry)
+            inner = ip_network(wanted) if "/" in wanted else ip_network(ip_address(wanted))
+        except ValueError:
+            continue
+        if inner.version == outer.version == 4 and _within(inner.network_address, outer, inner.prefixlen):
+            return True
+    return False
+
+
+def _within(address: IPv4Address, outer: IPv4Network, prefix: int) -> bool:
+    return address in outer and prefix >= outer.prefixlen

@@ -1,0 +1,84 @@
+"""The engine's configuration file: read, changed with a copy kept, never left half written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.base.errors import HostError
+
+BACKUP_SUFFIX = ".before-eastwest-lab"
+
+
+@dataclass(frozen=True)
+class DaemonConfig:
+    """A daemon.json; `file` need not be there."""
+
+    file: Path
+
+    @property
+    def backup(self) -> Path:
+        """The file as it was before the lab changed it for the first time."""
+        return self.file.with_name(self.file.name + BACKUP_SUFFIX)
+
+    def read(self) -> dict[str, Any]:
+        """Return the settings; none where there is no file, or an empty one.
+
+        Raises:
+            HostError: the file is no JSON object, or its `runtimes` is none.
+        """
+        return _parse(self.file)
+
+    def read_backup(self) -> dict[str, Any]:
+        """Return the settings as they were before the lab changed them."""
+        return _parse(self.backup)
+
+    def write(self, settings: Mapping[str, Any]) -> None:
+        """Put other settings in the file's place at once; the first time, a copy of it is kept.
+
+        Raises:
+            HostError: this user may not.
+        """
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            mode = self.file.stat().st_mode & 0o777 if self.file.exists() else 0o644
+            if self.file.exists() and not self.backup.exists():
+                _replace(self.backup, self.file.read_text(encoding="utf-8"), mode)
+            _replace(self.file, json.dumps(settings, indent=2) + "\n", mode)
+        except OSError as error:
+            raise HostError(f"cannot be written: {error.strerror}", where=str(self.file)) from error
+
+    def remove(self) -> None:
+        """Take the file and its copy away; nothing happens where they are not there."""
+        self.file.unlink(missing_ok=True)
+        self.backup.unlink(missing_ok=True)
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise HostError(f"cannot be read: {error.strerror}", where=str(file)) from error
+    try:
+        settings = json.loads(text) if text.strip() else {}
+    except json.JSONDecodeError as error:
+        raise HostError(f"is no valid JSON: {error}", where=str(file), next=f"correct {file}") from error
+    if not isinstance(settings, dict) or not isinstance(settings.get("runtimes", {}), dict):
+        raise HostError("is not what the engine expects (an object)", where=str(file), next=f"correct {file}")
+    return settings
+
+
+def _replace(file: Path, text: str, mode: int) -> None:
+    new = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        new.write_text(text, encoding="utf-8")
+        new.chmod(mode)
+        new.replace(file)
+    finally:
+        new.unlink(missing_ok=True)

@@ -1,0 +1,276 @@
+"""Makes privileged containers work where the machine lacks a capability, with `bounded_runc` as default runtime.
+
+What is installed lies outside the lab's own environment and outlives it: `bounded-runc` and a link `real` to the
+runtime that it stands in front of, under PREFIX, and two keys in the engine's configuration file. `uninstall` takes
+all of it away again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.base import wait
+from lab.base.errors import CommandError, HostError, LabError
+from lab.base.names import LABEL_PREFIX
+from lab.base.step import UNCHANGED, StepResult, StepStatus
+from lab.host.engine import PID_FILE, Confirm
+from lab.host.machine import Machine
+from lab.host.sandbox import bounded_runc
+from lab.host.sandbox.daemon_config import DaemonConfig
+from lab.tools.docker import Docker, EngineDownError
+
+NAME = "eastwest-lab"
+PREFIX = "/usr/local/lib/eastwest-lab"
+CONFIG_FILE = "/etc/docker/daemon.json"
+UNDO = "lab doctor --undo"
+_PROBE_LABEL = f"{LABEL_PREFIX}/probe"
+_PROBE_IMAGE = "eastwest-lab/probe"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """The runtime of the engine on this machine. The paths are other ones only in tests."""
+
+    machine: Machine = field(default_factory=Machine)
+    docker: Docker = field(default_factory=Docker)
+    prefix: str = PREFIX
+    pid_file: str = PID_FILE
+
+    @property
+    def pid(self) -> int | None:
+        """The engine's process; None where the engine is elsewhere, as Docker Desktop's is."""
+        return self.machine.pid(self.pid_file, "dockerd")
+
+    def lacking(self) -> frozenset[str]:
+        """Return the capabilities that the engine cannot give to any container."""
+        return bounded_runc.lacking(self.machine.read(f"/proc/{self.pid}/status")) & self._known()
+
+    def _known(self) -> frozenset[str]:
+        """Return the capabilities that this kernel has: an older one lacks the newest, and nobody asks it for them."""
+        last = self.machine.read("/proc/sys/kernel/cap_last_cap").strip()
+        names = bounded_runc.CAPABILITIES.split()
+        return frozenset(f"CAP_{name}" for name in names[: int(last) + 1 if last.isdigit() else len(names)])
+
+    @property
+    def file(self) -> Path:
+        """The installed program."""
+        return self.machine.path(f"{self.prefix}/bounded-runc")
+
+    @property
+    def config(self) -> DaemonConfig:
+        """The engine's configuration file."""
+        words = self.machine.arguments(self.pid) if self.pid else []
+        return DaemonConfig(self.machine.path(_flag(words, "--config-file") or CONFIG_FILE))
+
+    @property
+    def current(self) -> bool:
+        """Whether what is installed is what this version of the lab installs."""
+        try:
+            return self.file.read_text(encoding="utf-8") == self._program()
+        except OSError:
+            return False
+
+    def ensure(self, *, install: bool = True, confirm: Confirm | None = None) -> StepResult:
+        """Return when privileged containers start; configure the engine where they do not.
+
+        Args:
+            install: whether this machine may be changed at all.
+            confirm: asks a person first; None where nobody is there to ask.
+
+        Raises:
+            HostError: they do not start, and the engine may not or cannot be configured; carries what to do.
+        """
+        if not self.lacking() or (self.docker.info().default_runtime == NAME and self.current):
+            return UNCHANGED
+        said = self.refusal()
+        if said is None:
+            return UNCHANGED
+        names = ", ".join(sorted(self.lacking()))
+        what = f"the engine cannot start privileged containers, because this machine lacks {names}"
+        if not self.machine.is_root or not install:
+            raise HostError(what, next=self.machine.as_root("lab doctor --fix"))
+        question = f"{what}. Put a runtime in front of runc that does without ({self.config.file}; undo: {UNDO})?"
+        if confirm is not None and not confirm(question):
+            raise HostError(what, next="lab doctor --fix")
+        self.install()
+        return StepResult(status=StepStatus.CHANGED, detail=f"default runtime of the engine: {NAME}; undo: {UNDO}")
+
+    def install(self) -> None:
+        """Install the runtime, make it the engine's default without a restart, and prove that it works.
+
+        Raises:
+            HostError: it cannot be done, or does not help; everything is then as it was.
+        """
+        pid, config = self._local_pid(), self.config
+        settings = config.read()
+        if flags := [
+            word for word in self.machine.arguments(pid) if word.startswith(("--default-runtime", "--add-run"))
+        ]:
+            # The engine refuses a setting that stands both on its command line and in its file.
+            raise HostError(
+                f"the engine gets {flags[0]} on its command line, so that its file cannot set a runtime",
+                next=f"move that setting to {config.file}, restart the engine, and run `lab doctor --fix`",
+            )
+        self._place(settings)
+        config.write(
+            settings
+            | {"runtimes": {**settings.get("runtimes", {}), NAME: {"path": str(self.file)}}, "default-runtime": NAME}
+        )
+        try:
+            self._reload(pid, NAME)
+            if said := self.refusal():
+                raise HostError(f"privileged containers still do not start: {said}", next="lab doctor")
+        except LabError:
+            with suppress(HostError):  # containers of an earlier installation may still use it
+                self.uninstall()
+            raise
+
+    def uninstall(self) -> bool:
+        """Give the engine back the runtime that it had, and take away what was installed; False when nothing was.
+
+        Raises:
+            HostError: containers still use it, which could not start any more.
+        """
+        config = self.config
+        settings, before = config.read(), config.read_backup()
+        runtimes = dict(settings.get("runtimes", {}))
+        if NAME not in runtimes and not self.file.exists():
+            return False
+        containers = self.docker.containers() if self.pid is not None else []
+        if users := [container.name for container in containers if container.runtime == NAME]:
+            raise HostError(f"the runtime is in use by {', '.join(users)}", next="lab down, then the same again")
+        runtimes.pop(NAME, None)
+        settings.pop("runtimes", None)
+        if settings.get("default-runtime") == NAME:
+            del settings["default-runtime"]
+            settings |= {key: before[key] for key in ("default-runtime",) if key in before}
+        had_file = config.backup.exists()
+        if self.pid is not None:
+            # The engine takes over what the file names and forgets nothing else: name the default, then leave it out.
+            default = settings.get("default-runtime", "runc")
+            config.write(settings | {"default-runtime": default, "runtimes": runtimes})
+            self._reload(self.pid, default)
+        settings |= {"runtimes": runtimes} if runtimes else {}
+        config.write(settings)
+        if settings or had_file:
+            config.backup.unlink(missing_ok=True)
+        else:
+            config.remove()
+        for file in (self.file, self.file.with_name("real")):
+            file.unlink(missing_ok=True)
+        if self.file.parent.is_dir() and not any(self.file.parent.iterdir()):
+            self.file.parent.rmdir()
+        return True
+
+    def refusal(self) -> str | None:
+        """Try a privileged container, and a command in it; None when both start, else what the engine said.
+
+        It needs no image: the container's root is empty, and the machine's own programs are mounted into it. It leaves
+        nothing behind.
+        """
+        mounts = {self.machine.path(d): d for d in ("/usr", "/bin", "/lib", "/lib64") if self.machine.path(d).exists()}
+        label = {_PROBE_LABEL: str(os.getpid())}
+        with self._empty_image() as image:
+            try:
+                container = self.docker.run_container(
+                    image, ["sleep", "60"], labels=label, privileged=True, read_only_mounts=mounts
+                )
+                # kind itself calls `docker exec --privileged`.
+                self.docker.execute(container, ["true"], privileged=True)
+            except CommandError as error:
+                return (error.stderr.strip() or str(error)).splitlines()[0]
+            except EngineDownError:
+                raise
+            except HostError as error:
+                return error.what
+            finally:
+                for left in self.docker.containers({**label}):
+                    self.docker.remove_container(left.id)
+        return None
+
+    @contextmanager
+    def _empty_image(self) -> Iterator[str]:
+        image = f"{_PROBE_IMAGE}:{os.getpid()}"
+        with tempfile.TemporaryDirectory(prefix="eastwest-lab-") as folder:
+            tar = Path(folder) / "empty.tar"
+            tarfile.open(tar, "w").close()
+            self.docker.import_rootfs(tar, image)
+        try:
+            yield image
+        finally:
+            self.docker.remove_image(image)
+
+    def _local_pid(self) -> int:
+        if self.pid is None:
+            raise HostError(
+                "the engine does not run on this machine itself, so that its runtime cannot be set from here",
+                next="give the engine's machine the capability that it lacks, or use another engine",
+            )
+        return self.pid
+
+    def _place(self, settings: dict[str, Any]) -> None:
+        """Write the program and the link to the runtime that it becomes."""
+        target = self._runtime_before(settings)
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            new = self.file.with_name(f".{self.file.name}.{os.getpid()}")
+            new.write_text(self._program(), encoding="utf-8")
+            new.chmod(0o755)
+            new.replace(self.file)
+            if target is not None:
+                link = self.file.with_name("real")
+                link.unlink(missing_ok=True)
+                link.symlink_to(target)
+        except OSError as error:
+            raise HostError(f"cannot be written: {error.strerror}", where=str(self.file)) from error
+
+    def _runtime_before(self, settings: dict[str, Any]) -> str | None:
+        """Return the program of the default runtime that the engine has now; None when it is ours already."""
+        name = settings.get("default-runtime", "runc")
+        if name == NAME:
+            return None
+        runtime = settings.get("runtimes", {}).get(name, {})
+        path = runtime.get("path") or self.machine.which("runc")
+        if path is None or runtime.get("runtimeArgs") or runtime.get("runtimeType"):
+            raise HostError(
+                f"the engine's default runtime {name!r} is none that another one can stand in front of",
+                next=f"make runc the default-runtime in {self.config.file}",
+            )
+        return str(path)
+
+    def _program(self) -> str:
+        """Return the text to install, which starts with a Python that does not go away with the lab's environment."""
+        source = Path(bounded_runc.__file__).read_text(encoding="utf-8")
+        python = "/usr/bin/python3"
+        if not self.machine.path(python).exists():
+            python = str(Path(sys.base_prefix) / "bin" / "python3")
+        return f"#!{python} -IS\n{source.partition(chr(10))[2]}"
+
+    def _reload(self, pid: int, runtime: str) -> None:
+        """Let the engine read its file again; runtimes are among the settings that need no restart."""
+        os.kill(pid, signal.SIGHUP)
+
+        def probe() -> str | wait.NotYet:
+            now = self.docker.info().default_runtime
+            return now if now == runtime else wait.NotYet(f"it is {now}")
+
+        restart = "systemctl restart docker" if self.machine.has_systemd else "service docker restart"
+        wait.until(f"the engine's default runtime is {runtime}", probe, timeout_s=15, interval_s=0.2, next=restart)
+
+
+def _flag(words: list[str], name: str) -> str | None:
+    for index, word in enumerate(words):
+        if word == name and index + 1 < len(words):
+            return words[index + 1]
+        if word.startswith(f"{name}="):
+            return word.partition("=")[2]
+    return None

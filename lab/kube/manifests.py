@@ -1,0 +1,72 @@
+"""YAML files and templates → Kubernetes objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+from lab.base.errors import LabError
+from lab.kube.objects import Obj
+
+_ENGINE = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True)  # noqa: S701
+# C's parser is many times faster on CRDs; some builds of PyYAML lack it.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def parse(text: str, *, source: str) -> list[Obj]:
+    """Return the objects of a YAML text; lists are opened, empty documents left out.
+
+    Raises:
+        LabError: the text is no YAML, or a document is no Kubernetes object.
+    """
+    try:
+        return list(_flat(yaml.load_all(text, Loader=_Loader), source))
+    except yaml.YAMLError as error:
+        raise LabError(f"is no YAML: {error}", where=source) from error
+
+
+def _flat(documents: Any, source: str) -> Iterator[Obj]:
+    for document in documents:
+        if document is None:
+            continue
+        if not isinstance(document, dict) or "kind" not in document:
+            raise LabError("holds something that is no Kubernetes object", where=source)
+        if document["kind"] == "List":
+            yield from _flat(document["items"], source)
+        else:
+            yield document
+
+
+def load(file: Path) -> list[Obj]:
+    """Return the objects of a YAML file."""
+    return parse(file.read_text(encoding="utf-8"), source=str(file))
+
+
+def render(file: Path, **values: object) -> list[Obj]:
+    """Return the objects of a Jinja2 template; every variable that it names must be given."""
+    try:
+        text = _ENGINE.from_string(file.read_text(encoding="utf-8")).render(values)
+    except jinja2.UndefinedError as error:
+        raise LabError(f"the template needs a value: {error.message}", where=str(file)) from error
+    return parse(text, source=str(file))
+
+
+def load_document(text: str, *, source: str = "") -> Any:
+    """Return what one YAML document holds.
+
+    Raises:
+        LabError: the text is no YAML.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - one of the two safe ones
+    except yaml.YAMLError as error:
+        raise LabError(f"is no YAML: {error}", where=source or None) from error
+
+
+def dump(document: object) -> str:
+    """Return an object as YAML."""
+    return yaml.safe_dump(document, sort_keys=False)

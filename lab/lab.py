@@ -1,0 +1,41 @@
+"""What a step is given to work with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lab.artifacts.store import ArtifactStore
+from lab.base.names import Cluster
+from lab.base.paths import Paths
+from lab.config import LabSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lab:
+    """One lab: what is wanted (`spec`), where it keeps things (`paths`), what it is built from (`artifacts`)."""
+
+    spec: LabSpec
+    paths: Paths
+    artifacts: ArtifactStore
+    node_image: str | None = None
+    """An artifact that nodes are made from instead of the stack's own, as where images shall be loaded (`bench`)."""
+
+    @classmethod
+    def of(cls, spec: LabSpec) -> Lab:
+        """Return the lab that a specification describes, with its folders on this machine."""
+        paths = Paths.of(spec.name)
+        return cls(spec=spec, paths=paths, artifacts=ArtifactStore.of(spec, paths))
+
+    @property
+    def clusters(self) -> Mapping[str, Cluster]:
+        """Every cluster of the lab by name, in the order of lab.toml, whether it is up or not."""
+        return {
+            name: Cluster(
+                name=name,
+                context=name,
+                kubeconfig=self.paths.kubeconfig,
+                node=f"{self.spec.name}-{name}-control-plane",
+            )
+            for name in self.spec.clusters
+        }

@@ -1,0 +1,24 @@
+"""`lab check`: upstream's own checks, of all clusters at once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from lab import stacks
+from lab.base.errors import LabError
+from lab.lab import Lab
+from lab.stacks import UpstreamCheck
+
+
+def run(lab: Lab) -> list[UpstreamCheck]:
+    """Run the checks that the lab's stack brings.
+
+    Raises:
+        LabError: the lab is not up, or a check could not be run.
+    """
+    if not lab.paths.kubeconfig.exists():
+        raise LabError(f"the lab {lab.spec.name} is not up", next="lab up")
+    stack = stacks.current(lab)
+    with ThreadPoolExecutor(thread_name_prefix="check") as threads:
+        found = threads.map(lambda cluster: stack.checks(lab, cluster), lab.clusters.values())
+        return [check for checks in found for check in checks]

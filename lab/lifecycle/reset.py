@@ -1,0 +1,122 @@
+"""Back to the known state without rebuilding: what scenarios and hands have changed is taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
+
+from lab import stacks
+from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
+from lab.base.step import StepStatus
+from lab.clusters.kind import link, routes
+from lab.kube import connect
+from lab.kube.objects import Ref, ref
+from lab.lab import Lab
+from lab.mesh.model import Mesh
+from lab.tools.docker import Docker
+
+SCENARIO_LABEL = f"{LABEL_PREFIX}/scenario"
+"""On every object that a scenario or `lab dev` has made; reset deletes what carries it."""
+_KINDS = (
+    ("v1", "Namespace"),
+    ("apps/v1", "Deployment"),
+    ("v1", "Service"),
+    ("v1", "ServiceAccount"),
+    ("v1", "Pod"),
+    ("v1", "ConfigMap"),
+)
+_READY_S = 120.0
+
+
+def reset(lab: Lab, mesh: Mesh) -> Iterator[str]:
+    """Bring the lab back to what `lab up` made; yields what had to be done, in words.
+
+    Raises:
+        WaitTimeout: a cluster or workload did not become ready.
+    """
+    yield from _wake(lab)
+    with ThreadPoolExecutor() as threads:
+        for done in threads.map(lambda cluster: list(_objects_of_scenarios(cluster)), lab.clusters.values()):
+            yield from done
+    yield from _mesh(lab, mesh)
+    with ThreadPoolExecutor() as threads:
+        for done in threads.map(lambda cluster: list(_apps(lab, cluster)), lab.clusters.values()):
+            yield from done
+    yield "the lab is in its known state"
+
+
+def _wake(lab: Lab) -> Iterator[str]:
+    docker = Docker()
+    for cluster in lab.clusters.values():
+        container = docker.container(cluster.node)
+        if container is not None and not container.running:
+            docker.start(cluster.node)
+            yield f"{cluster.name}: node started"
+    for cluster in lab.clusters.values():
+        connect(cluster).wait_ready([_node(cluster)], timeout_s=_READY_S)
+    for source, target in permutations(lab.clusters.values(), 2):
+        if link.mend(source, target):
+            yield f"{source.name}: the network to {target.name} is no longer cut"
+    if routes.ensure(lab).status is StepStatus.CHANGED:
+        yield "the nodes' routes to other clusters' pods are there again"
+
+
+def _objects_of_scenarios(cluster: Cluster) -> Iterator[str]:
+    kube = connect(cluster)
+    for api_version, kind in _KINDS:
+        for obj in kube.find(api_version, kind, metadata_only=True):
+            if SCENARIO_LABEL in (obj["metadata"].get("labels") or {}) and kube.delete(ref(obj)):
+                yield f"{cluster.name}: {ref(obj)} deleted"
+
+
+def _mesh(lab: Lab, mesh: Mesh) -> Iterator[str]:
+    for split in mesh.splits():
+        mesh.unsplit(split.cluster, split.service)
+        yield f"{split.cluster}: split of {split.service} removed"
+    for permission in mesh.permissions():
+        mesh.unauthorize(permission.cluster, permission.service)
+        yield f"{permission.cluster}: permission of {permission.service} removed"
+    for failover in mesh.failovers():
+        mesh.unfail_over(failover.cluster, failover.service)
+        yield f"{failover.cluster}: failover of {failover.service} removed"
+    for divert in mesh.diverts():
+        mesh.undivert(divert.cluster, divert.service)
+        yield f"{divert.cluster}: diversion of {divert.service} removed"
+    for carried in mesh.carried():
+        mesh.uncarry(carried.service, carried.source)
+        yield f"{carried.source}: the ingress no longer carries {carried.service}"
+    for service in mesh.federated():
+        mesh.unfederate(service)
+        yield f"{service} is no longer federated"
+    for name in lab.clusters:
+        mesh.require_mtls(name)
+    for broken in mesh.links():
+        if not broken.alive:
+            mesh.link(broken.source, broken.target)
+            yield f"{broken.source}: linked to {broken.target}"
+    wanted = {(service, source) for service, sources in lab.spec.exports.items() for source in sources}
+    there = {(export.service, export.source) for export in mesh.exports()}
+    for service, source in sorted(wanted - there):
+        mesh.export(service, source)
+        yield f"{service} exported from {source}"
+    for service, source in sorted(there - wanted):
+        mesh.unexport(service, source)
+        yield f"{service} no longer exported from {source}"
+
+
+def _apps(lab: Lab, cluster: Cluster) -> Iterator[str]:
+    kube = connect(cluster)
+    for pod in kube.find("v1", "Pod", namespace=NAMESPACE):
+        # A pod that was relabelled out of its Deployment has nobody left who would end it.
+        if not pod["metadata"].get("ownerReferences"):
+            kube.delete(ref(pod))
+            yield f"{cluster.name}: {ref(pod)} deleted"
+    parts = stacks.current(lab).parts(lab)
+    for component in (parts["podinfo"].component, parts["frontend"].component):
+        if component.apply(lab, cluster).status is StepStatus.CHANGED:
+            yield f"{cluster.name}: {component.name} as wanted again"
+
+
+def _node(cluster: Cluster) -> Ref:
+    return Ref(api_version="v1", kind="Node", name=cluster.node)

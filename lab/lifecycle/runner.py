@@ -1,0 +1,172 @@
+"""Walks a plan's graph: a step starts when all that it needs has ended well, independent steps run at once."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+
+from lab.base import events, process
+from lab.base.errors import LabError, StepsFailed
+from lab.base.events import Sink, StepEnded, StepProgress, StepStarted
+from lab.base.step import Pool, Step, StepResult, StepStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReport:
+    """What became of a plan: a result for each step, in the order they ended; `duration_s` for the whole."""
+
+    results: Mapping[str, StepResult]
+    duration_s: float
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Names of the steps that changed something."""
+        return tuple(name for name, result in self.results.items() if result.status is StepStatus.CHANGED)
+
+
+class Interrupted(Exception):
+    """Ctrl-C during a run; `report` tells what was done and what is left.
+
+    No KeyboardInterrupt: Typer ends those by itself, without a word.
+    """
+
+    def __init__(self, report: RunReport) -> None:
+        super().__init__()
+        self.report = report
+
+
+def check(steps: Sequence[Step]) -> None:
+    """Hold a plan against the rules of a graph.
+
+    Raises:
+        ValueError: a name stands twice, a step needs one that is not there, or steps need each other in a circle.
+    """
+    names = [step.name for step in steps]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"steps of the same name: {', '.join(sorted(twice))}")
+    for step in steps:
+        if missing := set(step.after) - set(names):
+            raise ValueError(f"{step.name} needs {', '.join(sorted(missing))}, which is not in the plan")
+    ended: set[str] = set()
+    left = list(steps)
+    while left:
+        ready = [step for step in left if ended.issuperset(step.after)]
+        if not ready:
+            raise ValueError(f"steps need each other in a circle: {', '.join(step.name for step in left)}")
+        ended |= {step.name for step in ready}
+        left = [step for step in left if step.name not in ended]
+
+
+def run(steps: Sequence[Step], *, sink: Sink, build_jobs: int | None = None) -> RunReport:
+    """Run a plan to its end.
+
+    A step that fails stops nothing that already runs, but nothing new begins after it.
+
+    Args:
+        steps: the graph, in the order in which a reader reads it; the runner prefers that order.
+        sink: called with each event, one at a time.
+        build_jobs: how many steps of the build pool may run at once; one for each core by default.
+
+    Raises:
+        StepsFailed: with every step's error.
+        Interrupted: on Ctrl-C, after all that was started has been stopped.
+    """
+    check(steps)
+    limits = {Pool.WAIT: 32, Pool.BUILD: build_jobs or os.cpu_count() or 1}
+    return _Run(steps=tuple(steps), sink=sink, limits=limits).to_end()
+
+
+@dataclass
+class _Run:
+    steps: tuple[Step, ...]
+    sink: Sink
+    limits: Mapping[Pool, int]
+    results: dict[str, StepResult] = field(default_factory=dict)
+    running: dict[Future[StepResult], Step] = field(default_factory=dict)
+    guard: threading.Lock = field(default_factory=threading.Lock)
+    began: float = field(default_factory=time.monotonic)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def to_end(self) -> RunReport:
+        with ThreadPoolExecutor(max_workers=sum(self.limits.values()), thread_name_prefix="step") as threads:
+            try:
+                self._loop(threads)
+            except KeyboardInterrupt:
+                self.stopping.set()
+                process.stop_all()
+                wait(self.running, timeout=15)
+                self._collect([future for future in self.running if future.done()])
+                raise Interrupted(self._report()) from None
+        failures = {name: result.error for name, result in self.results.items() if result.error is not None}
+        if failures:
+            raise StepsFailed({name: _as_lab_error(error) for name, error in failures.items()})
+        return self._report()
+
+    def _loop(self, threads: ThreadPoolExecutor) -> None:
+        while True:
+            for step in self._startable():
+                self.running[threads.submit(self._one, step)] = step
+            if not self.running:
+                return
+            done, _ = wait(self.running, return_when=FIRST_COMPLETED)
+            self._collect(done)
+
+    def _startable(self) -> list[Step]:
+        if any(result.status is StepStatus.ERRORED for result in self.results.values()):
+            return []
+        busy = list(self.running.values())
+        chosen: list[Step] = []
+        for step in self.steps:
+            if step.name in self.results or step in busy:
+                continue
+            in_pool = sum(other.pool is step.pool for other in (*busy, *chosen))
+            if in_pool < self.limits[step.pool] and all(name in self.results for name in step.after):
+                chosen.append(step)
+        return chosen
+
+    def _collect(self, done: Iterable[Future[StepResult]]) -> None:
+        for future in done:
+            step = self.running.pop(future)
+            self.results[step.name] = future.result()
+
+    def _one(self, step: Step) -> StepResult:
+        began = time.monotonic()
+        self._emit(StepStarted(step=step, at_s=began - self.began))
+
+        def progress(text: str, fraction: float | None) -> None:
+            self._emit(StepProgress(step=step, at_s=time.monotonic() - self.began, text=text, fraction=fraction))
+
+        try:
+            with events.reporting(progress):
+                result = step.run()
+        except Exception as error:  # whatever it is becomes the step's result and ends the plan
+            if self.stopping.is_set():
+                result = StepResult(status=StepStatus.NOT_RUN, detail="stopped in the middle")
+            else:
+                result = StepResult(status=StepStatus.ERRORED, detail=str(error), error=error)
+        result = replace(result, duration_s=time.monotonic() - began)
+        self._emit(StepEnded(step=step, at_s=time.monotonic() - self.began, result=result))
+        return result
+
+    def _emit(self, event: events.Event) -> None:
+        with self.guard:
+            self.sink(event)
+
+    def _report(self) -> RunReport:
+        not_run = StepResult(status=StepStatus.NOT_RUN)
+        everything = {**self.results, **{s.name: not_run for s in self.steps if s.name not in self.results}}
+        return RunReport(results=everything, duration_s=time.monotonic() - self.began)
+
+
+def _as_lab_error(error: BaseException) -> LabError:
+    if isinstance(error, LabError):
+        return error
+    wrapped = LabError(
+        f"{type(error).__name__}: {error}", next="this is a defect of the lab; `lab logs` has the details"
+    )
+    wrapped.__cause__ = error
+    return wrapped

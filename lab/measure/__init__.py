@@ -1,0 +1,1 @@
+"""Requests under load, their timeline, statistics and packets."""

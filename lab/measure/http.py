@@ -1,0 +1,40 @@
+"""What an HTTP server on this machine answers; the only module of the lab's core that imports requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+
+from lab.base.wait import TransientError
+
+
+def get_json(url: str, *, params: Mapping[str, str | int] | None = None, timeout_s: float = 10) -> Any:
+    """Return the JSON that a GET gives.
+
+    Raises:
+        TransientError: no connection, no answer in time, a status of 400 and above, or no JSON.
+    """
+    session = requests.Session()
+    session.trust_env = False  # a proxy of this machine has no business between it and itself
+    try:
+        with session.get(url, params=params, timeout=timeout_s) as answer:
+            if answer.status_code >= 400:
+                raise TransientError(f"{answer.status_code} {answer.reason}: {answer.text.strip()[:120]}")
+            return answer.json()
+    except requests.JSONDecodeError as error:
+        raise TransientError("the answer is no JSON") from error
+    except requests.RequestException as error:
+        raise TransientError(f"no answer ({type(error).__name__})") from error
+
+
+def status(url: str, *, timeout_s: float = 3) -> int | None:
+    """Return the status of a GET's answer, None where there is no answer."""
+    session = requests.Session()
+    session.trust_env = False
+    try:
+        with session.get(url, timeout=timeout_s, stream=True) as answer:
+            return answer.status_code
+    except requests.RequestException:
+        return None

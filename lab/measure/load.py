@@ -1,0 +1,202 @@
+"""A steady load: every request is sent on time and counted, whatever becomes of it.
+
+The load is open-loop: request n is due at n / rate seconds, however long others take, so a slow or dead target shows
+as latency and losses, never as a lower rate (no "coordinated omission"). Nothing is left out: a request that could
+not be sent, or whose answer is still missing at the end, is lost, and stands in the recording.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from lab.base import events
+from lab.base.names import Json
+from lab.measure.recording import Mark, Recording, Request
+
+REQUEST_TIMEOUT_S = 5.0
+_MAX_UNDER_WAY = 300
+
+
+Ask = Callable[[], Request]
+"""Sends one request and returns what became of it (`at_s` is filled in by the load); never raises for a lost one."""
+
+
+@dataclass
+class Running:
+    """A load that runs: its clock, and the marks of what is done to the lab meanwhile."""
+
+    name: str
+    rate_per_s: float
+    _began: float = field(default_factory=time.monotonic, kw_only=True)
+    _marks: list[Mark] = field(default_factory=list, kw_only=True)
+    _over: threading.Event = field(default_factory=threading.Event, kw_only=True)
+    _thread: threading.Thread | None = field(default=None, kw_only=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._began = time.monotonic()
+        self._thread = threading.Thread(target=self._work, name=f"load {self.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def now_s(self) -> float:
+        """Seconds since the load began."""
+        return time.monotonic() - self._began
+
+    def mark(self, text: str) -> None:
+        """Note that something is done now; the recording's numbers are split here."""
+        self._marks.append(Mark(at_s=self.now_s, text=text))
+
+    def run(self, seconds: float) -> None:
+        """Let the load go on for so long."""
+        events.progress(f"load {self.name}: {seconds:g} s at {self.rate_per_s:g} requests/s")
+        self._over.wait(seconds)
+
+    def stop(self) -> Recording:
+        """Send nothing more, wait for the requests under way (they are bounded), and return everything."""
+        raise NotImplementedError
+
+    def _work(self) -> None:
+        raise NotImplementedError
+
+    def _join(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+
+    def _recording(self, requests: Iterable[Request]) -> Recording:
+        ordered = sorted(requests, key=lambda request: request.at_s)
+        return Recording(name=self.name, rate_per_s=self.rate_per_s, requests=tuple(ordered), marks=tuple(self._marks))
+
+
+T = TypeVar("T", bound=Running)
+
+
+@contextmanager
+def running(load: T) -> Iterator[T]:
+    """Run a load while the block runs; it ends with the block, however that ends."""
+    load.start()
+    try:
+        yield load
+    finally:
+        load.stop()
+
+
+@dataclass
+class Load(Running):
+    """A load that is sent from this machine."""
+
+    ask: Ask
+    _requests: list[Request] = field(default_factory=list, kw_only=True)
+
+    @property
+    def so_far(self) -> Recording:
+        """What is there by now; requests under way are not in it."""
+        return self._recording(self._requests)
+
+    def stop(self) -> Recording:
+        """Send nothing more, wait for the requests under way (they are bounded), and return everything."""
+        self._over.set()
+        self._join()
+        return self.so_far
+
+    def _work(self) -> None:
+        with ThreadPoolExecutor(_MAX_UNDER_WAY, thread_name_prefix="load") as threads:
+            n = 0
+            while not self._over.wait(max(0.0, n / self.rate_per_s - self.now_s)):
+                threads.submit(self._one, n / self.rate_per_s)
+                n += 1
+
+    def _one(self, due_s: float) -> None:
+        try:
+            result = self.ask()
+        except Exception as error:  # a defect of the probe must not make a request vanish from the count
+            result = Request(at_s=0, latency_ms=0, answered_by=None, error=f"{type(error).__name__}: {error}")
+        # Latency counts from when the request was due: waiting for a free thread is part of it.
+        self._requests.append(
+            Request(
+                at_s=due_s,
+                latency_ms=(self.now_s - due_s) * 1000,
+                answered_by=result.answered_by,
+                pod=result.pod,
+                error=result.error,
+                attempts=result.attempts,
+            )
+        )
+
+
+def steady(name: str, ask: Ask, *, rate_per_s: float) -> AbstractContextManager[Load]:
+    """Run a load that sends with `ask` while the block runs."""
+    return running(Load(name, rate_per_s, ask))
+
+
+def through_frontend(
+    bases: Sequence[str], upstream: str, *, timeout_s: float = REQUEST_TIMEOUT_S, host: str | None = None
+) -> Ask:
+    """Return an Ask that goes through an ingress to a frontend, which calls `upstream` once.
+
+    Args:
+        bases: URLs of ingresses, the preferred one first; the next one is a retry, as a client with two addresses
+            of a service would make it.
+        upstream: the frontend's name of whom to call.
+        timeout_s: bound of each try.
+        host: the Host header, where it is not the URL's.
+    """
+    path = f"/api/answers?upstream={upstream}&count=1"
+
+    def ask() -> Request:
+        problems: list[str] = []
+        for attempt, base in enumerate(bases, start=1):
+            try:
+                answer = _first_answer(get_json(base, path, timeout_s=timeout_s, host=host))
+            except (OSError, http.client.HTTPException, ValueError, LookupError) as error:
+                problems.append(f"{urlsplit(base).port}: {type(error).__name__}: {error}")
+                continue
+            if answer["error"] is None:
+                by = str(answer["cluster"] or "unknown")
+                return Request(at_s=0, latency_ms=0, answered_by=by, pod=str(answer["pod"] or ""), attempts=attempt)
+            problems.append(f"{urlsplit(base).port}: {answer['error']['kind']}: {answer['error']['detail']}")
+        return Request(at_s=0, latency_ms=0, answered_by=None, error="; ".join(problems), attempts=len(bases))
+
+    return ask
+
+
+def _first_answer(body: Mapping[str, Json]) -> Mapping[str, Json]:
+    answers = body["answers"]
+    if not isinstance(answers, list) or not answers or not isinstance(answers[0], dict):
+        raise ValueError("the frontend gave no answers")
+    return answers[0]
+
+
+def get_json(
+    base: str, path: str, *, timeout_s: float, host: str | None = None, headers: Mapping[str, str] | None = None
+) -> Mapping[str, Json]:
+    """GET a JSON object on a connection of its own.
+
+    Raises:
+        OSError, http.client.HTTPException: no whole answer.
+        ValueError: an answer that is not 200 or no JSON object.
+    """
+    parts = urlsplit(base)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
+    try:
+        sent = {"host": host or parts.netloc, "connection": "close", **(headers or {})}
+        connection.request("GET", path, headers=sent)
+        response = connection.getresponse()
+        body = response.read(1 << 20)
+        if response.status != http.client.OK:
+            raise ValueError(f"HTTP {response.status}: {body[:120].decode('utf-8', 'replace').strip()}")
+    finally:
+        connection.close()
+    found = json.loads(body)
+    if not isinstance(found, dict):
+        raise ValueError("no JSON object")  # noqa: TRY004 - the answer is at fault
+    return found

@@ -1,0 +1,105 @@
+"""A steady load from inside a cluster: its frontend sends the requests, and tells of each over one stream."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from lab.base.names import Json
+from lab.measure.load import Running, running
+from lab.measure.recording import Recording, Request
+
+_READ_TIMEOUT_S = 10.0
+_LATE_S = 4.0
+"""The frontend gives a request up after 3 s (REQUEST_TIMEOUT_S)."""
+
+
+@dataclass
+class StreamLoad(Running):
+    """A load that the frontend behind `base` sends.
+
+    The frontend counts its requests from 1. Numbers that never arrive, because the stream broke, are lost requests.
+    """
+
+    base: str
+    upstream: str
+    _answers: dict[int, Request] = field(default_factory=dict, kw_only=True)
+    _last: int = field(default=0, kw_only=True)
+    _give_up_s: float = field(default=0.0, kw_only=True)
+    _broken: str = field(default="", kw_only=True)
+    _first: datetime | None = field(default=None, kw_only=True)
+    _offset_s: float = field(default=0.0, kw_only=True)
+
+    def stop(self) -> Recording:
+        """Return everything up to now; requests under way are waited for as long as a frontend allows them."""
+        if not self._over.is_set():
+            self._last, self._give_up_s = max(self._answers, default=0), self.now_s + _LATE_S
+            self._over.set()
+        self._join()
+        requests = {n: request for n, request in self._answers.items() if n <= self._last}
+        for n in range(1, self._last):
+            if n not in requests:
+                at_s = (n - 1) / self.rate_per_s
+                requests[n] = Request(at_s=at_s, latency_ms=0, answered_by=None, error=self._broken or "never told")
+        if self._broken:
+            requests[max(requests, default=0) + 1] = Request(
+                at_s=self.now_s, latency_ms=0, answered_by=None, error=f"the stream broke: {self._broken}"
+            )
+        return self._recording(requests.values())
+
+    def _work(self) -> None:
+        parts = urlsplit(self.base)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_READ_TIMEOUT_S)
+        try:
+            path = f"/api/stream?upstream={self.upstream}&rate={self.rate_per_s:g}"
+            connection.request("GET", path, headers={"accept": "text/event-stream"})
+            self._broken = self._follow(connection.getresponse())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self._broken = f"{type(error).__name__}: {error}"
+        finally:
+            connection.close()
+
+    def _follow(self, response: http.client.HTTPResponse) -> str:
+        """Take answers from the stream; returns what ended it too early, or nothing."""
+        if response.status != http.client.OK:
+            return f"HTTP {response.status}: {response.read(200).decode('utf-8', 'replace')}"
+        kind = ""
+        while not self._done():
+            line = response.readline().decode("utf-8")
+            if not line:
+                return "" if self._done() else "the stream ended"
+            if line.startswith("event: "):
+                kind = line.removeprefix("event: ").strip()
+            elif line.startswith("data: ") and kind == "answer":
+                self._take(json.loads(line.removeprefix("data: ")))
+        return ""
+
+    def _done(self) -> bool:
+        if not self._over.is_set():
+            return False
+        return self.now_s > self._give_up_s or all(n in self._answers for n in range(1, self._last + 1))
+
+    def _take(self, answer: Json) -> None:
+        # Times are the cluster's: the nodes and this program share one machine's clock, but not one start.
+        sent_at = datetime.fromisoformat(answer["sent_at"])
+        if self._first is None:
+            self._first = sent_at
+            self._offset_s = self.now_s - answer["latency_ms"] / 1000
+        at_s = (sent_at - self._first).total_seconds() + self._offset_s
+        error = answer["error"]
+        self._answers[answer["n"]] = Request(
+            at_s=max(0.0, at_s),
+            latency_ms=answer["latency_ms"],
+            answered_by=None if error else answer["cluster"] or "unknown",
+            pod=answer["pod"] or "",
+            error=f"{error['kind']}: {error['detail']}" if error else "",
+        )
+
+
+def steady_inside(name: str, base: str, upstream: str, *, rate_per_s: float) -> AbstractContextManager[StreamLoad]:
+    """Run a load from inside while the block runs."""
+    return running(StreamLoad(name, rate_per_s, base, upstream))

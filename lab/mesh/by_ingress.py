@@ -1,0 +1,63 @@
+"""What both meshes do alike for a service that an ingress carries: its name, its one port, its marks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from lab.base.errors import ClusterError
+from lab.base.names import LABEL_PREFIX
+from lab.components.inventory import labels as component_labels
+from lab.kube import Kube, connect
+from lab.kube.objects import labels_of, ref
+from lab.lab import Lab
+from lab.mesh import exports
+
+_SERVICE, _SOURCE = f"{LABEL_PREFIX}/carried-service", f"{LABEL_PREFIX}/carried-from"
+Place = tuple[str, str, str]
+"""Where objects are: apiVersion, kind, namespace."""
+
+
+def name_of(service: str, source: str) -> str:
+    """Return the name of a carried service in the other clusters."""
+    return f"{service}-by-ingress-{source}"
+
+
+def labels(lab: Lab, service: str, source: str) -> Mapping[str, str]:
+    """Return the labels of everything that makes up one carried service."""
+    return component_labels(lab.spec.name, "carry") | {_SERVICE: service, _SOURCE: source}
+
+
+def http_port(lab: Lab, service: str, source: str) -> int:
+    """Return the one port that an ingress can carry.
+
+    Raises:
+        ClusterError: the service is not there, or has not one HTTP port.
+    """
+    ports = [port for port in exports.source_ports(lab.clusters[source], service) if port.is_http]
+    if len(ports) != 1:
+        raise ClusterError(
+            f"an ingress carries a service with one HTTP port; {service} has {len(ports)}",
+            where=source,
+            next=f"lab export {service} --from {source}: the mesh's gateway carries all of its ports",
+        )
+    return ports[0].number
+
+
+def delete(lab: Lab, service: str, source: str, places: Iterable[Place]) -> bool:
+    """Delete what makes up a carried service, in all clusters; False when there was nothing."""
+    marks = {_SERVICE: service, _SOURCE: source}
+    kinds = tuple(places)
+    gone = [
+        kube.delete(ref(obj))
+        for kube in (connect(cluster) for cluster in lab.clusters.values())
+        for version, kind, namespace in kinds
+        for obj in kube.find(version, kind, namespace=namespace, labels=marks)
+    ]
+    return any(gone)
+
+
+def listed(kube: Kube, place: Place) -> list[tuple[str, str]]:
+    """Return the services that a cluster's ingress carries, each with its cluster; `place` is of what leads to them."""
+    version, kind, namespace = place
+    found = map(labels_of, kube.find(version, kind, namespace=namespace))
+    return [(marks[_SERVICE], marks[_SOURCE]) for marks in found if _SERVICE in marks]

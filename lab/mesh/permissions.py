@@ -1,0 +1,44 @@
+"""A permission written down beside the objects that a mesh makes of it, so that it can be read back as it was given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+
+from lab.base.errors import ClusterError
+from lab.base.names import LABEL_PREFIX, NAMESPACE
+from lab.kube.objects import Obj, annotations_of
+from lab.mesh.model import Caller, Permission
+
+_ANNOTATION = f"{LABEL_PREFIX}/permission"
+
+
+def written(permission: Permission) -> Mapping[str, str]:
+    """Return the annotation that says what an object is made of."""
+    return {_ANNOTATION: json.dumps(asdict(permission))}
+
+
+def read(objects: Iterable[Obj]) -> list[Permission]:
+    """Return the permissions that objects are made of; of those that carry none, nothing."""
+    found = (annotations_of(obj).get(_ANNOTATION) for obj in objects)
+    return [_read(json.loads(text)) for text in found if text]
+
+
+def no_pods(permission: Permission) -> ClusterError:
+    """Return the error for a permission of a service that has no pods in its cluster."""
+    return ClusterError(
+        f"there is no Service {permission.service!r} with pods of its own in namespace {NAMESPACE}",
+        where=permission.cluster,
+        next="authorize a service in the cluster that it runs in",
+    )
+
+
+def _read(text: Mapping[str, Obj]) -> Permission:
+    return Permission(
+        cluster=str(text["cluster"]),
+        service=str(text["service"]),
+        callers=tuple(Caller(**caller) for caller in text["callers"]),  # type: ignore[arg-type]
+        methods=tuple(text["methods"]),
+        paths=tuple(text["paths"]),
+    )

@@ -1,0 +1,1 @@
+"""Presenting scenarios to an audience."""

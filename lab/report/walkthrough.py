@@ -1,0 +1,195 @@
+"""The written walkthrough: pages made from the step model, with the output of a real run.
+
+What was printed by a run differs from run to run, so it is kept between two comments and taken over from the page
+that is there where a new run has none. Everything else must be what the model says: `drift` finds what is not.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from lab.scenario.model import Arrow, Outcome, Scenario, ScenarioStep, Topology
+from lab.scenario.results import Report
+
+INDEX = "README.md"
+_MAX_LINES = 30
+_OUTPUT = re.compile(r"<!-- output (?P<name>[\w./-]+) -->\n```text\n(?P<text>.*?)\n```\n<!-- end -->", re.DOTALL)
+
+Outputs = Mapping[str, str]
+"""What steps printed and checks saw: `step` or `step.check` → text; and `RUN` → which run it was."""
+RUN = "run"
+
+
+def page_name(scenario: Scenario) -> str:
+    """Return the file name of a scenario's page."""
+    return f"{scenario.name.replace('_', '-')}.md"
+
+
+def render(scenario: Scenario, outputs: Outputs) -> str:
+    """Return a scenario's page."""
+    return "\n".join(_page(scenario, outputs)).rstrip() + "\n"
+
+
+def render_index(scenarios: Sequence[Scenario]) -> str:
+    """Return the page that lists the others."""
+    lines = [
+        "# Walkthrough",
+        "",
+        "Made by `lab walkthrough` from the same steps that `lab run` proves and `lab walk` presents; outputs are a",
+        "real run's. The lab must be up. Commands are typed with `export KUBECONFIG=$(lab kubeconfig)`.",
+        "",
+        "| act | scenario | claim |",
+        "| --- | --- | --- |",
+        *(f"| {s.act} | [{s.title}]({page_name(s)}) | {s.claim} |" for s in scenarios),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def outputs_of_page(text: str) -> Outputs:
+    """Return the outputs that a page holds."""
+    return {found["name"]: found["text"] for found in _OUTPUT.finditer(text)}
+
+
+def outputs_of_run(report: Report) -> Mapping[str, Outputs]:
+    """Return the outputs of a report's scenarios, by scenario; only of those that passed."""
+    found: dict[str, dict[str, str]] = {}
+    for run in report.scenarios:
+        if run.outcome is not Outcome.PASSED or run.sabotage is not None:
+            continue
+        outputs = found.setdefault(run.name, {RUN: _which(report)})
+        for step in run.steps:
+            if step.output.strip():
+                outputs[step.name] = _short(step.output)
+            outputs.update({f"{step.name}.{check.name}": check.observed for check in step.checks if check.observed})
+    return found
+
+
+def write(folder: Path, scenarios: Sequence[Scenario], report: Report | None) -> tuple[Path, ...]:
+    """Write the pages; outputs of `report` where it has them, else those that the pages hold already."""
+    new = outputs_of_run(report) if report else {}
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for scenario in scenarios:
+        file = folder / page_name(scenario)
+        kept = outputs_of_page(file.read_text(encoding="utf-8")) if file.exists() else {}
+        file.write_text(render(scenario, {**kept, **new.get(scenario.name, {})}), encoding="utf-8")
+        files.append(file)
+    (folder / INDEX).write_text(render_index(scenarios), encoding="utf-8")
+    return (*files, folder / INDEX)
+
+
+def drift(folder: Path, scenarios: Sequence[Scenario]) -> str:
+    """Return a unified diff from the committed pages to what the model says; empty where they agree."""
+    wanted: dict[str, str] = {INDEX: render_index(scenarios)}
+    for scenario in scenarios:
+        file = folder / page_name(scenario)
+        kept = outputs_of_page(file.read_text(encoding="utf-8")) if file.exists() else {}
+        wanted[file.name] = render(scenario, kept)
+    known = {file.name for file in folder.glob("*.md")} if folder.exists() else set()
+    return "".join(
+        line
+        for name in sorted(known | set(wanted))
+        for line in difflib.unified_diff(
+            (folder / name).read_text(encoding="utf-8").splitlines(keepends=True) if name in known else [],
+            wanted.get(name, "").splitlines(keepends=True),
+            f"{name} (committed)",
+            f"{name} (from the steps)",
+        )
+    )
+
+
+def _page(scenario: Scenario, outputs: Outputs) -> Iterator[str]:
+    yield f"# {scenario.title}"
+    yield ""
+    yield f"**{scenario.claim}.** Proven by `lab run {scenario.name}`, presented by `lab walk {scenario.name}`."
+    yield ""
+    yield from _mermaid(scenario.topology)
+    for number, step in enumerate(scenario.steps, start=1):
+        yield from _step(number, step, outputs)
+    yield "## What you saw"
+    yield ""
+    yield scenario.saw
+    yield ""
+    yield "## What to try"
+    yield ""
+    yield from (f"- {line}" for line in scenario.try_next)
+    yield ""
+    yield "## How to undo"
+    yield ""
+    if typed := [step.undo_command for step in reversed(scenario.steps) if step.undo_command]:
+        yield "```sh"
+        yield from typed
+        yield "```"
+        yield ""
+    yield "`lab reset` brings the whole lab back to its known state."
+    if RUN in outputs:
+        yield ""
+        yield "The outputs above are from"
+        yield ""
+        yield from _output(RUN, outputs[RUN])
+
+
+def _step(number: int, step: ScenarioStep, outputs: Outputs) -> Iterator[str]:
+    yield f"## {number}. {step.title}"
+    yield ""
+    yield step.narration
+    yield ""
+    if step.full_only:
+        yield "*Part of the full set: `lab run --full`.*"
+        yield ""
+    if step.command:
+        yield "```sh"
+        yield step.command
+        yield "```"
+        yield ""
+    if step.name in outputs:
+        yield from _output(step.name, outputs[step.name])
+    for check in step.checks:
+        yield f"**Check:** {check.claim}. Expected: {check.expected}."
+        yield ""
+        if (name := f"{step.name}.{check.name}") in outputs:
+            yield from _output(name, outputs[name])
+    if step.sabotage:
+        yield f"*Would it notice? {step.sabotage.title}: then `{step.sabotage.fails}` fails (`lab run --sabotage`).*"
+        yield ""
+
+
+def _output(name: str, text: str) -> Iterator[str]:
+    # A fence inside would end the block early.
+    yield from (f"<!-- output {name} -->", "```text", text.replace("```", "'''"), "```", "<!-- end -->", "")
+
+
+def _which(report: Report) -> str:
+    return f"lab run on the {report.lab.stack} stack, {report.started_at[:10]}"
+
+
+def _short(text: str) -> str:
+    lines = [line.rstrip() for line in text.strip("\n").splitlines()]
+    if len(lines) > _MAX_LINES:
+        lines = [*lines[: _MAX_LINES - 1], f"… {len(lines) - _MAX_LINES + 1} more lines"]
+    return "\n".join(lines)
+
+
+def _mermaid(topology: Topology) -> Iterator[str]:
+    ids = {
+        f"{node.cluster}/{service}": f"{node.cluster}{number}".replace("-", "")
+        for node in topology.nodes
+        for number, service in enumerate(node.services)
+    }
+    yield "```mermaid"
+    yield "flowchart LR"
+    for node in topology.nodes:
+        yield f'  subgraph {node.cluster} ["{node.role} ({node.cluster})"]'
+        yield from (f'    {ids[f"{node.cluster}/{service}"]}["{service}"]' for service in node.services)
+        yield "  end"
+    yield from (f"  {ids[a.source]} {_line(a)} {ids[a.target]}" for a in topology.arrows)
+    yield "```"
+    yield ""
+
+
+def _line(arrow: Arrow) -> str:
+    label = f'|"{arrow.label}"|' if arrow.label else ""
+    return f"{'-->' if arrow.allowed else '-.-x'}{label}"

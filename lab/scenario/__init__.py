@@ -1,0 +1,1 @@
+"""Scenarios: the step model, the runner, results and evidence."""

@@ -1,0 +1,69 @@
+"""What a scenario's acts and checks are given to work with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lab.base import events, process
+from lab.base.names import Cluster, Json
+from lab.scenario import commands
+
+if TYPE_CHECKING:
+    from lab.lab import Lab
+    from lab.mesh.model import Mesh
+
+COMMAND_TIMEOUT_S = 60.0
+
+
+@dataclass(kw_only=True)
+class Context:
+    """One lab, its mesh, and what a scenario remembers from step to step.
+
+    `memo` is all that a later step may know of an earlier one; it is plain JSON, so that a walk can be left and
+    taken up again in another process. `env` are the variables for typed commands (KUBECONFIG, PATH).
+    """
+
+    lab: Lab
+    mesh: Mesh
+    env: Mapping[str, str] = field(default_factory=dict)
+    memo: dict[str, Json] = field(default_factory=dict)
+    full: bool = False
+    """The whole set, cluster stops included."""
+    rate_per_s: float = 50.0
+    """Of steady loads."""
+    runner: process.Run = process.run
+    _printed: list[str] = field(default_factory=list)
+
+    @property
+    def east(self) -> Cluster:
+        """The cluster that stands in for the shared one."""
+        return self.lab.clusters["east"]
+
+    @property
+    def west(self) -> Cluster:
+        """The cluster that stands in for the laptop."""
+        return self.lab.clusters["west"]
+
+    def type(self, command: str, *, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
+        """Run command lines as typed; what they print is the step's output, and is returned.
+
+        Raises:
+            CommandError: a command exited with an error.
+        """
+        output = commands.run(command, env=self.env, timeout_s=timeout_s, runner=self.runner)
+        self.say(output)
+        return output
+
+    def say(self, text: str) -> None:
+        """Add to what the step printed, and show it as progress."""
+        if text.strip():
+            self._printed.append(text.rstrip("\n"))
+            events.progress(text.strip().splitlines()[-1])
+
+    def take_printed(self) -> str:
+        """Return what was printed since the last time."""
+        text = "\n".join(self._printed)
+        self._printed.clear()
+        return text

@@ -1,0 +1,74 @@
+"""Istio: its CRDs and istiod, with STRICT mTLS for all workloads."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.base.names import NAMESPACE as APPS
+from lab.base.names import Cluster
+from lab.components.base import ManifestComponent
+from lab.components.cache import kept
+from lab.kube import manifests
+from lab.kube.objects import Obj
+from lab.lab import Lab
+from lab.stacks.istio.values import Place, operator
+from lab.tools.istioctl import Istioctl
+
+NAMESPACE = "istio-system"
+NETWORK_LABEL = "topology.istio.io/network"
+
+STRICT: Obj = {
+    "apiVersion": "security.istio.io/v1",
+    "kind": "PeerAuthentication",
+    "metadata": {"name": "default", "namespace": NAMESPACE},
+    "spec": {"mtls": {"mode": "STRICT"}},
+}
+
+
+def network_of(cluster: str) -> str:
+    """Return the name of a cluster's pod network, which no other cluster reaches but through a gateway."""
+    return f"net-{cluster}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Istio(ManifestComponent):
+    """CRDs, istiod and the mesh-wide rule that plain text is refused."""
+
+    name: str = "istio"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return what istioctl renders, and the rule."""
+        return [*rendered(lab, cluster), STRICT]
+
+
+def rendered(lab: Lab, cluster: Cluster) -> list[Obj]:
+    """Render Istio's charts for a cluster, or take what was rendered from the same values by the same istioctl."""
+    values = operator(place(lab, cluster))
+    binary = lab.artifacts.binary("istioctl")
+
+    def render() -> list[Obj]:
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder) / "operator.yaml"
+            source.write_text(manifests.dump(values), encoding="utf-8")
+            return manifests.parse(Istioctl(binary).manifest(source), source="istioctl manifest generate")
+
+    return kept(lab, f"istio-{cluster.name}", f"{binary}\n{json.dumps(values, sort_keys=True)}", render)
+
+
+def place(lab: Lab, cluster: Cluster) -> Place:
+    """Return a cluster's place in the mesh."""
+    spec = lab.spec
+    return Place(
+        mesh_id=spec.mesh_id,
+        cluster=cluster.name,
+        network=network_of(cluster.name),
+        trust_domain=spec.clusters[cluster.name].trust_domain,
+        other_trust_domains=[other.trust_domain for name, other in spec.clusters.items() if name != cluster.name],
+        pilot_image=lab.artifacts.image("istio-pilot"),
+        proxy_image=lab.artifacts.image("istio-proxy"),
+        local_hosts=[f"frontend.{APPS}.svc.cluster.local"],
+    )

@@ -1,0 +1,126 @@
+"""Exported services: `podinfo-east` in every other cluster is podinfo as it runs in East, and only there.
+
+The name is a Service without endpoints of its own, so that it resolves; the mesh sends what goes there to podinfo's
+subset in East, whose endpoints follow East by themselves. The subsets stand on every cluster: a gateway has no way
+for an SNI whose subset its own cluster does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lab.base.names import NAMESPACE
+from lab.components.inventory import labels as component_labels
+from lab.kube import Kube, connect
+from lab.kube.objects import Obj, labelled, labels_of, ref
+from lab.lab import Lab
+from lab.mesh.exports import EXPORTED_LABEL, SOURCE_LABEL, source_ports
+from lab.mesh.names import Port, exported_name, host
+
+_COMPONENT = "export"
+_NETWORKING = "networking.istio.io/v1"
+
+
+def source_objects(service: str, clusters: Sequence[str]) -> list[Obj]:
+    """Return what every cluster needs: the service's subsets, one for each cluster it may run in."""
+    subsets = [{"name": name, "labels": {"topology.istio.io/cluster": name}} for name in clusters]
+    return [
+        {
+            "apiVersion": _NETWORKING,
+            "kind": "DestinationRule",
+            "metadata": {"name": service, "namespace": NAMESPACE, "labels": {EXPORTED_LABEL: service}},
+            "spec": {"host": host(service), "subsets": subsets},
+        }
+    ]
+
+
+def mirror_objects(service: str, source: str, ports: Sequence[Port]) -> list[Obj]:
+    """Return what the other clusters need: the name, and where what goes there is sent."""
+    name = exported_name(service, source)
+    metadata = {
+        "name": name,
+        "namespace": NAMESPACE,
+        "labels": {EXPORTED_LABEL: service, SOURCE_LABEL: source},
+    }
+    spec: dict[str, Any] = {
+        "ports": [
+            {"name": p.name, "port": p.number, "targetPort": p.number, "protocol": "TCP", **_app_protocol(p)}
+            for p in ports
+        ]
+    }
+    routes: dict[str, list[Obj]] = {"http": [], "tcp": []}
+    for port in ports:
+        routes["http" if port.is_http else "tcp"].append(
+            {
+                "match": [{"port": port.number}],
+                "route": [{"destination": destination(service, source, port.number)}],
+            }
+        )
+    return [
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec},
+        {
+            "apiVersion": _NETWORKING,
+            "kind": "VirtualService",
+            "metadata": metadata,
+            "spec": {"hosts": [host(name)], **{kind: rules for kind, rules in routes.items() if rules}},
+        },
+    ]
+
+
+def destination(service: str, cluster: str, port: int) -> Obj:
+    """Return a route's destination: a service as it runs in one cluster."""
+    return {"host": host(service), "subset": cluster, "port": {"number": port}}
+
+
+def _app_protocol(port: Port) -> Mapping[str, str]:
+    return {"appProtocol": port.protocol} if port.protocol else {}
+
+
+def apply(lab: Lab, service: str, source: str) -> bool:
+    """Export a service, or renew its export after its ports have changed; False when nothing had to be changed.
+
+    Raises:
+        ClusterError: as `source_ports`; nothing was changed.
+    """
+    ports = source_ports(lab.clusters[source], service)
+    changed = False
+    # The source first: before its gateway knows the subset, nobody must send anything there.
+    for cluster in sorted(lab.clusters.values(), key=lambda c: c.name != source):
+        wanted = source_objects(service, list(lab.clusters))
+        if cluster.name != source:
+            wanted += mirror_objects(service, source, ports)
+        changed |= connect(cluster).ensure_all(_owned(lab, wanted))
+    return changed
+
+
+def remove(lab: Lab, service: str, source: str) -> bool:
+    """Take an export back; False when there was none. The subsets go with the service's last export."""
+    kubes = [connect(cluster) for cluster in lab.clusters.values()]
+    gone = [
+        kube.delete(ref(obj))
+        for kube in kubes
+        for obj in reversed(_mirrors(kube, {EXPORTED_LABEL: service, SOURCE_LABEL: source}))
+    ]
+    if not any(_mirrors(kube, {EXPORTED_LABEL: service}) for kube in kubes):
+        for kube in kubes:
+            kube.delete(ref(source_objects(service, ())[0]))
+    return any(gone)
+
+
+def listed(kube: Kube) -> Iterator[tuple[str, str]]:
+    """Yield the exported services that a cluster sees, each as its name and the cluster it runs in."""
+    for obj in kube.find("v1", "Service", namespace=NAMESPACE):
+        found = labels_of(obj)
+        if SOURCE_LABEL in found:
+            yield found[EXPORTED_LABEL], found[SOURCE_LABEL]
+
+
+def _mirrors(kube: Kube, labels: Mapping[str, str]) -> list[Obj]:
+    kinds = (("v1", "Service"), (_NETWORKING, "VirtualService"))
+    found = [obj for version, kind in kinds for obj in kube.find(version, kind, namespace=NAMESPACE, labels=labels)]
+    return [obj for obj in found if SOURCE_LABEL in labels_of(obj)]
+
+
+def _owned(lab: Lab, objects: Sequence[Obj]) -> list[Obj]:
+    return [labelled(obj, component_labels(lab.spec.name, _COMPONENT)) for obj in objects]

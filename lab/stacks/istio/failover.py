@@ -1,0 +1,125 @@
+"""Failover on Istio: a service's endpoints in one cluster first, those in another when the first ones fail.
+
+Two objects do it. The DestinationRule, which exports own, gets a traffic policy under a field manager of its own, so
+that both can be applied and taken away without the other. A VirtualService repeats failed requests elsewhere.
+"""
+
+from __future__ import annotations
+
+from lab.base.errors import ClusterError
+from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
+from lab.components.inventory import labels as component_labels
+from lab.kube import Kube, connect
+from lab.kube.objects import Obj, Ref, labelled, labels_of
+from lab.lab import Lab
+from lab.mesh import names
+from lab.mesh.model import Failover
+from lab.mesh.weights import SPLIT_LABEL
+from lab.stacks.istio import export
+
+_LABEL = f"{LABEL_PREFIX}/failover"
+_PRIMARY_LABEL, _BACKUP_LABEL = f"{LABEL_PREFIX}/primary", f"{LABEL_PREFIX}/backup"
+_API = "networking.istio.io/v1"
+_MANAGER = "eastwest-lab-failover"
+
+
+def apply(lab: Lab, wanted: Failover) -> None:
+    """Write a failover."""
+    cluster = lab.clusters[wanted.cluster]
+    kube = connect(cluster)
+    service = kube.get(names.service_ref(wanted.service))
+    if service is None:
+        raise ClusterError(
+            f"there is no Service {wanted.service!r} to call in namespace {NAMESPACE}", where=wanted.cluster
+        )
+    others = kube.find(_API, "VirtualService", namespace=NAMESPACE, labels={SPLIT_LABEL: wanted.service})
+    if others:
+        raise ClusterError(
+            f"requests to {wanted.service} are split already, and a service has one or the other",
+            where=wanted.cluster,
+            next=f"take the split of {wanted.service} away first",
+        )
+    owned = component_labels(lab.spec.name, "export")
+    kube.apply_all([labelled(obj, owned) for obj in export.source_objects(wanted.service, list(lab.clusters))])
+    kube.apply(policy(wanted), manager=_MANAGER)
+    kube.apply(labelled(retries(wanted), component_labels(lab.spec.name, "failover")))
+
+
+def remove(cluster: Cluster, service: str) -> bool:
+    """Take a failover away; False when there was none."""
+    kube = connect(cluster)
+    if not kube.delete(_ref(service)):
+        return False
+    rule = policy(Failover(cluster=cluster.name, service=service, primary="", backup=""))
+    if kube.get(Ref(api_version=_API, kind="DestinationRule", name=service, namespace=NAMESPACE)) is not None:
+        # Applying less than before, as the same manager, takes the rest back.
+        kube.apply({**rule, "spec": {"host": rule["spec"]["host"]}}, manager=_MANAGER)
+    return True
+
+
+def listed(kube: Kube) -> list[Failover]:
+    """Return the failovers that a cluster has."""
+    found = [labels_of(obj) for obj in kube.find(_API, "VirtualService", namespace=NAMESPACE)]
+    return [
+        Failover(
+            cluster=kube.cluster.name,
+            service=labels[_LABEL],
+            primary=labels[_PRIMARY_LABEL],
+            backup=labels[_BACKUP_LABEL],
+        )
+        for labels in found
+        if _LABEL in labels
+    ]
+
+
+def policy(wanted: Failover) -> Obj:
+    """Return the part of the DestinationRule that prefers one cluster's endpoints while they work."""
+    return {
+        "apiVersion": _API,
+        "kind": "DestinationRule",
+        "metadata": {"name": wanted.service, "namespace": NAMESPACE},
+        "spec": {
+            "host": names.host(wanted.service),
+            "trafficPolicy": {
+                "connectionPool": {"tcp": {"connectTimeout": "1s"}},
+                # Priorities count only where failing endpoints are noticed (Istio's "Locality Load Balancing").
+                "outlierDetection": {
+                    "consecutive5xxErrors": 3,
+                    "consecutiveGatewayErrors": 3,
+                    "interval": "1s",
+                    "baseEjectionTime": "5s",
+                    "maxEjectionPercent": 100,
+                },
+                "loadBalancer": {
+                    "localityLbSetting": {
+                        "enabled": True,
+                        "failoverPriority": [f"topology.istio.io/cluster={wanted.primary}"],
+                    }
+                },
+            },
+        },
+    }
+
+
+def retries(wanted: Failover) -> Obj:
+    """Return the VirtualService that repeats a failed request, also in the other cluster."""
+    labels = {_LABEL: wanted.service, _PRIMARY_LABEL: wanted.primary, _BACKUP_LABEL: wanted.backup}
+    rule = {
+        "route": [{"destination": {"host": names.host(wanted.service)}}],
+        "retries": {
+            "attempts": 3,
+            "perTryTimeout": "1s",
+            "retryOn": "connect-failure,refused-stream,reset,gateway-error,unavailable",
+            "retryRemoteLocalities": True,
+        },
+    }
+    return {
+        "apiVersion": _API,
+        "kind": "VirtualService",
+        "metadata": {"name": _ref(wanted.service).name, "namespace": NAMESPACE, "labels": labels},
+        "spec": {"hosts": [names.host(wanted.service)], "http": [rule]},
+    }
+
+
+def _ref(service: str) -> Ref:
+    return Ref(api_version=_API, kind="VirtualService", name=f"{service}-failover", namespace=NAMESPACE)

@@ -1,0 +1,52 @@
+"""What the ingress and the east-west gateway have in common: a Gateway that Istio runs, at its node's address."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+from lab.base.names import Cluster
+from lab.clusters.kind import network
+from lab.components import load_balancer
+from lab.components.base import ManifestComponent
+from lab.kube import connect
+from lab.kube.objects import Obj, Ref
+from lab.lab import Lab
+
+CLASS = "istio"
+
+
+class GatewayComponent(ManifestComponent):
+    """A Gateway `gateway` in `namespace`, for which Istio makes a Deployment and a Service (`<gateway>-istio`)."""
+
+    @property
+    @abstractmethod
+    def gateway(self) -> Ref:
+        """Name of the Gateway."""
+
+    @property
+    def service(self) -> Ref:
+        """Name of the Service that Istio makes for it."""
+        return Ref(
+            api_version="v1", kind="Service", name=f"{self.gateway.name}-{CLASS}", namespace=self.gateway.namespace
+        )
+
+    @property
+    def deployment(self) -> Ref:
+        """Name of the Deployment that Istio makes for it."""
+        return Ref(api_version="apps/v1", kind="Deployment", name=self.service.name, namespace=self.gateway.namespace)
+
+    def after_apply(self, lab: Lab, cluster: Cluster) -> None:
+        """Give the gateway's Service its address."""
+        del lab
+        load_balancer.assign(connect(cluster), self.service)
+
+    def settled(self, lab: Lab, cluster: Cluster) -> bool:
+        """Say whether the Service still has the node's address."""
+        del lab
+        kube = connect(cluster)
+        return load_balancer.assigned(kube, self.service) == network.node_address(kube)
+
+    def waits_for(self, objects: Sequence[Obj]) -> list[Ref]:
+        """Wait for the Deployment too: a Gateway is Programmed before its proxy is ready."""
+        return [self.deployment, *super().waits_for(objects)]

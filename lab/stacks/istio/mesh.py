@@ -1,0 +1,344 @@
+"""Istio as the lab's mesh."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from lab.base import pki
+from lab.base.errors import ClusterError
+from lab.base.names import NAMESPACE
+from lab.clusters.kind import network
+from lab.components import load_balancer
+from lab.components.base import State
+from lab.kube import Kube, KubeError, connect, manifests
+from lab.kube.objects import Ref, ref
+from lab.lab import Lab
+from lab.mesh import by_ingress, names
+from lab.mesh.ask import ASK_S, each, east_west_address, exports, flat, not_serving
+from lab.mesh.model import (
+    Caller,
+    Capability,
+    Carried,
+    Divert,
+    Export,
+    Failover,
+    Gateway,
+    Hop,
+    Identity,
+    Link,
+    Permission,
+    Split,
+    TlsEntrance,
+)
+from lab.stacks.istio import (
+    control_plane,
+    east_west_gateway,
+    export,
+    failover,
+    ingress,
+    ingress_route,
+    intercept,
+    policy,
+    remote_access,
+    split,
+)
+from lab.stacks.istio.gateway import GatewayComponent
+
+T = TypeVar("T")
+
+_GATEWAYS: tuple[tuple[str, GatewayComponent, int], ...] = (
+    ("ingress", ingress.Ingress(), 80),
+    ("east-west", east_west_gateway.EastWestGateway(), east_west_gateway.PORT),
+)
+
+
+@dataclass(frozen=True)
+class IstioMesh:
+    """See `lab.mesh.model.Mesh` for what the methods promise."""
+
+    lab: Lab
+    name: str = "istio"
+    capabilities: frozenset[Capability] = frozenset(
+        {
+            Capability.EXPORT,
+            Capability.MERGED_SERVICE,
+            Capability.SPLIT,
+            Capability.FAILOVER,
+            Capability.MTLS,
+            Capability.AUTHORIZE_IDENTITY,
+            Capability.AUTHORIZE_REQUEST,
+            Capability.DIVERT,
+            Capability.CARRY,
+        }
+    )
+
+    def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
+        """Return the gateways; one is alive when its proxy is Available and its Service has the node's address."""
+
+        def no_answer(name: str, error: KubeError) -> list[Gateway]:
+            return [
+                Gateway(
+                    cluster=name,
+                    name=component.gateway.name,
+                    role=role,
+                    address=None,
+                    port=port,
+                    alive=False,
+                    detail=error.what,
+                    pods=_pods(component),
+                )
+                for role, component, port in _GATEWAYS
+            ]
+
+        return flat(self._each(clusters, _gateways, no_answer))
+
+    def links(self, sources: Iterable[str] | None = None) -> list[Link]:
+        """Return the links; one is alive when the source's istiod has synced with the target and the target answers."""
+
+        def of(kube: Kube) -> list[Link]:
+            return [self._link(kube, target, known) for known in [_synced(kube)] for target in self._others(kube)]
+
+        def no_answer(name: str, error: KubeError) -> list[Link]:
+            others = [target for target in self.lab.clusters if target != name]
+            return [Link(source=name, target=t, server=None, alive=False, detail=error.what) for t in others]
+
+        return flat(self._each(sources, of, no_answer))
+
+    def link(self, source: str, target: str) -> None:
+        """Let a cluster see what runs in another one."""
+        remote_access.RemoteAccess(source=source).apply(self.lab, self.lab.clusters[target])
+        remote_access.RemoteSecret(target=target).apply(self.lab, self.lab.clusters[source])
+
+    def unlink(self, source: str, target: str) -> bool:
+        """Take the remote secret away, and the rights behind it."""
+        secret, cluster = remote_access.RemoteSecret(target=target), self.lab.clusters[source]
+        was_there = secret.observe(self.lab, cluster) is not State.ABSENT
+        secret.remove(self.lab, cluster)
+        remote_access.RemoteAccess(source=source).remove(self.lab, self.lab.clusters[target])
+        return was_there
+
+    def identities(self, clusters: Iterable[str] | None = None) -> list[Identity]:
+        """Return what each cluster's istiod and workloads have been given, read from the cluster."""
+        return flat(self._each(clusters, lambda kube: [_identity(kube)], lambda *_: []))
+
+    def spiffe_id(self, caller: Caller) -> str:
+        """Return the SPIFFE ID of a workload, as Istio writes it into certificates."""
+        domain = self.lab.spec.clusters[caller.cluster].trust_domain
+        return f"spiffe://{domain}/ns/{caller.namespace}/sa/{caller.service_account}"
+
+    def hops(self, source: str, target: str, service: str, *, caller: str) -> list[Hop]:
+        """Say that proxies do not count identities here: that takes Istio's own build of Envoy."""
+        del source, target, service, caller
+        raise ClusterError("an Envoy without Istio's extensions does not count who spoke to whom")
+
+    def tls_entrance(self, cluster: str, service: str, port: int) -> TlsEntrance:
+        """Name a service as Istio's proxies do: by the server name (Istio, pilot/pkg/model, BuildSubsetKey).
+
+        A sidecar knows a mesh's own client by the protocol (Istio, pilot/pkg/networking/util: in-mesh HTTP/1.1).
+        """
+        address, gateway_port = east_west_address(self, cluster)
+        name = f"outbound_.{port}_._.{names.host(service)}"
+        return TlsEntrance(address=address, port=gateway_port, server_name=name, alpn="istio-http/1.1")
+
+    def export(self, service: str, source: str) -> list[tuple[str, str]]:
+        """Make a service known in all other clusters."""
+        export.apply(self.lab, service, source)
+        return [(names.exported_name(service, source), other) for other in self.lab.clusters if other != source]
+
+    def unexport(self, service: str, source: str) -> bool:
+        """Take an export back."""
+        return export.remove(self.lab, service, source)
+
+    def exports(self, clusters: Iterable[str] | None = None) -> list[Export]:
+        """Return the exported services."""
+        return exports(self.lab, clusters, export.listed)
+
+    def split(self, cluster: str, service: str, weights: Mapping[str, int], *, smi: bool = False) -> Split:
+        """Divide requests by weight."""
+        if smi:
+            words = "Istio has no SMI TrafficSplit; its own routes divide requests by the same weights"
+            raise ClusterError(words, where=cluster, next="the same command without --smi")
+        return split.apply(self.lab, self.lab.clusters[cluster], service, weights)
+
+    def unsplit(self, cluster: str, service: str) -> bool:
+        """Take a split away."""
+        return split.remove(self.lab.clusters[cluster], service)
+
+    def splits(self, clusters: Iterable[str] | None = None) -> list[Split]:
+        """Return the splits."""
+        return flat(self._each(clusters, split.listed, lambda *_: []))
+
+    def fail_over(self, wanted: Failover) -> None:
+        """Prefer one cluster's endpoints of a service, and repeat what fails in the other."""
+        failover.apply(self.lab, wanted)
+
+    def unfail_over(self, cluster: str, service: str) -> bool:
+        """Take a failover away."""
+        return failover.remove(self.lab.clusters[cluster], service)
+
+    def failovers(self, clusters: Iterable[str] | None = None) -> list[Failover]:
+        """Return the failovers."""
+        return flat(self._each(clusters, failover.listed, lambda *_: []))
+
+    def require_mtls(self, cluster: str, *, required: bool = True) -> None:
+        """Set the mesh-wide PeerAuthentication of a cluster to STRICT or PERMISSIVE."""
+        mode = "STRICT" if required else "PERMISSIVE"
+        connect(self.lab.clusters[cluster]).patch(ref(control_plane.STRICT), {"spec": {"mtls": {"mode": mode}}})
+
+    def authorize(self, permission: Permission) -> None:
+        """Let some callers in and nobody else."""
+        policy.apply(self.lab, permission, [self.spiffe_id(caller) for caller in permission.callers])
+
+    def unauthorize(self, cluster: str, service: str) -> bool:
+        """Let everybody in the mesh in again."""
+        return policy.remove(self.lab.clusters[cluster], service)
+
+    def permissions(self, clusters: Iterable[str] | None = None) -> list[Permission]:
+        """Return the permissions."""
+        return flat(self._each(clusters, policy.listed, lambda *_: []))
+
+    def divert(self, divert: Divert) -> None:
+        """Send some or all requests to a service to another one."""
+        intercept.apply(self.lab, divert)
+
+    def undivert(self, cluster: str, service: str) -> bool:
+        """Take a diversion away."""
+        return intercept.remove(self.lab.clusters[cluster], service)
+
+    def diverts(self, clusters: Iterable[str] | None = None) -> list[Divert]:
+        """Return the diversions."""
+        return flat(self._each(clusters, intercept.listed, lambda *_: []))
+
+    def carry(self, service: str, source: str) -> Carried:
+        """Let the source's ingress carry requests to a service."""
+        ingress_route.apply(self.lab, service, source, identity=self.spiffe_id(_ingress_of(source)))
+        return next(carried for carried in self.carried([source]) if carried.service == service)
+
+    def uncarry(self, service: str, source: str) -> bool:
+        """Take that path away."""
+        return ingress_route.remove(self.lab, service, source)
+
+    def carried(self, clusters: Iterable[str] | None = None) -> list[Carried]:
+        """Return the services that ingresses carry."""
+
+        def of(kube: Kube) -> list[Carried]:
+            entrance = ingress_route.entrance(load_balancer.assigned(kube, ingress.Ingress().service))
+            return [
+                Carried(
+                    service=service,
+                    source=source,
+                    name=by_ingress.name_of(service, source),
+                    carrier=_ingress_of(source),
+                    entrance=entrance,
+                )
+                for service, source in ingress_route.listed(kube)
+            ]
+
+        return flat(self._each(clusters, of, lambda *_: []))
+
+    def federate(self, service: str) -> tuple[str, ...]:
+        """Refuse: there is nothing to do."""
+        raise ClusterError(
+            f"in Istio {service} is one service in all clusters already, without another name",
+            next=f"call {service} itself",
+        )
+
+    def unfederate(self, service: str) -> bool:
+        """Find no federated service."""
+        del service
+        return False
+
+    def federated(self, clusters: Iterable[str] | None = None) -> list[str]:
+        """Return no federated services."""
+        del clusters
+        return []
+
+    # How
+
+    def _each(
+        self, clusters: Iterable[str] | None, ask: Callable[[Kube], T], otherwise: Callable[[str, KubeError], T]
+    ) -> dict[str, T]:
+        return each(self.lab, clusters, ask, otherwise)
+
+    def _others(self, kube: Kube) -> list[str]:
+        return [name for name in self.lab.clusters if name != kube.cluster.name]
+
+    def _link(self, source: Kube, target: str, synced: Mapping[str, str]) -> Link:
+        status = synced.get(target)
+        server, detail = None, ""
+        if status is None:
+            detail = "istiod has no remote secret for it"
+        elif status != "synced":
+            detail = f"istiod says: {status}"
+        try:
+            there = connect(self.lab.clusters[target], timeout_s=ASK_S)
+            server = network.server_of(there)
+        except KubeError as error:
+            detail = detail or f"{target}: {error.what}"
+        return Link(source=source.cluster.name, target=target, server=server, alive=not detail, detail=detail)
+
+
+def _ingress_of(cluster: str) -> Caller:
+    return Caller(cluster=cluster, namespace=ingress.GATEWAY.namespace, service_account=ingress.ACCOUNT)
+
+
+def _pods(component: GatewayComponent) -> str:
+    return f"gateway.networking.k8s.io/gateway-name={component.gateway.name}"
+
+
+def _gateways(kube: Kube) -> list[Gateway]:
+    address = network.node_address(kube)
+    found = []
+    for role, component, port in _GATEWAYS:
+        has = load_balancer.assigned(kube, component.service)
+        detail = not_serving(kube.get(component.deployment))
+        if not detail and has != address:
+            detail = f"its Service has address {has}, its node {address}"
+        found.append(
+            Gateway(
+                cluster=kube.cluster.name,
+                name=component.gateway.name,
+                role=role,
+                address=has,
+                port=port,
+                alive=not detail,
+                detail=detail,
+                pods=_pods(component),
+            )
+        )
+    return found
+
+
+def _synced(kube: Kube) -> dict[str, str]:
+    """Return how far istiod has come with each cluster that it watches, by the cluster's name."""
+    pods = kube.find("v1", "Pod", namespace=control_plane.NAMESPACE, labels={"app": "istiod"})
+    running = [pod["metadata"]["name"] for pod in pods if pod.get("status", {}).get("phase") == "Running"]
+    if not running:
+        return {}
+    argv = ["pilot-discovery", "request", "GET", "/debug/clusterz"]
+    said = kube.execute(running[0], argv, namespace=control_plane.NAMESPACE, timeout_s=ASK_S)
+    return {entry["id"]: str(entry.get("syncStatus", "unknown")) for entry in json.loads(said)}
+
+
+def _identity(kube: Kube) -> Identity:
+    secret = kube.get(Ref(api_version="v1", kind="Secret", name="cacerts", namespace=control_plane.NAMESPACE)) or {}
+    config = kube.get(Ref(api_version="v1", kind="ConfigMap", name="istio", namespace=control_plane.NAMESPACE)) or {}
+    trusted = kube.get(Ref(api_version="v1", kind="ConfigMap", name="istio-ca-root-cert", namespace=NAMESPACE)) or {}
+    try:
+        issuer = pki.describe(b64decode(secret["data"]["ca-cert.pem"]))
+        anchor = pki.describe(trusted["data"]["root-cert.pem"].encode())
+        mesh = manifests.load_document(config["data"]["mesh"])
+    except KeyError as error:
+        raise KubeError(f"the mesh has no {error} here yet", where=kube.cluster.name) from error
+    return Identity(
+        cluster=kube.cluster.name,
+        trust_domain=mesh["trustDomain"],
+        names=f"spiffe://{mesh['trustDomain']}/…",
+        anchor_fingerprint=anchor.fingerprint,
+        anchor_ends=anchor.ends,
+        issuer_ends=issuer.ends,
+    )

@@ -1,0 +1,159 @@
+"""A link: one cluster's istiod may watch another cluster's API server, with the least rights that do.
+
+On the target cluster stands a ServiceAccount for each source; on the source its token, as a kubeconfig in a Secret that
+istiod looks for by its label (Istio documentation, "Install Multicluster", remote secrets).
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lab.base import wait
+from lab.base.names import Cluster
+from lab.base.wait import NotYet
+from lab.clusters.kind.network import server_of
+from lab.components.base import ManifestComponent
+from lab.kube import Kube, connect, manifests
+from lab.kube.objects import Obj, Ref, ref
+from lab.lab import Lab
+from lab.stacks.istio.control_plane import NAMESPACE
+
+_RBAC = "rbac.authorization.k8s.io"
+_RULES = (
+    # Where services run, and in which zones. istiod also insists on Secrets, for the certificates of gateways: without
+    # them the link never counts as synced, and the switch that promises to do without makes this version crash.
+    {
+        "apiGroups": [""],
+        "resources": ["namespaces", "nodes", "pods", "secrets", "services"],
+        "verbs": ["list", "watch"],
+    },
+    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+    # istiod watches the kinds below only where their CRDs are, which it has to see for that.
+    {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": ["list", "watch"]},
+    {"apiGroups": ["gateway.networking.k8s.io"], "resources": ["gateways"], "verbs": ["list", "watch"]},
+    {"apiGroups": ["networking.istio.io"], "resources": ["workloadentries"], "verbs": ["list", "watch"]},
+)
+# The target's trust domain stands in its mesh configuration: this ConfigMap and no other.
+_MESH_CONFIG = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["istio"], "verbs": ["list", "watch"]}
+
+
+def account_of(source: str) -> str:
+    """Return the name, on a target, of a source cluster's ServiceAccount, roles and token."""
+    return f"istiod-of-{source}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteAccess(ManifestComponent):
+    """On the target: what `source`'s istiod may see."""
+
+    source: str
+
+    @property
+    def name(self) -> str:
+        """Name of the component."""
+        return f"access-of-{self.source}"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return account, roles and token."""
+        del lab, cluster
+        name = account_of(self.source)
+        subjects = [{"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}]
+
+        def named(namespace: str = "") -> dict[str, str]:
+            return {"name": name, **({"namespace": namespace} if namespace else {})}
+
+        def binding(kind: str, role: str, namespace: str = "") -> Obj:
+            return {
+                "apiVersion": f"{_RBAC}/v1",
+                "kind": kind,
+                "metadata": named(namespace),
+                "roleRef": {"apiGroup": _RBAC, "kind": role, "name": name},
+                "subjects": subjects,
+            }
+
+        token = {**named(NAMESPACE), "annotations": {"kubernetes.io/service-account.name": name}}
+        return [
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": named(NAMESPACE)},
+            {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": named(), "rules": list(_RULES)},
+            binding("ClusterRoleBinding", "ClusterRole"),
+            {"apiVersion": f"{_RBAC}/v1", "kind": "Role", "metadata": named(NAMESPACE), "rules": [_MESH_CONFIG]},
+            binding("RoleBinding", "Role", NAMESPACE),
+            {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token", "metadata": token},
+        ]
+
+    def after_apply(self, lab: Lab, cluster: Cluster) -> None:
+        """Wait for the token, and ask again where Kubernetes dropped the question.
+
+        The token controller deletes a token's Secret whose account it has not seen yet (Kubernetes,
+        pkg/controller/serviceaccount/tokens_controller.go), as it happens on a busy machine.
+        """
+        kube = connect(cluster)
+        (secret,) = (obj for obj in self._wanted(lab, cluster) if obj["kind"] == "Secret")
+
+        def look() -> bool | NotYet:
+            found = kube.get(ref(secret))
+            if found is None:
+                kube.apply(secret)
+                return NotYet("asked for it again")
+            return "token" in (found.get("data") or {}) or NotYet("no token yet")
+
+        wait.until(f"{cluster.name}: token for {account_of(self.source)}", look, timeout_s=120, interval_s=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteSecret(ManifestComponent):
+    """On the source: how its istiod reaches `target`'s API server."""
+
+    target: str
+
+    @property
+    def name(self) -> str:
+        """Name of the component."""
+        return f"link-to-{self.target}"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return the Secret; reads the token from the target."""
+        target = connect(lab.clusters[self.target])
+        token, authority = _credentials(target, account_of(cluster.name))
+        kubeconfig = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": self.target,
+            "contexts": [{"name": self.target, "context": {"cluster": self.target, "user": self.target}}],
+            "clusters": [
+                {
+                    "name": self.target,
+                    "cluster": {"server": server_of(target), "certificate-authority-data": authority},
+                }
+            ],
+            "users": [{"name": self.target, "user": {"token": token}}],
+        }
+        return [
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "type": "Opaque",
+                "metadata": {
+                    "name": f"istio-remote-secret-{self.target}",
+                    "namespace": NAMESPACE,
+                    "labels": {"istio/multiCluster": "true"},
+                    "annotations": {"networking.istio.io/cluster": self.target},
+                },
+                "data": {self.target: b64encode(manifests.dump(kubeconfig).encode()).decode()},
+            }
+        ]
+
+
+def _credentials(target: Kube, account: str) -> tuple[str, str]:
+    """Return the account's token, and the target's certificate authority as it stands beside it, base64."""
+    secret = Ref(api_version="v1", kind="Secret", name=account, namespace=NAMESPACE)
+
+    def look() -> tuple[str, str] | NotYet:
+        data = (target.get(secret) or {}).get("data") or {}
+        if "token" not in data or "ca.crt" not in data:
+            return NotYet(f"{secret} has no token yet")
+        return b64decode(data["token"]).decode(), str(data["ca.crt"])
+
+    return wait.until(f"{target.cluster.name}: token for {account}", look, timeout_s=60)

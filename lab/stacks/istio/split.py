@@ -1,0 +1,100 @@
+"""Splits on Istio: a VirtualService that divides requests between a service's subsets, one for each cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lab.base.errors import ClusterError
+from lab.base.names import NAMESPACE, Cluster
+from lab.components.inventory import labels as component_labels
+from lab.kube import Kube, connect
+from lab.kube.objects import Obj, Ref, labelled, labels_of
+from lab.lab import Lab
+from lab.mesh import exports, names
+from lab.mesh.model import Split
+from lab.mesh.weights import SPLIT_LABEL, called_ports, check_weights
+from lab.stacks.istio import export
+
+_API = "networking.istio.io/v1"
+
+
+def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) -> Split:
+    """Write a split and return it as the cluster has it then."""
+    kube = connect(cluster)
+    check_weights(cluster.name, weights)
+    subsets = {name: _subset(kube, service, name) for name in weights}
+    ports = called_ports(kube, service, subsets)
+    # Subsets that only a split uses must be known on every cluster, too.
+    for other in lab.clusters.values():
+        owned = component_labels(lab.spec.name, "export")
+        wanted = [labelled(obj, owned) for obj in export.source_objects(service, list(lab.clusters))]
+        connect(other).apply_all(wanted)
+    wanted_split = build(service, {subsets[name]: weight for name, weight in weights.items()}, ports)
+    kube.apply(labelled(wanted_split, component_labels(lab.spec.name, "split")))
+    found = next((split for split in listed(kube) if split.service == service), None)
+    expected = {name: weight for name, weight in weights.items() if weight > 0}
+    if found is None or {name: w for name, w in found.weights.items() if w > 0} != expected:
+        has = "none" if found is None else dict(found.weights)
+        raise ClusterError(f"the split of {service} was written, but the cluster has {has}", where=cluster.name)
+    return found
+
+
+def remove(cluster: Cluster, service: str) -> bool:
+    """Delete a split; False when there was none."""
+    return connect(cluster).delete(_ref(service))
+
+
+def listed(kube: Kube) -> list[Split]:
+    """Return the splits that a cluster has."""
+    found = kube.find(_API, "VirtualService", namespace=NAMESPACE)
+    return [_read(kube.cluster.name, obj) for obj in found if SPLIT_LABEL in labels_of(obj)]
+
+
+def build(service: str, weights: Mapping[str, int], ports: tuple[names.Port, ...]) -> Obj:
+    """Return the VirtualService; `weights` maps the clusters that are sent to."""
+    rules = [
+        {
+            "match": [{"port": port.number}],
+            "route": [
+                {"destination": export.destination(service, target, port.number), "weight": weight}
+                for target, weight in weights.items()
+            ],
+        }
+        for port in ports
+    ]
+    return {
+        "apiVersion": _API,
+        "kind": "VirtualService",
+        "metadata": {"name": _ref(service).name, "namespace": NAMESPACE, "labels": {SPLIT_LABEL: service}},
+        "spec": {"hosts": [names.host(service)], "http": rules},
+    }
+
+
+def _read(cluster: str, obj: Obj) -> Split:
+    service = labels_of(obj)[SPLIT_LABEL]
+    weights: dict[str, int] = {}
+    for part in obj["spec"]["http"][0]["route"]:
+        target = part["destination"]["subset"]
+        name = service if target == cluster else names.exported_name(service, target)
+        weights[name] = int(part.get("weight", 0))
+    return Split(cluster=cluster, service=service, weights=weights)
+
+
+def _subset(kube: Kube, service: str, name: str) -> str:
+    """Return the cluster that a name in a split stands for."""
+    if name == service:
+        return kube.cluster.name
+    found = kube.get(names.service_ref(name))
+    labels = labels_of(found) if found else {}
+    if labels.get(exports.EXPORTED_LABEL) != service:
+        known = [service, *(names.exported_name(s, source) for s, source in export.listed(kube) if s == service)]
+        raise ClusterError(
+            f"{name} is not {service} as another cluster exports it; here are: {', '.join(known)}",
+            where=kube.cluster.name,
+            next=f"lab export {service}",
+        )
+    return labels[exports.SOURCE_LABEL]
+
+
+def _ref(service: str) -> Ref:
+    return Ref(api_version=_API, kind="VirtualService", name=f"{service}-split", namespace=NAMESPACE)

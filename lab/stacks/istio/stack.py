@@ -1,0 +1,142 @@
+"""The `istio` stack: Istio on both sides, its Gateways, and nothing that is not built from package registries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from lab.base.errors import UsageError
+from lab.base.names import NAMESPACE, Cluster
+from lab.components.dns import ClusterDns
+from lab.components.frontend import Frontend
+from lab.components.gateway_api import GatewayApi
+from lab.components.namespaces import Namespaces
+from lab.components.podinfo import Podinfo
+from lab.lab import Lab
+from lab.mesh import Mesh
+from lab.stacks.istio import control_plane, export
+from lab.stacks.istio.east_west_gateway import EastWestGateway
+from lab.stacks.istio.ingress import GATEWAY as INGRESS
+from lab.stacks.istio.ingress import Ingress
+from lab.stacks.istio.mesh import IstioMesh
+from lab.stacks.istio.remote_access import RemoteAccess, RemoteSecret
+from lab.stacks.istio.trust import IstioTrust
+from lab.stacks.model import Joint, Part, UpstreamCheck, Verdict
+from lab.tools.istioctl import Istioctl
+
+_LEVELS = {"Info": Verdict.OK, "Warning": Verdict.WARNING}
+
+
+@dataclass(frozen=True)
+class IstioStack:
+    """See `lab.stacks.model.Stack` for what the members promise."""
+
+    name: str = "istio"
+    title: str = "Istio on both sides"
+    node_image: str = "node-image"
+    viz: bool = False
+    control_plane: str = "istio"
+    prepares: str = "render Istio's charts"
+
+    def artifacts(self, lab: Lab) -> tuple[str, ...]:
+        """Return programs, CRDs and the node image."""
+        del lab
+        return ("kind", "kubectl", "istioctl", "gateway-api", self.node_image)
+
+    def images(self, lab: Lab) -> tuple[str, ...]:
+        """Return Istio's images and the applications'."""
+        del lab
+        return ("istio-pilot", "istio-proxy", "podinfo", "frontend")
+
+    def prepare(self, lab: Lab, cluster: Cluster) -> None:
+        """Render Istio's charts."""
+        control_plane.rendered(lab, cluster)
+
+    def parts(self, lab: Lab) -> Mapping[str, Part]:
+        """Return trust, Istio, the gateways and the applications."""
+        del lab
+        # Injection waits for the label; the network's name tells istiod where its own pods are.
+        namespaces = Namespaces(
+            labels={
+                control_plane.NAMESPACE: {control_plane.NETWORK_LABEL: control_plane.network_of("{cluster}")},
+                INGRESS.namespace: {},
+                NAMESPACE: {"istio-injection": "enabled"},
+            }
+        )
+        trust = Part(component=IstioTrust(), title="hand out an issuer under the trust anchor", after=("namespaces",))
+        after = ("gateway-api", "trust")
+        mesh = Part(component=control_plane.Istio(), title="install Istio", after=after, estimate_s=20, prepared=True)
+        return {
+            part.component.name: part
+            for part in (
+                Part(component=ClusterDns(), title="let DNS answers age in seconds"),
+                Part(component=namespaces, title="create the namespaces"),
+                Part(component=GatewayApi(), title="install the Gateway API's CRDs"),
+                trust,
+                mesh,
+                Part(component=EastWestGateway(), title="open the east-west gateway", after=("istio",), estimate_s=8),
+                Part(component=Ingress(), title="open the ingress", after=("istio",), estimate_s=8),
+                Part(component=Podinfo(), title="deploy podinfo", after=("istio",), estimate_s=10),
+                Part(component=Frontend(), title="deploy the frontend", after=("istio",), estimate_s=10),
+            )
+        }
+
+    def joints(self, lab: Lab, source: str, target: str) -> Sequence[Joint]:
+        """Return an account on the target, and its token on the source."""
+        del lab
+        access = Joint(
+            cluster=target,
+            component=RemoteAccess(source=source),
+            title=f"let {source} see what runs here",
+            after=(f"{target}/namespaces",),
+        )
+        secret = Joint(
+            cluster=source,
+            component=RemoteSecret(target=target),
+            title=f"link to {target}",
+            after=(f"{source}/istio", f"{target}/istio", access.step),
+        )
+        return [access, secret]
+
+    def export(self, lab: Lab, service: str, source: str) -> bool:
+        """Make a service known in all other clusters."""
+        return export.apply(lab, service, source)
+
+    def answers(self, lab: Lab, cluster: str) -> Mapping[str, frozenset[str]]:
+        """Return that podinfo is one service over all clusters that have one."""
+        del cluster
+        return {"podinfo": frozenset(name for name, c in lab.spec.clusters.items() if c.podinfo.replicas > 0)}
+
+    def checks(self, lab: Lab, cluster: Cluster) -> list[UpstreamCheck]:
+        """Run `istioctl analyze`, whose findings are all that it prints."""
+        found = Istioctl(lab.artifacts.binary("istioctl")).analyze(cluster.kubeconfig, cluster.context)
+        named = [
+            UpstreamCheck(
+                cluster=cluster.name,
+                command="istioctl analyze",
+                what=f"{finding.code} {finding.origin}",
+                verdict=_LEVELS.get(finding.level, Verdict.FAILED),
+                words=finding.message,
+            )
+            for finding in found
+        ]
+        whole = "everything that it knows to look at"
+        passed = not any(check.verdict is Verdict.FAILED for check in named)
+        return [
+            UpstreamCheck(
+                cluster=cluster.name,
+                command="istioctl analyze",
+                what=whole,
+                verdict=Verdict.OK if passed else Verdict.FAILED,
+            ),
+            *named,
+        ]
+
+    def dashboard(self, lab: Lab, cluster: Cluster, *, port: int, on_url: Callable[[str], None]) -> None:
+        """Say that there is none."""
+        del cluster, port, on_url
+        raise UsageError(f"the lab {lab.spec.name} is built with Istio, which has no dashboard of its own")
+
+    def mesh(self, lab: Lab) -> Mesh:
+        """Return Istio's mesh."""
+        return IstioMesh(lab)

@@ -1,0 +1,41 @@
+"""Gives a cluster's Istio its own issuer under the lab's trust anchor (Istio's "Plug in CA Certificates")."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lab.base import pki
+from lab.base.names import Cluster
+from lab.components.base import ManifestComponent
+from lab.kube.objects import Obj
+from lab.lab import Lab
+from lab.mesh.issuers import issuer_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class IstioTrust(ManifestComponent):
+    """The Secret `cacerts`, which istiod signs with."""
+
+    name: str = "trust"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return the Secret; makes the certificates where they are not there yet."""
+        root = pki.anchor(lab.paths.pki, lab_name=lab.spec.name)
+        own = issuer_of(lab, cluster)
+        files = {
+            "ca-cert.pem": own.certificate,
+            "ca-key.pem": own.key,
+            "root-cert.pem": root.certificate,
+            "cert-chain.pem": own.certificate + root.certificate,
+        }
+        return [
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "type": "Opaque",
+                "metadata": {"name": "cacerts", "namespace": "istio-system"},
+                "data": {name: b64encode(content).decode() for name, content in files.items()},
+            }
+        ]

@@ -1,0 +1,139 @@
+"""Linkerd: its CRDs and its control plane, under the lab's trust anchor, refusing plain text to all workloads.
+
+Everything is rendered by the real CLI, which makes new keys for the webhooks each time: what was rendered once is
+kept, or each `lab up` would replace them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.base import pki
+from lab.base.names import Cluster
+from lab.base.step import StepResult
+from lab.components import dns
+from lab.components.base import ManifestComponent
+from lab.components.cache import kept
+from lab.components.helm import from_chart
+from lab.kube import connect, manifests
+from lab.kube.objects import Obj, Ref
+from lab.lab import Lab
+from lab.mesh.issuers import issuer_of
+from lab.tools.linkerd import Linkerd as Cli
+
+NAMESPACE = "linkerd"
+INJECT = "linkerd.io/inject"
+"""Annotation of a namespace or pod that the mesh takes in."""
+INBOUND_POLICY = "config.linkerd.io/default-inbound-policy"
+_SOONER = {
+    "LINKERD2_PROXY_OUTBOUND_CONNECT_USER_TIMEOUT": "3s",
+    "LINKERD2_PROXY_OUTBOUND_CONNECT_EXP_BACKOFF_MIN": "100ms",
+    "LINKERD2_PROXY_OUTBOUND_CONNECT_EXP_BACKOFF_MAX": "1s",
+    "LINKERD2_PROXY_OUTBOUND_CONNECT_EXP_BACKOFF_JITTER": "0.1",
+}
+"""A connection that is cut is noticed after 3 s without an acknowledgement, not 10 to 30; and what comes back after
+some seconds is found a second later, not up to a minute (linkerd2-proxy, linkerd/app/src/env.rs)."""
+REQUESTS = {"cpu": {"request": "10m"}, "memory": {"request": "20Mi", "limit": "250Mi"}}
+"""What a small part of Linkerd asks of a node, in the form of its charts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkerdCrds(ManifestComponent):
+    """Linkerd's own kinds; the Gateway API's are another component."""
+
+    name: str = "linkerd-crds"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return the CRDs."""
+        del cluster
+        cli = cli_of(lab)
+        return kept(lab, self.name, str(cli.binary), lambda: manifests.parse(cli.crds(), source="linkerd install"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkerdIdentity(ManifestComponent):
+    """The part of the control plane that gives identities, and all that the rest of it needs besides.
+
+    Proxies ask for it by name. One that starts before it has an endpoint is told that there is no such name, and does
+    not ask again before the answer has aged (`cluster_dns`).
+    """
+
+    name: str = "linkerd-identity"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return what the CLI renders, without the Deployments that need an identity."""
+        return [obj for obj in rendered(lab, cluster) if not _needs_identity(obj)]
+
+    def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
+        """Apply as all components do, once names can be resolved at all."""
+        connect(cluster).wait_ready([dns.DEPLOYMENT], timeout_s=120)
+        return super().apply(lab, cluster)
+
+    def waits_for(self, objects: Sequence[Obj]) -> list[Ref]:
+        """Wait for the Deployment."""
+        return [wanted for wanted in super().waits_for(objects) if wanted.kind == "Deployment"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linkerd(ManifestComponent):
+    """The rest of the control plane: destinations and policies, and the injector."""
+
+    name: str = "linkerd"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return the Deployments that need an identity."""
+        return [obj for obj in rendered(lab, cluster) if _needs_identity(obj)]
+
+
+def _needs_identity(obj: Obj) -> bool:
+    return bool(obj["kind"] == "Deployment" and obj["metadata"]["name"] != "linkerd-identity")
+
+
+def cli_of(lab: Lab) -> Cli:
+    """Return the lab's linkerd CLI."""
+    return Cli(lab.artifacts.binary("linkerd"))
+
+
+def rendered(lab: Lab, cluster: Cluster) -> list[Obj]:
+    """Render the control plane for a cluster, or take what was rendered from the same values and certificates."""
+    controller, proxy = (lab.artifacts.image(name) for name in ("linkerd-controller", "linkerd-proxy"))
+    trust_domain = lab.spec.clusters[cluster.name].trust_domain
+    cli, values = cli_of(lab), control_plane_values(trust_domain, controller=controller, proxy=proxy)
+    anchor, issuer = pki.anchor(lab.paths.pki, lab_name=lab.spec.name), issuer_of(lab, cluster)
+    signed_by = hashlib.sha256(anchor.certificate + issuer.certificate).hexdigest()
+
+    def render(file: Path) -> str:
+        folder = lab.paths.pki
+        return cli.control_plane(
+            anchor=folder / "anchor.crt",
+            issuer=folder / f"issuer-{cluster.name}.crt",
+            issuer_key=folder / f"issuer-{cluster.name}.key",
+            values=file,
+        )
+
+    return from_chart(lab, f"linkerd-{cluster.name}", values, render, made_from=f"{cli.binary}\n{signed_by}")
+
+
+def control_plane_values(trust_domain: str, *, controller: str, proxy: str) -> dict[str, Any]:
+    """Return the values of the control plane's chart."""
+    controller_name, _, controller_tag = controller.rpartition(":")
+    proxy_name, _, proxy_tag = proxy.rpartition(":")
+    return {
+        "identityTrustDomain": trust_domain,
+        "disableHeartBeat": True,
+        # By default a pod that is made while the injector cannot be reached is let in without a proxy, for good.
+        "webhookFailurePolicy": "Fail",
+        "controllerImage": controller_name,
+        "controllerImageVersion": controller_tag,
+        "proxy": {
+            "image": {"name": proxy_name, "version": proxy_tag},
+            # Plain text is refused, but for the kubelet's probes, which the proxies know by themselves.
+            "defaultInboundPolicy": "all-authenticated",
+            "resources": REQUESTS,
+            "additionalEnv": [{"name": name, "value": value} for name, value in _SOONER.items()],
+        },
+    }

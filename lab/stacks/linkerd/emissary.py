@@ -1,0 +1,186 @@
+"""Emissary-ingress (Ambassador's name today) as the ingress, inside of the mesh: what it forwards is mTLS.
+
+Rendered from upstream's charts. The pods themselves are asked by browsers, which have no identity; so they take plain
+text, and the services behind them do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lab.base import wait
+from lab.base.names import LABEL_PREFIX, Cluster
+from lab.base.names import NAMESPACE as APPS
+from lab.base.step import StepResult
+from lab.base.wait import NotYet
+from lab.clusters.kind import network
+from lab.components import load_balancer
+from lab.components.base import ManifestComponent
+from lab.components.helm import chart_objects
+from lab.kube import connect
+from lab.kube.objects import Obj, Ref
+from lab.lab import Lab
+from lab.measure import http
+from lab.stacks.linkerd.control_plane import INBOUND_POLICY, INJECT
+
+NAMESPACE = "emissary"
+API = "getambassador.io/v3alpha1"
+ACCOUNT = "emissary-ingress"
+_RELEASE = "emissary-ingress"
+SERVICE = Ref(api_version="v1", kind="Service", name=_RELEASE, namespace=NAMESPACE)
+FROM_MESH = Ref(api_version="v1", kind="Service", name="emissary-from-mesh", namespace=NAMESPACE)
+"""The same pods, on the listener that takes nobody without an identity: what other clusters are carried through."""
+CARRIED_LABEL = f"{LABEL_PREFIX}/carried"
+_OPEN, _MESH = "open", "mesh"
+_LISTENER_LABEL = f"{LABEL_PREFIX}/listener"
+_OPEN_PORT, _MESH_PORT = 8080, 8082
+DEPLOYMENT = Ref(api_version="apps/v1", kind="Deployment", name=_RELEASE, namespace=NAMESPACE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmissaryCrds(ManifestComponent):
+    """Emissary's kinds, in the one version that needs no conversion webhook."""
+
+    name: str = "emissary-crds"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return the CRDs."""
+        del cluster
+        objects = chart_objects(lab, "emissary-crds", release="emissary-crds", namespace=NAMESPACE)
+        return [obj for obj in objects if obj["kind"] == "CustomResourceDefinition"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Emissary(ManifestComponent):
+    """Emissary, where it listens, and what it forwards: `/` to the frontend, `/podinfo/` to podinfo."""
+
+    name: str = "ingress"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return what the chart renders, and the lab's own Listener, Host and Mappings."""
+        del cluster
+        return [*rendered(lab), *routes(), *from_mesh()]
+
+    def after_apply(self, lab: Lab, cluster: Cluster) -> None:
+        """Give its Service its address."""
+        del lab
+        load_balancer.assign(connect(cluster), SERVICE)
+
+    def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
+        """Apply as all components do, and return when a request from this machine finds its route.
+
+        The pod is Ready before it has its routes. What is behind them may not be there yet: 503 is an answer.
+        """
+        result = super().apply(lab, cluster)
+
+        def look() -> bool | NotYet:
+            status = http.status(_url(lab, cluster))
+            return NotYet("no answer" if status is None else f"HTTP {status}") if status in {None, 404} else True
+
+        wait.until(f"{cluster.name}: a request passes the ingress", look, timeout_s=self.ready_timeout_s)
+        return result
+
+    def settled(self, lab: Lab, cluster: Cluster) -> bool:
+        """Say whether the Service still has the node's address, and a request is answered by Emissary's Envoy."""
+        kube = connect(cluster)
+        there = load_balancer.assigned(kube, SERVICE) == network.node_address(kube)
+        return there and http.status(_url(lab, cluster)) is not None
+
+
+def _url(lab: Lab, cluster: Cluster) -> str:
+    return f"http://127.0.0.1:{lab.spec.clusters[cluster.name].ingress_port}/"
+
+
+def rendered(lab: Lab) -> list[Obj]:
+    """Render Emissary's chart, the same for each cluster."""
+    repository, _, tag = lab.artifacts.image("emissary").rpartition(":")
+    values = chart_values(repository, tag)
+    return chart_objects(lab, "emissary-chart", release=_RELEASE, namespace=NAMESPACE, values=values)
+
+
+def chart_values(repository: str, tag: str) -> dict[str, Any]:
+    """Return the values of Emissary's chart."""
+    soon = {"initialDelaySeconds": 2, "periodSeconds": 1, "failureThreshold": 90}
+    return {
+        "replicaCount": 1,
+        "image": {"repository": repository, "tag": tag},
+        "createDefaultListeners": False,
+        "module": {"enabled": False},
+        "ingressClassResource": {"enabled": False},
+        "service": {"type": "LoadBalancer", "ports": [{"name": "http", "port": 80, "targetPort": 8080}]},
+        "podAnnotations": {INJECT: "enabled", INBOUND_POLICY: "all-unauthenticated"},
+        "readinessProbe": soon,
+        "resources": {"requests": {"cpu": "20m", "memory": "200Mi"}, "limits": {"memory": "600Mi"}},
+        # Nothing of a lab's requests is sent to anybody, and no portal is served.
+        "env": {"SCOUT_DISABLE": "1", "POLL_EVERY_SECS": "0", "AMBASSADOR_FAST_RECONFIGURE": "true"},
+    }
+
+
+def routes() -> list[Obj]:
+    """Return what Emissary serves to everybody, in the words of its own kinds."""
+    return [
+        *_entrance("everything", _OPEN, _OPEN_PORT, {"app.kubernetes.io/part-of": "eastwest-lab"}),
+        _mapping("frontend", "/", f"frontend.{APPS}:80"),
+        _mapping("podinfo", "/podinfo/", f"podinfo.{APPS}:9898"),
+    ]
+
+
+def from_mesh() -> list[Obj]:
+    """Return where Emissary listens for other clusters: whatever Mapping has CARRIED_LABEL, for meshed callers only."""
+    port = {"name": "http", "port": 80, "targetPort": _MESH_PORT, "appProtocol": "http"}
+    pods = {"app.kubernetes.io/name": _RELEASE, "app.kubernetes.io/instance": _RELEASE}
+    return [
+        *_entrance("from-mesh", _MESH, _MESH_PORT, {CARRIED_LABEL: "true"}),
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": FROM_MESH.name, "namespace": NAMESPACE},
+            "spec": {"selector": pods, "ports": [port]},
+        },
+        {
+            "apiVersion": "policy.linkerd.io/v1beta3",
+            "kind": "Server",
+            "metadata": {"name": FROM_MESH.name, "namespace": NAMESPACE},
+            # The pods take plain text otherwise (INBOUND_POLICY).
+            "spec": {
+                "podSelector": {"matchLabels": pods},
+                "port": _MESH_PORT,
+                "proxyProtocol": "HTTP/1",
+                "accessPolicy": "all-authenticated",
+            },
+        },
+    ]
+
+
+def carried(name: str, *, header: tuple[str, str], service: str) -> Obj:
+    """Return the Mapping that leads other clusters' requests with a header to a service."""
+    found = _mapping(name, "/", service)
+    found["metadata"]["labels"] = {CARRIED_LABEL: "true"}
+    found["spec"]["headers"] = dict([header])
+    return found
+
+
+def _entrance(name: str, listener: str, port: int, serves: dict[str, str]) -> list[Obj]:
+    """Return a Listener, and the Host behind it that serves the Mappings with these labels."""
+    selected = {_LISTENER_LABEL: listener}
+    binding = {"namespace": {"from": "SELF"}, "selector": {"matchLabels": selected}}
+    listens = {"port": port, "protocol": "HTTP", "securityModel": "XFP", "hostBinding": binding}
+    host = {
+        "hostname": "*",
+        "requestPolicy": {"insecure": {"action": "Route"}},
+        "mappingSelector": {"matchLabels": serves},
+    }
+    return [_own("Listener", listener, listens), _own("Host", name, host, labels=selected)]
+
+
+def _own(kind: str, name: str, spec: Obj, *, labels: dict[str, str] | None = None) -> Obj:
+    metadata = {"name": name, "namespace": NAMESPACE, **({"labels": labels} if labels else {})}
+    return {"apiVersion": API, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _mapping(name: str, prefix: str, service: str) -> Obj:
+    # The frontend streams its answers for as long as somebody looks.
+    spec = {"hostname": "*", "prefix": prefix, "service": service, "timeout_ms": 60_000, "idle_timeout_ms": 600_000}
+    return _own("Mapping", name, spec, labels={"app.kubernetes.io/part-of": "eastwest-lab"})

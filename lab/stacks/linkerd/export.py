@@ -1,0 +1,147 @@
+"""Exported services on Linkerd: a label on the Service, and a mirror of it that the other clusters make themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from lab.base import wait
+from lab.base.errors import ClusterError
+from lab.base.names import NAMESPACE
+from lab.base.wait import NotYet
+from lab.kube import Kube, connect
+from lab.kube.objects import Obj, Ref, labels_of, ref
+from lab.lab import Lab
+from lab.mesh.names import exported_name, service_ref
+from lab.stacks.linkerd import multicluster
+
+__all__ = [
+    "apply",
+    "exported_name",
+    "forget",
+    "listed",
+    "mirror",
+    "mirror_of",
+    "mirrored",
+    "need_gateway",
+    "remove",
+    "seen_by",
+    "unmirror",
+]
+
+_MIRRORED_S = 240  # `lab up` exports while the service mirrors are still starting
+_GONE_S = 30
+
+
+def apply(lab: Lab, service: str, source: str) -> bool:
+    """Export a service, and return when every linked cluster has its mirror; False when nothing had to be changed.
+
+    Raises:
+        ClusterError: it is not there, is itself a mirror, or nobody looks at its cluster; nothing was changed.
+        WaitTimeout: a cluster has no mirror of it.
+    """
+    kube = connect(lab.clusters[source])
+    found = kube.get(service_ref(service))
+    if found is None:
+        raise ClusterError(
+            f"there is no Service {service!r} in namespace {NAMESPACE}",
+            where=source,
+            next=f"kubectl --context={lab.clusters[source].context} --namespace={NAMESPACE} get services",
+        )
+    if target := labels_of(found).get(multicluster.TARGET_LABEL):
+        raise ClusterError(
+            f"{service} is itself exported from {target}",
+            where=source,
+            next=f"export {service.removesuffix(f'-{target}')} from the cluster that it runs in",
+        )
+    need_gateway(lab, source)
+    return mirror(lab, service_ref(service), source)
+
+
+def remove(lab: Lab, service: str, source: str) -> bool:
+    """Take an export back, and return when its mirrors are gone; False when there was none."""
+    return unmirror(lab, service_ref(service), source)
+
+
+def mirror(lab: Lab, service: Ref, source: str) -> bool:
+    """Label a Service of any namespace, and return when each cluster that looks has its mirror in that namespace.
+
+    Returns:
+        False when it was labelled already.
+
+    Raises:
+        WaitTimeout: a cluster has no mirror of it.
+    """
+    kube = connect(lab.clusters[source])
+    changed = labels_of(kube.get(service) or {}).get(multicluster.EXPORTED_LABEL) != "true"
+    if changed:
+        kube.patch(service, {"metadata": {"labels": {multicluster.EXPORTED_LABEL: "true"}}})
+    for other in seen_by(lab, source):
+        there, wanted = connect(lab.clusters[other]), mirror_of(service, source)
+
+        def look(there: Kube = there, wanted: Ref = wanted) -> bool | NotYet:
+            return there.get(wanted) is not None or NotYet("no mirror yet")
+
+        wait.until(f"{other}: {wanted.name} mirrored", look, timeout_s=_MIRRORED_S, next="lab status")
+    return changed
+
+
+def unmirror(lab: Lab, service: Ref, source: str) -> bool:
+    """Take the label away, and return when the mirrors are gone; False when there was none."""
+    kube = connect(lab.clusters[source])
+    found = kube.get(service)
+    if found is None or multicluster.EXPORTED_LABEL not in labels_of(found):
+        return False
+    kube.patch(service, {"metadata": {"labels": {multicluster.EXPORTED_LABEL: None}}})
+    for other in seen_by(lab, source):
+        there, wanted = connect(lab.clusters[other]), mirror_of(service, source)
+
+        def look(there: Kube = there, wanted: Ref = wanted) -> bool | NotYet:
+            return there.get(wanted) is None or NotYet("the mirror is still there")
+
+        wait.until(f"{other}: {wanted.name} gone", look, timeout_s=_GONE_S, next="lab status")
+    return True
+
+
+def mirror_of(service: Ref, source: str) -> Ref:
+    """Name a Service's mirror in the other clusters."""
+    return replace(service, name=exported_name(service.name, source))
+
+
+def listed(kube: Kube) -> Iterator[tuple[str, str]]:
+    """Yield the exported services that a cluster sees, each as its name and the cluster it runs in."""
+    for obj in kube.find("v1", "Service", namespace=NAMESPACE):
+        if (found := mirrored(obj)) is not None:
+            yield found
+
+
+def mirrored(service: Obj) -> tuple[str, str] | None:
+    """Return which service of which cluster a mirror stands for, None for a Service that is no mirror."""
+    target = labels_of(service).get(multicluster.TARGET_LABEL)
+    return (service["metadata"]["name"].removesuffix(f"-{target}"), target) if target else None
+
+
+def need_gateway(lab: Lab, source: str) -> None:
+    """Hold a cluster against what others need to reach it.
+
+    Raises:
+        ClusterError: nobody looks at it.
+    """
+    if not seen_by(lab, source):
+        raise ClusterError(
+            f"no cluster looks at {source}: lab.toml exports nothing from it, so that it has no gateway",
+            where=source,
+            next=f'add {source} under [exports] in lab.toml, such as podinfo = ["east", "{source}"], and run lab up',
+        )
+
+
+def forget(kube: Kube, target: str) -> None:
+    """Delete a cluster's mirrors of another one's services, as `linkerd multicluster unlink` does."""
+    labels = {multicluster.TARGET_LABEL: target, multicluster.MIRRORED_LABEL: "true"}
+    for obj in kube.find("v1", "Service", labels=labels, metadata_only=True):
+        kube.delete(ref(obj))
+
+
+def seen_by(lab: Lab, source: str) -> list[str]:
+    """Return the clusters that look at one."""
+    return [name for name in lab.clusters if source in multicluster.linked(lab, name)]

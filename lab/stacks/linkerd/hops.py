@@ -1,0 +1,98 @@
+"""Who spoke to whom on the way to another cluster, as the proxies themselves count it.
+
+Linkerd ends TLS at the gateway, so a crossing has two hops, and three proxies know of them: the caller's by
+`request_total` with `direction="outbound"`, the gateway's by the connections that began with a transport header, the
+service's by `request_total` with `direction="inbound"` (Linkerd documentation, "Proxy Metrics";
+linkerd2-proxy, linkerd/app/inbound/src/direct/metrics.rs).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from lab.base.names import NAMESPACE
+from lab.lab import Lab
+from lab.mesh.model import Hop
+from lab.mesh.names import host
+from lab.stacks.linkerd import control_plane, multicluster
+
+_SAMPLE = re.compile(r"^(\w+)\{(.*)\} (\S+)", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+_CONNECTIONS = "inbound_tcp_transport_header_connections_total"
+_REQUESTS = "request_total"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One line of a proxy's metrics."""
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
+
+
+def listed(lab: Lab, source: str, target: str, service: str, caller: str) -> list[Hop]:
+    """Return what the three proxies say of a service's callers, nearest to the caller first.
+
+    Args:
+        lab: whose clusters.
+        source: the caller's cluster.
+        target: the service's cluster.
+        service: its name there.
+        caller: name of the caller's Deployment.
+
+    Raises:
+        CommandError: a proxy can't be asked.
+    """
+    at_caller = _metrics(lab, source, NAMESPACE, caller)
+    at_gateway = _metrics(lab, target, multicluster.NAMESPACE, multicluster.DEPLOYMENT.name)
+    at_service = _metrics(lab, target, NAMESPACE, service)
+    return [
+        *outbound(f"{source}/{caller}", at_caller, target),
+        *through_gateway(f"{target}/{multicluster.DEPLOYMENT.name}", at_gateway, service),
+        *inbound(f"{target}/{service}", at_service),
+    ]
+
+
+def outbound(at: str, metrics: str, target: str) -> Iterator[Hop]:
+    """Yield whom a caller's proxy sent requests to, in another cluster."""
+    wanted = {"direction": "outbound", "dst_target_cluster": target}
+    for sample in _samples(metrics, _REQUESTS, wanted):
+        yield _hop(at, sample, server=sample.labels.get("server_id", ""))
+
+
+def through_gateway(at: str, metrics: str, service: str) -> Iterator[Hop]:
+    """Yield whose connections to a service a gateway's proxy took."""
+    for sample in _samples(metrics, _CONNECTIONS, {}):
+        if sample.labels.get("target_name", "").rstrip(".").startswith(host(service)):
+            yield _hop(at, sample, client=sample.labels.get("client_id", ""))
+
+
+def inbound(at: str, metrics: str) -> Iterator[Hop]:
+    """Yield whose requests a service's proxy let in."""
+    for sample in _samples(metrics, _REQUESTS, {"direction": "inbound", "tls": "true"}):
+        yield _hop(at, sample, client=sample.labels.get("client_id", ""))
+
+
+def _hop(at: str, sample: Sample, *, client: str = "", server: str = "") -> Hop:
+    kept = {"direction", "tls", "client_id", "server_id", "dst_target_cluster", "target_name", "session_protocol"}
+    labels = ", ".join(f'{name}="{value}"' for name, value in sample.labels.items() if name in kept)
+    said = f"{sample.name}{{{labels}}} {sample.value:g}"
+    return Hop(at=at, client=client, server=server, count=int(sample.value), said=said)
+
+
+def _samples(metrics: str, name: str, labels: Mapping[str, str]) -> Iterator[Sample]:
+    for found, text, value in _SAMPLE.findall(metrics):
+        has = dict(_LABEL.findall(text)) if found == name else {}
+        if found == name and labels.items() <= has.items() and float(value) > 0:
+            yield Sample(name=found, labels=has, value=float(value))
+
+
+def _metrics(lab: Lab, cluster: str, namespace: str, deployment: str) -> str:
+    where = lab.clusters[cluster]
+    cli = control_plane.cli_of(lab)
+    return cli.proxy_metrics(
+        f"deploy/{deployment}", namespace=namespace, kubeconfig=where.kubeconfig, context=where.context
+    )

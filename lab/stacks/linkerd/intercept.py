@@ -1,0 +1,58 @@
+"""Diversions on Linkerd: an HTTPRoute whose first rule, by a header, leads to another service."""
+
+from __future__ import annotations
+
+from lab.base.errors import ClusterError
+from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
+from lab.components.inventory import labels as component_labels
+from lab.kube import Kube, connect
+from lab.kube.objects import Obj, annotations_of, labelled, labels_of
+from lab.lab import Lab
+from lab.mesh import names
+from lab.mesh.model import Divert
+from lab.stacks.linkerd import route
+from lab.stacks.linkerd.route import DIVERT_LABEL
+
+# A header's value may hold what a label's may not.
+_TO, _HEADER, _VALUE = (f"{LABEL_PREFIX}/divert-{part}" for part in ("to", "header", "value"))
+
+
+def apply(lab: Lab, wanted: Divert) -> None:
+    """Write a diversion."""
+    kube = connect(lab.clusters[wanted.cluster])
+    ports = route.http_ports(kube, wanted.service, (wanted.to,))
+    if kube.get(names.service_ref(wanted.to)) is None:
+        raise ClusterError(f"there is no Service {wanted.to!r} in namespace {NAMESPACE}", where=wanted.cluster)
+    route.refuse_other(kube, wanted.service, DIVERT_LABEL)
+    owned = component_labels(lab.spec.name, "divert")
+    route.write(kube, [labelled(build(wanted, port), owned) for port in ports])
+
+
+def remove(cluster: Cluster, service: str) -> bool:
+    """Delete a diversion; False when there was none."""
+    return route.delete(connect(cluster), {DIVERT_LABEL: service})
+
+
+def listed(kube: Kube) -> list[Divert]:
+    """Return the diversions that a cluster has."""
+    found = {
+        Divert(cluster=kube.cluster.name, service=service, to=notes[_TO], header=notes[_HEADER], value=notes[_VALUE])
+        for obj in kube.find(route.API, "HTTPRoute", namespace=NAMESPACE)
+        if (service := labels_of(obj).get(DIVERT_LABEL)) and (notes := annotations_of(obj))
+    }
+    return sorted(found, key=lambda divert: divert.service)
+
+
+def build(wanted: Divert, port: int) -> Obj:
+    """Return the HTTPRoute for one port, which both services have."""
+    away: Obj = {"backendRefs": [route.backend(wanted.to, port)]}
+    home: Obj = {"backendRefs": [route.backend(wanted.service, port)]}
+    match = {"matches": [{"headers": [{"type": "Exact", "name": wanted.header, "value": wanted.value}]}]}
+    return route.build(
+        f"{wanted.service}-divert-{port}",
+        wanted.service,
+        port,
+        [{**match, **away}, home] if wanted.header else [away],
+        {DIVERT_LABEL: wanted.service},
+        annotations={_TO: wanted.to, _HEADER: wanted.header, _VALUE: wanted.value},
+    )

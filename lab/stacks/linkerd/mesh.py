@@ -1,0 +1,311 @@
+"""Linkerd as the lab's mesh."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from lab.base import pki
+from lab.clusters.kind import network
+from lab.components import load_balancer
+from lab.components.base import State
+from lab.kube import Kube, KubeError, connect, manifests
+from lab.kube.objects import Ref
+from lab.lab import Lab
+from lab.mesh import by_ingress
+from lab.mesh.ask import each, east_west_address, exports, flat, not_serving
+from lab.mesh.model import (
+    Caller,
+    Capability,
+    Carried,
+    Divert,
+    Export,
+    Failover,
+    Gateway,
+    Hop,
+    Identity,
+    Link,
+    Permission,
+    Split,
+    TlsEntrance,
+)
+from lab.mesh.names import host
+from lab.stacks.linkerd import (
+    control_plane,
+    emissary,
+    export,
+    federation,
+    hops,
+    ingress_route,
+    intercept,
+    link,
+    multicluster,
+    policy,
+    split,
+    traffic_split,
+    transport_header,
+)
+from lab.stacks.linkerd import smi as linkerd_smi_extension
+
+T = TypeVar("T")
+
+_Part = tuple[str, Ref, Ref, int, str]
+"""A gateway's role, Service, Deployment, port, and the label selector of its pods."""
+_INGRESS = ("ingress", emissary.SERVICE, emissary.DEPLOYMENT, 80, "app.kubernetes.io/name=emissary-ingress")
+_EAST_WEST = ("east-west", multicluster.GATEWAY, multicluster.DEPLOYMENT, multicluster.PORT, "app=linkerd-gateway")
+
+
+_CAPABILITIES = frozenset(
+    {
+        Capability.EXPORT,
+        Capability.SPLIT,
+        Capability.FAILOVER,
+        Capability.MTLS,
+        Capability.AUTHORIZE_IDENTITY,
+        Capability.AUTHORIZE_REQUEST,
+        Capability.DIVERT,
+        Capability.CARRY,
+        Capability.COUNTED_IDENTITIES,
+    }
+)
+
+
+@dataclass(frozen=True)
+class LinkerdMesh:
+    """See `lab.mesh.model.Mesh` for what the methods promise."""
+
+    lab: Lab
+    name: str = "linkerd"
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What Linkerd can do here: a TrafficSplit where its extension can be had, federation where pods reach pods."""
+        smi = set() if linkerd_smi_extension.unobtainable(self.lab.artifacts) else {Capability.SPLIT_SMI}
+        federate = {Capability.FEDERATE} if self.lab.spec.network.flat else set()
+        return _CAPABILITIES | smi | federate
+
+    def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
+        """Return the gateways; one is alive when its pod is Available and its Service has the node's address."""
+
+        def no_answer(name: str, error: KubeError) -> list[Gateway]:
+            return [self._gateway(name, part, None, error.what) for part in self._gateways_of(name)]
+
+        return flat(self._each(clusters, self._gateways, no_answer))
+
+    def links(self, sources: Iterable[str] | None = None) -> list[Link]:
+        """Return the links; one is alive when the source's service mirror reaches the target's gateway."""
+
+        def no_answer(name: str, error: KubeError) -> list[Link]:
+            targets = multicluster.linked(self.lab, name)
+            return [Link(source=name, target=t, server=None, alive=False, detail=error.what) for t in targets]
+
+        return flat(self._each(sources, lambda kube: link.listed(self.lab, kube), no_answer))
+
+    def link(self, source: str, target: str) -> None:
+        """Give a cluster the Link to another one and the credentials for it."""
+        multicluster.LinkTo(target=target).apply(self.lab, self.lab.clusters[source])
+
+    def unlink(self, source: str, target: str) -> bool:
+        """Take the Link and its credentials away, and the mirrors: they would lead to the target for ever."""
+        link, cluster = multicluster.LinkTo(target=target), self.lab.clusters[source]
+        was_there = link.observe(self.lab, cluster) is not State.ABSENT
+        link.remove(self.lab, cluster)
+        export.forget(connect(cluster), target)
+        return was_there
+
+    def identities(self, clusters: Iterable[str] | None = None) -> list[Identity]:
+        """Return what each cluster's control plane signs with and trusts, read from the cluster."""
+        return flat(self._each(clusters, lambda kube: [_identity(kube)], lambda *_: []))
+
+    def spiffe_id(self, caller: Caller) -> str:
+        """Return a workload's identity, as Linkerd writes it into certificates: a DNS name, no SPIFFE URI."""
+        return policy.identity(self.lab, caller)
+
+    def hops(self, source: str, target: str, service: str, *, caller: str) -> list[Hop]:
+        """Return what `linkerd diagnostics proxy-metrics` says of both hops."""
+        return hops.listed(self.lab, source, target, service, caller)
+
+    def tls_entrance(self, cluster: str, service: str, port: int) -> TlsEntrance:
+        """Name the gateway by its identity, and then the service as Linkerd's proxies do."""
+        address, gateway_port = east_west_address(self, cluster)
+        return TlsEntrance(
+            address=address,
+            port=gateway_port,
+            server_name=policy.identity(self.lab, policy.gateway_of(cluster)),
+            alpn=transport_header.ALPN,
+            preface=transport_header.header(host(service), port),
+        )
+
+    def export(self, service: str, source: str) -> list[tuple[str, str]]:
+        """Let the clusters that look at this one mirror a service."""
+        export.apply(self.lab, service, source)
+        name = export.exported_name(service, source)
+        return [(name, other) for other in export.seen_by(self.lab, source)]
+
+    def unexport(self, service: str, source: str) -> bool:
+        """Take an export back."""
+        return export.remove(self.lab, service, source)
+
+    def exports(self, clusters: Iterable[str] | None = None) -> list[Export]:
+        """Return the exported services."""
+        return exports(self.lab, clusters, export.listed)
+
+    def split(self, cluster: str, service: str, weights: Mapping[str, int], *, smi: bool = False) -> Split:
+        """Divide requests by weight, with an HTTPRoute or a TrafficSplit."""
+        write = traffic_split.apply if smi else split.apply
+        return write(self.lab, self.lab.clusters[cluster], service, weights)
+
+    def unsplit(self, cluster: str, service: str) -> bool:
+        """Take a split away, of either kind."""
+        gone = [kind.remove(self.lab.clusters[cluster], service) for kind in (split, traffic_split)]
+        return any(gone)
+
+    def splits(self, clusters: Iterable[str] | None = None) -> list[Split]:
+        """Return the splits of both kinds."""
+        return flat(self._each(clusters, lambda k: [*split.listed(k), *traffic_split.listed(k)], lambda *_: []))
+
+    def fail_over(self, wanted: Failover) -> None:
+        """Prefer one cluster's endpoints of a service, and repeat what fails in the other."""
+        split.fail_over(self.lab, wanted)
+
+    def unfail_over(self, cluster: str, service: str) -> bool:
+        """Take a failover away."""
+        return split.unfail_over(self.lab.clusters[cluster], service)
+
+    def failovers(self, clusters: Iterable[str] | None = None) -> list[Failover]:
+        """Return the failovers."""
+        return flat(self._each(clusters, split.failovers, lambda *_: []))
+
+    def require_mtls(self, cluster: str, *, required: bool = True) -> None:
+        """Refuse plain text, as the control plane's default does, or let it in to the applications."""
+        if required:
+            policy.refuse_plain_text(self.lab, cluster)
+        else:
+            policy.let_plain_text_in(self.lab, cluster)
+
+    def authorize(self, permission: Permission) -> None:
+        """Let some callers in and nobody else."""
+        policy.apply(self.lab, permission)
+
+    def unauthorize(self, cluster: str, service: str) -> bool:
+        """Let everybody in the mesh in again."""
+        return policy.remove(self.lab, cluster, service)
+
+    def permissions(self, clusters: Iterable[str] | None = None) -> list[Permission]:
+        """Return the permissions."""
+        return flat(self._each(clusters, policy.listed, lambda *_: []))
+
+    def divert(self, divert: Divert) -> None:
+        """Send some or all requests to a service to another one, with an HTTPRoute."""
+        intercept.apply(self.lab, divert)
+
+    def undivert(self, cluster: str, service: str) -> bool:
+        """Take a diversion away."""
+        return intercept.remove(self.lab.clusters[cluster], service)
+
+    def diverts(self, clusters: Iterable[str] | None = None) -> list[Divert]:
+        """Return the diversions."""
+        return flat(self._each(clusters, intercept.listed, lambda *_: []))
+
+    def carry(self, service: str, source: str) -> Carried:
+        """Let the source's Emissary carry requests to a service, behind Linkerd's gateway."""
+        ingress_route.apply(self.lab, service, source)
+        return next(carried for carried in self.carried([source]) if carried.service == service)
+
+    def uncarry(self, service: str, source: str) -> bool:
+        """Take that path away."""
+        return ingress_route.remove(self.lab, service, source)
+
+    def carried(self, clusters: Iterable[str] | None = None) -> list[Carried]:
+        """Return the services that ingresses carry."""
+
+        def of(kube: Kube) -> list[Carried]:
+            return [
+                Carried(
+                    service=service,
+                    source=source,
+                    name=by_ingress.name_of(service, source),
+                    carrier=_account(source, _INGRESS[0]),
+                    entrance=ingress_route.entrance(load_balancer.assigned(kube, multicluster.GATEWAY)),
+                )
+                for service, source in ingress_route.listed(kube)
+            ]
+
+        return flat(self._each(clusters, of, lambda *_: []))
+
+    def federate(self, service: str) -> tuple[str, ...]:
+        """Make the services of this name one."""
+        return federation.apply(self.lab, service)
+
+    def unfederate(self, service: str) -> bool:
+        """Take a federated service apart."""
+        return federation.remove(self.lab, service)
+
+    def federated(self, clusters: Iterable[str] | None = None) -> list[str]:
+        """Return the services that are members of federated ones."""
+        return sorted(set(flat(self._each(clusters, federation.listed, lambda *_: []))))
+
+    # How
+
+    def _each(
+        self, clusters: Iterable[str] | None, ask: Callable[[Kube], T], otherwise: Callable[[str, KubeError], T]
+    ) -> dict[str, T]:
+        return each(self.lab, clusters, ask, otherwise)
+
+    def _gateways_of(self, cluster: str) -> list[_Part]:
+        return [_INGRESS, *([_EAST_WEST] if cluster in multicluster.targets(self.lab) else [])]
+
+    def _gateways(self, kube: Kube) -> list[Gateway]:
+        address = network.node_address(kube)
+        found = []
+        for part in self._gateways_of(kube.cluster.name):
+            _, service, deployment, _, _ = part
+            has, detail = load_balancer.assigned(kube, service), not_serving(kube.get(deployment))
+            if not detail and has != address:
+                detail = f"its Service has address {has}, its node {address}"
+            found.append(self._gateway(kube.cluster.name, part, has, detail))
+        return found
+
+    def _gateway(self, cluster: str, part: _Part, address: str | None, detail: str) -> Gateway:
+        role, service, _, port, pods = part
+        return Gateway(
+            cluster=cluster,
+            name=service.name,
+            role=role,
+            address=address,
+            port=port,
+            alive=not detail,
+            detail=detail,
+            pods=pods,
+            identity=self.spiffe_id(_account(cluster, role)),
+        )
+
+
+def _account(cluster: str, role: str) -> Caller:
+    """Return who a gateway is."""
+    if role == _INGRESS[0]:
+        return Caller(cluster=cluster, namespace=emissary.NAMESPACE, service_account=emissary.ACCOUNT)
+    return policy.gateway_of(cluster)
+
+
+def _identity(kube: Kube) -> Identity:
+    def read(kind: str, name: str) -> Mapping[str, str]:
+        wanted = Ref(api_version="v1", kind=kind, name=name, namespace=control_plane.NAMESPACE)
+        return (kube.get(wanted) or {}).get("data") or {}
+
+    try:
+        issuer = pki.describe(b64decode(read("Secret", "linkerd-identity-issuer")["crt.pem"]))
+        anchor = pki.describe(read("ConfigMap", "linkerd-identity-trust-roots")["ca-bundle.crt"].encode())
+        values = manifests.load_document(read("ConfigMap", "linkerd-config")["values"])
+    except KeyError as error:
+        raise KubeError(f"the mesh has no {error} here yet", where=kube.cluster.name) from error
+    return Identity(
+        cluster=kube.cluster.name,
+        trust_domain=values["identityTrustDomain"],
+        names=f"….identity.linkerd.{values['identityTrustDomain']}",
+        anchor_fingerprint=anchor.fingerprint,
+        anchor_ends=anchor.ends,
+        issuer_ends=issuer.ends,
+    )

@@ -1,0 +1,228 @@
+"""Permissions on Linkerd: a Server that lets in nobody but the identities that an AuthorizationPolicy names.
+
+What comes from another cluster arrives with the identity of the gateway (linkerd2 #7235, #9848): a service that lets
+in callers of another cluster lets in its own gateway, and the gateway lets in those callers and nobody else. The
+gateway cannot tell services apart. So two services of a cluster that let in different callers from outside are
+refused, and what is not locked at all can then be asked by those callers only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lab.base.errors import ClusterError
+from lab.base.names import LABEL_PREFIX, NAMESPACE
+from lab.components.inventory import labels as component_labels
+from lab.kube import Kube, connect
+from lab.kube.objects import Obj, Ref, labelled, ref
+from lab.lab import Lab
+from lab.mesh import names
+from lab.mesh.model import Caller, Permission
+from lab.mesh.permissions import no_pods, read, written
+from lab.stacks.linkerd import multicluster
+
+_POLICY = "policy.linkerd.io"
+_SERVER = f"{_POLICY}/v1beta3"
+_AUTHORIZATION = f"{_POLICY}/v1alpha1"
+_ROUTE = f"{_POLICY}/v1beta3"
+_KINDS = (
+    (_AUTHORIZATION, "AuthorizationPolicy"),
+    (_AUTHORIZATION, "MeshTLSAuthentication"),
+    (_AUTHORIZATION, "NetworkAuthentication"),
+    (_ROUTE, "HTTPRoute"),
+    (_SERVER, "Server"),
+)
+_LABEL = f"{LABEL_PREFIX}/permission-of"
+_PLAIN = Ref(api_version=_SERVER, kind="Server", name="plain-text", namespace=NAMESPACE)
+
+
+def identity(lab: Lab, caller: Caller) -> str:
+    """Return a workload's identity as Linkerd writes it into certificates: a DNS name, no URI."""
+    domain = lab.spec.clusters[caller.cluster].trust_domain
+    return f"{caller.service_account}.{caller.namespace}.serviceaccount.identity.linkerd.{domain}"
+
+
+def gateway_of(cluster: str) -> Caller:
+    """Return who a cluster's gateway is."""
+    return Caller(cluster=cluster, namespace=multicluster.NAMESPACE, service_account=multicluster.GATEWAY_ACCOUNT)
+
+
+def apply(lab: Lab, permission: Permission) -> None:
+    """Write a permission, the gateway's part first."""
+    kube = connect(lab.clusters[permission.cluster])
+    service = kube.get(names.service_ref(permission.service))
+    selector = (service or {}).get("spec", {}).get("selector")
+    if service is None or not selector:
+        raise no_pods(permission)
+    others = [other for other in listed(kube) if other.service != permission.service]
+    _refuse_two_groups(permission, others)
+    _lock_gateway(lab, kube, [permission, *others])
+    wanted = build(lab, permission, selector, _target_ports(service), _probe_paths(kube, selector))
+    owned = {**component_labels(lab.spec.name, "permission"), _LABEL: permission.service}
+    kube.apply_all([labelled(obj, owned) for obj in wanted])
+    kept = {ref(obj) for obj in wanted}
+    for obj in _written_for(kube, permission.service):
+        if ref(obj) not in kept:
+            kube.delete(ref(obj))
+
+
+def remove(lab: Lab, cluster: str, service: str) -> bool:
+    """Delete a permission, the gateway's part last; False when there was none."""
+    kube = connect(lab.clusters[cluster])
+    gone = [kube.delete(ref(obj)) for obj in _written_for(kube, service)]
+    if gone:
+        _lock_gateway(lab, kube, listed(kube))
+    return any(gone)
+
+
+def listed(kube: Kube) -> list[Permission]:
+    """Return the permissions that a cluster has."""
+    found = {p.service: p for p in read(kube.find(_SERVER, "Server", namespace=NAMESPACE))}
+    return list(found.values())
+
+
+def let_plain_text_in(lab: Lab, cluster: str) -> None:
+    """Let plain text in to the applications of a cluster.
+
+    Raises:
+        ClusterError: a permission stands, which refuses it.
+    """
+    kube = connect(lab.clusters[cluster])
+    if locked := [permission.service for permission in listed(kube)]:
+        raise ClusterError(
+            f"plain text cannot be let in while a permission stands for {', '.join(locked)}", where=cluster
+        )
+    spec = {"podSelector": {}, "port": "http", "accessPolicy": "all-unauthenticated"}
+    kube.apply(labelled(_object(_PLAIN, spec), component_labels(lab.spec.name, "permission")))
+
+
+def refuse_plain_text(lab: Lab, cluster: str) -> None:
+    """Refuse plain text again, as the control plane's own default does."""
+    connect(lab.clusters[cluster]).delete(_PLAIN)
+
+
+def build(
+    lab: Lab, permission: Permission, selector: Obj, ports: Sequence[int | str], probes: Sequence[str]
+) -> list[Obj]:
+    """Return the objects of a permission.
+
+    Args:
+        lab: for trust domains.
+        permission: what is allowed.
+        selector: labels of the service's pods.
+        ports: of the pods.
+        probes: paths that the kubelet asks, which has no identity.
+    """
+    name = permission.service
+    objects = [
+        _object(
+            _named(_SERVER, "Server", f"{name}-{port}"),
+            {"podSelector": {"matchLabels": selector}, "port": port},
+            annotations=dict(written(permission)),
+        )
+        for port in ports
+    ]
+    servers = [ref(obj) for obj in objects]
+    identities = _let_in(lab, permission)
+    by_request = bool(permission.methods or permission.paths)
+    if identities:
+        callers = _named(_AUTHORIZATION, "MeshTLSAuthentication", f"{name}-callers")
+        objects.append(_object(callers, {"identities": identities}))
+        targets = servers
+        if by_request:
+            targets = [_named(_ROUTE, "HTTPRoute", f"{name}-allowed")]
+            objects.append(_object(targets[0], _route(servers, permission.methods, permission.paths)))
+        objects += [_allow(f"{target.name}-callers", target, callers) for target in targets]
+    if identities and by_request and probes:
+        # Servers with routes no longer know the probes by themselves (Linkerd documentation, "Authorization Policy").
+        anywhere = _named(_AUTHORIZATION, "NetworkAuthentication", f"{name}-kubelet")
+        route = _named(_ROUTE, "HTTPRoute", f"{name}-probes")
+        objects.append(_object(anywhere, {"networks": [{"cidr": "0.0.0.0/0"}, {"cidr": "::/0"}]}))
+        objects += [_object(route, _route(servers, ("GET",), probes)), _allow(route.name, route, anywhere)]
+    return objects
+
+
+def _let_in(lab: Lab, permission: Permission) -> list[str]:
+    """Return whom the service's own proxy sees: callers of this cluster, and the gateway for all others."""
+    own = [identity(lab, c) for c in permission.callers if c.cluster == permission.cluster]
+    remote = any(c.cluster != permission.cluster for c in permission.callers)
+    return [*own, *([identity(lab, gateway_of(permission.cluster))] if remote else [])]
+
+
+def _remote(permission: Permission) -> frozenset[Caller]:
+    return frozenset(caller for caller in permission.callers if caller.cluster != permission.cluster)
+
+
+def _refuse_two_groups(permission: Permission, others: Iterable[Permission]) -> None:
+    wanted = _remote(permission)
+    for other in others:
+        if wanted and _remote(other) and _remote(other) != wanted:
+            raise ClusterError(
+                f"{permission.service} and {other.service} would let in different callers from other clusters, and "
+                "Linkerd's gateway lets the same ones in to all services",
+                where=permission.cluster,
+                next=f"the same callers for both, or take the permission of {other.service} away",
+            )
+
+
+def _lock_gateway(lab: Lab, kube: Kube, permissions: Iterable[Permission]) -> None:
+    """Let in to the gateway whom the permissions name from other clusters; everybody in the mesh where none does."""
+    callers = sorted({caller for permission in permissions for caller in _remote(permission)})
+    found = kube.get(multicluster.GATEWAY_CALLERS)
+    identities = [identity(lab, caller) for caller in callers] or multicluster.everybody()["spec"]["identities"]
+    if found is not None and found["spec"].get("identities") != identities:
+        kube.patch(multicluster.GATEWAY_CALLERS, {"spec": {"identities": identities}})
+
+
+def _written_for(kube: Kube, service: str) -> list[Obj]:
+    labels = {_LABEL: service}
+    return [obj for api, kind in _KINDS for obj in kube.find(api, kind, namespace=NAMESPACE, labels=labels)]
+
+
+def _target_ports(service: Obj) -> list[int | str]:
+    ports = [p for p in service["spec"]["ports"] if p.get("protocol", "TCP") == "TCP"]
+    return list(dict.fromkeys(port.get("targetPort", port["port"]) for port in ports))
+
+
+def _probe_paths(kube: Kube, selector: Obj) -> list[str]:
+    paths: dict[str, None] = {}
+    for pod in kube.find("v1", "Pod", namespace=NAMESPACE, labels=selector):
+        for container in pod["spec"]["containers"]:
+            for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
+                if path := ((container.get(kind) or {}).get("httpGet") or {}).get("path"):
+                    paths[path] = None
+    return [path for path in paths if path not in {"/live", "/ready"}]  # those are the proxy's own
+
+
+def _named(api_version: str, kind: str, name: str) -> Ref:
+    return Ref(api_version=api_version, kind=kind, name=name, namespace=NAMESPACE)
+
+
+def _object(wanted: Ref, spec: Obj, *, annotations: dict[str, str] | None = None) -> Obj:
+    metadata = {
+        "name": wanted.name,
+        "namespace": wanted.namespace,
+        **({"annotations": annotations} if annotations else {}),
+    }
+    return {"apiVersion": wanted.api_version, "kind": wanted.kind, "metadata": metadata, "spec": spec}
+
+
+def _reference(wanted: Ref) -> Obj:
+    return {"group": _POLICY, "kind": wanted.kind, "name": wanted.name}
+
+
+def _allow(name: str, target: Ref, who: Ref) -> Obj:
+    spec = {"targetRef": _reference(target), "requiredAuthenticationRefs": [_reference(who)]}
+    return _object(_named(_AUTHORIZATION, "AuthorizationPolicy", name), spec)
+
+
+def _route(servers: Sequence[Ref], methods: Sequence[str], paths: Sequence[str]) -> Obj:
+    matches = [
+        {
+            **({"method": method} if method else {}),
+            **({"path": {"type": "Exact", "value": path}} if path else {}),
+        }
+        for method in (methods or ("",))
+        for path in (paths or ("",))
+    ]
+    return {"parentRefs": [_reference(server) for server in servers], "rules": [{"matches": matches}]}

@@ -1,0 +1,69 @@
+"""Linkerd's SMI extension: TrafficSplit, and the adaptor that makes a ServiceProfile of each.
+
+Upstream has deprecated it for Gateway API routes (Linkerd documentation, "Linkerd SMI"); the talk used it. It is
+installed when the first TrafficSplit is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lab.artifacts.make import make
+from lab.artifacts.plan import missing
+from lab.artifacts.store import ArtifactStore
+from lab.base.names import Cluster
+from lab.base.step import StepResult
+from lab.clusters import provider
+from lab.components.base import ManifestComponent
+from lab.components.helm import chart_objects
+from lab.kube.objects import Obj
+from lab.lab import Lab
+
+NAMESPACE = "linkerd-smi"
+ARTIFACTS = ("smi-adaptor", "smi-chart")
+_REQUESTS = {"cpu": "10m", "memory": "20Mi"}
+
+
+def unobtainable(store: ArtifactStore) -> str:
+    """Say why the extension can't be had here; empty where it can."""
+    missing = store.unobtainable(ARTIFACTS)
+    return missing.what if missing else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkerdSmi(ManifestComponent):
+    """The extension: the kind TrafficSplit, and the adaptor."""
+
+    name: str = "linkerd-smi"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return what the chart renders, without what only a release's hooks would run."""
+        del cluster
+        name, _, tag = lab.artifacts.image("smi-adaptor").rpartition(":")
+        values = chart_values(name, tag)
+        objects = chart_objects(lab, "smi-chart", release="linkerd-smi", namespace=NAMESPACE, values=values)
+        namespace: Obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+        return [namespace, *(obj for obj in objects if obj["kind"] != "Namespace")]
+
+    def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
+        """Take the artifacts and bring the image into the node, then apply as all components do.
+
+        Raises:
+            ArtifactError: one of them can't be had.
+        """
+        for name in missing(lab.artifacts, ARTIFACTS):
+            make(lab.artifacts, name)
+        provider().ensure_images(lab, cluster, [lab.artifacts.image("smi-adaptor")])
+        return super().apply(lab, cluster)
+
+
+def chart_values(image: str, tag: str) -> dict[str, Any]:
+    """Return the values of the extension's chart."""
+    registry, _, name = image.rpartition("/")
+    adaptor = {
+        "image": {"registry": registry, "name": name, "tag": tag},
+        "resources": {"requests": _REQUESTS, "limits": {"cpu": "200m", "memory": "100Mi"}},
+    }
+    return {"adaptor": adaptor}

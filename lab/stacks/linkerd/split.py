@@ -1,0 +1,123 @@
+"""Splits and failovers on Linkerd: an HTTPRoute whose parent is the Service that is called.
+
+The proxy sends each request to one backend of those that are available, by weight (linkerd2-proxy,
+linkerd/distribute: RandomAvailable). A backup with a millionth of the weight is therefore asked when the primary is
+not available, and else next to never. The primary is not before the proxy has found no endpoint of it for 3 s; what
+waits meanwhile is sent again, to the backup (retry.linkerd.io annotations).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lab.base.errors import ClusterError
+from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
+from lab.components.inventory import labels as component_labels
+from lab.kube import Kube, connect
+from lab.kube.objects import Obj, labelled, labels_of
+from lab.lab import Lab
+from lab.mesh import names
+from lab.mesh.model import Failover, Split
+from lab.mesh.weights import SPLIT_LABEL, check_weights
+from lab.stacks.linkerd import route
+from lab.stacks.linkerd.export import mirrored
+from lab.stacks.linkerd.route import FAILOVER_LABEL
+
+_PRIMARY_LABEL, _BACKUP_LABEL = f"{LABEL_PREFIX}/primary", f"{LABEL_PREFIX}/backup"
+_FIRST, _ONLY_WHEN_NEEDED = 1_000_000, 1  # a weight's largest value in the Gateway API, and its smallest but none
+
+
+def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) -> Split:
+    """Write a split and return it as the cluster has it then."""
+    kube = connect(cluster)
+    check_weights(cluster.name, weights)
+    ports = route.http_ports(kube, service, weights)
+    for name in weights:
+        check_backend(kube, service, name)
+    route.refuse_other(kube, service, SPLIT_LABEL)
+    owned = component_labels(lab.spec.name, "split")
+    routes = [labelled(build(service, port, weights, {SPLIT_LABEL: service}), owned) for port in ports]
+    route.write(kube, routes)
+    found = next((split for split in listed(kube) if split.service == service), None)
+    if found is None or dict(found.weights) != dict(weights):
+        has = "none" if found is None else dict(found.weights)
+        raise ClusterError(f"the split of {service} was written, but the cluster has {has}", where=cluster.name)
+    return found
+
+
+def remove(cluster: Cluster, service: str) -> bool:
+    """Delete a split; False when there was none."""
+    return route.delete(connect(cluster), {SPLIT_LABEL: service})
+
+
+def listed(kube: Kube) -> list[Split]:
+    """Return the splits that a cluster has."""
+    found: dict[str, Split] = {}
+    for obj in kube.find(route.API, "HTTPRoute", namespace=NAMESPACE):
+        if service := labels_of(obj).get(SPLIT_LABEL):
+            weights = {part["name"]: int(part.get("weight", 1)) for part in obj["spec"]["rules"][0]["backendRefs"]}
+            found[service] = Split(cluster=kube.cluster.name, service=service, weights=weights)
+    return list(found.values())
+
+
+def fail_over(lab: Lab, wanted: Failover) -> None:
+    """Write a failover."""
+    kube = connect(lab.clusters[wanted.cluster])
+    backends = [
+        wanted.service if place == wanted.cluster else names.exported_name(wanted.service, place)
+        for place in (wanted.primary, wanted.backup)
+    ]
+    ports = route.http_ports(kube, wanted.service, dict.fromkeys(backends, 1))
+    for name in backends:
+        check_backend(kube, wanted.service, name)
+    route.refuse_other(kube, wanted.service, FAILOVER_LABEL)
+    labels = {FAILOVER_LABEL: wanted.service, _PRIMARY_LABEL: wanted.primary, _BACKUP_LABEL: wanted.backup}
+    weights = dict(zip(backends, (_FIRST, _ONLY_WHEN_NEEDED), strict=True))
+    owned = component_labels(lab.spec.name, "failover")
+    route.write(kube, [labelled(build(wanted.service, port, weights, labels), owned) for port in ports])
+
+
+def unfail_over(cluster: Cluster, service: str) -> bool:
+    """Take a failover away; False when there was none."""
+    return route.delete(connect(cluster), {FAILOVER_LABEL: service})
+
+
+def failovers(kube: Kube) -> list[Failover]:
+    """Return the failovers that a cluster has."""
+    found = {
+        Failover(
+            cluster=kube.cluster.name,
+            service=labels[FAILOVER_LABEL],
+            primary=labels[_PRIMARY_LABEL],
+            backup=labels[_BACKUP_LABEL],
+        )
+        for labels in map(labels_of, kube.find(route.API, "HTTPRoute", namespace=NAMESPACE))
+        if FAILOVER_LABEL in labels
+    }
+    return sorted(found, key=lambda failover: failover.service)
+
+
+def build(service: str, port: int, weights: Mapping[str, int], labels: Mapping[str, str]) -> Obj:
+    """Return the HTTPRoute for one port of a service."""
+    kind = "failover" if FAILOVER_LABEL in labels else "split"
+    backends = [route.backend(name, port, weight=weight) for name, weight in weights.items()]
+    return route.build(f"{service}-{kind}-{port}", service, port, [{"backendRefs": backends}], labels)
+
+
+def check_backend(kube: Kube, service: str, name: str) -> None:
+    """Hold a name of a split against what the cluster knows.
+
+    Raises:
+        ClusterError: it is neither the service nor that service as another cluster exports it.
+    """
+    if name == service:
+        return
+    found = kube.get(names.service_ref(name))
+    if found is None or (mirrored(found) or ("",))[0] != service:
+        mirrors = [m for obj in kube.find("v1", "Service", namespace=NAMESPACE) if (m := mirrored(obj))]
+        known = [service, *(names.exported_name(*m) for m in mirrors if m[0] == service)]
+        raise ClusterError(
+            f"{name} is not {service} as another cluster exports it; here are: {', '.join(known)}",
+            where=kube.cluster.name,
+            next=f"lab export {service}",
+        )

@@ -1,0 +1,179 @@
+"""The `linkerd` stack, the talk's own: Linkerd with its multi-cluster extension, Emissary-ingress in front."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from lab.base.errors import UsageError
+from lab.base.names import NAMESPACE, Cluster
+from lab.components import inventory
+from lab.components.dns import ClusterDns
+from lab.components.frontend import Frontend
+from lab.components.gateway_api import GatewayApi
+from lab.components.namespaces import Namespaces
+from lab.components.podinfo import Podinfo
+from lab.kube import connect
+from lab.lab import Lab
+from lab.mesh import Mesh
+from lab.stacks.linkerd import control_plane, emissary, export, multicluster
+from lab.stacks.linkerd import viz as linkerd_viz
+from lab.stacks.linkerd.mesh import LinkerdMesh
+from lab.stacks.model import Joint, Part, UpstreamCheck, Verdict
+from lab.tools.linkerd import CheckLine
+
+# Linkerd's proxies need 3 s to call a backend unavailable (linkerd2, policy-controller/grpc/src/outbound.rs); what they
+# then send elsewhere has to be waited for.
+FRONTEND = Frontend(request_timeout_s=6)
+
+
+@dataclass(frozen=True)
+class LinkerdStack:
+    """See `lab.stacks.model.Stack` for what the members promise."""
+
+    name: str = "linkerd"
+    title: str = "Linkerd on both sides, Emissary-ingress in front"
+    node_image: str = "node-image-linkerd"
+    viz: bool = True
+    control_plane: str = "linkerd"
+    prepares: str = "render Linkerd's and Emissary's charts"
+
+    def artifacts(self, lab: Lab) -> tuple[str, ...]:
+        """Return programs, CRDs, charts and the node image; images of what is not always there, too."""
+        programs = ("kind", "kubectl", "linkerd", "helm")
+        files = ("gateway-api", "emissary-crds", "emissary-chart")
+        return (*programs, *files, self.node_image, *_on_request(lab))
+
+    def images(self, lab: Lab) -> tuple[str, ...]:
+        """Return Linkerd's, Emissary's and the applications' images."""
+        mesh = ("linkerd-controller", "linkerd-proxy", "linkerd-gateway")
+        return (*mesh, "emissary", "podinfo", "frontend", *_on_request(lab))
+
+    def prepare(self, lab: Lab, cluster: Cluster) -> None:
+        """Render the charts."""
+        for component in (control_plane.LinkerdCrds(), control_plane.LinkerdIdentity(), multicluster.Multicluster()):
+            component.objects(lab, cluster)
+        for part in (emissary.EmissaryCrds(), emissary.Emissary()):
+            part.objects(lab, cluster)
+        if lab.spec.viz:
+            linkerd_viz.LinkerdViz().objects(lab, cluster)
+
+    def parts(self, lab: Lab) -> Mapping[str, Part]:
+        """Return Linkerd, its gateway and service mirrors, Emissary and the applications; the dashboard on request."""
+        meshed = {control_plane.INJECT: "enabled"}
+        namespaces = Namespaces(labels={NAMESPACE: {}, emissary.NAMESPACE: {}}, annotations={NAMESPACE: meshed})
+        linkerd = Part(
+            component=control_plane.Linkerd(),
+            title="install the rest of Linkerd",
+            after=("linkerd-identity",),
+            estimate_s=15,
+        )
+        identity = Part(
+            component=control_plane.LinkerdIdentity(),
+            title="install Linkerd's identities",
+            after=("dns", "gateway-api", "linkerd-crds"),
+            estimate_s=12,
+            prepared=True,
+        )
+        extension = Part(
+            component=multicluster.Multicluster(),
+            title="open the gateway, start the service mirrors",
+            after=("linkerd",),
+            estimate_s=10,
+        )
+        ingress = Part(
+            component=emissary.Emissary(),
+            title="open the ingress",
+            after=("linkerd", "emissary-crds", "namespaces"),
+            estimate_s=30,
+        )
+        viz = Part(
+            component=linkerd_viz.LinkerdViz(),
+            title="install the dashboard and its metrics",
+            after=("linkerd",),
+            estimate_s=20,
+            prepared=True,
+        )
+        apps = ("linkerd", "namespaces")
+        return {
+            part.component.name: part
+            for part in (
+                Part(component=ClusterDns(), title="let DNS answers age in seconds"),
+                Part(component=namespaces, title="create the namespaces"),
+                Part(component=GatewayApi(), title="install the Gateway API's CRDs"),
+                Part(component=control_plane.LinkerdCrds(), title="install Linkerd's CRDs", prepared=True),
+                Part(component=emissary.EmissaryCrds(), title="install Emissary's CRDs", prepared=True),
+                identity,
+                linkerd,
+                extension,
+                ingress,
+                Part(component=Podinfo(), title="deploy podinfo", after=apps, estimate_s=10),
+                Part(component=FRONTEND, title="deploy the frontend", after=apps, estimate_s=10),
+                *([viz] if lab.spec.viz else []),
+            )
+        }
+
+    def joints(self, lab: Lab, source: str, target: str) -> Sequence[Joint]:
+        """Return the Link, where the target exports something."""
+        if target not in multicluster.linked(lab, source):
+            return []
+        link = Joint(
+            cluster=source,
+            component=multicluster.LinkTo(target=target),
+            title=f"link to {target}",
+            after=(f"{source}/multicluster", f"{target}/multicluster"),
+        )
+        return [link]
+
+    def export(self, lab: Lab, service: str, source: str) -> bool:
+        """Label a service, and return when its mirrors are there."""
+        return export.apply(lab, service, source)
+
+    def answers(self, lab: Lab, cluster: str) -> Mapping[str, frozenset[str]]:
+        """Return that podinfo is the cluster's own, and each exported one its source's."""
+        own = {"podinfo": frozenset({cluster})} if lab.spec.clusters[cluster].podinfo.replicas else {}
+        sources = (s for s in lab.spec.exports.get("podinfo", ()) if s != cluster)
+        there = (s for s in sources if lab.spec.clusters[s].podinfo.replicas)
+        return {**own, **{export.exported_name("podinfo", source): frozenset({source}) for source in there}}
+
+    def checks(self, lab: Lab, cluster: Cluster) -> list[UpstreamCheck]:
+        """Run `linkerd check`, which runs `linkerd multicluster check` as well."""
+        cli = control_plane.cli_of(lab)
+        return [
+            UpstreamCheck(
+                cluster=cluster.name,
+                command=_COMMANDS.get(line.category, "linkerd check"),
+                what=f"{line.category}: {' '.join(line.description.split())}",
+                verdict=verdict(line),
+                words=line.said,
+            )
+            for line in cli.check(kubeconfig=cluster.kubeconfig, context=cluster.context)
+        ]
+
+    def dashboard(self, lab: Lab, cluster: Cluster, *, port: int, on_url: Callable[[str], None]) -> None:
+        """Run `linkerd viz dashboard`."""
+        if inventory.read(connect(cluster), linkerd_viz.LinkerdViz().name) is None:
+            raise UsageError("the dashboard is not installed", where=cluster.name, next="lab up --viz")
+        cli = control_plane.cli_of(lab)
+        cli.dashboard(kubeconfig=cluster.kubeconfig, context=cluster.context, port=port, on_url=on_url)
+
+    def mesh(self, lab: Lab) -> Mesh:
+        """Return Linkerd's mesh."""
+        return LinkerdMesh(lab)
+
+
+def _on_request(lab: Lab) -> tuple[str, ...]:
+    return linkerd_viz.IMAGES if lab.spec.viz else ()
+
+
+_COMMANDS = {"linkerd-multicluster": "linkerd multicluster check", "linkerd-viz": "linkerd viz check"}
+_NEWEST = ("versioncheck.linkerd.io", "unable to determine version channel")
+"""What linkerd says when it cannot ask for the newest version; that says nothing of this lab."""
+_RESULTS = {"success": Verdict.OK, "warning": Verdict.WARNING}
+
+
+def verdict(line: CheckLine) -> Verdict:
+    """Tell what only says "no Internet" from what is wrong here."""
+    if line.result != "success" and any(words in line.said for words in _NEWEST):
+        return Verdict.OFFLINE
+    return _RESULTS.get(line.result, Verdict.FAILED)

@@ -1,0 +1,111 @@
+"""SMI TrafficSplits on Linkerd, as the talk used them.
+
+A proxy decides between a ServiceProfile and routes when it first hears of a service, and again only after it has had
+no request for it for CALLERS_REST_S (linkerd2-proxy, linkerd/app/outbound/src/sidecar.rs): callers that never pause
+keep to what was before.
+
+The extension's adaptor writes the weights into a ServiceProfile of the service, which the proxies then follow instead
+of any HTTPRoute. It empties that again when the TrafficSplit is gone, but leaves the profile (linkerd-smi,
+pkg/adaptor/controller.go); the lab takes away the one that was made for its split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lab.base import wait
+from lab.base.errors import ClusterError
+from lab.base.names import NAMESPACE, Cluster
+from lab.base.wait import NotYet
+from lab.components.inventory import labels as component_labels
+from lab.kube import Kube, connect
+from lab.kube.objects import Obj, Ref, labelled, labels_of
+from lab.lab import Lab
+from lab.mesh import names
+from lab.mesh.model import Split
+from lab.mesh.weights import SPLIT_LABEL, check_weights
+from lab.stacks.linkerd import route, smi, split
+from lab.stacks.linkerd.route import SMI_API
+
+CALLERS_REST_S = 5.0
+"""linkerd2, charts/linkerd-control-plane/values.yaml, outboundDiscoveryCacheUnusedTimeout."""
+_TAKEN_S = 60.0
+
+
+def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) -> Split:
+    """Write a TrafficSplit, and return when the adaptor has made a ServiceProfile of it."""
+    kube = connect(cluster)
+    check_weights(cluster.name, weights)
+    route.http_ports(kube, service, weights)
+    for name in weights:
+        split.check_backend(kube, service, name)
+    route.refuse_other(kube, service, smi=True)
+    if problem := smi.unobtainable(lab.artifacts):
+        raise ClusterError(
+            f"a TrafficSplit needs Linkerd's SMI extension, which can't be had here: {problem}",
+            where=cluster.name,
+            next="the same split without --smi is an HTTPRoute, which needs nothing",
+        )
+    smi.LinkerdSmi().apply(lab, cluster)
+    kube.apply(labelled(build(service, weights), component_labels(lab.spec.name, "split")))
+
+    def taken() -> bool | NotYet:
+        return _profile(kube, service) == dict(weights) or NotYet("the adaptor has not made a ServiceProfile of it")
+
+    wait.until(f"{cluster.name}: split of {service}", taken, timeout_s=_TAKEN_S, next="lab logs")
+    return Split(cluster=cluster.name, service=service, weights=dict(weights), smi=True)
+
+
+def remove(cluster: Cluster, service: str) -> bool:
+    """Delete a TrafficSplit and the ServiceProfile that was made of it; False when there was none."""
+    kube = connect(cluster)
+    if not kube.delete(_ref(service)):
+        return False
+
+    def emptied() -> bool | NotYet:
+        return not _profile(kube, service) or NotYet("the adaptor has not emptied the ServiceProfile")
+
+    wait.until(f"{cluster.name}: split of {service} gone", emptied, timeout_s=_TAKEN_S)
+    found = kube.get(_profile_ref(service))
+    if found is not None and not found["spec"].get("routes"):
+        kube.delete(_profile_ref(service))
+    return True
+
+
+def listed(kube: Kube) -> list[Split]:
+    """Return the TrafficSplits that a cluster has."""
+    return [
+        Split(
+            cluster=kube.cluster.name,
+            service=obj["spec"]["service"],
+            weights={part["service"]: int(part["weight"]) for part in obj["spec"]["backends"]},
+            smi=True,
+        )
+        for obj in kube.find(SMI_API, "TrafficSplit", namespace=NAMESPACE)
+        if SPLIT_LABEL in labels_of(obj)
+    ]
+
+
+def build(service: str, weights: Mapping[str, int]) -> Obj:
+    """Return the TrafficSplit (SMI, Traffic Split v1alpha2)."""
+    backends = [{"service": name, "weight": weight} for name, weight in weights.items()]
+    return {
+        "apiVersion": SMI_API,
+        "kind": "TrafficSplit",
+        "metadata": {"name": _ref(service).name, "namespace": NAMESPACE, "labels": {SPLIT_LABEL: service}},
+        "spec": {"service": service, "backends": backends},
+    }
+
+
+def _profile(kube: Kube, service: str) -> dict[str, int]:
+    """Return the weights that the proxies are told, by service name."""
+    spec = (kube.get(_profile_ref(service)) or {}).get("spec", {})
+    return {part["authority"].partition(".")[0]: int(part["weight"]) for part in spec.get("dstOverrides") or ()}
+
+
+def _ref(service: str) -> Ref:
+    return Ref(api_version=SMI_API, kind="TrafficSplit", name=f"{service}-split", namespace=NAMESPACE)
+
+
+def _profile_ref(service: str) -> Ref:
+    return Ref(api_version="linkerd.io/v1alpha2", kind="ServiceProfile", name=names.host(service), namespace=NAMESPACE)

@@ -1,0 +1,50 @@
+"""Linkerd's Viz extension: the dashboard, and the metrics that it and `linkerd viz` show. Installed on request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lab.base.names import Cluster
+from lab.components.base import ManifestComponent
+from lab.components.helm import from_chart
+from lab.kube.objects import Obj
+from lab.lab import Lab
+from lab.stacks.linkerd.control_plane import REQUESTS, cli_of
+
+NAMESPACE = "linkerd-viz"
+IMAGES = ("linkerd-metrics-api", "linkerd-tap", "linkerd-web", "prometheus")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkerdViz(ManifestComponent):
+    """The extension, with a Prometheus of its own that keeps six hours."""
+
+    name: str = "linkerd-viz"
+
+    def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
+        """Return what the CLI renders."""
+        cli = cli_of(lab)
+        images = dict(zip(IMAGES, map(lab.artifacts.image, IMAGES), strict=True))
+        values = chart_values(lab.spec.clusters[cluster.name].trust_domain, images)
+        return from_chart(lab, f"viz-{cluster.name}", values, cli.viz, made_from=str(cli.binary))
+
+
+def chart_values(trust_domain: str, images: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values of the extension's chart; `images` maps IMAGES to references."""
+    metrics, tap, web, prometheus = (_parts(images[name]) for name in IMAGES)
+    return {
+        "identityTrustDomain": trust_domain,
+        "metricsAPI": {"image": metrics, "resources": REQUESTS},
+        "tap": {"image": tap, "resources": REQUESTS},
+        "tapInjector": {"image": tap, "resources": REQUESTS},
+        "dashboard": {"image": web, "resources": REQUESTS},
+        "prometheus": {"image": prometheus, "resources": {"cpu": {"request": "20m"}, "memory": {"request": "100Mi"}}},
+    }
+
+
+def _parts(image: str) -> dict[str, str]:
+    path, _, tag = image.rpartition(":")
+    registry, _, name = path.rpartition("/")
+    return {"registry": registry, "name": name, "tag": tag}

@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lab.base.errors import ConfigError, Problem
 
 FILE_NAME = "lab.toml"
+STACKS = ("linkerd", "istio")
+"""The stacks, each a folder of `lab/stacks`; "auto" takes the first whose artifacts are available."""
 
 _LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _LABEL_VALUE = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
@@ -93,17 +95,29 @@ class ResourcesSpec(_Table):
     node_memory_mib: int | None = Field(default=None, ge=1024)
 
 
+class RolesSpec(_Table):
+    """Which clusters play the talk's two parts. Scenarios, defaults of commands and exports follow from it.
+
+    `east`: the shared cluster, which runs the services that others call (the target of the talk's link).
+    `west`: the laptop's cluster, whose frontend calls them (the source).
+    """
+
+    east: DnsLabel = "east"
+    west: DnsLabel = "west"
+
+
 class LabSpec(_Table):
     """A whole lab, as wanted."""
 
     name: DnsLabel = "eastwest"
-    stack: Literal["auto", "linkerd", "istio"] = "auto"
+    stack: Literal["auto", *STACKS] = "auto"  # type: ignore[valid-type]  # one list of stacks for all
+    roles: RolesSpec = RolesSpec()
     viz: bool = False
     clusters: dict[DnsLabel, ClusterSpec]
     network: NetworkSpec = NetworkSpec()
     artifacts: ArtifactsSpec = ArtifactsSpec()
     resources: ResourcesSpec = ResourcesSpec()
-    exports: dict[DnsLabel, tuple[str, ...]] = {"podinfo": ("east",)}
+    exports: dict[DnsLabel, tuple[str, ...]]
     versions: dict[str, PinnedImage] = {}
 
     @property
@@ -112,26 +126,27 @@ class LabSpec(_Table):
         return self.name
 
 
-_TALK: Mapping[str, Mapping[str, Any]] = {
+_ROLES: Mapping[str, Mapping[str, Any]] = {
     "east": {
         "stands_in_for": "GKE",
         "region": "europe-west1",
         "zone": "europe-west1-b",
         "ingress_port": 8081,
-        "podinfo": {"color": "#2563eb", "message": "greetings from East"},
+        "podinfo": {"color": "#2563eb"},
     },
     "west": {
         "stands_in_for": "Docker Desktop",
         "region": "laptop",
         "zone": "docker-desktop",
         "ingress_port": 8080,
-        "podinfo": {"color": "#c2410c", "message": "greetings from West"},
+        "podinfo": {"color": "#c2410c"},
     },
 }
 _MORE_COLORS = ("#2e9e5b", "#8e5bd0", "#c0392b", "#7f8c8d")
 
 
-def _defaults(name: str, index: int) -> dict[str, Any]:
+def _defaults(name: str, role: str | None, index: int) -> dict[str, Any]:
+    of_role = _ROLES[role] if role else {}
     return {
         "stands_in_for": "another cluster",
         "region": name,
@@ -140,31 +155,32 @@ def _defaults(name: str, index: int) -> dict[str, Any]:
         "service_cidr": f"10.{110 + index}.0.0/16",
         "ingress_port": 8080 + index,
         "trust_domain": f"{name}.example",
-        **_TALK.get(name, {}),
+        **of_role,
         "podinfo": {
             "color": _MORE_COLORS[index % len(_MORE_COLORS)],
             "message": f"greetings from {name.capitalize()}",
-            **_TALK.get(name, {}).get("podinfo", {}),
+            **of_role.get("podinfo", {}),
         },
     }
 
 
 def _complete(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay what was written over the defaults. East and West are always there; further tables add clusters."""
-    written = raw.get("clusters", {})
-    if not isinstance(written, Mapping):
-        return dict(raw)
+    """Lay what was written over the defaults. The clusters of both roles always exist; further tables add clusters."""
+    written, roles = raw.get("clusters", {}), raw.get("roles", {})
+    if not isinstance(written, Mapping) or not isinstance(roles, Mapping):
+        return {"clusters": {}, "exports": {}, **raw}
+    players = {str(roles.get(role, role)): role for role in _ROLES}
     clusters: dict[str, Any] = {}
-    for index, name in enumerate(dict.fromkeys([*_TALK, *written])):
+    for index, name in enumerate(dict.fromkeys([*players, *written])):
         own = written.get(name, {})
         if not isinstance(own, Mapping):
             clusters[name] = own
             continue
-        base = _defaults(name, index)
+        base = _defaults(name, players.get(name), index)
         podinfo = own.get("podinfo", {})
         merged = {**base["podinfo"], **podinfo} if isinstance(podinfo, Mapping) else podinfo
         clusters[name] = {**base, **own, "podinfo": merged}
-    return {**raw, "clusters": clusters}
+    return {"exports": {"podinfo": [next(iter(players))]}, **raw, "clusters": clusters}
 
 
 def find(start: Path | None = None) -> Path | None:
@@ -253,6 +269,7 @@ def _known(path: tuple[Any, ...]) -> list[str]:
         "network": NetworkSpec,
         "artifacts": ArtifactsSpec,
         "resources": ResourcesSpec,
+        "roles": RolesSpec,
         "podinfo": PodinfoSpec,
     }
     for part in path:
@@ -289,6 +306,8 @@ def _network_conflicts(spec: LabSpec) -> Iterator[tuple[Key, str]]:
 
 def _conflicts(spec: LabSpec) -> Iterator[tuple[Key, str]]:
     yield from _network_conflicts(spec)
+    if spec.roles.east == spec.roles.west:
+        yield ("roles", "west"), f"{spec.roles.west} is roles.east already; the roles need two clusters"
     for (name_a, a_spec), (name_b, b_spec) in combinations(spec.clusters.items(), 2):
         for field in ("ingress_port", "trust_domain"):
             if getattr(a_spec, field) == getattr(b_spec, field):

@@ -28,6 +28,16 @@ class Lab:
         return cls(spec=spec, paths=paths, artifacts=ArtifactStore.of(spec, paths))
 
     @property
+    def east(self) -> Cluster:
+        """The cluster in the role of East: shared, the target of the talk's link."""
+        return self.clusters[self.spec.roles.east]
+
+    @property
+    def west(self) -> Cluster:
+        """The cluster in the role of West: the laptop, the source of the talk's link."""
+        return self.clusters[self.spec.roles.west]
+
+    @property
     def clusters(self) -> Mapping[str, Cluster]:
         """Every cluster of the lab by name, in the order of lab.toml, whether it is up or not."""
         return {

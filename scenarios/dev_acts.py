@@ -13,7 +13,7 @@ from lab.base.errors import WaitTimeout
 from lab.base.names import NAMESPACE
 from lab.base.paths import PROJECT
 from lab.base.wait import NotYet
-from lab.dev import parts, shared
+from lab.dev import shared
 from lab.dev.laptop.pod import DevPod, Put
 from lab.dev.laptop.process import DevProcess
 from lab.kube import connect
@@ -42,13 +42,13 @@ def images(context: Context) -> list[str]:
 def share(context: Context) -> None:
     """Start the shared services in East and let West know users."""
     context.memo["images"] = images(context)
-    shared.start(context.lab, context.mesh)
+    shared.start(context.lab, context.mesh, context.east)
     context.say("east: backend, users, large-stuff; west knows users-east")
 
 
 def unshare(context: Context) -> None:
     """Take the shared services away."""
-    shared.stop(context.lab, context.mesh)
+    shared.stop(context.lab, context.mesh, context.east)
 
 
 def _copy(context: Context) -> Path:
@@ -182,7 +182,7 @@ def stop_process(context: Context) -> None:
 
 def undivert(context: Context) -> None:
     """Take the diversion away, and leave the process."""
-    context.mesh.undivert(parts.LOCAL, SERVICE)
+    context.mesh.undivert(context.west.name, SERVICE)
 
 
 def cut_and_wait(context: Context) -> None:
@@ -200,9 +200,9 @@ def cut_and_wait(context: Context) -> None:
 
 def copy_all(context: Context) -> None:
     """Copy the shared services to West, which is what must not be needed."""
-    shared.start(context.lab, context.mesh, cluster="west")
+    shared.start(context.lab, context.mesh, context.west)
 
 
 def remove_all(context: Context) -> None:
     """Take the copies away."""
-    shared.stop(context.lab, context.mesh, cluster="west")
+    shared.stop(context.lab, context.mesh, context.west)

@@ -42,7 +42,7 @@ def shared(file: ConfigFile = None) -> None:
     """Put the sample's shared services into East: backend, users (exported as users-east), large-stuff."""
     lab = _up(file)
     with lock.held(lab.paths, "lab dev shared"):
-        shared_services.start(lab, stacks.mesh(lab))
+        shared_services.start(lab, stacks.mesh(lab), lab.east)
     _out.print("✓ backend, users and large-stuff run in east; west knows users-east")
 
 
@@ -124,10 +124,10 @@ def stop(service: Service = "my-service", file: ConfigFile = None) -> None:
     lab = _up(file)
     mesh = stacks.mesh(lab)
     with lock.held(lab.paths, "lab dev stop"):
-        mesh.undivert(parts.LOCAL, service)
+        mesh.undivert(lab.west.name, service)
         for workload in (parts.agent_of(service), parts.runner_of(service)):
             parts.remove(parts.local(lab), workload, service)
-        shared_services.stop(lab, mesh)
+        shared_services.stop(lab, mesh, lab.east)
     _out.print("✓ nothing of `lab dev` is left")
 
 

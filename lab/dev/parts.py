@@ -16,8 +16,6 @@ from lab.kube import Kube, connect, manifests
 from lab.kube.objects import Obj, Ref, digest, in_namespace, labels_of, ref
 from lab.lab import Lab
 
-LOCAL = "west"
-"""The cluster that stands in for the laptop."""
 CONTAINER = "dev"
 PYTHON = "/usr/bin/python3.11"
 """As apps/frontend/Dockerfile says; the image has no other name for it."""
@@ -176,4 +174,4 @@ def _runs(pod: Obj) -> bool:
 
 def local(lab: Lab) -> Kube:
     """Return the API of the laptop's cluster."""
-    return connect(lab.clusters[LOCAL])
+    return connect(lab.west)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.base.names import LABEL_PREFIX, NAMESPACE
+from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
 from lab.base.paths import PROJECT
 from lab.kube import connect, manifests
 from lab.kube.objects import HAS_READINESS, Obj, digest, in_namespace, ref
 from lab.lab import Lab
 from lab.mesh.model import Mesh
 
-SHARED = "east"
-"""The cluster that stands in for the shared one."""
 EXPORTED = "users"
 BIG = "large-stuff"
 NAMES = ("backend", EXPORTED, BIG)
@@ -41,19 +39,19 @@ def objects(lab: Lab, cluster: str) -> list[Obj]:
     return [in_namespace(obj, NAMESPACE) for obj in (code, *rendered)]
 
 
-def start(lab: Lab, mesh: Mesh, *, cluster: str = SHARED) -> None:
-    """Put the services there and export `users`, the one that others call."""
-    kube, wanted = connect(lab.clusters[cluster]), objects(lab, cluster)
+def start(lab: Lab, mesh: Mesh, cluster: Cluster) -> None:
+    """Deploy the services to a cluster; to East, also export `users`, the one that others call."""
+    kube, wanted = connect(cluster), objects(lab, cluster.name)
     kube.apply_all(wanted)
     kube.wait_ready([ref(o) for o in wanted if o["kind"] in HAS_READINESS], timeout_s=120, what="the shared services")
-    if cluster == SHARED:
-        mesh.export(EXPORTED, SHARED)
+    if cluster == lab.east:
+        mesh.export(EXPORTED, cluster.name)
 
 
-def stop(lab: Lab, mesh: Mesh, *, cluster: str = SHARED) -> None:
-    """Take them away."""
-    if cluster == SHARED:
-        mesh.unexport(EXPORTED, SHARED)
-    kube = connect(lab.clusters[cluster])
-    for obj in reversed(objects(lab, cluster)):
+def stop(lab: Lab, mesh: Mesh, cluster: Cluster) -> None:
+    """Delete the services, and the export."""
+    if cluster == lab.east:
+        mesh.unexport(EXPORTED, cluster.name)
+    kube = connect(cluster)
+    for obj in reversed(objects(lab, cluster.name)):
         kube.delete(ref(obj))

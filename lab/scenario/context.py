@@ -38,13 +38,13 @@ class Context:
 
     @property
     def east(self) -> Cluster:
-        """The cluster that stands in for the shared one."""
-        return self.lab.clusters["east"]
+        """The shared cluster."""
+        return self.lab.east
 
     @property
     def west(self) -> Cluster:
-        """The cluster that stands in for the laptop."""
-        return self.lab.clusters["west"]
+        """The laptop's cluster."""
+        return self.lab.west
 
     def type(self, command: str, *, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
         """Run command lines as typed; what they print is the step's output, and is returned.

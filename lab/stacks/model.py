@@ -86,6 +86,10 @@ class Stack(Protocol):
         """Return the artifacts that pods are made from."""
 
     @property
+    def from_packages(self) -> bool:
+        """Whether all of it can be built from package registries, so that it is available everywhere."""
+
+    @property
     def viz(self) -> bool:
         """Whether it has a dashboard to install on request."""
 

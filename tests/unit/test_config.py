@@ -106,3 +106,15 @@ def test_the_nearest_file_above_is_found(tmp_path: Path) -> None:
     deep = tmp_path / "a" / "b"
     deep.mkdir(parents=True)
     assert config.find(deep) == tmp_path / "lab.toml"
+
+
+def test_other_clusters_can_play_east_and_west() -> None:
+    spec = config.parse('[roles]\neast = "gke"\nwest = "laptop"\n[clusters.gke]\nzone = "a"')
+    assert list(spec.clusters) == ["gke", "laptop"]
+    assert (spec.clusters["gke"].ingress_port, spec.clusters["laptop"].ingress_port) == (8081, 8080)
+    assert spec.exports == {"podinfo": ("gke",)}
+
+
+def test_one_cluster_cannot_play_both_roles() -> None:
+    with pytest.raises(ConfigError, match=r"roles\.west.*roles\.east already"):
+        config.parse('[roles]\nwest = "east"')

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from lab import config, stacks
-from lab.base.errors import ArtifactError, UsageError
+from lab.base.errors import ArtifactError, ConfigError, UsageError
+from lab.base.paths import PROJECT
 from lab.lab import Lab
 from lab.stacks import STACKS
 
@@ -53,7 +54,7 @@ def test_linkerd_that_is_insisted_on_names_every_missing_artifact(lab: Lab) -> N
 
 def test_a_dashboard_is_no_part_of_a_stack_that_has_none(lab: Lab) -> None:
     istio = with_stack(lab, "auto", "proxy")
-    with pytest.raises(UsageError, match=r"Linkerd's, and this lab is Istio .*proxy is not here") as raised:
+    with pytest.raises(UsageError, match=r"Linkerd, and this lab is Istio .*proxy is not here") as raised:
         stacks.choose(replace(istio, spec=istio.spec.model_copy(update={"viz": True})))
     assert "--viz" in (raised.value.next or "")
 
@@ -76,10 +77,17 @@ def test_looking_at_a_lab_whose_stack_cannot_be_had_is_no_error(lab: Lab) -> Non
     assert stacks.current(with_stack(lab, "linkerd", "proxy")).name == "linkerd"
 
 
-def test_a_lab_of_before_there_were_two_stacks_is_istios(lab: Lab) -> None:
-    lab.paths.ensure_state()
-    lab.paths.kubeconfig.touch()
-    assert stacks.current(with_stack(lab, "auto")).name == "istio"
+def test_each_stack_is_a_folder_and_each_folder_a_stack() -> None:
+    folders = {file.parent.name for file in (PROJECT / "lab" / "stacks").glob("*/stack.py")}
+    assert set(config.STACKS) == folders == set(STACKS)
+    assert all(stack.name == name for name, stack in STACKS.items())
+
+
+def test_the_configuration_and_the_choice_know_the_same_stacks() -> None:
+    for name in STACKS:
+        assert config.parse(f'stack = "{name}"').stack == name
+    with pytest.raises(ConfigError, match="'linkerd' or 'istio'"):
+        config.parse('stack = "kuma"')
 
 
 @pytest.mark.parametrize("stack", STACKS.values(), ids=lambda s: s.name)

@@ -120,11 +120,11 @@ class DevProcess:
         self._undo.callback(self._give_back)
         header, value = self.header or ("", "")
         self.mesh.divert(
-            Divert(cluster=parts.LOCAL, service=self.service, to=workload.name, header=header, value=value)
+            Divert(cluster=self.lab.west.name, service=self.service, to=workload.name, header=header, value=value)
         )
 
     def _give_back(self) -> None:
-        if self.mesh.undivert(parts.LOCAL, self.service):
+        if self.mesh.undivert(self.lab.west.name, self.service):
             wait.rest("proxies take the old routes up again", DRAIN_S)
 
     def _wait_listens(self) -> None:
@@ -140,7 +140,7 @@ class DevProcess:
         wait.until(f"a process on port {self.port}", look, timeout_s=_LISTENS_S, interval_s=0.2, next=hint)
 
     def _argv(self) -> Sequence[str | Path]:
-        kube = connect(self.lab.clusters[parts.LOCAL])
+        kube = connect(self.lab.west)
         pods = parts.running(kube, parts.agent_of(self.service))
         if not pods:  # not waited for here: the tunnel asks again, and must be able to end
             raise ClusterError("the agent's pod does not run yet", where=kube.cluster.name)

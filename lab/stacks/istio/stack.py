@@ -34,6 +34,7 @@ class IstioStack:
     name: str = "istio"
     title: str = "Istio on both sides"
     node_image: str = "node-image"
+    from_packages: bool = True
     viz: bool = False
     control_plane: str = "istio"
     prepares: str = "render Istio's charts"
@@ -140,3 +141,6 @@ class IstioStack:
     def mesh(self, lab: Lab) -> Mesh:
         """Return Istio's mesh."""
         return IstioMesh(lab)
+
+
+STACK = IstioStack()

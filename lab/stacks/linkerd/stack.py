@@ -34,6 +34,7 @@ class LinkerdStack:
     name: str = "linkerd"
     title: str = "Linkerd on both sides, Emissary-ingress in front"
     node_image: str = "node-image-linkerd"
+    from_packages: bool = False
     viz: bool = True
     control_plane: str = "linkerd"
     prepares: str = "render Linkerd's and Emissary's charts"
@@ -177,3 +178,6 @@ def verdict(line: CheckLine) -> Verdict:
     if line.result != "success" and any(words in line.said for words in _NEWEST):
         return Verdict.OFFLINE
     return _RESULTS.get(line.result, Verdict.FAILED)
+
+
+STACK = LinkerdStack()

@@ -1,0 +1,102 @@
+"""Which stack a lab is built as."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+
+from lab import config
+from lab.base.errors import ArtifactError, UsageError
+from lab.lab import Lab
+from lab.mesh import Mesh
+from lab.stacks.model import Stack
+
+STACKS: Mapping[str, Stack] = {name: import_module(f"lab.stacks.{name}.stack").STACK for name in config.STACKS}
+"""Every stack by its name, in the order in which "auto" tries them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which stack the lab is built as, and the reason in one line."""
+
+    stack: Stack
+    reason: str
+
+
+def choose(lab: Lab) -> Choice:
+    """Choose the stack that lab.toml or --stack names; for "auto", the first whose artifacts are available.
+
+    A lab that is up keeps its stack. A stack that can be built from packages is always available.
+
+    Raises:
+        UsageError: an artifact of the named stack is unavailable (the error lists each with the places that were
+            searched); the lab is up with another stack; or it has no dashboard, and one is wanted.
+    """
+    choice = _choose(lab)
+    if lab.spec.viz and not choice.stack.viz:
+        raise UsageError(
+            f"the dashboard is an extension of Linkerd, and this lab is {choice.reason}",
+            next="omit --viz (or `viz` in lab.toml)",
+        )
+    return choice
+
+
+def _choose(lab: Lab) -> Choice:
+    named, is_up = lab.spec.stack, _remembered(lab)
+    if is_up is not None:
+        if named not in {"auto", is_up.name}:
+            raise UsageError(
+                f"the lab {lab.spec.name} was brought up with the {is_up.name} stack, and keeps it",
+                next=f"lab down, then lab up --stack {named}; or another `name` in lab.toml",
+            )
+        return Choice(stack=is_up, reason=f"{is_up.title}, as it was brought up")
+    if named != "auto":
+        return _named(lab, STACKS[named])
+    skipped: list[str] = []
+    for stack in STACKS.values():
+        unavailable = _unavailable(lab, stack)
+        if unavailable is None:
+            return Choice(stack=stack, reason="; ".join([stack.title, *skipped]))
+        first, *more = unavailable.what.splitlines()
+        count = f" (and {len(more)} more: lab up --stack {stack.name} lists them)" if more else ""
+        skipped.append(f"not the {stack.name} stack, because {first.strip()}{count}")
+    raise UsageError(f"no stack is available here: {'; '.join(skipped)}", next="lab doctor")
+
+
+def _named(lab: Lab, stack: Stack) -> Choice:
+    unavailable = _unavailable(lab, stack)
+    if unavailable is None:
+        return Choice(stack=stack, reason=f"{stack.title}, as lab.toml or --stack says")
+    lines = unavailable.what.splitlines()
+    count = "1 artifact is" if len(lines) == 1 else f"{len(lines)} artifacts are"
+    raise UsageError(
+        f"the {stack.name} stack is unavailable here: {count} missing\n  {unavailable.what}", next=unavailable.next
+    )
+
+
+def _unavailable(lab: Lab, stack: Stack) -> ArtifactError | None:
+    return None if stack.from_packages else lab.artifacts.unobtainable(stack.artifacts(lab))
+
+
+def current(lab: Lab) -> Stack:
+    """Return the stack that the lab was brought up with or will be, whether its artifacts are available or not."""
+    return _remembered(lab) or STACKS.get(lab.spec.stack) or choose(lab).stack
+
+
+def remember(lab: Lab, stack: Stack) -> None:
+    """Record the stack of a lab that is brought up, until `lab down`."""
+    lab.paths.ensure_state()
+    lab.paths.stack.write_text(f"{stack.name}\n", encoding="utf-8")
+
+
+def mesh(lab: Lab) -> Mesh:
+    """Return the mesh of the lab's stack."""
+    return current(lab).mesh(lab)
+
+
+def _remembered(lab: Lab) -> Stack | None:
+    try:
+        return STACKS.get(lab.paths.stack.read_text(encoding="utf-8").strip())
+    except OSError:
+        return None

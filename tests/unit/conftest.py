@@ -14,6 +14,10 @@ from lab.lab import Lab
 from tests.unit.fake_api import FakeApi
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-golden", action="store_true", help="write the files of tests/unit/golden anew")
+
+
 class Artifacts:
     """Names that could be images and files."""
 

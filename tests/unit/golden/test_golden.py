@@ -1,0 +1,135 @@
+"""The objects of splits, failovers, permissions, intercepts, exports and gateways, as YAML that a person can read.
+
+`pytest tests/unit/golden --write-golden` writes the files anew; review the difference before you commit it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from lab.base.names import NAMESPACE
+from lab.kube import Kube, manifests
+from lab.kube.objects import Obj
+from lab.lab import Lab
+from lab.mesh import Caller, Divert, Failover, Mesh, Permission
+from lab.stacks.istio import export
+from lab.stacks.istio.east_west_gateway import EastWestGateway
+from lab.stacks.istio.ingress import Ingress
+from lab.stacks.istio.mesh import IstioMesh
+from lab.stacks.linkerd import emissary, multicluster
+from lab.stacks.linkerd.mesh import LinkerdMesh
+from tests.unit.fake_api import FakeApi, kube
+
+HERE = Path(__file__).parent
+FRONTEND = Caller(cluster="west", namespace=NAMESPACE, service_account="frontend")
+INTERCEPT = Divert(cluster="west", service="cart", to="cart-dev", header="x-lab-dev", value="me")
+CHANGES: dict[str, Callable[[Mesh], object]] = {
+    "split": lambda mesh: mesh.split("west", "podinfo", {"podinfo": 90, "podinfo-east": 10}),
+    "failover": lambda mesh: mesh.fail_over(Failover(cluster="west", service="podinfo", primary="west", backup="east")),
+    "permission": lambda mesh: mesh.authorize(
+        Permission(cluster="east", service="podinfo", callers=(FRONTEND,), methods=("GET",), paths=("/api/info",))
+    ),
+    "permission-nobody": lambda mesh: mesh.authorize(Permission(cluster="east", service="podinfo", callers=())),
+    "intercept": lambda mesh: mesh.divert(INTERCEPT),
+}
+
+
+def service(name: str, **labels: str) -> Obj:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": labels},
+        "spec": {"ports": [{"name": "http", "port": 9898, "targetPort": "http"}], "selector": {"app": name}},
+    }
+
+
+def put_services(apis: dict[str, FakeApi]) -> None:
+    for name, api in apis.items():
+        for wanted in ("podinfo", "cart", "cart-dev"):
+            kube(api, name).apply(service(wanted))
+
+
+@pytest.fixture
+def istio(lab: Lab, apis: dict[str, FakeApi]) -> IstioMesh:
+    put_services(apis)
+    export.apply(lab, "podinfo", "east")
+    return IstioMesh(lab)
+
+
+@pytest.fixture
+def linkerd(lab: Lab, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch) -> LinkerdMesh:
+    monkeypatch.setattr(Kube, "wait_ready", lambda *_, **__: None)
+    put_services(apis)
+    mirrored = {multicluster.TARGET_LABEL: "east", multicluster.MIRRORED_LABEL: "true"}
+    kube(apis["west"], "west").apply(service("podinfo-east", **mirrored))
+    kube(apis["east"], "east").apply(multicluster.everybody())
+    return LinkerdMesh(lab)
+
+
+def snapshot(apis: dict[str, FakeApi]) -> dict[tuple[str, str], Obj]:
+    return {(cluster, path): obj for cluster, api in apis.items() for path, obj in api.objects.items()}
+
+
+def changed(before: dict[tuple[str, str], Obj], after: dict[tuple[str, str], Obj]) -> list[Obj]:
+    """Return what was created or changed, each with its cluster as a comment-like annotation key."""
+    return [{"cluster": key[0], **obj} for key, obj in sorted(after.items()) if before.get(key) != obj]
+
+
+def as_yaml(objects: Sequence[Obj]) -> str:
+    """Return objects as YAML, without what the API server counts."""
+    documents = []
+    for obj in objects:
+        metadata = {k: v for k, v in obj["metadata"].items() if k not in {"resourceVersion", "generation"}}
+        documents.append(manifests.dump({**obj, "metadata": metadata}))
+    return "---\n".join(documents)
+
+
+@pytest.fixture
+def hold(request: pytest.FixtureRequest) -> Callable[[str, Sequence[Obj]], None]:
+    """Compare objects with a file, or write it with --write-golden."""
+
+    def compare(name: str, objects: Sequence[Obj]) -> None:
+        file, text = HERE / f"{name}.yaml", as_yaml(objects)
+        if request.config.getoption("--write-golden"):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        assert file.read_text(encoding="utf-8") == text, f"{file.name}: pytest tests/unit/golden --write-golden"
+
+    return compare
+
+
+Hold = Callable[[str, Sequence[Obj]], None]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_istio(istio: IstioMesh, apis: dict[str, FakeApi], hold: Hold, change: str) -> None:
+    before = snapshot(apis)
+    CHANGES[change](istio)
+    hold(f"istio/{change}", changed(before, snapshot(apis)))
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_linkerd(linkerd: LinkerdMesh, apis: dict[str, FakeApi], hold: Hold, change: str) -> None:
+    before = snapshot(apis)
+    CHANGES[change](linkerd)
+    hold(f"linkerd/{change}", changed(before, snapshot(apis)))
+
+
+def test_istios_export(lab: Lab, apis: dict[str, FakeApi], hold: Hold) -> None:
+    put_services(apis)
+    before = snapshot(apis)
+    export.apply(lab, "podinfo", "east")
+    hold("istio/export", changed(before, snapshot(apis)))
+
+
+def test_istios_gateways(lab: Lab, hold: Hold) -> None:
+    hold("istio/gateway-east-west", EastWestGateway().objects(lab, lab.east))
+    hold("istio/gateway-ingress", Ingress().objects(lab, lab.east))
+
+
+def test_linkerds_gateways(hold: Hold) -> None:
+    hold("linkerd/gateway-admits-everybody", [multicluster.everybody()])
+    hold("linkerd/ingress-for-the-mesh", emissary.from_mesh())

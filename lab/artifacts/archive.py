@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import platform
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +17,8 @@ from types import TracebackType
 from typing import Self
 
 from lab.artifacts.keys import file_sha256
+from lab.base.names import architecture
 
-_ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -76,7 +75,7 @@ class ImageArchive:
         digests = [self._layer(layer) for layer in image.layers]
         config = json.dumps(
             {
-                "architecture": _ARCHITECTURES[platform.machine()],
+                "architecture": architecture(),
                 "os": "linux",
                 "config": {
                     "Env": [f"{key}={value}" for key, value in image.env.items()],

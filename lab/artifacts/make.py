@@ -17,9 +17,9 @@ from lab.artifacts import upstream
 from lab.artifacts.catalog import Kind
 from lab.artifacts.entry import Entry
 from lab.artifacts.keys import UPSTREAM
-from lab.artifacts.recipe import ARTIFACT_LABEL, KEY_LABEL, Made, Work
+from lab.artifacts.recipe import ARTIFACT_LABEL, KEY_LABEL, Made, Work, usual_modes
 from lab.artifacts.store import ArtifactStore
-from lab.base import events, process, wait
+from lab.base import environment, events, process, wait
 from lab.base.errors import ArtifactError, CommandError, LabError
 from lab.base.step import CHANGED, UNCHANGED, StepResult
 from lab.base.wait import NotYet
@@ -47,7 +47,7 @@ def make(store: ArtifactStore, name: str, *, run: process.Run = process.run) -> 
             return UNCHANGED
         artifact = store.catalog[name]
         began = time.monotonic()
-        with _workspace(store, name) as folder, _explained(store, name):
+        with environment.usual_umask(), _workspace(store, name) as folder, _explained(store, name):
             work = _work(store, name, folder, run)
             source = store.keys.source(name)
             if store.keys.is_taken(name):
@@ -57,6 +57,7 @@ def make(store: ArtifactStore, name: str, *, run: process.Run = process.run) -> 
             else:
                 made = store.recipes[name].build(work)
             events.progress("checking")
+            usual_modes(work.into)
             entry = Entry(
                 path=store.folder(name),
                 name=name,

@@ -85,6 +85,17 @@ def split(source: str) -> tuple[str, str]:
     return name, rel
 
 
+def usual_modes(folder: Path) -> None:
+    """Let everybody read a folder and all below it, and run what its owner may run.
+
+    Files keep the mode of where they come from: in a checkout or a store that was made with `umask 077`, only their
+    owner may read them, also in an image.
+    """
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+
+
 def link_or_copy(source: Path, target: Path) -> None:
     """Put a file of the store into another folder: without a copy where the file system allows it."""
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,16 @@ LAB_LABEL = f"{LABEL_PREFIX}/lab"
 """On everything that the lab owns, in Docker and in Kubernetes: the name of the lab."""
 NAMESPACE = "test"
 """Where the talk's applications live."""
+
+
+ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+"""What kernels call a processor, in lower case, and what Go and container images call it."""
+
+
+def architecture() -> str:
+    """Return this machine's processor as Go and container images name it; the kernel's name where they have none."""
+    machine = platform.machine()
+    return ARCHITECTURES.get(machine.lower(), machine)
 
 
 Json = Any

@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Protocol
 
+from lab.base import environment
 from lab.base.errors import CommandError, CommandTimeout, LabError
 
 _log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ def run(
 
     Args:
         argv: program and arguments; never a shell line. Secrets belong in `input` or in files, not here.
-        env: variables to set on top of this process's environment.
+        env: variables on top of what the lab's commands inherit (`lab.base.environment`).
         input: text for the command's standard input; without it standard input is empty.
         cwd: working directory.
         timeout_s: seconds after which the command is stopped; None for no bound.
@@ -95,7 +96,7 @@ def run(
     try:
         child = subprocess.Popen(
             [*_death_signal_prefix(), *words],
-            env={**os.environ, **env} if env else None,
+            env=environment.of_child(env),
             cwd=cwd,
             stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -188,24 +189,27 @@ def start(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     piped: bool = False,
+    inherit: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Start a command that goes on beside the lab; whoever starts it ends it with `stop`.
 
     Args:
         argv: program and arguments.
-        env: variables to set on top of this process's environment.
+        env: variables on top of what it inherits.
         cwd: working directory.
         piped: give it pipes; else it prints where the lab prints, and reads nothing.
+        inherit: give it the user's whole environment, as a program of the user's own; else what the lab's commands get.
 
     Raises:
         LabError: the program is not there.
     """
     words = [str(word) for word in argv]
-    if shutil.which(words[0], path={**os.environ, **(env or {})}.get("PATH")) is None:
+    given = {**os.environ, **(env or {})} if inherit else environment.of_child(env)
+    if shutil.which(words[0], path=given.get("PATH")) is None:
         raise LabError(f"the program {words[0]!r} is not there")
     return subprocess.Popen(
         [*_death_signal_prefix(), *words],
-        env={**os.environ, **(env or {})},
+        env=given,
         cwd=cwd,
         stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
         stdout=subprocess.PIPE if piped else None,

@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 
 from lab import __version__, config, stacks
-from lab.base import pki, process
+from lab.base import environment, pki, process
 from lab.base.errors import CommandError, LabError, UsageError
 from lab.base.paths import Paths
 from lab.base.step import Step
@@ -326,6 +326,7 @@ def _stop(*_: object) -> NoReturn:
 def main() -> NoReturn:
     """Run the command line and exit with the lab's exit codes."""
     signal.signal(signal.SIGTERM, _stop)
+    environment.keep_loopback_direct()
     try:
         code = app(standalone_mode=False)
     except CommandError as error:

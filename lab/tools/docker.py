@@ -20,7 +20,7 @@ from typing import Any, Literal
 import python_on_whales
 from python_on_whales import exceptions
 
-from lab.base import process
+from lab.base import environment, process
 from lab.base.errors import CommandError, LabError
 from lab.base.process import Completed
 from lab.tools import freezer
@@ -329,7 +329,9 @@ class Docker:
 
     @property
     def _client(self) -> python_on_whales.DockerClient:
-        return python_on_whales.DockerClient(host=self.host, client_type="docker")
+        # python-on-whales hands the whole environment down.
+        call = [*environment.without_ignored(), "docker"]
+        return python_on_whales.DockerClient(client_call=call, host=self.host, client_type="docker")
 
     def _do(
         self,

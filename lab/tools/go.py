@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.base import process
+from lab.base import environment, process
+from lab.base.names import architecture
 
 MINIMUM = (1, 26, 0)
 """What Kubernetes 1.37's go.mod asks for."""
@@ -85,14 +86,5 @@ class Go:
         return self.run(argv, cwd=folder, env=self._environment(), timeout_s=1800).stdout
 
     def _environment(self) -> Mapping[str, str]:
-        # Everything that could make the same recipe come out differently on another machine is said here. Where modules
-        # come from (GOPROXY and its like) stays the user's own.
-        return {
-            "GOCACHE": str(self.cache),
-            "GOMODCACHE": str(self.modules),
-            "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",
-            "GOTOOLCHAIN": "local",
-            "GOWORK": "off",
-            "GOOS": "linux",
-            "CGO_ENABLED": "0",
-        }
+        built_for = environment.go_build(architecture())
+        return {**built_for, "GOCACHE": str(self.cache), "GOMODCACHE": str(self.modules)}

@@ -112,7 +112,7 @@ class DevProcess:
         kube.apply_all([service, *workload.objects(self.lab, kube.cluster)])
         self._undo.enter_context(self.tunnel)
         if self.command:
-            self.child = process.start(self.command, env=self.environment, cwd=self.cwd)
+            self.child = process.start(self.command, env=self.environment, cwd=self.cwd, inherit=True)
             self._undo.callback(process.stop, self.child)
         self._wait_listens()
         self.tunnel.wait_connected()

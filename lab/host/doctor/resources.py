@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from lab.base.names import ARCHITECTURES
 from lab.host.doctor.findings import Finding, fail, ok, warn
 from lab.host.doctor.snapshot import Scene
 
@@ -18,7 +19,6 @@ BUILD_GIB = 4.0
 # Go's caches, the built artifacts and the root file systems; and the engine's images with the nodes' own data.
 CACHE_GIB = {True: 1.0, False: 14.0}
 ENGINE_GIB = {True: 4.0, False: 8.0}
-ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
 def check_architecture(scene: Scene) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,14 @@ from lab.artifacts.from_source.builders import debian, python
 from lab.artifacts.from_source.builders.containerd import canonical
 from lab.artifacts.from_source.builders.debian import Unpacked
 from lab.artifacts.from_source.builders.go import GoBuild, GoModuleFiles
+from lab.artifacts.from_source.builders.image import build_image
 from lab.artifacts.from_source.builders.python import Wheel
 from lab.artifacts.recipe import Work
 from lab.base import events
 from lab.base.errors import ArtifactError, CommandError, HostError
 from lab.base.process import Completed
 from lab.tools import go
-from lab.tools.docker import Docker
+from lab.tools.docker import Docker, Image
 
 Act = Callable[[Sequence[str], Mapping[str, Any]], str]
 
@@ -85,6 +87,35 @@ def work(tmp_path: Path) -> Callable[..., Work]:
     return build
 
 
+# Images
+
+
+@dataclass(frozen=True)
+class Builder(Docker):
+    """An engine that notes the modes of what it is sent."""
+
+    sent: dict[str, int] = field(default_factory=dict)
+
+    def build(self, context: Path, **_: Any) -> str:
+        self.sent.update({path.name: stat.S_IMODE(path.stat().st_mode) for path in context.rglob("*")})
+        return "id"
+
+    def image(self, reference: str) -> Image | None:
+        return None
+
+
+def test_an_image_does_not_inherit_the_modes_of_a_private_checkout(tmp_path: Path, work: Callable[..., Work]) -> None:
+    context = tmp_path / "context"
+    (context / "app").mkdir(parents=True)
+    for name, mode in (("main.py", 0o600), ("start", 0o700)):
+        (context / "app" / name).write_text("")
+        (context / "app" / name).chmod(mode)
+    (context / "app").chmod(0o700)
+    engine = Builder()
+    build_image(replace(work(Runner()), docker=engine), context, arguments={})
+    assert engine.sent == {"app": 0o755, "main.py": 0o644, "start": 0o755}
+
+
 # Go
 
 
@@ -136,6 +167,7 @@ def test_a_go_build_says_all_that_decides_about_its_result(
     env = options["env"]
     assert env["GOFLAGS"] == "-mod=readonly -trimpath -buildvcs=false"
     assert (env["CGO_ENABLED"], env["GOTOOLCHAIN"], env["GOWORK"]) == ("0", "local", "off")
+    assert env["GOARCH"] in {"amd64", "arm64"}
     assert env["GOCACHE"] == str(made.go_cache)
     assert (made.into / "bin/p").read_text() == "elf"
 

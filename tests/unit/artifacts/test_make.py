@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import stat
 import threading
 from collections.abc import Callable
 
@@ -54,6 +56,31 @@ def test_a_failed_tool_keeps_its_words_and_names_the_next_command(store: Artifac
     with pytest.raises(ArtifactError, match="syntax error") as raised:
         make(store, "tool")
     assert raised.value.next == "lab artifacts build tool"
+
+
+def test_what_is_built_has_the_same_modes_under_every_umask(store: ArtifactStore, during_build: Hooks) -> None:
+    def modes(work: Work) -> None:
+        (work.into / "run").write_text("#!/bin/sh\n")
+        (work.into / "run").chmod(0o700)
+        (work.into / "secret").write_text("")
+        (work.into / "secret").chmod(0o600)
+
+    during_build.append(modes)
+    before = os.umask(0o077)
+    try:
+        make(store, "tool")
+    finally:
+        assert os.umask(before) == 0o077
+    entry = store.folder("tool")
+    found = {p.relative_to(entry).as_posix(): stat.S_IMODE(p.stat().st_mode) for p in (entry, *entry.rglob("*"))}
+    assert found == {
+        ".": 0o755,
+        "bin": 0o755,
+        "bin/tool": 0o644,
+        "manifest.json": 0o644,
+        "run": 0o755,
+        "secret": 0o644,
+    }
 
 
 def test_an_interrupted_build_leaves_no_entry_and_the_next_one_works(store: ArtifactStore, during_build: Hooks) -> None:

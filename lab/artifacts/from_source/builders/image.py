@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from lab.artifacts import folders
-from lab.artifacts.recipe import Made, Work, link_or_copy, split
+from lab.artifacts.recipe import Made, Work, link_or_copy, split, usual_modes
 from lab.base import events
 
 
@@ -63,6 +63,7 @@ class ImageBuild:
 
 def build_image(work: Work, context: Path, *, arguments: Mapping[str, str]) -> Made:
     """Build a context under the name that the work asks for."""
+    usual_modes(context)
     work.docker.build(
         context, tags=[work.reference], labels=work.labels, arguments=arguments, on_line=dockerfile_steps()
     )

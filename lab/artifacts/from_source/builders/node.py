@@ -12,7 +12,7 @@ from lab.artifacts import archive, folders
 from lab.artifacts.archive import ImageSpec
 from lab.artifacts.from_source.builders.containerd import Importer
 from lab.artifacts.from_source.builders.image import dockerfile_steps, made_image
-from lab.artifacts.recipe import Made, Work, link_or_copy
+from lab.artifacts.recipe import Made, Work, link_or_copy, usual_modes
 from lab.base import events
 
 _FOLDER = "node"
@@ -89,6 +89,7 @@ class NodeBase:
                 text = text.replace(placeholder, value)
             file.write_text(text, encoding="utf-8")
         (context / "files/kind/version").write_text(f"v{work.artifact.version}", encoding="utf-8")
+        usual_modes(context)
 
     def _images(self, work: Work) -> Iterator[ImageSpec]:
         iptables = work.needs.file("iptables-rootfs", "rootfs.tar")

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from lab.artifacts import folders
 from lab.artifacts.recipe import Made, Work
-from lab.base import events
+from lab.base import environment, events
 from lab.base.errors import ArtifactError, CommandError
 
 _TIMEOUT_S = 1200
@@ -20,7 +20,7 @@ _TIMEOUT_S = 1200
 def _pip(work: Work, *words: str | Path) -> None:
     argv = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *words]
     try:
-        work.run(argv, timeout_s=_TIMEOUT_S, on_line=events.reporter())
+        work.run(argv, env=environment.PIP, timeout_s=_TIMEOUT_S, on_line=events.reporter())
     except CommandError as error:
         if "DO NOT MATCH THE HASHES" in error.stdout + error.stderr:
             raise ArtifactError(

@@ -6,13 +6,13 @@ import pytest
 
 from lab.report.session import Session
 from lab.scenario.model import Outcome
+from lab.scenario.registry import registry
 from lab.scenario.results import CheckResult
-from scenarios import REGISTRY
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a test of each scenario, or of each of its sabotages."""
-    chosen = REGISTRY.pick([])
+    chosen = registry().pick([])
     if not metafunc.config.getoption("--sabotage"):
         cases = [pytest.param(scenario, None, id=scenario.name) for scenario in chosen]
     else:

@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lab.report import Difference, RunFolder, load
+from lab.cli.scenario_progress import check_line
+from lab.report import Difference, RunFolder, load, to_json
 from lab.scenario.model import Scenario
-from lab.scenario.results import summary
+from lab.scenario.results import Report, StepRun, summary
 from lab.stacks import UpstreamCheck, Verdict
 
 
@@ -40,6 +41,30 @@ def scenarios(console: Console, chosen: Sequence[Scenario], *, as_json: bool) ->
     for scenario in chosen:
         table.add_row(scenario.name, scenario.claim, ", ".join(step.name for step in scenario.steps))
     console.print(table)
+
+
+def report(console: Console, written: Report) -> None:
+    """Print a whole report as JSON."""
+    _json(console, to_json(written))
+
+
+def step_checks(console: Console, step: StepRun, *, as_json: bool) -> None:
+    """Show the checks of one step."""
+    if as_json:
+        checks = [
+            {
+                "claim": check.claim,
+                "outcome": check.outcome.value,
+                "expected": check.expected,
+                "observed": check.observed,
+                "reason": check.reason,
+            }
+            for check in step.checks
+        ]
+        _json(console, {"step": step.name, "outcome": step.outcome.value, "reason": step.reason, "checks": checks})
+        return
+    for check in step.checks:
+        console.print(check_line(check))
 
 
 def runs(console: Console, found: Sequence[RunFolder], *, as_json: bool) -> None:

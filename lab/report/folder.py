@@ -62,7 +62,7 @@ def find(runs: Path, which: str | None) -> RunFolder:
     found = [run for run in all_runs if run.id == which] or [run for run in all_runs if run.id.startswith(which)]
     if len(found) != 1:
         what = "there is no report" if not found else f"there are {len(found)} reports"
-        raise UsageError(f"{what} {which!r} in {runs}", next="lab report --list")
+        raise UsageError(f"{what} {which!r} in {runs}", next="lab report")
     return found[0]
 
 

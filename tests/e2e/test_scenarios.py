@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-import scenarios
+from lab.scenario.registry import names
 from tests.e2e.conftest import RunningLab
 
-NAMES = tuple(scenarios.REGISTRY.scenarios)
+NAMES = names()
 # Tests share two cores with whatever else the machine does; the figures of a run are another matter.
 RATE = ("--rate", "20")
 

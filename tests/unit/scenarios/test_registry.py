@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-import scenarios
 from lab.base.errors import UsageError
 from lab.scenario import commands
 from lab.scenario.model import Registry, Sabotage, Scenario
+from lab.scenario.registry import names, registry
 from tests.unit.scenarios.kit import check, scenario, step
 
-ALL = list(scenarios.REGISTRY.scenarios.values())
+ALL = list(registry().scenarios.values())
 
 
 @pytest.mark.parametrize("whole", ALL, ids=lambda s: s.name)
@@ -29,14 +29,18 @@ def test_arrows_join_what_is_in_the_picture(whole: Scenario) -> None:
     assert {end for arrow in whole.topology.arrows for end in (arrow.source, arrow.target)} <= there
 
 
+def test_completion_knows_the_names_without_the_scenarios() -> None:
+    assert names() == tuple(registry().scenarios)
+
+
 def test_scenarios_are_picked_in_the_order_given_and_once() -> None:
-    registry = Registry()
+    small = Registry()
     for name in ("a", "b", "c"):
-        registry.add(scenario(step(command="echo"), name=name))
-    assert [s.name for s in registry.pick(["c", "a", "c"])] == ["c", "a"]
-    assert [s.name for s in registry.pick([])] == ["a", "b", "c"]
+        small.add(scenario(step(command="echo"), name=name))
+    assert [s.name for s in small.pick(["c", "a", "c"])] == ["c", "a"]
+    assert [s.name for s in small.pick([])] == ["a", "b", "c"]
     with pytest.raises(UsageError, match="'d'; there are: a, b, c"):
-        registry.pick(["a", "d"])
+        small.pick(["a", "d"])
 
 
 def test_a_scenario_that_cannot_fail_is_refused() -> None:

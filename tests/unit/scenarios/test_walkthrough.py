@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import scenarios
 from lab.base.paths import PROJECT
 from lab.report import walkthrough
 from lab.scenario.context import Context
 from lab.scenario.model import Scenario
+from lab.scenario.registry import registry
 from lab.scenario.runner import ScenarioRunner
 from tests.unit.scenarios.kit import check, look, scenario, step
 from tests.unit.scenarios.test_report import made
@@ -59,7 +59,7 @@ def test_a_changed_step_is_drift(context: Context, tmp_path: Path) -> None:
 
 
 def test_the_committed_pages_are_what_the_steps_say() -> None:
-    assert walkthrough.drift(PROJECT / "docs" / "walkthrough", scenarios.REGISTRY.pick([])) == "", "lab walkthrough"
+    assert walkthrough.drift(PROJECT / "docs" / "walkthrough", registry().pick([])) == "", "lab walkthrough"
 
 
 def test_a_page_of_no_scenario_is_drift(tmp_path: Path) -> None:

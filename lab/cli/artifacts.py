@@ -1,0 +1,80 @@
+"""Commands about the images, binaries and files that the lab is built from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lab.cli.groups import ARTIFACTS
+from lab.cli.named import lab_of, locked
+from lab.cli.options import AsJson, ConfigFile, NoInstall, PlanOnly, Yes
+from lab.cli.output import done, out
+
+artifacts_app = typer.Typer(no_args_is_help=True, help="List, build and delete images, programs and files.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.add_typer(artifacts_app, name="artifacts", rich_help_panel=ARTIFACTS)
+
+
+@artifacts_app.command(name="list")
+def show(
+    file: ConfigFile = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every file again and check its digest.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show every artifact: version, source, size, state."""
+    from lab import stacks
+    from lab.cli import tables
+    from lab.lifecycle import artifacts
+
+    lab = lab_of(file)
+    found = artifacts.listing(lab, stacks.current(lab).artifacts(lab), verify=verify)
+    tables.artifacts(out(), found, as_json=as_json)
+
+
+@artifacts_app.command()
+def build(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Artifacts. Default: all that the lab needs.")
+    ] = None,
+    file: ConfigFile = None,
+    plan_only: PlanOnly = False,
+    no_install: NoInstall = False,
+    yes: Yes = False,
+) -> None:
+    """Build or download missing artifacts.
+
+    An interrupted build continues where it stopped.
+    """
+    from lab import stacks
+    from lab.cli import machine, running, tables
+    from lab.lifecycle import artifacts
+
+    lab = lab_of(file)
+    steps = artifacts.steps(lab, names or stacks.current(lab).artifacts(lab))
+    if plan_only:
+        tables.plan(out(), steps, as_json=False)
+        return
+    with locked(lab, "lab artifacts build"):
+        machine.make_ready(lab, install=not no_install, yes=yes)
+        running.run(lab, steps, verb="artifacts")
+
+
+@artifacts_app.command()
+def clean(
+    file: ConfigFile = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that this version of the lab uses.")] = False,
+) -> None:
+    """Delete artifacts that this version of the lab does not use.
+
+    Images are deleted from the engine too.
+    """
+    from lab.lifecycle import artifacts
+
+    lab = lab_of(file)
+    with locked(lab, "lab artifacts clean"):
+        for line in artifacts.clean(lab, everything=everything):
+            done(line)

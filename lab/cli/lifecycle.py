@@ -1,0 +1,210 @@
+"""Commands that create, look at, repair and delete the lab. Each imports its tools when it is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.base.errors import LabError, UsageError
+from lab.cli.groups import LIFECYCLE
+from lab.cli.named import cluster_of, lab_of, locked
+from lab.cli.options import AsJson, CallingCluster, ConfigFile, NoInstall, OneCluster, PlanOnly, Yes
+from lab.cli.output import done, out
+
+Stack = Annotated[str | None, typer.Option("--stack", help="linkerd, istio or auto; overrides lab.toml.")]
+Viz = Annotated[
+    bool, typer.Option("--viz", help="Also install Linkerd's dashboard with its metrics; kept until `lab down`.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    for command in (up, down, status, doctor, reset, logs, kubeconfig, dashboard, version):
+        app.command(rich_help_panel=LIFECYCLE)(command)
+
+
+def up(
+    file: ConfigFile = None,
+    stack: Stack = None,
+    viz: Viz = False,
+    plan_only: PlanOnly = False,
+    no_install: NoInstall = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Create the lab, or repair it.
+
+    A second run changes nothing if the lab is complete.
+    """
+    from lab import stacks
+    from lab.base import pki
+    from lab.cli import machine, running, tables
+    from lab.lifecycle import plan
+
+    lab = lab_of(file, **({"stack": stack} if stack else {}), **({"viz": True} if viz else {}))
+    choice = stacks.choose(lab)
+    if plan_only:
+        tables.plan(out(), plan.up(lab), as_json=as_json)
+        return
+    if not as_json:
+        typer.echo(f"lab {lab.spec.name}: {choice.reason}")
+    pki.refuse_ended(lab.paths.pki)
+    with locked(lab, "lab up"):
+        machine.make_ready(lab, install=not no_install, yes=yes)
+        stacks.remember(lab, choice.stack)
+        report = running.run(lab, plan.up(lab), verb="up", quiet=as_json)
+    tables.up(out(), lab, report, as_json=as_json)
+
+
+def down(file: ConfigFile = None, plan_only: PlanOnly = False, as_json: AsJson = False) -> None:
+    """Delete the clusters, the network and the state.
+
+    Keeps the built artifacts. Never touches anything that the lab did not create.
+    """
+    from lab.cli import tables
+    from lab.lifecycle import down as teardown
+
+    lab = lab_of(file)
+    if plan_only:
+        tables.owned(out(), teardown.owned(lab), as_json=as_json)
+        return
+    with locked(lab, "lab down"):
+        gone = teardown.down(lab)
+    tables.gone(out(), gone, as_json=as_json)
+
+
+def status(file: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Show clusters, links, Services, identities and URLs."""
+    from lab.cli import tables
+    from lab.lifecycle import status as lifecycle_status
+
+    tables.status(out(), lifecycle_status.gather(lab_of(file)), as_json=as_json)
+
+
+def doctor(
+    file: ConfigFile = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Fix what the lab can fix, after asking.")] = False,
+    undo: Annotated[
+        bool,
+        typer.Option("--undo", help="Remove the container runtime that --fix installed; packages and sysctl stay."),
+    ] = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check this machine and print a fix for each problem.
+
+    Exits with 3 if something prevents the lab.
+    """
+    from lab.cli import machine, tables
+    from lab.host import doctor as checks
+    from lab.host.sandbox.runtime import Runtime
+
+    lab = lab_of(file)
+    if undo:
+        typer.echo("the engine is as it was before" if Runtime().uninstall() else "there is nothing to take out")
+        return
+    if fix:
+        for fixed in checks.fix(machine.findings(lab), confirm=None if yes else machine.confirm()):
+            done(fixed)
+    findings = machine.findings(lab)
+    tables.findings(out(), findings, as_json=as_json)
+    if checks.failures(findings):
+        raise typer.Exit(3)
+
+
+def reset(file: ConfigFile = None) -> None:
+    """Undo what scenarios, commands and people changed.
+
+    The clusters stay; splits, failovers, permissions and test workloads are removed.
+    """
+    from lab import stacks
+    from lab.lifecycle import reset as lifecycle_reset
+    from lab.present.walk import Place
+
+    lab = lab_of(file)
+    with locked(lab, "lab reset"):
+        for line in lifecycle_reset.reset(lab, stacks.mesh(lab)):
+            done(line)
+        Place.read(lab.paths.state / "walk.json").forget()
+
+
+def logs(
+    workload: Annotated[
+        str | None,
+        typer.Argument(metavar="WORKLOAD", help="Such as istiod or frontend. Default: the log of the last run."),
+    ] = None,
+    cluster: OneCluster = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Lines from the end.")] = 50,
+    export_to: Annotated[
+        Path | None, typer.Option("--export", metavar="FOLDER", help="Collect everything into this new folder.")
+    ] = None,
+    file: ConfigFile = None,
+) -> None:
+    """Show the last run or a workload's log, or collect all logs."""
+    from lab.cli import running
+    from lab.lifecycle import logs as lifecycle_logs
+
+    lab = lab_of(file)
+    names = [cluster_of(lab, cluster).name] if cluster else list(lab.clusters)
+    if export_to is not None:
+        done(lifecycle_logs.collect(lab, names, export_to))
+    elif workload is None:
+        typer.echo(running.last_run(lab.paths, lines))
+    else:
+        for line in lifecycle_logs.of_workload(lab, names, workload, lines):
+            typer.echo(line)
+
+
+def kubeconfig(
+    file: ConfigFile = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Add the lab's contexts to your own kubeconfig.")] = False,
+    unmerge: Annotated[bool, typer.Option("--unmerge", help="Remove them from it.")] = False,
+) -> None:
+    """Print the path of the lab's kubeconfig.
+
+    Your own kubeconfig changes only with --merge, and its current context never.
+    """
+    from lab.clusters import kubeconfig as kubeconfigs
+
+    lab = lab_of(file)
+    if merge and unmerge:
+        raise UsageError("--merge and --unmerge exclude each other")
+    if merge:
+        done(kubeconfigs.merge(lab))
+    elif unmerge:
+        done(kubeconfigs.unmerge(lab))
+    elif not lab.paths.kubeconfig.exists():
+        raise LabError(f"the lab {lab.spec.name} has no kubeconfig yet", next="lab up")
+    else:
+        typer.echo(lab.paths.kubeconfig)
+
+
+def dashboard(
+    cluster: CallingCluster = "west",
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0: any free port.")] = 50750,
+    file: ConfigFile = None,
+) -> None:
+    """Serve a cluster's Linkerd dashboard until Ctrl-C.
+
+    `lab up --viz` installs it.
+    """
+    from lab import stacks
+
+    lab = lab_of(file)
+    known = cluster_of(lab, cluster)
+
+    def say(url: str) -> None:
+        typer.echo(f"{cluster}'s dashboard: {url} (Ctrl-C ends it)")
+
+    stacks.current(lab).dashboard(lab, known, port=port, on_url=say)
+
+
+def version(as_json: AsJson = False) -> None:
+    """Print the lab's version and the versions that it installs."""
+    from lab import __version__
+    from lab.cli import tables
+    from lab.lifecycle import artifacts
+
+    tables.version(out(), __version__, artifacts.versions(), as_json=as_json)

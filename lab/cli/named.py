@@ -1,0 +1,54 @@
+"""From what a command line names to the things themselves: the lab, a cluster of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.base.errors import LabError, UsageError
+
+if TYPE_CHECKING:
+    from lab.base.names import Cluster
+    from lab.lab import Lab
+
+
+def lab_of(file: Path | None, **overrides: str | bool) -> Lab:
+    """Return the lab that a lab.toml describes; `overrides` are keys that the command line sets."""
+    from lab import config
+    from lab.lab import Lab
+
+    return Lab.of(config.load(file or config.find(), overrides=overrides))
+
+
+def running_lab(file: Path | None) -> Lab:
+    """Return the lab that a lab.toml describes.
+
+    Raises:
+        LabError: it is not up.
+    """
+    lab = lab_of(file)
+    if not lab.paths.kubeconfig.exists():
+        raise LabError(f"the lab {lab.spec.name} is not up", next="lab up")
+    return lab
+
+
+def cluster_of(lab: Lab, name: str) -> Cluster:
+    """Return a cluster by its name.
+
+    Raises:
+        UsageError: the lab has no such cluster.
+    """
+    if name not in lab.clusters:
+        raise UsageError(f"there is no cluster {name!r}", next=f"one of: {', '.join(lab.clusters)}")
+    return lab.clusters[name]
+
+
+@contextmanager
+def locked(lab: Lab, command: str, *, wait_s: float = 0) -> Iterator[None]:
+    """Hold the lab's lock while the block runs."""
+    from lab.lifecycle import lock
+
+    with lock.held(lab.paths, command, wait_s=wait_s):
+        yield

@@ -1,0 +1,68 @@
+"""Options and arguments that several commands share, and their shell completion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+@dataclass
+class Invocation:
+    """What the command line asks of every command, also of its errors."""
+
+    as_json: bool = False
+
+
+def _note_json(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - Typer's form of a callback
+    # An error is printed after the command has ended, so its form is noted where the option is parsed.
+    if value:
+        context.ensure_object(Invocation).as_json = True
+    return value
+
+
+def cluster_names(incomplete: str) -> list[str]:
+    """Return the clusters of the nearest lab.toml whose names begin so."""
+    from lab import config
+    from lab.base.errors import ConfigError
+
+    try:
+        return [name for name in config.load(config.find()).clusters if name.startswith(incomplete)]
+    except ConfigError:
+        return []
+
+
+def scenario_names(incomplete: str) -> list[str]:
+    """Return the scenarios whose names begin so."""
+    from lab.scenario import registry
+
+    return [name for name in registry.names() if name.startswith(incomplete)]
+
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", envvar="LAB_CONFIG", help="The lab.toml to use. Default: the nearest one, upwards from here."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", callback=_note_json, help="Print JSON instead of text.")]
+PlanOnly = Annotated[bool, typer.Option("--plan", help="Print the steps and change nothing.")]
+NoInstall = Annotated[bool, typer.Option("--no-install", help="Never install or configure anything on this machine.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+OneCluster = Annotated[
+    str | None, typer.Option("--cluster", autocompletion=cluster_names, help="Only this cluster. Default: all.")
+]
+ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="Name of a Service in namespace test.")]
+SourceCluster = Annotated[
+    str, typer.Option("--from", autocompletion=cluster_names, help="The cluster where the Service runs.")
+]
+CallingCluster = Annotated[
+    str, typer.Option("--in", autocompletion=cluster_names, help="The cluster whose clients send the requests.")
+]
+ScenarioNames = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="SCENARIO", autocompletion=scenario_names, help="Names of scenarios. Default: all."),
+]
+Full = Annotated[bool, typer.Option("--full", help="Also run the steps that stop whole clusters.")]

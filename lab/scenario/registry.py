@@ -1,0 +1,30 @@
+"""Finds the scenarios: their names at once, themselves when they are asked for."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lab.scenario.model import Registry
+
+_PACKAGE = "scenarios"
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all scenarios, in the order in which they are told."""
+    found: tuple[str, ...] = import_module(_PACKAGE).NAMES
+    return found
+
+
+@cache
+def registry() -> Registry:
+    """Import every scenario and return them all."""
+    # Shell completion asks for names only: the step model with all that it imports comes with the scenarios.
+    from lab.scenario.model import Registry  # noqa: PLC0415
+
+    found = Registry()
+    for name in names():
+        found.add(import_module(f"{_PACKAGE}.{name}").SCENARIO)
+    return found

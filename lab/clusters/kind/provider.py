@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lab.base import events
 from lab.base.concurrency import at_once
-from lab.base.errors import ClusterError, CommandError
+from lab.base.errors import ClusterError, CommandError, LabError
 from lab.base.names import Cluster
 from lab.base.step import CHANGED, UNCHANGED, StepResult, StepStatus
 from lab.clusters import kubeconfig
@@ -231,8 +231,12 @@ class KindProvider:
             kind = Kind(lab.artifacts.binary("kind"))
             text = kind.kubeconfig(kind_name(lab.spec.name, cluster.name))
         changed = kubeconfig.adopt(lab.paths.kubeconfig, name=cluster.context, from_kind=text)
-        if changed and kubeconfig.merged(lab):
-            kubeconfig.merge(lab)
+        if changed:
+            try:
+                if kubeconfig.merged(lab):
+                    kubeconfig.merge(lab)
+            except LabError as error:  # a lab comes up without the user's own file
+                events.progress(f"not renewed: {error.where}: {error.what}")
         return changed
 
     def _relabel(self, lab: Lab, cluster: Cluster) -> bool:

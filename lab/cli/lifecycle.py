@@ -127,7 +127,7 @@ def reset(file: ConfigFile = None) -> None:
     with locked(lab, "lab reset"):
         for line in lifecycle_reset.reset(lab, stacks.mesh(lab)):
             done(line)
-        Place.read(lab.paths.state / "walk.json").forget()
+        Place.read(lab.paths.walk).forget()
 
 
 def logs(

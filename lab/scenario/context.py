@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 COMMAND_TIMEOUT_S = 60.0
 
 
+class StepNotRunError(Exception):
+    """What a check raises that looks at what its step's act measured, where no act has left that."""
+
+
 @dataclass(kw_only=True)
 class Context:
     """One lab, its mesh, and what a scenario remembers from step to step.
@@ -45,6 +49,16 @@ class Context:
     def west(self) -> Cluster:
         """The laptop's cluster."""
         return self.lab.west
+
+    def recall(self, key: str) -> Json:
+        """Return what an earlier act has put into `memo` for a check.
+
+        Raises:
+            StepNotRunError: no act has.
+        """
+        if key not in self.memo:
+            raise StepNotRunError(key)
+        return self.memo[key]
 
     def type(self, command: str, *, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
         """Run command lines as typed; what they print is the step's output, and is returned.

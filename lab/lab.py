@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lab.artifacts.store import ArtifactStore
-from lab.base.names import Cluster
+from lab.base.names import SCENARIO_LABEL, Cluster
 from lab.base.paths import Paths
 from lab.config import LabSpec
+from lab.kube import Kube
+from lab.kube.owned import Owned, Owner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,23 @@ class Lab:
         """Return the lab that a specification describes, with its folders on this machine."""
         paths = Paths.of(spec.name)
         return cls(spec=spec, paths=paths, artifacts=ArtifactStore.of(spec, paths))
+
+    @property
+    def id(self) -> str:
+        """The lab's random id; empty before the first `lab up`."""
+        return self.paths.lab_id.read_text(encoding="ascii").strip() if self.paths.lab_id.exists() else ""
+
+    def owner(self, part: str) -> Owner:
+        """Return a part of the lab as an owner of objects, such as the component podinfo, or all exports."""
+        return Owner(lab=self.spec.name, lab_id=self.id, part=part)
+
+    def owned(self, kube: Kube, part: str) -> Owned:
+        """Return a part's objects in one cluster."""
+        return Owned(kube, self.owner(part))
+
+    def made_by_scenario(self, kube: Kube, scenario: str = "") -> Owned:
+        """Return the objects of a scenario (of `lab dev`: "dev") in one cluster; of all scenarios, to delete them."""
+        return Owned(kube, Owner(lab=self.spec.name, lab_id=self.id, part=scenario, label=SCENARIO_LABEL))
 
     @property
     def east(self) -> Cluster:

@@ -116,7 +116,7 @@ def _start_outsider(context: Context) -> None:
 
 
 def _stop_outsider(context: Context) -> None:
-    _OUTSIDER.stop(context)
+    _OUTSIDER.stop(context, NAME)
 
 
 def _outsider_refused(context: Context) -> Observation:
@@ -186,7 +186,7 @@ def _capture_both(context: Context) -> None:
 
 
 def _captured(context: Context) -> Observation:
-    found = context.recall("capture")
+    found = context.memo["capture"]
     if "unavailable" in found:
         raise CannotLookError(found["unavailable"])
     evidence = Evidence(
@@ -242,8 +242,8 @@ def _ingress_refuses_strangers(context: Context) -> Observation:
 
 
 def _stop_both(context: Context) -> None:
-    _OUTSIDER.stop(context)
-    _PLAIN_SERVER.stop(context)
+    _OUTSIDER.stop(context, NAME)
+    _PLAIN_SERVER.stop(context, NAME)
 
 
 SCENARIO = Scenario(

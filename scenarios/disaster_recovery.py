@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lab.base.names import NAMESPACE
 from lab.clusters.kind import link
+from lab.components import workloads
 from lab.kube import connect
 from lab.mesh.model import Capability, Failover
 from lab.scenario.context import Context
@@ -93,7 +94,7 @@ def _unpin(context: Context) -> None:
 
 def _scale_primary(context: Context, replicas: int) -> None:
     west = connect(context.west)
-    west.patch(deployment(SERVICE), {"spec": {"replicas": replicas}})
+    workloads.scale(west, deployment(SERVICE), replicas)
     west.wait_ready([deployment(SERVICE)], timeout_s=60)
 
 

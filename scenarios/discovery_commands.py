@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from lab.base.names import NAMESPACE
-from lab.lifecycle.reset import SCENARIO_LABEL
+from lab.base.names import NAMESPACE, SCENARIO_LABEL
 
 SERVICE = "podinfo"
 COPY = "podinfo-copied"

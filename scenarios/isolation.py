@@ -8,11 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lab.base import pki, wait
-from lab.base.names import NAMESPACE
+from lab.base.names import NAMESPACE, SCENARIO_LABEL
 from lab.base.wait import NotYet
 from lab.kube import connect
 from lab.kube.objects import Ref
-from lab.lifecycle.reset import SCENARIO_LABEL
 from lab.mesh.model import Caller, Capability, Permission
 from lab.mesh.names import host
 from lab.scenario.context import Context
@@ -80,8 +79,8 @@ def _start(context: Context) -> None:
         },
     }
     _wait_for_the_end_of_the_last_run(context)
-    connect(context.west).apply_all([namespace])
-    connect(context.east).apply_all([ledger])
+    context.created_by(NAME, context.west).apply_all([namespace])
+    context.created_by(NAME, context.east).apply_all([ledger])
     context.mesh.export(SERVICE, "east")
     context.mesh.export(OTHER_SERVICE, "east")
     with ThreadPoolExecutor() as threads:
@@ -110,10 +109,10 @@ def _all_in(context: Context) -> Observation:
 
 def _stop(context: Context) -> None:
     for probe in _PROBES:
-        probe.stop(context)
+        probe.stop(context, NAME)
     context.mesh.unexport(OTHER_SERVICE, "east")
-    connect(context.east).delete(service(OTHER_SERVICE))
-    connect(context.west).delete(_NAMESPACE)
+    context.created_by(NAME, context.east).delete(service(OTHER_SERVICE))
+    context.created_by(NAME, context.west).delete(_NAMESPACE)
 
 
 def _wait_for_the_end_of_the_last_run(context: Context) -> None:
@@ -202,14 +201,14 @@ def _pay(context: Context) -> None:
 
 
 def _never_written_down(context: Context) -> Observation:
-    card, arrived = context.recall("card"), context.recall("arrived")
+    card = context.memo["card"]
     logs = cardholder.in_logs(context.west, card, _WEST_WRITES)
     metrics = cardholder.in_metrics(context.west, card, control=SERVICE)
     places = [*logs.places, *metrics.places]
     controls = f"controls found: logs {'yes' if logs.control else 'no'}, metrics {'yes' if metrics.control else 'no'}"
     return Observation(
-        holds=arrived and not places and logs.control and metrics.control,
-        seen=f"arrived: {'yes' if arrived else 'no'}; written down in West: {places or 'nowhere'} "
+        holds=context.memo["arrived"] and not places and logs.control and metrics.control,
+        seen=f"arrived: {'yes' if context.memo['arrived'] else 'no'}; written down in West: {places or 'nowhere'} "
         f"(logs: {logs.read} containers, metrics: {metrics.read} proxy; {controls})",
         evidence=(logs.evidence, metrics.evidence),
     )

@@ -49,7 +49,7 @@ class Probe:
     def start(self, context: Context, scenario: str) -> None:
         """Make the pod, and return when it is ready."""
         kube = connect(context.lab.clusters[self.cluster])
-        kube.apply_all(self.objects(context, scenario))
+        context.created_by(scenario, kube.cluster).apply_all(self.objects(context, scenario))
 
         def ready() -> bool | NotYet:
             conditions = ((kube.get(_pod(self)) or {}).get("status") or {}).get("conditions") or []
@@ -57,11 +57,11 @@ class Probe:
 
         wait.until(f"{self.cluster}: pod {self.name} Ready", ready, timeout_s=_READY_S)
 
-    def stop(self, context: Context) -> None:
+    def stop(self, context: Context, scenario: str) -> None:
         """Take the pod and its account away."""
-        kube = connect(context.lab.clusters[self.cluster])
-        kube.delete(_pod(self))
-        kube.delete(Ref(api_version="v1", kind="ServiceAccount", name=self.account, namespace=self.namespace))
+        objects = context.created_by(scenario, context.lab.clusters[self.cluster])
+        objects.delete(_pod(self))
+        objects.delete(Ref(api_version="v1", kind="ServiceAccount", name=self.account, namespace=self.namespace))
 
 
 def _pod(probe: Probe) -> Ref:

@@ -8,8 +8,8 @@ from lab.base import wait
 from lab.base.errors import CommandError
 from lab.base.names import NAMESPACE
 from lab.base.wait import NotYet
+from lab.components import workloads
 from lab.kube import connect
-from lab.kube.objects import ref
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.model import Arrow, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
@@ -17,6 +17,8 @@ from scenarios import discovery_commands as commands
 from scenarios.discovery_commands import COPY, SERVICE
 from scenarios.probes import Said, frontend_pod, send
 from scenarios.seeing import answers, deployment, endpoints, frontend, object_evidence, service
+
+NAME = "service_discovery"
 
 MIRROR = "podinfo-east"
 APPEARS_WITHIN_S = 15.0
@@ -59,7 +61,7 @@ def _copy_as_it_is(context: Context) -> None:
 
 
 def _refused(context: Context) -> Observation:
-    words = str(context.recall("refusal"))
+    words = str(context.memo.get("refusal", ""))
     return Observation(
         holds="spec.clusterIPs" in words and "Invalid value" in words,
         seen=words.splitlines()[-1][:300] if words else "the copy was accepted",
@@ -68,7 +70,7 @@ def _refused(context: Context) -> Observation:
 
 
 def _remove_copy(context: Context) -> None:
-    connect(context.west).delete(service(COPY))
+    context.created_by(NAME, context.west).delete(service(COPY))
 
 
 def _copy_points_home(context: Context) -> Observation:
@@ -98,7 +100,7 @@ def _replace_pods(context: Context) -> None:
 
 
 def _new_pods_answer(context: Context) -> Observation:
-    before = context.recall("pods")
+    before = context.memo["pods"]
     got = answers(context, context.west, MIRROR, count=20)
     old = sum(count for pod, count in got.by_pod.items() if pod in before)
     return Observation(
@@ -116,10 +118,7 @@ def _relabel(context: Context) -> None:
 
 
 def _remove_unlabelled(context: Context) -> None:
-    east = connect(context.east)
-    for pod in east.find("v1", "Pod", namespace=NAMESPACE):
-        if not pod["metadata"].get("ownerReferences"):
-            east.delete(ref(pod))
+    list(workloads.delete_strays(connect(context.east)))
 
 
 def _move_port(context: Context) -> None:
@@ -153,7 +152,7 @@ def _port_moved(context: Context) -> Observation:
 
 def _remove_second(context: Context) -> None:
     context.mesh.unexport(commands.SECOND, "east")
-    connect(context.east).delete(service(commands.SECOND))
+    context.created_by(NAME, context.east).delete(service(commands.SECOND))
 
 
 def _no_pods(context: Context) -> None:
@@ -162,7 +161,7 @@ def _no_pods(context: Context) -> None:
 
 def _pods_as_wanted(context: Context) -> None:
     replicas = context.lab.spec.clusters["east"].podinfo.replicas
-    connect(context.east).patch(deployment(SERVICE), {"spec": {"replicas": replicas}})
+    workloads.scale(connect(context.east), deployment(SERVICE), replicas)
     connect(context.east).wait_ready([deployment(SERVICE)], timeout_s=60)
 
 
@@ -187,7 +186,7 @@ def _link(context: Context) -> None:
 
 
 SCENARIO = Scenario(
-    name="service_discovery",
+    name=NAME,
     title="Service discovery",
     act="Service Discovery",
     claim="A service of one cluster gets a name in another one that follows it by itself, which a copy does not",

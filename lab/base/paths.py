@@ -52,14 +52,14 @@ class Paths:
         return self.state / "stack"
 
     @property
+    def lab_id(self) -> Path:
+        """The lab's random id."""
+        return self.state / "id"
+
+    @property
     def lock(self) -> Path:
         """Held while a run changes the lab."""
         return self.state / "lock"
-
-    @property
-    def walk(self) -> Path:
-        """Where an unfinished walk was left, and what its steps have measured."""
-        return self.state / "walk.json"
 
     def kind_config(self, cluster: str) -> Path:
         """Return the file with kind's configuration of a cluster."""

@@ -60,22 +60,19 @@ def pod(
 
     lab = running_lab(file)
     made = DevPod(lab=lab, service=service, folder=folder)
-    kept = False
+    with locked(lab, "lab dev pod"):
+        first = made.start()
+    _said(first)
+    if once:
+        typer.echo("it stays there; next: lab dev stop")
+        return
     try:
-        with locked(lab, "lab dev pod"):
-            first = made.start()
-        _said(first)
-        if once:
-            kept = True
-            typer.echo("it stays there; next: lab dev stop")
-            return
         typer.echo(f"watching {folder}; Ctrl-C takes {service} away")
         made.follow(Event(), _said, pod=first.pod)
     finally:
-        if not kept:
-            with locked(lab, "lab dev pod", wait_s=_BUSY_S):
-                made.stop()
-            done(f"{service} is gone from west")
+        with locked(lab, "lab dev pod", wait_s=_BUSY_S):
+            made.stop()
+        done(f"{service} is gone from west")
 
 
 def process(
@@ -150,8 +147,7 @@ def stop(service: Service = "my-service", file: ConfigFile = None) -> None:
     mesh = stacks.mesh(lab)
     with locked(lab, "lab dev stop"):
         mesh.undivert(lab.west.name, service)
-        for workload in (parts.agent_of(service), parts.runner_of(service)):
-            parts.remove(parts.local(lab), workload, service)
+        parts.remove_all(lab, service)
         shared_services.stop(lab, mesh, lab.east)
     done("nothing of `lab dev` is left")
 

@@ -84,6 +84,7 @@ class ManifestComponent(ABC):
         """Apply what is not as wanted, and return when all is ready.
 
         Raises:
+            NotOwnedError: another owner created an object of one of the names; nothing was changed.
             WaitTimeout: with what did not become ready.
         """
         kube, wanted = connect(cluster), self._wanted(lab, cluster)
@@ -92,15 +93,17 @@ class ManifestComponent(ABC):
         if intact and self._ready(lab, kube, wanted):
             return UNCHANGED
         applied: list[Obj] = []
-        before = inventory.present(kube, lab.spec.name, self.name, known.generations) if known else {}
+        before = inventory.present(lab, kube, self.name, known.generations) if known else {}
         if not intact:
-            inventory.begin(kube, lab.spec.name, self.name, [ref(obj) for obj in wanted])
-            applied = kube.apply_all(wanted)
+            objects = inventory.owned(lab, kube, self.name)
+            objects.check(wanted)  # before the inventory names them
+            inventory.begin(lab, kube, self.name, [ref(obj) for obj in wanted])
+            applied = objects.apply_all(wanted)
         self.after_apply(lab, cluster)
         if refs := self.waits_for(wanted):
             kube.wait_ready(refs, timeout_s=self.ready_timeout_s, what=self.name)
         if not intact:
-            inventory.finish(kube, lab.spec.name, self.name, digest(wanted), applied)
+            inventory.finish(lab, kube, self.name, digest(wanted), applied)
             # What others changed and changed back, such as a scale to 0 and to 1 again, is as it was.
             if known and known.digest == digest(wanted) and inventory.generations(applied) == before:
                 return UNCHANGED
@@ -108,18 +111,17 @@ class ManifestComponent(ABC):
 
     def remove(self, lab: Lab, cluster: Cluster) -> None:
         """Delete all that was ever applied."""
-        del lab
-        inventory.remove(connect(cluster), self.name)
+        inventory.remove(lab, connect(cluster), self.name)
 
     def _wanted(self, lab: Lab, cluster: Cluster) -> list[Obj]:
-        labels = inventory.labels(lab.spec.name, self.name)
+        labels = lab.owner(self.name).labels
         return [labelled(obj, labels) for obj in self.objects(lab, cluster)]
 
     def _intact(self, lab: Lab, kube: Kube, known: inventory.Inventory | None, wanted: Sequence[Obj]) -> bool:
         """Say whether the cluster has what is wanted, as it was applied."""
         if known is None or known.digest != digest(wanted):
             return False
-        return inventory.present(kube, lab.spec.name, self.name, known.generations) == known.generations
+        return inventory.present(lab, kube, self.name, known.generations) == known.generations
 
     def _ready(self, lab: Lab, kube: Kube, wanted: Sequence[Obj]) -> bool:
         return not kube.lacks(self.waits_for(wanted)) and self.settled(lab, kube.cluster)

@@ -15,8 +15,9 @@ from lab.base.errors import ClusterError
 from lab.base.names import Cluster
 from lab.base.step import CHANGED, UNCHANGED, StepResult
 from lab.components.base import State
-from lab.kube import connect
+from lab.kube import connect, owned
 from lab.kube.objects import Ref, ref
+from lab.kube.owned import Grounds
 from lab.lab import Lab
 
 DEPLOYMENT = Ref(api_version="apps/v1", kind="Deployment", name="coredns", namespace="kube-system")
@@ -48,10 +49,12 @@ class ClusterDns:
         if self.observe(lab, cluster) is State.CURRENT:
             return UNCHANGED
         kube = connect(cluster)
-        kube.patch(_CONFIG, {"data": {_FILE: with_ttl(_corefile(cluster), _TTL_S)}})
+        owned.change(
+            kube, _CONFIG, {"data": {_FILE: with_ttl(_corefile(cluster), _TTL_S)}}, grounds=Grounds.CLUSTER_DNS
+        )
         for pod in kube.find("v1", "Pod", namespace=DEPLOYMENT.namespace, labels=_PODS):
             if pod.get("status", {}).get("startTime"):  # a kubelet has it
-                kube.delete(ref(pod))
+                owned.discard(kube, ref(pod), grounds=Grounds.CLUSTER_DNS_POD)
         return CHANGED
 
     def remove(self, lab: Lab, cluster: Cluster) -> None:

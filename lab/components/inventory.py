@@ -10,17 +10,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
 
-from lab.base.names import LAB_LABEL, LABEL_PREFIX, MANAGED_BY
 from lab.kube import Kube, NotNow
 from lab.kube.objects import Obj, Ref, ref
+from lab.kube.owned import Owned
+from lab.lab import Lab
 
 NAMESPACE = "eastwest-lab"
 """Where the inventories are."""
-COMPONENT_LABEL = f"{LABEL_PREFIX}/component"
+_INVENTORIES = "inventory"
 _NO_DIGEST = "applying"
+_OF_AN_ENTRY = frozenset({"generation", "uid"})
 # Their generation changes by what others rightly write into them: certificates, policies of failure.
 _NOT_COUNTED = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"})
 _BY_CONTENT = frozenset({"ConfigMap", "Secret"})
@@ -32,15 +34,17 @@ Generations = Mapping[Ref, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """What was applied: a digest of the wanted objects and each one's generation (see `generation`)."""
+    """What was applied: a digest of the wanted objects, and each one's generation (see `generation`) and uid."""
 
     digest: str
     generations: Generations
+    uids: Mapping[Ref, str] = field(default_factory=dict)
 
 
-def labels(lab_name: str, component: str) -> dict[str, str]:
-    """Return the labels of everything that belongs to a component."""
-    return {"app.kubernetes.io/managed-by": MANAGED_BY, LAB_LABEL: lab_name, COMPONENT_LABEL: component}
+def owned(lab: Lab, kube: Kube, component: str) -> Owned:
+    """Return a component's objects: those with its labels, and those that its inventory knows by their uid."""
+    known = read(kube, component)
+    return Owned(kube, lab.owner(component), known.uids if known else {})
 
 
 def read(kube: Kube, component: str) -> Inventory | None:
@@ -49,42 +53,49 @@ def read(kube: Kube, component: str) -> Inventory | None:
     if found is None:
         return None
     entries = json.loads(found["data"]["objects"])
-    known = {Ref(**{k: v for k, v in e.items() if k != "generation"}): e["generation"] for e in entries}
-    return Inventory(digest=found["data"]["digest"], generations=known)
+    refs = [Ref(**{k: v for k, v in entry.items() if k not in _OF_AN_ENTRY}) for entry in entries]
+    pairs = list(zip(refs, entries, strict=True))
+    return Inventory(
+        digest=found["data"]["digest"],
+        generations={known: entry["generation"] for known, entry in pairs},
+        uids={known: entry["uid"] for known, entry in pairs if entry.get("uid")},
+    )
 
 
-def begin(kube: Kube, lab_name: str, component: str, refs: Iterable[Ref]) -> None:
+def begin(lab: Lab, kube: Kube, component: str, refs: Iterable[Ref]) -> None:
     """Write down what is about to be applied, so that a killed run leaves nothing behind that nobody knows of."""
     old = read(kube, component)
     known = {**(dict(old.generations) if old else {}), **dict.fromkeys(refs, 0)}
-    _write(kube, lab_name, component, Inventory(digest=_NO_DIGEST, generations=known))
+    _write(lab, kube, component, Inventory(digest=_NO_DIGEST, generations=known, uids=old.uids if old else {}))
 
 
-def finish(kube: Kube, lab_name: str, component: str, digest: str, applied: Sequence[Obj]) -> None:
+def finish(lab: Lab, kube: Kube, component: str, digest: str, applied: Sequence[Obj]) -> None:
     """Delete what is no longer wanted, and write down what is."""
-    now = generations(applied)
-    old = read(kube, component)
+    now, old = generations(applied), read(kube, component)
+    objects = owned(lab, kube, component)
     for gone in set(old.generations if old else ()) - set(now):
-        kube.delete(gone)
-    _write(kube, lab_name, component, Inventory(digest=digest, generations=now))
+        objects.delete(gone)
+    uids = {ref(obj): obj["metadata"]["uid"] for obj in applied if obj["metadata"].get("uid")}
+    _write(lab, kube, component, Inventory(digest=digest, generations=now, uids=uids))
 
 
-def remove(kube: Kube, component: str) -> None:
+def remove(lab: Lab, kube: Kube, component: str) -> None:
     """Delete all that a component has applied, last things first, and its inventory."""
     found = read(kube, component)
     if found is not None:
+        objects = owned(lab, kube, component)
         for gone in reversed(list(found.generations)):
-            kube.delete(gone)
-        kube.delete(_ref(component))
+            objects.delete(gone)
+        objects.delete(_ref(component))
 
 
-def present(kube: Kube, lab_name: str, component: str, kinds: Iterable[Ref]) -> Generations:
+def present(lab: Lab, kube: Kube, component: str, kinds: Iterable[Ref]) -> Generations:
     """Look which of a component's objects are there, with one request for each kind."""
     ordered = sorted({(r.api_version, r.kind) for r in kinds})
     found: dict[Ref, int] = {}
     for (api_version, kind), _ in groupby(ordered):
         for obj in kube.find(
-            api_version, kind, labels=labels(lab_name, component), metadata_only=kind not in _BY_CONTENT
+            api_version, kind, labels=lab.owner(component).labels, metadata_only=kind not in _BY_CONTENT
         ):
             found[ref(obj)] = generation(obj)
     found.pop(_ref(component), None)
@@ -108,15 +119,21 @@ def _ref(component: str) -> Ref:
     return Ref(api_version="v1", kind="ConfigMap", name=component, namespace=NAMESPACE)
 
 
-def _write(kube: Kube, lab_name: str, component: str, inventory: Inventory) -> None:
-    entries = [{**asdict(r), "generation": number} for r, number in inventory.generations.items()]
+def _write(lab: Lab, kube: Kube, component: str, inventory: Inventory) -> None:
+    entries = [
+        {**asdict(known), "generation": number, "uid": inventory.uids.get(known, "")}
+        for known, number in inventory.generations.items()
+    ]
     wanted: Obj = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": component, "namespace": NAMESPACE, "labels": labels(lab_name, component)},
+        "metadata": {"name": component, "namespace": NAMESPACE},
         "data": {"digest": inventory.digest, "objects": json.dumps(entries)},
     }
+    objects = lab.owned(kube, component)
     try:
-        kube.apply(wanted)
+        objects.apply(wanted)
     except NotNow:  # mostly because the namespace is not there yet
-        kube.apply_all([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}, wanted])
+        namespace: Obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+        lab.owned(kube, _INVENTORIES).apply_all([namespace])
+        objects.apply_all([wanted])

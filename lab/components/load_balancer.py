@@ -10,8 +10,9 @@ from __future__ import annotations
 from lab.base import wait
 from lab.base.wait import NotYet
 from lab.clusters.kind import network
-from lab.kube import Kube
+from lab.kube import Kube, owned
 from lab.kube.objects import Ref
+from lab.kube.owned import Grounds
 
 
 def assigned(kube: Kube, service: Ref) -> str | None:
@@ -34,7 +35,8 @@ def assign(kube: Kube, service: Ref, *, timeout_s: float = 60) -> None:
         if kube.get(service) is None:
             return NotYet("it is not there")
         ingress = [{"ip": address, "ipMode": "VIP"}]
-        kube.patch(service, {"status": {"loadBalancer": {"ingress": ingress}}}, status=True)
+        status = {"status": {"loadBalancer": {"ingress": ingress}}}
+        owned.change(kube, service, status, status=True, grounds=Grounds.LOAD_BALANCER)
         return True
 
     wait.until(f"{kube.cluster.name}: {service} has address {address}", write, timeout_s=timeout_s)

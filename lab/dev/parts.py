@@ -9,18 +9,19 @@ from pathlib import Path
 
 from lab.base import wait
 from lab.base.errors import ClusterError, UsageError
-from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
+from lab.base.names import NAMESPACE, SCENARIO_LABEL, Cluster
 from lab.base.wait import NotYet
 from lab.dev.inpod import agent
 from lab.kube import Kube, connect, manifests
-from lab.kube.objects import Obj, Ref, digest, in_namespace, labels_of, ref
+from lab.kube.objects import Obj, Ref, digest, in_namespace, ref
+from lab.kube.owned import NotOwnedError, Owned, owner_words
 from lab.lab import Lab
 
 CONTAINER = "dev"
 PYTHON = "/usr/bin/python3.11"
 """As apps/frontend/Dockerfile says; the image has no other name for it."""
-_LABEL = f"{LABEL_PREFIX}/scenario"  # what `lab reset` takes away
-_DEV = "dev"
+OWNER = "dev"
+"""The value of SCENARIO_LABEL on all that `lab dev` creates; `lab reset` deletes it."""
 _HERE = Path(__file__).parent
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,40}[a-z0-9])?")  # RFC 1035, with room for "-dev-code"
 _POD_S = 90.0
@@ -39,7 +40,7 @@ class Workload:
     def objects(self, lab: Lab, cluster: Cluster) -> list[Obj]:
         """Return its Deployment and the code for it."""
         code = {name: (_HERE / "inpod" / name).read_text(encoding="utf-8") for name in self.code}
-        labels = {_LABEL: _DEV, "app.kubernetes.io/name": self.name}
+        labels = {SCENARIO_LABEL: OWNER, "app.kubernetes.io/name": self.name}
         config: Obj = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -90,7 +91,7 @@ def stand_in(service: str) -> str:
 
 def service_objects(name: str) -> list[Obj]:
     """Return a Service and the account of its pods."""
-    rendered = manifests.render(_HERE / "manifests" / "service.yaml", name=name, labels={_LABEL: _DEV})
+    rendered = manifests.render(_HERE / "manifests" / "service.yaml", name=name, labels={SCENARIO_LABEL: OWNER})
     return [in_namespace(obj, NAMESPACE) for obj in rendered]
 
 
@@ -105,37 +106,63 @@ def checked_name(service: str) -> str:
     return service
 
 
-def ensure_service(kube: Kube, name: str, *, ours_only: bool) -> None:
-    """Make the Service be there.
+def owned(lab: Lab) -> Owned:
+    """Return what `lab dev` has created in the laptop's cluster."""
+    return lab.made_by_scenario(local(lab), OWNER)
+
+
+def wanted(lab: Lab, workload: Workload, service: str, *, ours_only: bool) -> list[Obj]:
+    """Return what has to be applied for a workload to answer for a service: nothing is changed yet.
+
+    Args:
+        lab: whose laptop's cluster.
+        workload: the pod.
+        service: the Service's name.
+        ours_only: the Service must be one that `lab dev` created; else one of another owner is left as it is.
 
     Raises:
-        ClusterError: with `ours_only`, there is one that `lab dev` has not made.
+        NotOwnedError: another owner created an object of one of the names.
     """
-    wanted = service_objects(name)
-    found = kube.get(ref(wanted[-1]))
-    if found is None or _LABEL in labels_of(found):
-        kube.apply_all(wanted)
-    elif ours_only:
-        raise ClusterError(
-            f"there is a Service {name} already that `lab dev` has not made",
-            where=kube.cluster.name,
-            next="choose another name with --service",
-        )
+    objects, names = owned(lab), service_objects(service)
+    theirs = set() if ours_only else set(map(ref, objects.foreign(map(ref, names))))
+    own = [obj for obj in names if ref(obj) not in theirs]
+    if workload.name != service:
+        own.append(service_objects(workload.name)[-1])  # without an account: the pod has the service's own
+    own += workload.objects(lab, objects.kube.cluster)
+    objects.check(own)
+    return own
 
 
-def remove(kube: Kube, workload: Workload, service: str) -> None:
-    """Take a pod away, and with the last one the Service's name and account."""
+def remove(lab: Lab, workload: Workload, service: str) -> bool:
+    """Delete a pod, and with the last one the Service and its account: what `lab dev` created, and nothing else.
+
+    Returns:
+        Whether there was anything.
+    """
+    objects, kube = owned(lab), local(lab)
     others = {runner_of(service).deployment, agent_of(service).deployment} - {workload.deployment}
     last = not any(kube.get(other) for other in others)
-    kube.delete(workload.deployment)
-    kube.delete(Ref(api_version="v1", kind="ConfigMap", name=f"{workload.name}-code", namespace=NAMESPACE))
-    if workload.name != service:
-        kube.delete(Ref(api_version="v1", kind="Service", name=workload.name, namespace=NAMESPACE))
-        kube.delete(Ref(api_version="v1", kind="ServiceAccount", name=workload.name, namespace=NAMESPACE))
-    for obj in service_objects(service) if last else ():
-        found = kube.get(ref(obj))
-        if found is not None and _LABEL in labels_of(found):
-            kube.delete(ref(obj))
+    code = Ref(api_version="v1", kind="ConfigMap", name=f"{workload.name}-code", namespace=NAMESPACE)
+    gone = [workload.deployment, code]
+    gone += [ref(obj) for obj in service_objects(workload.name)] if workload.name != service else []
+    gone += [ref(obj) for obj in service_objects(service)] if last else []
+    return any([objects.delete(wanted) for wanted in gone])  # noqa: C419 - all of them, not the first only
+
+
+def remove_all(lab: Lab, service: str) -> None:
+    """Delete what `lab dev` created for a service, as pod and as process.
+
+    Raises:
+        NotOwnedError: it created nothing for it, and the Deployment of that name has another owner.
+    """
+    gone = [remove(lab, workload, service) for workload in (agent_of(service), runner_of(service))]
+    objects = owned(lab)
+    if not any(gone) and (theirs := objects.foreign([runner_of(service).deployment])):
+        raise NotOwnedError(
+            f"`lab dev` did not create {ref(theirs[0])}, which {owner_words(theirs[0])}; it was not deleted",
+            where=objects.kube.cluster.name,
+            next="name the service under development with --service",
+        )
 
 
 def pod_of(kube: Kube, workload: Workload) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
+from lab.base.names import NAMESPACE, SCENARIO_LABEL, Cluster
 from lab.base.paths import PROJECT
+from lab.dev.parts import OWNER
 from lab.kube import connect, manifests
 from lab.kube.objects import HAS_READINESS, Obj, digest, in_namespace, ref
 from lab.lab import Lab
@@ -22,7 +23,7 @@ def objects(lab: Lab, cluster: str) -> list[Obj]:
     code: Obj = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": "shared-code", "labels": {f"{LABEL_PREFIX}/scenario": "dev"}},
+        "metadata": {"name": "shared-code", "labels": {SCENARIO_LABEL: OWNER}},
         "data": {"shared.py": Path(_APP / "shared.py").read_text(encoding="utf-8")},
     }
     rendered = [
@@ -42,7 +43,7 @@ def objects(lab: Lab, cluster: str) -> list[Obj]:
 def start(lab: Lab, mesh: Mesh, cluster: Cluster) -> None:
     """Deploy the services to a cluster; to East, also export `users`, the one that others call."""
     kube, wanted = connect(cluster), objects(lab, cluster.name)
-    kube.apply_all(wanted)
+    lab.made_by_scenario(kube, OWNER).apply_all(wanted)
     kube.wait_ready([ref(o) for o in wanted if o["kind"] in HAS_READINESS], timeout_s=120, what="the shared services")
     if cluster == lab.east:
         mesh.export(EXPORTED, cluster.name)
@@ -52,6 +53,6 @@ def stop(lab: Lab, mesh: Mesh, cluster: Cluster) -> None:
     """Delete the services, and the export."""
     if cluster == lab.east:
         mesh.unexport(EXPORTED, cluster.name)
-    kube = connect(cluster)
+    own = lab.made_by_scenario(connect(cluster), OWNER)
     for obj in reversed(objects(lab, cluster.name)):
-        kube.delete(ref(obj))
+        own.delete(ref(obj))

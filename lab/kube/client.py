@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
+from enum import Enum
 from functools import lru_cache
 from http import HTTPStatus
-from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -21,7 +21,7 @@ from lab.base.names import MANAGED_BY, Cluster
 from lab.base.wait import NotYet
 from lab.kube import transport
 from lab.kube.errors import KubeError, NotNow, refusal
-from lab.kube.objects import Obj, Ref, rank, ref, unready
+from lab.kube.objects import Obj, Ref, unready
 from lab.kube.transport import Answer, Transport
 
 T = TypeVar("T")
@@ -33,6 +33,16 @@ _MERGE = "application/merge-patch+json"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PARALLEL = 6
 _LATER = HTTPStatus.TOO_MANY_REQUESTS
+
+
+class Verb(Enum):
+    """A change of an object."""
+
+    APPLY = "apply"
+    """Server-side apply, which takes over the fields from whoever had them."""
+    PATCH = "patch"
+    """A JSON merge patch."""
+    DELETE = "delete"
 
 
 class Kube:
@@ -79,68 +89,38 @@ class Kube:
         # The items of a list leave out what the list itself says.
         return [{**item, "apiVersion": api_version, "kind": kind} for item in (found or {}).get("items") or []]
 
-    def apply(self, obj: Obj, *, manager: str = MANAGED_BY) -> Obj:
-        """Make an object be as given (server-side apply, taking over the fields from whoever had them).
+    def write(
+        self,
+        verb: Verb,
+        wanted: Ref,
+        *,
+        body: Mapping[str, Any],
+        manager: str = MANAGED_BY,
+        status: bool = False,
+    ) -> Obj | None:
+        """Send one change without asking whose the object is: only `lab.kube.owned` may do so, which asks first.
 
-        A field that the same manager gave before and leaves out now is taken back.
-        """
-        wanted = ref(obj)
-        path = self._path(wanted)
-        if path is None:
-            raise self._not_now(f"{wanted}: its kind is not served yet")
-        query = urlencode({"fieldManager": manager, "force": "true"})
-        found = self._json("PATCH", f"{path}?{query}", body=obj, content_type=_APPLY, what=str(wanted))
-        return found or {}
-
-    def apply_all(self, objects: Iterable[Obj], *, timeout_s: float = 60) -> list[Obj]:
-        """Apply objects, those that others need first, independent ones at once.
+        Args:
+            verb: what to do.
+            wanted: with which object.
+            body: the object, the merge patch, or the options of a delete.
+            manager: the field manager; a field that it applied before and leaves out now is taken back.
+            status: change the object's status instead.
 
         Returns:
-            Each object as the server has it now.
-
-        Raises:
-            WaitTimeout: one could not be applied within `timeout_s`, with the server's last words.
+            The object as the server has it then; None where there was none to delete.
         """
-        applied: list[Obj] = []
-        ordered = sorted(objects, key=lambda obj: rank(obj["kind"]))
-        for _, group in groupby(ordered, key=lambda obj: rank(obj["kind"])):
-            batch = list(group)
-
-            def one(obj: Obj) -> Obj:
-                what = f"{self.cluster.name}: {ref(obj)} applied"
-                return wait.until(what, lambda: self.apply(obj), timeout_s=timeout_s)
-
-            # New kinds are not waited for: an object of one is refused for a moment, and tried again.
-            applied += _at_once(one, batch)
-        return applied
-
-    def ensure_all(self, objects: Sequence[Obj], *, timeout_s: float = 60) -> bool:
-        """Apply objects as `apply_all`, and say whether that changed any of them."""
-        before = [self.get(ref(obj)) for obj in objects]
-        after = self.apply_all(objects, timeout_s=timeout_s)
-
-        def versions(found: Iterable[Obj | None]) -> set[str]:
-            return {obj["metadata"]["resourceVersion"] for obj in found if obj is not None}
-
-        return versions(before) != versions(after)
-
-    def delete(self, wanted: Ref) -> bool:
-        """Delete an object with what depends on it; False where it was not there."""
         path = self._path(wanted)
         if path is None:
-            return False
-        body = {"propagationPolicy": "Background"}
-        return self._json("DELETE", path, body=body, absent_ok=True, what=str(wanted)) is not None
-
-    def patch(self, wanted: Ref, change: Mapping[str, Any], *, status: bool = False) -> Obj:
-        """Change fields of an object (JSON merge patch), or of its status."""
-        path = self._path(wanted)
-        if path is None:
+            if verb is Verb.DELETE:
+                return None
             raise self._not_now(f"{wanted}: its kind is not served yet")
         path += "/status" if status else ""
-        query = urlencode({"fieldManager": MANAGED_BY})
-        found = self._json("PATCH", f"{path}?{query}", body=change, content_type=_MERGE, what=str(wanted))
-        return found or {}
+        if verb is Verb.DELETE:
+            return self._json("DELETE", path, body=body, absent_ok=True, what=str(wanted))
+        query = {"fieldManager": manager, **({"force": "true"} if verb is Verb.APPLY else {})}
+        content_type = _APPLY if verb is Verb.APPLY else _MERGE
+        return self._json("PATCH", f"{path}?{urlencode(query)}", body=body, content_type=content_type, what=str(wanted))
 
     # Waiting
 
@@ -151,7 +131,7 @@ class Kube:
             found = self.get(wanted)
             return f"{wanted} is not there" if found is None else unready(found)
 
-        return [words for words in _at_once(look, list(refs)) if words]
+        return [words for words in at_once(look, list(refs)) if words]
 
     def wait_ready(self, refs: Sequence[Ref], *, timeout_s: float, what: str | None = None) -> None:
         """Return when all are there and ready.
@@ -292,7 +272,7 @@ def _group_path(api_version: str) -> str:
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
 
 
-def _at_once(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+def at_once(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """Map a function over items, several at once, each in this thread's context so that progress finds its step."""
     if len(items) < 2:
         return [work(item) for item in items]

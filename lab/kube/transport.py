@@ -53,8 +53,7 @@ def _api(cluster: Cluster) -> Any:
             next="lab up",
         ) from error
     if urlsplit(settings.host).hostname in {"127.0.0.1", "localhost", "::1"}:
-        # No proxy between this machine and itself. Not `proxy = None`: the WebSocket client then asks the environment.
-        settings.no_proxy = "*"
+        settings.proxy = None  # HTTPS_PROXY without a fitting NO_PROXY must not swallow the local cluster
     return client.ApiClient(settings)
 
 

@@ -7,17 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 
 from lab import stacks
-from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
+from lab.base.names import Cluster
 from lab.base.step import StepStatus
 from lab.clusters.kind import link, routes
+from lab.components import workloads
 from lab.kube import connect
 from lab.kube.objects import Ref, ref
 from lab.lab import Lab
 from lab.mesh.model import Mesh
 from lab.tools.docker import Docker
 
-SCENARIO_LABEL = f"{LABEL_PREFIX}/scenario"
-"""On every object that a scenario or `lab dev` has made; reset deletes what carries it."""
 _KINDS = (
     ("v1", "Namespace"),
     ("apps/v1", "Deployment"),
@@ -37,7 +36,7 @@ def reset(lab: Lab, mesh: Mesh) -> Iterator[str]:
     """
     yield from _wake(lab)
     with ThreadPoolExecutor() as threads:
-        for done in threads.map(lambda cluster: list(_objects_of_scenarios(cluster)), lab.clusters.values()):
+        for done in threads.map(lambda cluster: list(_objects_of_scenarios(lab, cluster)), lab.clusters.values()):
             yield from done
     yield from _mesh(lab, mesh)
     with ThreadPoolExecutor() as threads:
@@ -62,11 +61,12 @@ def _wake(lab: Lab) -> Iterator[str]:
         yield "the nodes' routes to other clusters' pods are there again"
 
 
-def _objects_of_scenarios(cluster: Cluster) -> Iterator[str]:
+def _objects_of_scenarios(lab: Lab, cluster: Cluster) -> Iterator[str]:
     kube = connect(cluster)
+    objects = lab.made_by_scenario(kube)
     for api_version, kind in _KINDS:
         for obj in kube.find(api_version, kind, metadata_only=True):
-            if SCENARIO_LABEL in (obj["metadata"].get("labels") or {}) and kube.delete(ref(obj)):
+            if objects.owner.owns(obj) and objects.delete(ref(obj)):
                 yield f"{cluster.name}: {ref(obj)} deleted"
 
 
@@ -107,11 +107,8 @@ def _mesh(lab: Lab, mesh: Mesh) -> Iterator[str]:
 
 def _apps(lab: Lab, cluster: Cluster) -> Iterator[str]:
     kube = connect(cluster)
-    for pod in kube.find("v1", "Pod", namespace=NAMESPACE):
-        # A pod that was relabelled out of its Deployment has nobody left who would end it.
-        if not pod["metadata"].get("ownerReferences"):
-            kube.delete(ref(pod))
-            yield f"{cluster.name}: {ref(pod)} deleted"
+    for pod in workloads.delete_strays(kube):
+        yield f"{cluster.name}: {pod} deleted"
     parts = stacks.current(lab).parts(lab)
     for component in (parts["podinfo"].component, parts["frontend"].component):
         if component.apply(lab, cluster).status is StepStatus.CHANGED:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from lab.base.errors import ClusterError
 from lab.base.names import LABEL_PREFIX
-from lab.components.inventory import labels as component_labels
 from lab.kube import Kube, connect
 from lab.kube.objects import labels_of, ref
+from lab.kube.owned import Owned
 from lab.lab import Lab
 from lab.mesh import exports
 
@@ -22,9 +22,14 @@ def name_of(service: str, source: str) -> str:
     return f"{service}-by-ingress-{source}"
 
 
-def labels(lab: Lab, service: str, source: str) -> Mapping[str, str]:
+def labels(service: str, source: str) -> Mapping[str, str]:
     """Return the labels of everything that makes up one carried service."""
-    return component_labels(lab.spec.name, "carry") | {_SERVICE: service, _SOURCE: source}
+    return {_SERVICE: service, _SOURCE: source}
+
+
+def owned(lab: Lab, cluster: str) -> Owned:
+    """Return what makes up carried services in one cluster."""
+    return lab.owned(connect(lab.clusters[cluster]), "carry")
 
 
 def http_port(lab: Lab, service: str, source: str) -> int:
@@ -45,13 +50,13 @@ def http_port(lab: Lab, service: str, source: str) -> int:
 
 def delete(lab: Lab, service: str, source: str, places: Iterable[Place]) -> bool:
     """Delete what makes up a carried service, in all clusters; False when there was nothing."""
-    marks = {_SERVICE: service, _SOURCE: source}
+    marks = labels(service, source)
     kinds = tuple(places)
     gone = [
-        kube.delete(ref(obj))
-        for kube in (connect(cluster) for cluster in lab.clusters.values())
+        objects.delete(ref(obj))
+        for objects in (owned(lab, cluster) for cluster in lab.clusters)
         for version, kind, namespace in kinds
-        for obj in kube.find(version, kind, namespace=namespace, labels=marks)
+        for obj in objects.kube.find(version, kind, namespace=namespace, labels=marks)
     ]
     return any(gone)
 

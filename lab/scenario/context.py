@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from lab.base import events, process
 from lab.base.names import Cluster, Json
+from lab.kube import connect
+from lab.kube.owned import Owned
 from lab.scenario import commands
 
 if TYPE_CHECKING:
@@ -15,10 +17,6 @@ if TYPE_CHECKING:
     from lab.mesh.model import Mesh
 
 COMMAND_TIMEOUT_S = 60.0
-
-
-class StepNotRunError(Exception):
-    """What a check raises that looks at what its step's act measured, where no act has left that."""
 
 
 @dataclass(kw_only=True)
@@ -50,15 +48,9 @@ class Context:
         """The laptop's cluster."""
         return self.lab.west
 
-    def recall(self, key: str) -> Json:
-        """Return what an earlier act has put into `memo` for a check.
-
-        Raises:
-            StepNotRunError: no act has.
-        """
-        if key not in self.memo:
-            raise StepNotRunError(key)
-        return self.memo[key]
+    def created_by(self, scenario: str, cluster: Cluster) -> Owned:
+        """Return what a scenario has created in a cluster: it can change and delete nothing else."""
+        return self.lab.made_by_scenario(connect(cluster), scenario)
 
     def type(self, command: str, *, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
         """Run command lines as typed; what they print is the step's output, and is returned.

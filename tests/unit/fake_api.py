@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from lab.base.names import Cluster
 from lab.kube import Answer, Kube
+from lab.kube.client import Verb
+from lab.kube.objects import ref
 
 KINDS = {
     "v1": ["Namespace", "ConfigMap", "Secret", "Service", "ServiceAccount", "Pod", "Node"],
@@ -74,6 +76,7 @@ class FakeApi:
             self.version += 1
             metadata = {
                 **obj["metadata"],
+                "uid": old["metadata"]["uid"] if old else f"uid-{self.version}",
                 "resourceVersion": str(self.version),
                 "generation": _counters(old).get("generation", 0) + 1,
             }
@@ -111,6 +114,11 @@ def kube(api: FakeApi, name: str = "west") -> Kube:
     return Kube(cluster(name), api)
 
 
+def put(api: Kube, obj: dict[str, Any]) -> None:
+    """Create or replace an object as somebody else does: its labels are as given."""
+    api.write(Verb.APPLY, ref(obj), body=obj)
+
+
 def cluster(name: str = "west") -> Cluster:
     from pathlib import Path
 
@@ -129,7 +137,7 @@ def _plural(kind: str) -> str:
 
 def _counters(old: dict[str, Any] | None) -> dict[str, Any]:
     metadata = (old or {}).get("metadata", {})
-    return {k: metadata[k] for k in ("resourceVersion", "generation") if k in metadata}
+    return {k: metadata[k] for k in ("uid", "resourceVersion", "generation") if k in metadata}
 
 
 def _merged(old: Any, change: Any) -> Any:

@@ -6,7 +6,8 @@ from lab.base.errors import WaitTimeout
 from lab.base.wait import TransientError
 from lab.kube import Answer, Kube, KubeError, NotNow
 from lab.kube.objects import Obj, Ref, condition, digest, labelled, rank, ref, unready
-from tests.unit.fake_api import FakeApi, cluster, kube
+from lab.kube.owned import Owned, Owner
+from tests.unit.fake_api import FakeApi, cluster, kube, put
 
 CONFIG = Ref(api_version="v1", kind="ConfigMap", name="a", namespace="test")
 
@@ -15,24 +16,28 @@ def config(name: str = "a", **data: str) -> Obj:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "test"}, "data": data}
 
 
+def mine(api: Kube) -> Owned:
+    return Owned(api, Owner(lab="dev", lab_id="1", part="things"))
+
+
 def refused(status: int, message: str = "") -> Answer:
     return Answer(status, json.dumps({"message": message, "reason": "Because"}).encode())
 
 
 def test_an_applied_object_can_be_got_found_and_deleted() -> None:
     api = kube(FakeApi())
-    api.apply(labelled(config(x="1"), {"color": "blue"}))
+    mine(api).apply(labelled(config(x="1"), {"color": "blue"}))
     assert (api.get(CONFIG) or {})["data"] == {"x": "1"}
     assert [ref(obj) for obj in api.find("v1", "ConfigMap", namespace="test", labels={"color": "blue"})] == [CONFIG]
     assert api.find("v1", "ConfigMap", namespace="test", labels={"color": "red"}) == []
-    assert api.delete(CONFIG) is True
-    assert api.delete(CONFIG) is False
+    assert mine(api).delete(CONFIG) is True
+    assert mine(api).delete(CONFIG) is False
     assert api.get(CONFIG) is None
 
 
 def test_apply_is_server_side_forced_and_names_the_lab_as_manager() -> None:
     api = FakeApi()
-    kube(api).apply(config())
+    mine(kube(api)).apply(config())
     assert api.asked[-1] == ("PATCH", "/api/v1/namespaces/test/configmaps/a?fieldManager=eastwest-lab&force=true")
 
 
@@ -41,9 +46,9 @@ def test_a_kind_that_is_not_served_has_no_objects_and_can_be_applied_later() -> 
     unknown = Ref(api_version="new.example/v1", kind="New", name="a")
     assert api.get(unknown) is None
     assert api.find("new.example/v1", "New") == []
-    assert api.delete(unknown) is False
+    assert mine(api).delete(unknown) is False
     with pytest.raises(NotNow, match="not served yet"):
-        api.apply({"apiVersion": "new.example/v1", "kind": "New", "metadata": {"name": "a"}})
+        mine(api).apply({"apiVersion": "new.example/v1", "kind": "New", "metadata": {"name": "a"}})
 
 
 def test_discovery_is_asked_once() -> None:
@@ -71,7 +76,7 @@ def test_discovery_is_asked_once() -> None:
 )
 def test_refusals_that_pass_are_told_from_those_that_stay(answer: Answer, kind: type[KubeError]) -> None:
     with pytest.raises(KubeError) as caught:
-        kube(FakeApi(answers=[answer])).apply(config())
+        put(kube(FakeApi(answers=[answer])), config())
     assert type(caught.value) is kind
     assert caught.value.status == answer.status
     assert "west: ConfigMap test/a: " in str(caught.value)
@@ -96,19 +101,19 @@ def test_a_wait_goes_on_after_not_now_and_outside_it_is_the_labs_error() -> None
 
 def test_apply_all_goes_on_after_a_passing_refusal() -> None:
     api = FakeApi(answers=[NotNow("connection refused", where="west"), refused(500, "webhook")])
-    assert [ref(obj) for obj in kube(api).apply_all([config()])] == [CONFIG]
+    assert [ref(obj) for obj in mine(kube(api)).apply_all([config()])] == [CONFIG]
 
 
 def test_apply_all_ends_at_once_when_the_server_refuses_for_good() -> None:
     with pytest.raises(KubeError, match="is invalid"):
-        kube(FakeApi(answers=[refused(422, "is invalid")])).apply_all([config()])
+        mine(kube(FakeApi(answers=[refused(422, "is invalid")]))).apply_all([config()])
 
 
 def test_apply_all_begins_with_what_others_need() -> None:
     api = FakeApi()
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "test"}}
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "test"}}
-    kube(api).apply_all([deployment, config(), namespace])
+    mine(kube(api)).apply_all([deployment, config(), namespace])
     written = [path.split("?")[0].split("/")[-1] for method, path in api.asked if method == "PATCH"]
     assert written == ["test", "a", "d"]
     kinds = ["Namespace", "CustomResourceDefinition", "ServiceAccount", "Secret", "VirtualService"]
@@ -118,14 +123,16 @@ def test_apply_all_begins_with_what_others_need() -> None:
 
 def test_ensure_all_tells_whether_anything_changed() -> None:
     api = kube(FakeApi())
-    assert api.ensure_all([config(x="1")]) is True
-    assert api.ensure_all([config(x="1")]) is False
-    assert api.ensure_all([config(x="2")]) is True
+    assert mine(api).ensure_all([config(x="1")]) is True
+    assert mine(api).ensure_all([config(x="1")]) is False
+    assert mine(api).ensure_all([config(x="2")]) is True
 
 
 def test_lacks_names_what_is_missing_and_what_is_not_ready() -> None:
     api = kube(FakeApi())
-    api.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "t"}, "spec": {}})
+    mine(api).apply(
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "t"}, "spec": {}}
+    )
     wanted = [Ref(api_version="apps/v1", kind="Deployment", name=name, namespace="t") for name in ("d", "e")]
     assert api.lacks(wanted) == ["Deployment t/d was not looked at yet", "Deployment t/e is not there"]
     with pytest.raises(WaitTimeout, match="Deployment t/e is not there"):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from lab.base.errors import UsageError
 from lab.base.names import NAMESPACE
 from lab.base.wait import TransientError
 from lab.dev import parts
@@ -46,20 +46,24 @@ class DevPod:
     folder: Path
 
     def start(self) -> Put:
-        """Make the pod and put the folder into it.
+        """Create the pod and put the folder into it; an error takes back what was created before it.
 
         Raises:
             UsageError: the folder cannot be run.
-            ClusterError: the Service is somebody else's.
+            NotOwnedError: another owner created an object of one of the names; nothing was changed.
         """
         folders.check(self.folder)
         parts.checked_name(self.service)
         kube, workload = parts.local(self.lab), parts.runner_of(self.service)
-        parts.ensure_service(kube, self.service, ours_only=True)
-        kube.apply_all(workload.objects(self.lab, kube.cluster))
-        put = self.put()
-        if not put.problem:
-            kube.wait_ready([workload.deployment], timeout_s=60, what=workload.name)
+        wanted = parts.wanted(self.lab, workload, self.service, ours_only=True)
+        with ExitStack() as undo:
+            if kube.get(workload.deployment) is None:  # else an earlier run put it there to stay
+                undo.callback(self.stop)
+            parts.owned(self.lab).apply_all(wanted)
+            put = self.put()
+            if not put.problem:
+                kube.wait_ready([workload.deployment], timeout_s=60, what=workload.name)
+            undo.pop_all()
         return put
 
     def put(self) -> Put:
@@ -100,12 +104,9 @@ class DevPod:
             except TransientError:  # a pod that is just being replaced, or a cluster asleep: the next look tries again
                 pod = ""
                 continue
-            except UsageError as error:  # the folder cannot be packed; the next save tries again
-                problem = f"{error}; the pod still runs what it had"
-                put = Put(pod=pod, seconds=0, size_bytes=0, problem=problem)
             pod = put.pod
             tell(put)
 
     def stop(self) -> None:
         """Take the pod away."""
-        parts.remove(parts.local(self.lab), parts.runner_of(self.service), self.service)
+        parts.remove(self.lab, parts.runner_of(self.service), self.service)

@@ -10,19 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lab.base.names import NAMESPACE
-from lab.components.inventory import labels as component_labels
+from lab.base.names import NAMESPACE, Cluster
 from lab.kube import Kube, connect
-from lab.kube.objects import Obj, labelled, labels_of, ref
+from lab.kube.objects import Obj, labels_of, ref
+from lab.kube.owned import Owned
 from lab.lab import Lab
 from lab.mesh.exports import EXPORTED_LABEL, SOURCE_LABEL, source_ports
 from lab.mesh.names import Port, exported_name, host
 
-_COMPONENT = "export"
+_PART = "export"
 _NETWORKING = "networking.istio.io/v1"
-# istiod itself adds the cluster's label to endpoints. `istioctl analyze` looks for it on pods and calls each subset an
-# error (Istio documentation, "Analysis messages", IST0173).
-_SUBSETS_OF_CLUSTERS = {"galley.istio.io/analyze-suppress": "IST0173"}
 
 
 def source_objects(service: str, clusters: Sequence[str]) -> list[Obj]:
@@ -32,12 +29,7 @@ def source_objects(service: str, clusters: Sequence[str]) -> list[Obj]:
         {
             "apiVersion": _NETWORKING,
             "kind": "DestinationRule",
-            "metadata": {
-                "name": service,
-                "namespace": NAMESPACE,
-                "labels": {EXPORTED_LABEL: service},
-                "annotations": _SUBSETS_OF_CLUSTERS,
-            },
+            "metadata": {"name": service, "namespace": NAMESPACE, "labels": {EXPORTED_LABEL: service}},
             "spec": {"host": host(service), "subsets": subsets},
         }
     ]
@@ -90,29 +82,31 @@ def apply(lab: Lab, service: str, source: str) -> bool:
 
     Raises:
         ClusterError: as `source_ports`; nothing was changed.
+        NotOwnedError: a cluster has an object of one of the names that is not an export's; nothing was changed.
     """
     ports = source_ports(lab.clusters[source], service)
-    changed = False
     # The source first: before its gateway knows the subset, nobody must send anything there.
-    for cluster in sorted(lab.clusters.values(), key=lambda c: c.name != source):
-        wanted = source_objects(service, list(lab.clusters))
-        if cluster.name != source:
-            wanted += mirror_objects(service, source, ports)
-        changed |= connect(cluster).ensure_all(_owned(lab, wanted))
-    return changed
+    clusters = sorted(lab.clusters.values(), key=lambda c: c.name != source)
+    wanted = []
+    for cluster in clusters:
+        mirror = mirror_objects(service, source, ports) if cluster.name != source else []
+        wanted.append((owned(lab, cluster), [*source_objects(service, list(lab.clusters)), *mirror]))
+    for objects, parts in wanted:
+        objects.check(parts)
+    return any([objects.ensure_all(parts) for objects, parts in wanted])  # noqa: C419 - all of them, not the first only
 
 
 def remove(lab: Lab, service: str, source: str) -> bool:
     """Take an export back; False when there was none. The subsets go with the service's last export."""
-    kubes = [connect(cluster) for cluster in lab.clusters.values()]
+    everywhere = [owned(lab, cluster) for cluster in lab.clusters.values()]
     gone = [
-        kube.delete(ref(obj))
-        for kube in kubes
-        for obj in reversed(_mirrors(kube, {EXPORTED_LABEL: service, SOURCE_LABEL: source}))
+        objects.delete(ref(obj))
+        for objects in everywhere
+        for obj in reversed(_mirrors(objects.kube, {EXPORTED_LABEL: service, SOURCE_LABEL: source}))
     ]
-    if not any(_mirrors(kube, {EXPORTED_LABEL: service}) for kube in kubes):
-        for kube in kubes:
-            kube.delete(ref(source_objects(service, ())[0]))
+    if not any(_mirrors(objects.kube, {EXPORTED_LABEL: service}) for objects in everywhere):
+        for objects in everywhere:
+            objects.delete(ref(source_objects(service, ())[0]))
     return any(gone)
 
 
@@ -130,5 +124,6 @@ def _mirrors(kube: Kube, labels: Mapping[str, str]) -> list[Obj]:
     return [obj for obj in found if SOURCE_LABEL in labels_of(obj)]
 
 
-def _owned(lab: Lab, objects: Sequence[Obj]) -> list[Obj]:
-    return [labelled(obj, component_labels(lab.spec.name, _COMPONENT)) for obj in objects]
+def owned(lab: Lab, cluster: Cluster) -> Owned:
+    """Return what exports consist of in one cluster."""
+    return lab.owned(connect(cluster), _PART)

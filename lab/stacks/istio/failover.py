@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from lab.base.errors import ClusterError
 from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
-from lab.components.inventory import labels as component_labels
 from lab.kube import Kube, connect
-from lab.kube.objects import Obj, Ref, labelled, labels_of
+from lab.kube.objects import Obj, Ref, labels_of
 from lab.lab import Lab
 from lab.mesh import names
 from lab.mesh.model import Failover
@@ -21,6 +20,7 @@ _LABEL = f"{LABEL_PREFIX}/failover"
 _PRIMARY_LABEL, _BACKUP_LABEL = f"{LABEL_PREFIX}/primary", f"{LABEL_PREFIX}/backup"
 _API = "networking.istio.io/v1"
 _MANAGER = "eastwest-lab-failover"
+_PART = "failover"
 
 
 def apply(lab: Lab, wanted: Failover) -> None:
@@ -39,21 +39,22 @@ def apply(lab: Lab, wanted: Failover) -> None:
             where=wanted.cluster,
             next=f"take the split of {wanted.service} away first",
         )
-    owned = component_labels(lab.spec.name, "export")
-    kube.apply_all([labelled(obj, owned) for obj in export.source_objects(wanted.service, list(lab.clusters))])
-    kube.apply(policy(wanted), manager=_MANAGER)
-    kube.apply(labelled(retries(wanted), component_labels(lab.spec.name, "failover")))
+    subsets, objects = export.owned(lab, cluster), lab.owned(kube, _PART)
+    objects.check([retries(wanted)])
+    subsets.apply_all(export.source_objects(wanted.service, list(lab.clusters)))
+    subsets.apply(policy(wanted), manager=_MANAGER)
+    objects.apply(retries(wanted))
 
 
-def remove(cluster: Cluster, service: str) -> bool:
+def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
     """Take a failover away; False when there was none."""
     kube = connect(cluster)
-    if not kube.delete(_ref(service)):
+    if not lab.owned(kube, _PART).delete(_ref(service)):
         return False
     rule = policy(Failover(cluster=cluster.name, service=service, primary="", backup=""))
     if kube.get(Ref(api_version=_API, kind="DestinationRule", name=service, namespace=NAMESPACE)) is not None:
         # Applying less than before, as the same manager, takes the rest back.
-        kube.apply({**rule, "spec": {"host": rule["spec"]["host"]}}, manager=_MANAGER)
+        export.owned(lab, cluster).apply({**rule, "spec": {"host": rule["spec"]["host"]}}, manager=_MANAGER)
     return True
 
 

@@ -43,12 +43,16 @@ def apply(lab: Lab, service: str, source: str, *, identity: str) -> None:
     """
     port = by_ingress.http_port(lab, service, source)
     address = network.node_address(connect(lab.clusters[source]))
-    own = by_ingress.labels(lab, service, source)
-    connect(lab.clusters[source]).apply(labelled(route(service, source, port), own))
-    for cluster in lab.clusters.values():
-        if cluster.name != source:
-            objects = caller_objects(service, source, port, address=address, identity=identity)
-            connect(cluster).apply_all([labelled(obj, own) for obj in objects])
+    marks = by_ingress.labels(service, source)
+    there = [labelled(route(service, source, port), marks)]
+    calling = [
+        labelled(obj, marks) for obj in caller_objects(service, source, port, address=address, identity=identity)
+    ]
+    wanted = [(by_ingress.owned(lab, name), there if name == source else calling) for name in lab.clusters]
+    for objects, parts in wanted:
+        objects.check(parts)
+    for objects, parts in sorted(wanted, key=lambda pair: pair[1] is not there):
+        objects.apply_all(parts)
 
 
 def remove(lab: Lab, service: str, source: str) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from lab.base.errors import ClusterError
 from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
-from lab.components.inventory import labels as component_labels
 from lab.kube import Kube, connect
-from lab.kube.objects import Obj, Ref, annotations_of, labelled
+from lab.kube.objects import Obj, Ref, annotations_of
 from lab.lab import Lab
 from lab.mesh import names
 from lab.mesh.model import Divert
 
 _API = "networking.istio.io/v1"
+_PART = "divert"
 _LABEL = f"{LABEL_PREFIX}/divert"
 # A header's value may hold what a label's may not.
 _TO, _HEADER, _VALUE = (f"{LABEL_PREFIX}/divert-{part}" for part in ("to", "header", "value"))
@@ -31,12 +31,12 @@ def apply(lab: Lab, wanted: Divert) -> None:
                 where=wanted.cluster,
                 next=f"lab unsplit {wanted.service} or lab unfailover {wanted.service}",
             )
-    kube.apply(labelled(build(wanted), component_labels(lab.spec.name, "divert")))
+    lab.owned(kube, _PART).apply(build(wanted))
 
 
-def remove(cluster: Cluster, service: str) -> bool:
+def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
     """Delete a diversion; False when there was none."""
-    return connect(cluster).delete(_ref(service))
+    return lab.owned(connect(cluster), _PART).delete(_ref(service))
 
 
 def listed(kube: Kube) -> list[Divert]:

@@ -12,7 +12,7 @@ from lab.base import pki
 from lab.base.errors import ClusterError
 from lab.base.names import NAMESPACE
 from lab.clusters.kind import network
-from lab.components import load_balancer
+from lab.components import inventory, load_balancer
 from lab.components.base import State
 from lab.kube import Kube, KubeError, connect, manifests
 from lab.kube.objects import Ref, ref
@@ -166,7 +166,7 @@ class IstioMesh:
 
     def unsplit(self, cluster: str, service: str) -> bool:
         """Take a split away."""
-        return split.remove(self.lab.clusters[cluster], service)
+        return split.remove(self.lab, self.lab.clusters[cluster], service)
 
     def splits(self, clusters: Iterable[str] | None = None) -> list[Split]:
         """Return the splits."""
@@ -178,7 +178,7 @@ class IstioMesh:
 
     def unfail_over(self, cluster: str, service: str) -> bool:
         """Take a failover away."""
-        return failover.remove(self.lab.clusters[cluster], service)
+        return failover.remove(self.lab, self.lab.clusters[cluster], service)
 
     def failovers(self, clusters: Iterable[str] | None = None) -> list[Failover]:
         """Return the failovers."""
@@ -187,7 +187,9 @@ class IstioMesh:
     def require_mtls(self, cluster: str, *, required: bool = True) -> None:
         """Set the mesh-wide PeerAuthentication of a cluster to STRICT or PERMISSIVE."""
         mode = "STRICT" if required else "PERMISSIVE"
-        connect(self.lab.clusters[cluster]).patch(ref(control_plane.STRICT), {"spec": {"mtls": {"mode": mode}}})
+        kube = connect(self.lab.clusters[cluster])
+        change = {"spec": {"mtls": {"mode": mode}}}
+        inventory.owned(self.lab, kube, control_plane.Istio().name).patch(ref(control_plane.STRICT), change)
 
     def authorize(self, permission: Permission) -> None:
         """Let some callers in and nobody else."""
@@ -195,7 +197,7 @@ class IstioMesh:
 
     def unauthorize(self, cluster: str, service: str) -> bool:
         """Let everybody in the mesh in again."""
-        return policy.remove(self.lab.clusters[cluster], service)
+        return policy.remove(self.lab, self.lab.clusters[cluster], service)
 
     def permissions(self, clusters: Iterable[str] | None = None) -> list[Permission]:
         """Return the permissions."""
@@ -207,7 +209,7 @@ class IstioMesh:
 
     def undivert(self, cluster: str, service: str) -> bool:
         """Take a diversion away."""
-        return intercept.remove(self.lab.clusters[cluster], service)
+        return intercept.remove(self.lab, self.lab.clusters[cluster], service)
 
     def diverts(self, clusters: Iterable[str] | None = None) -> list[Divert]:
         """Return the diversions."""

@@ -12,15 +12,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.base.names import NAMESPACE, Cluster
-from lab.components.inventory import labels as component_labels
 from lab.kube import Kube, connect
-from lab.kube.objects import Obj, Ref, labelled
+from lab.kube.objects import Obj, Ref
 from lab.lab import Lab
 from lab.mesh import names
 from lab.mesh.model import Permission
 from lab.mesh.permissions import no_pods, read, written
 
 _API = "security.istio.io/v1"
+_PART = "permission"
 
 
 def apply(lab: Lab, permission: Permission, spiffe_ids: Sequence[str]) -> None:
@@ -31,7 +31,7 @@ def apply(lab: Lab, permission: Permission, spiffe_ids: Sequence[str]) -> None:
     if not selector:
         raise no_pods(permission)
     wanted = build(permission, spiffe_ids, selector)
-    kube.apply(labelled(wanted, component_labels(lab.spec.name, "permission")))
+    lab.owned(kube, _PART).apply(wanted)
 
 
 def build(permission: Permission, spiffe_ids: Sequence[str], selector: dict[str, str]) -> Obj:
@@ -60,9 +60,9 @@ def build(permission: Permission, spiffe_ids: Sequence[str], selector: dict[str,
     }
 
 
-def remove(cluster: Cluster, service: str) -> bool:
+def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
     """Delete a permission; False when there was none."""
-    return connect(cluster).delete(_ref(service))
+    return lab.owned(connect(cluster), _PART).delete(_ref(service))
 
 
 def listed(kube: Kube) -> list[Permission]:

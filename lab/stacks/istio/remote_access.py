@@ -14,6 +14,7 @@ from lab.base import wait
 from lab.base.names import Cluster
 from lab.base.wait import NotYet
 from lab.clusters.kind.network import server_of
+from lab.components import inventory
 from lab.components.base import ManifestComponent
 from lab.kube import Kube, connect, manifests
 from lab.kube.objects import Obj, Ref, ref
@@ -30,59 +31,13 @@ _RULES = (
         "verbs": ["list", "watch"],
     },
     {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
-    # istiod watches Gateways and WorkloadEntries only where their CRDs are, which it has to see for that.
+    # istiod watches the kinds below only where their CRDs are, which it has to see for that.
     {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": ["list", "watch"]},
-    # `istioctl analyze` follows the remote secret and waits for every kind of configuration without a time limit.
-    {
-        "apiGroups": ["gateway.networking.k8s.io"],
-        "resources": [
-            "backendtlspolicies",
-            "gatewayclasses",
-            "gateways",
-            "grpcroutes",
-            "httproutes",
-            "listenersets",
-            "referencegrants",
-            "tcproutes",
-            "tlsroutes",
-            "udproutes",
-        ],
-        "verbs": ["list", "watch"],
-    },
-    {
-        "apiGroups": ["networking.istio.io"],
-        "resources": [
-            "destinationrules",
-            "envoyfilters",
-            "gateways",
-            "proxyconfigs",
-            "serviceentries",
-            "sidecars",
-            "virtualservices",
-            "workloadentries",
-            "workloadgroups",
-        ],
-        "verbs": ["list", "watch"],
-    },
-    {
-        "apiGroups": ["security.istio.io"],
-        "resources": ["authorizationpolicies", "peerauthentications", "requestauthentications"],
-        "verbs": ["list", "watch"],
-    },
-    {"apiGroups": ["telemetry.istio.io"], "resources": ["telemetries"], "verbs": ["list", "watch"]},
-    {
-        "apiGroups": ["extensions.istio.io"],
-        "resources": ["trafficextensions", "wasmplugins"],
-        "verbs": ["list", "watch"],
-    },
+    {"apiGroups": ["gateway.networking.k8s.io"], "resources": ["gateways"], "verbs": ["list", "watch"]},
+    {"apiGroups": ["networking.istio.io"], "resources": ["workloadentries"], "verbs": ["list", "watch"]},
 )
-# The target's trust domain stands in its mesh configuration: this ConfigMap and no other. `istioctl analyze` gets it.
-_MESH_CONFIG = {
-    "apiGroups": [""],
-    "resources": ["configmaps"],
-    "resourceNames": ["istio"],
-    "verbs": ["get", "list", "watch"],
-}
+# The target's trust domain stands in its mesh configuration: this ConfigMap and no other.
+_MESH_CONFIG = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["istio"], "verbs": ["list", "watch"]}
 
 
 def account_of(source: str) -> str:
@@ -141,7 +96,7 @@ class RemoteAccess(ManifestComponent):
         def look() -> bool | NotYet:
             found = kube.get(ref(secret))
             if found is None:
-                kube.apply(secret)
+                inventory.owned(lab, kube, self.name).apply(secret)
                 return NotYet("asked for it again")
             return "token" in (found.get("data") or {}) or NotYet("no token yet")
 

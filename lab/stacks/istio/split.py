@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 from lab.base.errors import ClusterError
 from lab.base.names import NAMESPACE, Cluster
-from lab.components.inventory import labels as component_labels
 from lab.kube import Kube, connect
-from lab.kube.objects import Obj, Ref, labelled, labels_of
+from lab.kube.objects import Obj, Ref, labels_of
 from lab.lab import Lab
 from lab.mesh import exports, names
 from lab.mesh.model import Split
@@ -16,6 +15,7 @@ from lab.mesh.weights import SPLIT_LABEL, called_ports, check_weights
 from lab.stacks.istio import export
 
 _API = "networking.istio.io/v1"
+_PART = "split"
 
 
 def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) -> Split:
@@ -24,13 +24,13 @@ def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) 
     check_weights(cluster.name, weights)
     subsets = {name: _subset(kube, service, name) for name in weights}
     ports = called_ports(kube, service, subsets)
+    objects = lab.owned(kube, _PART)
+    wanted_split = build(service, {subsets[name]: weight for name, weight in weights.items()}, ports)
+    objects.check([wanted_split])
     # Subsets that only a split uses must be known on every cluster, too.
     for other in lab.clusters.values():
-        owned = component_labels(lab.spec.name, "export")
-        wanted = [labelled(obj, owned) for obj in export.source_objects(service, list(lab.clusters))]
-        connect(other).apply_all(wanted)
-    wanted_split = build(service, {subsets[name]: weight for name, weight in weights.items()}, ports)
-    kube.apply(labelled(wanted_split, component_labels(lab.spec.name, "split")))
+        export.owned(lab, other).apply_all(export.source_objects(service, list(lab.clusters)))
+    objects.apply(wanted_split)
     found = next((split for split in listed(kube) if split.service == service), None)
     expected = {name: weight for name, weight in weights.items() if weight > 0}
     if found is None or {name: w for name, w in found.weights.items() if w > 0} != expected:
@@ -39,9 +39,9 @@ def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) 
     return found
 
 
-def remove(cluster: Cluster, service: str) -> bool:
+def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
     """Delete a split; False when there was none."""
-    return connect(cluster).delete(_ref(service))
+    return lab.owned(connect(cluster), _PART).delete(_ref(service))
 
 
 def listed(kube: Kube) -> list[Split]:

@@ -9,14 +9,16 @@ from lab.base import wait
 from lab.base.errors import ClusterError
 from lab.base.names import NAMESPACE
 from lab.base.wait import NotYet
-from lab.kube import Kube, connect
+from lab.kube import Kube, connect, owned
 from lab.kube.objects import Obj, Ref, labels_of, ref
+from lab.kube.owned import Grounds, NotOwnedError
 from lab.lab import Lab
 from lab.mesh.names import exported_name, service_ref
 from lab.stacks.linkerd import multicluster
 
 __all__ = [
     "apply",
+    "check_mirrors",
     "exported_name",
     "forget",
     "listed",
@@ -70,20 +72,43 @@ def mirror(lab: Lab, service: Ref, source: str) -> bool:
         False when it was labelled already.
 
     Raises:
+        NotOwnedError: a cluster has another Service of the mirror's name; nothing was changed.
         WaitTimeout: a cluster has no mirror of it.
     """
-    kube = connect(lab.clusters[source])
-    changed = labels_of(kube.get(service) or {}).get(multicluster.EXPORTED_LABEL) != "true"
+    kube, wanted = connect(lab.clusters[source]), mirror_of(service, source)
+    others = [connect(lab.clusters[other]) for other in seen_by(lab, source)]
+    check_mirrors(lab, service, source)
+    changed = labels_of(kube.get(service) or {"metadata": {}}).get(multicluster.EXPORTED_LABEL) != "true"
     if changed:
-        kube.patch(service, {"metadata": {"labels": {multicluster.EXPORTED_LABEL: "true"}}})
-    for other in seen_by(lab, source):
-        there, wanted = connect(lab.clusters[other]), mirror_of(service, source)
+        _label(kube, service, "true")
+    for there in others:
 
-        def look(there: Kube = there, wanted: Ref = wanted) -> bool | NotYet:
-            return there.get(wanted) is not None or NotYet("no mirror yet")
+        def look(there: Kube = there) -> bool | NotYet:
+            found = there.get(wanted)
+            return (found is not None and _mirrors(found, source)) or NotYet("no mirror yet")
 
-        wait.until(f"{other}: {wanted.name} mirrored", look, timeout_s=_MIRRORED_S, next="lab status")
+        wait.until(f"{there.cluster.name}: {wanted.name} mirrored", look, timeout_s=_MIRRORED_S, next="lab status")
     return changed
+
+
+def check_mirrors(lab: Lab, service: Ref, source: str) -> None:
+    """Return if the clusters that look at `source` can have a Service's mirror.
+
+    Raises:
+        NotOwnedError: one has another Service of the mirror's name.
+    """
+    wanted = mirror_of(service, source)
+    for other in seen_by(lab, source):
+        there = connect(lab.clusters[other])
+        found = there.get(wanted)
+        if found is not None and not _mirrors(found, source):
+            raise NotOwnedError(
+                f"there is a Service {wanted.name} that is not a mirror of {source}'s {service.name}; "
+                "Linkerd does not replace it, and nothing was changed",
+                where=other,
+                next=f"give that Service another name, or delete it: `kubectl --context={there.cluster.context} "
+                f"--namespace={wanted.namespace} delete service {wanted.name}`",
+            )
 
 
 def unmirror(lab: Lab, service: Ref, source: str) -> bool:
@@ -92,15 +117,25 @@ def unmirror(lab: Lab, service: Ref, source: str) -> bool:
     found = kube.get(service)
     if found is None or multicluster.EXPORTED_LABEL not in labels_of(found):
         return False
-    kube.patch(service, {"metadata": {"labels": {multicluster.EXPORTED_LABEL: None}}})
+    _label(kube, service, None)
     for other in seen_by(lab, source):
         there, wanted = connect(lab.clusters[other]), mirror_of(service, source)
 
         def look(there: Kube = there, wanted: Ref = wanted) -> bool | NotYet:
-            return there.get(wanted) is None or NotYet("the mirror is still there")
+            left = there.get(wanted)
+            return left is None or not _mirrors(left, source) or NotYet("the mirror is still there")
 
         wait.until(f"{other}: {wanted.name} gone", look, timeout_s=_GONE_S, next="lab status")
     return True
+
+
+def _mirrors(found: Obj, source: str) -> bool:
+    return (mirrored(found) or ("", ""))[1] == source
+
+
+def _label(kube: Kube, service: Ref, value: str | None) -> None:
+    change = {"metadata": {"labels": {multicluster.EXPORTED_LABEL: value}}}
+    owned.change(kube, service, change, grounds=Grounds.EXPORT)
 
 
 def mirror_of(service: Ref, source: str) -> Ref:
@@ -139,7 +174,7 @@ def forget(kube: Kube, target: str) -> None:
     """Delete a cluster's mirrors of another one's services, as `linkerd multicluster unlink` does."""
     labels = {multicluster.TARGET_LABEL: target, multicluster.MIRRORED_LABEL: "true"}
     for obj in kube.find("v1", "Service", labels=labels, metadata_only=True):
-        kube.delete(ref(obj))
+        owned.discard(kube, ref(obj), grounds=Grounds.MIRROR)
 
 
 def seen_by(lab: Lab, source: str) -> list[str]:

@@ -10,8 +10,9 @@ from lab.base import wait
 from lab.base.errors import ClusterError
 from lab.base.names import NAMESPACE
 from lab.base.wait import NotYet
-from lab.kube import Kube, connect
+from lab.kube import Kube, connect, owned
 from lab.kube.objects import annotations_of, labels_of
+from lab.kube.owned import Grounds
 from lab.lab import Lab
 from lab.mesh.names import service_ref
 from lab.stacks.linkerd import multicluster
@@ -30,7 +31,8 @@ def apply(lab: Lab, service: str) -> tuple[str, ...]:
     """Make a service one with its namesakes, and return the clusters whose pods are in it.
 
     Raises:
-        ClusterError: the network is not flat, or fewer than two clusters have the service; nothing was changed.
+        ClusterError: the network is not flat, fewer than two clusters have the service, or a cluster has another
+            Service of the federated one's name; nothing was changed.
         WaitTimeout: a cluster that looks at others does not have the federated service.
     """
     if not lab.spec.network.flat:
@@ -43,10 +45,17 @@ def apply(lab: Lab, service: str) -> tuple[str, ...]:
     if len(members) < 2:
         found = members[0] if members else "none"
         raise ClusterError(f"a federated service is in two clusters or more; {service} is in {found}")
+    for kube in there.values():
+        there_already = kube.get(service_ref(name_of(service)))
+        if there_already is not None and not {_LOCAL, _REMOTE} & annotations_of(there_already).keys():
+            raise ClusterError(
+                f"there is a Service {name_of(service)} that is not a federated one; nothing was changed",
+                where=kube.cluster.name,
+                next=f"give that Service another name, then `lab federate {service}`",
+            )
     # One after the other: two service mirrors that make the same Service at once leave one cluster out for good.
     for number, name in enumerate(members, start=1):
-        change = {"metadata": {"labels": {multicluster.FEDERATED_LABEL: _MEMBER}}}
-        there[name].patch(service_ref(service), change)
+        _label(there[name], service, _MEMBER)
         for other, kube in there.items():
             if linked := multicluster.linked(lab, other):
                 _wait_for(kube, service, {other, *linked} & set(members[:number]))
@@ -59,7 +68,7 @@ def remove(lab: Lab, service: str) -> bool:
     for cluster in lab.clusters.values():
         kube = connect(cluster)
         if multicluster.FEDERATED_LABEL in labels_of(kube.get(service_ref(service)) or {}):
-            kube.patch(service_ref(service), {"metadata": {"labels": {multicluster.FEDERATED_LABEL: None}}})
+            _label(kube, service, None)
             gone = True
     for name, cluster in lab.clusters.items():
         kube = connect(cluster)
@@ -75,6 +84,11 @@ def listed(kube: Kube) -> list[str]:
     """Return the services of a cluster that are members of federated ones."""
     found = kube.find("v1", "Service", namespace=NAMESPACE, labels={multicluster.FEDERATED_LABEL: _MEMBER})
     return sorted(obj["metadata"]["name"] for obj in found)
+
+
+def _label(kube: Kube, service: str, value: str | None) -> None:
+    change = {"metadata": {"labels": {multicluster.FEDERATED_LABEL: value}}}
+    owned.change(kube, service_ref(service), change, grounds=Grounds.EXPORT)
 
 
 def _wait_for(kube: Kube, service: str, wanted: set[str]) -> None:

@@ -29,21 +29,24 @@ def apply(lab: Lab, service: str, source: str) -> None:
 
     Raises:
         ClusterError: the service is not there or has not one HTTP port; nothing was changed.
+        NotOwnedError: a cluster has an object of one of the names that is not the lab's; nothing was changed.
         WaitTimeout: the ingress's Service is not mirrored, or the route is not accepted.
     """
-    here = connect(lab.clusters[source])
     port = by_ingress.http_port(lab, service, source)
     export.need_gateway(lab, source)
-    own = by_ingress.labels(lab, service, source)
+    marks = by_ingress.labels(service, source)
     target = f"{service}.{NAMESPACE}:{port}"
-    here.apply(
-        labelled(emissary.carried(by_ingress.name_of(service, source), header=(_HEADER, service), service=target), own)
-    )
+    mapping = emissary.carried(by_ingress.name_of(service, source), header=(_HEADER, service), service=target)
+    name, leads = labelled(called(service, source, port), marks), labelled(_route(service, source, port), marks)
+    callers = [by_ingress.owned(lab, other) for other in export.seen_by(lab, source)]
+    for objects in callers:
+        objects.check([name, leads])
+    export.check_mirrors(lab, emissary.FROM_MESH, source)
+    by_ingress.owned(lab, source).apply(labelled(mapping, marks))
     export.mirror(lab, emissary.FROM_MESH, source)
-    for other in export.seen_by(lab, source):
-        there = connect(lab.clusters[other])
-        there.apply(labelled(called(service, source, port), own))
-        route.write(there, [labelled(_route(service, source, port), own)])
+    for objects in callers:
+        objects.apply(name)
+        route.write(objects, [leads])
 
 
 def remove(lab: Lab, service: str, source: str) -> bool:

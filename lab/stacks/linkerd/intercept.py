@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from lab.base.errors import ClusterError
 from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
-from lab.components.inventory import labels as component_labels
 from lab.kube import Kube, connect
-from lab.kube.objects import Obj, annotations_of, labelled, labels_of
+from lab.kube.objects import Obj, annotations_of, labels_of
 from lab.lab import Lab
 from lab.mesh import names
 from lab.mesh.model import Divert
 from lab.stacks.linkerd import route
 from lab.stacks.linkerd.route import DIVERT_LABEL
 
+_PART = "divert"
 # A header's value may hold what a label's may not.
 _TO, _HEADER, _VALUE = (f"{LABEL_PREFIX}/divert-{part}" for part in ("to", "header", "value"))
 
@@ -24,13 +24,12 @@ def apply(lab: Lab, wanted: Divert) -> None:
     if kube.get(names.service_ref(wanted.to)) is None:
         raise ClusterError(f"there is no Service {wanted.to!r} in namespace {NAMESPACE}", where=wanted.cluster)
     route.refuse_other(kube, wanted.service, DIVERT_LABEL)
-    owned = component_labels(lab.spec.name, "divert")
-    route.write(kube, [labelled(build(wanted, port), owned) for port in ports])
+    route.write(lab.owned(kube, _PART), [build(wanted, port) for port in ports])
 
 
-def remove(cluster: Cluster, service: str) -> bool:
+def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
     """Delete a diversion; False when there was none."""
-    return route.delete(connect(cluster), {DIVERT_LABEL: service})
+    return route.delete(lab.owned(connect(cluster), _PART), {DIVERT_LABEL: service})
 
 
 def listed(kube: Kube) -> list[Divert]:

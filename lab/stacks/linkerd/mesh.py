@@ -159,7 +159,7 @@ class LinkerdMesh:
 
     def unsplit(self, cluster: str, service: str) -> bool:
         """Take a split away, of either kind."""
-        gone = [kind.remove(self.lab.clusters[cluster], service) for kind in (split, traffic_split)]
+        gone = [kind.remove(self.lab, self.lab.clusters[cluster], service) for kind in (split, traffic_split)]
         return any(gone)
 
     def splits(self, clusters: Iterable[str] | None = None) -> list[Split]:
@@ -172,7 +172,7 @@ class LinkerdMesh:
 
     def unfail_over(self, cluster: str, service: str) -> bool:
         """Take a failover away."""
-        return split.unfail_over(self.lab.clusters[cluster], service)
+        return split.unfail_over(self.lab, self.lab.clusters[cluster], service)
 
     def failovers(self, clusters: Iterable[str] | None = None) -> list[Failover]:
         """Return the failovers."""
@@ -203,7 +203,7 @@ class LinkerdMesh:
 
     def undivert(self, cluster: str, service: str) -> bool:
         """Take a diversion away."""
-        return intercept.remove(self.lab.clusters[cluster], service)
+        return intercept.remove(self.lab, self.lab.clusters[cluster], service)
 
     def diverts(self, clusters: Iterable[str] | None = None) -> list[Divert]:
         """Return the diversions."""

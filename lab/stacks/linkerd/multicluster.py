@@ -18,7 +18,7 @@ from lab.base.step import StepResult
 from lab.base.wait import NotYet
 from lab.clusters.kind import network
 from lab.clusters.kind.network import server_of
-from lab.components import inventory, load_balancer
+from lab.components import load_balancer
 from lab.components.base import ManifestComponent
 from lab.components.helm import from_chart
 from lab.kube import connect, manifests
@@ -42,6 +42,7 @@ GATEWAY_CALLERS = Ref(
     api_version="policy.linkerd.io/v1alpha1", kind="MeshTLSAuthentication", name="any-meshed", namespace=NAMESPACE
 )
 """Whom the gateway lets in. Permissions narrow it, so the component makes it where it is missing, else leaves it."""
+_CALLERS = "gateway-callers"
 _ASK_S = 3.0
 LINK_API = "multicluster.linkerd.io/v1alpha3"
 
@@ -75,7 +76,7 @@ class Multicluster(ManifestComponent):
             kube = connect(cluster)
             load_balancer.assign(kube, GATEWAY)
             if kube.get(GATEWAY_CALLERS) is None:
-                kube.apply(everybody())
+                lab.owned(kube, _CALLERS).apply(everybody())
 
     def settled(self, lab: Lab, cluster: Cluster) -> bool:
         """Say whether the Service still has the node's address, and the gateway knows whom to let in."""
@@ -107,7 +108,7 @@ class LinkTo(ManifestComponent):
             name=self.target,
             server=server_of(connect(target)),
             # By these a component knows what is its own; a mirror is nobody's.
-            without_labels=sorted(inventory.labels("", "")),
+            without_labels=sorted(lab.owner(self.name).labels),
         )
         return [_wanted(obj) for obj in manifests.parse(text, source="linkerd multicluster link-gen")]
 

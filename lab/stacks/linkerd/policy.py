@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 
 from lab.base.errors import ClusterError
 from lab.base.names import LABEL_PREFIX, NAMESPACE
-from lab.components.inventory import labels as component_labels
-from lab.kube import Kube, connect
+from lab.kube import Kube, connect, owned
 from lab.kube.objects import Obj, Ref, labelled, ref
+from lab.kube.owned import Grounds
 from lab.lab import Lab
 from lab.mesh import names
 from lab.mesh.model import Caller, Permission
@@ -33,6 +33,7 @@ _KINDS = (
     (_SERVER, "Server"),
 )
 _LABEL = f"{LABEL_PREFIX}/permission-of"
+_PART = "permission"
 _PLAIN = Ref(api_version=_SERVER, kind="Server", name="plain-text", namespace=NAMESPACE)
 
 
@@ -56,20 +57,22 @@ def apply(lab: Lab, permission: Permission) -> None:
         raise no_pods(permission)
     others = [other for other in listed(kube) if other.service != permission.service]
     _refuse_two_groups(permission, others)
-    _lock_gateway(lab, kube, [permission, *others])
     wanted = build(lab, permission, selector, _target_ports(service), _probe_paths(kube, selector))
-    owned = {**component_labels(lab.spec.name, "permission"), _LABEL: permission.service}
-    kube.apply_all([labelled(obj, owned) for obj in wanted])
+    objects = lab.owned(kube, _PART)
+    objects.check(wanted)
+    _lock_gateway(lab, kube, [permission, *others])
+    objects.apply_all([labelled(obj, {_LABEL: permission.service}) for obj in wanted])
     kept = {ref(obj) for obj in wanted}
     for obj in _written_for(kube, permission.service):
         if ref(obj) not in kept:
-            kube.delete(ref(obj))
+            objects.delete(ref(obj))
 
 
 def remove(lab: Lab, cluster: str, service: str) -> bool:
     """Delete a permission, the gateway's part last; False when there was none."""
     kube = connect(lab.clusters[cluster])
-    gone = [kube.delete(ref(obj)) for obj in _written_for(kube, service)]
+    objects = lab.owned(kube, _PART)
+    gone = [objects.delete(ref(obj)) for obj in _written_for(kube, service)]
     if gone:
         _lock_gateway(lab, kube, listed(kube))
     return any(gone)
@@ -93,12 +96,12 @@ def let_plain_text_in(lab: Lab, cluster: str) -> None:
             f"plain text cannot be let in while a permission stands for {', '.join(locked)}", where=cluster
         )
     spec = {"podSelector": {}, "port": "http", "accessPolicy": "all-unauthenticated"}
-    kube.apply(labelled(_object(_PLAIN, spec), component_labels(lab.spec.name, "permission")))
+    lab.owned(kube, _PART).apply(_object(_PLAIN, spec))
 
 
 def refuse_plain_text(lab: Lab, cluster: str) -> None:
     """Refuse plain text again, as the control plane's own default does."""
-    connect(lab.clusters[cluster]).delete(_PLAIN)
+    lab.owned(connect(lab.clusters[cluster]), _PART).delete(_PLAIN)
 
 
 def build(
@@ -171,7 +174,8 @@ def _lock_gateway(lab: Lab, kube: Kube, permissions: Iterable[Permission]) -> No
     found = kube.get(multicluster.GATEWAY_CALLERS)
     identities = [identity(lab, caller) for caller in callers] or multicluster.everybody()["spec"]["identities"]
     if found is not None and found["spec"].get("identities") != identities:
-        kube.patch(multicluster.GATEWAY_CALLERS, {"spec": {"identities": identities}})
+        change = {"spec": {"identities": identities}}
+        owned.change(kube, multicluster.GATEWAY_CALLERS, change, grounds=Grounds.GATEWAY_CALLERS)
 
 
 def _written_for(kube: Kube, service: str) -> list[Obj]:

@@ -8,6 +8,7 @@ from lab.base.errors import ClusterError
 from lab.base.names import LABEL_PREFIX, NAMESPACE
 from lab.kube import Kube
 from lab.kube.objects import Obj, labels_of, ref
+from lab.kube.owned import Owned
 from lab.mesh.weights import SPLIT_LABEL, called_ports
 
 API = "gateway.networking.k8s.io/v1"
@@ -43,20 +44,22 @@ def backend(name: str, port: int, **more: str | int) -> Obj:
     return {"group": "", "kind": "Service", "name": name, "port": port, **more}
 
 
-def write(kube: Kube, routes: Iterable[Obj]) -> None:
+def write(objects: Owned, routes: Iterable[Obj]) -> None:
     """Apply routes, and return when Linkerd has accepted them.
 
     Raises:
+        NotOwnedError: another owner created a route of one of the names; none was applied.
         WaitTimeout: it has not, with its reason.
     """
     routes = list(routes)
-    kube.apply_all(routes)
-    kube.wait_ready([ref(route) for route in routes], timeout_s=_ACCEPTED_S)
+    objects.apply_all(routes)
+    objects.kube.wait_ready([ref(route) for route in routes], timeout_s=_ACCEPTED_S)
 
 
-def delete(kube: Kube, labels: Mapping[str, str]) -> bool:
+def delete(objects: Owned, labels: Mapping[str, str]) -> bool:
     """Delete the routes with these labels; False when there was none."""
-    gone = [kube.delete(ref(obj)) for obj in kube.find(API, "HTTPRoute", namespace=NAMESPACE, labels=labels)]
+    found = objects.kube.find(API, "HTTPRoute", namespace=NAMESPACE, labels=labels)
+    gone = [objects.delete(ref(obj)) for obj in found]
     return any(gone)
 
 

@@ -12,9 +12,8 @@ from collections.abc import Mapping
 
 from lab.base.errors import ClusterError
 from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
-from lab.components.inventory import labels as component_labels
 from lab.kube import Kube, connect
-from lab.kube.objects import Obj, labelled, labels_of
+from lab.kube.objects import Obj, labels_of
 from lab.lab import Lab
 from lab.mesh import names
 from lab.mesh.model import Failover, Split
@@ -23,6 +22,7 @@ from lab.stacks.linkerd import route
 from lab.stacks.linkerd.export import mirrored
 from lab.stacks.linkerd.route import FAILOVER_LABEL
 
+_SPLIT, _FAILOVER = "split", "failover"
 _PRIMARY_LABEL, _BACKUP_LABEL = f"{LABEL_PREFIX}/primary", f"{LABEL_PREFIX}/backup"
 _FIRST, _ONLY_WHEN_NEEDED = 1_000_000, 1  # a weight's largest value in the Gateway API, and its smallest but none
 
@@ -35,9 +35,8 @@ def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) 
     for name in weights:
         check_backend(kube, service, name)
     route.refuse_other(kube, service, SPLIT_LABEL)
-    owned = component_labels(lab.spec.name, "split")
-    routes = [labelled(build(service, port, weights, {SPLIT_LABEL: service}), owned) for port in ports]
-    route.write(kube, routes)
+    routes = [build(service, port, weights, {SPLIT_LABEL: service}) for port in ports]
+    route.write(lab.owned(kube, _SPLIT), routes)
     found = next((split for split in listed(kube) if split.service == service), None)
     if found is None or dict(found.weights) != dict(weights):
         has = "none" if found is None else dict(found.weights)
@@ -45,9 +44,9 @@ def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) 
     return found
 
 
-def remove(cluster: Cluster, service: str) -> bool:
+def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
     """Delete a split; False when there was none."""
-    return route.delete(connect(cluster), {SPLIT_LABEL: service})
+    return route.delete(lab.owned(connect(cluster), _SPLIT), {SPLIT_LABEL: service})
 
 
 def listed(kube: Kube) -> list[Split]:
@@ -73,13 +72,12 @@ def fail_over(lab: Lab, wanted: Failover) -> None:
     route.refuse_other(kube, wanted.service, FAILOVER_LABEL)
     labels = {FAILOVER_LABEL: wanted.service, _PRIMARY_LABEL: wanted.primary, _BACKUP_LABEL: wanted.backup}
     weights = dict(zip(backends, (_FIRST, _ONLY_WHEN_NEEDED), strict=True))
-    owned = component_labels(lab.spec.name, "failover")
-    route.write(kube, [labelled(build(wanted.service, port, weights, labels), owned) for port in ports])
+    route.write(lab.owned(kube, _FAILOVER), [build(wanted.service, port, weights, labels) for port in ports])
 
 
-def unfail_over(cluster: Cluster, service: str) -> bool:
+def unfail_over(lab: Lab, cluster: Cluster, service: str) -> bool:
     """Take a failover away; False when there was none."""
-    return route.delete(connect(cluster), {FAILOVER_LABEL: service})
+    return route.delete(lab.owned(connect(cluster), _FAILOVER), {FAILOVER_LABEL: service})
 
 
 def failovers(kube: Kube) -> list[Failover]:

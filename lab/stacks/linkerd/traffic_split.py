@@ -17,9 +17,9 @@ from lab.base import wait
 from lab.base.errors import ClusterError
 from lab.base.names import NAMESPACE, Cluster
 from lab.base.wait import NotYet
-from lab.components.inventory import labels as component_labels
-from lab.kube import Kube, connect
-from lab.kube.objects import Obj, Ref, labelled, labels_of
+from lab.kube import Kube, connect, owned
+from lab.kube.objects import Obj, Ref, labels_of
+from lab.kube.owned import Grounds
 from lab.lab import Lab
 from lab.mesh import names
 from lab.mesh.model import Split
@@ -30,6 +30,7 @@ from lab.stacks.linkerd.route import SMI_API
 CALLERS_REST_S = 5.0
 """linkerd2, charts/linkerd-control-plane/values.yaml, outboundDiscoveryCacheUnusedTimeout."""
 _TAKEN_S = 60.0
+_PART = "split"
 
 
 def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) -> Split:
@@ -46,8 +47,10 @@ def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) 
             where=cluster.name,
             next="the same split without --smi is an HTTPRoute, which needs nothing",
         )
+    objects, wanted = lab.owned(kube, _PART), build(service, weights)
+    objects.check([wanted])
     smi.LinkerdSmi().apply(lab, cluster)
-    kube.apply(labelled(build(service, weights), component_labels(lab.spec.name, "split")))
+    objects.apply_all([wanted])
 
     def taken() -> bool | NotYet:
         return _profile(kube, service) == dict(weights) or NotYet("the adaptor has not made a ServiceProfile of it")
@@ -56,10 +59,10 @@ def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) 
     return Split(cluster=cluster.name, service=service, weights=dict(weights), smi=True)
 
 
-def remove(cluster: Cluster, service: str) -> bool:
+def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
     """Delete a TrafficSplit and the ServiceProfile that was made of it; False when there was none."""
     kube = connect(cluster)
-    if not kube.delete(_ref(service)):
+    if not lab.owned(kube, _PART).delete(_ref(service)):
         return False
 
     def emptied() -> bool | NotYet:
@@ -68,7 +71,7 @@ def remove(cluster: Cluster, service: str) -> bool:
     wait.until(f"{cluster.name}: split of {service} gone", emptied, timeout_s=_TAKEN_S)
     found = kube.get(_profile_ref(service))
     if found is not None and not found["spec"].get("routes"):
-        kube.delete(_profile_ref(service))
+        owned.discard(kube, _profile_ref(service), grounds=Grounds.PROFILE)
     return True
 
 

@@ -9,7 +9,7 @@ from lab.base.step import CHANGED, UNCHANGED
 from lab.components import dns as cluster_dns
 from lab.components.dns import ClusterDns, with_ttl
 from lab.lab import Lab
-from tests.unit.fake_api import FakeApi, kube
+from tests.unit.fake_api import FakeApi, kube, put
 
 COREFILE = """\
 .:53 {
@@ -25,10 +25,10 @@ COREFILE = """\
 def dns(lab: Lab, apis: dict[str, FakeApi]) -> FakeApi:
     api = kube(apis["east"], "east")
     where = {"name": "coredns", "namespace": "kube-system"}
-    api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": where, "data": {"Corefile": COREFILE}})
+    put(api, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": where, "data": {"Corefile": COREFILE}})
     for name, status in (("started", {"startTime": "2026-01-01T00:00:00Z"}), ("waiting", {})):
         metadata = {"name": name, "namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}}
-        api.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata})
+        put(api, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata})
         apis["east"].objects[_pod(name)]["status"] = status
     return apis["east"]
 

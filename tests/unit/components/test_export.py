@@ -6,10 +6,11 @@ import pytest
 
 from lab.base.errors import ClusterError
 from lab.kube.objects import Obj
+from lab.kube.owned import NotOwnedError
 from lab.lab import Lab
 from lab.mesh.names import Port, ports_of
 from lab.stacks.istio import export
-from tests.unit.fake_api import FakeApi, kube
+from tests.unit.fake_api import FakeApi, kube, put
 
 
 def service(name: str = "podinfo", *ports: dict[str, Any], **metadata: Any) -> Obj:
@@ -27,7 +28,7 @@ def names(api: FakeApi) -> set[str]:
 
 @pytest.fixture
 def east(apis: dict[str, FakeApi]) -> FakeApi:
-    kube(apis["east"], "east").apply(service())
+    put(kube(apis["east"], "east"), service())
     return apis["east"]
 
 
@@ -54,7 +55,7 @@ def test_the_name_has_no_endpoints_of_its_own_and_leads_to_the_source_only(
 
 def test_ports_follow_the_source_when_it_is_exported_again(lab: Lab, apis: dict[str, FakeApi], east: FakeApi) -> None:
     export.apply(lab, "podinfo", "east")
-    kube(east, "east").apply(service("podinfo", {"name": "http", "port": 80}, {"name": "grpc", "port": 9999}))
+    put(kube(east, "east"), service("podinfo", {"name": "http", "port": 80}, {"name": "grpc", "port": 9999}))
     assert export.apply(lab, "podinfo", "east") is True
     found = {obj["kind"]: obj for obj in apis["west"].objects.values()}
     assert [p["port"] for p in found["Service"]["spec"]["ports"]] == [80, 9999]
@@ -64,7 +65,7 @@ def test_ports_follow_the_source_when_it_is_exported_again(lab: Lab, apis: dict[
 def test_what_is_taken_back_is_gone_and_the_subsets_with_the_last_export(
     lab: Lab, apis: dict[str, FakeApi], east: FakeApi
 ) -> None:
-    kube(apis["west"], "west").apply(service())
+    put(kube(apis["west"], "west"), service())
     export.apply(lab, "podinfo", "east")
     export.apply(lab, "podinfo", "west")
     assert export.remove(lab, "podinfo", "east") is True
@@ -108,3 +109,26 @@ def test_bytes_are_routed_by_tcp_rules() -> None:
     spec = export.mirror_objects("cart", "east", [port])[1]["spec"]
     assert "http" not in spec
     assert spec["tcp"][0]["route"][0]["destination"]["subset"] == "east"
+
+
+def test_an_export_leaves_another_owners_service_alone_and_changes_nothing(
+    lab: Lab, apis: dict[str, FakeApi], east: FakeApi
+) -> None:
+    put(kube(apis["west"]), service("podinfo-east"))
+    before = [dict(api.objects) for api in apis.values()]
+    with pytest.raises(NotOwnedError, match=r"west: there is Service test/podinfo-east already.*nothing was changed"):
+        export.apply(lab, "podinfo", "east")
+    assert export.remove(lab, "podinfo", "east") is False
+    assert [api.objects for api in apis.values()] == before
+
+
+def test_an_export_leaves_another_owners_destination_rule_alone(
+    lab: Lab, apis: dict[str, FakeApi], east: FakeApi
+) -> None:
+    (rule,) = export.source_objects("podinfo", ["east"])
+    put(kube(east, "east"), rule)
+    with pytest.raises(NotOwnedError, match="east: there is DestinationRule test/podinfo"):
+        export.apply(lab, "podinfo", "east")
+    assert names(apis["west"]) == set()
+    assert export.remove(lab, "podinfo", "east") is False
+    assert names(east) == {"Service podinfo", "DestinationRule podinfo"}

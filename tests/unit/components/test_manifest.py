@@ -10,8 +10,9 @@ from lab.base.names import Cluster
 from lab.base.step import StepStatus
 from lab.components.base import ManifestComponent, State
 from lab.kube.objects import Obj
+from lab.kube.owned import NotOwnedError
 from lab.lab import Lab
-from tests.unit.fake_api import FakeApi
+from tests.unit.fake_api import FakeApi, kube, put
 
 
 @dataclass
@@ -140,3 +141,30 @@ def test_a_config_map_that_somebody_changed_is_put_right(lab: Lab, west: Cluster
     assert settings.apply(lab, west).status is StepStatus.CHANGED
     assert api.objects[there]["data"] == {"key": "wanted"}
     assert settings.apply(lab, west).status is StepStatus.UNCHANGED
+
+
+def test_another_owners_object_is_refused_and_nothing_is_applied(lab: Lab, west: Cluster, api: FakeApi) -> None:
+    (theirs, _) = Things().objects(lab, west)
+    put(kube(api), theirs)
+    before = dict(api.objects)
+    for _ in range(2):  # a first refusal must not make the object known to the inventory
+        with pytest.raises(NotOwnedError, match="there is VirtualService test/a already"):
+            Things().apply(lab, west)
+    assert api.objects == before
+
+
+def test_an_object_whose_labels_were_removed_is_known_by_its_uid(lab: Lab, west: Cluster, api: FakeApi) -> None:
+    Things().apply(lab, west)
+    api.objects[PLACE + "b"]["metadata"]["labels"] = {}
+    assert Things().observe(lab, west) is State.STALE
+    assert Things().apply(lab, west).status is StepStatus.CHANGED
+    assert Things().observe(lab, west) is State.CURRENT
+
+
+def test_an_object_that_somebody_created_again_without_labels_is_theirs(lab: Lab, west: Cluster, api: FakeApi) -> None:
+    Things().apply(lab, west)
+    api.objects[PLACE + "b"]["metadata"] |= {"labels": {}, "uid": "another"}
+    with pytest.raises(NotOwnedError):
+        Things().apply(lab, west)
+    Things(names=[]).remove(lab, west)
+    assert there(api) == {"b"}

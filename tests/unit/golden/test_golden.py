@@ -21,7 +21,7 @@ from lab.stacks.istio.ingress import Ingress
 from lab.stacks.istio.mesh import IstioMesh
 from lab.stacks.linkerd import emissary, multicluster
 from lab.stacks.linkerd.mesh import LinkerdMesh
-from tests.unit.fake_api import FakeApi, kube
+from tests.unit.fake_api import FakeApi, kube, put
 
 HERE = Path(__file__).parent
 FRONTEND = Caller(cluster="west", namespace=NAMESPACE, service_account="frontend")
@@ -49,7 +49,7 @@ def service(name: str, **labels: str) -> Obj:
 def put_services(apis: dict[str, FakeApi]) -> None:
     for name, api in apis.items():
         for wanted in ("podinfo", "cart", "cart-dev"):
-            kube(api, name).apply(service(wanted))
+            put(kube(api, name), service(wanted))
 
 
 @pytest.fixture
@@ -64,8 +64,8 @@ def linkerd(lab: Lab, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Kube, "wait_ready", lambda *_, **__: None)
     put_services(apis)
     mirrored = {multicluster.TARGET_LABEL: "east", multicluster.MIRRORED_LABEL: "true"}
-    kube(apis["west"], "west").apply(service("podinfo-east", **mirrored))
-    kube(apis["east"], "east").apply(multicluster.everybody())
+    put(kube(apis["west"], "west"), service("podinfo-east", **mirrored))
+    put(kube(apis["east"], "east"), multicluster.everybody())
     return LinkerdMesh(lab)
 
 
@@ -82,7 +82,7 @@ def as_yaml(objects: Sequence[Obj]) -> str:
     """Return objects as YAML, without what the API server counts."""
     documents = []
     for obj in objects:
-        metadata = {k: v for k, v in obj["metadata"].items() if k not in {"resourceVersion", "generation"}}
+        metadata = {k: v for k, v in obj["metadata"].items() if k not in {"uid", "resourceVersion", "generation"}}
         documents.append(manifests.dump({**obj, "metadata": metadata}))
     return "---\n".join(documents)
 

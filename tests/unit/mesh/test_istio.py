@@ -12,7 +12,7 @@ from lab.lab import Lab
 from lab.mesh import Caller, Capability, Failover, Mesh, Permission, Split
 from lab.stacks.istio import export
 from lab.stacks.istio.mesh import IstioMesh
-from tests.unit.fake_api import FakeApi, kube
+from tests.unit.fake_api import FakeApi, kube, put
 
 FRONTEND = Caller(cluster="west", namespace="test", service_account="frontend")
 
@@ -29,7 +29,7 @@ def service(name: str) -> Obj:
 @pytest.fixture
 def mesh(lab: Lab, apis: dict[str, FakeApi]) -> IstioMesh:
     for name, api in apis.items():
-        kube(api, name).apply(service("podinfo"))
+        put(kube(api, name), service("podinfo"))
     export.apply(lab, "podinfo", "east")
     return IstioMesh(lab)
 

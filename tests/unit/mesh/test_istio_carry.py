@@ -8,7 +8,7 @@ from lab.lab import Lab
 from lab.stacks.istio.ingress import FROM_MESH, Ingress
 from lab.stacks.istio.ingress_route import caller_objects, route
 from lab.stacks.istio.mesh import IstioMesh
-from tests.unit.fake_api import FakeApi, kube
+from tests.unit.fake_api import FakeApi, kube, put
 
 
 def test_the_ingress_lets_the_mesh_in_with_mutual_tls_only(lab: Lab) -> None:
@@ -41,10 +41,11 @@ def test_what_was_taken_away_is_not_listed(lab: Lab, apis: dict[str, FakeApi]) -
     mesh = IstioMesh(lab)
     obj = route("podinfo", "east", 9898)
     obj["metadata"]["labels"] = {
+        **lab.owner("carry").labels,
         f"{LABEL_PREFIX}/carried-service": "podinfo",
         f"{LABEL_PREFIX}/carried-from": "east",
     }
-    kube(apis["east"]).apply(obj)
+    put(kube(apis["east"]), obj)
     (carried,) = mesh.carried()
     assert (carried.service, carried.source, carried.name) == ("podinfo", "east", "podinfo-by-ingress-east")
     assert mesh.spiffe_id(carried.carrier) == "spiffe://east.example/ns/istio-ingress/sa/ingress-istio"

@@ -9,7 +9,7 @@ from lab.lab import Lab
 from lab.mesh import Divert
 from lab.stacks.istio.intercept import build
 from lab.stacks.istio.mesh import IstioMesh
-from tests.unit.fake_api import FakeApi, kube
+from tests.unit.fake_api import FakeApi, kube, put
 from tests.unit.mesh.test_istio import service
 
 WANTED = Divert(cluster="west", service="my-service", to="my-service-dev", header="X-Lab-Dev", value="me & you")
@@ -18,7 +18,7 @@ WANTED = Divert(cluster="west", service="my-service", to="my-service-dev", heade
 @pytest.fixture
 def mesh(lab: Lab, apis: dict[str, FakeApi]) -> IstioMesh:
     for name in ("my-service", "my-service-dev"):
-        kube(apis["west"]).apply(service(name))
+        put(kube(apis["west"]), service(name))
     return IstioMesh(lab)
 
 

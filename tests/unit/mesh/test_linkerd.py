@@ -11,12 +11,13 @@ from lab.base.errors import ClusterError
 from lab.base.names import NAMESPACE
 from lab.kube import Kube, NotNow
 from lab.kube.objects import Obj
+from lab.kube.owned import NotOwnedError
 from lab.lab import Lab
 from lab.mesh import Caller, Capability, Failover, Mesh, Permission, Split
 from lab.stacks.linkerd import link as linkerd_link
 from lab.stacks.linkerd import multicluster
 from lab.stacks.linkerd.mesh import LinkerdMesh
-from tests.unit.fake_api import FakeApi, kube
+from tests.unit.fake_api import FakeApi, kube, put
 
 FRONTEND = Caller(cluster="west", namespace="test", service_account="frontend")
 OTHER = Caller(cluster="west", namespace="test", service_account="other")
@@ -46,10 +47,10 @@ def mesh(lab: Lab, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(linkerd_link.wire, "reaches", lambda *_: True)
     monkeypatch.setattr(linkerd_link, "_said_by_mirrors", lambda lab, cluster: {e["clusterName"]: e for e in SAID})
     for name, api in apis.items():
-        kube(api, name).apply(service("podinfo"))
-        kube(api, name).apply(service("cart"))
-    kube(apis["west"], "west").apply(mirror())
-    kube(apis["east"], "east").apply(multicluster.everybody())
+        put(kube(api, name), service("podinfo"))
+        put(kube(api, name), service("cart"))
+    put(kube(apis["west"], "west"), mirror())
+    put(kube(apis["east"], "east"), multicluster.everybody())
     return LinkerdMesh(lab)
 
 
@@ -185,7 +186,7 @@ def test_methods_and_paths_are_a_route_and_the_kubelet_keeps_its_own(
         "metadata": {"name": "podinfo-1", "namespace": NAMESPACE, "labels": {"app": "podinfo"}},
         "spec": {"containers": [{"readinessProbe": {"httpGet": {"path": "/readyz"}}}]},
     }
-    kube(apis["east"], "east").apply(pod)
+    put(kube(apis["east"], "east"), pod)
     mesh.authorize(
         Permission(cluster="east", service="podinfo", callers=(FRONTEND,), methods=("GET",), paths=("/a", "/b"))
     )
@@ -234,21 +235,22 @@ def test_plain_text_is_let_in_and_refused_again(mesh: LinkerdMesh, apis: dict[st
 def link_up(apis: dict[str, FakeApi], *, given: str = "t1", available: int = 1) -> None:
     east, west = kube(apis["east"], "east"), kube(apis["west"], "west")
     place = multicluster.NAMESPACE
-    west.apply(
+    put(
+        west,
         {
             "apiVersion": multicluster.LINK_API,
             "kind": "Link",
             "metadata": {"name": "east", "namespace": place},
             "spec": {"targetClusterName": "east"},
-        }
+        },
     )
     secret = {"apiVersion": "v1", "kind": "Secret"}
     credentials = {"name": "cluster-credentials-east", "namespace": place}
-    west.apply({**secret, "metadata": credentials, "data": {"kubeconfig": b64encode(b"token: t1").decode()}})
+    put(west, {**secret, "metadata": credentials, "data": {"kubeconfig": b64encode(b"token: t1").decode()}})
     granted = {"name": "linkerd-service-mirror-remote-access-default-token", "namespace": place}
-    east.apply({**secret, "metadata": granted, "data": {"token": b64encode(given.encode()).decode()}})
+    put(east, {**secret, "metadata": granted, "data": {"token": b64encode(given.encode()).decode()}})
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "dev-east-control-plane"}}
-    east.apply(node)
+    put(east, node)
     apis["east"].objects["/api/v1/nodes/dev-east-control-plane"]["status"] = {
         "addresses": [{"type": "InternalIP", "address": "172.30.0.2"}]
     }
@@ -258,7 +260,7 @@ def link_up(apis: dict[str, FakeApi], *, given: str = "t1", available: int = 1) 
         "metadata": {"name": "linkerd-gateway", "namespace": place},
         "spec": {"replicas": 1},
     }
-    east.apply(deployment)
+    put(east, deployment)
     path = f"/apis/apps/v1/namespaces/{place}/deployments/linkerd-gateway"
     apis["east"].objects[path]["status"] = {
         "observedGeneration": 1,
@@ -319,3 +321,14 @@ def test_a_cluster_that_does_not_answer_is_said_and_not_raised(mesh: LinkerdMesh
     (link,) = mesh.links(["west"])
     assert (link.alive, link.detail) == (False, "east: the API server does not answer")
     assert mesh.identities(["east"]) == []
+
+
+def test_an_export_is_refused_where_a_service_of_the_mirrors_name_is_no_mirror(
+    lab: Lab, apis: dict[str, FakeApi]
+) -> None:
+    put(kube(apis["east"], "east"), service("web"))
+    put(kube(apis["west"], "west"), service("web-east"))
+    before = [dict(api.objects) for api in apis.values()]
+    with pytest.raises(NotOwnedError, match=r"west: there is a Service web-east that is not a mirror of east's web"):
+        LinkerdMesh(lab).export("web", "east")
+    assert [api.objects for api in apis.values()] == before

@@ -14,7 +14,7 @@ from lab.lab import Lab
 from lab.mesh import Capability, Divert
 from lab.stacks.linkerd import emissary, multicluster, traffic_split
 from lab.stacks.linkerd.mesh import LinkerdMesh
-from tests.unit.fake_api import FakeApi, kube
+from tests.unit.fake_api import FakeApi, kube, put
 from tests.unit.mesh.test_linkerd import mirror, of_kind, service
 
 WANTED = Divert(cluster="west", service="cart", to="cart-dev", header="x-lab-dev", value="me & you")
@@ -24,9 +24,9 @@ WANTED = Divert(cluster="west", service="cart", to="cart-dev", header="x-lab-dev
 def mesh(lab: Lab, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch) -> LinkerdMesh:
     monkeypatch.setattr(Kube, "wait_ready", lambda *_, **__: None)
     for name in ("podinfo", "cart", "cart-dev"):
-        kube(apis["west"], "west").apply(service(name))
-        kube(apis["east"], "east").apply(service(name))
-    kube(apis["west"], "west").apply(mirror())
+        put(kube(apis["west"], "west"), service(name))
+        put(kube(apis["east"], "east"), service(name))
+    put(kube(apis["west"], "west"), mirror())
     return LinkerdMesh(lab)
 
 
@@ -78,13 +78,14 @@ def test_a_service_that_is_not_there_is_refused(mesh: LinkerdMesh, service_name:
 def mirrored_ingress(apis: dict[str, FakeApi]) -> None:
     """East's Emissary for the mesh, and its mirror, as the service mirror makes it."""
     here: dict[str, Any] = next(o for o in emissary.from_mesh() if o["kind"] == "Service")
-    kube(apis["east"], "east").apply(here)
-    there = {**here, "metadata": {"name": "emissary-from-mesh-east", "namespace": emissary.NAMESPACE}}
-    kube(apis["west"], "west").apply(there)
+    put(kube(apis["east"], "east"), here)
+    marks = {multicluster.TARGET_LABEL: "east"}
+    there = {**here, "metadata": {"name": "emissary-from-mesh-east", "namespace": emissary.NAMESPACE, "labels": marks}}
+    put(kube(apis["west"], "west"), there)
     address = {"loadBalancer": {"ingress": [{"ip": "10.0.0.2"}]}}
     ref = multicluster.GATEWAY
     gateway = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": ref.name, "namespace": ref.namespace}}
-    kube(apis["east"], "east").apply({**gateway, "spec": {}, "status": address})
+    put(kube(apis["east"], "east"), {**gateway, "spec": {}, "status": address})
 
 
 @pytest.mark.usefixtures("mirrored_ingress")
@@ -138,7 +139,7 @@ def test_a_traffic_split_without_its_extension_says_so_and_changes_nothing(
 
 
 def test_a_traffic_split_is_read_back(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
-    kube(apis["west"], "west").apply(traffic_split.build("podinfo", {"podinfo": 75, "podinfo-east": 25}))
+    put(kube(apis["west"], "west"), traffic_split.build("podinfo", {"podinfo": 75, "podinfo-east": 25}))
     (found,) = mesh.splits()
     assert (dict(found.weights), found.smi) == ({"podinfo": 75, "podinfo-east": 25}, True)
     with pytest.raises(ClusterError, match="split by an SMI TrafficSplit already"):
@@ -163,7 +164,7 @@ def test_a_federated_service_has_members_in_all_clusters(lab: Lab, mesh: Linkerd
         "multicluster.linkerd.io/local-discovery": "podinfo",
         "multicluster.linkerd.io/remote-discovery": "podinfo@east",
     }
-    kube(apis["west"], "west").apply(made)
+    put(kube(apis["west"], "west"), made)
     assert flat.federate("podinfo") == ("east", "west")
     assert flat.federated() == ["podinfo"]
     with pytest.raises(ClusterError, match="nothing is in none"):

@@ -1,0 +1,35 @@
+"""The lab's own workloads in the applications' namespace: their replicas, and pods that have left them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.base.names import LAB_LABEL, NAMESPACE
+from lab.kube import Kube, owned
+from lab.kube.objects import Obj, Ref, labels_of, ref
+from lab.kube.owned import Grounds
+
+
+def scale(kube: Kube, deployment: Ref, replicas: int) -> None:
+    """Set the replicas of a workload of the lab."""
+    owned.change(kube, deployment, {"spec": {"replicas": replicas}}, grounds=Grounds.WORKLOAD)
+
+
+def delete_strays(kube: Kube) -> Iterator[Ref]:
+    """Delete pods that were relabelled out of a Deployment of the lab, and yield each.
+
+    Such a pod keeps the name that its ReplicaSet generated. A pod that somebody else created stays.
+    """
+    deployments = kube.find("apps/v1", "Deployment", namespace=NAMESPACE, metadata_only=True)
+    names = {obj["metadata"]["name"] for obj in deployments if LAB_LABEL in labels_of(obj)}
+    for pod in kube.find("v1", "Pod", namespace=NAMESPACE):
+        if not pod["metadata"].get("ownerReferences") and _generated_for(pod) in names:
+            owned.discard(kube, ref(pod), grounds=Grounds.STRAY_POD)
+            yield ref(pod)
+
+
+def _generated_for(pod: Obj) -> str:
+    """Return the Deployment that a pod's generated name, DEPLOYMENT-HASH-, begins with; empty for a name of choice."""
+    replica_set = labels_of(pod).get("pod-template-hash", "")
+    generated = str(pod["metadata"].get("generateName", ""))
+    return generated.removesuffix(f"-{replica_set}-") if replica_set and generated.endswith(f"-{replica_set}-") else ""

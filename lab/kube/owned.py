@@ -1,0 +1,238 @@
+"""The only place that changes Kubernetes objects: each change first checks whose the object is.
+
+`Owned` creates, changes and deletes the objects of one owner and refuses all others. What the lab rightly changes
+although another owner created it has a named reason in `Grounds`. tests/unit/test_ownership_of_writes.py finds any
+other caller of the API's writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import groupby
+from typing import Any
+
+from lab.base import wait
+from lab.base.errors import ClusterError
+from lab.base.names import COMPONENT_LABEL, LAB_ID_LABEL, LAB_LABEL, MANAGED_BY, SCENARIO_LABEL
+from lab.kube.client import Kube, Verb, at_once
+from lab.kube.objects import Obj, Ref, labelled, labels_of, rank, ref
+
+_MANAGED_LABEL = "app.kubernetes.io/managed-by"
+
+
+class NotOwnedError(ClusterError):
+    """The object is there, and another owner created it. Nothing was changed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """A part of a lab that creates objects.
+
+    Args:
+        lab: the lab's name.
+        lab_id: the lab's id, empty for a lab that was started before labs had one.
+        label: the label whose value names the part.
+        part: the label's value; empty for any value, to find and delete only.
+    """
+
+    lab: str
+    lab_id: str
+    part: str
+    label: str = COMPONENT_LABEL
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of every object of this owner."""
+        ids = {LAB_ID_LABEL: self.lab_id} if self.lab_id else {}
+        return {_MANAGED_LABEL: MANAGED_BY, LAB_LABEL: self.lab, **ids, self.label: self.part}
+
+    def owns(self, obj: Mapping[str, Any]) -> bool:
+        """Say whether an object carries this owner's labels. Objects from before labs had an id lack that label."""
+        labels = labels_of(obj)
+        part = labels.get(self.label)
+        return (
+            part is not None
+            and (not self.part or part == self.part)
+            and labels.get(LAB_LABEL, self.lab) == self.lab
+            and (not self.lab_id or labels.get(LAB_ID_LABEL, self.lab_id) == self.lab_id)
+        )
+
+
+class Grounds(Enum):
+    """Why the lab changes or deletes an object that it did not create: the object's kind, and the reason."""
+
+    NODE = ("Node", "the kubelet registers the node of a cluster that the lab created; the lab adds region and zone")
+    CLUSTER_DNS = ("ConfigMap", "kubeadm's CoreDNS, whose answers must expire soon")
+    CLUSTER_DNS_POD = ("Pod", "a CoreDNS pod that has read the old configuration; its Deployment creates a new one")
+    LOAD_BALANCER = ("Service", "the lab acts as the cloud's controller: it writes the status of a LoadBalancer")
+    EXPORT = ("Service", "Linkerd exports a Service by a label, and a person named this Service")
+    GATEWAY_CALLERS = ("MeshTLSAuthentication", "part of Linkerd's extension; permissions narrow it")
+    MIRROR = ("Service", "Linkerd's service mirror created it for a link that is gone")
+    PROFILE = ("ServiceProfile", "Linkerd's SMI adaptor created it for a split that is gone")
+    WORKLOAD = ("Deployment", "a scenario's step scales a workload of the lab, and its undo scales it back")
+    STRAY_POD = ("Pod", "a pod of the lab's Deployment without its labels, which nobody else deletes")
+
+    def __init__(self, kind: str, reason: str) -> None:
+        self.kind = kind
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Owned:
+    """The objects of one owner in one cluster."""
+
+    kube: Kube
+    owner: Owner
+    uids: Mapping[Ref, str] = field(default_factory=dict)
+    """Objects that this owner is known to have created, by uid, also if somebody removed their labels."""
+
+    def apply(self, obj: Obj, *, manager: str = MANAGED_BY) -> Obj:
+        """Create an object, or make its fields be as given, with the owner's labels.
+
+        Raises:
+            NotOwnedError: another owner created an object of that name.
+        """
+        self.check([obj])
+        return self._apply(obj, manager)
+
+    def apply_all(self, objects: Iterable[Obj], *, timeout_s: float = 60) -> list[Obj]:
+        """Apply objects, those that others need first, independent ones at once.
+
+        Returns:
+            Each object as the server has it now.
+
+        Raises:
+            NotOwnedError: another owner created one of that name; none was applied.
+            WaitTimeout: one could not be applied within `timeout_s`, with the server's last words.
+        """
+        wanted, applied = list(objects), list[Obj]()
+        name = self.kube.cluster.name
+
+        def checked() -> bool:
+            self.check(wanted)
+            return True
+
+        wait.until(f"{name}: owners of objects known", checked, timeout_s=timeout_s)
+
+        def one(obj: Obj) -> Obj:
+            return wait.until(f"{name}: {ref(obj)} applied", lambda: self._apply(obj, MANAGED_BY), timeout_s=timeout_s)
+
+        ordered = sorted(wanted, key=lambda obj: rank(obj["kind"]))
+        for _, group in groupby(ordered, key=lambda obj: rank(obj["kind"])):
+            # New kinds are not waited for: an object of one is refused for a moment, and tried again.
+            applied += at_once(one, list(group))
+        return applied
+
+    def ensure_all(self, objects: Sequence[Obj], *, timeout_s: float = 60) -> bool:
+        """Apply objects as `apply_all`, and say whether that changed any of them."""
+        before = [self.kube.get(ref(obj)) for obj in objects]
+        after = self.apply_all(objects, timeout_s=timeout_s)
+
+        def versions(found: Iterable[Obj | None]) -> set[str]:
+            return {obj["metadata"]["resourceVersion"] for obj in found if obj is not None}
+
+        return versions(before) != versions(after)
+
+    def patch(self, wanted: Ref, change: Mapping[str, Any]) -> Obj:
+        """Change fields of an object of this owner (JSON merge patch).
+
+        Raises:
+            NotOwnedError: another owner created it.
+        """
+        found = self.kube.get(wanted)
+        if found is not None and not self._has(found):
+            raise self._refusal(found)
+        return self.kube.write(Verb.PATCH, wanted, body=change) or {}
+
+    def delete(self, wanted: Ref) -> bool:
+        """Delete an object of this owner with what depends on it; False where this owner has none of that name."""
+        found = self.kube.get(wanted)
+        if found is None or not self._has(found):
+            return False
+        # The object that was looked at, not one that somebody has created under its name since.
+        return _delete(self.kube, wanted, uid=found["metadata"].get("uid"))
+
+    def foreign(self, refs: Iterable[Ref]) -> list[Obj]:
+        """Return which of some objects are there and belong to another owner."""
+        wanted = set(refs)
+        return [obj for obj in _existing(self.kube, wanted) if not self._has(obj)]
+
+    def check(self, objects: Iterable[Obj]) -> None:
+        """Return if all objects can be applied.
+
+        Raises:
+            NotOwnedError: another owner created an object of one of the names.
+        """
+        if foreign := self.foreign(map(ref, objects)):
+            raise self._refusal(foreign[0])
+
+    def _has(self, obj: Obj) -> bool:
+        uid = self.uids.get(ref(obj))
+        return self.owner.owns(obj) or (uid is not None and uid == obj["metadata"].get("uid"))
+
+    def _apply(self, obj: Obj, manager: str) -> Obj:
+        wanted = labelled(obj, self.owner.labels)
+        return self.kube.write(Verb.APPLY, ref(obj), body=wanted, manager=manager) or {}
+
+    def _refusal(self, obj: Obj) -> NotOwnedError:
+        wanted, cluster = ref(obj), self.kube.cluster
+        place = f" --namespace={wanted.namespace}" if wanted.namespace else ""
+        delete = f"kubectl --context={cluster.context}{place} delete {wanted.kind.lower()} {wanted.name}"
+        by_hand = "" if LAB_LABEL in labels_of(obj) else f"; or, if nobody needs that {wanted.kind}, `{delete}`"
+        return NotOwnedError(
+            f"there is {wanted} already, which {owner_words(obj)}; nothing was changed",
+            where=cluster.name,
+            next=f"choose another name{by_hand}",
+        )
+
+
+def change(kube: Kube, wanted: Ref, fields: Mapping[str, Any], *, grounds: Grounds, status: bool = False) -> Obj:
+    """Change fields of an object that the lab did not create, or of its status (JSON merge patch)."""
+    _allow(wanted, grounds)
+    return kube.write(Verb.PATCH, wanted, body=fields, status=status) or {}
+
+
+def discard(kube: Kube, wanted: Ref, *, grounds: Grounds) -> bool:
+    """Delete an object that the lab did not create; False where it was not there."""
+    _allow(wanted, grounds)
+    return _delete(kube, wanted)
+
+
+def _allow(wanted: Ref, grounds: Grounds) -> None:
+    if wanted.kind != grounds.kind:
+        raise ValueError(f"{wanted} is not a {grounds.kind}: {grounds.reason}")
+
+
+def _delete(kube: Kube, wanted: Ref, *, uid: str | None = None) -> bool:
+    only = {"preconditions": {"uid": uid}} if uid else {}
+    return kube.write(Verb.DELETE, wanted, body={"propagationPolicy": "Background", **only}) is not None
+
+
+def _existing(kube: Kube, wanted: set[Ref]) -> list[Obj]:
+    """Return the metadata of those of some objects that are there, with one request for each kind and namespace."""
+    places = sorted({(one.api_version, one.kind, one.namespace) for one in wanted})
+
+    def look(place: tuple[str, str, str]) -> list[Obj]:
+        api_version, kind, namespace = place
+        refs = [one for one in wanted if (one.api_version, one.kind, one.namespace) == place]
+        if len(refs) == 1:
+            one = kube.get(refs[0])
+            return [one] if one is not None else []
+        names = {one.name for one in refs}
+        found = kube.find(api_version, kind, namespace=namespace, metadata_only=True)
+        return [obj for obj in found if obj["metadata"]["name"] in names]
+
+    return [obj for found in at_once(look, places) for obj in found]
+
+
+def owner_words(obj: Obj) -> str:
+    """Return whose an object is, as the end of a sentence: "belongs to …"."""
+    labels = labels_of(obj)
+    if scenario := labels.get(SCENARIO_LABEL):
+        return f"belongs to {'`lab dev`' if scenario == 'dev' else f'the scenario {scenario}'}"
+    if lab := labels.get(LAB_LABEL):
+        return f"belongs to the part {labels.get(COMPONENT_LABEL, '?')} of the lab {lab}"
+    manager = labels.get(_MANAGED_LABEL)
+    return f"belongs to {manager}" if manager else "does not carry the lab's labels"

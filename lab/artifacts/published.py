@@ -22,6 +22,7 @@ from lab.artifacts.keys import UPSTREAM
 from lab.artifacts.recipe import Made, Work
 from lab.artifacts.taken import Found, NotFound, names_of, put_chart
 from lab.base.errors import ArtifactError
+from lab.base.hosts import is_loopback
 
 _TIMEOUT_S = (3, 60)
 _CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
@@ -143,7 +144,7 @@ class Published:
         """Return a manifest or blob of a reference's repository, with anonymous or the engine's credentials."""
         oras.logger.setup_logger(quiet=True)
         host = reference.partition("/")[0]
-        registry = Registry(hostname=host, insecure=upstream.is_plain(host))
+        registry = Registry(hostname=host, insecure=is_loopback(host))
         api = upstream.api_host(host)
         for scheme in ("http://", "https://"):
             registry.session.mount(scheme, _Bounded())

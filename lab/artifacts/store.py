@@ -66,7 +66,8 @@ class ArtifactStore:
     def keys(self) -> Keys:
         """The content keys, for the source that this machine takes."""
         if self._keys is None:
-            take = upstream.chosen(self.spec, self.catalog, memory=self.root / "source")
+            is_up = self.paths.kubeconfig.exists()
+            take = upstream.chosen(self.spec, self.catalog, memory=self.root / "source", is_up=is_up)
             self._keys = Keys(self.catalog, self.recipes, upstream=take, taker=self.taker)
         return self._keys
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +17,7 @@ from lab.artifacts.from_source.builders.image import made_image
 from lab.artifacts.recipe import Made, Work
 from lab.base import events
 from lab.base.errors import ArtifactError, CommandError
+from lab.base.hosts import is_loopback
 from lab.config import ArtifactsSpec
 
 _CONNECT_S = 3
@@ -23,23 +25,35 @@ _READ_S = 60
 _DEFAULT_REGISTRY = "docker.io"
 _DEFAULT_REGISTRY_API = "registry-1.docker.io"
 _CHUNK = 1 << 20
+_RETRY_S = 600.0
+"""A captive portal or a VPN is gone after some minutes; commands in a row do not each wait for a silent network."""
 
 
-def chosen(spec: ArtifactsSpec, catalog: Catalog, *, memory: Path) -> bool:
-    """Say whether upstream's builds are taken: as lab.toml says, else where upstream's registries are reachable.
+def chosen(spec: ArtifactsSpec, catalog: Catalog, *, memory: Path, is_up: bool) -> bool:
+    """Return whether upstream's builds are taken: as lab.toml says, else if upstream's registries are reachable.
 
-    The answer to `auto` is remembered, so that the network is asked once, and the same lab does not change its source
-    because a registry was away for a minute. `lab artifacts clean --all` forgets it.
+    With `auto`, that they are reachable is remembered until `lab artifacts clean --all`: a lab does not change its
+    source because a registry is away. That they are not is remembered for `_RETRY_S`, and while the lab is up.
+
+    Args:
+        spec: what lab.toml says.
+        catalog: whose registries are asked.
+        memory: the file with the last answer.
+        is_up: whether the lab is up, with what the last answer led to.
     """
     if spec.source != "auto":
         return spec.source == "upstream"
     try:
-        return memory.read_text(encoding="utf-8").strip() == "upstream"
+        remembered = memory.read_text(encoding="utf-8").strip()
+        is_fresh = time.time() - memory.stat().st_mtime < _RETRY_S
     except FileNotFoundError:
-        take = reachable(catalog, mirror=spec.mirror)
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        memory.write_text("upstream\n" if take else "packages\n", encoding="utf-8")
-        return take
+        remembered, is_fresh = "", False
+    if remembered == "upstream" or (remembered and (is_up or is_fresh)):
+        return remembered == "upstream"
+    take = reachable(catalog, mirror=spec.mirror)
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    memory.write_text("upstream\n" if take else "packages\n", encoding="utf-8")
+    return take
 
 
 def registries(catalog: Catalog, *, mirror: str | None = None) -> tuple[str, ...]:
@@ -59,7 +73,7 @@ def reachable(catalog: Catalog, *, mirror: str | None = None) -> bool:
 def answers(host: str) -> bool:
     """Ask one registry host whether it is one (the distribution specification's `GET /v2/`: 200 or 401)."""
     api = api_host(host)
-    scheme = "http" if is_plain(api) else "https"
+    scheme = "http" if is_loopback(api) else "https"  # as the engine does
     try:
         status = requests.get(f"{scheme}://{api}/v2/", timeout=(_CONNECT_S, _CONNECT_S)).status_code
     except requests.RequestException:
@@ -70,11 +84,6 @@ def answers(host: str) -> bool:
 def api_host(host: str) -> str:
     """Return the host that speaks for a registry: its own, but for Docker Hub."""
     return _DEFAULT_REGISTRY_API if host == _DEFAULT_REGISTRY else host
-
-
-def is_plain(host: str) -> bool:
-    """Say whether a registry is spoken to without TLS: as the engine does, on the loopback address only."""
-    return host.startswith(("127.", "localhost"))
 
 
 def fetch(work: Work, *, mirror: str | None) -> Made:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 
 from lab.base.errors import CommandError
+from lab.base.hosts import is_loopback
 from lab.host import debian
 from lab.host.doctor.findings import Finding, fail, ok, warn
 from lab.host.doctor.snapshot import Scene
@@ -93,7 +94,7 @@ def check_registries(scene: Scene) -> Iterator[Finding]:
 
 def _registry(scene: Scene, host: str) -> bool:
     # A registry of one's own on this machine often has no TLS, and engines allow that for loopback addresses only.
-    schemes = ("https", "http") if host.startswith(("localhost", "127.")) else ("https",)
+    schemes = ("https", "http") if is_loopback(host) else ("https",)
     return any(scene.senses.reaches(f"{scheme}://{host}/v2/") for scheme in schemes)
 
 

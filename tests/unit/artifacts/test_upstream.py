@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -60,6 +62,29 @@ def test_auto_asks_once_and_remembers(make_store: Open, monkeypatch: pytest.Monk
     for _ in range(2):
         assert make_store(WITH_IMAGE, source="auto").keys.from_upstream("whole") is answer
     assert asked == ["docker.io"]
+
+
+def test_auto_asks_again_after_a_bad_minute(make_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream, "answers", lambda _: False)
+    store = make_store(WITH_IMAGE, source="auto")
+    assert store.keys.from_upstream("whole") is False
+    monkeypatch.setattr(upstream, "answers", lambda _: True)
+    assert make_store(WITH_IMAGE, source="auto").keys.from_upstream("whole") is False
+
+    an_hour_ago = time.time() - 3600
+    os.utime(store.root / "source", (an_hour_ago, an_hour_ago))
+    assert make_store(WITH_IMAGE, source="auto").keys.from_upstream("whole") is True
+
+
+def test_a_lab_that_is_up_keeps_its_source(make_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream, "answers", lambda _: False)
+    store = make_store(WITH_IMAGE, source="auto")
+    assert store.keys.from_upstream("whole") is False
+    monkeypatch.setattr(upstream, "answers", lambda _: True)
+    os.utime(store.root / "source", (0, 0))
+    store.paths.kubeconfig.parent.mkdir(parents=True)
+    store.paths.kubeconfig.write_text("")
+    assert make_store(WITH_IMAGE, source="auto").keys.from_upstream("whole") is False
 
 
 def test_auto_asks_the_mirror_instead(make_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,18 @@
+"""Hosts as image references and URLs write them."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host, with or without a port, is this machine's own: `localhost` or a loopback address.
+
+    A name that only begins like one (`localhost.example`, `127.example`) is not.
+    """
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -8,7 +8,9 @@ import secrets
 
 from lab.base.names import NAMESPACE
 from lab.measure.capture import Capture, CaptureUnavailableError, bridge_of
-from lab.mesh.model import Caller, Capability, Gateway, Hop
+from lab.mesh.capabilities import Capability
+from lab.mesh.model import Caller, Gateway, Hop
+from lab.mesh.offers import CountedIdentities
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.model import (
@@ -81,6 +83,7 @@ def _both_identities(context: Context) -> Observation:
 
 def _counted_identities(context: Context) -> Observation:
     """Look at every proxy on the way: the frontend's, the gateway's, podinfo's."""
+    assert isinstance(context.mesh, CountedIdentities)  # noqa: S101 - the check requires the capability
     hops = context.mesh.hops("west", "east", SERVICE, caller="frontend")
     client, _ = _expected_identities(context)
     gateway = _east_gateway(context).identity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.mesh.model import Capability
+from lab.mesh.capabilities import Capability
 from lab.scenario.model import Arrow, Check, Node, Sabotage, Scenario, ScenarioStep, Topology
 from scenarios import dev_acts as acts
 from scenarios import dev_looks as looks

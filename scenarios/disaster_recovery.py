@@ -6,7 +6,8 @@ from lab.base.names import NAMESPACE
 from lab.clusters.kind import link
 from lab.components import workloads
 from lab.kube import connect
-from lab.mesh.model import Capability, Failover
+from lab.mesh.capabilities import Capability
+from lab.mesh.model import Failover
 from lab.scenario.context import Context
 from lab.scenario.model import Arrow, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
 from scenarios.loads import QUIET_S, RTO_S, SERVICE, answered, both_loads, keep, loses_nothing, recovers

@@ -12,7 +12,8 @@ from lab.base.names import NAMESPACE, SCENARIO_LABEL
 from lab.base.wait import NotYet
 from lab.kube import connect
 from lab.kube.objects import Ref
-from lab.mesh.model import Caller, Capability, Permission
+from lab.mesh.capabilities import Capability
+from lab.mesh.model import Caller, Permission
 from lab.mesh.names import host
 from lab.scenario.context import Context
 from lab.scenario.model import Arrow, Check, Look, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology

@@ -10,7 +10,8 @@ from lab.base.wait import NotYet
 from lab.measure import stats
 from lab.measure.load import steady, through_frontend
 from lab.measure.recording import Recording
-from lab.mesh.model import Capability
+from lab.mesh.capabilities import Capability
+from lab.mesh.offers import TrafficSplits
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.model import Act, Arrow, Check, Look, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
@@ -140,9 +141,9 @@ def _weighted(
 
 
 def _split_as_in_the_talk(context: Context) -> None:
-    if Capability.SPLIT_SMI in context.mesh.capabilities:
+    if isinstance(context.mesh, TrafficSplits) and Capability.SPLIT_SMI in context.mesh.capabilities:
         context.mesh.unsplit("west", SERVICE)
-        context.mesh.split("west", SERVICE, _weights(50, 50), smi=True)
+        context.mesh.split_smi("west", SERVICE, _weights(50, 50))
         context.say("a TrafficSplit stands; upstream has deprecated it for Gateway API routes")
 
         def look() -> bool | NotYet:

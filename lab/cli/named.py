@@ -35,14 +35,15 @@ def running_lab(file: Path | None) -> Lab:
 
 
 def cluster_of(lab: Lab, name: str) -> Cluster:
-    """Return a cluster by its name.
+    """Return a cluster by its name, or by its role: "east" or "west".
 
     Raises:
         UsageError: the lab has no such cluster.
     """
-    if name not in lab.clusters:
+    roles = {"east": lab.east, "west": lab.west}
+    if name not in lab.clusters and name not in roles:
         raise UsageError(f"there is no cluster {name!r}", next=f"one of: {', '.join(lab.clusters)}")
-    return lab.clusters[name]
+    return lab.clusters.get(name) or roles[name]
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +15,8 @@ from lab.cli.options import CallingCluster, ConfigFile, ServiceName, SourceClust
 from lab.cli.output import done
 
 if TYPE_CHECKING:
-    from lab.mesh.model import Mesh
+    from lab.lab import Lab
+    from lab.mesh.offers import Federation, Mesh, TrafficSplits
 
 ByIngress = Annotated[
     bool, typer.Option("--by-ingress", help="Through that cluster's ingress, as SERVICE-by-ingress-CLUSTER.")
@@ -33,7 +33,9 @@ def export(
     service: ServiceName, source: SourceCluster = "east", by_ingress: ByIngress = False, file: ConfigFile = None
 ) -> None:
     """Export a Service to other clusters as SERVICE-CLUSTER."""
-    with _changing(file, "lab export", source) as mesh:
+    lab = lab_of(file)
+    source = cluster_of(lab, source).name
+    with _changing(lab, "lab export") as mesh:
         if by_ingress:
             done(f"{mesh.carry(service, source).name}, carried by {source}'s ingress")
             return
@@ -45,7 +47,9 @@ def unexport(
     service: ServiceName, source: SourceCluster = "east", by_ingress: ByIngress = False, file: ConfigFile = None
 ) -> None:
     """Remove SERVICE-CLUSTER from the other clusters."""
-    with _changing(file, "lab unexport", source) as mesh:
+    lab = lab_of(file)
+    source = cluster_of(lab, source).name
+    with _changing(lab, "lab unexport") as mesh:
         (mesh.uncarry if by_ingress else mesh.unexport)(service, source)
     done(f"{service}{'-by-ingress' if by_ingress else ''}-{source} is gone")
 
@@ -55,15 +59,15 @@ def federate(service: ServiceName, file: ConfigFile = None) -> None:
 
     Pods of one cluster must reach pods of the others (`flat = true` under [network] in lab.toml).
     """
-    with _changing(file, "lab federate") as mesh:
-        members = mesh.federate(service)
+    with _changing(lab_of(file), "lab federate") as mesh:
+        members = _federation(mesh, service).federate(service)
     done(f"{service}-federated, answered by {', '.join(members)}")
 
 
 def unfederate(service: ServiceName, file: ConfigFile = None) -> None:
     """Remove SERVICE-federated."""
-    with _changing(file, "lab unfederate") as mesh:
-        gone = mesh.unfederate(service)
+    with _changing(lab_of(file), "lab unfederate") as mesh:
+        gone = _federation(mesh, service).unfederate(service)
     typer.echo(f"✓ {service}-federated is gone" if gone else "= there was no federated service")
 
 
@@ -84,8 +88,10 @@ def split(
 ) -> None:
     """Divide a cluster's requests to a Service by weight."""
     service, parts = _split(weights)
-    with _changing(file, "lab split", cluster) as mesh:
-        made = mesh.split(cluster, service, parts, smi=smi)
+    lab = lab_of(file)
+    cluster = cluster_of(lab, cluster).name
+    with _changing(lab, "lab split") as mesh:
+        made = (_traffic_splits(mesh).split_smi if smi else mesh.split)(cluster, service, parts)
     done(f"{cluster}: {service} → " + ", ".join(f"{name} {weight}" for name, weight in made.weights.items()))
     if made.smi:
         from lab.stacks.linkerd.traffic_split import CALLERS_REST_S
@@ -96,7 +102,9 @@ def split(
 
 def unsplit(service: ServiceName, cluster: CallingCluster = "west", file: ConfigFile = None) -> None:
     """Remove a split."""
-    with _changing(file, "lab unsplit", cluster) as mesh:
+    lab = lab_of(file)
+    cluster = cluster_of(lab, cluster).name
+    with _changing(lab, "lab unsplit") as mesh:
         gone = mesh.unsplit(cluster, service)
     typer.echo("✓ the split is gone" if gone else "= there was no split")
 
@@ -111,33 +119,48 @@ def failover(
     """Send requests to a backup cluster when the primary fails."""
     from lab.mesh.model import Failover
 
+    lab = lab_of(file)
+    cluster, primary, backup = (cluster_of(lab, name).name for name in (cluster, primary, backup))
     wanted = Failover(cluster=cluster, service=service, primary=primary, backup=backup)
-    with _changing(file, "lab failover", cluster, primary, backup) as mesh:
+    with _changing(lab, "lab failover") as mesh:
         mesh.fail_over(wanted)
     done(f"{cluster}: {service} is answered by {primary}, else by {backup}")
 
 
 def unfailover(service: ServiceName, cluster: CallingCluster = "west", file: ConfigFile = None) -> None:
     """Remove a failover."""
-    with _changing(file, "lab unfailover", cluster) as mesh:
+    lab = lab_of(file)
+    cluster = cluster_of(lab, cluster).name
+    with _changing(lab, "lab unfailover") as mesh:
         gone = mesh.unfail_over(cluster, service)
     typer.echo("✓ the failover is gone" if gone else "= there was no failover")
 
 
 @contextmanager
-def _changing(file: Path | None, command: str, *clusters: str) -> Iterator[Mesh]:
-    """Hold the lab's lock while its mesh is changed.
-
-    Raises:
-        UsageError: the lab has no cluster of one of the names.
-    """
+def _changing(lab: Lab, command: str) -> Iterator[Mesh]:
+    """Hold the lab's lock while its mesh is changed."""
     from lab import stacks
 
-    lab = lab_of(file)
-    for name in clusters:
-        cluster_of(lab, name)
     with locked(lab, command):
         yield stacks.mesh(lab)
+
+
+def _federation(mesh: Mesh, service: str) -> Federation:
+    from lab.mesh.capabilities import Capability
+    from lab.mesh.offers import Federation, lacking
+
+    if not isinstance(mesh, Federation):
+        raise lacking(mesh, Capability.FEDERATE, next=f"call {service}: it is one service in all clusters already")
+    return mesh
+
+
+def _traffic_splits(mesh: Mesh) -> TrafficSplits:
+    from lab.mesh.capabilities import Capability
+    from lab.mesh.offers import TrafficSplits, lacking
+
+    if not isinstance(mesh, TrafficSplits):
+        raise lacking(mesh, Capability.SPLIT_SMI, next="the same command without --smi")
+    return mesh
 
 
 def _split(words: Sequence[str]) -> tuple[str, Mapping[str, int]]:

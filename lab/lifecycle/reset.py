@@ -14,7 +14,7 @@ from lab.components import workloads
 from lab.kube import connect
 from lab.kube.objects import Ref, ref
 from lab.lab import Lab
-from lab.mesh.model import Mesh
+from lab.mesh.offers import Federation, Mesh
 from lab.tools.docker import Docker
 
 _KINDS = (
@@ -86,9 +86,10 @@ def _mesh(lab: Lab, mesh: Mesh) -> Iterator[str]:
     for carried in mesh.carried():
         mesh.uncarry(carried.service, carried.source)
         yield f"{carried.source}: the ingress no longer carries {carried.service}"
-    for service in mesh.federated():
-        mesh.unfederate(service)
-        yield f"{service} is no longer federated"
+    if isinstance(mesh, Federation):
+        for service in mesh.federated():
+            mesh.unfederate(service)
+            yield f"{service} is no longer federated"
     for name in lab.clusters:
         mesh.require_mtls(name)
     for broken in mesh.links():

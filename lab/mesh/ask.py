@@ -11,8 +11,9 @@ from lab.base.names import NAMESPACE
 from lab.kube import Kube, KubeError, connect
 from lab.kube.objects import Obj, labels_of, unready
 from lab.lab import Lab
-from lab.mesh.model import Export, Mesh
+from lab.mesh.model import Export
 from lab.mesh.names import exported_name
+from lab.mesh.offers import Mesh
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from lab.base.errors import CommandError, LabError
 from lab.base.names import NAMESPACE
 from lab.kube import KubeError, connect
 from lab.lab import Lab
-from lab.mesh.model import Mesh
+from lab.mesh.offers import Mesh
 from lab.report.session import typed_environment
 from lab.scenario.context import Context
 from lab.scenario.results import LabFacts

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from lab.base.errors import UsageError
-from lab.mesh.model import Capability
+from lab.mesh.capabilities import Capability
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence
 

@@ -19,7 +19,9 @@ from lab.dev import parts
 from lab.dev.laptop.tunnel import Tunnel
 from lab.kube import connect
 from lab.lab import Lab
-from lab.mesh.model import Capability, Divert, Mesh
+from lab.mesh.capabilities import Capability
+from lab.mesh.model import Divert
+from lab.mesh.offers import Mesh
 
 _LISTENS_S = 60.0
 DRAIN_S = 2.0

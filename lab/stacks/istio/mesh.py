@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lab.base import pki
-from lab.base.errors import ClusterError
 from lab.base.names import NAMESPACE
 from lab.clusters.kind import network
 from lab.components import inventory, load_balancer
@@ -19,21 +18,21 @@ from lab.kube.objects import Ref, ref
 from lab.lab import Lab
 from lab.mesh import by_ingress, names
 from lab.mesh.ask import ASK_S, each, east_west_address, exports, flat, not_serving
+from lab.mesh.capabilities import Capability
 from lab.mesh.model import (
     Caller,
-    Capability,
     Carried,
     Divert,
     Export,
     Failover,
     Gateway,
-    Hop,
     Identity,
     Link,
     Permission,
     Split,
     TlsEntrance,
 )
+from lab.mesh.offers import offered
 from lab.stacks.istio import (
     control_plane,
     east_west_gateway,
@@ -58,23 +57,15 @@ _GATEWAYS: tuple[tuple[str, GatewayComponent, int], ...] = (
 
 @dataclass(frozen=True)
 class IstioMesh:
-    """See `lab.mesh.model.Mesh` for what the methods promise."""
+    """See `lab.mesh.offers.Mesh` for what the methods promise."""
 
     lab: Lab
     name: str = "istio"
-    capabilities: frozenset[Capability] = frozenset(
-        {
-            Capability.EXPORT,
-            Capability.MERGED_SERVICE,
-            Capability.SPLIT,
-            Capability.FAILOVER,
-            Capability.MTLS,
-            Capability.AUTHORIZE_IDENTITY,
-            Capability.AUTHORIZE_REQUEST,
-            Capability.DIVERT,
-            Capability.CARRY,
-        }
-    )
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What Istio can do here."""
+        return offered(self) | {Capability.MERGED_SERVICE}
 
     def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
         """Return the gateways; one is alive when its proxy is Available and its Service has the node's address."""
@@ -130,11 +121,6 @@ class IstioMesh:
         domain = self.lab.spec.clusters[caller.cluster].trust_domain
         return f"spiffe://{domain}/ns/{caller.namespace}/sa/{caller.service_account}"
 
-    def hops(self, source: str, target: str, service: str, *, caller: str) -> list[Hop]:
-        """Say that proxies do not count identities here: that takes Istio's own build of Envoy."""
-        del source, target, service, caller
-        raise ClusterError("an Envoy without Istio's extensions does not count who spoke to whom")
-
     def tls_entrance(self, cluster: str, service: str, port: int) -> TlsEntrance:
         """Name a service as Istio's proxies do: by the server name (Istio, pilot/pkg/model, BuildSubsetKey).
 
@@ -157,11 +143,8 @@ class IstioMesh:
         """Return the exported services."""
         return exports(self.lab, clusters, export.listed)
 
-    def split(self, cluster: str, service: str, weights: Mapping[str, int], *, smi: bool = False) -> Split:
+    def split(self, cluster: str, service: str, weights: Mapping[str, int]) -> Split:
         """Divide requests by weight."""
-        if smi:
-            words = "Istio has no SMI TrafficSplit; its own routes divide requests by the same weights"
-            raise ClusterError(words, where=cluster, next="the same command without --smi")
         return split.apply(self.lab, self.lab.clusters[cluster], service, weights)
 
     def unsplit(self, cluster: str, service: str) -> bool:
@@ -241,23 +224,6 @@ class IstioMesh:
             ]
 
         return flat(self._each(clusters, of, lambda *_: []))
-
-    def federate(self, service: str) -> tuple[str, ...]:
-        """Refuse: there is nothing to do."""
-        raise ClusterError(
-            f"in Istio {service} is one service in all clusters already, without another name",
-            next=f"call {service} itself",
-        )
-
-    def unfederate(self, service: str) -> bool:
-        """Find no federated service."""
-        del service
-        return False
-
-    def federated(self, clusters: Iterable[str] | None = None) -> list[str]:
-        """Return no federated services."""
-        del clusters
-        return []
 
     # How
 

@@ -16,9 +16,9 @@ from lab.kube.objects import Ref
 from lab.lab import Lab
 from lab.mesh import by_ingress
 from lab.mesh.ask import each, east_west_address, exports, flat, not_serving
+from lab.mesh.capabilities import Capability
 from lab.mesh.model import (
     Caller,
-    Capability,
     Carried,
     Divert,
     Export,
@@ -32,6 +32,7 @@ from lab.mesh.model import (
     TlsEntrance,
 )
 from lab.mesh.names import host
+from lab.mesh.offers import offered
 from lab.stacks.linkerd import (
     control_plane,
     emissary,
@@ -57,34 +58,19 @@ _INGRESS = ("ingress", emissary.SERVICE, emissary.DEPLOYMENT, 80, "app.kubernete
 _EAST_WEST = ("east-west", multicluster.GATEWAY, multicluster.DEPLOYMENT, multicluster.PORT, "app=linkerd-gateway")
 
 
-_CAPABILITIES = frozenset(
-    {
-        Capability.EXPORT,
-        Capability.SPLIT,
-        Capability.FAILOVER,
-        Capability.MTLS,
-        Capability.AUTHORIZE_IDENTITY,
-        Capability.AUTHORIZE_REQUEST,
-        Capability.DIVERT,
-        Capability.CARRY,
-        Capability.COUNTED_IDENTITIES,
-    }
-)
-
-
 @dataclass(frozen=True)
 class LinkerdMesh:
-    """See `lab.mesh.model.Mesh` for what the methods promise."""
+    """See `lab.mesh.offers.Mesh` for what the methods promise."""
 
     lab: Lab
     name: str = "linkerd"
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What Linkerd can do here: a TrafficSplit where its extension can be had, federation where pods reach pods."""
-        smi = set() if linkerd_smi_extension.unobtainable(self.lab.artifacts) else {Capability.SPLIT_SMI}
-        federate = {Capability.FEDERATE} if self.lab.spec.network.flat else set()
-        return _CAPABILITIES | smi | federate
+        """What Linkerd can do here: a TrafficSplit if its extension is available, federation on a flat network."""
+        lacks = {Capability.SPLIT_SMI} if linkerd_smi_extension.unobtainable(self.lab.artifacts) else set()
+        lacks |= set() if self.lab.spec.network.flat else {Capability.FEDERATE}
+        return offered(self) - lacks
 
     def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
         """Return the gateways; one is alive when its pod is Available and its Service has the node's address."""
@@ -152,10 +138,13 @@ class LinkerdMesh:
         """Return the exported services."""
         return exports(self.lab, clusters, export.listed)
 
-    def split(self, cluster: str, service: str, weights: Mapping[str, int], *, smi: bool = False) -> Split:
-        """Divide requests by weight, with an HTTPRoute or a TrafficSplit."""
-        write = traffic_split.apply if smi else split.apply
-        return write(self.lab, self.lab.clusters[cluster], service, weights)
+    def split(self, cluster: str, service: str, weights: Mapping[str, int]) -> Split:
+        """Divide requests by weight, with an HTTPRoute."""
+        return split.apply(self.lab, self.lab.clusters[cluster], service, weights)
+
+    def split_smi(self, cluster: str, service: str, weights: Mapping[str, int]) -> Split:
+        """Divide requests by weight, with a TrafficSplit."""
+        return traffic_split.apply(self.lab, self.lab.clusters[cluster], service, weights)
 
     def unsplit(self, cluster: str, service: str) -> bool:
         """Take a split away, of either kind."""

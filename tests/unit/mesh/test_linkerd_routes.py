@@ -133,7 +133,7 @@ def test_a_traffic_split_without_its_extension_says_so_and_changes_nothing(
 ) -> None:
     before = dict(apis["west"].objects)
     with pytest.raises(ClusterError, match="smi-adaptor is not there") as caught:
-        mesh.split("west", "podinfo", {"podinfo": 50, "podinfo-east": 50}, smi=True)
+        mesh.split_smi("west", "podinfo", {"podinfo": 50, "podinfo-east": 50})
     assert "without --smi" in (caught.value.next or "")
     assert apis["west"].objects == before
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from lab.mesh.model import Capability
+from lab.mesh.capabilities import Capability
 from lab.scenario.context import Context
 from tests.unit.scenarios.kit import FakeRunner
 

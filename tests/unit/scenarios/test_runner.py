@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from lab.base.errors import LabError
-from lab.mesh.model import Capability
+from lab.mesh.capabilities import Capability
 from lab.scenario.context import Context
 from lab.scenario.evidence import EvidenceFolder
 from lab.scenario.model import Observation, Outcome, Sabotage, ScenarioStep

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab.base.errors import LabError
-from lab.mesh.model import Capability
+from lab.mesh.capabilities import Capability
 from lab.present.walk import Place, Scene, Walk, check_one
 from lab.scenario.context import Context
 from lab.scenario.model import Outcome, Scenario

@@ -83,13 +83,13 @@ def lab_figures(state: Path, stack: str) -> list[Goal]:
     lab = _lab(state, stack)
     name = stacks.current(lab).name
     run(artifacts.steps(lab, stacks.current(lab).artifacts(lab)))
-    teardown.down(lab)
+    teardown.down(lab, warn=print)
     up = timed("lab up", lambda: bring_up(lab))
     memory = memory_mib(lab)
     again = timed("lab up again", lambda: bring_up(lab))
-    down = timed("lab down", lambda: teardown.down(lab))
+    down = timed("lab down", lambda: teardown.down(lab, warn=print))
     one_by_one = timed("the same, one after the other", lambda: run_in_turn(lab))
-    teardown.down(lab)
+    teardown.down(lab, warn=print)
     return [
         Goal(name=f"lab up ({name}), to answers from both clusters", value=up, at_most=120),
         Goal(name="the same steps one after the other", value=one_by_one, at_most=None),

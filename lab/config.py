@@ -202,7 +202,7 @@ def load(file: Path | None, *, overrides: Mapping[str, Any] | None = None) -> La
     if file is None:
         return parse("", overrides=overrides)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")  # Windows editors write a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(str(file), [Problem(key="file", text=f"cannot be read: {error}")]) from error
     return parse(text, source=str(file), overrides=overrides)

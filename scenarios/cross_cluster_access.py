@@ -189,7 +189,7 @@ def _capture_both(context: Context) -> None:
 
 
 def _captured(context: Context) -> Observation:
-    found = context.memo["capture"]
+    found = context.recall("capture")
     if "unavailable" in found:
         raise CannotLookError(found["unavailable"])
     evidence = Evidence(

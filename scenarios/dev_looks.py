@@ -77,7 +77,7 @@ def pod_answers(context: Context) -> Observation:
 
 def reload_is_quick(context: Context) -> Observation:
     """Look at the seconds that saves took."""
-    seconds = context.memo["reloads_s"]
+    seconds = context.recall("reloads_s")
     words = ", ".join(f"{s:.2f} s" for s in seconds)
     return Observation(
         holds=len(seconds) == 3 and max(seconds) <= RELOADED_WITHIN_S,
@@ -88,7 +88,7 @@ def reload_is_quick(context: Context) -> Observation:
 
 def nothing_was_built(context: Context) -> Observation:
     """Look whether the pod is still the same."""
-    before, after = context.memo["pod_before"], context.memo["pod_after"]
+    before, after = context.recall("pod_before"), context.recall("pod_after")
     return Observation(
         holds=bool(before) and before == after,
         seen=f"{', '.join(before)} before, {', '.join(after)} after; "
@@ -146,8 +146,9 @@ def everything_comes(context: Context) -> Observation:
 
 def comes_back(context: Context) -> Observation:
     """Look who answers after the tunnel was cut."""
+    away_s = context.recall("away_s")
     got = answered(context)
-    seen = f"{got.words}, {context.memo['away_s']:.2f} s after the tunnel was cut"
+    seen = f"{got.words}, {away_s:.2f} s after the tunnel was cut"
     return Observation(holds=got.only(LAPTOP), seen=seen, evidence=(got.evidence,))
 
 
@@ -190,7 +191,7 @@ def no_objects(context: Context) -> Observation:
 
 def no_images(context: Context) -> Observation:
     """Look for images that were not there before."""
-    before, now = set(context.memo["images"]), set(images(context))
+    before, now = set(context.recall("images")), set(images(context))
     words = "\n".join(sorted(now))
     return Observation(
         holds=bool(before) and now == before,

@@ -202,14 +202,14 @@ def _pay(context: Context) -> None:
 
 
 def _never_written_down(context: Context) -> Observation:
-    card = context.memo["card"]
+    card, arrived = context.recall("card"), context.recall("arrived")
     logs = cardholder.in_logs(context.west, card, _WEST_WRITES)
     metrics = cardholder.in_metrics(context.west, card, control=SERVICE)
     places = [*logs.places, *metrics.places]
     controls = f"controls found: logs {'yes' if logs.control else 'no'}, metrics {'yes' if metrics.control else 'no'}"
     return Observation(
-        holds=context.memo["arrived"] and not places and logs.control and metrics.control,
-        seen=f"arrived: {'yes' if context.memo['arrived'] else 'no'}; written down in West: {places or 'nowhere'} "
+        holds=arrived and not places and logs.control and metrics.control,
+        seen=f"arrived: {'yes' if arrived else 'no'}; written down in West: {places or 'nowhere'} "
         f"(logs: {logs.read} containers, metrics: {metrics.read} proxy; {controls})",
         evidence=(logs.evidence, metrics.evidence),
     )

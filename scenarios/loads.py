@@ -61,7 +61,7 @@ def ingress_load(context: Context, *clusters: Cluster) -> AbstractContextManager
 
 def keep(context: Context, name: str, found: list[Recording]) -> None:
     """Keep what loads saw under a name, for the checks, and say it."""
-    context.memo[name] = [recording.as_json() for recording in found]
+    context.memo[f"load/{name}"] = [recording.as_json() for recording in found]
     for recording in found:
         context.say(f"{recording.name}, {recording.rate_per_s:g} requests/s")
         context.say("\n".join(f"  {phase.words}" for phase in recording.phases()))
@@ -69,7 +69,7 @@ def keep(context: Context, name: str, found: list[Recording]) -> None:
 
 def _recordings(context: Context, name: str) -> list[tuple[Recording, Evidence]]:
     found = []
-    for data in context.memo[name]:
+    for data in context.recall(f"load/{name}"):
         recording = Recording.of_json(data)
         words = "\n".join(phase.words for phase in recording.phases())
         title = f"every request of a load of {recording.rate_per_s:g}/s {recording.name}"

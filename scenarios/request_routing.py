@@ -81,7 +81,7 @@ def _shift_under_load(context: Context) -> None:
 
 
 def _recorded(context: Context) -> tuple[Recording, Evidence]:
-    data = context.memo["shift"]
+    data = context.recall("shift")
     recording = Recording.of_json(data)
     words = "\n".join(phase.words for phase in recording.phases())
     title = f"every request of a load of {recording.rate_per_s:g}/s {recording.name}"

@@ -61,7 +61,7 @@ def _copy_as_it_is(context: Context) -> None:
 
 
 def _refused(context: Context) -> Observation:
-    words = str(context.memo.get("refusal", ""))
+    words = str(context.recall("refusal"))
     return Observation(
         holds="spec.clusterIPs" in words and "Invalid value" in words,
         seen=words.splitlines()[-1][:300] if words else "the copy was accepted",
@@ -100,7 +100,7 @@ def _replace_pods(context: Context) -> None:
 
 
 def _new_pods_answer(context: Context) -> Observation:
-    before = context.memo["pods"]
+    before = context.recall("pods")
     got = answers(context, context.west, MIRROR, count=20)
     old = sum(count for pod, count in got.by_pod.items() if pod in before)
     return Observation(

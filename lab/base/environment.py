@@ -65,12 +65,6 @@ def ignored(environ: Mapping[str, str]) -> list[str]:
     return [name if _matches(name, _SECRET) else f"{name}={environ[name]}" for name in names]
 
 
-def without_ignored() -> tuple[str, ...]:
-    """Return the beginning of a command line that leaves the ignored variables out, for a tool that takes no `env`."""
-    names = sorted(name for name in os.environ if _is_ignored(name))
-    return ("env", *(word for name in names for word in ("-u", name))) if names else ()
-
-
 def keep_loopback_direct(environ: MutableMapping[str, str] = os.environ) -> None:
     """Let no proxy stand between this process and this machine's own ports; done once, when the program starts."""
     environ["NO_PROXY"] = environ["no_proxy"] = _no_proxy(environ, LOOPBACK)

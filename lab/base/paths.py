@@ -61,6 +61,11 @@ class Paths:
         """Held while a run changes the lab."""
         return self.state / "lock"
 
+    @property
+    def walk(self) -> Path:
+        """Where an unfinished walk was left, and what its steps have measured."""
+        return self.state / "walk.json"
+
     def kind_config(self, cluster: str) -> Path:
         """Return the file with kind's configuration of a cluster."""
         return self.state / "kind" / f"{cluster}.yaml"

@@ -11,7 +11,7 @@ from lab.base.errors import LabError, UsageError
 from lab.cli.groups import LIFECYCLE
 from lab.cli.named import cluster_of, lab_of, locked
 from lab.cli.options import AsJson, CallingCluster, ConfigFile, NoInstall, OneCluster, PlanOnly, Yes
-from lab.cli.output import done, out
+from lab.cli.output import done, out, warn
 
 Stack = Annotated[str | None, typer.Option("--stack", help="linkerd, istio or auto; overrides lab.toml.")]
 Viz = Annotated[
@@ -68,10 +68,10 @@ def down(file: ConfigFile = None, plan_only: PlanOnly = False, as_json: AsJson =
 
     lab = lab_of(file)
     if plan_only:
-        tables.owned(out(), teardown.owned(lab), as_json=as_json)
+        tables.owned(out(), teardown.owned(lab, warn=warn), as_json=as_json)
         return
     with locked(lab, "lab down"):
-        gone = teardown.down(lab)
+        gone = teardown.down(lab, warn=warn)
     tables.gone(out(), gone, as_json=as_json)
 
 
@@ -127,7 +127,7 @@ def reset(file: ConfigFile = None) -> None:
     with locked(lab, "lab reset"):
         for line in lifecycle_reset.reset(lab, stacks.mesh(lab)):
             done(line)
-        Place.read(lab.paths.state / "walk.json").forget()
+        Place.read(lab.paths.walk).forget()
 
 
 def logs(

@@ -29,6 +29,11 @@ def err() -> Console:
     return Console(stderr=True, soft_wrap=True, highlight=False)
 
 
+def warn(words: object) -> None:
+    """Print one thing that is not as it should be, and does not stop the command."""
+    typer.echo(f"! {words}", err=True)
+
+
 def done(words: object) -> None:
     """Print one thing that was done."""
     typer.echo(f"✓ {words}")

@@ -108,7 +108,7 @@ def walk(
     if not auto and not sys.stdin.isatty():
         raise UsageError("a walk needs a terminal for its keys", next="lab walk --auto")
     lab = lab_of(file)
-    place = Place() if auto else Place.read(lab.paths.state / "walk.json")
+    place = Place() if auto else Place.read(lab.paths.walk)
     if fresh:
         place.forget()
     with locked(lab, "lab walk"):
@@ -136,12 +136,13 @@ def check(
 ) -> None:
     """Check a step's claims, or run upstream's own checks.
 
-    Changes nothing. Exits with 1 if a check failed.
+    Changes nothing. Exits with 1 if a check failed, with 2 if nothing could be checked because the step has not run.
     """
     from lab import stacks
     from lab.cli import scenario_tables
     from lab.lifecycle import checks
-    from lab.present.walk import check_one
+    from lab.present.walk import Place, check_one
+    from lab.scenario.model import Outcome
     from lab.scenario.registry import registry
 
     if step is None:
@@ -150,9 +151,14 @@ def check(
         if any(one.verdict is stacks.Verdict.FAILED for one in found):
             raise typer.Exit(1)
         return
-    result = check_one(_runner(lab_of(file), full=True, rate=50.0), registry().pick([]), step)
+    lab = lab_of(file)
+    runner = _runner(lab, full=True, rate=50.0)
+    runner.context.memo = Place.read(lab.paths.walk).memo  # what the steps of an unfinished walk have measured
+    result = check_one(runner, registry().pick([]), step)
     scenario_tables.step_checks(out(soft_wrap=True), result, as_json=as_json)
     _end_with(result.outcome)
+    if result.outcome is Outcome.SKIPPED:
+        raise typer.Exit(2)
 
 
 def write_walkthrough(

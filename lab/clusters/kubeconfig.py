@@ -7,6 +7,7 @@ extension (clientcmd v1, `NamedExtension`), by which they are found again; the c
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -15,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from lab.base import wait
-from lab.base.errors import ClusterError
+from lab.base.errors import ClusterError, LabError
 from lab.base.names import LAB_LABEL
 from lab.base.wait import NotYet
 from lab.kube import manifests
 from lab.lab import Lab
 
 _KINDS = {"clusters": "cluster", "contexts": "context", "users": "user"}
+_OTHER_FILE = "correct the file, or name another one in KUBECONFIG"
 _own_file = threading.Lock()
 
 Config = dict[str, Any]
@@ -74,13 +76,14 @@ def merge(lab: Lab, file: Path | None = None) -> str:
 
     Raises:
         ClusterError: the lab has no contexts yet, or both names are somebody else's.
+        LabError: the user's file cannot be read or written; it stays as it is.
     """
     own = _read(lab.paths.kubeconfig)
     if not own["contexts"]:
         raise ClusterError(f"the lab {lab.spec.name} has no clusters yet", next="lab up")
     target = file or user_file()
     names: list[str] = []
-    with _locked(target):
+    with _writable(target), _locked(target):
         config = _read(target)
         _take_out(config, lab.spec.name)
         for name in (entry["name"] for entry in own["contexts"]):
@@ -98,11 +101,15 @@ def merge(lab: Lab, file: Path | None = None) -> str:
 
 
 def unmerge(lab: Lab, file: Path | None = None) -> str:
-    """Take the lab's contexts out of the user's kubeconfig, and say what was done."""
+    """Take the lab's contexts out of the user's kubeconfig, and say what was done.
+
+    Raises:
+        LabError: the user's file cannot be read or written; it stays as it is.
+    """
     target = file or user_file()
     if not merged(lab, target):
         return f"{target} has no contexts of the lab {lab.spec.name}"
-    with _locked(target):
+    with _writable(target), _locked(target):
         config = _read(target)
         gone = _take_out(config, lab.spec.name)
         if any(config[kind] for kind in _KINDS) or config.get("current-context"):
@@ -113,7 +120,11 @@ def unmerge(lab: Lab, file: Path | None = None) -> str:
 
 
 def merged(lab: Lab, file: Path | None = None) -> tuple[str, ...]:
-    """Return the names of the lab's contexts in the user's kubeconfig, none where it was never merged."""
+    """Return the names of the lab's contexts in the user's kubeconfig, none where it was never merged.
+
+    Raises:
+        LabError: the user's file cannot be read.
+    """
     target = file or user_file()
     if not target.is_file():
         return ()
@@ -122,11 +133,29 @@ def merged(lab: Lab, file: Path | None = None) -> tuple[str, ...]:
 
 
 def _read(file: Path) -> Config:
-    found = manifests.load_document(file.read_text(encoding="utf-8"), source=str(file)) if file.exists() else None
-    config: Config = {"apiVersion": "v1", "kind": "Config", **(found or {})}
-    for kind in _KINDS:
-        config[kind] = list(config.get(kind) or [])
-    return config
+    """Return what a kubeconfig holds; an empty one where there is no file.
+
+    Raises:
+        LabError: it cannot be read, or is not a kubeconfig.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig") if file.exists() else ""
+    except UnicodeDecodeError as error:
+        words = "is not a kubeconfig: its text is not UTF-8 (a redirection in PowerShell writes UTF-16)"
+        raise LabError(words, where=str(file), next=_OTHER_FILE) from error
+    except OSError as error:
+        raise LabError(f"cannot be read: {error.strerror}", where=str(file), next=_OTHER_FILE) from error
+    try:
+        found = manifests.load_document(text, source=str(file)) or {}
+    except LabError as error:
+        raise LabError(error.what, where=str(file), next=_OTHER_FILE) from error
+    lists = [found.get(kind) or [] for kind in _KINDS] if isinstance(found, dict) else [found]
+    entries = [entry for entries in lists if isinstance(entries, list) for entry in entries]
+    named = all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in entries)
+    if not (isinstance(found, dict) and named and all(isinstance(entries, list) for entries in lists)):
+        words = f"is not a kubeconfig: {', '.join(_KINDS)} must be lists of entries with names"
+        raise LabError(words, where=str(file), next=_OTHER_FILE)
+    return {"apiVersion": "v1", "kind": "Config", **found, **dict(zip(_KINDS, map(list, lists), strict=True))}
 
 
 def _write(file: Path, config: Mapping[str, Any]) -> None:
@@ -145,6 +174,20 @@ def _write(file: Path, config: Mapping[str, Any]) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def _writable(file: Path) -> Iterator[None]:
+    """Change a file of the user's in the block, or say why it cannot be changed.
+
+    A file without write permission is meant to stay, also where its folder or root's rights would allow to replace it.
+    """
+    try:
+        if file.exists() and not (stat.S_IMODE(file.stat().st_mode) & 0o222 and os.access(file, os.W_OK)):
+            raise LabError("is read-only, and stays as it is", where=str(file), next=_OTHER_FILE)
+        yield
+    except OSError as error:
+        raise LabError(f"cannot be written: {error.strerror}", where=str(file), next=_OTHER_FILE) from error
 
 
 @contextmanager

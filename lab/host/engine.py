@@ -11,7 +11,7 @@ from lab.base.errors import CommandError, HostError, LabError
 from lab.base.step import UNCHANGED, StepResult, StepStatus
 from lab.host import debian
 from lab.host.machine import Machine
-from lab.tools.docker import Docker, Engine, EngineDeniedError, EngineDownError
+from lab.tools.docker import Docker, Engine, EngineDeniedError, EngineDownError, EngineSilentError
 
 Confirm = Callable[[str], bool]
 """Asks a person; True is yes. None in its place means that nobody is there to ask: say it and do it."""
@@ -32,6 +32,7 @@ class EngineState(Enum):
     DENIED = "answers, but not to this user"
     STOPPED = "installed, not running"
     ABSENT = "not installed"
+    SILENT = "does not answer in time: it hangs, or this machine is overloaded"
     ELSEWHERE = "does not answer, and is not this machine's own"
     """DOCKER_HOST or the Docker context names another place: a virtual machine, another computer, a user's own."""
 
@@ -44,6 +45,8 @@ def observe(machine: Machine, docker: Docker) -> EngineState:
         docker.info()
     except EngineDeniedError:
         return EngineState.DENIED
+    except EngineSilentError:
+        return EngineState.SILENT
     except EngineDownError:
         pass
     else:
@@ -57,6 +60,9 @@ def command(state: EngineState, machine: Machine) -> str:
     """Return what a person types so that an engine answers."""
     if state is EngineState.DENIED:
         return 'sudo usermod -aG docker "$USER", then log in again'
+    if state is EngineState.SILENT:
+        restart = machine.as_root("systemctl restart docker" if machine.has_systemd else "service docker restart")
+        return f"{restart} (Docker Desktop: Restart), then lab doctor"
     if state is EngineState.ELSEWHERE:
         return "start the engine that DOCKER_HOST or `docker context ls` names (Docker Desktop: start the application)"
     start = machine.as_root("systemctl start docker" if machine.has_systemd else "service docker start")

@@ -63,8 +63,8 @@ def load_document(text: str, *, source: str = "") -> Any:
     """
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - one of the two safe ones
-    except yaml.YAMLError as error:
-        raise LabError(f"is no YAML: {error}", where=source or None) from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
+        raise LabError(f"is not YAML: {error}", where=source or None) from error
 
 
 def dump(document: object) -> str:

@@ -53,7 +53,8 @@ def _api(cluster: Cluster) -> Any:
             next="lab up",
         ) from error
     if urlsplit(settings.host).hostname in {"127.0.0.1", "localhost", "::1"}:
-        settings.proxy = None  # HTTPS_PROXY without a fitting NO_PROXY must not swallow the local cluster
+        # No proxy between this machine and itself. Not `proxy = None`: the WebSocket client then asks the environment.
+        settings.no_proxy = "*"
     return client.ApiClient(settings)
 
 

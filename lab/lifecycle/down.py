@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Callable
 
-from lab.base.errors import ClusterError
+from lab.base.errors import ClusterError, LabError
 from lab.clusters import kubeconfig, provider
 from lab.clusters.provider import Owned
 from lab.lab import Lab
@@ -13,29 +14,53 @@ from lab.lab import Lab
 __all__ = ["Owned", "down", "owned"]
 
 
-def owned(lab: Lab) -> list[Owned]:
-    """List what `down` would remove: containers, the network, contexts in the user's kubeconfig, the state folder."""
+Warn = Callable[[str], None]
+
+
+def owned(lab: Lab, *, warn: Warn) -> list[Owned]:
+    """List what `down` would remove: containers, the network, contexts in the user's kubeconfig, the state folder.
+
+    Args:
+        lab: the lab.
+        warn: is told that the user's kubeconfig cannot be read.
+    """
     found = provider().owned(lab)
-    if names := kubeconfig.merged(lab):
-        found += [Owned(kind="context", name=f"{name} in {kubeconfig.user_file()}") for name in names]
+    try:
+        found += [Owned(kind="context", name=f"{n} in {kubeconfig.user_file()}") for n in kubeconfig.merged(lab)]
+    except LabError as error:
+        warn(f"{error.where}: {error.what}; contexts of the lab in it, if there are any, stay")
     if lab.paths.state.exists():
         found.append(Owned(kind="folder", name=str(lab.paths.state)))
     return found
 
 
-def down(lab: Lab) -> list[Owned]:
+def down(lab: Lab, *, warn: Warn) -> list[Owned]:
     """Remove all that the lab owns, whatever is left of it, and return what was removed.
+
+    Args:
+        lab: the lab.
+        warn: is told that the user's kubeconfig cannot be read or changed, which does not stop anything.
 
     Raises:
         ClusterError: something is still there afterwards; the error names it.
     """
-    before = owned(lab)
+    before = owned(lab, warn=warn)
     provider().remove(lab)
-    kubeconfig.unmerge(lab)
+    contexts_stay = False
+    try:
+        kubeconfig.unmerge(lab)
+    except LabError as error:
+        contexts_stay = True
+        if any(item.kind == "context" for item in before):
+            warn(f"{error.where}: {error.what}; the lab's contexts in it stay")
     shutil.rmtree(lab.paths.state, ignore_errors=True)
     with contextlib.suppress(OSError):  # other labs keep their state beside this one's
         lab.paths.state.parent.rmdir()
-    if left := owned(lab):
+    if left := [item for item in owned(lab, warn=_said_before) if not (contexts_stay and item.kind == "context")]:
         names = ", ".join(f"{item.kind} {item.name}" for item in left)
         raise ClusterError(f"still there after the removal: {names}", next="lab down again, or remove it by hand")
-    return before
+    return [item for item in before if not (contexts_stay and item.kind == "context")]
+
+
+def _said_before(_: str) -> None:
+    """Stay silent: the first look has warned already."""

@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
-from lab.base.errors import LabError
+from lab.base.errors import UsageError
 from lab.base.names import Json
 from lab.present.keyboard import ReadKey
 from lab.scenario.model import Outcome, Scenario, ScenarioStep, missing
@@ -252,11 +252,11 @@ def check_one(runner: ScenarioRunner, scenarios: Sequence[Scenario], which: str)
         which: `scenario/step`.
 
     Raises:
-        LabError: there is no such step.
+        UsageError: there is no such step.
     """
     for scenario in scenarios:
         for step in scenario.steps:
             if f"{scenario.name}/{step.name}" == which:
                 return runner.run_step(scenario, step, act=False)
     known = ", ".join(f"{s.name}/{step.name}" for s in scenarios for step in s.steps)
-    raise LabError(f"there is no step {which!r}; there are: {known}")
+    raise UsageError(f"there is no step {which!r}; there are: {known}", next="lab run --list")

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 COMMAND_TIMEOUT_S = 60.0
 
 
+class StepNotRunError(Exception):
+    """What a check raises that looks at what its step's act measured, where no act has left that."""
+
+
 @dataclass(kw_only=True)
 class Context:
     """One lab, its mesh, and what a scenario remembers from step to step.
@@ -47,6 +51,16 @@ class Context:
     def west(self) -> Cluster:
         """The laptop's cluster."""
         return self.lab.west
+
+    def recall(self, key: str) -> Json:
+        """Return what an earlier act has put into `memo` for a check.
+
+        Raises:
+            StepNotRunError: no act has.
+        """
+        if key not in self.memo:
+            raise StepNotRunError(key)
+        return self.memo[key]
 
     def created_by(self, scenario: str, cluster: Cluster) -> Owned:
         """Return what a scenario has created in a cluster: it can change and delete nothing else."""

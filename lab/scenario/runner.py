@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from lab.base import events, wait
 from lab.base.errors import LabError, WaitTimeout
-from lab.scenario.context import Context
+from lab.scenario.context import Context, StepNotRunError
 from lab.scenario.evidence import EvidenceFolder, redact
 from lab.scenario.model import Act, CannotLookError, Check, Observation, Outcome, Scenario, ScenarioStep, missing
 from lab.scenario.results import CheckResult, SabotageRun, ScenarioRun, StepRun
@@ -195,7 +195,7 @@ class _Run:
             for check in step.checks:
                 # Once the sabotage has been told, waiting for the other checks would tell nothing more.
                 told = any(step is self.sabotage and _told(step, result) for result in checks)
-                result = self._check(check, within_s=0.0 if told else check.within_s)
+                result = self._check(check, within_s=0.0 if told else check.within_s, acted=act)
                 checks.append(result)
                 self.runner.sink(Checked(scenario=self.scenario, step=step, result=result))
         outcome = Outcome.ERRORED if problem else _worst([check.outcome for check in checks])
@@ -233,7 +233,7 @@ class _Run:
             self.undos.append((f"{step.name} sabotage", sabotage.undo))
             sabotage.act(self.runner.context)
 
-    def _check(self, check: Check, *, within_s: float) -> CheckResult:
+    def _check(self, check: Check, *, within_s: float, acted: bool) -> CheckResult:
         context, began = self.runner.context, time.monotonic()
         observed, reason = "", ""
         seen: Observation | None = None
@@ -245,6 +245,11 @@ class _Run:
                 seen = _look(check, context, within_s)
             except CannotLookError as error:
                 outcome, reason = Outcome.SKIPPED, _words(error).removeprefix("CannotLookError: ")
+            except StepNotRunError as error:
+                if acted:
+                    outcome, reason = Outcome.ERRORED, f"the step has kept nothing under {str(error)!r} for this check"
+                else:
+                    outcome, reason = Outcome.SKIPPED, _run_first(self.scenario)
             except Exception as error:  # a look that breaks says nothing about the claim
                 outcome, reason = Outcome.ERRORED, _words(error)
             else:
@@ -309,6 +314,11 @@ def _look(check: Check, context: Context, within_s: float) -> Observation:
         if last is None:  # every look was a TransientError
             raise
         return last
+
+
+def _run_first(scenario: Scenario) -> str:
+    name = scenario.name
+    return f"the step measures this while it runs; run it first: `lab walk {name}`, or all of it: `lab run {name}`"
 
 
 def _worst(outcomes: Sequence[Outcome]) -> Outcome:

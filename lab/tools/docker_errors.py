@@ -16,6 +16,10 @@ class EngineDeniedError(HostError):
     """An engine is there, but this user may not talk to it."""
 
 
+class EngineSilentError(HostError):
+    """An engine is there and does not answer: it hangs, or the machine is overloaded."""
+
+
 def explain(error: CommandError) -> LabError:
     """Turn a failure of docker, or of a tool that calls it, into an error with a way out.
 

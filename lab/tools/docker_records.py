@@ -92,6 +92,8 @@ class Image:
     labels: Mapping[str, str]
     architecture: str
     size_bytes: int
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
 
 
 def read_engine(found: Any) -> Engine:
@@ -170,6 +172,8 @@ def read_image(found: Any) -> Image:
         labels=(found.config and found.config.labels) or {},
         architecture=found.architecture or "",
         size_bytes=found.size or 0,
+        entrypoint=tuple((found.config and found.config.entrypoint) or ()),
+        command=tuple((found.config and found.config.cmd) or ()),
     )
 
 

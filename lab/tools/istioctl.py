@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.base import process
-from lab.base.errors import LabError
+from lab.base.errors import CommandTimeout, LabError
+
+_ANALYZE_S = 60.0
+"""Seconds; on a healthy lab the analysis takes about 2."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +43,19 @@ class Istioctl:
         """Let istioctl look at a cluster's configuration, and return what it finds.
 
         Raises:
-            LabError: it could not look.
+            LabError: it could not look, or did not end: it waits without a limit for lists that it may not read.
         """
         where = ("--kubeconfig", kubeconfig, "--context", context)
         argv: list[str | Path] = [self.binary, "analyze", "--all-namespaces", "--output=json", *where]
-        done = self.run(argv, timeout_s=120, check=False)
+        try:
+            done = self.run(argv, timeout_s=_ANALYZE_S, check=False)
+        except CommandTimeout as error:
+            words = (error.stderr.strip() or "nothing").splitlines()[-1]
+            raise LabError(
+                f"`istioctl analyze` did not end within {_ANALYZE_S:g} s; it last said: {words}",
+                where=context,
+                next="lab up",
+            ) from error
         try:
             return [
                 Finding(code=f["code"], level=f["level"], origin=f.get("origin", ""), message=f["message"])

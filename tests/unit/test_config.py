@@ -118,3 +118,9 @@ def test_other_clusters_can_play_east_and_west() -> None:
 def test_one_cluster_cannot_play_both_roles() -> None:
     with pytest.raises(ConfigError, match=r"roles\.west.*roles\.east already"):
         config.parse('[roles]\nwest = "east"')
+
+
+def test_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "lab.toml"
+    file.write_text('name = "bom"\n', encoding="utf-8-sig")
+    assert config.load(file).name == "bom"

@@ -3,7 +3,6 @@
 import json
 import os
 import stat
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.base import environment, process
+from lab.tools.docker import Docker
 
 HOSTILE = {
     "DOCKER_DEFAULT_PLATFORM": "linux/arm64",
@@ -94,9 +94,16 @@ def test_a_command_that_goes_on_beside_the_lab_gets_it_and_the_users_own_program
 
 
 @pytest.mark.usefixtures("hostile")
-def test_a_tool_that_takes_no_environment_is_started_without_them() -> None:
-    done = subprocess.run([*environment.without_ignored(), "/usr/bin/env"], capture_output=True, text=True, check=True)
-    assert not [line for line in done.stdout.splitlines() if line.partition("=")[0] in HOSTILE]
+def test_docker_is_started_without_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = tmp_path / "seen"
+    program = tmp_path / "bin" / "docker"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n/usr/bin/env >> {seen}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    assert Docker().containers() == []
+    assert Docker().cgroup_version() == ""
+    assert not [line for line in seen.read_text().splitlines() if line.partition("=")[0] in HOSTILE]
 
 
 def test_the_architecture_of_a_build_is_pinned_with_everything_else_that_go_reads() -> None:

@@ -6,6 +6,8 @@ node's container only, and gone when that is started again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lab.base.names import Cluster
 from lab.clusters.kind.network import node_address
 from lab.kube import connect
@@ -26,6 +28,12 @@ def cut(source: Cluster, target: Cluster) -> str:
 def mend(source: Cluster, target: Cluster) -> bool:
     """Let it through again; says whether it was cut."""
     return Docker().execute(source.node, _route("del", target), check=False).returncode == 0
+
+
+def cut_addresses(table: Sequence[str]) -> list[str]:
+    """Return the addresses that a node drops all traffic to, of the lines of its routing table."""
+    words = [line.split() for line in table]
+    return [line[1].removesuffix("/32") for line in words if line[:1] == ["blackhole"]]
 
 
 def reaches(source: Cluster, address: str, port: int) -> bool:

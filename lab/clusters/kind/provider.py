@@ -16,8 +16,8 @@ from pathlib import Path
 
 from lab.base import events
 from lab.base.concurrency import at_once
-from lab.base.errors import ClusterError, CommandError
-from lab.base.names import Cluster
+from lab.base.errors import ClusterError, CommandError, LabError
+from lab.base.names import LAB_LABEL, Cluster
 from lab.base.step import CHANGED, UNCHANGED, StepResult, StepStatus
 from lab.clusters import kubeconfig
 from lab.clusters.kind import config as kind_config
@@ -95,8 +95,13 @@ class KindProvider:
         return CHANGED if changed else UNCHANGED
 
     def look(self, lab: Lab) -> dict[str, Node]:
-        """Say of every cluster what is there of it."""
-        return {name: self._look(lab, cluster) for name, cluster in lab.clusters.items()}
+        """Say of every cluster what is there of it, from four commands, however many clusters there are."""
+        names = [cluster.node for cluster in lab.clusters.values()]
+        containers = {container.name: container for container in self.docker.containers(names=names)}
+        networks = self._networks(lab) if containers else frozenset()
+        return {
+            name: _node(lab, cluster, containers.get(cluster.node), networks) for name, cluster in lab.clusters.items()
+        }
 
     def ensure_images(self, lab: Lab, cluster: Cluster, images: Sequence[str]) -> StepResult:
         """Bring images that the node image does not hold into the node."""
@@ -132,23 +137,15 @@ class KindProvider:
 
     def _containers(self, lab: Lab) -> list[Container]:
         """Find all nodes of the lab, also of clusters that no longer stand in lab.toml."""
-        return [c for c in self.docker.containers({CLUSTER_LABEL: None}) if self._owns(lab, c)]
+        networks = self._networks(lab)
+        return [c for c in self.docker.containers({CLUSTER_LABEL: None}) if _owns(lab, c, networks)]
 
-    def _owns(self, lab: Lab, container: Container) -> bool:
-        networks = own_networks(lab.spec.name, self.docker.networks())
-        return is_own_node(container, lab_name=lab.spec.name, networks=networks, paths=lab.paths)
+    def _networks(self, lab: Lab) -> frozenset[str]:
+        return own_networks(lab.spec.name, self.docker.networks({LAB_LABEL: lab.spec.name}))
 
     def _look(self, lab: Lab, cluster: Cluster) -> Node:
         container = self.docker.container(cluster.node)
-        if container is None:
-            return Node(name=cluster.node, status=NodeStatus.ABSENT)
-        of_kind = container.labels.get(CLUSTER_LABEL)
-        ours = of_kind == kind_name(lab.spec.name, cluster.name) and self._owns(lab, container)
-        if not ours:
-            return Node(name=cluster.node, status=NodeStatus.FOREIGN)
-        status = _STATUS.get(container.status, NodeStatus.STOPPED)
-        address = container.networks.get(lab.spec.name)
-        return Node(name=cluster.node, status=status, address=str(address) if address else None, image=container.image)
+        return _node(lab, cluster, container, self._networks(lab) if container else frozenset())
 
     def _wake(self, node: Node) -> None:
         events.progress(f"starting {node.name}")
@@ -232,8 +229,12 @@ class KindProvider:
             kind = Kind(lab.artifacts.binary("kind"))
             text = kind.kubeconfig(kind_name(lab.spec.name, cluster.name))
         changed = kubeconfig.adopt(lab.paths.kubeconfig, name=cluster.context, from_kind=text)
-        if changed and kubeconfig.merged(lab):
-            kubeconfig.merge(lab)
+        if changed:
+            try:
+                if kubeconfig.merged(lab):
+                    kubeconfig.merge(lab)
+            except LabError as error:  # a lab comes up without the user's own file
+                events.progress(f"not renewed: {error.where}: {error.what}")
         return changed
 
     def _relabel(self, lab: Lab, cluster: Cluster) -> bool:
@@ -264,6 +265,21 @@ _STATUS = {
     "removing": NodeStatus.UNFINISHED,
     "dead": NodeStatus.UNFINISHED,
 }
+
+
+def _owns(lab: Lab, container: Container, networks: frozenset[str]) -> bool:
+    return is_own_node(container, lab_name=lab.spec.name, networks=networks, paths=lab.paths)
+
+
+def _node(lab: Lab, cluster: Cluster, container: Container | None, networks: frozenset[str]) -> Node:
+    if container is None:
+        return Node(name=cluster.node, status=NodeStatus.ABSENT)
+    of_kind = container.labels.get(CLUSTER_LABEL)
+    if of_kind != kind_name(lab.spec.name, cluster.name) or not _owns(lab, container, networks):
+        return Node(name=cluster.node, status=NodeStatus.FOREIGN)
+    status = _STATUS.get(container.status, NodeStatus.STOPPED)
+    address = container.networks.get(lab.spec.name)
+    return Node(name=cluster.node, status=status, address=str(address) if address else None, image=container.image)
 
 
 def _mark_of(lab: Lab, cluster: Cluster, address: str) -> Mark:

@@ -1,38 +1,88 @@
-"""How far a cluster's node sends what is meant for the addresses inside of another cluster.
+"""Routes from a cluster's node to the pods and Services of other clusters.
 
-Nowhere, by default: such addresses are private ones, and without a route of its own a node would pass them on to this
-machine's network, where they belong to somebody else or to nobody. On a flat network pods are reached by way of the
-other cluster's node. Routes are the node container's own and gone when it is started again; `lab up` puts them back.
+By default a node rejects such traffic: the addresses are private, and without a route of its own the node would send
+it to this machine's network, where the addresses belong to somebody else or to nobody. On a flat network pods are
+reached through the other cluster's node. A start of the node's container empties its routing table, so the node keeps
+the routes in a file, and a systemd unit in the node puts them back before the kubelet starts any pod.
 """
 
 from __future__ import annotations
 
-from itertools import permutations
+from collections.abc import Sequence
 
+from lab.base.concurrency import at_once
 from lab.base.step import CHANGED, UNCHANGED, StepResult
 from lab.clusters.kind.network import node_address
 from lab.kube import connect
 from lab.lab import Lab
 from lab.tools.docker import Docker
 
+_FILE = "/etc/eastwest-lab-routes"
+"""In a node: the routes, as `ip -batch` reads them. It is written last, so it says that all of the unit is there."""
+_UNITS = "/etc/systemd/system"
+_UNIT = "eastwest-lab-routes.service"
+_READ = f"ip route show; cat {_FILE} 2>/dev/null || true"
+_WRITE = f"""set -e
+cat >{_UNITS}/{_UNIT} <<'END'
+[Unit]
+Description=Routes to the pods and Services of other clusters
+DefaultDependencies=no
+Before=kubelet.service
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/env ip -force -batch {_FILE}
+[Install]
+WantedBy=multi-user.target
+END
+mkdir -p {_UNITS}/multi-user.target.wants
+ln -sf ../{_UNIT} {_UNITS}/multi-user.target.wants/{_UNIT}
+cat >{_FILE}.new
+ip -batch {_FILE}.new
+mv {_FILE}.new {_FILE}
+"""
+
 
 def ensure(lab: Lab) -> StepResult:
-    """Put the routes where they are missing."""
-    docker, changed = Docker(), False
-    for source, target in permutations(lab.clusters.values(), 2):
-        has = docker.execute(source.node, ["ip", "route", "show"]).stdout.splitlines()
-        for words in wanted(lab, target.name):
-            if not any(line.split()[: len(words)] == words for line in has):
-                docker.execute(source.node, ["ip", "route", "replace", *words])
-                changed = True
+    """Put missing routes into every node's routing table, and into the file that outlives a restart of the node."""
+    docker = Docker()
+    wanted = wanted_everywhere(lab)
+    changed: list[str] = []
+
+    def one(source: str) -> None:
+        node, routes = lab.clusters[source].node, wanted[source]
+        has = read(docker, node)
+        if missing(routes, has) or any(_line(route) not in has for route in routes):
+            docker.execute(node, ["sh", "-c", _WRITE], input="".join(f"{_line(route)}\n" for route in routes))
+            changed.append(source)
+
+    at_once(one, lab.clusters)
     return CHANGED if changed else UNCHANGED
 
 
-def wanted(lab: Lab, target: str) -> list[list[str]]:
-    """Return the routes of every other cluster's node to a cluster's pods and services, in the words of `ip route`."""
+def wanted_everywhere(lab: Lab) -> dict[str, list[str]]:
+    """Return the routes that each cluster's node needs to all other clusters, in the words of `ip route`."""
+    to = {name: _wanted(lab, name) for name in lab.clusters}
+    return {source: [r for target in to if target != source for r in to[target]] for source in lab.clusters}
+
+
+def read(docker: Docker, node: str) -> list[str]:
+    """Return the lines of a node's routing table, and those of the file that outlives its restart."""
+    return docker.execute(node, ["sh", "-c", _READ], timeout_s=10).stdout.splitlines()
+
+
+def missing(wanted: Sequence[str], has: Sequence[str]) -> list[str]:
+    """Return the wanted routes that a node's routing table does not have."""
+    return [route for route in wanted if not any(f"{line} ".startswith(f"{route} ") for line in has)]
+
+
+def _wanted(lab: Lab, target: str) -> list[str]:
+    """Return the routes of every other cluster's node to a cluster's pods and Services."""
     spec = lab.spec.clusters[target]
-    pods, services = str(spec.pod_cidr), str(spec.service_cidr)
-    nowhere = [["unreachable", services]]
+    nowhere = f"unreachable {spec.service_cidr}"
     if lab.spec.network.flat:
-        return [[pods, "via", node_address(connect(lab.clusters[target]))], *nowhere]
-    return [["unreachable", pods], *nowhere]
+        return [f"{spec.pod_cidr} via {node_address(connect(lab.clusters[target]))}", nowhere]
+    return [f"unreachable {spec.pod_cidr}", nowhere]
+
+
+def _line(route: str) -> str:
+    return f"route replace {route}"

@@ -14,6 +14,7 @@ from lab.base.errors import UsageError
 from lab.dev.inpod.runner import MAIN
 
 MAX_MIB = 20
+_ATTEMPTS = 5
 _DEBOUNCE_MS = 100
 _STEP_MS = 20
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP archive knows: the same files give the same archive
@@ -34,9 +35,22 @@ def check(folder: Path) -> None:
 def archive(folder: Path) -> bytes:
     """Return the folder's files as a ZIP archive, without what editors, Python and version control keep there.
 
+    A file that vanishes meanwhile, as when an editor replaces it or a branch is changed, is a reason to pack again.
+
     Raises:
-        UsageError: it is larger than MAX_MIB.
+        UsageError: it is larger than MAX_MIB, a file cannot be read, or files vanish each time.
     """
+    for _ in range(_ATTEMPTS):
+        try:
+            return _pack(folder)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            vanished = error.filename
+        except OSError as error:
+            raise UsageError(f"{error.filename} cannot be read: {error.strerror}", next="make it readable") from error
+    raise UsageError(f"{vanished} vanished while it was read, {_ATTEMPTS} times", next="wait until nothing changes")
+
+
+def _pack(folder: Path) -> bytes:
     packed, total = io.BytesIO(), 0
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as files:
         for file in sorted(folder.rglob("*")):

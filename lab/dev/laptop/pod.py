@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
+from lab.base.errors import UsageError
 from lab.base.names import NAMESPACE
 from lab.base.wait import TransientError
 from lab.dev import parts
@@ -104,6 +105,9 @@ class DevPod:
             except TransientError:  # a pod that is just being replaced, or a cluster asleep: the next look tries again
                 pod = ""
                 continue
+            except UsageError as error:  # the folder cannot be packed; the next save tries again
+                problem = f"{error}; the pod still runs what it had"
+                put = Put(pod=pod, seconds=0, size_bytes=0, problem=problem)
             pod = put.pod
             tell(put)
 

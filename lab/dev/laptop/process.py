@@ -16,6 +16,7 @@ from lab.base.errors import ClusterError, LabError, UsageError
 from lab.base.names import NAMESPACE
 from lab.base.wait import NotYet
 from lab.dev import parts
+from lab.dev.laptop import loopback
 from lab.dev.laptop.tunnel import Tunnel
 from lab.kube import connect
 from lab.lab import Lab
@@ -37,7 +38,7 @@ class DevProcess:
         mesh: its mesh.
         service: whose requests it gets.
         command: started here; none for one that the developer starts.
-        port: where it listens on 127.0.0.1; 0 for a free one, which the command is told as PORT.
+        port: where it listens, on a loopback address; 0 for a free one, which the command gets as PORT.
         header: name and value of the header that a request must have; None for all requests.
         cwd: where the command is started.
         say: is told what happens.
@@ -61,6 +62,11 @@ class DevProcess:
             raise UsageError(f"this stack cannot {Capability.DIVERT.value}", next="lab dev pod FOLDER")
         if not self.command and not self.port:
             raise UsageError("neither a command nor the port of a process is given", next="lab dev process --help")
+        if not self.command and not loopback.listens(self.port):
+            raise UsageError(
+                f"nothing listens on port {self.port} of {' or '.join(loopback.ADDRESSES)}",
+                next=f"start your process, then `lab dev process --port {self.port}`",
+            )
         self.port = self.port or _free_port()
         self.tunnel = Tunnel(argv=self._argv, port=self.port, say=self.say)
 
@@ -114,7 +120,7 @@ class DevProcess:
         if self.command:
             self.child = process.start(self.command, env=self.environment, cwd=self.cwd, inherit=True)
             self._undo.callback(process.stop, self.child)
-        self._wait_listens()
+            self._wait_listens(self.child)
         self.tunnel.wait_connected()
         kube.wait_ready([workload.deployment], timeout_s=60, what=workload.name)
         self._undo.callback(self._give_back)
@@ -127,16 +133,13 @@ class DevProcess:
         if self.mesh.undivert(self.lab.west.name, self.service):
             wait.rest("proxies take the old routes up again", DRAIN_S)
 
-    def _wait_listens(self) -> None:
+    def _wait_listens(self, child: Any) -> None:
         def look() -> bool | NotYet:
-            if self.child is not None and self.child.poll() is not None:
-                raise LabError(f"`{self.command[0]}` ended with {self.child.returncode} before it listened")
-            with socket.socket() as one:
-                one.settimeout(1)
-                listens = one.connect_ex(("127.0.0.1", self.port)) == 0
-            return listens or NotYet("nothing listens there")
+            if child.poll() is not None:
+                raise LabError(f"`{self.command[0]}` ended with {child.returncode} before it listened")
+            return loopback.listens(self.port) or NotYet("nothing listens there")
 
-        hint = "let it listen on 127.0.0.1 and the port in PORT, or say which with --port"
+        hint = "let it listen on a loopback address and the port in PORT, or name its port with --port"
         wait.until(f"a process on port {self.port}", look, timeout_s=_LISTENS_S, interval_s=0.2, next=hint)
 
     def _argv(self) -> Sequence[str | Path]:

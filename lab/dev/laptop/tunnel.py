@@ -19,6 +19,7 @@ from lab.base.errors import LabError
 from lab.base.wait import NotYet
 from lab.dev.inpod.agent import SERVICE
 from lab.dev.inpod.mux import Mux, RefusedError, Stream, splice
+from lab.dev.laptop import loopback
 from lab.dev.laptop.proxy import Proxy
 
 Argv = Callable[[], Sequence[str | Path]]
@@ -33,7 +34,7 @@ class Tunnel:
 
     Args:
         argv: see `Argv`.
-        port: where the process listens, on 127.0.0.1.
+        port: where the process listens, on a loopback address.
         say: is told in words when the connection comes and goes.
     """
 
@@ -136,7 +137,7 @@ class Tunnel:
             await stream.reset(f"{target} is not what this tunnel leads to")
             return
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            reader, writer = await loopback.connect(self.port)
         except OSError as error:
             await stream.reset(f"the process does not listen on port {self.port}: {error.strerror}")
             return

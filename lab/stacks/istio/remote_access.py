@@ -31,13 +31,59 @@ _RULES = (
         "verbs": ["list", "watch"],
     },
     {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
-    # istiod watches the kinds below only where their CRDs are, which it has to see for that.
+    # istiod watches Gateways and WorkloadEntries only where their CRDs are, which it has to see for that.
     {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": ["list", "watch"]},
-    {"apiGroups": ["gateway.networking.k8s.io"], "resources": ["gateways"], "verbs": ["list", "watch"]},
-    {"apiGroups": ["networking.istio.io"], "resources": ["workloadentries"], "verbs": ["list", "watch"]},
+    # `istioctl analyze` follows the remote secret and waits for every kind of configuration without a time limit.
+    {
+        "apiGroups": ["gateway.networking.k8s.io"],
+        "resources": [
+            "backendtlspolicies",
+            "gatewayclasses",
+            "gateways",
+            "grpcroutes",
+            "httproutes",
+            "listenersets",
+            "referencegrants",
+            "tcproutes",
+            "tlsroutes",
+            "udproutes",
+        ],
+        "verbs": ["list", "watch"],
+    },
+    {
+        "apiGroups": ["networking.istio.io"],
+        "resources": [
+            "destinationrules",
+            "envoyfilters",
+            "gateways",
+            "proxyconfigs",
+            "serviceentries",
+            "sidecars",
+            "virtualservices",
+            "workloadentries",
+            "workloadgroups",
+        ],
+        "verbs": ["list", "watch"],
+    },
+    {
+        "apiGroups": ["security.istio.io"],
+        "resources": ["authorizationpolicies", "peerauthentications", "requestauthentications"],
+        "verbs": ["list", "watch"],
+    },
+    {"apiGroups": ["telemetry.istio.io"], "resources": ["telemetries"], "verbs": ["list", "watch"]},
+    {
+        "apiGroups": ["extensions.istio.io"],
+        "resources": ["trafficextensions", "wasmplugins"],
+        "verbs": ["list", "watch"],
+    },
 )
-# The target's trust domain stands in its mesh configuration: this ConfigMap and no other.
-_MESH_CONFIG = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["istio"], "verbs": ["list", "watch"]}
+# The target's trust domain stands in its mesh configuration: this ConfigMap and no other. `istioctl analyze` gets it.
+_MESH_CONFIG = {
+    "apiGroups": [""],
+    "resources": ["configmaps"],
+    "resourceNames": ["istio"],
+    "verbs": ["get", "list", "watch"],
+}
 
 
 def account_of(source: str) -> str:

@@ -31,14 +31,17 @@ class FakeDocker:
     def container(self, name: str) -> Container | None:
         return self.nodes.get(name)
 
-    def containers(self, labels: Mapping[str, str | None] | None = None) -> list[Container]:
-        return [c for c in self.nodes.values() if all(key in c.labels for key in labels or {})]
+    def containers(
+        self, labels: Mapping[str, str | None] | None = None, *, names: Sequence[str] = ()
+    ) -> list[Container]:
+        nodes = [c for c in self.nodes.values() if not names or c.name in names]
+        return [c for c in nodes if all(key in c.labels for key in labels or {})]
 
     def network(self, name: str) -> Network | None:
         return self.nets.get(name)
 
-    def networks(self) -> list[Network]:
-        return list(self.nets.values())
+    def networks(self, labels: Mapping[str, str | None] | None = None) -> list[Network]:
+        return [net for net in self.nets.values() if (labels or {}).items() <= dict(net.labels).items()]
 
     def create_network(self, name: str, *, subnet: IPv4Network, labels: Mapping[str, str]) -> None:
         self.nets[name] = network(name, str(subnet), labels)

@@ -119,12 +119,53 @@ def test_a_link_to_the_file_stays_a_link(lab: Lab, tmp_path: Path) -> None:
     assert len(read(real)["contexts"]) == 2
 
 
-def test_a_file_that_is_no_yaml_is_named_and_left(lab: Lab, tmp_path: Path) -> None:
+BROKEN = {
+    "no YAML": b"clusters: [\n :::",
+    "UTF-16": "apiVersion: v1\n".encode("utf-16"),
+    "a word": b"hello\n",
+    "a list": b"- east\n",
+    "no names": b"clusters:\n- cluster: {}\n",
+    "a mapping of clusters": b"clusters:\n  east: {}\n",
+    "a control character": b"a: \x00b\n",
+    "a date that does not exist": b"a: 2026-13-45\n",
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_a_file_that_is_not_a_kubeconfig_is_named_and_left(lab: Lab, tmp_path: Path, content: bytes) -> None:
     mine = tmp_path / "config"
-    mine.write_text("a: [")
-    with pytest.raises(LabError, match="config: is no YAML"):
-        kubeconfig.merge(lab, mine)
-    assert mine.read_text() == "a: ["
+    mine.write_bytes(content)
+    for change in (kubeconfig.merge, kubeconfig.unmerge):
+        with pytest.raises(LabError, match="config: is not ") as raised:
+            change(lab, mine)
+        assert raised.value.exit_code == 3
+        assert raised.value.next is not None
+    assert mine.read_bytes() == content
+    assert [path.name for path in tmp_path.glob("config*")] == ["config"]
+
+
+def test_a_read_only_file_stays_as_it_is(lab: Lab, tmp_path: Path) -> None:
+    mine = tmp_path / "config"
+    kubeconfig.merge(lab, mine)
+    before = mine.read_bytes()
+    mine.chmod(0o400)
+    for change in (kubeconfig.merge, kubeconfig.unmerge):
+        with pytest.raises(LabError, match="read-only"):
+            change(lab, mine)
+    assert mine.read_bytes() == before
+
+
+def test_a_place_that_cannot_be_written_is_an_error_as_text(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LabError, match="cannot be written"):
+        kubeconfig.merge(lab, tmp_path / "file" / "config")
+
+
+def test_a_byte_order_mark_is_read(lab: Lab, tmp_path: Path) -> None:
+    mine = tmp_path / "config"
+    mine.write_text("current-context: work\n", encoding="utf-8-sig")
+    kubeconfig.merge(lab, mine)
+    assert read(mine)["current-context"] == "work"
 
 
 def test_kubectls_lock_is_respected(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,21 +9,45 @@ import pytest
 
 from lab.base.process import Completed
 from lab.base.step import CHANGED, UNCHANGED
-from lab.clusters.kind import routes
+from lab.clusters.kind import link, routes
 from lab.lab import Lab
+
+FILE = "/etc/eastwest-lab-routes"
 
 
 @dataclass
 class Nodes:
-    """Nodes whose routing tables are lists of lines."""
+    """Nodes with a routing table, and a file of routes that a restart reads, each as lines."""
 
     tables: dict[str, list[str]] = field(default_factory=dict)
+    files: dict[str, list[str]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
 
-    def execute(self, node: str, argv: Sequence[str]) -> Completed:
+    def execute(
+        self,
+        node: str,
+        argv: Sequence[str],
+        *,
+        input: str | None = None,  # noqa: A002
+        timeout_s: float = 60,
+    ) -> Completed:
+        del timeout_s
+        self.asked.append(node)
         table = self.tables.setdefault(node, ["default via 172.30.0.1 dev eth0", "10.11.0.0/24 dev cni0"])
-        if argv[:3] == ["ip", "route", "replace"]:
-            table.append(" ".join(argv[3:]) + " dev eth0")
-        return Completed(argv=tuple(argv), returncode=0, stdout="\n".join(table), stderr="", duration_s=0)
+        assert argv[:2] == ["sh", "-c"]
+        if input is not None:
+            assert FILE in argv[2]
+            self.files[node] = input.splitlines()
+            self._read_file(node)
+        lines = [*table, *self.files.get(node, ())]
+        return Completed(argv=tuple(argv), returncode=0, stdout="\n".join(lines), stderr="", duration_s=0)
+
+    def restart(self, node: str) -> None:
+        self.tables[node] = ["default via 172.30.0.1 dev eth0"]
+        self._read_file(node)
+
+    def _read_file(self, node: str) -> None:
+        self.tables[node] += [f"{line.removeprefix('route replace ')} dev eth0" for line in self.files[node]]
 
 
 @pytest.fixture
@@ -40,7 +64,9 @@ def test_other_clusters_pods_and_services_are_nowhere(lab: Lab, nodes: Nodes) ->
     west = nodes.tables[lab.clusters["west"].node]
     assert {"unreachable 10.10.0.0/16 dev eth0", "unreachable 10.110.0.0/16 dev eth0"} <= set(west)
     assert not [line for line in west if "10.11.0.0/16" in line]
+    nodes.asked.clear()
     assert routes.ensure(lab) == UNCHANGED
+    assert sorted(nodes.asked) == sorted(cluster.node for cluster in lab.clusters.values())
 
 
 def test_on_a_flat_network_pods_are_behind_their_node(lab: Lab, nodes: Nodes) -> None:
@@ -52,3 +78,29 @@ def test_on_a_flat_network_pods_are_behind_their_node(lab: Lab, nodes: Nodes) ->
     assert "10.10.0.0/16 via 172.30.0.9 dev eth0" in west
     assert "unreachable 10.110.0.0/16 dev eth0" in west
     assert routes.ensure(flat) == UNCHANGED
+
+
+def test_a_node_that_starts_again_has_its_routes(lab: Lab, nodes: Nodes) -> None:
+    routes.ensure(lab)
+    node = lab.clusters["west"].node
+    nodes.restart(node)
+    assert routes.missing(routes.wanted_everywhere(lab)["west"], nodes.tables[node]) == []
+
+
+def test_routes_without_the_file_that_outlives_a_restart_are_written_again(lab: Lab, nodes: Nodes) -> None:
+    routes.ensure(lab)
+    nodes.files.pop(lab.clusters["west"].node)
+    assert routes.ensure(lab) == CHANGED
+    assert nodes.files[lab.clusters["west"].node]
+
+
+def test_missing_routes_are_named(lab: Lab) -> None:
+    wanted = routes.wanted_everywhere(lab)["west"]
+    # A longer prefix of the same digits is another route, and the file's lines are no routes.
+    has = ["unreachable 10.10.0.0/16", "unreachable 10.110.0.0/160", "route replace unreachable 10.110.0.0/16"]
+    assert routes.missing(wanted, has) == ["unreachable 10.110.0.0/16"]
+
+
+def test_cut_addresses_are_read_from_a_routing_table() -> None:
+    table = ["default via 172.30.0.1 dev eth0", "blackhole 172.30.0.3", "unreachable 10.10.0.0/16"]
+    assert link.cut_addresses(table) == ["172.30.0.3"]

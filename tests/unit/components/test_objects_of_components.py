@@ -71,10 +71,33 @@ def test_the_trust_secret_holds_the_clusters_issuer_and_the_common_anchor(lab: L
 def test_another_cluster_may_only_look(lab: Lab) -> None:
     objects = RemoteAccess(source="west").objects(lab, lab.clusters["east"])
     rules = [rule for obj in objects if obj["kind"] in {"Role", "ClusterRole"} for rule in obj["rules"]]
-    assert {verb for rule in rules for verb in rule["verbs"]} == {"list", "watch"}
+    assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "list", "watch"}
+    assert [rule["resources"] for rule in rules if "get" in rule["verbs"]] == [["configmaps"]]
     assert not [rule for rule in rules if "*" in rule["resources"] or "*" in rule["apiGroups"]]
     config_maps = [rule for rule in rules if "configmaps" in rule["resources"]]
     assert [rule["resourceNames"] for rule in config_maps] == [["istio"]]
+
+
+# What the analyzers of `istioctl analyze` read of a remote cluster, beside what istiod itself does.
+@pytest.mark.parametrize(
+    ("group", "kind"),
+    [
+        ("gateway.networking.k8s.io", "grpcroutes"),
+        ("gateway.networking.k8s.io", "httproutes"),
+        ("networking.istio.io", "envoyfilters"),
+        ("networking.istio.io", "proxyconfigs"),
+        ("networking.istio.io", "virtualservices"),
+        ("security.istio.io", "authorizationpolicies"),
+        ("security.istio.io", "requestauthentications"),
+        ("telemetry.istio.io", "telemetries"),
+        ("extensions.istio.io", "wasmplugins"),
+    ],
+)
+def test_istioctls_analysis_may_list_what_it_waits_for(lab: Lab, group: str, kind: str) -> None:
+    objects = RemoteAccess(source="west").objects(lab, lab.clusters["east"])
+    rules = next(obj["rules"] for obj in objects if obj["kind"] == "ClusterRole")
+    verbs = [set(rule["verbs"]) for rule in rules if group in rule["apiGroups"] and kind in rule["resources"]]
+    assert verbs == [{"list", "watch"}]
 
 
 @pytest.mark.usefixtures("lab")

@@ -57,13 +57,17 @@ class Server(ThreadingHTTPServer):
         """A client that goes away in the middle is part of these tests."""
 
 
+class IPv6Server(Server):
+    address_family = socket.AF_INET6
+
+
 @pytest.fixture
-def serve() -> Iterator[Callable[[str], int]]:
+def serve() -> Iterator[Callable[..., int]]:
     """Start HTTP servers that say their name; returns each one's port."""
     servers: list[Server] = []
 
-    def start(name: str) -> int:
-        server = Server(("127.0.0.1", 0), Handler)
+    def start(name: str, address: str = "127.0.0.1") -> int:
+        server = (IPv6Server if ":" in address else Server)((address, 0), Handler)
         server.name = name
         servers.append(server)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()

@@ -13,6 +13,7 @@ from lab.kube.objects import labels_of
 from lab.kube.owned import NotOwnedError
 from lab.lab import Lab
 from lab.stacks.istio.mesh import IstioMesh
+from tests.unit.dev.conftest import free_port
 from tests.unit.fake_api import FakeApi, kube, put
 
 NAME = "my-service"
@@ -112,6 +113,13 @@ def test_a_process_that_never_listens_leaves_nothing(lab: Lab, apis: dict[str, F
         one.__enter__()
     assert names(apis["west"]) == set()
     assert one.child.poll() == 1
+
+
+def test_a_port_where_nothing_listens_is_refused_at_once(lab: Lab, apis: dict[str, FakeApi]) -> None:
+    port = free_port()
+    with pytest.raises(UsageError, match=rf"nothing listens on port {port} of 127.0.0.1 or ::1"):
+        DevProcess(lab=lab, mesh=IstioMesh(lab), service=NAME, port=port)
+    assert apis["west"].asked == []
 
 
 def test_neither_command_nor_port_is_refused(lab: Lab) -> None:

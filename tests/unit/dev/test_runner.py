@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import urllib.request
+import zipfile
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 
 from lab.base.errors import UsageError
 from lab.dev.inpod.runner import Runner
 from lab.dev.laptop import folder
+from lab.dev.laptop.pod import DevPod, Put
+from lab.lab import Lab
 from tests.unit.dev.conftest import free_port
+from tests.unit.fake_api import FakeApi
 
 MAIN = """\
 import http.server, os
@@ -62,9 +67,6 @@ def test_an_archive_holds_the_service_and_nothing_of_its_tools(tmp_path: Path) -
     for name in ("__pycache__/x.pyc", ".git/config", ".venv/lib.py", "static/page.html"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text("x")
-    import io
-    import zipfile
-
     packed = folder.archive(tmp_path)
     assert zipfile.ZipFile(io.BytesIO(packed)).namelist() == ["main.py", "static/page.html"]
     assert packed == folder.archive(tmp_path)
@@ -78,6 +80,61 @@ def test_a_folder_that_cannot_be_run_is_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(folder, "MAX_MIB", 0)
     with pytest.raises(UsageError, match="larger than 0 MiB"):
         folder.archive(written(tmp_path, "print()"))
+
+
+def test_a_file_that_vanishes_while_packing_is_a_reason_to_pack_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path, "print()")
+    (tmp_path / "a.py").write_text("kept")
+    victim = tmp_path / "b.py"
+    victim.write_text("about to be renamed")
+    read = Path.read_bytes
+
+    def reads(file: Path) -> bytes:
+        if file.name == "a.py":
+            victim.unlink(missing_ok=True)
+        return read(file)
+
+    monkeypatch.setattr(Path, "read_bytes", reads)
+    assert zipfile.ZipFile(io.BytesIO(folder.archive(tmp_path))).namelist() == ["a.py", "main.py"]
+
+
+def test_files_that_vanish_each_time_end_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def vanished(file: Path) -> bytes:
+        raise FileNotFoundError(2, "No such file or directory", str(file))
+
+    monkeypatch.setattr(Path, "read_bytes", vanished)
+    with pytest.raises(UsageError, match=r"main\.py vanished while it was read, 5 times"):
+        folder.archive(written(tmp_path, "print()"))
+
+
+def test_a_folder_that_grows_too_large_does_not_end_the_watch(
+    lab: Lab, apis: dict[str, FakeApi], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "MAX_MIB", 0)
+    written(tmp_path, "one")
+    over, told = Event(), list[Put]()
+
+    def tell(put: Put) -> None:
+        told.append(put)
+        over.set()
+
+    def save() -> None:
+        while not over.wait(0.05):
+            written(tmp_path, "two")
+
+    saving = Thread(target=save)
+    saving.start()
+    try:
+        DevPod(lab=lab, service="my-service", folder=tmp_path).follow(over, tell, pod="pod-1")
+    finally:
+        over.set()
+        saving.join()
+    assert told[0].pod == "pod-1"
+    assert "is larger than 0 MiB" in told[0].problem
+    assert "still runs what it had" in told[0].words
+    assert apis["west"].objects == {}
 
 
 def test_a_save_is_noticed_and_quiet_is_not(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from lab.dev.laptop import loopback
 from lab.dev.laptop.proxy import read_head
 from lab.dev.laptop.tunnel import Tunnel
 from tests.unit.dev.conftest import Stage, free_port, until
@@ -45,6 +46,15 @@ def test_many_requests_at_once_reach_the_process(stage: Stage, serve: Serve) -> 
         with ThreadPoolExecutor(20) as threads:
             got = list(threads.map(lambda n: ask(stage.port, f"/{n}"), range(60)))
     assert [body.decode().split()[:2] for _, body in got] == [["mine", f"/{n}"] for n in range(60)]
+
+
+def test_a_process_on_ipv6_only_is_reached(stage: Stage, serve: Callable[..., int]) -> None:
+    port = serve("mine", "::1")
+    assert loopback.listens(port)
+    with stage.tunnel(port) as tunnel:
+        tunnel.wait_connected()
+        status, body = ask(stage.port, "/x")
+    assert (status, body.decode().split()[:2]) == (200, ["mine", "/x"])
 
 
 def test_large_bodies_are_carried_whole_in_both_directions(stage: Stage, serve: Serve) -> None:

@@ -1,12 +1,33 @@
 from __future__ import annotations
 
+import ast
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from lab.base.errors import UsageError
+from lab.base.errors import LabError, UsageError
+from lab.base.paths import PROJECT
+from lab.mesh.capabilities import Capability
 from lab.scenario import commands
-from lab.scenario.model import Registry, Sabotage, Scenario
+from lab.scenario.context import Context
+from lab.scenario.model import Outcome, Registry, Sabotage, Scenario, ScenarioStep
 from lab.scenario.registry import names, registry
-from tests.unit.scenarios.kit import check, scenario, step
+from lab.scenario.runner import ScenarioRunner
+from tests.unit.scenarios.kit import FakeRunner, check, scenario, step
+
+ACT_HELPERS = {"_copy"}
+
+
+class Nothing:
+    """A lab, or a mesh that can do all, that is not there."""
+
+    capabilities = frozenset(Capability)
+
+    def __getattr__(self, name: str) -> Any:
+        raise LabError(f"nothing is there to be asked for {name}")
+
 
 ALL = list(registry().scenarios.values())
 
@@ -14,6 +35,25 @@ ALL = list(registry().scenarios.values())
 @pytest.mark.parametrize("whole", ALL, ids=lambda s: s.name)
 def test_every_scenario_can_be_shown_to_fail(whole: Scenario) -> None:
     assert whole.sabotaged_steps
+
+
+@pytest.mark.parametrize(("whole", "one"), [(s, one) for s in ALL for one in s.steps], ids=lambda s: s.name)
+def test_every_check_can_be_asked_before_its_step_has_run(whole: Scenario, one: ScenarioStep) -> None:
+    """There is no lab, so no check can hold, and that a dict has no such key is no answer."""
+    context = Context(lab=Nothing(), mesh=Nothing(), full=True, runner=FakeRunner({}))  # type: ignore[arg-type]
+    instant = replace(one, checks=tuple(replace(check, within_s=0.0) for check in one.checks))
+    for result in ScenarioRunner(context=context).run_step(whole, instant, act=False).checks:
+        assert result.outcome is not Outcome.PASSED
+        assert "KeyError" not in result.reason
+
+
+@pytest.mark.parametrize("file", sorted(PROJECT.glob("scenarios/*.py")), ids=lambda file: file.stem)
+def test_looks_recall_what_acts_remember(file: Path) -> None:
+    """What returns something reads the memo by `recall`, which says that the step has not run."""
+    for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(function, ast.FunctionDef) and ast.unparse(function.returns or ast.Constant(None)) != "None":
+            found = [ast.unparse(n) for n in ast.walk(function) if isinstance(n, ast.Attribute) and n.attr == "memo"]
+            assert found == [] or function.name in ACT_HELPERS, f"{file.name}: {function.name}"
 
 
 @pytest.mark.parametrize("whole", ALL, ids=lambda s: s.name)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from lab.base.errors import LabError
+from lab.base.errors import UsageError
 from lab.mesh.capabilities import Capability
 from lab.present.walk import Place, Scene, Walk, check_one
 from lab.scenario.context import Context
-from lab.scenario.model import Outcome, Scenario
+from lab.scenario.model import Observation, Outcome, Scenario
 from lab.scenario.results import StepRun
 from lab.scenario.runner import ScenarioRunner
-from tests.unit.scenarios.kit import check, look, sabotaged, scenario, step
+from tests.unit.scenarios.kit import SEEN, check, look, sabotaged, scenario, step
 
 
 class RecordingView:
@@ -156,5 +156,31 @@ def test_a_learners_check_looks_and_does_nothing(context: Context) -> None:
 
     assert check_one(runner, [whole], "demo/one").outcome is Outcome.FAILED
     assert context.runner.ran == []
-    with pytest.raises(LabError, match="demo/one"):
+    with pytest.raises(UsageError, match="demo/one"):
         check_one(runner, [whole], "demo/three")
+
+
+def test_a_learners_check_of_what_no_act_has_measured_names_the_step_to_run(context: Context) -> None:
+    def recorded(context: Context) -> Observation:
+        return Observation(holds=context.recall("seconds") < 1, seen="quick", evidence=(SEEN,))
+
+    whole = scenario(step("one", command="echo", checks=(check(look=recorded, within_s=60), check("other"))))
+    runner = ScenarioRunner(context=context)
+
+    run = check_one(runner, [whole], "demo/one")
+    measured, other = run.checks
+    assert measured.outcome is Outcome.SKIPPED
+    assert "lab run demo" in measured.reason
+    assert other.outcome is Outcome.PASSED
+    context.memo["seconds"] = 0.5
+    assert check_one(runner, [whole], "demo/one").checks[0].outcome is Outcome.PASSED
+
+
+def test_a_step_that_ran_and_measured_nothing_is_errored(context: Context) -> None:
+    def recorded(context: Context) -> Observation:
+        return Observation(holds=bool(context.recall("seconds")), seen="quick", evidence=(SEEN,))
+
+    whole = scenario(step("one", command="echo", checks=(check(look=recorded),)))
+    run = ScenarioRunner(context=context).run_step(whole, whole.steps[0])
+    assert run.checks[0].outcome is Outcome.ERRORED
+    assert "seconds" in run.checks[0].reason

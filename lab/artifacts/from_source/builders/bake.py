@@ -32,12 +32,11 @@ class Bake:
     def build(self, work: Work) -> Made:
         """Save the images from the engine and import them."""
         references = [work.needs.image(name) for name in self.images]
-        share = work.scratch / "images"
-        share.mkdir()
+        images = work.scratch / "stack.tar"
         events.progress(f"saving {len(references)} images")
-        work.docker.save(references, share / "stack.tar")
-        with Importer(work, base=work.needs.image(self.base), share=share) as importer:
-            importer.load("stack.tar", tags=references)
+        work.docker.save(references, images)
+        with Importer(work, base=work.needs.image(self.base)) as importer:
+            importer.load(images, tags=references)
             importer.commit(work.reference)
         made = made_image(work)
         return Made(image_id=made.image_id, baked=tuple(references))

@@ -12,12 +12,11 @@ from typing import Self
 from lab.artifacts.recipe import Work
 from lab.base import events, wait
 from lab.base.errors import ArtifactError
-from lab.base.process import Completed
 from lab.base.wait import NotYet
 
-_SHARE = "/run/lab-images"
+_ARCHIVE = "/var/lib/lab-images.tar"
 _IMPORT_TIMEOUT_S = 600
-_CTR = ("ctr", "--namespace=k8s.io")
+_CTR = ("ctr", "--namespace=k8s.io", "images")
 
 
 class Importer:
@@ -26,27 +25,29 @@ class Importer:
     Args:
         work: the build that this belongs to.
         base: the node image.
-        share: folder of image archives, which the container sees read-only.
     """
 
-    def __init__(self, work: Work, *, base: str, share: Path) -> None:
+    def __init__(self, work: Work, *, base: str) -> None:
+        self._docker = work.docker
         self._work = work
         self._base = base
-        self._share = share
         self._id = ""
 
     def __enter__(self) -> Self:
         # The entry's lock is held: a container of this name is what a killed build left behind. (A label would not
         # do: the image that is made of this container has it too, and so has every node that is made of that.)
         name = _container_name(self._work)
-        self._work.docker.remove_container(name)
-        self._id = self._docker(
-            *("run", "--detach", "--pull=never", "--network=none", f"--name={name}"),
-            *("--security-opt=seccomp=unconfined", f"--volume={self._share}:{_SHARE}:ro"),
-            *("--entrypoint=sleep", self._base, "infinity"),
-        ).strip()
+        self._docker.remove_container(name)
+        self._id = self._docker.run_container(
+            self._base,
+            ["infinity"],
+            labels={},
+            name=name,
+            entrypoint="sleep",
+            security_options=["seccomp=unconfined"],
+        )
         try:
-            self._docker("exec", "--detach", self._id, "containerd", "--log-level=warn")
+            self._docker.execute(self._id, ["containerd", "--log-level=warn"], detach=True)
             wait.until("containerd in the node image", self._answers, timeout_s=60, interval_s=0.2)
         except BaseException:
             self._remove()
@@ -58,58 +59,52 @@ class Importer:
     ) -> None:
         self._remove()
 
-    def load(self, archive: str, *, tags: Sequence[str]) -> None:
-        """Import one archive of the shared folder: unpacked only when a node starts to use it.
+    def load(self, archive: Path, *, tags: Sequence[str]) -> None:
+        """Import an archive of images: unpacked only when a node starts to use them.
 
         Args:
-            archive: the file's name.
+            archive: the tar file; it is copied in, since an engine elsewhere does not see this machine's folders.
             tags: the names that must be there afterwards.
         """
         events.progress(f"importing {len(tags)} images")
-        archived = f"{_SHARE}/{archive}"
-        self._exec(*_CTR, "images", "import", "--all-platforms", "--no-unpack", "--digests", archived)
-        there = set(self._exec(*_CTR, "images", "list", "--quiet").split())
+        self._docker.copy_into(self._id, archive, _ARCHIVE, timeout_s=_IMPORT_TIMEOUT_S)
+        # Not --all-platforms: an engine with containerd's image store saves the index of all platforms and the
+        # content of one.
+        self._exec(*_CTR, "import", "--no-unpack", "--digests", _ARCHIVE)
+        self._exec("rm", _ARCHIVE)
+        there = set(self._exec(*_CTR, "list", "--quiet").split())
         if missing := [tag for tag in tags if canonical(tag) not in there]:
             raise ArtifactError(f"containerd did not take {', '.join(missing)}")
         for tag in tags:
             # The kubelet's garbage collection leaves pinned images alone: these can't be pulled again from anywhere.
-            self._exec(*_CTR, "images", "label", canonical(tag), "io.cri-containerd.pinned=pinned")
+            self._exec(*_CTR, "label", canonical(tag), "io.cri-containerd.pinned=pinned")
 
     def commit(self, reference: str) -> None:
         """Stop containerd and make an image of what there is now."""
         self._exec("pkill", "containerd")
         wait.until("containerd has ended", self._ended, timeout_s=30, interval_s=0.1)
-        entrypoint = self._docker("inspect", "--format={{json .Config.Entrypoint}}", self._base).strip()
-        command = self._docker("inspect", "--format={{json .Config.Cmd}}", self._base).strip()
-        changes = [
-            f"ENTRYPOINT {json.dumps(json.loads(entrypoint) or [])}",
-            f"CMD {json.dumps(json.loads(command) or [])}",
-        ]
+        base = self._docker.image(self._base)
+        if base is None:
+            raise ArtifactError(f"the image {self._base} was removed during the build", next="lab up")
+        changes = [f"ENTRYPOINT {json.dumps(base.entrypoint)}", f"CMD {json.dumps(base.command)}"]
         changes += [f"LABEL {key}={value}" for key, value in self._work.labels.items()]
         events.progress("writing the image")
-        self._docker("commit", *(f"--change={change}" for change in changes), self._id, reference)
+        self._docker.commit(self._id, reference, changes=changes, timeout_s=_IMPORT_TIMEOUT_S)
 
     def _answers(self) -> bool | NotYet:
-        done = self._run("exec", self._id, "ctr", "version", check=False)
+        done = self._docker.execute(self._id, ["ctr", "version"], check=False)
         lines = done.stderr.strip().splitlines()
         return True if done.returncode == 0 else NotYet(lines[-1] if lines else "no answer")
 
     def _ended(self) -> bool | NotYet:
-        done = self._run("exec", self._id, "pgrep", "--exact", "containerd", check=False)
+        done = self._docker.execute(self._id, ["pgrep", "--exact", "containerd"], check=False)
         return NotYet("it still runs") if done.returncode == 0 else True
 
-    def _exec(self, *words: str) -> str:
-        return self._docker("exec", self._id, *words)
-
-    def _docker(self, *words: str) -> str:
-        return self._run(*words).stdout
-
-    def _run(self, *words: str, check: bool = True) -> Completed:
-        where = [] if self._work.docker.host is None else ["--host", self._work.docker.host]
-        return self._work.run(["docker", *where, *words], timeout_s=_IMPORT_TIMEOUT_S, check=check)
+    def _exec(self, *argv: str) -> str:
+        return self._docker.execute(self._id, argv, timeout_s=_IMPORT_TIMEOUT_S).stdout
 
     def _remove(self) -> None:
-        self._work.docker.remove_container(self._id)
+        self._docker.remove_container(self._id)
 
 
 def canonical(tag: str) -> str:

@@ -64,11 +64,10 @@ class NodeBase:
         work.docker.build(context, tags=[machine], labels=work.labels, on_line=dockerfile_steps())
         try:
             events.progress("packing the control plane's images")
-            images = work.scratch / "images"
-            images.mkdir()
-            tags = archive.write(images / "control-plane.tar", self._images(work))
-            with Importer(work, base=machine, share=images) as importer:
-                importer.load("control-plane.tar", tags=tags)
+            images = work.scratch / "control-plane.tar"
+            tags = archive.write(images, self._images(work))
+            with Importer(work, base=machine) as importer:
+                importer.load(images, tags=tags)
                 importer.commit(work.reference)
         finally:
             work.docker.remove_image(machine)

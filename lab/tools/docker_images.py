@@ -1,0 +1,115 @@
+"""Images of a container engine: look, fetch, save, load, build."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.base.errors import LabError
+from lab.tools.docker_client import EngineClient, OnLine, absent_is_fine, label
+from lab.tools.docker_records import Image, read_image
+
+_BUILT = re.compile(r"^Successfully built ([0-9a-f]{12,64})$", re.MULTILINE)
+_LOADED = re.compile(r"^Loaded image(?: ID)?: (\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Images(EngineClient):
+    """What an engine does with images."""
+
+    def images(self, labels: Mapping[str, str | None] | None = None) -> list[Image]:
+        """Return all images with these labels; None stands for any value."""
+        filters = [label(key, value) for key, value in (labels or {}).items()]
+        return self._all(lambda client: client.image.list(filters=filters), read_image)
+
+    def image(self, reference: str) -> Image | None:
+        """Return an image by its tag, digest or id, None where the engine does not have it."""
+        with absent_is_fine(), self._client() as client:
+            return read_image(client.image.inspect(reference)._get_inspect_result())
+        return None
+
+    def tag(self, reference: str, new: str) -> None:
+        """Give an image one more tag."""
+        with self._client() as client:
+            client.image.tag(reference, new)
+
+    def remove_image(self, reference: str) -> bool:
+        """Remove a tag, and the image with its last one; False when it was not there."""
+        with absent_is_fine(), self._client(timeout_s=120) as client:
+            client.image.remove(reference)
+            return True
+        return False
+
+    def pull(self, reference: str, *, on_line: OnLine | None = None, timeout_s: float = 1800) -> None:
+        """Fetch an image from its registry."""
+        self._do("image", "pull", reference, on_line=on_line, timeout_s=timeout_s)
+
+    def save(self, references: Sequence[str], file: Path, *, timeout_s: float = 600) -> None:
+        """Write images with their tags to a tar file."""
+        self._do("image", "save", "--output", str(file), *references, timeout_s=timeout_s)
+
+    def load(self, file: Path, *, timeout_s: float = 600) -> tuple[str, ...]:
+        """Take images from a tar file, and return their tags (ids where they have none)."""
+        return tuple(_LOADED.findall(self._do("image", "load", "--input", str(file), timeout_s=timeout_s).stdout))
+
+    def import_rootfs(self, tar: Path, tag: str, *, timeout_s: float = 600) -> str:
+        """Make an image of one layer from a root file system's tar file, and return its id."""
+        return self._do("image", "import", str(tar), tag, timeout_s=timeout_s).stdout.strip()
+
+    def build(
+        self,
+        context: Path,
+        *,
+        tags: Sequence[str],
+        labels: Mapping[str, str] | None = None,
+        arguments: Mapping[str, str] | None = None,
+        dockerfile: Path | None = None,
+        on_line: OnLine | None = None,
+        timeout_s: float = 1800,
+    ) -> str:
+        """Build an image with the engine's own builder, without a network, and return its id.
+
+        Args:
+            context: folder that is sent to the engine.
+            tags: names of the image.
+            labels: labels of the image, on top of the Dockerfile's.
+            arguments: build arguments.
+            dockerfile: another file than the context's Dockerfile.
+            on_line: called with each line that the builder prints.
+            timeout_s: seconds after which the build is given up.
+        """
+        words = [f"--tag={tag}" for tag in tags]
+        words += [f"--label={key}={value}" for key, value in (labels or {}).items()]
+        words += [f"--build-arg={key}={value}" for key, value in (arguments or {}).items()]
+        words += [f"--file={dockerfile}"] if dockerfile else []
+        # The lab's Dockerfiles only copy, and BuildKit needs a CLI plugin that distributions leave out.
+        plain = {"DOCKER_BUILDKIT": "0"}
+        # --force-rm: an interrupted build must not leave a container behind.
+        said = self._do(
+            "image",
+            "build",
+            "--force-rm",
+            "--network=none",
+            *words,
+            str(context),
+            env=plain,
+            on_line=on_line,
+            timeout_s=timeout_s,
+        )
+        built = _BUILT.findall(said.stdout)
+        if not built:
+            raise LabError("the engine's builder did not say which image it built", where=str(context))
+        return str(built[-1])
+
+    def commit(self, container: str, reference: str, *, changes: Sequence[str], timeout_s: float = 600) -> None:
+        """Make an image of a container's file system; `changes` are Dockerfile instructions."""
+        self._do(
+            "container",
+            "commit",
+            *(f"--change={change}" for change in changes),
+            container,
+            reference,
+            timeout_s=timeout_s,
+        )

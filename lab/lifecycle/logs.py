@@ -1,33 +1,21 @@
-"""What the clusters' workloads say, for a look and for a report. Secrets are never collected."""
+"""Logs of workloads and objects of clusters, to read and to attach to a report. Secrets are left out."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lab.base.errors import CommandError, LabError
+from lab.base.redaction import redact
 from lab.components.inventory import NAMESPACE as OWN_NAMESPACE
 from lab.kube import Kube, KubeError, connect
+from lab.kube.manifests import dump
 from lab.kube.objects import Obj, labels_of
 from lab.lab import Lab
+from lab.lifecycle import objects
 from lab.tools.docker import Docker
 
 _NAME_LABELS = ("app.kubernetes.io/name", "app", "gateway.networking.k8s.io/gateway-name", "k8s-app", "component")
-_KINDS = (
-    ("v1", "Node"),
-    ("v1", "Pod"),
-    ("v1", "Service"),
-    ("v1", "Event"),
-    ("apps/v1", "Deployment"),
-    ("discovery.k8s.io/v1", "EndpointSlice"),
-    ("gateway.networking.k8s.io/v1", "Gateway"),
-    ("gateway.networking.k8s.io/v1", "HTTPRoute"),
-    ("networking.istio.io/v1", "VirtualService"),
-    ("networking.istio.io/v1", "DestinationRule"),
-    ("security.istio.io/v1", "AuthorizationPolicy"),
-    ("security.istio.io/v1", "PeerAuthentication"),
-)
 
 
 def of_workload(lab: Lab, clusters: Iterable[str], workload: str, lines: int) -> Iterator[str]:
@@ -69,37 +57,37 @@ def _containers(pod: Obj) -> list[str]:
 
 
 def collect(lab: Lab, clusters: Iterable[str], folder: Path, *, lines: int = 5000) -> Path:
-    """Write what clusters say and what is in them into a new folder, a folder for each, and return it.
+    """Write logs and objects of clusters into a new folder, a folder for each, and return it.
 
-    A cluster or container that does not answer leaves a note instead of an end.
+    Keys and tokens are left out; the folder is its owner's only. A cluster or container that does not answer leaves a
+    note instead of an end.
 
     Raises:
         LabError: the folder is there already.
     """
     if folder.exists():
         raise LabError(f"{folder} is there already", next="name a new folder")
-    docker = Docker()
+    folder.mkdir(parents=True, mode=0o700)
+    docker, kinds = Docker(), objects.kinds_of(lab)
     for name in clusters:
         place = folder / name
-        place.mkdir(parents=True)
+        place.mkdir()
         try:
-            (place / "node.log").write_text(docker.logs(lab.clusters[name].node), encoding="utf-8")
-            _collect(connect(lab.clusters[name]), place, lines)
+            _write(place / "node.log", docker.logs(lab.clusters[name].node))
+            kube = connect(lab.clusters[name])
+            objects.write(kube, kinds, place)
+            for pod in kube.find("v1", "Pod"):
+                file = place / f"{pod['metadata']['namespace']}-{pod['metadata']['name']}.log"
+                _write(file, "\n".join(_lines(kube, pod, lines)))
+            inventories = kube.find("v1", "ConfigMap", namespace=OWN_NAMESPACE)
+            _write(place / "inventories.yaml", dump(inventories))
         except (KubeError, CommandError) as error:
-            (place / "trouble.txt").write_text(f"{error}\n", encoding="utf-8")
+            _write(place / "trouble.txt", str(error))
     own = sorted(lab.paths.logs.glob("*.log")) if lab.paths.logs.exists() else []
     for log in own[-5:]:
-        (folder / log.name).write_text(log.read_text(encoding="utf-8"), encoding="utf-8")
+        _write(folder / log.name, log.read_text(encoding="utf-8"))
     return folder
 
 
-def _collect(kube: Kube, place: Path, lines: int) -> None:
-    for version, kind in _KINDS:
-        found = kube.find(version, kind)
-        (place / f"{kind.lower()}s.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
-        if kind == "Pod":
-            for pod in found:
-                file = place / f"{pod['metadata']['namespace']}-{pod['metadata']['name']}.log"
-                file.write_text("\n".join(_lines(kube, pod, lines)) + "\n", encoding="utf-8")
-    inventories = kube.find("v1", "ConfigMap", namespace=OWN_NAMESPACE)
-    (place / "inventories.json").write_text(json.dumps(inventories, indent=1), encoding="utf-8")
+def _write(file: Path, text: str) -> None:
+    file.write_text(f"{redact(text).rstrip()}\n", encoding="utf-8")

@@ -9,6 +9,7 @@ from lab.base.errors import CommandError, LabError
 from lab.base.names import NAMESPACE
 from lab.kube import KubeError, connect
 from lab.lab import Lab
+from lab.lifecycle import objects
 from lab.mesh.offers import Mesh
 from lab.report.session import typed_environment
 from lab.scenario.context import Context
@@ -18,25 +19,6 @@ _KEEP = {
     "pods": ("get", "pods", "--all-namespaces", "--output=wide"),
     "services": ("get", "services,endpointslices", f"--namespace={NAMESPACE}", "--output=wide"),
     "events": ("get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"),
-    "objects": (
-        "get",
-        "deployments,services,httproutes",
-        f"--namespace={NAMESPACE}",
-        "--output=yaml",
-    ),
-    # Of the two, the one that the stack does not have says so.
-    "istio": (
-        "get",
-        "virtualservices,destinationrules,authorizationpolicies.security.istio.io,peerauthentications",
-        f"--namespace={NAMESPACE}",
-        "--output=yaml",
-    ),
-    "linkerd": (
-        "get",
-        "servers,authorizationpolicies.policy.linkerd.io,meshtlsauthentications,links",
-        "--all-namespaces",
-        "--output=yaml",
-    ),
     "podinfo-log": ("logs", f"--namespace={NAMESPACE}", "deployment/podinfo", "--all-containers", "--tail=200"),
     "frontend-log": ("logs", f"--namespace={NAMESPACE}", "deployment/frontend", "--all-containers", "--tail=200"),
 }
@@ -70,7 +52,12 @@ def facts_of(lab: Lab, mesh: Mesh) -> LabFacts:
 
 def keep_state(context: Context, folder: Path) -> None:
     """Write what every cluster looks like into a folder, as far as the clusters answer."""
-    for name in context.lab.clusters:
+    kinds = objects.kinds_of(context.lab)
+    for name, cluster in context.lab.clusters.items():
+        try:
+            objects.write(connect(cluster), kinds, folder, prefix=f"{name}-")
+        except KubeError as error:
+            (folder / f"{name}-objects.txt").write_text(f"{error}\n", encoding="utf-8")
         for what, words in _KEEP.items():
             argv = ["kubectl", f"--context={name}", "--request-timeout=10s", *words]
             try:

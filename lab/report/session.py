@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lab.base.errors import LabError
+from lab.base.redaction import redact
 from lab.report import RunFolder
-from lab.scenario.evidence import EvidenceFolder, redact
+from lab.scenario.evidence import EvidenceFolder
 from lab.scenario.model import Scenario, ScenarioStep
 from lab.scenario.results import LabFacts, Report, ScenarioRun
 from lab.scenario.runner import ScenarioInterrupted, ScenarioRunner

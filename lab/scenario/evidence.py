@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
 from lab.base.names import Json
+from lab.base.redaction import redact, redact_json
 
 INLINE_CHARS = 6000
 """Text up to this length stands in the report itself; of longer text the report holds both ends."""
-
-_SECRETS = (
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
-    re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"),  # a JSON web token, as service accounts carry them
-    re.compile(r"(?<=[Bb]earer )[\w.~+/=-]{8,}"),
-    re.compile(r"(?<=client-key-data: )\S+"),
-    re.compile(r"(?<=token: )\S{16,}"),
-)
-REDACTED = "(a secret, left out)"
 
 
 class EvidenceKind(Enum):
@@ -53,26 +43,6 @@ class Evidence:
     text: str = ""
     data: Json = None
     file: str | None = None
-
-
-def redact(text: str) -> str:
-    """Return the text with keys and tokens left out."""
-    for secret in _SECRETS:
-        text = secret.sub(REDACTED, text)
-    return text
-
-
-def redact_json(data: Json) -> Json:
-    """Return the document with keys and tokens left out of every string in it."""
-    match data:
-        case str():
-            return redact(data)
-        case Mapping():
-            return {key: redact_json(value) for key, value in data.items()}
-        case Sequence():
-            return [redact_json(value) for value in data]
-        case _:
-            return data
 
 
 @dataclass

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 
 from lab.base import events, wait
 from lab.base.errors import LabError, WaitTimeout
+from lab.base.redaction import redact
 from lab.scenario.context import Context, StepNotRunError
-from lab.scenario.evidence import EvidenceFolder, redact
+from lab.scenario.evidence import EvidenceFolder
 from lab.scenario.model import Act, CannotLookError, Check, Observation, Outcome, Scenario, ScenarioStep, missing
 from lab.scenario.results import CheckResult, SabotageRun, ScenarioRun, StepRun
 

@@ -90,6 +90,10 @@ class Stack(Protocol):
         """Whether all of it can be built from package registries, so that it is available everywhere."""
 
     @property
+    def kinds(self) -> Sequence[tuple[str, str]]:
+        """API version and kind of the objects that tell what its mesh does; reports keep them."""
+
+    @property
     def viz(self) -> bool:
         """Whether it has a dashboard to install on request."""
 

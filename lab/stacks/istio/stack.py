@@ -35,6 +35,13 @@ class IstioStack:
     title: str = "Istio on both sides"
     node_image: str = "node-image"
     from_packages: bool = True
+    kinds: Sequence[tuple[str, str]] = (
+        ("networking.istio.io/v1", "VirtualService"),
+        ("networking.istio.io/v1", "DestinationRule"),
+        ("networking.istio.io/v1", "ServiceEntry"),
+        ("security.istio.io/v1", "AuthorizationPolicy"),
+        ("security.istio.io/v1", "PeerAuthentication"),
+    )
     viz: bool = False
     control_plane: str = "istio"
     prepares: str = "render Istio's charts"

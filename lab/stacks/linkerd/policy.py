@@ -25,7 +25,7 @@ _POLICY = "policy.linkerd.io"
 _SERVER = f"{_POLICY}/v1beta3"
 _AUTHORIZATION = f"{_POLICY}/v1alpha1"
 _ROUTE = f"{_POLICY}/v1beta3"
-_KINDS = (
+KINDS = (
     (_AUTHORIZATION, "AuthorizationPolicy"),
     (_AUTHORIZATION, "MeshTLSAuthentication"),
     (_AUTHORIZATION, "NetworkAuthentication"),
@@ -180,7 +180,7 @@ def _lock_gateway(lab: Lab, kube: Kube, permissions: Iterable[Permission]) -> No
 
 def _written_for(kube: Kube, service: str) -> list[Obj]:
     labels = {_LABEL: service}
-    return [obj for api, kind in _KINDS for obj in kube.find(api, kind, namespace=NAMESPACE, labels=labels)]
+    return [obj for api, kind in KINDS for obj in kube.find(api, kind, namespace=NAMESPACE, labels=labels)]
 
 
 def _target_ports(service: Obj) -> list[int | str]:

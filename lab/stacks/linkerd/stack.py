@@ -16,9 +16,10 @@ from lab.components.podinfo import Podinfo
 from lab.kube import connect
 from lab.lab import Lab
 from lab.mesh import Mesh
-from lab.stacks.linkerd import control_plane, emissary, export, multicluster
+from lab.stacks.linkerd import control_plane, emissary, export, multicluster, policy
 from lab.stacks.linkerd import viz as linkerd_viz
 from lab.stacks.linkerd.mesh import LinkerdMesh
+from lab.stacks.linkerd.route import SMI_API
 from lab.stacks.model import Joint, Part, UpstreamCheck, Verdict
 from lab.tools.linkerd import CheckLine
 
@@ -35,6 +36,13 @@ class LinkerdStack:
     title: str = "Linkerd on both sides, Emissary-ingress in front"
     node_image: str = "node-image-linkerd"
     from_packages: bool = False
+    kinds: Sequence[tuple[str, str]] = (
+        *policy.KINDS,
+        (multicluster.LINK_API, "Link"),
+        ("linkerd.io/v1alpha2", "ServiceProfile"),
+        (SMI_API, "TrafficSplit"),
+        *((emissary.API, kind) for kind in ("Host", "Listener", "Mapping")),
+    )
     viz: bool = True
     control_plane: str = "linkerd"
     prepares: str = "render Linkerd's and Emissary's charts"

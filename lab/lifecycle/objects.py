@@ -1,0 +1,43 @@
+"""The Kubernetes objects that `lab logs --export` and the report of a failed scenario keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab import stacks
+from lab.base.redaction import redact
+from lab.kube import Kube
+from lab.kube.manifests import dump
+from lab.lab import Lab
+
+Kind = tuple[str, str]
+"""API version and kind."""
+# No Secret is among them, and no ConfigMap: programs keep keys in both.
+_EVERY_STACK: tuple[Kind, ...] = (
+    ("v1", "Node"),
+    ("v1", "Pod"),
+    ("v1", "Service"),
+    ("v1", "Event"),
+    ("apps/v1", "Deployment"),
+    ("discovery.k8s.io/v1", "EndpointSlice"),
+    ("gateway.networking.k8s.io/v1", "Gateway"),
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+)
+
+
+def kinds_of(lab: Lab) -> Sequence[Kind]:
+    """Return the kinds of every stack and of the lab's own one."""
+    return (*_EVERY_STACK, *stacks.current(lab).kinds)
+
+
+def write(kube: Kube, kinds: Sequence[Kind], folder: Path, *, prefix: str = "") -> None:
+    """Write a cluster's objects, one file for each kind that has any, without keys and tokens.
+
+    Raises:
+        KubeError: the API server does not answer.
+    """
+    for version, kind in kinds:
+        if found := kube.find(version, kind):
+            group = version.rpartition("/")[0] or "core"
+            (folder / f"{prefix}{kind.lower()}.{group}.yaml").write_text(redact(dump(found)), encoding="utf-8")

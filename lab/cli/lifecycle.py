@@ -85,7 +85,9 @@ def status(file: ConfigFile = None, as_json: AsJson = False) -> None:
 
 def doctor(
     file: ConfigFile = None,
-    fix: Annotated[bool, typer.Option("--fix", help="Fix what the lab can fix, after asking.")] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Show the changes that fix problems, ask once, make them.")
+    ] = False,
     undo: Annotated[
         bool,
         typer.Option("--undo", help="Remove the container runtime that --fix installed; packages and sysctl stay."),
@@ -106,8 +108,7 @@ def doctor(
         typer.echo("the engine is as it was before" if Runtime().uninstall() else "there is nothing to take out")
         return
     if fix:
-        for fixed in checks.fix(machine.findings(lab), confirm=None if yes else machine.confirm()):
-            done(fixed)
+        machine.fix(lab, yes=yes)
     findings = machine.findings(lab)
     tables.findings(out(), findings, as_json=as_json)
     if checks.failures(findings):

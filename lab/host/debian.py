@@ -48,6 +48,11 @@ def command(packages: Sequence[Package], machine: Machine) -> str:
     return f"{machine.as_root(update)} && {machine.as_root(install)}"
 
 
+def undo(packages: Sequence[Package], machine: Machine) -> str:
+    """Return what a person types to remove them again."""
+    return machine.as_root(f"apt-get remove {' '.join(package.name for package in packages)}")
+
+
 def available(package: Package, machine: Machine) -> bool:
     """Whether the distribution has a package of this name (after `update`)."""
     return machine.run(["apt-cache", "show", package.name], check=False, timeout_s=60).returncode == 0

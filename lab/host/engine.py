@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from enum import Enum
 
 from lab.base import events, wait
 from lab.base.errors import CommandError, HostError, LabError
-from lab.base.step import UNCHANGED, StepResult, StepStatus
 from lab.host import debian
+from lab.host.changes import Change
 from lab.host.machine import Machine
 from lab.tools.docker import Docker, Engine, EngineDeniedError, EngineDownError, EngineSilentError
-
-Confirm = Callable[[str], bool]
-"""Asks a person; True is yes. None in its place means that nobody is there to ask: say it and do it."""
+from lab.tools.docker_errors import EndpointError
 
 SOCKET = "unix:///var/run/docker.sock"
 PID_FILE = "/run/docker.pid"
@@ -33,8 +30,17 @@ class EngineState(Enum):
     STOPPED = "installed, not running"
     ABSENT = "not installed"
     SILENT = "does not answer in time: it hangs, or this machine is overloaded"
+    NOWHERE = "the docker command's context does not exist, or its settings for the engine are wrong"
+    UNUSABLE = "answers with an error"
     ELSEWHERE = "does not answer, and is not this machine's own"
     """DOCKER_HOST or the Docker context names another place: a virtual machine, another computer, a user's own."""
+
+
+_REFUSALS = {
+    EngineDeniedError: EngineState.DENIED,
+    EngineSilentError: EngineState.SILENT,
+    EndpointError: EngineState.NOWHERE,
+}
 
 
 def observe(machine: Machine, docker: Docker) -> EngineState:
@@ -43,81 +49,91 @@ def observe(machine: Machine, docker: Docker) -> EngineState:
         return EngineState.ABSENT
     try:
         docker.info()
-    except EngineDeniedError:
-        return EngineState.DENIED
-    except EngineSilentError:
-        return EngineState.SILENT
-    except EngineDownError:
-        pass
+    except LabError as error:
+        rest = None if isinstance(error, EngineDownError) else EngineState.UNUSABLE
+        state = next((state for kind, state in _REFUSALS.items() if isinstance(error, kind)), rest)
     else:
-        return EngineState.ANSWERS
+        state = EngineState.ANSWERS
+    if state is not None:
+        return state
     if machine.system != "Linux" or docker.endpoint() not in {SOCKET, "unix:///run/docker.sock"}:
         return EngineState.ELSEWHERE
     return EngineState.STOPPED if machine.which("dockerd") else EngineState.ABSENT
 
 
+_BY_HAND = {
+    EngineState.DENIED: 'sudo usermod -aG docker "$USER", then log in again',
+    EngineState.NOWHERE: "`docker context ls` lists the contexts; set DOCKER_CONTEXT to one of them, or unset it"
+    " (`docker context use default` chooses this machine's own engine)",
+    EngineState.UNUSABLE: "see what `docker info` says",
+    EngineState.ELSEWHERE: "start the engine that DOCKER_HOST or `docker context ls` names"
+    " (Docker Desktop: start the application)",
+}
+
+
 def command(state: EngineState, machine: Machine) -> str:
     """Return what a person types so that an engine answers."""
-    if state is EngineState.DENIED:
-        return 'sudo usermod -aG docker "$USER", then log in again'
+    if state in _BY_HAND:
+        return _BY_HAND[state]
     if state is EngineState.SILENT:
         restart = machine.as_root("systemctl restart docker" if machine.has_systemd else "service docker restart")
         return f"{restart} (Docker Desktop: Restart), then lab doctor"
-    if state is EngineState.ELSEWHERE:
-        return "start the engine that DOCKER_HOST or `docker context ls` names (Docker Desktop: start the application)"
-    start = machine.as_root("systemctl start docker" if machine.has_systemd else "service docker start")
     if state is EngineState.STOPPED:
-        return start
+        return _start_command(machine)
     if machine.is_debian:
-        return f"{debian.command(_packages(machine), machine)} && {start}"
+        return f"{debian.command(_packages(machine), machine)} && {_start_command(machine)}"
     return "install Docker Engine or Docker Desktop, as its documentation says for this system, and start it"
 
 
+def _start_command(machine: Machine) -> str:
+    return machine.as_root("systemctl start docker" if machine.has_systemd else "service docker start")
+
+
 def can_fix(state: EngineState, machine: Machine) -> bool:
-    """Whether `ensure` may bring an engine up on this machine, as this user."""
+    """Whether the lab may bring an engine up on this machine, as this user."""
     if not machine.is_root or machine.system != "Linux":
         return False
     return state is EngineState.STOPPED or (state is EngineState.ABSENT and machine.is_debian)
 
 
-def ensure(
-    *,
-    install: bool = True,
-    confirm: Confirm | None = None,
-    machine: Machine | None = None,
-    docker: Docker | None = None,
-) -> StepResult:
-    """Return when an engine answers; install and start the distribution's where none does.
+def changes(state: EngineState, machine: Machine, docker: Docker) -> list[Change]:
+    """Plan what brings an engine up: the distribution's, installed where there is none, and started.
 
-    Args:
-        install: whether this machine may be changed at all.
-        confirm: asks a person first; None where nobody is there to ask.
-        machine: where to look.
-        docker: the engine to ask for.
-
-    Raises:
-        HostError: there is no engine, and it may not or cannot be brought up; carries the command that does.
+    Nothing is planned where it may not or cannot be done here.
     """
-    machine, docker = machine or Machine(), docker or Docker()
-    state = observe(machine, docker)
-    if state is EngineState.ANSWERS:
-        return UNCHANGED
-    what, way = f"container engine: {state.value}", command(state, machine)
-    if not install or not can_fix(state, machine):
-        raise HostError(what, next=way)
-    verb = "Start it" if state is EngineState.STOPPED else "Install this distribution's Docker Engine and start it"
-    if confirm is not None and not confirm(f"{what}. {verb} ({way})?"):
-        raise HostError(f"{what}, and was not to be changed", next=way)
-    events.progress(f"{what}: {way}")
-    done: list[str] = []
+    if not can_fix(state, machine):
+        return []
+    planned = []
     if state is EngineState.ABSENT:
-        debian.update(machine)
-        done += [package.name for package in debian.install(_packages(machine), machine)]
-        if machine.which("docker") is None:
-            done += [package.name for package in debian.install([debian.COMMAND], machine)]
-    engine = start(machine, docker)
-    installed = f"installed {', '.join(done)}; " if done else ""
-    return StepResult(status=StepStatus.CHANGED, detail=f"{installed}started Docker Engine {engine.version}")
+        packages = _packages(machine)
+        planned.append(
+            Change(
+                what=f"install the packages {', '.join(p.name for p in packages)}, and {debian.COMMAND.name} if needed",
+                why="; ".join(f"{package.name}: {package.why}" for package in (*packages, debian.COMMAND)),
+                command=debian.command(packages, machine),
+                undo=debian.undo(packages, machine),
+                apply=lambda: _install(machine),
+            )
+        )
+    stop = machine.as_root("systemctl stop docker" if machine.has_systemd else "service docker stop")
+    planned.append(
+        Change(
+            what="start the Docker Engine as a service",
+            why="the clusters' nodes are containers",
+            command=_start_command(machine),
+            undo=stop,
+            apply=lambda: f"started Docker Engine {start(machine, docker).version}",
+        )
+    )
+    return planned
+
+
+def _install(machine: Machine) -> str:
+    debian.update(machine)
+    done = [package.name for package in debian.install(_packages(machine), machine)]
+    if machine.which("docker") is None:
+        done += [package.name for package in debian.install([debian.COMMAND], machine)]
+    return f"installed {', '.join(done)}" if done else ""
 
 
 def start(machine: Machine, docker: Docker) -> Engine:

@@ -8,9 +8,10 @@ from lab.base import events
 from lab.base.errors import HostError
 from lab.base.paths import Paths
 from lab.config import LabSpec
+from lab.host import changes
 from lab.host import doctor as checks
+from lab.host.changes import Confirm
 from lab.host.doctor import Finding
-from lab.host.engine import Confirm
 from lab.host.machine import Machine
 from lab.tools.docker import Docker
 
@@ -27,17 +28,17 @@ def prepare(
     machine: Machine | None = None,
     docker: Docker | None = None,
 ) -> list[Finding]:
-    """Hold the machine against the lab's needs, mend what may be mended, and return the findings.
+    """Compare the machine with the lab's needs, make the changes that the person agrees to, and return the findings.
 
-    What the lab needs and cannot mend stops it before anything is changed, also what it could. What would only bite
-    later, too few inotify instances for instance, is mended as well where it may be, and else stays a warning.
+    A failure that the lab cannot fix stops it before anything is changed, also what it could. What fails only later,
+    too few inotify instances for instance, is fixed as well where it may be, and else stays a warning.
 
     Args:
         spec: the lab that is wanted.
         paths: where it keeps things.
         install: whether this machine may be changed at all.
-        confirm: asks a person before each change; None where nobody is there to ask.
-        say: told what is about to be changed, and what was.
+        confirm: asks the person once, for all changes; None where nobody is there to ask.
+        say: is told all changes before the first is made, and what was done.
         artifacts_ready: as for `checks.run`.
         registries: as for `checks.run`.
         machine: where to look.
@@ -57,13 +58,13 @@ def prepare(
     failures = checks.failures(findings)
     if failures and not (install and all(finding.fixable for finding in failures)):
         raise not_ready(failures, changed=False)
-    mendable = [finding for finding in (*failures, *checks.warnings(findings)) if finding.fixable] if install else []
-    if not mendable:
+    planned = checks.changes((*failures, *checks.warnings(findings)), machine=machine, docker=docker) if install else []
+    if not planned:
         return findings
-    for finding in mendable:
-        say(f"{finding.name}: {finding.observed}; doing: {finding.fix}")
-        for done in checks.fix([finding], confirm=confirm, machine=machine, docker=docker):
-            say(done)
+    if not changes.make(planned, confirm=confirm, say=say):
+        if failures:
+            raise not_ready(failures, changed=False)
+        return findings
     findings = look()
     if failures := checks.failures(findings):
         raise not_ready(failures, changed=True)

@@ -20,6 +20,10 @@ class EngineSilentError(HostError):
     """An engine is there and does not answer: it hangs, or the machine is overloaded."""
 
 
+class EndpointError(EngineDownError):
+    """The docker command does not know where its engine is: its context is not there, or its settings are wrong."""
+
+
 def explain(error: CommandError) -> LabError:
     """Turn a failure of docker, or of a tool that calls it, into an error with a way out.
 
@@ -44,6 +48,13 @@ def _denied(_: re.Match[str]) -> LabError:
 def _down(match: re.Match[str]) -> LabError:
     where = f" at {match['at']}" if match["at"] else ""
     return EngineDownError(f"no container engine answers{where}", next="lab doctor --fix")
+
+
+def _nowhere(match: re.Match[str]) -> LabError:
+    return EndpointError(
+        f"the docker command does not find its engine: {match['why'].strip()}",
+        next="`docker context ls` lists the contexts; DOCKER_CONTEXT, or `docker context use`, chooses one",
+    )
 
 
 def _disk_full(_: re.Match[str]) -> LabError:
@@ -85,6 +96,8 @@ def _no_capability(_: re.Match[str]) -> LabError:
 _CAUSES: tuple[tuple[str, Callable[[re.Match[str]], LabError]], ...] = (
     (r"permission denied while trying to connect|connect: permission denied", _denied),
     (r"cannot connect to the docker daemon(?: at (?P<at>\S+?)\.? )?|error during connect|^unexpected EOF$", _down),
+    (r"unable to resolve docker endpoint: (?P<why>.*)", _nowhere),
+    (r"^(?P<why>context \"[^\"]*\": context not found)", _nowhere),
     (r"no space left on device", _disk_full),
     (
         r"(?:bind for|listen tcp4?) (?P<ip>[0-9.]+):(?P<port>\d+).{0,20}already (?:allocated|in use)",

@@ -1,30 +1,31 @@
 """The doctor: what this machine lacks for a lab, each finding with its fix.
 
-`run` only looks, and takes about a second. `fix` does what the findings say the lab may do by itself.
+`run` only looks, and takes about a second. `changes` plans what the lab may do by itself; `lab.host.changes` does it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from lab.base.paths import Paths
 from lab.config import LabSpec
 from lab.host import engine as engines
-from lab.host.doctor import engine, kernel, network, resources, sources
+from lab.host.changes import Change
+from lab.host.doctor import engine, environment, kernel, network, resources, sources
 from lab.host.doctor.findings import Finding, Verdict, warn
 from lab.host.doctor.snapshot import Scene, Senses, look
-from lab.host.engine import Confirm
 from lab.host.machine import Machine
 from lab.host.sandbox.runtime import Runtime
 from lab.tools.docker import Docker
 
-__all__ = ["Finding", "Scene", "Senses", "Verdict", "failures", "fix", "run", "warnings"]
+__all__ = ["Finding", "Scene", "Senses", "Verdict", "changes", "failures", "run", "warnings"]
 
 Check = Callable[[Scene], Iterable[Finding]]
 CHECKS: tuple[Check, ...] = (
     engine.check_engine,
     engine.check_privileges,
+    environment.check_environment,
     kernel.check_cgroups,
     kernel.check_inotify,
     kernel.check_forwarding,
@@ -97,46 +98,31 @@ def warnings(findings: Iterable[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.verdict is Verdict.WARN]
 
 
-def fix(
-    findings: Iterable[Finding],
-    *,
-    confirm: Confirm | None = None,
-    machine: Machine | None = None,
-    docker: Docker | None = None,
-) -> Iterator[str]:
-    """Do what the findings say can be done, and yield a line for each thing done.
+def changes(
+    findings: Iterable[Finding], *, machine: Machine | None = None, docker: Docker | None = None
+) -> list[Change]:
+    """Plan what the findings say that the lab can do by itself, in the order in which it has to be done.
 
     Args:
         findings: from `run`; those that are not fixable are passed over.
-        confirm: asks a person before each; None where nobody is there to ask.
         machine: where to do it.
         docker: its engine.
-
-    Raises:
-        HostError: one could not be done.
     """
     machine, docker = machine or Machine(), docker or Docker()
-    for finding in findings:
-        if finding.fixable:
-            if confirm is not None and not confirm(f"{finding.name}: {finding.observed}. Do `{finding.fix}`?"):
-                continue
-            if done := _FIXES[finding.name](machine, docker):
-                yield f"{finding.name}: {done}"
+    return [c for finding in findings if finding.fixable for c in _CHANGES[finding.name](finding, machine, docker)]
 
 
-def _bring_up(machine: Machine, docker: Docker) -> str:
-    # What an engine that has just come up may not do could not be seen before.
-    results = (
-        engines.ensure(machine=machine, docker=docker),
-        Runtime(machine=machine, docker=docker).ensure(),
-    )
-    return "; ".join(result.detail for result in results if result.detail)
+def _bring_up(_: Finding, machine: Machine, docker: Docker) -> list[Change]:
+    runtime = Runtime(machine=machine, docker=docker)
+    # What an engine that is not up yet may not do cannot be seen now: it is part of the list, and tried then.
+    later = [runtime.change()] if runtime.may_be_needed else []
+    return [*engines.changes(engines.observe(machine, docker), machine, docker), *later]
 
 
-_FIXES: dict[str, Callable[[Machine, Docker], str]] = {
+_CHANGES: dict[str, Callable[[Finding, Machine, Docker], list[Change]]] = {
     "engine": _bring_up,
-    "privileges": lambda machine, docker: Runtime(machine=machine, docker=docker).ensure().detail,
-    "inotify": lambda machine, _: kernel.set_sysctls(machine, kernel.INOTIFY),
-    "forwarding": lambda machine, _: kernel.set_sysctls(machine, kernel.FORWARDING),
-    "image tools": lambda machine, _: sources.install_tools(machine),
+    "privileges": lambda _, machine, docker: [Runtime(machine=machine, docker=docker).change()],
+    "inotify": lambda finding, machine, _: [kernel.change(finding, machine, kernel.INOTIFY)],
+    "forwarding": lambda finding, machine, _: [kernel.change(finding, machine, kernel.FORWARDING)],
+    "image tools": lambda finding, machine, _: [sources.change(finding, machine)],
 }

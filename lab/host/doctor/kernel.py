@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from lab.base.errors import CommandError, HostError
+from lab.host.changes import Change
 from lab.host.doctor.findings import Finding, fail, ok, warn
 from lab.host.doctor.snapshot import Scene
 from lab.host.machine import Machine
@@ -69,6 +70,17 @@ def check_forwarding(scene: Scene) -> Iterator[Finding]:
         yield fail(name, "net.ipv4.ip_forward is 0", why, fix=fix, fixable=scene.machine.is_root)
     else:
         yield ok(name, "net.ipv4.ip_forward is 1", why, undo=_undo(scene.machine))
+
+
+def change(finding: Finding, machine: Machine, wanted: Mapping[str, int]) -> Change:
+    """Plan to set kernel parameters, now and for the next boots."""
+    return Change(
+        what=f"set the kernel's {', '.join(f'{key}={value}' for key, value in wanted.items())}, also in {SYSCTL_FILE}",
+        why=finding.why,
+        command=finding.fix or "",
+        undo=f"rm {SYSCTL_FILE}, then reboot",
+        apply=lambda: set_sysctls(machine, wanted),
+    )
 
 
 def set_sysctls(machine: Machine, wanted: Mapping[str, int]) -> str:

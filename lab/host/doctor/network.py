@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
+from collections.abc import Iterator
 
-from lab.config import LabSpec
 from lab.host.doctor.findings import Finding, fail, ok, warn
 from lab.host.doctor.snapshot import Scene
 from lab.tools.kind import CLUSTER_LABEL
@@ -103,48 +101,9 @@ def _clashes(scene: Scene) -> Iterator[Finding]:
 
 
 def check_proxies(scene: Scene) -> Iterator[Finding]:
-    """Does a proxy of the environment leave the lab's own addresses alone?"""
+    """Which proxies are set? The lab itself passes them by on the way to this machine and its clusters."""
     name, why = "proxies", "the lab talks to its own clusters directly"
     environ = scene.machine.environ
     proxies = [key for key in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy") if environ.get(key)]
-    if not proxies:
-        yield ok(name, "none", why)
-        return
-    entries = [entry.strip() for entry in _no_proxy(environ).split(",") if entry.strip()]
-    wanted = ["localhost", LOOPBACK, *(str(net) for net in _node_networks(scene.spec, scene))]
-    missing = [address for address in wanted if not _covers(entries, address)]
-    if missing:
-        value = ",".join([*entries, *missing])
-        told = f"{', '.join(proxies)} set, and NO_PROXY lacks {', '.join(missing)}"
-        yield warn(name, told, why, fix=f"export NO_PROXY={value} no_proxy={value}")
-    else:
-        yield ok(name, f"{', '.join(proxies)}; NO_PROXY leaves the lab's addresses out", why)
-
-
-def _no_proxy(environ: Mapping[str, str]) -> str:
-    return environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-
-
-def _node_networks(spec: LabSpec, scene: Scene) -> list[IPv4Network]:
-    if spec.network.subnet is not None:
-        return [spec.network.subnet]
-    return [subnet for net in scene.networks if net.name in scene.own_networks for subnet in net.subnets]
-
-
-def _covers(entries: list[str], wanted: str) -> bool:
-    """Whether a NO_PROXY list takes an address or network out (the rules of curl, Go and requests in common)."""
-    for entry in entries:
-        if entry in {"*", wanted}:
-            return True
-        try:
-            outer = ip_network(entry)
-            inner = ip_network(wanted) if "/" in wanted else ip_network(ip_address(wanted))
-        except ValueError:
-            continue
-        if inner.version == outer.version == 4 and _within(inner.network_address, outer, inner.prefixlen):
-            return True
-    return False
-
-
-def _within(address: IPv4Address, outer: IPv4Network, prefix: int) -> bool:
-    return address in outer and prefix >= outer.prefixlen
+    told = f"{', '.join(proxies)} set: for downloads only; not for {LOOPBACK} and private addresses"
+    yield ok(name, told if proxies else "none", why)

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from lab.base.errors import CommandError
 from lab.base.hosts import is_loopback
 from lab.host import debian
+from lab.host.changes import Change
 from lab.host.doctor.findings import Finding, fail, ok, warn
 from lab.host.doctor.snapshot import Scene
 from lab.host.machine import Machine
@@ -122,6 +123,18 @@ def _rootfs_tools(scene: Scene, name: str, why: str) -> Finding:
     if not machine.is_root:
         return fail(name, "debootstrap works for root only", why, fix="run the command as root")
     return ok(name, "debootstrap", why)
+
+
+def change(finding: Finding, machine: Machine) -> Change:
+    """Plan to install what images are built with."""
+    missing = debian.missing(debian.IMAGES, machine)
+    return Change(
+        what=f"install the packages {', '.join(package.name for package in missing)}",
+        why=finding.why,
+        command=finding.fix or "",
+        undo=debian.undo(missing, machine),
+        apply=lambda: install_tools(machine),
+    )
 
 
 def install_tools(machine: Machine) -> str:

@@ -21,8 +21,8 @@ from typing import Any
 from lab.base import wait
 from lab.base.errors import CommandError, HostError, LabError
 from lab.base.names import LABEL_PREFIX
-from lab.base.step import UNCHANGED, StepResult, StepStatus
-from lab.host.engine import PID_FILE, Confirm
+from lab.host.changes import Change
+from lab.host.engine import PID_FILE
 from lab.host.machine import Machine
 from lab.host.sandbox import bounded_runc
 from lab.host.sandbox.daemon_config import DaemonConfig
@@ -79,30 +79,33 @@ class Runtime:
         except OSError:
             return False
 
-    def ensure(self, *, install: bool = True, confirm: Confirm | None = None) -> StepResult:
-        """Return when privileged containers start; configure the engine where they do not.
+    @property
+    def may_be_needed(self) -> bool:
+        """Whether an engine that is started on this machine may be refused privileged containers.
 
-        Args:
-            install: whether this machine may be changed at all.
-            confirm: asks a person first; None where nobody is there to ask.
-
-        Raises:
-            HostError: they do not start, and the engine may not or cannot be configured; carries what to do.
+        It will have the capabilities of whoever starts it. Docker 26 and newer leave out by themselves what the
+        machine lacks, and so only a container that is tried tells.
         """
+        parent = "1" if self.machine.has_systemd else "self"
+        return bool(bounded_runc.lacking(self.machine.read(f"/proc/{parent}/status")) & self._known())
+
+    def change(self) -> Change:
+        """Plan to put the runtime in front of the engine's own; whether it is needed is tried first."""
+        return Change(
+            what=f"if a privileged container does not start: make {NAME} ({self.file}) the engine's default runtime",
+            why="kind's nodes are privileged containers, and this machine lacks a capability that runc asks for",
+            command=self.machine.as_root("lab doctor --fix"),
+            undo=UNDO,
+            apply=self._apply,
+        )
+
+    def _apply(self) -> str:
         if not self.lacking() or (self.docker.info().default_runtime == NAME and self.current):
-            return UNCHANGED
-        said = self.refusal()
-        if said is None:
-            return UNCHANGED
-        names = ", ".join(sorted(self.lacking()))
-        what = f"the engine cannot start privileged containers, because this machine lacks {names}"
-        if not self.machine.is_root or not install:
-            raise HostError(what, next=self.machine.as_root("lab doctor --fix"))
-        question = f"{what}. Put a runtime in front of runc that does without ({self.config.file}; undo: {UNDO})?"
-        if confirm is not None and not confirm(question):
-            raise HostError(what, next="lab doctor --fix")
+            return ""
+        if self.refusal() is None:
+            return ""
         self.install()
-        return StepResult(status=StepStatus.CHANGED, detail=f"default runtime of the engine: {NAME}; undo: {UNDO}")
+        return f"default runtime of the engine: {NAME}, in {self.config.file}; undo: {UNDO}"
 
     def install(self) -> None:
         """Install the runtime, make it the engine's default without a restart, and prove that it works.

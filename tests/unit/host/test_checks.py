@@ -15,7 +15,7 @@ from lab import config
 from lab.base.errors import HostError
 from lab.base.paths import Paths
 from lab.host import doctor as checks
-from lab.host.doctor import Finding, Verdict, kernel, network, resources, sources
+from lab.host.doctor import Finding, Verdict, environment, kernel, network, resources, sources
 from lab.host.doctor import engine as engine_checks
 from lab.host.doctor.snapshot import Listener, Scene
 from lab.host.engine import EngineState
@@ -84,6 +84,8 @@ def test_engine(look: Look, engine: Any, change: dict[str, Any], verdict: Verdic
         (EngineState.STOPPED, 0, True, "service docker start"),
         (EngineState.DENIED, 1000, False, "usermod"),
         (EngineState.ELSEWHERE, 0, False, "Docker Desktop"),
+        (EngineState.NOWHERE, 0, False, "docker context ls"),
+        (EngineState.UNUSABLE, 0, False, "docker info"),
         (EngineState.ANSWERS, 0, False, "service docker start"),
     ],
 )
@@ -371,24 +373,21 @@ def test_the_labs_own_bridge_is_no_clash(look: Look, network: Network) -> None:
     assert only(checks.network.check_addresses(scene)).verdict is Verdict.OK
 
 
-@pytest.mark.parametrize(
-    ("environ", "verdict"),
-    [
-        ({}, Verdict.OK),
-        ({"NO_PROXY": "x"}, Verdict.OK),
-        ({"HTTPS_PROXY": "http://p:3128"}, Verdict.WARN),
-        ({"https_proxy": "http://p:3128", "no_proxy": "localhost"}, Verdict.WARN),
-        ({"https_proxy": "http://p:3128", "no_proxy": "localhost, 127.0.0.1,10.89.0.0/24"}, Verdict.OK),
-        ({"https_proxy": "http://p:3128", "NO_PROXY": "localhost,127.0.0.0/8,10.0.0.0/8"}, Verdict.OK),
-        ({"https_proxy": "http://p:3128", "NO_PROXY": "localhost,127.0.0.0/8,10.89.0.0/30"}, Verdict.WARN),
-        ({"https_proxy": "http://p:3128", "NO_PROXY": "*"}, Verdict.OK),
-    ],
-)
-def test_proxies(look: Look, environ: dict[str, str], verdict: Verdict) -> None:
-    scene = look('[network]\nsubnet = "10.89.0.0/24"\n', machine={"environ": environ})
-    finding = only(network.check_proxies(scene))
-    assert finding.verdict is verdict
+@pytest.mark.parametrize("environ", [{}, {"HTTPS_PROXY": "http://p:3128"}, {"https_proxy": "http://p:3128"}])
+def test_a_proxy_is_named_and_is_no_problem(look: Look, environ: dict[str, str]) -> None:
+    finding = only(network.check_proxies(look(machine={"environ": environ})))
+    assert finding.verdict is Verdict.OK
+    assert all(name in finding.observed for name in environ)
     assert "http://p" not in finding.observed, "a proxy's address may hold a password"
+
+
+def test_settings_for_other_work_are_named(look: Look) -> None:
+    environ = {"DOCKER_DEFAULT_PLATFORM": "linux/arm64", "GOARCH": "arm64", "DOCKER_HOST": "tcp://there:1"}
+    found = list(environment.check_environment(look(machine={"environ": environ})))
+    assert [(f.verdict, f.observed) for f in found] == [
+        (Verdict.OK, "DOCKER_DEFAULT_PLATFORM=linux/arm64 is ignored for the lab's own commands"),
+        (Verdict.OK, "GOARCH=arm64 is ignored for the lab's own commands"),
+    ]
 
 
 # Sources
@@ -518,23 +517,28 @@ def test_without_an_engine_everything_else_is_still_looked_at(
     assert {"port 8080", "memory", "inotify", "proxies"} <= {finding.name for finding in found}
 
 
-def test_fix_does_what_is_fixable_and_asks_before(host: Any) -> None:
-    host.program("/usr/sbin/debootstrap")
-    host.run.answers |= {"dpkg-query": "debootstrap installed\ndebian-archive-keyring installed\n", "sysctl": ""}
-    fixable = Finding(name="inotify", verdict=Verdict.WARN, observed="few", why="", fix="sysctl …", fixable=True)
+def test_only_what_is_fixable_is_planned_and_nothing_is_changed_by_that(host: Any) -> None:
+    fixable = Finding(name="inotify", verdict=Verdict.WARN, observed="few", why="w", fix="sysctl …", fixable=True)
     not_fixable = Finding(name="memory", verdict=Verdict.FAIL, observed="little", why="", fix="buy some")
-    questions: list[str] = []
+    (planned,) = checks.changes([fixable, not_fixable], machine=host.machine())
+    assert (planned.command, planned.why) == ("sysctl …", "w")
+    assert kernel.SYSCTL_FILE in planned.undo
+    assert host.run.calls == []
+    host.run.answers["sysctl"] = ""
+    assert "fs.inotify" in planned.apply()
 
-    def ask(question: str) -> bool:
-        questions.append(question)
-        return len(questions) > 1
 
-    assert list(checks.fix([fixable, not_fixable], confirm=ask, machine=host.machine())) == []
-    done = list(checks.fix([fixable, not_fixable], confirm=ask, machine=host.machine()))
-    assert len(done) == 1
-    assert done[0].startswith("inotify: ")
-    assert len(questions) == 2
-    assert "sysctl …" in questions[0]
+@pytest.mark.parametrize(("cap_bnd", "asks"), [("000001fffeffffff", True), ("000001ffffffffff", False)])
+def test_starting_the_engine_asks_for_the_runtime_too_where_it_may_be_needed(
+    host: Any, fake_docker: Any, nobody: Any, cap_bnd: str, asks: bool
+) -> None:
+    host.file("/proc/self/status", f"CapBnd:\t{cap_bnd}\n")
+    finding = Finding(name="engine", verdict=Verdict.FAIL, observed="not installed", why="", fix="apt", fixable=True)
+    planned = checks.changes([finding], machine=host.machine(), docker=fake_docker(down=[nobody]))
+    words = [change.what for change in planned]
+    assert words[0].startswith("install the packages docker.io")
+    assert words[1].startswith("start the Docker Engine")
+    assert ["default runtime" in word for word in words[2:]] == ([True] if asks else [])
 
 
 def test_findings_are_plain_records(look: Look) -> None:

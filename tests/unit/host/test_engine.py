@@ -7,18 +7,26 @@ from typing import Any
 import pytest
 
 from lab.base.errors import CommandError, HostError
-from lab.base.step import UNCHANGED, StepStatus
 from lab.host import engine
 from lab.host.engine import EngineState
 from lab.tools.docker import EngineDeniedError, EngineDownError
+from lab.tools.docker_errors import EndpointError
 
 INSTALL = "apt-get install -y --no-install-recommends docker.io iptables"
+NOWHERE = EndpointError('the docker command does not find its engine: context "x": context not found')
+OLD = HostError("the docker command and the engine have no API version in common")
 DENIED = EngineDeniedError("this user may not talk to the container engine")
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_START_S", 0.01)
+
+
+def bring_up(host: Any, docker: Any) -> list[str]:
+    """Make all changes that are planned for the engine as it is."""
+    machine = host.machine()
+    return [change.apply() for change in engine.changes(engine.observe(machine, docker), machine, docker)]
 
 
 def set_up_debian(host: Any, *, apparmor: bool = False) -> None:
@@ -49,6 +57,8 @@ def set_up_debian(host: Any, *, apparmor: bool = False) -> None:
         (["/usr/bin/docker", "/usr/sbin/dockerd"], "down", "tcp://10.0.0.9:2375", EngineState.ELSEWHERE),
         (["/usr/bin/docker"], "down", "unix:///run/user/1000/docker.sock", EngineState.ELSEWHERE),
         (["/usr/bin/docker"], "denied", "unix:///var/run/docker.sock", EngineState.DENIED),
+        (["/usr/bin/docker"], "nowhere", "not asked", EngineState.NOWHERE),
+        (["/usr/bin/docker"], "old", "not asked", EngineState.UNUSABLE),
         (["/usr/bin/docker"], None, "unix:///var/run/docker.sock", EngineState.ANSWERS),
     ],
 )
@@ -63,7 +73,7 @@ def test_what_there_is(  # noqa: PLR0917 - fixtures and one row of the table
 ) -> None:
     for program in programs:
         host.program(program)
-    errors = {"down": [nobody], "denied": [DENIED], None: []}[down]
+    errors = {"down": [nobody], "denied": [DENIED], "nowhere": [NOWHERE], "old": [OLD], None: []}[down]
     assert engine.observe(host.machine(), fake_docker(down=errors, at=at)) is expected
 
 
@@ -91,16 +101,15 @@ def test_no_command_is_made_up_for_another_system(host: Any) -> None:
 
 def test_an_engine_that_answers_is_left_alone(host: Any, fake_docker: Any) -> None:
     host.program("/usr/bin/docker")
-    assert engine.ensure(machine=host.machine(), docker=fake_docker()) is UNCHANGED
+    assert bring_up(host, fake_docker()) == []
     assert host.run.calls == []
 
 
 def test_a_missing_engine_is_installed_and_started(host: Any, fake_docker: Any) -> None:
     set_up_debian(host, apparmor=True)
-    result = engine.ensure(machine=host.machine(), docker=fake_docker())
-    assert result.status is StepStatus.CHANGED
-    assert "docker.io" in result.detail
-    assert "20.10.24" in result.detail
+    installed, started = bring_up(host, fake_docker())
+    assert "docker.io" in installed
+    assert "20.10.24" in started
     installs = [call for call in host.run.calls if call.startswith("apt-get install")]
     assert len(installs) == 1
     assert "--no-install-recommends" in installs[0]
@@ -116,30 +125,26 @@ def test_the_docker_command_is_installed_where_it_is_a_package_of_its_own(host: 
         host.program("/usr/bin/docker" if "docker-cli" in words else "/usr/sbin/dockerd")
 
     host.run.answers["apt-get install"] = install
-    engine.ensure(machine=host.machine(), docker=fake_docker())
+    bring_up(host, fake_docker())
     assert any(call.endswith("docker-cli") for call in host.run.calls)
 
 
-def test_no_install_stops_with_the_command(host: Any, fake_docker: Any) -> None:
-    with pytest.raises(HostError, match="not installed") as caught:
-        engine.ensure(install=False, machine=host.machine(), docker=fake_docker())
-    assert caught.value.next is not None
-    assert caught.value.next.startswith("apt-get update && apt-get install")
-    assert host.run.calls == []
-
-
-@pytest.mark.parametrize("uid", [0, 1000])
-def test_a_person_is_asked_only_for_what_can_be_done(host: Any, fake_docker: Any, uid: int) -> None:
-    asked: list[str] = []
-
-    def no(question: str) -> bool:
-        asked.append(question)
-        return False
-
-    with pytest.raises(HostError) as caught:
-        engine.ensure(confirm=no, machine=host.machine(uid=uid), docker=fake_docker())
-    assert len(asked) == (1 if uid == 0 else 0)
-    assert caught.value.next
+@pytest.mark.parametrize(
+    ("state", "uid", "commands"),
+    [
+        (EngineState.ABSENT, 0, [f"apt-get update && {INSTALL}", "service docker start"]),
+        (EngineState.STOPPED, 0, ["service docker start"]),
+        (EngineState.ABSENT, 1000, []),
+        (EngineState.ELSEWHERE, 0, []),
+        (EngineState.NOWHERE, 0, []),
+    ],
+)
+def test_every_change_is_planned_with_its_command_and_its_undo_and_nothing_is_run(
+    host: Any, fake_docker: Any, state: EngineState, uid: int, commands: list[str]
+) -> None:
+    planned = engine.changes(state, host.machine(uid=uid), fake_docker())
+    assert [change.command for change in planned] == commands
+    assert all(change.undo and change.why for change in planned)
     assert host.run.calls == []
 
 
@@ -147,7 +152,7 @@ def test_a_failed_installation_says_apts_reason(host: Any, fake_docker: Any) -> 
     set_up_debian(host)
     host.run.answers["apt-get install"] = 100
     with pytest.raises(HostError, match="apt-get install failed: E: ") as caught:
-        engine.ensure(machine=host.machine(), docker=fake_docker())
+        bring_up(host, fake_docker())
     assert "docker.io" in (caught.value.next or "")
 
 
@@ -156,7 +161,7 @@ def test_systemd_starts_its_unit(host: Any, fake_docker: Any, nobody: EngineDown
     host.program("/usr/bin/docker")
     host.program("/usr/sbin/dockerd")
     host.run.answers["systemctl start docker.service"] = ""
-    engine.ensure(machine=host.machine(), docker=fake_docker(down=[nobody]))
+    bring_up(host, fake_docker(down=[nobody]))
     assert host.run.calls == ["systemctl start docker.service"]
 
 

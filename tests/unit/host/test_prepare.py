@@ -1,7 +1,9 @@
-"""`lab up` before it does anything: mend, or stop with everything untouched."""
+"""`lab up` before it does anything: one question for all changes, or stop with everything untouched."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -10,73 +12,111 @@ from lab import config
 from lab.base.errors import HostError
 from lab.base.paths import Paths
 from lab.host import doctor as checks
+from lab.host.changes import Change
 from lab.host.doctor import Finding, Verdict
 from lab.host.prepare import prepare
 
 OK = Finding(name="memory", verdict=Verdict.OK, observed="much", why="")
 WARN = Finding(name="proxies", verdict=Verdict.WARN, observed="one", why="", fix="export NO_PROXY=x")
 LATER = Finding(name="inotify", verdict=Verdict.WARN, observed="few", why="", fix="sysctl", fixable=True)
-MENDABLE = Finding(name="engine", verdict=Verdict.FAIL, observed="stopped", why="w", fix="start it", fixable=True)
+FIXABLE = Finding(name="engine", verdict=Verdict.FAIL, observed="stopped", why="w", fix="start it", fixable=True)
 FATAL = Finding(name="port 8080", verdict=Verdict.FAIL, observed="in use by x", why="w", fix="end x")
 
 
+@dataclass
+class Machine:
+    """A machine whose checks find, one after the other, what the test says, and which notes what happens in order."""
+
+    rounds: list[list[Finding]] = field(default_factory=list)
+    happened: list[str] = field(default_factory=list)
+
+    def run(self, *_: Any, **__: Any) -> list[Finding]:
+        return self.rounds.pop(0)
+
+    def changes(self, findings: Iterable[Finding], **_: Any) -> list[Change]:
+        return [self._change(finding.name) for finding in findings if finding.fixable]
+
+    def _change(self, name: str) -> Change:
+        def apply() -> str:
+            self.happened.append(f"apply {name}")
+            return f"{name}: done"
+
+        return Change(what=f"fix {name}", why="w", command=f"do {name}", undo=f"undo {name}", apply=apply)
+
+    def prepare(self, *rounds: list[Finding], answer: bool | None = None, **how: Any) -> list[Finding]:
+        def confirm(question: str) -> bool:
+            self.happened.append(f"ask {question}")
+            return bool(answer)
+
+        self.rounds = list(rounds)
+        ask = None if answer is None else confirm
+        return prepare(config.parse(""), Paths.of("eastwest"), say=self.happened.append, confirm=ask, **how)
+
+
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Prepare a machine whose checks find, one after the other, what the test says."""
-
-    def prepared(*found: list[Finding], **how: Any) -> tuple[list[Finding], list[str], list[str]]:
-        rounds = list(found)
-        fixed: list[str] = []
-        said: list[str] = []
-
-        def fix(findings: list[Finding], **_: Any) -> list[str]:
-            fixed.extend(finding.name for finding in findings)
-            return [f"{finding.name}: done" for finding in findings]
-
-        monkeypatch.setattr(checks, "run", lambda *_, **__: rounds.pop(0))
-        monkeypatch.setattr(checks, "fix", fix)
-        spec = config.parse("")
-        try:
-            return prepare(spec, Paths.of("eastwest"), say=said.append, **how), fixed, said
-        finally:
-            prepared.fixed = fixed  # type: ignore[attr-defined]
-
-    return prepared
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    made = Machine()
+    monkeypatch.setattr(checks, "run", made.run)
+    monkeypatch.setattr(checks, "changes", made.changes)
+    return made
 
 
-def test_warnings_stop_nothing_and_change_nothing(call: Any) -> None:
-    findings, fixed, said = call([OK, WARN])
-    assert (findings, fixed, said) == ([OK, WARN], [], [])
+def test_warnings_stop_nothing_and_change_nothing(machine: Machine) -> None:
+    assert machine.prepare([OK, WARN]) == [OK, WARN]
+    assert machine.happened == []
 
 
-def test_what_can_be_mended_is_said_and_mended(call: Any) -> None:
-    findings, fixed, said = call([MENDABLE, WARN, LATER], [OK, WARN])
-    assert findings == [OK, WARN]
-    assert fixed == ["engine", "inotify"]
-    assert said[:2] == ["engine: stopped; doing: start it", "engine: done"]
+def test_a_person_is_asked_once_after_every_change_was_listed_and_before_the_first_is_made(machine: Machine) -> None:
+    assert machine.prepare([FIXABLE, WARN, LATER], [OK, WARN], answer=True) == [OK, WARN]
+    (question,) = [line for line in machine.happened if line.startswith("ask")]
+    at = machine.happened.index(question)
+    listed = "\n".join(machine.happened[:at])
+    for name in ("engine", "inotify"):
+        for words in (f"fix {name}", f"do {name}", f"undo {name}"):
+            assert words in listed
+    assert machine.happened[at + 1 :] == ["apply engine", "✓ engine: done", "apply inotify", "✓ inotify: done"]
 
 
-def test_what_would_bite_later_stops_nothing_where_it_stays(call: Any) -> None:
-    assert call([OK, LATER], [OK, LATER])[0] == [OK, LATER]
-    assert call([OK, LATER], install=False) == ([OK, LATER], [], [])
+def test_where_nobody_is_there_to_ask_the_same_list_is_printed_and_everything_is_done(machine: Machine) -> None:
+    machine.prepare([FIXABLE, LATER], [OK], answer=True)
+    asked = list(machine.happened)
+    machine.happened.clear()
+    assert machine.prepare([FIXABLE, LATER], [OK]) == [OK]
+    assert machine.happened == [line for line in asked if not line.startswith("ask")]
 
 
-def test_one_thing_that_cannot_be_mended_stops_before_anything_is_changed(call: Any) -> None:
+def test_a_no_changes_nothing_and_stops_where_the_lab_cannot_start(machine: Machine) -> None:
+    with pytest.raises(HostError, match="nothing was changed"):
+        machine.prepare([FIXABLE, LATER], answer=False)
+    assert not [line for line in machine.happened if line.startswith("apply")]
+
+
+def test_a_no_to_what_fails_only_later_stops_nothing(machine: Machine) -> None:
+    assert machine.prepare([OK, LATER], answer=False) == [OK, LATER]
+    assert not [line for line in machine.happened if line.startswith("apply")]
+
+
+def test_what_fails_only_later_stops_nothing_where_it_stays(machine: Machine) -> None:
+    assert machine.prepare([OK, LATER], [OK, LATER]) == [OK, LATER]
+
+
+def test_no_install_prevents_every_change(machine: Machine) -> None:
+    assert machine.prepare([OK, LATER], install=False, answer=True) == [OK, LATER]
     with pytest.raises(HostError, match="nothing was changed") as caught:
-        call([MENDABLE, FATAL])
-    assert call.fixed == []
+        machine.prepare([FIXABLE], install=False, answer=True)
+    assert caught.value.next == "start it"
+    assert machine.happened == []
+
+
+def test_one_thing_that_cannot_be_fixed_stops_before_anything_is_changed(machine: Machine) -> None:
+    with pytest.raises(HostError, match="nothing was changed") as caught:
+        machine.prepare([FIXABLE, FATAL], answer=True)
+    assert machine.happened == []
     for words in ("engine: stopped", "fix: start it", "port 8080: in use by x", "fix: end x"):
         assert words in str(caught.value)
 
 
-def test_no_install_gives_the_command(call: Any) -> None:
-    with pytest.raises(HostError, match="nothing was changed") as caught:
-        call([MENDABLE], install=False)
-    assert caught.value.next == "start it"
-    assert call.fixed == []
-
-
-def test_what_mending_did_not_mend_is_still_a_failure(call: Any) -> None:
+def test_what_was_not_fixed_by_the_changes_is_still_a_failure(machine: Machine) -> None:
     with pytest.raises(HostError) as caught:
-        call([MENDABLE], [MENDABLE])
+        machine.prepare([FIXABLE], [FIXABLE])
     assert "nothing was changed" not in str(caught.value)

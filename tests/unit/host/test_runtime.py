@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from lab.base.errors import HostError, LabError
-from lab.base.step import UNCHANGED, StepStatus
 from lab.host.sandbox import runtime as module
 from lab.host.sandbox.daemon_config import DaemonConfig
 from lab.host.sandbox.runtime import NAME, Runtime
@@ -48,7 +47,7 @@ def written(runtime: Runtime) -> dict[str, Any]:
 
 def test_nothing_is_done_where_nothing_is_lacking(make: Any) -> None:
     runtime = make(cap_bnd="000001ffffffffff")
-    assert runtime.ensure() is UNCHANGED
+    assert runtime.change().apply() == ""
     assert runtime.docker.made == []
 
 
@@ -61,7 +60,7 @@ def test_capabilities_that_the_kernel_does_not_know_are_not_lacking(make: Any, h
 def test_nothing_is_done_where_privileged_containers_start_all_the_same(make: Any) -> None:
     runtime = make()
     assert runtime.lacking() == {"CAP_SYS_RESOURCE"}
-    assert runtime.ensure() is UNCHANGED
+    assert runtime.change().apply() == ""
     assert runtime.docker.made == runtime.docker.removed, "the attempt leaves nothing behind"
     assert not runtime.config.file.exists()
 
@@ -69,9 +68,7 @@ def test_nothing_is_done_where_privileged_containers_start_all_the_same(make: An
 def test_the_runtime_becomes_the_default_and_the_users_settings_stay(make: Any) -> None:
     before = '{"debug": true, "runtimes": {"other": {"path": "/opt/other"}}}'
     runtime = make(settings=before, refuses=[REFUSAL])
-    result = runtime.ensure()
-    assert result.status is StepStatus.CHANGED
-    assert "--undo" in result.detail
+    assert "--undo" in runtime.change().apply()
     assert written(runtime) == {
         "debug": True,
         "runtimes": {"other": {"path": "/opt/other"}, NAME: {"path": str(runtime.file)}},
@@ -82,13 +79,13 @@ def test_the_runtime_becomes_the_default_and_the_users_settings_stay(make: Any) 
     assert runtime.file.read_text().startswith("#!/usr/bin/python3 -IS\n")
     assert runtime.file.with_name("real").readlink() == Path("/usr/sbin/runc")
     assert runtime.current
-    assert runtime.ensure() is UNCHANGED
+    assert runtime.change().apply() == ""
 
 
 def test_a_default_runtime_of_the_users_is_stood_in_front_of_and_given_back(make: Any) -> None:
     before = '{"default-runtime": "mine", "runtimes": {"mine": {"path": "/opt/mine"}}}'
     runtime = make(settings=before, refuses=[REFUSAL])
-    runtime.ensure()
+    runtime.change().apply()
     assert runtime.file.with_name("real").readlink() == Path("/opt/mine")
     assert runtime.uninstall() is True
     assert written(runtime) == json.loads(before)
@@ -97,7 +94,7 @@ def test_a_default_runtime_of_the_users_is_stood_in_front_of_and_given_back(make
 
 def test_undo_leaves_no_file_where_there_was_none(make: Any) -> None:
     runtime = make(refuses=[REFUSAL])
-    runtime.ensure()
+    runtime.change().apply()
     assert runtime.uninstall() is True
     assert not runtime.config.file.exists()
     assert not runtime.config.backup.exists()
@@ -108,7 +105,7 @@ def test_undo_leaves_no_file_where_there_was_none(make: Any) -> None:
 
 def test_undo_keeps_what_the_user_changed_meanwhile(make: Any) -> None:
     runtime = make(settings='{"debug": true}', refuses=[REFUSAL])
-    runtime.ensure()
+    runtime.change().apply()
     runtime.config.write(written(runtime) | {"debug": False, "mtu": 1400})
     runtime.uninstall()
     assert written(runtime) == {"debug": False, "mtu": 1400}
@@ -126,18 +123,18 @@ def test_undo_waits_for_the_containers_that_use_it(make: Any, node: Any) -> None
 def test_what_does_not_help_is_taken_back(make: Any) -> None:
     runtime = make(settings='{"debug": true}', refuses=[REFUSAL, "still not"])
     with pytest.raises(HostError, match="still not"):
-        runtime.ensure()
+        runtime.change().apply()
     assert written(runtime) == {"debug": True}
     assert not runtime.file.exists()
 
 
 def test_an_update_keeps_the_runtime_behind_it(make: Any) -> None:
     runtime = make(refuses=[REFUSAL])
-    runtime.ensure()
+    runtime.change().apply()
     runtime.file.write_text("an older version")
     assert not runtime.current
     runtime.docker.refuses[:] = [REFUSAL]
-    runtime.ensure()
+    runtime.change().apply()
     assert runtime.current
     assert runtime.file.with_name("real").readlink() == Path("/usr/sbin/runc")
 
@@ -146,7 +143,7 @@ def test_an_update_keeps_the_runtime_behind_it(make: Any) -> None:
 def test_a_broken_configuration_is_named_and_left_alone(make: Any, text: str) -> None:
     runtime = make(settings=text, refuses=[REFUSAL])
     with pytest.raises(HostError, match=r"daemon\.json"):
-        runtime.ensure()
+        runtime.change().apply()
     assert runtime.config.file.read_text() == text
     assert not runtime.config.backup.exists()
     assert not runtime.file.exists()
@@ -155,7 +152,7 @@ def test_a_broken_configuration_is_named_and_left_alone(make: Any, text: str) ->
 def test_a_runtime_on_the_command_line_cannot_be_changed_in_the_file(make: Any) -> None:
     runtime = make("--default-runtime=x", refuses=[REFUSAL])
     with pytest.raises(HostError, match="command line"):
-        runtime.ensure()
+        runtime.change().apply()
     assert not runtime.config.file.exists()
 
 
@@ -165,24 +162,33 @@ def test_the_file_that_the_engine_was_started_with_is_the_one(make: Any, flags: 
     assert runtime.config == DaemonConfig(runtime.machine.path("/opt/d.json"))
 
 
-def test_a_person_is_asked_and_may_refuse(make: Any) -> None:
+def test_planning_changes_nothing_and_tries_nothing(make: Any) -> None:
     runtime = make(refuses=[REFUSAL])
-    questions: list[str] = []
-    with pytest.raises(HostError, match="CAP_SYS_RESOURCE"):
-        runtime.ensure(confirm=lambda question: bool(questions.append(question)))
-    assert "lab doctor --undo" in questions[0]
+    change = runtime.change()
+    assert "default runtime" in change.what
+    assert change.undo == "lab doctor --undo"
+    assert runtime.docker.made == []
     assert not runtime.config.file.exists()
 
 
-@pytest.mark.parametrize("how", ["no root", "no install"])
-def test_without_permission_the_command_is_given(make: Any, how: str) -> None:
-    runtime = make(refuses=[REFUSAL])
-    if how == "no root":
-        runtime = replace(runtime, machine=replace(runtime.machine, uid=1000))
-    with pytest.raises(HostError) as caught:
-        runtime.ensure(install=how == "no root")
-    assert (caught.value.next or "").endswith("lab doctor --fix")
-    assert not runtime.config.file.exists()
+@pytest.mark.parametrize(
+    ("systemd", "process", "cap_bnd", "expected"),
+    [
+        (False, "self", LACKS, True),
+        (False, "self", "000001ffffffffff", False),
+        (True, "1", LACKS, True),
+        (True, "self", LACKS, False),
+    ],
+)
+def test_before_the_engine_is_up_who_starts_it_tells_whether_it_may_lack_something(  # noqa: PLR0917
+    host: Any, fake_docker: Any, systemd: bool, process: str, cap_bnd: str, expected: bool
+) -> None:
+    for name in ("1", "self"):
+        host.file(f"/proc/{name}/status", f"CapBnd:\t{cap_bnd if name == process else '000001ffffffffff'}\n")
+    host.file("/proc/sys/kernel/cap_last_cap", "40\n")
+    if systemd:
+        (host.root / "run/systemd/system").mkdir(parents=True)
+    assert Runtime(machine=host.machine(), docker=fake_docker()).may_be_needed is expected
 
 
 def test_an_engine_elsewhere_lacks_nothing_that_can_be_seen(host: Any, fake_docker: Any) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from lab.base.errors import CommandError, HostError, LabError
 from lab.tools.docker import EngineDeniedError, EngineDownError, explain
+from lab.tools.docker_errors import EndpointError
 
 DAEMON = "Error response from daemon: "
 ENDPOINT = "driver failed programming external connectivity"
@@ -24,6 +25,13 @@ ENDPOINT = "driver failed programming external connectivity"
             EngineDownError,
             "at tcp://10.0.0.9:2375",
         ),
+        (
+            'Failed to initialize: unable to resolve docker endpoint: context "x": context not found: open /y: no such',
+            EndpointError,
+            'context "x": context not found',
+        ),
+        ('context "x": context not found: open /y: no such file', EndpointError, 'context "x": context not found'),
+        ("unable to resolve docker endpoint: open /root/.docker/ca.pem: no such file", EndpointError, "ca.pem"),
         ("unexpected EOF\n", EngineDownError, "no container engine"),
         ("error during connect: Get http://x/v1.41/info: EOF", EngineDownError, "no container engine"),
         (

@@ -7,7 +7,8 @@ import re
 import secrets
 
 from lab.base.names import NAMESPACE
-from lab.measure.capture import Capture, CaptureUnavailableError, bridge_of
+from lab.clusters import provider
+from lab.measure.capture import CaptureUnavailableError
 from lab.mesh.capabilities import Capability
 from lab.mesh.model import Caller, Gateway, Hop
 from lab.mesh.offers import CountedIdentities
@@ -160,7 +161,7 @@ def _capture_both(context: Context) -> None:
     marker = f"marker-{secrets.token_hex(8)}"
     headers = {_MARKER_HEADER: marker}
     try:
-        with Capture(bridge_of(context.lab.spec.name)) as capture:
+        with provider().wire.capture(context.lab, context.west) as capture:
             pod = frontend_pod(context.west)
             meshed = send(context.west, pod, f"http://{MIRROR}:9898/headers", container="frontend", headers=headers)
             through = capture.take()

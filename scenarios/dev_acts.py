@@ -13,13 +13,13 @@ from lab.base.errors import WaitTimeout
 from lab.base.names import NAMESPACE
 from lab.base.paths import PROJECT
 from lab.base.wait import NotYet
+from lab.clusters import provider
 from lab.dev import shared
 from lab.dev.laptop.pod import DevPod, Put
 from lab.dev.laptop.process import DevProcess
 from lab.kube import connect
 from lab.scenario.context import Context
 from lab.scenario.model import Act
-from lab.tools.docker import Docker
 from scenarios.seeing import Answers, answers
 
 SERVICE = "my-service"
@@ -36,7 +36,7 @@ running: list[DevProcess] = []
 
 def images(context: Context) -> list[str]:
     """Return the names of the images in West's node."""
-    return sorted(Docker().execute(context.west.node, _IMAGES).stdout.split())
+    return sorted(provider().shell.run(context.west, _IMAGES).stdout.split())
 
 
 def share(context: Context) -> None:

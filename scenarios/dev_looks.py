@@ -9,6 +9,7 @@ import psutil
 
 from lab.base.errors import ClusterError
 from lab.base.names import NAMESPACE, Cluster
+from lab.clusters import provider
 from lab.dev import parts, shared
 from lab.kube import connect
 from lab.kube.objects import Obj, ref
@@ -16,7 +17,6 @@ from lab.mesh.model import Caller
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.model import Observation
-from lab.tools.docker import Docker
 from scenarios.dev_acts import HEADER, LAPTOP, SERVICE, answered, images, running
 from scenarios.probes import frontend_pod, send
 from scenarios.seeing import Answers
@@ -215,7 +215,7 @@ def no_data(context: Context) -> Observation:
 
 def _files_with_data(cluster: Cluster) -> list[str]:
     argv = ["grep", "--recursive", "--files-with-matches", "--text", "--extended-regexp", _MARKER, *_DATA_OF_PODS]
-    found = Docker().execute(cluster.node, argv, check=False, timeout_s=60)
+    found = provider().shell.run(cluster, argv, check=False, timeout_s=60)
     if found.returncode > 1 and "No such file" not in found.stderr:  # 1: nothing found; pods end while it looks
         raise ClusterError(f"its disk could not be searched: {found.stderr.strip()}", where=cluster.name)
     return found.stdout.split()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.base.names import NAMESPACE
-from lab.clusters.kind import link
+from lab.clusters import provider
 from lab.components import workloads
 from lab.kube import connect
 from lab.mesh.capabilities import Capability
@@ -130,16 +130,16 @@ def _cut_link(context: Context) -> None:
     with both_loads(context) as loads:
         loads.run(QUIET_S)
         loads.mark("link is cut")
-        context.say(f"$ {link.cut(context.west, context.east)}")
+        context.say(f"$ {provider().wire.cut(context.west, context.east)}")
         loads.run(RTO_S + QUIET_S)
         loads.mark("link is back")
-        link.mend(context.west, context.east)
+        provider().wire.restore(context.west, context.east)
         loads.run(RTO_S + QUIET_S)
         keep(context, "link", loads.stop())
 
 
 def _mend_link(context: Context) -> None:
-    link.mend(context.west, context.east)
+    provider().wire.restore(context.west, context.east)
     context.mesh.unfail_over("west", SERVICE)
 
 

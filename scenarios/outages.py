@@ -1,16 +1,12 @@
-"""A whole cluster's death under load, and its return: its node's container is killed and started again."""
+"""A whole cluster's death under load, and its return: its node is killed and started again."""
 
 from __future__ import annotations
-
-from datetime import UTC, datetime
 
 from lab.base import wait
 from lab.base.names import Cluster
 from lab.base.wait import NotYet
-from lab.clusters.kind import wake
-from lab.kube import connect
+from lab.clusters import provider
 from lab.scenario.context import Context
-from lab.tools.docker import Docker
 from scenarios.loads import QUIET_S, RTO_S, SERVICE, ingress_load, keep
 from scenarios.seeing import frontend
 
@@ -28,11 +24,10 @@ def cluster_dies(context: Context, cluster: Cluster, name: str, *asked: Cluster)
     with ingress_load(context, *asked) as load:
         load.run(QUIET_S)
         load.mark("cluster dies")
-        context.say(f"$ docker kill {cluster.node}")
-        Docker().stop(cluster.node, grace_s=0)
+        context.say(f"$ {provider().power.kill(cluster)}")
         load.run(RTO_S + QUIET_S)
         load.mark("cluster starts")
-        _start(context, cluster)
+        revive(context, cluster)
         load.mark("cluster is back")
         load.run(QUIET_S + 6)  # an ejected pod is asked again after 5 s at the earliest
         keep(context, name, [load.stop()])
@@ -44,16 +39,8 @@ def revive(context: Context, cluster: Cluster) -> None:
     Raises:
         WaitTimeout: the cluster does not answer through its ingress.
     """
-    container = Docker().container(cluster.node)
-    if container is not None and not container.running:
-        _start(context, cluster)
-
-
-def _start(context: Context, cluster: Cluster) -> None:
-    began = datetime.now(UTC)
-    Docker().start(cluster.node)
-    wake.wait_until_back(connect(cluster), since=began, timeout_s=_BACK_S)
-    _answers(context, cluster)
+    if provider().power.start(cluster, timeout_s=_BACK_S):
+        _answers(context, cluster)
 
 
 def _answers(context: Context, cluster: Cluster) -> None:

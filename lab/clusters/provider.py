@@ -8,8 +8,10 @@ from enum import Enum
 from typing import Protocol
 
 from lab.base.names import Cluster
+from lab.base.process import Completed
 from lab.base.step import StepResult
 from lab.lab import Lab
+from lab.measure.capture import Capture
 
 
 class NodeStatus(Enum):
@@ -22,6 +24,10 @@ class NodeStatus(Enum):
     STOPPED = "stopped"
     PAUSED = "paused"
     RUNNING = "running"
+
+
+STANDS_STILL = frozenset({NodeStatus.STOPPED, NodeStatus.PAUSED})
+"""A node that `Power.start` brings back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +48,82 @@ class Owned:
     name: str
 
 
+class Power(Protocol):
+    """Stops and starts nodes."""
+
+    def stop(self, cluster: Cluster) -> None:
+        """Stop a cluster's node as a shutdown does."""
+
+    def kill(self, cluster: Cluster) -> str:
+        """Kill a cluster's node as a power cut does, and return the command that does it, as it can be typed."""
+
+    def pause(self, cluster: Cluster) -> None:
+        """Suspend a cluster's node, as a laptop's sleep does."""
+
+    def start(self, cluster: Cluster, *, timeout_s: float = 180) -> bool:
+        """Start or resume a cluster's node and return when the cluster is back; True where the node stood still.
+
+        The API server says for a while what was true before; this waits until the node and its pods have reported
+        since the start.
+
+        Raises:
+            ClusterError: there is no such node.
+            WaitTimeout: the cluster is not back in time.
+        """
+
+
+class Wire(Protocol):
+    """The network between clusters."""
+
+    def cut(self, source: Cluster, target: Cluster) -> str:
+        """Drop all that a cluster sends to another one's node; returns the command that does it, as it can be typed."""
+
+    def restore(self, source: Cluster, target: Cluster) -> bool:
+        """Undo `cut`; True where it was cut."""
+
+    def reaches(self, source: Cluster, address: str, port: int) -> bool:
+        """Say whether a cluster's node can connect to a port at an address, within a second."""
+
+    def ensure_routes(self, lab: Lab) -> StepResult:
+        """Put the routes between clusters where they are missing."""
+
+    def capture(self, lab: Lab, cluster: Cluster) -> Capture:
+        """Return a capture, to be used in a `with` block, of what a cluster's node sends and receives.
+
+        Raises:
+            CaptureUnavailableError: it needs what this machine does not have.
+        """
+
+
+class NodeShell(Protocol):
+    """Commands in nodes."""
+
+    def run(self, cluster: Cluster, argv: Sequence[str], *, check: bool = True, timeout_s: float = 60) -> Completed:
+        """Run a command in a cluster's node.
+
+        Raises:
+            CommandError: it exited with an error and `check` is set.
+            CommandTimeout: it did not end in time.
+        """
+
+    def logs(self, cluster: Cluster) -> str:
+        """Return what a cluster's node itself printed."""
+
+
 class Provider(Protocol):
-    """A source of clusters."""
+    """A source of clusters, and the only way to their nodes."""
+
+    @property
+    def power(self) -> Power:
+        """The nodes' power."""
+
+    @property
+    def wire(self) -> Wire:
+        """The network between the clusters."""
+
+    @property
+    def shell(self) -> NodeShell:
+        """Commands in nodes."""
 
     def prepare(self, lab: Lab) -> StepResult:
         """Make what all clusters need together, such as their network."""

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from lab.base.errors import CommandError, LabError
 from lab.base.redaction import redact
+from lab.clusters import provider
 from lab.components.inventory import NAMESPACE as OWN_NAMESPACE
 from lab.kube import Kube, KubeError, connect
 from lab.kube.manifests import dump
 from lab.kube.objects import Obj, labels_of
 from lab.lab import Lab
 from lab.lifecycle import objects
-from lab.tools.docker import Docker
 
 _NAME_LABELS = ("app.kubernetes.io/name", "app", "gateway.networking.k8s.io/gateway-name", "k8s-app", "component")
 
@@ -68,12 +68,12 @@ def collect(lab: Lab, clusters: Iterable[str], folder: Path, *, lines: int = 500
     if folder.exists():
         raise LabError(f"{folder} is there already", next="name a new folder")
     folder.mkdir(parents=True, mode=0o700)
-    docker, kinds = Docker(), objects.kinds_of(lab)
+    shell, kinds = provider().shell, objects.kinds_of(lab)
     for name in clusters:
         place = folder / name
         place.mkdir()
         try:
-            _write(place / "node.log", docker.logs(lab.clusters[name].node))
+            _write(place / "node.log", shell.logs(lab.clusters[name]))
             kube = connect(lab.clusters[name])
             objects.write(kube, kinds, place)
             for pod in kube.find("v1", "Pod"):

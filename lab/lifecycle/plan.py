@@ -10,7 +10,6 @@ from lab.base import wait
 from lab.base.step import CHANGED, UNCHANGED, Step, StepResult
 from lab.base.wait import NotYet
 from lab.clusters import provider
-from lab.clusters.kind import routes
 from lab.components.base import Component
 from lab.lab import Lab
 from lab.measure import http
@@ -97,7 +96,7 @@ def _routes(lab: Lab) -> Step:
     """Say how far nodes send what is meant for pods of other clusters."""
     nodes = tuple(f"{name}/cluster" for name in lab.clusters)
     title = "let pods reach pods of other clusters" if lab.spec.network.flat else "keep pods to their cluster"
-    return Step(name="routes", title=title, run=lambda: routes.ensure(lab), after=nodes, estimate_s=1)
+    return Step(name="routes", title=title, run=lambda: provider().wire.ensure_routes(lab), after=nodes, estimate_s=1)
 
 
 def _link(lab: Lab, stack: Stack, source: str, target: str) -> Iterator[Step]:

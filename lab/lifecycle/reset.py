@@ -7,15 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 
 from lab import stacks
+from lab.base.concurrency import at_once
+from lab.base.errors import ClusterError
 from lab.base.names import Cluster
 from lab.base.step import StepStatus
-from lab.clusters.kind import link, routes
+from lab.clusters import NodeStatus, provider
+from lab.clusters.provider import STANDS_STILL
 from lab.components import workloads
 from lab.kube import connect
-from lab.kube.objects import Ref, ref
+from lab.kube.objects import ref
 from lab.lab import Lab
 from lab.mesh.offers import Federation, Mesh
-from lab.tools.docker import Docker
 
 _KINDS = (
     ("v1", "Namespace"),
@@ -46,18 +48,16 @@ def reset(lab: Lab, mesh: Mesh) -> Iterator[str]:
 
 
 def _wake(lab: Lab) -> Iterator[str]:
-    docker = Docker()
-    for cluster in lab.clusters.values():
-        container = docker.container(cluster.node)
-        if container is not None and not container.running:
-            docker.start(cluster.node)
-            yield f"{cluster.name}: node started"
-    for cluster in lab.clusters.values():
-        connect(cluster).wait_ready([_node(cluster)], timeout_s=_READY_S)
+    found = provider().look(lab)
+    if gone := [node.name for node in found.values() if node.status not in {NodeStatus.RUNNING, *STANDS_STILL}]:
+        raise ClusterError(f"no node of the lab: {', '.join(gone)}; reset does not create clusters", next="lab up")
+    at_once(lambda name: provider().power.start(lab.clusters[name], timeout_s=_READY_S), found)
+    yield from (f"{name}: node started" for name, node in found.items() if node.status in STANDS_STILL)
+    wire = provider().wire
     for source, target in permutations(lab.clusters.values(), 2):
-        if link.mend(source, target):
+        if wire.restore(source, target):
             yield f"{source.name}: the network to {target.name} is no longer cut"
-    if routes.ensure(lab).status is StepStatus.CHANGED:
+    if wire.ensure_routes(lab).status is StepStatus.CHANGED:
         yield "the nodes' routes to other clusters' pods are there again"
 
 
@@ -114,7 +114,3 @@ def _apps(lab: Lab, cluster: Cluster) -> Iterator[str]:
     for component in (parts["podinfo"].component, parts["frontend"].component):
         if component.apply(lab, cluster).status is StepStatus.CHANGED:
             yield f"{cluster.name}: {component.name} as wanted again"
-
-
-def _node(cluster: Cluster) -> Ref:
-    return Ref(api_version="v1", kind="Node", name=cluster.node)

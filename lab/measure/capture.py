@@ -1,28 +1,23 @@
-"""Bytes between the nodes: a capture on the bridge of the lab's Docker network.
-
-Needs Linux, the engine on this machine, and CAP_NET_RAW (packet(7)); elsewhere there is none, and it says so.
-"""
+"""Bytes between the nodes: TCP segments, read from frames that a command in a node's network namespace prints."""
 
 from __future__ import annotations
 
-import socket
 import struct
 import threading
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
-from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
+from lab.base import process
 from lab.base.errors import LabError
-from lab.tools.docker import Docker
 
-_ALL_PROTOCOLS = 0x0003  # ETH_P_ALL, linux/if_ether.h
 _IPV4 = 0x0800
 _TCP = 6
-_SOL_PACKET, _ADD_MEMBERSHIP, _PROMISCUOUS = 263, 1, 1  # linux/if_packet.h
-_POLL_S = 0.1
-_SETTLE_S = 0.3
+_START_S, _END_S, _POLL_S = 30.0, 5.0, 0.1
+_SETTLE_S = 0.5
 """Packets reach the reader a moment after the request that made them has ended."""
 
 
@@ -55,12 +50,19 @@ def parse(frame: bytes) -> Packet | None:
     return Packet(ends=ends, ports=(source, target), payload=frame[data : 14 + total])
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Capture:
-    """Listens to an interface while the block runs."""
+    """Listens while the block runs: to what a command prints, which is in the network namespace to listen in.
 
-    interface: str
+    Args:
+        argv: a command that prints frames as `lab.clusters.kind.innode.frames` does, until its input ends.
+        where: what it listens to, for errors.
+    """
+
+    argv: Sequence[str]
+    where: str
     packets: list[Packet] = field(default_factory=list)
+    _listening: threading.Event = field(default_factory=threading.Event)
     _over: threading.Event = field(default_factory=threading.Event)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -68,32 +70,22 @@ class Capture:
         """Begin to listen.
 
         Raises:
-            CaptureUnavailableError: this process may not.
+            CaptureUnavailableError: the command cannot listen there; the error has its last words.
         """
-        try:
-            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL_PROTOCOLS))
-        except (AttributeError, OSError) as error:
-            raise CaptureUnavailableError(f"this process may not capture packets: {error}") from error
-        try:
-            self._socket.bind((self.interface, 0))
-            # The bridge hands frames between two containers up to this machine only while it is promiscuous.
-            request = struct.pack("IHH8s", socket.if_nametoindex(self.interface), _PROMISCUOUS, 0, b"")
-            self._socket.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, request)
-        except OSError as error:
-            self._socket.close()
-            raise CaptureUnavailableError(f"no packets can be captured on {self.interface}: {error}") from error
-        self._socket.settimeout(_POLL_S)
+        self._child = process.start(self.argv, piped=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        if not self._began():
+            said = self._end().splitlines()
+            words = said[-1] if said else f"it did not begin to listen within {_START_S:g} s"
+            raise CaptureUnavailableError(f"packets cannot be captured: {words}", where=self.where)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End."""
-        self._over.set()
-        self._reader.join()
-        self._socket.close()
+        """End the command."""
+        self._end()
 
     def take(self) -> list[Packet]:
         """Return what was seen since the last time."""
@@ -102,29 +94,45 @@ class Capture:
             taken, self.packets = self.packets, []
         return taken
 
+    def _began(self) -> bool:
+        deadline = time.monotonic() + _START_S
+        while time.monotonic() < deadline and not self._over.is_set():
+            if self._listening.wait(_POLL_S):
+                return True
+        return self._listening.is_set()
+
+    def _end(self) -> str:
+        """End the command by the end of its input, by force where that does not do, and return its errors."""
+        stdin, _, errors = self._pipes()
+        stdin.close()
+        self._reader.join(_END_S)
+        process.stop(self._child)
+        self._child.wait()
+        with errors:
+            return errors.read().decode(errors="replace").strip()
+
     def _read(self) -> None:
-        while not self._over.is_set():
-            try:
-                frame = self._socket.recv(65535)
-            except TimeoutError:
-                continue
-            except OSError:  # the interface went away, and with it what could be heard
-                return
-            if (packet := parse(frame)) is not None:
-                with self._guard:
-                    self.packets.append(packet)
+        _, frames, _ = self._pipes()
+        with frames:
+            while head := _exactly(frames, 4):
+                self._listening.set()
+                frame = _exactly(frames, struct.unpack("!I", head)[0])
+                if (packet := parse(frame)) is not None:
+                    with self._guard:
+                        self.packets.append(packet)
+        self._over.set()
+
+    def _pipes(self) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
+        child = self._child
+        assert child.stdin and child.stdout and child.stderr  # noqa: S101, PT018 - started with pipes
+        return child.stdin, child.stdout, child.stderr
 
 
-def bridge_of(network: str) -> str:
-    """Return the interface of a Docker network on this machine.
-
-    Raises:
-        CaptureUnavailableError: the engine runs on another machine, as in Docker Desktop.
-    """
-    found = Docker().network(network)
-    if found is None:
-        raise CaptureUnavailableError(f"there is no network {network}")
-    interface = f"br-{found.id[:12]}"
-    if not Path("/sys/class/net", interface).exists():
-        raise CaptureUnavailableError(f"the engine's interface {interface} is not on this machine")
-    return interface
+def _exactly(stream: IO[bytes], size: int) -> bytes:
+    """Read so many bytes; none where the stream ends before."""
+    data = b""
+    while len(data) < size:
+        if not (more := stream.read(size - len(data))):
+            return b""
+        data += more
+    return data

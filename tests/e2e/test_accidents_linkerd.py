@@ -12,7 +12,7 @@ import pytest
 from lab.base import pki, wait
 from lab.base.names import Cluster
 from lab.base.wait import NotYet
-from lab.clusters.kind import link
+from lab.clusters import provider
 from tests.e2e.conftest import NAME, CommandLine, RunningLab, docker, leftovers, ports
 from tests.e2e.test_accidents import answers_from_both
 from tests.e2e.test_answers import kubectl
@@ -106,11 +106,12 @@ def test_an_api_server_that_west_does_not_reach_is_the_hop_that_status_names(lab
         name: Cluster(name=name, context=name, kubeconfig=lab.kubeconfig, node=f"{NAME}-{name}-control-plane")
         for name in ("east", "west")
     }
-    link.cut(clusters["west"], clusters["east"])
+    wire = provider().wire
+    wire.cut(clusters["west"], clusters["east"])
     try:
         comes(lab, "west does not reach east's API server")
     finally:
-        link.mend(clusters["west"], clusters["east"])
+        wire.restore(clusters["west"], clusters["east"])
     mended(lab)
 
 

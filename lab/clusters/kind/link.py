@@ -1,4 +1,4 @@
-"""The network between two clusters: cut and mended by a route on one node that drops what goes to the other, and tried.
+"""The network between two clusters: cut and restored by a route on one node that drops traffic to the other.
 
 A dropped packet is what a cut cable does: nothing is refused, connections that stand stay silent. The route is in the
 node's container only, and gone when that is started again.
@@ -14,20 +14,20 @@ from lab.kube import connect
 from lab.tools.docker import Docker
 
 
-def cut(source: Cluster, target: Cluster) -> str:
+def cut(docker: Docker, source: Cluster, target: Cluster) -> str:
     """Drop all that a cluster's node and pods send to the other's node; done twice, it stays cut.
 
     Returns:
         The command that did it, as it can be typed.
     """
     argv = _route("replace", target)
-    Docker().execute(source.node, argv)
+    docker.execute(source.node, argv)
     return f"docker exec {source.node} {' '.join(argv)}"
 
 
-def mend(source: Cluster, target: Cluster) -> bool:
-    """Let it through again; says whether it was cut."""
-    return Docker().execute(source.node, _route("del", target), check=False).returncode == 0
+def restore(docker: Docker, source: Cluster, target: Cluster) -> bool:
+    """Let the traffic through again; True where it was cut."""
+    return docker.execute(source.node, _route("del", target), check=False).returncode == 0
 
 
 def cut_addresses(table: Sequence[str]) -> list[str]:
@@ -36,10 +36,10 @@ def cut_addresses(table: Sequence[str]) -> list[str]:
     return [line[1].removesuffix("/32") for line in words if line[:1] == ["blackhole"]]
 
 
-def reaches(source: Cluster, address: str, port: int) -> bool:
+def reaches(docker: Docker, source: Cluster, address: str, port: int) -> bool:
     """Say whether a cluster's node can connect to a port at another one's address, within a second."""
     argv = ["timeout", "1", "bash", "-c", 'exec 3<>"/dev/tcp/$0/$1"', address, str(port)]
-    return Docker().execute(source.node, argv, check=False).returncode == 0
+    return docker.execute(source.node, argv, check=False).returncode == 0
 
 
 def _route(verb: str, target: Cluster) -> list[str]:

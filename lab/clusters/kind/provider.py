@@ -22,7 +22,10 @@ from lab.base.step import CHANGED, UNCHANGED, StepResult, StepStatus
 from lab.clusters import kubeconfig
 from lab.clusters.kind import config as kind_config
 from lab.clusters.kind import engine, network, wake
-from lab.clusters.provider import Node, NodeStatus, Owned
+from lab.clusters.kind.power import KindPower
+from lab.clusters.kind.shell import KindShell
+from lab.clusters.kind.wire import KindWire
+from lab.clusters.provider import STANDS_STILL, Node, NodeStatus, Owned
 from lab.host.ownership import is_own_node, own_networks
 from lab.kube import connect, manifests, owned
 from lab.kube.objects import Ref, labels_of
@@ -58,14 +61,30 @@ class KindProvider:
 
     docker: Docker = field(default_factory=Docker)
 
+    @property
+    def power(self) -> KindPower:
+        """The nodes' power."""
+        return KindPower(self.docker)
+
+    @property
+    def wire(self) -> KindWire:
+        """The network between the nodes."""
+        return KindWire(self.docker)
+
+    @property
+    def shell(self) -> KindShell:
+        """Commands in nodes."""
+        return KindShell(self.docker)
+
     def prepare(self, lab: Lab) -> StepResult:
         """Create the nodes' network, and start nodes that stand still: while they do, their addresses are not safe."""
         made = network.ensure(self.docker, lab.spec)
-        sleeping = [n for n in self.look(lab).values() if n.status in {NodeStatus.STOPPED, NodeStatus.PAUSED}]
-        for node in sleeping:
-            self._wake(node)
+        sleeping = [name for name, node in self.look(lab).items() if node.status in STANDS_STILL]
+        for name in sleeping:
+            self.power.resume(lab.clusters[name])
         if sleeping:
-            return StepResult(status=StepStatus.CHANGED, detail=f"started {', '.join(node.name for node in sleeping)}")
+            nodes = ", ".join(lab.clusters[name].node for name in sleeping)
+            return StepResult(status=StepStatus.CHANGED, detail=f"started {nodes}")
         return made
 
     def ensure(self, lab: Lab, cluster: Cluster, *, image: str) -> StepResult:
@@ -77,8 +96,8 @@ class KindProvider:
                 where=cluster.name,
                 next=f"another `name` in lab.toml, or, if nobody needs it, `docker rm --force --volumes {node.name}`",
             )
-        if node.status in {NodeStatus.STOPPED, NodeStatus.PAUSED}:
-            self._wake(node)
+        if node.status in STANDS_STILL:
+            self.power.resume(cluster)
         mark = self._mark(node.name) if node.status not in {NodeStatus.ABSENT, NodeStatus.UNFINISHED} else None
         if mark is None:
             if node.status is not NodeStatus.ABSENT:
@@ -89,8 +108,7 @@ class KindProvider:
         changed = node.status is not NodeStatus.RUNNING
         changed |= self._settle(lab, cluster, mark)
         changed |= self._adopt(lab, cluster, Path("missing"))
-        started = self.docker.container(node.name)
-        wake.wait_until_back(connect(cluster), since=started.started_at if started else None)
+        self.power.start(cluster)
         changed |= self._relabel(lab, cluster)
         return CHANGED if changed else UNCHANGED
 
@@ -146,13 +164,6 @@ class KindProvider:
     def _look(self, lab: Lab, cluster: Cluster) -> Node:
         container = self.docker.container(cluster.node)
         return _node(lab, cluster, container, self._networks(lab) if container else frozenset())
-
-    def _wake(self, node: Node) -> None:
-        events.progress(f"starting {node.name}")
-        if node.status is NodeStatus.PAUSED:
-            self.docker.unpause(node.name)
-        else:
-            self.docker.start(node.name)
 
     def _create(self, lab: Lab, cluster: Cluster, image: str) -> None:
         spec = lab.spec.clusters[cluster.name]

@@ -42,9 +42,8 @@ mv {_FILE}.new {_FILE}
 """
 
 
-def ensure(lab: Lab) -> StepResult:
+def ensure(docker: Docker, lab: Lab) -> StepResult:
     """Put missing routes into every node's routing table, and into the file that outlives a restart of the node."""
-    docker = Docker()
     wanted = wanted_everywhere(lab)
     changed: list[str] = []
 

@@ -42,8 +42,14 @@ def wait_for_api(kube: Kube, *, timeout_s: float = 120) -> None:
     )
 
 
-def wait_until_back(kube: Kube, *, since: datetime | None, timeout_s: float = 180) -> None:
+def wait_until_back(kube: Kube, *, since: datetime | None, restarted: bool = True, timeout_s: float = 180) -> None:
     """Return when the API server answers, the node is Ready, and what both say is younger than `since`.
+
+    Args:
+        kube: of the cluster.
+        since: when the node was started or resumed.
+        restarted: whether that has restarted its pods' containers as well; resuming a paused node does not.
+        timeout_s: seconds for each, the API server and the node.
 
     Raises:
         WaitTimeout: with what is still old or missing.
@@ -52,13 +58,13 @@ def wait_until_back(kube: Kube, *, since: datetime | None, timeout_s: float = 18
     name = kube.cluster.name
     wait.until(
         f"{name}: node back",
-        lambda: _old_words(kube, since) or True,
+        lambda: _old_words(kube, since, restarted=restarted) or True,
         timeout_s=timeout_s,
         next=f"docker logs {kube.cluster.node}",
     )
 
 
-def _old_words(kube: Kube, since: datetime | None) -> NotYet | None:
+def _old_words(kube: Kube, since: datetime | None, *, restarted: bool) -> NotYet | None:
     node = kube.get(Ref(api_version="v1", kind="Node", name=kube.cluster.node))
     if node is None:
         return NotYet("the node has not registered")
@@ -69,6 +75,8 @@ def _old_words(kube: Kube, since: datetime | None) -> NotYet | None:
     lease = kube.get(Ref(api_version="coordination.k8s.io/v1", kind="Lease", name=kube.cluster.node, namespace=_LEASES))
     if lease is None or _time(lease["spec"]["renewTime"]) < since:
         return NotYet("the kubelet has not reported since the start")
+    if not restarted:
+        return None
     stale = sum(_from_before(pod, since) for pod in kube.find("v1", "Pod"))
     return NotYet(f"{stale} pods have not been looked at since the start") if stale else None
 

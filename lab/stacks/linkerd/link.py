@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.base.errors import CommandError
 from lab.base.names import Cluster
-from lab.clusters.kind import link as wire
+from lab.clusters import provider
 from lab.clusters.kind import network
 from lab.kube import Kube, KubeError, connect
 from lab.kube.objects import Ref
@@ -72,7 +72,7 @@ def _credentials_trouble(source: Kube, there: Kube) -> str:
 
 def _unreached(source: Kube, there: Kube, said: Mapping[str, Any] | None) -> str:
     name, target = source.cluster.name, there.cluster.name
-    if not wire.reaches(source.cluster, network.node_address(there), network.API_PORT):
+    if not provider().wire.reaches(source.cluster, network.node_address(there), network.API_PORT):
         return f"{name} does not reach {target}'s API server: mirrors no longer follow {target}"
     if words := not_serving(there.get(multicluster.DEPLOYMENT)):
         return f"{target}'s gateway: {words}"

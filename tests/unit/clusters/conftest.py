@@ -12,7 +12,7 @@ import pytest
 
 from lab.base.errors import CommandError
 from lab.base.process import Completed
-from lab.tools.docker_records import Container, Network
+from lab.tools.docker_records import Container, Image, Network
 
 
 @dataclass
@@ -24,6 +24,7 @@ class FakeDocker:
     files: dict[str, str] = field(default_factory=dict)
     did: list[str] = field(default_factory=list)
     images: str = ""
+    engine_images: dict[str, Image] = field(default_factory=dict)
 
     def cgroup_version(self) -> str:
         return "1"
@@ -49,6 +50,20 @@ class FakeDocker:
     def start(self, name: str) -> None:
         self.did.append(f"start {name}")
         self.nodes[name] = replace(self.nodes[name], status="running")
+
+    def stop(self, name: str, *, grace_s: int = 10) -> None:
+        self.did.append(f"stop {name} {grace_s}")
+        self.nodes[name] = replace(self.nodes[name], status="exited")
+
+    def pause(self, name: str) -> None:
+        self.did.append(f"pause {name}")
+        self.nodes[name] = replace(self.nodes[name], status="paused")
+
+    def image(self, reference: str) -> Image | None:
+        return self.engine_images.get(reference)
+
+    def argv(self, *words: str) -> list[str]:
+        return ["docker", *words]
 
     def unpause(self, name: str) -> None:
         self.did.append(f"unpause {name}")

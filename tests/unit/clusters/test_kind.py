@@ -9,8 +9,8 @@ from lab.base.errors import ClusterError
 from lab.base.paths import Paths
 from lab.base.step import StepStatus
 from lab.clusters.kind import config as kind_config
+from lab.clusters.kind import power, wake
 from lab.clusters.kind import provider as subject
-from lab.clusters.kind import wake
 from lab.clusters.provider import NodeStatus, Owned
 from lab.lab import Lab
 from tests.unit.clusters.conftest import FakeDocker, container, mark, network
@@ -40,7 +40,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(subject.KindProvider, "_adopt", lambda self, lab, cluster, file: False)
     monkeypatch.setattr(subject.KindProvider, "_relabel", lambda self, lab, cluster: False)
     monkeypatch.setattr(subject, "connect", lambda cluster: None)
-    monkeypatch.setattr(wake, "wait_until_back", lambda kube, since: None)
+    monkeypatch.setattr(power, "connect", lambda cluster: None)
+    monkeypatch.setattr(wake, "wait_until_back", lambda kube, **_: None)
     return names
 
 

@@ -53,44 +53,43 @@ class Nodes:
 @pytest.fixture
 def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
     made = Nodes()
-    monkeypatch.setattr(routes, "Docker", lambda: made)
     monkeypatch.setattr(routes, "node_address", lambda kube: "172.30.0.9")
     monkeypatch.setattr(routes, "connect", lambda cluster: None)
     return made
 
 
 def test_other_clusters_pods_and_services_are_nowhere(lab: Lab, nodes: Nodes) -> None:
-    assert routes.ensure(lab) == CHANGED
+    assert routes.ensure(nodes, lab) == CHANGED
     west = nodes.tables[lab.clusters["west"].node]
     assert {"unreachable 10.10.0.0/16 dev eth0", "unreachable 10.110.0.0/16 dev eth0"} <= set(west)
     assert not [line for line in west if "10.11.0.0/16" in line]
     nodes.asked.clear()
-    assert routes.ensure(lab) == UNCHANGED
+    assert routes.ensure(nodes, lab) == UNCHANGED
     assert sorted(nodes.asked) == sorted(cluster.node for cluster in lab.clusters.values())
 
 
 def test_on_a_flat_network_pods_are_behind_their_node(lab: Lab, nodes: Nodes) -> None:
     network = lab.spec.network.model_copy(update={"flat": True})
     flat = replace(lab, spec=lab.spec.model_copy(update={"network": network}))
-    routes.ensure(lab)
-    assert routes.ensure(flat) == CHANGED
+    routes.ensure(nodes, lab)
+    assert routes.ensure(nodes, flat) == CHANGED
     west = nodes.tables[lab.clusters["west"].node]
     assert "10.10.0.0/16 via 172.30.0.9 dev eth0" in west
     assert "unreachable 10.110.0.0/16 dev eth0" in west
-    assert routes.ensure(flat) == UNCHANGED
+    assert routes.ensure(nodes, flat) == UNCHANGED
 
 
 def test_a_node_that_starts_again_has_its_routes(lab: Lab, nodes: Nodes) -> None:
-    routes.ensure(lab)
+    routes.ensure(nodes, lab)
     node = lab.clusters["west"].node
     nodes.restart(node)
     assert routes.missing(routes.wanted_everywhere(lab)["west"], nodes.tables[node]) == []
 
 
 def test_routes_without_the_file_that_outlives_a_restart_are_written_again(lab: Lab, nodes: Nodes) -> None:
-    routes.ensure(lab)
+    routes.ensure(nodes, lab)
     nodes.files.pop(lab.clusters["west"].node)
-    assert routes.ensure(lab) == CHANGED
+    assert routes.ensure(nodes, lab) == CHANGED
     assert nodes.files[lab.clusters["west"].node]
 
 

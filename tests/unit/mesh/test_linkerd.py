@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from lab.base.errors import ClusterError
-from lab.base.names import NAMESPACE
+from lab.base.names import NAMESPACE, Cluster
 from lab.kube import Kube, NotNow
 from lab.kube.objects import Obj
 from lab.kube.owned import NotOwnedError
@@ -40,11 +41,27 @@ def mirror(name: str = "podinfo") -> Obj:
     return service(f"{name}-east", **labels)
 
 
+@dataclass
+class Nodes:
+    """A provider whose nodes reach each other, or do not."""
+
+    asked: list[tuple[str, int]]
+    reached: bool = True
+
+    @property
+    def wire(self) -> Nodes:
+        return self
+
+    def reaches(self, source: Cluster, address: str, port: int) -> bool:
+        self.asked.append((address, port))
+        return self.reached
+
+
 @pytest.fixture
 def mesh(lab: Lab, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch) -> LinkerdMesh:
     """A mesh whose routes are Accepted at once, and whose service mirror has made podinfo-east."""
     monkeypatch.setattr(Kube, "wait_ready", lambda *_, **__: None)
-    monkeypatch.setattr(linkerd_link.wire, "reaches", lambda *_: True)
+    monkeypatch.setattr(linkerd_link, "provider", lambda: Nodes([]))
     monkeypatch.setattr(linkerd_link, "_said_by_mirrors", lambda lab, cluster: {e["clusterName"]: e for e in SAID})
     for name, api in apis.items():
         put(kube(api, name), service("podinfo"))
@@ -307,8 +324,8 @@ def test_an_api_server_that_the_source_does_not_reach_is_a_hop_of_its_own(
     mesh: LinkerdMesh, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link_up(apis)
-    asked: list[object] = []
-    monkeypatch.setattr(linkerd_link.wire, "reaches", lambda *which: asked.append(which[1:]))
+    asked: list[tuple[str, int]] = []
+    monkeypatch.setattr(linkerd_link, "provider", lambda: Nodes(asked, reached=False))
     (link,) = mesh.links()
     assert (link.alive, link.detail[:42]) == (False, "west does not reach east's API server: mir")
     assert asked == [("172.30.0.2", 6443)]

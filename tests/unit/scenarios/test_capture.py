@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import struct
+import sys
 
 import pytest
 
+from lab.clusters.kind.innode import frames
 from lab.measure.capture import Capture, CaptureUnavailableError, parse
 
 
@@ -31,6 +33,34 @@ def test_all_else_is_left_out(other: bytes) -> None:
     assert parse(other) is None
 
 
-def test_an_interface_that_is_not_there_is_said() -> None:
-    with pytest.raises(CaptureUnavailableError, match="packets"), Capture("nowhere0"):
+def reader(code: str) -> Capture:
+    return Capture(argv=[sys.executable, "-u", "-c", f"import struct, sys\n{code}"], where="lab-west-control-plane")
+
+
+def test_frames_are_taken_since_the_last_time_until_the_input_ends() -> None:
+    one, two = frame(b"one"), frame(b"two", protocol=17)
+    code = f"""
+for frame in (b"", {one!r}, {two!r}, {one!r}):
+    sys.stdout.buffer.write(struct.pack("!I", len(frame)) + frame)
+sys.stdout.flush()
+sys.stdin.read()
+"""
+    with reader(code) as capture:
+        assert [packet.payload for packet in capture.take()] == [b"one", b"one"]
+        assert capture.take() == []
+        child = capture._child
+    assert child.returncode == 0, "it ended by itself"
+
+
+def test_why_there_is_no_capture_is_said() -> None:
+    code = "sys.exit('PermissionError: Operation not permitted')"
+    with pytest.raises(CaptureUnavailableError, match="not permitted") as caught, reader(code):
         pass
+    assert caught.value.where == "lab-west-control-plane"
+
+
+def test_the_uplink_is_the_default_routes_interface() -> None:
+    table = "Iface Destination Gateway\nveth1 0002F40A 00000000\neth1 00000000 0100C81E\n"
+    assert frames.uplink(table) == "eth1"
+    with pytest.raises(SystemExit, match="no default route"):
+        frames.uplink("Iface Destination Gateway\n")

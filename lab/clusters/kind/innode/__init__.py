@@ -1,0 +1,1 @@
+"""What runs beside a node, in its network namespace: the standard library only."""

@@ -1,0 +1,60 @@
+"""The network between nodes: cut and restored, its routes, and what is on it.
+
+Packets are captured in the source node's network namespace, by a container that joins it. No image of the lab and not
+kindest/node contains tcpdump, and nothing is pulled for it; the frontend's image has Python, which reads the same
+packet socket. That also works where the engine runs in a virtual machine, or without root on this machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.base.names import Cluster
+from lab.base.step import StepResult
+from lab.clusters.kind import innode, link, routes
+from lab.lab import Lab
+from lab.measure.capture import Capture, CaptureUnavailableError
+from lab.tools.docker import Docker
+
+_READER = Path(innode.__file__).with_name("frames.py")
+_IMAGE = "frontend"
+
+
+@dataclass(frozen=True)
+class KindWire:
+    """The wire between nodes; see `lab.clusters.provider.Wire` for what the methods promise."""
+
+    docker: Docker
+
+    def cut(self, source: Cluster, target: Cluster) -> str:
+        """Drop all that a cluster's node and pods send to the other's node."""
+        return link.cut(self.docker, source, target)
+
+    def restore(self, source: Cluster, target: Cluster) -> bool:
+        """Let the traffic through again."""
+        return link.restore(self.docker, source, target)
+
+    def reaches(self, source: Cluster, address: str, port: int) -> bool:
+        """Try a connection from a cluster's node."""
+        return link.reaches(self.docker, source, address, port)
+
+    def ensure_routes(self, lab: Lab) -> StepResult:
+        """Put missing routes between clusters back."""
+        return routes.ensure(self.docker, lab)
+
+    def capture(self, lab: Lab, cluster: Cluster) -> Capture:
+        """Return a capture of what a cluster's node sends and receives."""
+        reference = lab.artifacts.image(_IMAGE)
+        image = self.docker.image(reference)
+        if image is None:
+            raise CaptureUnavailableError(
+                f"the container engine does not have the image {reference}, whose Python reads the packets",
+                next=f"lab artifacts build {_IMAGE}",
+            )
+        argv = self.docker.argv(
+            *("container", "run", "--rm", "--interactive", "--pull=never", f"--network=container:{cluster.node}"),
+            *("--user=0", "--cap-drop=ALL", "--cap-add=NET_RAW", "--read-only", f"--entrypoint={image.entrypoint[0]}"),
+            *(image.id, "-I", "-c", _READER.read_text(encoding="utf-8")),
+        )
+        return Capture(argv=argv, where=cluster.node)

@@ -6,7 +6,7 @@ The readers take python-on-whales' inspect results, whose every field may be Non
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -80,6 +80,7 @@ class Network:
     labels: Mapping[str, str]
     subnets: tuple[IPv4Network, ...]
     containers: Mapping[str, IPv4Address | None]
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +161,7 @@ def read_network(found: Any) -> Network:
         labels=found.labels or {},
         subnets=tuple(IPv4Network(pool) for pool in pools if pool and ":" not in pool),
         containers={end.name: _address(end.ipv4_address) for end in (found.containers or {}).values()},
+        options={key: str(value) for key, value in (found.options or {}).items()},
     )
 
 

@@ -6,14 +6,15 @@ subnet accepts addresses of choice (Docker documentation, `docker network connec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv4Network
-from pathlib import Path
+from ipaddress import IPv4Network
 
 from lab.base.errors import ClusterError, HostError
 from lab.base.names import LAB_LABEL, LABEL_PREFIX, MANAGED_BY
 from lab.base.step import CHANGED, UNCHANGED, StepResult
 from lab.config import LabSpec
+from lab.host.doctor.snapshot import Senses
+from lab.host.machine import Machine
+from lab.host.subnets import RANGE, ROUTES, used
 from lab.kube import Kube
 from lab.kube.objects import Ref
 from lab.tools.docker import Docker
@@ -22,8 +23,9 @@ from lab.tools.docker_records import Network
 API_PORT = 6443
 """Of API servers, at their nodes' addresses (kubeadm's default)."""
 MANAGED_LABEL = "app.kubernetes.io/managed-by"
-_CANDIDATES = tuple(IPv4Network((0xAC1E0000 + (n << 8), 24)) for n in range(256))  # 172.30.0.0/24 … 172.30.255.0/24
-_ROUTES = Path("/proc/net/route")
+_BRIDGE = "bridge"
+"""The engine's default network, which has the engine's MTU."""
+_MTU = "com.docker.network.driver.mtu"
 
 
 def labels(lab_name: str) -> dict[str, str]:
@@ -52,8 +54,16 @@ def is_there(docker: Docker, spec: LabSpec) -> bool:
     return found is not None and found.labels.get(LAB_LABEL) == spec.name
 
 
-def ensure(docker: Docker, spec: LabSpec) -> StepResult:
-    """Create the lab's network where it is not there.
+def ensure(
+    docker: Docker, spec: LabSpec, *, machine: Machine | None = None, senses: Senses | None = None
+) -> StepResult:
+    """Create the lab's network where it is not there, with the engine's MTU.
+
+    Args:
+        docker: the engine.
+        spec: of the lab.
+        machine: whose routes count.
+        senses: how to look at its interfaces.
 
     Raises:
         ClusterError: a network of that name is not the lab's, or has another subnet than lab.toml says.
@@ -69,17 +79,16 @@ def ensure(docker: Docker, spec: LabSpec) -> StepResult:
                 next="lab down, then lab up",
             )
         return UNCHANGED
-    used = list(_used(docker, spec))
+    machine = machine or Machine()
+    subnets = used(spec, docker.networks(), (senses or Senses()).interfaces(), machine.read(ROUTES))
     if wanted is not None:
-        if taker := _taker(wanted, used):
+        if taker := subnets.taker(wanted):
             raise HostError(
                 f"the subnet {wanted} is in use by {taker}", next="another [network] subnet in lab.toml, or none"
             )
         _create(docker, spec.name, wanted)
         return CHANGED
-    for subnet in _CANDIDATES:
-        if _taker(subnet, used):
-            continue
+    for subnet in subnets.free():
         try:
             _create(docker, spec.name, subnet)
         except HostError as error:
@@ -87,7 +96,7 @@ def ensure(docker: Docker, spec: LabSpec) -> StepResult:
                 raise
             continue  # another lab was quicker, or the engine knows of a use that we cannot see
         return CHANGED
-    raise HostError("no free subnet was found in 172.30.0.0/16", next="set [network] subnet in lab.toml")
+    raise HostError(f"no free subnet was found in {RANGE}", next="set [network] subnet in lab.toml")
 
 
 def node_address(kube: Kube) -> str:
@@ -109,30 +118,12 @@ def server_of(target: Kube) -> str:
 
 
 def _create(docker: Docker, name: str, subnet: IPv4Network) -> None:
-    docker.create_network(name, subnet=subnet, labels={**labels(name), f"{LABEL_PREFIX}/subnet": str(subnet)})
-
-
-def _taker(subnet: IPv4Network, used: Iterable[tuple[IPv4Network, str]]) -> str | None:
-    return next((name for other, name in used if other.overlaps(subnet)), None)
-
-
-def _used(docker: Docker, spec: LabSpec) -> Iterator[tuple[IPv4Network, str]]:
-    for network in docker.networks():
-        for subnet in network.subnets:
-            yield subnet, f"the Docker network {network.name!r}"
-    for name, cluster in spec.clusters.items():
-        yield cluster.pod_cidr, f"clusters.{name}.pod_cidr"
-        yield cluster.service_cidr, f"clusters.{name}.service_cidr"
-    if _ROUTES.exists():
-        yield from _routes(_ROUTES.read_text(encoding="ascii"))
-
-
-def _routes(table: str) -> Iterator[tuple[IPv4Network, str]]:
-    """Read the kernel's routes (proc(5), /proc/net/route: addresses in host byte order, hexadecimal)."""
-    for line in table.splitlines()[1:]:
-        device, destination, *rest = line.split()
-        mask = IPv4Address(int.from_bytes(bytes.fromhex(rest[5]), "little"))
-        address = IPv4Address(int.from_bytes(bytes.fromhex(destination), "little"))
-        network = IPv4Network(f"{address}/{mask}", strict=False)
-        if network.prefixlen > 0:
-            yield network, f"a route of this machine ({device}, {network})"
+    bridge = docker.network(_BRIDGE)
+    # As kind does: behind a VPN or in a virtual machine, packets of 1500 bytes may get lost on the way out.
+    mtu = bridge.options.get(_MTU) if bridge is not None else None
+    docker.create_network(
+        name,
+        subnet=subnet,
+        labels={**labels(name), f"{LABEL_PREFIX}/subnet": str(subnet)},
+        options={_MTU: mtu} if mtu else {},
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lab.host import subnets
 from lab.host.doctor.findings import Finding, fail, ok, warn
 from lab.host.doctor.snapshot import Scene
 from lab.tools.kind import CLUSTER_LABEL
@@ -81,16 +82,8 @@ def _clashes(scene: Scene) -> Iterator[Finding]:
     own = {subnet for network in scene.networks if network.name in scene.own_networks for subnet in network.subnets}
     local = {interface: address.network for interface, address in scene.senses.interfaces()}
     near = {i: net for i, net in local.items() if net not in own and not net.is_loopback and net.prefixlen < 32}
-    subnet = scene.spec.network.subnet
-    if subnet is not None and subnet not in own:
-        docker = {n.name: s for n in scene.networks for s in n.subnets if n.name not in scene.own_networks}
-        for what, other in [
-            *(("Docker network", x) for x in docker.items()),
-            *(("interface", x) for x in near.items()),
-        ]:
-            if subnet.overlaps(other[1]):
-                told = f"the nodes' subnet {subnet} overlaps with {what} {other[0]} ({other[1]})"
-                yield fail(name, told, "the nodes need addresses of their own", fix="set another [network] subnet")
+    if not own:
+        yield from _nodes_subnet(scene)
     for cluster, spec in scene.spec.clusters.items():
         for key, cidr in (("pod_cidr", spec.pod_cidr), ("service_cidr", spec.service_cidr)):
             for interface, network in near.items():
@@ -98,6 +91,23 @@ def _clashes(scene: Scene) -> Iterator[Finding]:
                     told = f"{cluster}'s {key} {cidr} overlaps with this machine's {network} ({interface})"
                     fix = f"set another {key} under [clusters.{cluster}] in lab.toml"
                     yield warn(name, told, f"pods in {cluster} cannot reach that network", fix=fix)
+
+
+def _nodes_subnet(scene: Scene) -> Iterator[Finding]:
+    """Is there a subnet for the nodes' network, which is not there yet?"""
+    name, why, wanted = "addresses", "the nodes need addresses of their own", scene.spec.network.subnet
+    known = subnets.used(scene.spec, scene.networks, scene.senses.interfaces(), scene.machine.read(subnets.ROUTES))
+    if wanted is not None and (taker := known.taker(wanted)):
+        fix = "set another [network] subnet in lab.toml, or none"
+        yield fail(name, f"the nodes' subnet {wanted} overlaps with {taker}", why, fix=fix)
+        return
+    subnet = wanted or next(known.free(), None)
+    if subnet is None:
+        fix = "set [network] subnet in lab.toml to a private network that this machine does not use"
+        yield fail(name, f"no subnet in {subnets.RANGE} is free", why, fix=fix)
+    elif hidden := known.hidden(subnet):
+        fix = f"nothing, or set another [network] subnet in lab.toml if you need hosts in {subnet}"
+        yield warn(name, f"the nodes' subnet {subnet} is a part of {hidden}", "the lab hides that part", fix=fix)
 
 
 def check_proxies(scene: Scene) -> Iterator[Finding]:

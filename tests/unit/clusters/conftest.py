@@ -44,8 +44,10 @@ class FakeDocker:
     def networks(self, labels: Mapping[str, str | None] | None = None) -> list[Network]:
         return [net for net in self.nets.values() if (labels or {}).items() <= dict(net.labels).items()]
 
-    def create_network(self, name: str, *, subnet: IPv4Network, labels: Mapping[str, str]) -> None:
-        self.nets[name] = network(name, str(subnet), labels)
+    def create_network(
+        self, name: str, *, subnet: IPv4Network, labels: Mapping[str, str], options: Mapping[str, str]
+    ) -> None:
+        self.nets[name] = replace(network(name, str(subnet), labels), options=options)
 
     def start(self, name: str) -> None:
         self.did.append(f"start {name}")

@@ -366,6 +366,29 @@ def test_addresses(  # noqa: PLR0917 - fixtures and one row of the table
     assert [finding.verdict for finding in found] == (expected or [Verdict.OK])
 
 
+@pytest.mark.parametrize(
+    ("routes", "toml", "verdict", "words"),
+    [
+        (["000010AC 0000F0FF"], "", Verdict.WARN, "172.30.0.0/24 is a part of a route of this machine (172.16.0.0/12"),
+        (["00000000 00000080", "00000080 00000080"], "", Verdict.OK, "apart"),
+        (["00001EAC 0000FFFF"], '[network]\nsubnet = "172.30.0.0/16"\n', Verdict.FAIL, "172.30.0.0/16 overlaps"),
+    ],
+)
+def test_routes_of_a_vpn_are_seen_before_anything_is_built(  # noqa: PLR0917 - fixtures and one row of the table
+    look: Look, host: Any, routes: list[str], toml: str, verdict: Verdict, words: str
+) -> None:
+    lines = [f"tun0 {net} 00000000 0001 0 0 0 {mask} 0 0 0" for net, mask in (route.split() for route in routes)]
+    host.file("/proc/net/route", "\n".join(["Iface Destination …", *lines]))
+    finding = only(network.check_addresses(look(toml)))
+    assert finding.verdict is verdict
+    assert words in finding.observed
+
+
+def test_a_machine_without_a_free_subnet_is_a_failure_before_anything_is_built(look: Look) -> None:
+    found = list(network.check_addresses(look(ifs=[("eth0", IPv4Interface("172.30.0.5/16"))])))
+    assert [f.verdict for f in found if "172.30.0.0/16 is free" in f.observed] == [Verdict.FAIL]
+
+
 def test_the_labs_own_bridge_is_no_clash(look: Look, network: Network) -> None:
     scene = look(
         '[network]\nsubnet = "10.89.0.0/24"\n', networks=[network], ifs=[("br-1", IPv4Interface("10.89.0.1/24"))]

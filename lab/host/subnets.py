@@ -1,0 +1,84 @@
+"""Which subnet the nodes can have: what this machine uses, and what it only routes elsewhere.
+
+| on this machine | the nodes' subnet |
+| --- | --- |
+| a Docker network, an interface's own network, a cluster's pods or Services | is another one |
+| a route into the subnet that is as narrow as it, or narrower | is another one |
+| a wide route over it, such as a VPN's 172.16.0.0/12 or a full tunnel's two /1 | is another one if possible |
+
+A wide route excludes nothing: the route to the nodes' bridge is narrower, and so it wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from lab.config import LabSpec
+from lab.tools.docker_records import Network
+
+RANGE = IPv4Network("172.30.0.0/16")
+"""Where the lab looks for a subnet when lab.toml names none."""
+ROUTES = "/proc/net/route"
+_WORLD_PREFIX = 7
+"""A route as wide as this or wider is a way to the whole Internet, not to somebody's network."""
+
+Use = tuple[IPv4Network, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subnets:
+    """What stands against a subnet: `taken` excludes it, `routed` are routes to other networks."""
+
+    taken: tuple[Use, ...]
+    routed: tuple[Use, ...]
+
+    def taker(self, subnet: IPv4Network) -> str | None:
+        """Return what excludes a subnet; None where it is free."""
+        narrow = [(net, what) for net, what in self.routed if net.prefixlen >= subnet.prefixlen]
+        return next((what for net, what in (*self.taken, *narrow) if net.overlaps(subnet)), None)
+
+    def hidden(self, subnet: IPv4Network) -> str | None:
+        """Return the route to somebody's network that a subnet would take a part of; None where there is none."""
+        wide = [(n, what) for n, what in self.routed if _WORLD_PREFIX < n.prefixlen < subnet.prefixlen]
+        return next((what for net, what in wide if net.overlaps(subnet)), None)
+
+    def free(self) -> Iterator[IPv4Network]:
+        """Yield the subnets of RANGE that are free, those without a route over them first."""
+        free = [subnet for subnet in RANGE.subnets(new_prefix=24) if self.taker(subnet) is None]
+        yield from sorted(free, key=lambda subnet: self.hidden(subnet) is not None)
+
+
+def used(
+    spec: LabSpec, networks: Iterable[Network], interfaces: Iterable[tuple[str, IPv4Interface]], routes: str
+) -> Subnets:
+    """Return what stands against a subnet for the nodes.
+
+    Args:
+        spec: of the lab.
+        networks: the engine's.
+        interfaces: this machine's addresses with their networks, by interface.
+        routes: the kernel's table, as /proc/net/route has it; empty where there is none.
+    """
+    taken = [(subnet, f"the Docker network {network.name!r}") for network in networks for subnet in network.subnets]
+    for name, cluster in spec.clusters.items():
+        taken.append((cluster.pod_cidr, f"clusters.{name}.pod_cidr"))
+        taken.append((cluster.service_cidr, f"clusters.{name}.service_cidr"))
+    own = [
+        (interface.network, f"this machine's network {interface.network} ({name})")
+        for name, interface in interfaces
+        if interface.network.prefixlen < 31  # a tunnel's end is no network of neighbours
+    ]
+    return Subnets(taken=(*taken, *own), routed=tuple(_routes(routes)))
+
+
+def _routes(table: str) -> Iterator[Use]:
+    """Read the kernel's routes (proc(5), /proc/net/route: addresses in host byte order, hexadecimal)."""
+    for line in table.splitlines()[1:]:
+        device, destination, *rest = line.split()
+        mask = IPv4Address(int.from_bytes(bytes.fromhex(rest[5]), "little"))
+        address = IPv4Address(int.from_bytes(bytes.fromhex(destination), "little"))
+        network = IPv4Network(f"{address}/{mask}", strict=False)
+        if network.prefixlen > 0:
+            yield network, f"a route of this machine ({network} by {device})"

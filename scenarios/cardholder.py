@@ -13,7 +13,8 @@ from lab.base.names import NAMESPACE, Cluster
 from lab.kube import Kube, connect
 from lab.kube.objects import Obj
 from lab.scenario.evidence import Evidence, EvidenceKind
-from scenarios.probes import frontend_pod
+
+from .probes import frontend_pod
 
 HEADER = "x-lab-card-number"
 _LINES = 20_000

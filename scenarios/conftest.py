@@ -21,7 +21,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--sabotage", action="store_true", help="switch each mechanism off: its check must fail")
     group.addoption("--full", action="store_true", help="also the steps that stop whole clusters")
     group.addoption("--rate", type=float, default=50.0, help="requests per second of steady loads")
-    group.addoption("--require-lab", action="store_true", help="no lab is a failure, not a skip")
 
 
 @pytest.fixture(scope="session")

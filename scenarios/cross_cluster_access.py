@@ -25,8 +25,9 @@ from lab.scenario.model import (
     ScenarioStep,
     Topology,
 )
-from scenarios.probes import Probe, frontend_pod, send
-from scenarios.seeing import answers, identities
+
+from .probes import Probe, frontend_pod, send
+from .seeing import answers, identities
 
 NAME = "cross_cluster_access"
 SERVICE = "podinfo"

@@ -11,7 +11,7 @@ from pathlib import Path
 from lab.base import events, wait
 from lab.base.errors import WaitTimeout
 from lab.base.names import NAMESPACE
-from lab.base.paths import PROJECT
+from lab.base.paths import APPS
 from lab.base.wait import NotYet
 from lab.clusters import provider
 from lab.dev import shared
@@ -20,14 +20,15 @@ from lab.dev.laptop.process import DevProcess
 from lab.kube import connect
 from lab.scenario.context import Context
 from lab.scenario.model import Act
-from scenarios.seeing import Answers, answers
+
+from .seeing import Answers, answers
 
 SERVICE = "my-service"
 HEADER = ("x-lab-dev", "me")
 LAPTOP = "laptop"
 SAMPLE = 40
 GIVE_UP_S = 30.0
-_FOLDER = PROJECT / "apps" / SERVICE
+_FOLDER = APPS / SERVICE
 _IMAGES = ("ctr", "--namespace=k8s.io", "images", "ls", "--quiet")
 
 running: list[DevProcess] = []

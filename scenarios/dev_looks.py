@@ -17,9 +17,10 @@ from lab.mesh.model import Caller
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.model import Observation
-from scenarios.dev_acts import HEADER, LAPTOP, SERVICE, answered, images, running
-from scenarios.probes import frontend_pod, send
-from scenarios.seeing import Answers
+
+from .dev_acts import HEADER, LAPTOP, SERVICE, answered, images, running
+from .probes import frontend_pod, send
+from .seeing import Answers
 
 RELOADED_WITHIN_S = 5.0
 _KINDS = (

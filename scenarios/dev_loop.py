@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from lab.mesh.capabilities import Capability
 from lab.scenario.model import Arrow, Check, Node, Sabotage, Scenario, ScenarioStep, Topology
-from scenarios import dev_acts as acts
-from scenarios import dev_looks as looks
-from scenarios.dev_acts import HEADER, SAMPLE, SERVICE
-from scenarios.dev_looks import RELOADED_WITHIN_S
+
+from . import dev_acts as acts
+from . import dev_looks as looks
+from .dev_acts import HEADER, SAMPLE, SERVICE
+from .dev_looks import RELOADED_WITHIN_S
 
 _SETTLES_S = 20.0
 

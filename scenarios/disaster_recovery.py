@@ -10,9 +10,10 @@ from lab.mesh.capabilities import Capability
 from lab.mesh.model import Failover
 from lab.scenario.context import Context
 from lab.scenario.model import Arrow, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
-from scenarios.loads import QUIET_S, RTO_S, SERVICE, answered, both_loads, keep, loses_nothing, recovers
-from scenarios.outages import cluster_dies, revive
-from scenarios.seeing import answers, deployment, settled
+
+from .loads import QUIET_S, RTO_S, SERVICE, answered, both_loads, keep, loses_nothing, recovers
+from .outages import cluster_dies, revive
+from .seeing import answers, deployment, settled
 
 MIRROR = "podinfo-east"
 FAILOVER = Failover(cluster="west", service=SERVICE, primary="west", backup="east")

@@ -17,9 +17,10 @@ from lab.mesh.model import Caller, Permission
 from lab.mesh.names import host
 from lab.scenario.context import Context
 from lab.scenario.model import Arrow, Check, Look, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
-from scenarios import cardholder, tls_client
-from scenarios.probes import Probe, Said, frontend_pod, send
-from scenarios.seeing import service
+
+from . import cardholder, tls_client
+from .probes import Probe, Said, frontend_pod, send
+from .seeing import service
 
 NAME = "isolation"
 SERVICE = "podinfo"

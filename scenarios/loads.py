@@ -13,7 +13,8 @@ from lab.measure.stream_load import steady_inside
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.model import Look, Observation
-from scenarios.seeing import base_url
+
+from .seeing import base_url
 
 SERVICE = "podinfo"
 RTO_S = 10.0

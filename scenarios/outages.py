@@ -7,8 +7,9 @@ from lab.base.names import Cluster
 from lab.base.wait import NotYet
 from lab.clusters import provider
 from lab.scenario.context import Context
-from scenarios.loads import QUIET_S, RTO_S, SERVICE, ingress_load, keep
-from scenarios.seeing import frontend
+
+from .loads import QUIET_S, RTO_S, SERVICE, ingress_load, keep
+from .seeing import frontend
 
 _BACK_S = 180.0
 

@@ -16,7 +16,8 @@ from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.model import Act, Arrow, Check, Look, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
 from lab.stacks.linkerd.traffic_split import CALLERS_REST_S
-from scenarios.seeing import answers, base_url, settled
+
+from .seeing import answers, base_url, settled
 
 SERVICE = "podinfo"
 MIRROR = "podinfo-east"

@@ -13,10 +13,11 @@ from lab.kube import connect
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.model import Arrow, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
-from scenarios import discovery_commands as commands
-from scenarios.discovery_commands import COPY, SERVICE
-from scenarios.probes import Said, frontend_pod, send
-from scenarios.seeing import answers, deployment, endpoints, frontend, object_evidence, service
+
+from . import discovery_commands as commands
+from .discovery_commands import COPY, SERVICE
+from .probes import Said, frontend_pod, send
+from .seeing import answers, deployment, endpoints, frontend, object_evidence, service
 
 NAME = "service_discovery"
 

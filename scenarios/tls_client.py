@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from lab.base.pki import Issued
 from lab.mesh.model import TlsEntrance
 from lab.scenario.evidence import Evidence, EvidenceKind
-from scenarios.probes import Said
+
+from .probes import Said
 
 _TIMEOUT_S = 5.0
 

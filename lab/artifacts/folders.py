@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+from lab.base.paths import APPS
+
 RECIPES = Path(__file__).resolve().parent / "from_source" / "recipes"
 _LEFT_OUT = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 
 
 def find(name: str) -> Path:
-    """Return a folder by its name in the catalogue: `apps/…` of the project, anything else of the recipes.
+    """Return a folder by its name in the catalogue: `apps/…` of the applications, anything else of the recipes.
 
     Raises:
         FileNotFoundError: there is no such folder, which is a defect of the lab.
     """
-    if name.startswith("apps/"):
-        installed = _PACKAGE / "_apps" / name.removeprefix("apps/")
-        folder = installed if installed.is_dir() else _PACKAGE.parent / name
-    else:
-        folder = RECIPES / name
+    folder = APPS / name.removeprefix("apps/") if name.startswith("apps/") else RECIPES / name
     if not folder.is_dir():
         raise FileNotFoundError(folder)
     return folder

@@ -91,5 +91,8 @@ class Paths:
         self.state.chmod(0o700)
 
 
-PROJECT = Path(__file__).resolve().parents[2]
-"""The checkout: `apps/` and `lab.toml` live there."""
+_PACKAGE = Path(__file__).resolve().parents[1]
+PROJECT = _PACKAGE.parent
+"""The checkout, where the lab runs from one: `docs/` and `lab.toml` live there."""
+APPS = _PACKAGE / "_apps" if (_PACKAGE / "_apps").is_dir() else PROJECT / "apps"
+"""The applications: inside the installed package, else in the checkout."""

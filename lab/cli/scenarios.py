@@ -175,6 +175,8 @@ def write_walkthrough(
     from lab.report.session import runs_folder
     from lab.scenario.registry import registry
 
+    if not (PROJECT / "docs").is_dir():
+        raise UsageError("the walkthrough's pages are in the project's repository", next="run it in a checkout")
     folder, chosen = PROJECT / "docs" / "walkthrough", registry().pick([])
     if look:
         if difference := walkthrough.drift(folder, chosen):

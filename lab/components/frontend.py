@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.base.names import NAMESPACE, Cluster
-from lab.base.paths import PROJECT
+from lab.base.paths import APPS
 from lab.components.base import ManifestComponent
 from lab.kube import manifests
 from lab.kube.objects import Obj, in_namespace
@@ -30,7 +30,7 @@ class Frontend(ManifestComponent):
         upstreams = ",".join(f"{name}=http://{name}:{_PORT}" for name in upstream_names(lab, cluster))
         upstreams += f",{_IN_DEVELOPMENT}=http://{_IN_DEVELOPMENT}:80"
         rendered = manifests.render(
-            PROJECT / "apps" / "frontend" / "manifests" / "frontend.yaml",
+            APPS / "frontend" / "manifests" / "frontend.yaml",
             image=lab.artifacts.image("frontend"),
             cluster=cluster.name,
             upstreams=upstreams,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.base.names import NAMESPACE, Cluster
-from lab.base.paths import PROJECT
+from lab.base.paths import APPS
 from lab.components.base import ManifestComponent
 from lab.kube import manifests
 from lab.kube.objects import Obj, in_namespace
@@ -23,7 +23,7 @@ class Podinfo(ManifestComponent):
         """Return podinfo's objects."""
         look = lab.spec.clusters[cluster.name].podinfo
         rendered = manifests.render(
-            PROJECT / "apps" / "podinfo" / "manifests" / "podinfo.yaml",
+            APPS / "podinfo" / "manifests" / "podinfo.yaml",
             image=lab.artifacts.image("podinfo"),
             cluster=cluster.name,
             message=look.message,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab.base.names import NAMESPACE, SCENARIO_LABEL, Cluster
-from lab.base.paths import PROJECT
+from lab.base.paths import APPS
 from lab.dev.parts import OWNER
 from lab.kube import connect, manifests
 from lab.kube.objects import HAS_READINESS, Obj, digest, in_namespace, ref
@@ -15,7 +15,7 @@ from lab.mesh.offers import Mesh
 EXPORTED = "users"
 BIG = "large-stuff"
 NAMES = ("backend", EXPORTED, BIG)
-_APP = PROJECT / "apps" / "shared"
+_APP = APPS / "shared"
 
 
 def objects(lab: Lab, cluster: str) -> list[Obj]:

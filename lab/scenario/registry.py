@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lab.scenario.model import Registry
 
-_PACKAGE = "scenarios"
+_INSTALLED, _CHECKOUT = "lab._scenarios", "scenarios"
+
+
+def _package() -> str:
+    """Return the package of the scenarios: inside the installed lab, else the checkout's."""
+    return _INSTALLED if find_spec(_INSTALLED) else _CHECKOUT
 
 
 def names() -> tuple[str, ...]:
     """Return the names of all scenarios, in the order in which they are told."""
-    found: tuple[str, ...] = import_module(_PACKAGE).NAMES
+    found: tuple[str, ...] = import_module(_package()).NAMES
     return found
 
 
@@ -26,5 +32,5 @@ def registry() -> Registry:
 
     found = Registry()
     for name in names():
-        found.add(import_module(f"{_PACKAGE}.{name}").SCENARIO)
+        found.add(import_module(f"{_package()}.{name}").SCENARIO)
     return found

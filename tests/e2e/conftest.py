@@ -24,9 +24,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lab")
     group.addoption("--stack", default="auto", help="linkerd, istio or auto; one that is insisted on is no skip")
     group.addoption("--keep-lab", action="store_true", help="leave the tests' lab up at the end")
-    group.addoption(
-        "--require-lab", action="store_true", help="a machine that cannot run the lab is a failure, not a skip"
-    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lab.base import pki, wait
+from lab.base.concurrency import Threads
 from lab.base.names import NAMESPACE, SCENARIO_LABEL
 from lab.base.wait import NotYet
 from lab.kube import connect
@@ -85,7 +85,7 @@ def _start(context: Context) -> None:
     context.created_by(NAME, context.east).apply_all([ledger])
     context.mesh.export(SERVICE, "east")
     context.mesh.export(OTHER_SERVICE, "east")
-    with ThreadPoolExecutor() as threads:
+    with Threads() as threads:
         for started in [threads.submit(probe.start, context, NAME) for probe in _PROBES]:
             started.result()
     context.say("\n".join(f"{name}: {said.words}" for name, said in _everyone(context)))

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from lab.artifacts import entry as entries
 from lab.artifacts import upstream
 from lab.artifacts.catalog import Kind
@@ -19,10 +17,9 @@ from lab.artifacts.entry import Entry
 from lab.artifacts.keys import UPSTREAM
 from lab.artifacts.recipe import ARTIFACT_LABEL, KEY_LABEL, Made, Work, usual_modes
 from lab.artifacts.store import ArtifactStore
-from lab.base import environment, events, process, wait
+from lab.base import environment, events, locks, process
 from lab.base.errors import ArtifactError, CommandError, LabError
 from lab.base.step import CHANGED, UNCHANGED, StepResult
-from lab.base.wait import NotYet
 
 _OTHER_BUILDER_S = 3600
 _NO_SPACE = "no space left on device"
@@ -111,21 +108,9 @@ def _lock(store: ArtifactStore, name: str) -> Iterator[None]:
     """Hold an artifact's lock. It goes with its process, however that ends."""
     folder = store.root / "locks"
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{name}.lock")
-
-    def acquire() -> bool | NotYet:
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return NotYet("another process is building it")
-        return True
-
-    if acquire() is not True:
-        wait.until(f"{name}: the other build's end", acquire, timeout_s=_OTHER_BUILDER_S, interval_s=1)
-    try:
+    what = f"{name}: the end of another process's build"
+    with locks.held(folder / f"{name}.lock", what=what, wait_s=_OTHER_BUILDER_S, interval_s=1):
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager

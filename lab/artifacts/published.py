@@ -7,7 +7,6 @@ import json
 import platform
 import re
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from lab.artifacts.catalog import Artifact, Catalog, Upstream
 from lab.artifacts.keys import UPSTREAM
 from lab.artifacts.recipe import Made, Work
 from lab.artifacts.taken import Found, NotFound, names_of, put_chart
+from lab.base.concurrency import Threads
 from lab.base.errors import ArtifactError
 from lab.base.hosts import is_loopback
 
@@ -88,7 +88,7 @@ class Published:
     def _answers(self, host: str) -> bool:
         """Say whether a registry answers; all of them are asked at once, and once."""
         if self._answering is None:
-            with ThreadPoolExecutor(max(1, len(self._hosts))) as threads:
+            with Threads(max(1, len(self._hosts))) as threads:
                 said = threads.map(upstream.answers, self._hosts)
                 self._answering = frozenset(h for h, yes in zip(self._hosts, said, strict=True) if yes)
         return host in self._answering

@@ -1,15 +1,54 @@
-"""Doing the same with several things at once."""
+"""Do several things at once. The only place that makes thread pools."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
+from types import TracebackType
+from typing import ParamSpec, TypeVar
+
+__all__ = ["FIRST_COMPLETED", "Future", "Threads", "at_once", "each", "wait"]
+
+_MOST = 6
+P = ParamSpec("P")
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Threads(ThreadPoolExecutor):
+    """A thread pool whose work has the context of its caller (progress, cancellation).
+
+    As a context manager it waits for its work, but not after Ctrl-C: what hangs then must not hold the lab.
+    """
+
+    def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Start `work` in the context of the caller."""
+        context = copy_context()
+        return super().submit(lambda: context.run(work, *args, **kwargs))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for the work, unless the block was interrupted."""
+        del error, trace
+        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        self.shutdown(wait=not interrupted, cancel_futures=interrupted)
+
+
+def each(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Return `work` of each item, in the items' order, several of them at once."""
+    if len(items) < 2:
+        return [work(item) for item in items]
+    with Threads(min(_MOST, len(items)), thread_name_prefix="each") as threads:
+        futures = [threads.submit(work, item) for item in items]
+        return [future.result() for future in futures]
 
 
 def at_once(work: Callable[[str], object], names: Iterable[str]) -> None:
     """Do something with each name, all at once, and raise the first error after all have ended."""
-    with ThreadPoolExecutor(8, thread_name_prefix="node") as threads:
-        futures = [threads.submit(copy_context().run, work, name) for name in names]
+    with Threads(8, thread_name_prefix="node") as threads:
+        futures = [threads.submit(work, name) for name in names]
+        wait(futures)
     for future in futures:
         future.result()

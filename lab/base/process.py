@@ -1,8 +1,8 @@
 """The only place that starts a process.
 
-Every child is in a process group of its own: Ctrl-C reaches the lab alone, and the lab then ends what it started
-(`stop_all`). On Linux a child also gets SIGTERM when the lab itself is killed with -9, so that no half-made build or
-cluster goes on without an owner.
+Every child is in a process group of its own: Ctrl-C reaches the lab alone. When the run is cancelled, `run` ends its
+child's group and raises Cancelled. On Linux a child also gets SIGTERM when the lab itself is killed with -9, so that
+no half-made build or cluster goes on without an owner.
 """
 
 from __future__ import annotations
@@ -21,12 +21,16 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Protocol
 
-from lab.base import environment
+from lab.base import cancel, environment
+from lab.base.concurrency import Threads
 from lab.base.errors import CommandError, CommandTimeout, LabError
 
 _log = logging.getLogger(__name__)
 _GRACE_S = 10.0
-_running: set[subprocess.Popen[str]] = set()
+_CANCEL_GRACE_S = 0.5
+_LOOK_EVERY_S = 0.2
+"""How often a running command looks whether the run was cancelled."""
+_running: set[subprocess.Popen[str] | subprocess.Popen[bytes]] = set()
 _guard = threading.Lock()
 
 
@@ -84,15 +88,18 @@ def run(
         cwd: working directory.
         timeout_s: seconds after which the command is stopped; None for no bound.
         check: raise when the exit status is not 0.
-        on_line: called with each line of either stream as it comes, from another thread.
+        on_line: called with each line of either stream as it comes, from another thread. If it raises, it is not
+            called again, and its error is raised when the command has ended.
 
     Raises:
+        Cancelled: the run was cancelled before or meanwhile; the command's whole group was ended.
         CommandError: the exit status is not 0 and `check` is set.
         CommandTimeout: the command did not end in time.
         LabError: the program is not there.
     """
     words = tuple(str(word) for word in argv)
     began = time.monotonic()
+    cancel.token().check(words[0])
     try:
         child = subprocess.Popen(
             [*_death_signal_prefix(), *words],
@@ -112,10 +119,10 @@ def run(
     try:
         stdout, stderr = _communicate(child, words, input=input, timeout_s=timeout_s, on_line=on_line)
     finally:
+        if child.poll() is None:  # only after an interruption: after a time-out it was stopped already
+            _stop(child, grace_s=_CANCEL_GRACE_S)
         with _guard:
             _running.discard(child)
-        if child.poll() is None:
-            _stop(child)
     if child.returncode == 127 and not stdout and "failed to execute" in stderr:
         raise LabError(f"the program {words[0]!r} is not there", next="lab doctor")
     done = Completed(
@@ -140,13 +147,17 @@ def _communicate(
     on_line: Callable[[str], None] | None,
 ) -> tuple[str, str]:
     outputs: tuple[list[str], list[str]] = ([], [])
+    broken: list[BaseException] = []
 
     def drain(stream: IO[str], into: list[str]) -> None:
         with stream:
-            for line in stream:
+            for line in stream:  # to its end, whatever becomes of `on_line`: a full pipe would block the command
                 into.append(line)
-                if on_line is not None:
-                    on_line(line.rstrip("\n"))
+                if on_line is not None and not broken:
+                    try:
+                        on_line(line.rstrip("\n"))
+                    except BaseException as error:  # raised in the thread that called `run`
+                        broken.append(error)
 
     assert child.stdout is not None and child.stderr is not None  # noqa: S101, PT018 - opened as pipes above
     readers = [
@@ -156,31 +167,52 @@ def _communicate(
     for reader in readers:
         reader.start()
     if child.stdin is not None:
-        with contextlib.suppress(BrokenPipeError):  # the command may end before it has read everything
-            child.stdin.write(input or "")
-        with contextlib.suppress(BrokenPipeError):
-            child.stdin.close()
-    try:
-        child.wait(timeout_s)
-    except subprocess.TimeoutExpired as error:
+        threading.Thread(target=_feed, args=(child.stdin, input or ""), daemon=True).start()
+    if not _ended(child, words, timeout_s):
         _stop(child)
-        raise CommandTimeout(
-            words, timeout_s=timeout_s or 0, stdout="".join(outputs[0]), stderr="".join(outputs[1])
-        ) from error
+        raise CommandTimeout(words, timeout_s=timeout_s or 0, stdout="".join(outputs[0]), stderr="".join(outputs[1]))
     for reader in readers:
         # A grandchild that was left behind may hold the pipe open; what the command itself said is all there.
         reader.join(timeout=_GRACE_S)
+    if broken:
+        raise broken[0]
     return "".join(outputs[0]), "".join(outputs[1])
 
 
-def _stop(child: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
-    """End a child's whole group: politely, then not."""
-    for how in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, how)
+def _feed(stream: IO[str], text: str) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the command may end before it has read everything
+        stream.write(text)
+    with contextlib.suppress(BrokenPipeError):
+        stream.close()
+
+
+def _ended(child: subprocess.Popen[str], words: tuple[str, ...], timeout_s: float | None) -> bool:
+    """Wait for a child's end; False when `timeout_s` is over."""
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    token = cancel.token()
+    while True:
+        left_s = _LOOK_EVERY_S if deadline is None else min(_LOOK_EVERY_S, deadline - time.monotonic())
         with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(_GRACE_S)
-            return
+            child.wait(max(0.0, left_s))
+            return True
+        token.check(words[0])
+        if deadline is not None and time.monotonic() >= deadline:
+            return False
+
+
+def _stop(child: subprocess.Popen[str] | subprocess.Popen[bytes], *, grace_s: float = _GRACE_S) -> None:
+    """End a child's whole group: politely, then not."""
+    _signal(child, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(grace_s)
+    _signal(child, signal.SIGKILL)  # also for what the child started, if the child itself has ended
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(grace_s)
+
+
+def _signal(child: subprocess.Popen[str] | subprocess.Popen[bytes], how: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: PermissionError for a group of zombies
+        os.killpg(child.pid, how)
 
 
 def start(
@@ -207,7 +239,8 @@ def start(
     given = {**os.environ, **(env or {})} if inherit else environment.of_child(env)
     if shutil.which(words[0], path=given.get("PATH")) is None:
         raise LabError(f"the program {words[0]!r} is not there")
-    return subprocess.Popen(
+    child = _starter().submit(
+        subprocess.Popen,
         [*_death_signal_prefix(), *words],
         env=given,
         cwd=cwd,
@@ -217,20 +250,29 @@ def start(
         bufsize=0,
         start_new_session=True,
     )
+    with _guard:
+        _running.add(started := child.result())
+    return started
+
+
+@cache
+def _starter() -> Threads:
+    # Linux sends the death signal when the thread that forked ends, not its process: this thread stays.
+    return Threads(1, thread_name_prefix="start")
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:
     """End what `start` started, with all that it started itself."""
     if child.poll() is None:
-        _stop(child)
+        _stop(child, grace_s=_CANCEL_GRACE_S if cancel.token().cancelled else _GRACE_S)
+    with _guard:
+        _running.discard(child)
 
 
-def stop_all() -> None:
-    """End every process that is still running for this lab; used on Ctrl-C."""
+def kill_all() -> None:
+    """Kill every process that still runs for this lab, and wait for none: the lab itself ends at once."""
     with _guard:
         children = list(_running)
     for child in children:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGTERM)
-    for child in children:
-        _stop(child)
+        if child.returncode is None:
+            _signal(child, signal.SIGKILL)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import signal
 import sys
 from typing import Any, NoReturn
 
 import typer
 
-from lab.base import environment, process
+from lab.base import cancel, environment, process
 from lab.base.errors import CommandError, LabError
 from lab.cli import artifacts, dev, lifecycle, scenarios, traffic
 from lab.cli.groups import TitledGroup
@@ -36,7 +36,7 @@ _INTERRUPTED = 130
 
 def main() -> NoReturn:
     """Run the command line and exit with the lab's exit codes."""
-    signal.signal(signal.SIGTERM, _stop)
+    cancel.on_signals(_stop_at_once)
     environment.keep_loopback_direct()
     invocation = Invocation()
     try:
@@ -55,8 +55,8 @@ def main() -> NoReturn:
     except Exception as error:
         _interrupted(error)
     if code == _INTERRUPTED:  # also what Typer makes of Ctrl-C
-        process.stop_all()
-        err().print("interrupted")
+        command = " ".join(["lab", *sys.argv[1:2]])
+        _end_interrupted(f"interrupted: `{command}` did not finish\nnext:  the same command again; first lab status")
     sys.exit(code or 0)
 
 
@@ -86,9 +86,22 @@ def _interrupted(error: Exception) -> NoReturn:
 
     if not isinstance(error, Interrupted):
         raise error
-    err().print(tables.interrupted(error.report))
-    sys.exit(_INTERRUPTED)
+    _end_interrupted(tables.interrupted(error.report))
 
 
-def _stop(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
+def _end_interrupted(words: str) -> NoReturn:
+    """Say what is left, and end without waiting for threads that hang."""
+    err().print(words, markup=False)
+    process.kill_all()
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+    os._exit(_INTERRUPTED)
+
+
+def _stop_at_once() -> None:
+    """End on the second signal: kill what the lab started, and wait for nothing."""
+    process.kill_all()
+    words = "stopped at once: what ran is unfinished, and what was being undone is not undone"
+    show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+    os.write(sys.stderr.fileno(), f"{show_cursor}\n{words}\nnext:  the same command again, or lab reset\n".encode())
+    os._exit(_INTERRUPTED)

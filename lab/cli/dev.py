@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lab.base import cancel
 from lab.base.errors import LabError, UsageError
 from lab.cli.groups import DEVELOPMENT
 from lab.cli.named import locked, running_lab
@@ -17,10 +20,11 @@ from lab.cli.output import done, out
 
 if TYPE_CHECKING:
     from lab.dev.laptop.pod import Put
+    from lab.lab import Lab
 
 dev_app = typer.Typer(no_args_is_help=True, help="Run your service as a pod or a local process in the lab.")
-_BUSY_S = 600.0
-"""How long what a command made waits for the lab's lock to be taken back: it must not be left for a busy lab."""
+_UNDO_S = 120.0
+"""How long an undo may take after Ctrl-C, including the wait for another command that works on the lab."""
 
 Service = Annotated[str, typer.Option("--service", help="The service under development, in namespace test of West.")]
 
@@ -70,7 +74,7 @@ def pod(
         typer.echo(f"watching {folder}; Ctrl-C takes {service} away")
         made.follow(Event(), _said, pod=first.pod)
     finally:
-        with locked(lab, "lab dev pod", wait_s=_BUSY_S):
+        with _undoing(lab, "lab dev pod"):
             made.stop()
         done(f"{service} is gone from west")
 
@@ -127,7 +131,7 @@ def process(
             typer.echo("for a process that reaches the cluster's names:\n  " + "\n  ".join(words))
         code = one.wait(Event())
     finally:
-        with locked(lab, "lab dev process", wait_s=_BUSY_S):
+        with _undoing(lab, "lab dev process"):
             one.__exit__()
         done(f"{service} is as it was before")
     if code:
@@ -150,6 +154,15 @@ def stop(service: Service = "my-service", file: ConfigFile = None) -> None:
         parts.remove_all(lab, service)
         shared_services.stop(lab, mesh, lab.east)
     done("nothing of `lab dev` is left")
+
+
+@contextmanager
+def _undoing(lab: Lab, command: str) -> Iterator[None]:
+    """Hold the lab's lock for an undo, also after Ctrl-C: wait for the command that holds it now."""
+    if cancel.token().cancelled:
+        typer.echo(f"undoing what `{command}` did; press Ctrl-C again to stop at once")
+    with cancel.undoing(_UNDO_S), locked(lab, command, wait_s=_UNDO_S):
+        yield
 
 
 def _said(put: Put) -> None:

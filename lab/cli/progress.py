@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -37,8 +38,10 @@ def showing(steps: Sequence[Step], console: Console) -> Iterator[Sink]:
     if console.is_terminal:
         view = _LiveView(steps)
         with Live(view, console=console, refresh_per_second=8, transient=False):
-            yield view.take
-            view.close()
+            try:
+                yield view.take
+            finally:
+                view.close()
     else:
         yield _PlainLines(console).take
 
@@ -94,30 +97,50 @@ class _PlainLines:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Running:
+    step: Step
+    since_s: float
+    text: str
+    fraction: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """What the events up to now say. Never changed: a frame is drawn in another thread while events come in."""
+
+    running: Mapping[str, _Running] = field(default_factory=dict)
+    ended: Mapping[str, StepEnded] = field(default_factory=dict)
+
+    def after(self, event: Event) -> _Seen:
+        """Return what is known after one more event."""
+        name = event.step.name
+        others = {other: running for other, running in self.running.items() if other != name}
+        match event:
+            case StepStarted():
+                started = _Running(step=event.step, since_s=event.at_s, text=event.step.title)
+                return replace(self, running={**others, name: started})
+            case StepProgress() if name in self.running:
+                now = replace(self.running[name], text=event.text, fraction=event.fraction)
+                return replace(self, running={**self.running, name: now})
+            case StepEnded():
+                return _Seen(running=others, ended={**self.ended, name: event})
+        return self
+
+
 class _LiveView:
     """Each cluster with what it has done, what it does now, and since when."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self._steps = tuple(steps)
         self._began = time.monotonic()
-        self._running: dict[str, tuple[Step, float, str, float | None]] = {}
-        self._ended: dict[str, StepEnded] = {}
+        self._seen = _Seen()
         self._spinner = Spinner("dots", style="cyan")
         self._closed = False
 
     def take(self, event: Event) -> None:
-        """Remember what the next frame shows."""
-        name = event.step.name
-        match event:
-            case StepStarted():
-                self._running[name] = (event.step, event.at_s, event.step.title, None)
-            case StepProgress(text=text, fraction=fraction):
-                if name in self._running:
-                    step, since, _, _ = self._running[name]
-                    self._running[name] = (step, since, text, fraction)
-            case StepEnded():
-                self._running.pop(name, None)
-                self._ended[name] = event
+        """Remember what the next frame shows; called for one event at a time."""
+        self._seen = self._seen.after(event)
 
     def close(self) -> None:
         """Make the last frame the one that stays: all that ended, nothing that spins."""
@@ -125,24 +148,24 @@ class _LiveView:
 
     def __rich_console__(self, console: Console, options: object) -> Iterator[RenderableType]:
         """Draw one frame that fits the terminal's height."""
-        now = time.monotonic() - self._began
-        done = len(self._ended)
+        seen, now = self._seen, time.monotonic() - self._began
+        done = len(seen.ended)
         yield Text.assemble(
             (f"{clock(now)} ", "bold"),
             (f"{done} of {len(self._steps)} steps", "bold cyan" if not self._closed else ""),
         )
         groups = dict.fromkeys(step.cluster or _ALL_CLUSTERS for step in self._steps)
-        room = max(1, (console.height - 3 - len(groups) - len(self._running)) // max(1, len(groups)))
+        room = max(1, (console.height - 3 - len(groups) - len(seen.running)) // max(1, len(groups)))
         for group in groups:
-            yield self._group(group, now, room if not self._closed else len(self._steps))
+            yield self._group(seen, group, now, room if not self._closed else len(self._steps))
 
-    def _group(self, group: str, now: float, room: int) -> RenderableType:
+    def _group(self, seen: _Seen, group: str, now: float, room: int) -> RenderableType:
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(width=1)
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         table.add_column(justify="right", no_wrap=True)
         mine = [step for step in self._steps if (step.cluster or _ALL_CLUSTERS) == group]
-        ended = [self._ended[step.name] for step in mine if step.name in self._ended]
+        ended = [seen.ended[step.name] for step in mine if step.name in seen.ended]
         ended.sort(key=lambda event: event.at_s)
         unchanged = [event for event in ended if event.result.status is StepStatus.UNCHANGED]
         shown = [event for event in ended if event.result.status is not StepStatus.UNCHANGED][-room:]
@@ -154,22 +177,21 @@ class _LiveView:
             if event.result.detail and event.result.status is not StepStatus.ERRORED:
                 text.append(f"  {event.result.detail}", "dim")
             table.add_row(Text(mark, style), text, Text(f"{event.result.duration_s:.1f} s", "dim"))
-        for step, since, text_now, fraction in self._running.values():
-            if (step.cluster or _ALL_CLUSTERS) == group and not self._closed:
-                table.add_row(
-                    self._spinner, _doing(step, text_now, fraction), Text(_elapsed(step, now - since), "cyan")
-                )
+        for running in seen.running.values():
+            if (running.step.cluster or _ALL_CLUSTERS) == group and not self._closed:
+                elapsed = Text(_elapsed(running.step, now - running.since_s), "cyan")
+                table.add_row(self._spinner, _doing(running), elapsed)
         left = len(mine) - len(ended)
         head = Text.assemble((group, "bold magenta"), (f"  {left} to go" if left and not self._closed else "", "dim"))
         return Group(head, table)
 
 
-def _doing(step: Step, text: str, fraction: float | None) -> Text:
-    shown = Text(step.title)
-    if text != step.title:
-        shown.append(f"  {text}", "cyan")
-    if fraction is not None:
-        shown.append(f"  {fraction:.0%}", "bold cyan")
+def _doing(running: _Running) -> Text:
+    shown = Text(running.step.title)
+    if running.text != running.step.title:
+        shown.append(f"  {running.text}", "cyan")
+    if running.fraction is not None:
+        shown.append(f"  {running.fraction:.0%}", "bold cyan")
     return shown
 
 

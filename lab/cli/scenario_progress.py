@@ -9,9 +9,9 @@ from rich.status import Status
 from rich.text import Text
 
 from lab.present.marks import MARKS
+from lab.scenario.events import Began, Checked, Ended, Event, Restoring, StepEnded
 from lab.scenario.model import Outcome
 from lab.scenario.results import CheckResult, Report, ScenarioRun, summary
-from lab.scenario.runner import Began, Checked, Ended, Event, Restoring, StepEnded
 
 _PROGRESS_EVERY_S = 10.0
 
@@ -40,6 +40,10 @@ class ScenarioConsole:
                 self._print(_line(Outcome.ERRORED, f"{run.name}: {run.reason}", run.duration_s))
             case StepEnded(run=run) if not run.checks:
                 self._print(_line(run.outcome, run.title + (f": {run.reason}" if run.reason else ""), run.duration_s))
+            case Restoring(scenario=scenario, interrupted=True):
+                words = f"interrupted: undoing what {scenario.name} changed; press Ctrl-C again to stop at once"
+                self._print(Text(f"! {words}", "bold yellow"))
+                self._now("undoing")
             case Restoring():
                 self._now("taking back what was changed")
             case Ended(run=run):

@@ -11,7 +11,7 @@ from lab.base.errors import UsageError
 from lab.cli.groups import DEVELOPMENT, SCENARIOS
 from lab.cli.named import lab_of, locked
 from lab.cli.options import AsJson, ConfigFile, Full, ScenarioNames
-from lab.cli.output import done, out
+from lab.cli.output import done, err, out
 
 if TYPE_CHECKING:
     from lab.lab import Lab
@@ -78,6 +78,9 @@ def run(
     else:
         end(out(), written, str(session.run_folder.path / "report.html"))
     if session.interrupted:
+        ended = {run.name for run in written.scenarios} - {written.scenarios[-1].name}
+        left = " ".join(one.name for one in chosen if one.name not in ended)
+        err().print(f"done: {' '.join(sorted(ended)) or 'none'}\nleft: {left}\nnext:  lab run {left}", markup=False)
         raise typer.Exit(_INTERRUPTED)
     if written.exit_code:
         raise typer.Exit(written.exit_code)

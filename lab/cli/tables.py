@@ -87,15 +87,16 @@ def up(console: Console, lab: Lab, report: RunReport, *, as_json: bool) -> None:
 
 
 def interrupted(report: RunReport) -> str:
-    """Say what is done, what is left, and how to go on."""
-    left = [name for name, r in report.results.items() if r.status in {StepStatus.NOT_RUN, StepStatus.ERRORED}]
-    done = len(report.results) - len(left)
-    shown = ", ".join(left[:6]) + (f" and {len(left) - 6} more" if len(left) > 6 else "")
-    return (
-        f"interrupted: {done} of {len(report.results)} steps are done"
-        + (f", left: {shown}" if left else "")
-        + "\nnext:  the same command goes on from here; `lab down` takes everything away"
-    )
+    """Say what is done, what was stopped, what is left, and how to go on."""
+    results = report.results
+    done = [name for name, r in results.items() if r.status in {StepStatus.CHANGED, StepStatus.UNCHANGED}]
+    failed = [name for name, r in results.items() if r.status is StepStatus.ERRORED]
+    stopped = [name for name, r in results.items() if r.status is StepStatus.NOT_RUN and r.detail]
+    left = [name for name, r in results.items() if r.status is StepStatus.NOT_RUN and not r.detail]
+    head = f"interrupted after {report.duration_s:.1f} s: {len(done)} of {len(results)} steps are done"
+    groups = {"done": done, "failed": failed, "stopped in the middle": stopped, "left": left}
+    lines = [f"{words}: {', '.join(names)}" for words, names in groups.items() if names]
+    return "\n  ".join([head, *lines]) + "\nnext:  the same command continues from here; `lab down` deletes everything"
 
 
 _VERDICTS = {Verdict.OK: ("✓", "green"), Verdict.WARN: ("!", "yellow"), Verdict.FAIL: ("✗", "bold red")}

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from contextvars import copy_context
 from enum import Enum
 from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote, urlencode
 
-from lab.base import wait
+from lab.base import cancel, wait
+from lab.base.concurrency import each
 from lab.base.errors import WaitTimeout
 from lab.base.names import MANAGED_BY, Cluster
 from lab.base.wait import NotYet
@@ -24,14 +23,10 @@ from lab.kube.errors import KubeError, NotNow, refusal
 from lab.kube.objects import Obj, Ref, unready
 from lab.kube.transport import Answer, Transport
 
-T = TypeVar("T")
-R = TypeVar("R")
-
 _JSON = "application/json"
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
 _MERGE = "application/merge-patch+json"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-_PARALLEL = 6
 _LATER = HTTPStatus.TOO_MANY_REQUESTS
 
 
@@ -131,7 +126,7 @@ class Kube:
             found = self.get(wanted)
             return f"{wanted} is not there" if found is None else unready(found)
 
-        return [words for words in at_once(look, list(refs)) if words]
+        return [words for words in each(look, list(refs)) if words]
 
     def wait_ready(self, refs: Sequence[Ref], *, timeout_s: float, what: str | None = None) -> None:
         """Return when all are there and ready.
@@ -246,6 +241,7 @@ class Kube:
         timeout_s: float | None = None,
     ) -> Answer:
         headers = {"Accept": accept, **({"Content-Type": content_type} if body is not None else {})}
+        cancel.token().check(f"{method} {path}")
         where, patience_s = what or path.partition("?")[0], timeout_s or self.timeout_s
 
         def send() -> Answer:
@@ -270,15 +266,6 @@ class Kube:
 
 def _group_path(api_version: str) -> str:
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
-
-
-def at_once(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """Map a function over items, several at once, each in this thread's context so that progress finds its step."""
-    if len(items) < 2:
-        return [work(item) for item in items]
-    with ThreadPoolExecutor(min(_PARALLEL, len(items)), thread_name_prefix="kube") as threads:
-        futures = [threads.submit(copy_context().run, work, item) for item in items]
-        return [future.result() for future in futures]
 
 
 @lru_cache(maxsize=64)

@@ -14,9 +14,10 @@ from itertools import groupby
 from typing import Any
 
 from lab.base import wait
+from lab.base.concurrency import each
 from lab.base.errors import ClusterError
 from lab.base.names import COMPONENT_LABEL, LAB_ID_LABEL, LAB_LABEL, MANAGED_BY, SCENARIO_LABEL
-from lab.kube.client import Kube, Verb, at_once
+from lab.kube.client import Kube, Verb
 from lab.kube.objects import Obj, Ref, labelled, labels_of, rank, ref
 
 _MANAGED_LABEL = "app.kubernetes.io/managed-by"
@@ -122,7 +123,7 @@ class Owned:
         ordered = sorted(wanted, key=lambda obj: rank(obj["kind"]))
         for _, group in groupby(ordered, key=lambda obj: rank(obj["kind"])):
             # New kinds are not waited for: an object of one is refused for a moment, and tried again.
-            applied += at_once(one, list(group))
+            applied += each(one, list(group))
         return applied
 
     def ensure_all(self, objects: Sequence[Obj], *, timeout_s: float = 60) -> bool:
@@ -224,7 +225,7 @@ def _existing(kube: Kube, wanted: set[Ref]) -> list[Obj]:
         found = kube.find(api_version, kind, namespace=namespace, metadata_only=True)
         return [obj for obj in found if obj["metadata"]["name"] in names]
 
-    return [obj for found in at_once(look, places) for obj in found]
+    return [obj for found in each(look, places) for obj in found]
 
 
 def owner_words(obj: Obj) -> str:

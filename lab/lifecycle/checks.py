@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 from lab import stacks
+from lab.base.concurrency import Threads
 from lab.base.errors import LabError
 from lab.lab import Lab
 from lab.stacks import UpstreamCheck
@@ -19,6 +18,6 @@ def run(lab: Lab) -> list[UpstreamCheck]:
     if not lab.paths.kubeconfig.exists():
         raise LabError(f"the lab {lab.spec.name} is not up", next="lab up")
     stack = stacks.current(lab)
-    with ThreadPoolExecutor(thread_name_prefix="check") as threads:
+    with Threads(thread_name_prefix="check") as threads:
         found = threads.map(lambda cluster: stack.checks(lab, cluster), lab.clusters.values())
         return [check for checks in found for check in checks]

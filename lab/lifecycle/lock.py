@@ -6,11 +6,10 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
-from filelock import FileLock, Timeout
-
-from lab.base.errors import LockedError
+from lab.base import locks
+from lab.base.errors import LockedError, WaitTimeout
 from lab.base.paths import Paths
 
 
@@ -28,17 +27,14 @@ def held(paths: Paths, command: str, *, wait_s: float = 0) -> Iterator[None]:
     """
     paths.ensure_state()
     holder = paths.lock.with_suffix(".json")
-    lock = FileLock(paths.lock)
-    try:
-        lock.acquire(timeout=wait_s)
-    except Timeout as error:
-        raise LockedError(_who(holder.read_text() if holder.exists() else ""), next="wait for it to end") from error
-    try:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locks.held(paths.lock, what="the lab's lock", wait_s=wait_s))
+        except WaitTimeout as error:
+            raise LockedError(_who(holder.read_text() if holder.exists() else ""), next="wait for it to end") from error
+        stack.callback(holder.unlink, missing_ok=True)
         holder.write_text(json.dumps({"command": command, "pid": os.getpid(), "since": time.time()}))
         yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()
 
 
 def _who(text: str) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 
 from lab import stacks
-from lab.base.concurrency import at_once
+from lab.base.concurrency import Threads, at_once
 from lab.base.errors import ClusterError
 from lab.base.names import Cluster
 from lab.base.step import StepStatus
@@ -37,11 +36,11 @@ def reset(lab: Lab, mesh: Mesh) -> Iterator[str]:
         WaitTimeout: a cluster or workload did not become ready.
     """
     yield from _wake(lab)
-    with ThreadPoolExecutor() as threads:
+    with Threads() as threads:
         for done in threads.map(lambda cluster: list(_objects_of_scenarios(lab, cluster)), lab.clusters.values()):
             yield from done
     yield from _mesh(lab, mesh)
-    with ThreadPoolExecutor() as threads:
+    with Threads() as threads:
         for done in threads.map(lambda cluster: list(_apps(lab, cluster)), lab.clusters.values()):
             yield from done
     yield "the lab is in its known state"

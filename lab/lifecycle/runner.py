@@ -6,13 +6,18 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
-from lab.base import events, process
+from lab.base import cancel, events
+from lab.base.cancel import Cancelled
+from lab.base.concurrency import FIRST_COMPLETED, Future, Threads, wait
 from lab.base.errors import LabError, StepsFailed
 from lab.base.events import Sink, StepEnded, StepProgress, StepStarted
 from lab.base.step import Pool, Step, StepResult, StepStatus
+
+_END_S = 1.0
+"""How long cancelled steps may take to stop: a command that ignores SIGTERM is killed after 0.5 s."""
+_STOPPED = StepResult(status=StepStatus.NOT_RUN, detail="stopped in the middle")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +78,7 @@ def run(steps: Sequence[Step], *, sink: Sink, build_jobs: int | None = None) -> 
 
     Raises:
         StepsFailed: with every step's error.
-        Interrupted: on Ctrl-C, after all that was started has been stopped.
+        Interrupted: the run was cancelled. Steps have had time to stop; a thread that still hangs was left behind.
     """
     check(steps)
     limits = {Pool.WAIT: 32, Pool.BUILD: build_jobs or os.cpu_count() or 1}
@@ -89,24 +94,24 @@ class _Run:
     running: dict[Future[StepResult], Step] = field(default_factory=dict)
     guard: threading.Lock = field(default_factory=threading.Lock)
     began: float = field(default_factory=time.monotonic)
-    stopping: threading.Event = field(default_factory=threading.Event)
+    token: cancel.Token = field(default_factory=cancel.token)
 
     def to_end(self) -> RunReport:
-        with ThreadPoolExecutor(max_workers=sum(self.limits.values()), thread_name_prefix="step") as threads:
-            try:
+        try:
+            with Threads(max_workers=sum(self.limits.values()), thread_name_prefix="step") as threads:
                 self._loop(threads)
-            except KeyboardInterrupt:
-                self.stopping.set()
-                process.stop_all()
-                wait(self.running, timeout=15)
-                self._collect([future for future in self.running if future.done()])
-                raise Interrupted(self._report()) from None
+                self.token.check("the plan")
+        except KeyboardInterrupt:
+            self.token.cancel()
+            wait(self.running, timeout=_END_S)
+            self._collect([future for future in self.running if future.done()])
+            raise Interrupted(self._report()) from None
         failures = {name: result.error for name, result in self.results.items() if result.error is not None}
         if failures:
             raise StepsFailed({name: _as_lab_error(error) for name, error in failures.items()})
         return self._report()
 
-    def _loop(self, threads: ThreadPoolExecutor) -> None:
+    def _loop(self, threads: Threads) -> None:
         while True:
             for step in self._startable():
                 self.running[threads.submit(self._one, step)] = step
@@ -116,7 +121,7 @@ class _Run:
             self._collect(done)
 
     def _startable(self) -> list[Step]:
-        if any(result.status is StepStatus.ERRORED for result in self.results.values()):
+        if self.token.cancelled or any(result.status is StepStatus.ERRORED for result in self.results.values()):
             return []
         busy = list(self.running.values())
         chosen: list[Step] = []
@@ -143,11 +148,11 @@ class _Run:
         try:
             with events.reporting(progress):
                 result = step.run()
+        except Cancelled:
+            result = _STOPPED
         except Exception as error:  # whatever it is becomes the step's result and ends the plan
-            if self.stopping.is_set():
-                result = StepResult(status=StepStatus.NOT_RUN, detail="stopped in the middle")
-            else:
-                result = StepResult(status=StepStatus.ERRORED, detail=str(error), error=error)
+            failed = StepResult(status=StepStatus.ERRORED, detail=str(error), error=error)
+            result = _STOPPED if self.token.cancelled else failed
         result = replace(result, duration_s=time.monotonic() - began)
         self._emit(StepEnded(step=step, at_s=time.monotonic() - self.began, result=result))
         return result
@@ -158,7 +163,9 @@ class _Run:
 
     def _report(self) -> RunReport:
         not_run = StepResult(status=StepStatus.NOT_RUN)
-        everything = {**self.results, **{s.name: not_run for s in self.steps if s.name not in self.results}}
+        running = {step.name for step in self.running.values()}
+        left = {s.name: _STOPPED if s.name in running else not_run for s in self.steps if s.name not in self.results}
+        everything = {**self.results, **left}
         return RunReport(results=everything, duration_s=time.monotonic() - self.began)
 
 

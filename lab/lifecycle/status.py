@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from lab import stacks
+from lab.base.concurrency import Threads
 from lab.base.names import Cluster
 from lab.clusters import Node, NodeStatus, provider
 from lab.kube import KubeError, connect
@@ -67,7 +67,7 @@ def gather(lab: Lab) -> Status:
     began = time.monotonic()
     mesh, nodes = stacks.mesh(lab), provider().look(lab)
     running = [name for name, node in nodes.items() if node.status is NodeStatus.RUNNING]
-    with ThreadPoolExecutor(16, thread_name_prefix="status") as threads:
+    with Threads(16, thread_name_prefix="status") as threads:
 
         def ask(question: Callable[[], T]) -> Callable[[], T]:
             return threads.submit(question).result

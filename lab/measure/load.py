@@ -12,13 +12,13 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from lab.base import events
+from lab.base import wait
+from lab.base.concurrency import Threads
 from lab.base.names import Json
 from lab.measure.recording import Mark, Recording, Request
 
@@ -48,6 +48,11 @@ class Running:
         self._thread.start()
 
     @property
+    def over(self) -> bool:
+        """Whether it was stopped or abandoned."""
+        return self._over.is_set()
+
+    @property
     def now_s(self) -> float:
         """Seconds since the load began."""
         return time.monotonic() - self._began
@@ -58,12 +63,15 @@ class Running:
 
     def run(self, seconds: float) -> None:
         """Let the load go on for so long."""
-        events.progress(f"load {self.name}: {seconds:g} s at {self.rate_per_s:g} requests/s")
-        self._over.wait(seconds)
+        wait.rest(f"load {self.name}: {seconds:g} s at {self.rate_per_s:g} requests/s", seconds)
 
     def stop(self) -> Recording:
         """Send nothing more, wait for the requests under way (they are bounded), and return everything."""
         raise NotImplementedError
+
+    def abandon(self) -> None:
+        """Send nothing more, and do not wait for the requests under way."""
+        self._over.set()
 
     def _work(self) -> None:
         raise NotImplementedError
@@ -82,12 +90,16 @@ T = TypeVar("T", bound=Running)
 
 @contextmanager
 def running(load: T) -> Iterator[T]:
-    """Run a load while the block runs; it ends with the block, however that ends."""
+    """Run a load while the block runs; it ends with the block, after Ctrl-C without waiting for answers."""
     load.start()
     try:
         yield load
+    except KeyboardInterrupt:
+        load.abandon()
+        raise
     finally:
-        load.stop()
+        if not load.over:
+            load.stop()
 
 
 @dataclass
@@ -109,7 +121,7 @@ class Load(Running):
         return self.so_far
 
     def _work(self) -> None:
-        with ThreadPoolExecutor(_MAX_UNDER_WAY, thread_name_prefix="load") as threads:
+        with Threads(_MAX_UNDER_WAY, thread_name_prefix="load") as threads:
             n = 0
             while not self._over.wait(max(0.0, n / self.rate_per_s - self.now_s)):
                 threads.submit(self._one, n / self.rate_per_s)

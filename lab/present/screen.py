@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 
 from rich.align import Align
@@ -11,6 +10,7 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
+from lab.base import wait
 from lab.present.marks import MARKS
 from lab.present.walk import Scene
 from lab.scenario.model import Outcome, Scenario
@@ -23,14 +23,10 @@ _TYPING_MOST_S = 2.5
 _HELP = "enter run/next   r repeat   c check   s skip   b rewind   q quit, go on later"
 
 
-def _pause(seconds: float) -> None:
-    threading.Event().wait(seconds)
-
-
 class Screen:
     """A `View` on a terminal. `typed` False shows commands at once (rehearsals, CI)."""
 
-    def __init__(self, console: Console, *, typed: bool = True, pause: Callable[[float], None] = _pause) -> None:
+    def __init__(self, console: Console, *, typed: bool = True, pause: Callable[[float], None] = wait.pause) -> None:
         self._console = console
         self._typed = typed
         self._pause = pause

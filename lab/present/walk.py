@@ -13,12 +13,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
+from lab.base import cancel
 from lab.base.errors import UsageError
 from lab.base.names import Json
 from lab.present.keyboard import ReadKey
 from lab.scenario.model import Outcome, Scenario, ScenarioStep, missing
 from lab.scenario.results import StepRun
-from lab.scenario.runner import ScenarioRunner
+from lab.scenario.runner import UNDO_S, ScenarioRunner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,10 +85,15 @@ class View(Protocol):
 
 @dataclass
 class Place:
-    """Where a walk is, on disk: the next scene, which scenes were run, and what their steps remember."""
+    """Where a walk is, on disk: the next scene, which scenes were run, and what their steps remember.
+
+    `begun` are the scenes whose step may have changed something and has to be undone, `done` those of them whose step
+    ran to its end.
+    """
 
     file: Path | None = None
     at: str | None = None
+    begun: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     memo: dict[str, Json] = field(default_factory=dict)
 
@@ -96,7 +102,8 @@ class Place:
         """Read a place; one at the beginning where there is no file, or none that can be read."""
         try:
             known = json.loads(file.read_text(encoding="utf-8"))
-            return cls(file=file, at=known["at"], done=list(known["done"]), memo=dict(known["memo"]))
+            begun, done = list(known["begun"]), list(known["done"])
+            return cls(file=file, at=known["at"], begun=begun, done=done, memo=dict(known["memo"]))
         except (OSError, ValueError, KeyError, TypeError):
             return cls(file=file)
 
@@ -104,12 +111,12 @@ class Place:
         """Keep the place for the next time."""
         if self.file is not None:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            text = json.dumps({"at": self.at, "done": self.done, "memo": self.memo}, indent=1)
+            text = json.dumps({"at": self.at, "begun": self.begun, "done": self.done, "memo": self.memo}, indent=1)
             self.file.write_text(text, encoding="utf-8")
 
     def forget(self) -> None:
         """Go back to the beginning."""
-        self.at, self.done = None, []
+        self.at, self.begun, self.done = None, [], []
         self.memo.clear()
         if self.file is not None:
             self.file.unlink(missing_ok=True)
@@ -151,13 +158,25 @@ class Walk:
         An automatic walk takes back what it changed when it is interrupted or done.
         """
         try:
+            reached = self._present_all()
+        except KeyboardInterrupt:
+            self._interrupted()
+            raise
+        if reached:
+            self.place.forget()
+        return reached
+
+    def _present_all(self) -> bool:
+        try:
             while self.index < len(self.scenes):
                 if not self._present(self.scenes[self.index]):
                     return False
-        finally:
+        except Exception:
             if self.keys is None:
                 self._restore_all()
-        self.place.forget()
+            raise
+        if self.keys is None:
+            self._restore_all()
         return True
 
     def _scenes(self) -> Iterator[Scene]:
@@ -181,7 +200,6 @@ class Walk:
             case Wish.GO:
                 self._run(scene)
             case Wish.REPEAT:
-                self._undo(scene)
                 self._run(scene)
             case Wish.CHECK:
                 self.view.after(scene, self.runner.run_step(scene.scenario, scene.step, act=False))
@@ -202,11 +220,13 @@ class Walk:
         return wish
 
     def _run(self, scene: Scene) -> None:
+        self._undo(scene)  # run before, or interrupted
         self.view.typing(scene)
+        self.place.begun.append(scene.id)  # before the step: one that is interrupted has to be undone too
+        self.place.write()
         run = self.runner.run_step(scene.scenario, scene.step)
         self.runs.append(run)
-        if scene.id not in self.place.done:
-            self.place.done.append(scene.id)
+        self.place.done.append(scene.id)
         self.place.write()
         self.view.after(scene, run)
 
@@ -221,15 +241,17 @@ class Walk:
                     self._undo(earlier)
 
     def _undo(self, scene: Scene) -> None:
-        if scene.id not in self.place.done:
+        if scene.id not in self.place.begun:
             return
         for problem in self.runner.undo_step(scene.scenario, scene.step):
             self.view.note(problem)
-        self.place.done.remove(scene.id)
+        self.place.begun.remove(scene.id)
+        if scene.id in self.place.done:
+            self.place.done.remove(scene.id)
         self.place.write()
 
     def _rewind(self, scene: Scene) -> None:
-        if scene.id not in self.place.done and self.index > 0:
+        if scene.id not in self.place.begun and self.index > 0:
             before = self.scenes[self.index - 1]
             if before.scenario is not scene.scenario:
                 self.index -= 1
@@ -237,6 +259,17 @@ class Walk:
             self.index -= 1
             scene = before
         self._undo(scene)
+
+    def _interrupted(self) -> None:
+        """Say where the walk was left; an automatic walk undoes its steps, in a limited time."""
+        done, begun = (", ".join(ids) or "none" for ids in (self.place.done, self.place.begun))
+        self.view.note(f"interrupted at {self.place.at}; steps done: {done}; steps to undo: {begun}")
+        if self.keys is None:
+            self.view.note("undoing them; press Ctrl-C again to stop at once")
+            with cancel.undoing(UNDO_S):
+                self._restore_all()
+        else:
+            self.view.note("`lab walk` goes on here; `lab reset` takes back what was changed")
 
     def _restore_all(self) -> None:
         for scene in reversed(self.scenes):

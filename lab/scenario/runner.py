@@ -8,60 +8,18 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from lab.base import events, wait
+from lab.base import cancel, events, wait
 from lab.base.errors import LabError, WaitTimeout
 from lab.base.redaction import redact
 from lab.scenario.context import Context, StepNotRunError
+from lab.scenario.events import Began, Checked, Ended, Restoring, Sink, StepEnded
 from lab.scenario.evidence import EvidenceFolder
 from lab.scenario.model import Act, CannotLookError, Check, Observation, Outcome, Scenario, ScenarioStep, missing
 from lab.scenario.results import CheckResult, SabotageRun, ScenarioRun, StepRun
 
 CHECK_INTERVAL_S = 0.25
-
-
-@dataclass(frozen=True, kw_only=True)
-class Began:
-    """A scenario, or with `step` one of its steps, begins."""
-
-    scenario: Scenario
-    step: ScenarioStep | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checked:
-    """A check has been looked at."""
-
-    scenario: Scenario
-    step: ScenarioStep
-    result: CheckResult
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepEnded:
-    """A step has ended."""
-
-    scenario: Scenario
-    step: ScenarioStep
-    run: StepRun
-
-
-@dataclass(frozen=True, kw_only=True)
-class Restoring:
-    """A scenario takes back what it did."""
-
-    scenario: Scenario
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """A scenario has ended and what it changed has been taken back."""
-
-    scenario: Scenario
-    run: ScenarioRun
-
-
-Event = Began | Checked | StepEnded | Restoring | Ended
-Sink = Callable[[Event], None]
+UNDO_S = 120.0
+"""How long an interrupted run may take back what it changed."""
 
 
 class ScenarioInterrupted(KeyboardInterrupt):
@@ -124,6 +82,7 @@ class _Run:
     sabotage: ScenarioStep | None
     undos: list[tuple[str, Act]] = field(default_factory=list)
     runs: list[StepRun] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     def to_end(self) -> ScenarioRun:
         context, sink = self.runner.context, self.runner.sink
@@ -132,17 +91,19 @@ class _Run:
         why = missing(self.scenario.requires, context.mesh.capabilities)
         interrupted = False
         files: tuple[str, ...] = ()
-        restore_problems: tuple[str, ...] = ()
         if why is None:
             context.memo.clear()
             try:
                 self._steps()
                 if self._outcome() in {Outcome.FAILED, Outcome.ERRORED} and self.sabotage is None:
                     files = tuple(self.runner.collect(self.scenario))  # before the undo hides the cause
+                sink(Restoring(scenario=self.scenario))
+                self.restore()
             except KeyboardInterrupt:
                 interrupted = True
-            sink(Restoring(scenario=self.scenario))
-            restore_problems = self.restore()
+                sink(Restoring(scenario=self.scenario, interrupted=True))
+                self._restore_in_time()
+        restore_problems = tuple(self.problems)
         outcome = Outcome.SKIPPED if why else Outcome.ERRORED if interrupted else self._outcome()
         if restore_problems and outcome is Outcome.PASSED:
             outcome = Outcome.ERRORED
@@ -269,17 +230,28 @@ class _Run:
         )
 
     def restore(self) -> tuple[str, ...]:
-        """Undo backwards. A second Ctrl-C ends the undo that runs; the others are still tried."""
-        problems: list[str] = []
-        for name, undo in reversed(self.undos):
+        """Undo backwards, and return what could not be undone. An undo that Ctrl-C interrupts is still to be done.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C; `restore` once more does the rest.
+        """
+        while self.undos:
+            name, undo = self.undos[-1]
             try:
                 undo(self.runner.context)
             except Exception as error:  # the other undos must still run
-                problems.append(f"{name} could not be taken back: {_words(error)}")
-            except KeyboardInterrupt:
-                problems.append(f"{name} was not taken back: interrupted; run `lab reset`")
-        self.undos.clear()
-        return tuple(problems)
+                self.problems.append(f"{name} could not be taken back: {_words(error)}")
+            self.undos.pop()
+        return tuple(self.problems)
+
+    def _restore_in_time(self) -> None:
+        with cancel.undoing(UNDO_S):
+            try:
+                self.restore()
+            except KeyboardInterrupt:  # the time is over: a second Ctrl-C ends the process
+                left = ", ".join(name for name, _ in reversed(self.undos))
+                self.problems.append(f"{left}: not taken back within {UNDO_S:g} s; run `lab reset`")
+                self.undos.clear()
 
     def _outcome(self) -> Outcome:
         return _worst([run.outcome for run in self.runs])

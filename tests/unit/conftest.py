@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from lab import config
+from lab.base import cancel
 from lab.base.errors import ArtifactError
 from lab.base.names import Cluster
 from lab.base.paths import Paths
@@ -29,6 +30,13 @@ class Artifacts:
 
     def unobtainable(self, names: Iterable[str]) -> ArtifactError | None:
         return ArtifactError("\n  ".join(f"{name} is not there" for name in names))
+
+
+@pytest.fixture(autouse=True)
+def token() -> Iterator[cancel.Token]:
+    """A token of its own for each test, so that one that cancels its run cancels no other test's."""
+    with cancel.using(cancel.Token()) as own:
+        yield own
 
 
 @pytest.fixture

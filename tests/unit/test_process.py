@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,10 @@ from lab.base.errors import CommandError, CommandTimeout, LabError
 from lab.base.wait import NotYet
 
 PYTHON = sys.executable
+
+
+def not_running(pid: int) -> bool | NotYet:
+    return NotYet("runs") if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" else True
 
 
 def test_output_lines_and_duration_are_kept() -> None:
@@ -66,9 +71,47 @@ def test_a_child_does_not_outlive_a_lab_that_is_killed(tmp_path: Path) -> None:
     pid = wait.until("the child", started, timeout_s=30, interval_s=0.05)
     lab.kill()
     lab.wait()
-    wait.until(
-        "the child's end",
-        lambda: NotYet("runs") if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" else True,
-        timeout_s=30,
-        interval_s=0.05,
-    )
+    wait.until("the child's end", lambda: not_running(pid), timeout_s=30, interval_s=0.05)
+
+
+def test_a_listener_that_breaks_does_not_block_the_command_and_its_error_is_raised() -> None:
+    def breaks(_: str) -> None:
+        raise ValueError("no room for a line")
+
+    many = "print('x' * 1000 + chr(10)) ; [print('y' * 1000) for _ in range(1000)]"  # more than a pipe holds
+    with pytest.raises(ValueError, match="no room for a line"):
+        process.run([PYTHON, "-c", many], on_line=breaks, timeout_s=20)
+
+
+def test_a_command_that_reads_nothing_does_not_block_who_feeds_it() -> None:
+    with pytest.raises(CommandTimeout):
+        process.run([PYTHON, "-c", "import signal; signal.pause()"], input="x" * 1_000_000, timeout_s=0.5)
+
+
+def test_what_a_command_leaves_behind_ends_with_it(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    deaf = f"import os, signal; signal.signal(15, signal.SIG_IGN); open({str(pid_file)!r}, 'w').write(str(os.getpid()))"
+    parent = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {deaf + '; signal.pause()'!r}]).wait()"
+    with pytest.raises(CommandTimeout):
+        process.run([PYTHON, "-c", parent], timeout_s=2)
+    pid = int(pid_file.read_text())
+    wait.until("its end", lambda: not_running(pid), timeout_s=10, interval_s=0.05)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the death signal is Linux's own")
+def test_what_was_started_outlives_the_thread_that_started_it() -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    pause = [PYTHON, "-c", "import signal; print(1, flush=True); signal.pause()"]
+    thread = threading.Thread(target=lambda: started.append(process.start(pause, piped=True)))
+    thread.start()
+    thread.join()
+    child = started[0]
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"1\n"  # after setpriv and exec
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(0.3)
+    process.stop(child)
+    for pipe in (child.stdin, child.stdout, child.stderr):
+        assert pipe is not None
+        pipe.close()
+    assert child.returncode is not None

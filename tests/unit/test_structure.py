@@ -29,7 +29,7 @@ FLOORS = (
 )
 HOMES = {
     "cryptography": {"lab.base.pki"},
-    "filelock": {"lab.lifecycle.lock", "lab.artifacts"},
+    "filelock": {"lab.base.locks"},
     "jinja2": {"lab.kube.manifests"},
     "kubernetes": {"lab.kube"},
     "oras": {"lab.artifacts.published"},

@@ -1,6 +1,7 @@
 """Waits: bounded, explained, without passing real time."""
 
 from collections.abc import Callable
+from itertools import cycle
 
 import pytest
 
@@ -60,3 +61,17 @@ def test_progress_says_only_what_is_new() -> None:
     with events.reporting(lambda text, _: said.append(text)):
         until(lambda: next(answers))
     assert said == ["east: nodes Ready", "east: nodes Ready: 0/2", "east: nodes Ready: 1/2"]
+
+
+def test_several_successes_in_a_row_are_asked_for_and_one_failure_begins_again() -> None:
+    answers = iter([True, NotYet("503"), True, True, "third"])
+    said: list[str] = []
+    with events.reporting(lambda text, _: said.append(text)):
+        assert wait.until("answers", lambda: next(answers), timeout_s=9, successes=3, interval_s=0) == "third"
+    assert said[1:4] == ["answers: 1 of 3 successes in a row", "answers: 503", "answers: 1 of 3 successes in a row"]
+
+
+def test_what_flaps_times_out() -> None:
+    time, answers = Time(), cycle([True, NotYet("503")])
+    with pytest.raises(WaitTimeout, match="last: "):
+        wait.until("x", lambda: next(answers), timeout_s=9, successes=2, sleep=time.sleep, clock=time.clock)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
+from lab.base import cancel
 from lab.base.errors import UsageError
 from lab.base.names import NAMESPACE
 from lab.base.wait import TransientError
@@ -19,6 +20,8 @@ from lab.dev.laptop import folder as folders
 from lab.lab import Lab
 
 _PUT_S = 40.0
+_UNDO_S = 5.0
+"""How long an interrupted start may undo what it did: it deletes objects and waits for nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +62,7 @@ class DevPod:
         wanted = parts.wanted(self.lab, workload, self.service, ours_only=True)
         with ExitStack() as undo:
             if kube.get(workload.deployment) is None:  # else an earlier run put it there to stay
-                undo.callback(self.stop)
+                undo.callback(self._stop_in_time)
             parts.owned(self.lab).apply_all(wanted)
             put = self.put()
             if not put.problem:
@@ -110,6 +113,10 @@ class DevPod:
                 put = Put(pod=pod, seconds=0, size_bytes=0, problem=problem)
             pod = put.pod
             tell(put)
+
+    def _stop_in_time(self) -> None:
+        with cancel.undoing(_UNDO_S):
+            self.stop()
 
     def stop(self) -> None:
         """Take the pod away."""

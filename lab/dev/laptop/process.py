@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Self
 
-from lab.base import process, wait
+from lab.base import cancel, process, wait
 from lab.base.errors import ClusterError, LabError, UsageError
 from lab.base.names import NAMESPACE
 from lab.base.wait import NotYet
@@ -25,6 +25,8 @@ from lab.mesh.model import Divert
 from lab.mesh.offers import Mesh
 
 _LISTENS_S = 60.0
+UNDO_S = 60.0
+"""How long a start that failed or was interrupted may undo what it did."""
 DRAIN_S = 2.0
 """So long the process goes on after its traffic was taken back: every proxy has the new routes by then."""
 
@@ -88,8 +90,11 @@ class DevProcess:
         """Connect the process; a failure takes back what was done before it."""
         try:
             self._start()
-        except BaseException:
-            self._undo.close()
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                self.say("interrupted: undoing; press Ctrl-C again to stop at once")
+            with cancel.undoing(UNDO_S):
+                self._undo.close()
             raise
         return self
 

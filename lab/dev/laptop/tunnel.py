@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from lab.base import process, wait
+from lab.base.cancel import Cancelled
 from lab.base.errors import LabError
 from lab.base.wait import NotYet
 from lab.dev.inpod.agent import SERVICE
@@ -102,7 +103,7 @@ class Tunnel:
 
     async def _once(self) -> None:
         """Connect, and serve until the connection ends."""
-        child = self._child = process.start(await asyncio.to_thread(self.argv), piped=True)
+        child = self._child = process.start(await asyncio.to_thread(self._command), piped=True)
         assert child.stdin and child.stdout and child.stderr  # noqa: S101, PT018 - piped
         complaints = asyncio.create_task(asyncio.to_thread(self._listen, child.stderr))
         reader = asyncio.StreamReader()
@@ -120,6 +121,13 @@ class Tunnel:
             await complaints
         if was and not self._over:
             self.say("the tunnel's connection was lost, connecting again")
+
+    def _command(self) -> Sequence[str | Path]:
+        try:
+            return self.argv()
+        except Cancelled as error:  # a KeyboardInterrupt would end the event loop, and the tunnel's end waits for it
+            self._over = True
+            raise LabError(str(error)) from error
 
     async def _tell(self, mux: Mux) -> None:
         await mux.alive.wait()

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
+from lab.base.concurrency import Threads
 from lab.base.paths import Paths
 from lab.config import LabSpec
 from lab.host import engine as engines
@@ -74,7 +74,7 @@ def run(
         docker=docker or Docker(),
         senses=senses or Senses(),
     )
-    with ThreadPoolExecutor(len(checks)) as threads:
+    with Threads(len(checks)) as threads:
         return [finding for found in threads.map(lambda check: _isolated(check, scene), checks) for finding in found]
 
 

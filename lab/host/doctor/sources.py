@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 
+from lab.base.concurrency import Threads
 from lab.base.errors import CommandError
 from lab.base.hosts import is_loopback
 from lab.host import debian
@@ -29,7 +29,7 @@ def check_packages(scene: Scene) -> Iterator[Finding]:
     if scene.artifacts_ready or scene.spec.artifacts.source == "upstream":
         return
     clients = {"Go modules": _go, "Python packages": _pip, "Debian packages": _apt}
-    with ThreadPoolExecutor(len(clients)) as threads:
+    with Threads(len(clients)) as threads:
         answers = dict(zip(clients, threads.map(lambda ask: _ask(ask, scene), clients.values()), strict=True))
     silent = [what for what, answer in answers.items() if answer is False]
     unknown = [what for what, answer in answers.items() if answer is None]
@@ -81,7 +81,7 @@ def check_registries(scene: Scene) -> Iterator[Finding]:
     hosts = (wanted.mirror.partition("/")[0],) if wanted.mirror else scene.registries
     if scene.artifacts_ready or wanted.source == "packages" or not hosts:
         return
-    with ThreadPoolExecutor(len(hosts)) as threads:
+    with Threads(len(hosts)) as threads:
         answers = list(threads.map(lambda host: _registry(scene, host), hosts))
     silent = [host for host, answer in zip(hosts, answers, strict=True) if not answer]
     if not silent:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.base import wait
+from lab.base import cancel, wait
 from lab.base.errors import CommandError, HostError, LabError
 from lab.base.names import LABEL_PREFIX
 from lab.host.changes import Change
@@ -196,8 +196,9 @@ class Runtime:
             except HostError as error:
                 return error.what
             finally:
-                for left in self.docker.containers({**label}):
-                    self.docker.remove_container(left.id)
+                with cancel.undoing(cancel.CLEANUP_S):
+                    for left in self.docker.containers({**label}):
+                        self.docker.remove_container(left.id)
         return None
 
     @contextmanager

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
+from lab.base import cancel, wait
 from lab.base.errors import LabError
 from lab.mesh.capabilities import Capability
 from lab.scenario.context import Context
+from lab.scenario.events import Ended, Event, Restoring
 from lab.scenario.evidence import EvidenceFolder
 from lab.scenario.model import Observation, Outcome, Sabotage, ScenarioStep
-from lab.scenario.runner import Ended, ScenarioInterrupted, ScenarioRunner
+from lab.scenario.runner import ScenarioInterrupted, ScenarioRunner
 from tests.unit.scenarios.kit import SEEN, check, look, scenario, step
 
 
@@ -94,6 +97,40 @@ def test_ctrl_c_restores_and_then_interrupts(context: Context) -> None:
     assert undone == ["two", "one"]
     assert stopped.value.run.outcome is Outcome.ERRORED
     assert stopped.value.run.reason == "interrupted"
+
+
+def test_an_undo_that_ctrl_c_interrupts_is_done_again_and_the_others_follow(context: Context) -> None:
+    undone: list[str] = []
+    first: Iterator[bool] = iter([True])
+
+    def undo(_: Context) -> None:
+        if next(first, False):
+            raise KeyboardInterrupt
+        undone.append("two")
+
+    steps = [
+        step("one", command="echo 1", undo=lambda _: undone.append("one")),
+        step("two", command="echo 2", undo=undo),
+    ]
+    told: list[Event] = []
+    with pytest.raises(ScenarioInterrupted):
+        ScenarioRunner(context=context, sink=told.append).run(scenario(*steps))
+
+    assert undone == ["two", "one"]
+    assert [event.interrupted for event in told if isinstance(event, Restoring)] == [False, True]
+
+
+def test_the_undo_of_a_cancelled_run_can_wait(context: Context, token: cancel.Token) -> None:
+    undone: list[bool] = []
+
+    def interrupted(_: Context) -> None:
+        token.cancel()
+        raise KeyboardInterrupt
+
+    one = step("one", act=interrupted, undo=lambda _: undone.append(wait.until("x", lambda: True, timeout_s=1)))
+    with pytest.raises(ScenarioInterrupted):
+        ScenarioRunner(context=context).run(scenario(one))
+    assert undone == [True]
 
 
 def test_an_undo_that_breaks_is_told_and_the_others_still_run(context: Context) -> None:

@@ -184,3 +184,62 @@ def test_a_step_that_ran_and_measured_nothing_is_errored(context: Context) -> No
     run = ScenarioRunner(context=context).run_step(whole, whole.steps[0])
     assert run.checks[0].outcome is Outcome.ERRORED
     assert "seconds" in run.checks[0].reason
+
+
+def interrupting(context: Context, undone: list[str], keys: str | None, place: Place) -> Walk:
+    """Return a walk whose second step is interrupted in the middle the first time."""
+    pressed: Iterator[str] = iter((keys or "").split())
+    cut: Iterator[bool] = iter([True])
+
+    def act(_: Context) -> None:
+        if next(cut, False):
+            raise KeyboardInterrupt
+
+    steps = [
+        step("one", command="echo one", undo=lambda _: undone.append("one")),
+        step("two", act=act, undo=lambda _: undone.append("two")),
+    ]
+    return Walk(
+        scenarios=(scenario(*steps),),
+        runner=ScenarioRunner(context=context),
+        view=RecordingView(),
+        keys=None if keys is None else lambda: next(pressed),
+        place=place,
+    )
+
+
+def test_an_automatic_walk_undoes_the_step_that_was_interrupted(context: Context) -> None:
+    undone: list[str] = []
+    walk = interrupting(context, undone, None, Place())
+    with pytest.raises(KeyboardInterrupt):
+        walk.to_end()
+    assert undone == ["two", "one"]
+    assert isinstance(walk.view, RecordingView)
+    assert walk.view.seen[-2:] == [
+        "interrupted at demo/two; steps done: demo/one; steps to undo: demo/one, demo/two",
+        "undoing them; press Ctrl-C again to stop at once",
+    ]
+
+
+def test_a_walk_that_continues_undoes_the_interrupted_step_before_it_runs_it_again(
+    context: Context, tmp_path: Path
+) -> None:
+    undone: list[str] = []
+    file = tmp_path / "walk.json"
+    with pytest.raises(KeyboardInterrupt):
+        interrupting(context, undone, "enter enter enter", Place.read(file)).to_end()
+    assert undone == []
+    assert Place.read(file).begun == ["demo/one", "demo/two"]
+
+    again = interrupting(context, undone, "enter q", Place.read(file))
+    with pytest.raises(KeyboardInterrupt):
+        again.to_end()
+    assert undone == ["two"]
+
+
+def test_rewind_undoes_an_interrupted_step(context: Context) -> None:
+    undone: list[str] = []
+    place = Place(at="demo/two", begun=["demo/one", "demo/two"], done=["demo/one"])
+    assert interrupting(context, undone, "b q", place).to_end() is False
+    assert undone == ["two"]
+    assert place.begun == ["demo/one"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +13,13 @@ from typing import Any
 import pytest
 
 from lab import config
-from lab.base import process
+from lab.base import wait
+from lab.base.cancel import Cancelled, Token
+from lab.base.concurrency import Threads
 from lab.base.errors import CommandError, CommandTimeout
 from lab.base.paths import Paths
 from lab.base.process import Completed
+from lab.base.wait import NotYet
 from lab.clusters.kind.provider import KindProvider
 from lab.clusters.provider import NodeStatus
 from lab.host.engine import EngineState, command, observe
@@ -169,25 +171,14 @@ def test_a_long_command_on_a_healthy_engine_is_the_one_that_did_not_end(docker_p
         Docker().execute("node", ["true"], timeout_s=0.3)
 
 
-def test_the_end_of_the_lab_ends_a_question(docker_program: Callable[[str], Path]) -> None:
-    # The child is the lab's own, not python-on-whales': `stop_all`, which Ctrl-C calls, knows it.
+def test_a_cancelled_run_ends_a_question(docker_program: Callable[[str], Path], token: Token) -> None:
     program = docker_program(HUNG)
-    ended: list[BaseException] = []
-
-    def ask() -> None:
-        try:
-            Docker().containers()
-        except BaseException as error:
-            ended.append(error)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    while not Path(f"{program}.pids").exists():
-        thread.join(0.02)
-    process.stop_all()
-    thread.join(5)
-    assert not thread.is_alive()
-    assert isinstance(ended[0], CommandError)
+    with Threads(1) as threads:
+        asked = threads.submit(Docker().containers)
+        wait.until("the question", lambda: Path(f"{program}.pids").exists() or NotYet("none"), timeout_s=20)
+        token.cancel()
+        with pytest.raises(Cancelled):
+            asked.result(timeout=5)
 
 
 def test_the_doctor_tells_a_hung_engine_from_one_that_is_down(

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from lab.artifacts.recipe import Work
-from lab.base import events, wait
+from lab.base import cancel, events, wait
 from lab.base.errors import ArtifactError
 from lab.base.wait import NotYet
 
@@ -104,7 +104,8 @@ class Importer:
         return self._docker.execute(self._id, argv, timeout_s=_IMPORT_TIMEOUT_S).stdout
 
     def _remove(self) -> None:
-        self._docker.remove_container(self._id)
+        with cancel.undoing(cancel.CLEANUP_S):
+            self._docker.remove_container(self._id)
 
 
 def canonical(tag: str) -> str:

@@ -1,0 +1,129 @@
+"""Cancel a run: the first Ctrl-C or SIGTERM cancels it, the second one ends the process at once.
+
+`on_signals` connects the signals. The first one raises KeyboardInterrupt in the main thread and cancels the token
+that every wait, sleep and command of every thread looks at; these raise Cancelled. Work that takes back what a
+cancelled run changed runs inside `undoing`, which gives it a token and a time limit of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+CLEANUP_S = 0.8
+"""For what a cancelled build or probe removes on its way out; part of the 2 s in which a cancelled run ends."""
+_HANDOVER_S = 0.2
+_NUDGE, _NUDGE_S = signal.SIGURG, 0.02
+"""A signal that is ignored by default, for a main thread that did not notice the first one."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Cancelled(KeyboardInterrupt):
+    """A wait or a command was stopped, because the run was cancelled or the time for its undo is over."""
+
+
+class Token:
+    """Tells the threads of one run that it was cancelled. Once cancelled, it stays so."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run was cancelled."""
+        return self.event.is_set()
+
+    def cancel(self) -> None:
+        """Stop every wait and command that looks at this token."""
+        self.event.set()
+
+    def check(self, what: str) -> None:
+        """Raise Cancelled if the run was cancelled; `what` names the work that does not begin or go on."""
+        if self.cancelled:
+            raise Cancelled(f"{what}: cancelled")
+
+
+_token: ContextVar[Token] = ContextVar("token", default=Token())  # noqa: B039 - one for the process, on purpose
+
+
+def token() -> Token:
+    """Return the token of the current run: the process's own, or the one of a surrounding `using` or `undoing`."""
+    return _token.get()
+
+
+@contextmanager
+def using(own: Token) -> Iterator[Token]:
+    """Make the work inside the block look at `own`."""
+    before = _token.set(own)
+    try:
+        yield own
+    finally:
+        _token.reset(before)
+
+
+@contextmanager
+def undoing(within_s: float) -> Iterator[None]:
+    """If the run was cancelled, let waits and commands work inside the block all the same, but no longer than that.
+
+    Raises:
+        Cancelled: by a wait or a command inside the block, when `within_s` seconds are over.
+    """
+    if not token().cancelled:
+        yield
+        return
+    with using(Token()) as own:
+        timer = threading.Timer(within_s, own.cancel)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def on_signals(at_once: Callable[[], object]) -> None:
+    """Cancel the process's token on the first SIGINT or SIGTERM, call `at_once` on the second. For the main thread.
+
+    A thread of its own reads the signals from a pipe that the interpreter writes in C: the main thread may be blocked,
+    and a handler that takes a lock in the main thread could wait for itself.
+
+    Args:
+        at_once: ends the process; called from that thread.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    process_token, main = token(), threading.get_ident()
+    handled = threading.Event()
+
+    def watch() -> None:
+        seen = 0
+        while True:
+            seen += sum(number in SIGNALS for number in os.read(reader, 64))
+            if seen:
+                process_token.cancel()
+            if seen > 1:
+                at_once()
+            if seen and not handled.is_set():
+                # A signal that arrives just before the main thread blocks does not wake it. Each nudge is read above.
+                time.sleep(_NUDGE_S)
+                signal.pthread_kill(main, _NUDGE)
+
+    def interrupt(*_: object) -> None:
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: None)  # still written to the pipe, but raised only once
+        handled.set()
+        deadline = time.monotonic() + _HANDOVER_S
+        while not process_token.cancelled and time.monotonic() < deadline:  # so that cleanup sees the cancelled token
+            time.sleep(0.001)
+        raise KeyboardInterrupt
+
+    threading.Thread(target=watch, name="signals", daemon=True).start()
+    signal.signal(_NUDGE, lambda *_: None)
+    for number in SIGNALS:
+        signal.signal(number, interrupt)

@@ -1,0 +1,55 @@
+"""What happens while a scenario runs, as a stream of events that a console can show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lab.scenario.model import Scenario, ScenarioStep
+from lab.scenario.results import CheckResult, ScenarioRun, StepRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class Began:
+    """A scenario, or with `step` one of its steps, begins."""
+
+    scenario: Scenario
+    step: ScenarioStep | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A check has been looked at."""
+
+    scenario: Scenario
+    step: ScenarioStep
+    result: CheckResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepEnded:
+    """A step has ended."""
+
+    scenario: Scenario
+    step: ScenarioStep
+    run: StepRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restoring:
+    """A scenario takes back what it did; `interrupted` because of Ctrl-C, and then in a limited time."""
+
+    scenario: Scenario
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A scenario has ended and what it changed has been taken back."""
+
+    scenario: Scenario
+    run: ScenarioRun
+
+
+Event = Began | Checked | StepEnded | Restoring | Ended
+Sink = Callable[[Event], None]

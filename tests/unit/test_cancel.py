@@ -1,0 +1,251 @@
+"""Cancellation: a real process with real signals, and every kind of wait."""
+
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lab.base import cancel, locks, process, wait
+from lab.base.cancel import Cancelled, Token
+from lab.base.concurrency import Threads
+from lab.base.paths import PROJECT
+from lab.base.wait import NotYet
+from lab.measure.load import steady
+from lab.measure.recording import Request
+from tests.unit.fake_api import FakeApi, kube
+
+PYTHON = sys.executable
+LIMIT_S = 2.0
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
+"""A child that ignores SIGTERM."""
+
+LAB = """
+import sys, os
+from pathlib import Path
+from lab.base import cancel, events, locks, process, wait
+from lab.base.step import CHANGED, Step
+from lab.cli import app, tables  # as every command that runs a plan has it by then
+from lab.lifecycle import runner
+
+def say(text):
+    os.write(1, (text + "\\n").encode())
+
+def step(name, body, *after):
+    return Step(name=name, title=name, run=lambda: (body(), CHANGED)[1], after=after)
+
+def command(body):
+    def up(**_):
+        runner.run([step("first", lambda: None), step("slow", body, "first"), step("last", lambda: None, "slow")],
+                   sink=lambda _: None)
+    return up
+"""
+WAITS = """
+def body():
+    say("ready")
+    wait.until("pods Ready", lambda: wait.NotYet("0/1"), timeout_s=40)
+app.app = command(body)
+app.main()
+"""
+RESTS = """
+def body():
+    say("ready")
+    wait.rest("a time-out", 40)
+app.app = command(body)
+app.main()
+"""
+RUNS = f"""
+def body():
+    process.run([sys.executable, "-c", {DEAF!r}], on_line=lambda _: say("ready"), timeout_s=40)
+app.app = command(body)
+app.main()
+"""
+LOCKS = """
+def body():
+    with locks.held(Path(sys.argv[1]), what="the lock", wait_s=3600):
+        pass
+app.app = command(lambda: (say("ready"), body()))
+app.main()
+"""
+HANGS = """
+import threading
+def body():
+    say("ready")
+    held = threading.Lock(); held.acquire(); held.acquire()
+app.app = command(body)
+app.main()
+"""
+UNDOES = f"""
+def up(**_):
+    try:
+        say("ready")
+        wait.rest("a time-out", 40)
+    finally:
+        with cancel.undoing(40):
+            say("undoing")
+            process.run([sys.executable, "-c", {DEAF!r}], on_line=lambda _: say("deaf"))
+app.app = up
+app.main()
+"""
+
+
+@contextmanager
+def lab(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the command line in a process of its own until the block ends; yields when it has said "ready"."""
+    child = subprocess.Popen(
+        [PYTHON, "-c", textwrap.dedent(LAB) + code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=PROJECT,
+    )
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        yield child
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def ended(child: subprocess.Popen[str]) -> tuple[float, str]:
+    """Return the seconds until a process has ended, and what it said on standard error."""
+    began = time.monotonic()
+    _, said = child.communicate(timeout=30)
+    return time.monotonic() - began, said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("code", [WAITS, RESTS, RUNS, HANGS], ids=["wait", "rest", "command", "hanging thread"])
+def test_a_signal_ends_a_run_within_2_s_and_lists_what_is_left(code: str, number: signal.Signals) -> None:
+    with lab(code) as child:
+        child.send_signal(number)
+        seconds, said = ended(child)
+    assert seconds < LIMIT_S
+    assert child.returncode == 130
+    assert "1 of 3 steps are done" in said
+    assert "done: first\n  stopped in the middle: slow\n  left: last\nnext:" in said
+
+
+def test_a_signal_ends_the_wait_for_a_lock_of_another_process(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    with locks.held(file, what="the lock", wait_s=0), lab(LOCKS, str(file)) as child:
+        child.send_signal(signal.SIGINT)
+        seconds, _ = ended(child)
+    assert seconds < LIMIT_S
+    assert child.returncode == 130
+
+
+def test_no_command_outlives_a_cancelled_run() -> None:
+    with lab(RUNS) as child:
+        children = psutil.Process(child.pid).children(recursive=True)
+        child.send_signal(signal.SIGINT)
+        ended(child)
+    assert children
+    assert [c for c in children if c.is_running() and c.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_an_undo_goes_on_after_the_first_signal_and_the_second_ends_at_once() -> None:
+    with lab(UNDOES) as child:
+        assert child.stdout is not None
+        child.send_signal(signal.SIGINT)
+        assert child.stdout.readline() == "undoing\n"
+        assert child.stdout.readline() == "deaf\n"
+        children = psutil.Process(child.pid).children(recursive=True)
+        child.send_signal(signal.SIGINT)
+        seconds, said = ended(child)
+    assert seconds < 0.5
+    assert child.returncode == 130
+    assert re.search(r"stopped at once.*\nnext:", said)
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert alive == []
+
+
+def test_a_cancelled_wait_names_its_last_observation(token: Token) -> None:
+    def probe() -> NotYet:
+        token.cancel()
+        return NotYet("0/1 Available")
+
+    with pytest.raises(Cancelled, match=r"pods Ready \(last seen: 0/1 Available\)"):
+        wait.until("pods Ready", probe, timeout_s=40)
+
+
+def test_nothing_new_begins_once_a_run_is_cancelled(token: Token) -> None:
+    token.cancel()
+    api = FakeApi()
+    for work in (
+        lambda: wait.until("x", lambda: True, timeout_s=1),
+        lambda: wait.rest("x", 40),
+        lambda: process.run([PYTHON, "-c", ""]),
+        lambda: kube(api).find("v1", "Pod"),
+    ):
+        with pytest.raises(Cancelled):
+            work()
+    assert api.asked == []
+
+
+def test_an_undo_works_in_a_cancelled_run_until_its_time_is_over(token: Token) -> None:
+    token.cancel()
+    with cancel.undoing(0.3):
+        assert process.run([PYTHON, "-c", "print(1)"]).stdout == "1\n"
+        with pytest.raises(Cancelled):
+            wait.rest("x", 40)
+    with pytest.raises(Cancelled):
+        wait.rest("x", 40)
+
+
+def test_an_undo_of_a_run_that_was_not_cancelled_has_no_limit_of_its_own() -> None:
+    with cancel.undoing(0.0):
+        wait.rest("x", 0.05)
+
+
+def test_a_pool_hands_on_the_token_and_is_not_waited_for_after_ctrl_c(token: Token) -> None:
+    over = threading.Event()
+    with Threads(1) as threads:
+        assert threads.submit(cancel.token).result() is token
+
+    def interrupted() -> None:
+        with Threads(1) as threads:
+            threads.submit(over.wait, 40)
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    over.set()
+    assert time.monotonic() - began < LIMIT_S
+
+
+def test_a_load_does_not_wait_for_answers_after_ctrl_c() -> None:
+    over, asked = threading.Event(), threading.Event()
+
+    def ask() -> Request:
+        asked.set()
+        over.wait(40)
+        return Request(at_s=0, latency_ms=0, answered_by="east")
+
+    def interrupted() -> None:
+        with steady("x", ask, rate_per_s=10):
+            asked.wait(10)
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    over.set()
+    assert time.monotonic() - began < LIMIT_S
+
+
+def test_pools_and_file_locks_are_made_in_one_place() -> None:
+    makers = {"ThreadPoolExecutor": "concurrency.py", "FileLock(": "locks.py", "time.sleep(": "cancel.py"}
+    for maker, home in makers.items():
+        files = [f for folder in ("lab", "scenarios") for f in (PROJECT / folder).rglob("*.py")]
+        assert {f.name for f in files if maker in f.read_text(encoding="utf-8")} == {home}

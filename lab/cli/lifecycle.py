@@ -41,7 +41,7 @@ def up(
     from lab import stacks
     from lab.base import pki
     from lab.cli import machine, running, tables
-    from lab.lifecycle import plan
+    from lab.lifecycle import changes, plan
 
     lab = lab_of(file, **({"stack": stack} if stack else {}), **({"viz": True} if viz else {}))
     choice = stacks.choose(lab)
@@ -55,7 +55,8 @@ def up(
         machine.make_ready(lab, install=not no_install, yes=yes)
         stacks.remember(lab, choice.stack)
         report = running.run(lab, plan.up(lab), verb="up", quiet=as_json)
-    tables.up(out(), lab, report, as_json=as_json)
+        left = changes.now(lab, stacks.mesh(lab))
+    tables.up(out(), lab, report, left, as_json=as_json)
 
 
 def down(file: ConfigFile = None, plan_only: PlanOnly = False, as_json: AsJson = False) -> None:
@@ -76,11 +77,17 @@ def down(file: ConfigFile = None, plan_only: PlanOnly = False, as_json: AsJson =
 
 
 def status(file: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Show clusters, links, Services, identities and URLs."""
+    """Check the lab, and show what was changed.
+
+    Exits with 1 if something is not alive.
+    """
     from lab.cli import tables
     from lab.lifecycle import status as lifecycle_status
 
-    tables.status(out(), lifecycle_status.gather(lab_of(file)), as_json=as_json)
+    found = lifecycle_status.gather(lab_of(file))
+    tables.status(out(), found, as_json=as_json)
+    if not found.healthy:
+        raise typer.Exit(1)
 
 
 def doctor(

@@ -23,6 +23,7 @@ from lab.lifecycle.runner import RunReport
 
 if TYPE_CHECKING:
     from lab.lifecycle.artifacts import Listed
+    from lab.lifecycle.changes import Change
     from lab.lifecycle.down import Owned
     from lab.lifecycle.status import Status
     from lab.mesh import Link
@@ -68,21 +69,23 @@ def plan(console: Console, steps: Sequence[Step], *, as_json: bool) -> None:
     console.print(f"{len(steps)} steps; nothing was changed")
 
 
-def up(console: Console, lab: Lab, report: RunReport, *, as_json: bool) -> None:
-    """Say that the lab is up, how long it took, and where to look."""
+def up(console: Console, lab: Lab, report: RunReport, left: Sequence[Change], *, as_json: bool) -> None:
+    """Say that the lab is up, how long it took, and where to look, and show what a person has changed."""
     urls = {name: f"http://localhost:{cluster.ingress_port}" for name, cluster in lab.spec.clusters.items()}
     if as_json:
         results = {
             name: {"status": result.status.value, "duration_s": round(result.duration_s, 3), "detail": result.detail}
             for name, result in report.results.items()
         }
-        print_json(console, {"lab": lab.spec.name, "duration_s": report.duration_s, "urls": urls, "steps": results})
+        fields = {"lab": lab.spec.name, "duration_s": report.duration_s, "urls": urls, "steps": results}
+        print_json(console, {**fields, "changes": left})
         return
-    changed = len(report.changed)
-    did = f"{changed} of {len(report.results)} steps changed something" if changed else "nothing had to be changed"
+    count = len(report.changed)
+    did = f"{count} of {len(report.results)} steps changed something" if count else "nothing had to be changed"
     console.print(f"the lab is up after {report.duration_s:.1f} s; {did}", style="bold green", highlight=False)
     for name, url in urls.items():
         console.print(f"  {name:<8} {url}", highlight=False)
+    changed(console, left)
     console.print("next: lab status", highlight=False)
 
 
@@ -221,31 +224,35 @@ def status(console: Console, seen: Status, *, as_json: bool) -> None:
             identities.add_row(identity.names, identity.anchor_fingerprint[:16], *days)
         parts.append(identities)
     console.print(Group(*parts))
-    for words in seen.distrust:
-        console.print(f"✗ {words}", style="bold red", highlight=False)
+    for found in seen.answers:
+        by = ", ".join(f"{name} {count}" for name, count in found.by_cluster.items()) or "nobody"
+        if not found.problem:
+            whose = f"{found.cluster}'s frontend to {found.upstream}"
+            console.print(f"✓ {found.requests} requests of {whose}: answered by {by}", style="green")
+    changed(console, seen.changes)
+    for words in seen.problems:
+        console.print(f"✗ {words}", style="bold red", markup=False, highlight=False, soft_wrap=True)
     if seen.healthy:
         console.print("everything is alive", style="green", end="; ")
     else:
-        console.print("something is not alive", style="bold red", end="; next: lab up; ")
+        console.print(f"something is not alive; next: {seen.next}", style="bold red", end="; ")
     console.print(f"looked for {seen.took_s:.1f} s; kubeconfig: {seen.kubeconfig}", highlight=False, soft_wrap=True)
 
 
+def changed(console: Console, found: Sequence[Change]) -> None:
+    """Show what a walk, a command or a person has changed, and what undoes it."""
+    for change in found:
+        words = f"! changed in {change.cluster}: {change.effect}"
+        console.print(words, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if found:
+        console.print("  `lab reset` undoes these changes", style="yellow", highlight=False)
+
+
 def _services(seen: Status) -> Table:
-    """Return what names lead to, as far as that was changed by somebody."""
+    """Return the exported services."""
     services = _table("service", "is", "seen in", "endpoints")
     for export in seen.exports:
         count = "?" if export.endpoints is None else str(export.endpoints)
         told = f"{export.service} of {export.source}"
         services.add_row(Text(export.name, "bold"), told, ", ".join(export.seen_in), count)
-    for carried in seen.carried:
-        services.add_row(Text(carried.name, "bold"), f"{carried.service} of {carried.source}, by its ingress")
-    for split in seen.splits:
-        weights = ", ".join(f"{name}={weight}" for name, weight in split.weights.items())
-        kind = "split by a TrafficSplit (deprecated)" if split.smi else "split"
-        services.add_row(split.service, f"{kind} {weights}", split.cluster, "")
-    for failover in seen.failovers:
-        services.add_row(failover.service, f"{failover.primary}, else {failover.backup}", failover.cluster, "")
-    for divert in seen.diverts:
-        which = f"with {divert.header}={divert.value} " if divert.header else ""
-        services.add_row(divert.service, f"{which}to {divert.to}", divert.cluster, "")
     return services

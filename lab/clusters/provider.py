@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
@@ -72,6 +72,18 @@ class Power(Protocol):
         """
 
 
+@dataclass(frozen=True, kw_only=True)
+class WireState:
+    """What the nodes' routing tables say.
+
+    `missing_routes` are those that keep traffic to other clusters' pods and Services where it belongs, by the cluster
+    that lacks them. `cuts` are pairs of a cluster and the one that it drops all traffic to.
+    """
+
+    missing_routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    cuts: tuple[tuple[str, str], ...] = ()
+
+
 class Wire(Protocol):
     """The network between clusters."""
 
@@ -86,6 +98,9 @@ class Wire(Protocol):
 
     def ensure_routes(self, lab: Lab) -> StepResult:
         """Put the routes between clusters where they are missing."""
+
+    def state(self, lab: Lab, clusters: Sequence[str]) -> WireState:
+        """Return what the routing tables of several clusters' nodes say; a node that does not answer says nothing."""
 
     def capture(self, lab: Lab, cluster: Cluster) -> Capture:
         """Return a capture, to be used in a `with` block, of what a cluster's node sends and receives.

@@ -40,6 +40,11 @@ class Inventory:
     generations: Generations
     uids: Mapping[Ref, str] = field(default_factory=dict)
 
+    @property
+    def finished(self) -> bool:
+        """Whether the component was applied to its end."""
+        return self.digest != _NO_DIGEST
+
 
 def owned(lab: Lab, kube: Kube, component: str) -> Owned:
     """Return a component's objects: those with its labels, and those that its inventory knows by their uid."""
@@ -50,8 +55,16 @@ def owned(lab: Lab, kube: Kube, component: str) -> Owned:
 def read(kube: Kube, component: str) -> Inventory | None:
     """Return a component's inventory, None where it has none."""
     found = kube.get(_ref(component))
-    if found is None:
-        return None
+    return None if found is None else _read(found)
+
+
+def read_all(kube: Kube) -> dict[str, Inventory]:
+    """Return the inventories of all components of a cluster, by the component's name."""
+    found = kube.find("v1", "ConfigMap", namespace=NAMESPACE)
+    return {obj["metadata"]["name"]: _read(obj) for obj in found if "digest" in (obj.get("data") or {})}
+
+
+def _read(found: Obj) -> Inventory:
     entries = json.loads(found["data"]["objects"])
     refs = [Ref(**{k: v for k, v in entry.items() if k not in _OF_AN_ENTRY}) for entry in entries]
     pairs = list(zip(refs, entries, strict=True))

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from lab import stacks
 from lab.artifacts import plan as artifacts
 from lab.base import wait
+from lab.base.errors import LabError
 from lab.base.step import CHANGED, UNCHANGED, Step, StepResult
 from lab.base.wait import NotYet
 from lab.clusters import provider
 from lab.components.base import Component
 from lab.lab import Lab
-from lab.measure import http
+from lab.lifecycle import answers, changes
 from lab.stacks import Stack
+
+_PATIENCE_S = 4.0
+"""How long answers may be missing before the plan asks whether what somebody has changed prevents them."""
 
 
 def up(lab: Lab) -> list[Step]:
@@ -126,27 +132,54 @@ def _answers(lab: Lab, stack: Stack, name: str, before: Iterable[Step]) -> Step:
     return Step(
         name=f"{name}/answers",
         title="ask the frontend until answers come from every cluster",
-        run=lambda: _asked(lab, name, stack.answers(lab, name)),
+        run=lambda: _asked(lab, stack, name),
         after=tuple(step.name for step in before),
         cluster=name,
         estimate_s=3,
     )
 
 
-def _asked(lab: Lab, name: str, expected: Mapping[str, frozenset[str]]) -> StepResult:
-    url = f"http://127.0.0.1:{lab.spec.clusters[name].ingress_port}/api/answers"
-
-    def look(upstream: str, clusters: frozenset[str]) -> bool | NotYet:
-        answer = http.get_json(url, params={"upstream": upstream, "count": 12 * len(clusters), "parallel": 4})
-        totals, asked = answer["totals"], answer["frontend"]["cluster"]
-        if asked != name:
-            return NotYet(f"{asked}'s frontend answered")
-        missing = clusters - set(totals["by_cluster"])
-        problems = [f"none from {', '.join(sorted(missing))}"] if missing else []
-        problems += [f"{totals['failed']} failed"] if totals["failed"] else []
-        return NotYet("; ".join(problems)) if problems else True
-
-    for upstream, clusters in expected.items():
+def _asked(lab: Lab, stack: Stack, name: str) -> StepResult:
+    for upstream, clusters in stack.answers(lab, name).items():
+        look = AnswersProbe(lab=lab, stack=stack, cluster=name, upstream=upstream, clusters=clusters)
         what = f"{name}: answers for {upstream} from {', '.join(sorted(clusters))}"
-        wait.until(what, lambda: look(upstream, clusters), timeout_s=120, next="lab status")  # noqa: B023 - asked at once
+        wait.until(what, look, timeout_s=120, next="lab status")
     return UNCHANGED
+
+
+@dataclass(kw_only=True)
+class AnswersProbe:
+    """Looks for answers. What a walk or a person has left can prevent them for ever: then it does not wait."""
+
+    lab: Lab
+    stack: Stack
+    cluster: str
+    upstream: str
+    clusters: frozenset[str]
+    clock: Callable[[], float] = time.monotonic
+    began_s: float | None = None
+
+    def __call__(self) -> bool | NotYet:
+        """Look once.
+
+        Raises:
+            LabError: answers have been missing for seconds, and what somebody has left decides them.
+        """
+        found = answers.ask(self.lab, self.cluster, self.upstream, self.clusters, timeout_s=10)
+        if not found.problem:
+            return True
+        if self.began_s is None:
+            self.began_s = self.clock()
+        if self.clock() - self.began_s >= _PATIENCE_S:
+            self._refuse(found.problem)
+        return NotYet(found.problem)
+
+    def _refuse(self, problem: str) -> None:
+        left = changes.now(self.lab, self.stack.mesh(self.lab))
+        effects = [change.effect for change in left if change.decides_answers]
+        if effects:
+            raise LabError(
+                f"{problem}; a walk, a command or a person has left: {'; '.join(effects)}",
+                where=self.cluster,
+                next="lab reset",
+            )

@@ -14,18 +14,10 @@ from lab.clusters import NodeStatus, provider
 from lab.clusters.provider import STANDS_STILL
 from lab.components import workloads
 from lab.kube import connect
-from lab.kube.objects import ref
 from lab.lab import Lab
+from lab.lifecycle import changes
 from lab.mesh.offers import Federation, Mesh
 
-_KINDS = (
-    ("v1", "Namespace"),
-    ("apps/v1", "Deployment"),
-    ("v1", "Service"),
-    ("v1", "ServiceAccount"),
-    ("v1", "Pod"),
-    ("v1", "ConfigMap"),
-)
 _READY_S = 120.0
 
 
@@ -63,10 +55,9 @@ def _wake(lab: Lab) -> Iterator[str]:
 def _objects_of_scenarios(lab: Lab, cluster: Cluster) -> Iterator[str]:
     kube = connect(cluster)
     objects = lab.made_by_scenario(kube)
-    for api_version, kind in _KINDS:
-        for obj in kube.find(api_version, kind, metadata_only=True):
-            if objects.owner.owns(obj) and objects.delete(ref(obj)):
-                yield f"{cluster.name}: {ref(obj)} deleted"
+    for found, _ in changes.made_by_scenarios(lab, kube):
+        if objects.delete(found):
+            yield f"{cluster.name}: {found} deleted"
 
 
 def _mesh(lab: Lab, mesh: Mesh) -> Iterator[str]:

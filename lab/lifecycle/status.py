@@ -1,11 +1,12 @@
-"""`lab status`: what is there, on one screen, in less than 3 seconds, also while a cluster is down."""
+"""`lab status`: whether the lab works, and what was changed, in less than 3 seconds, also while a cluster is down."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from lab import stacks
@@ -14,11 +15,17 @@ from lab.base.names import Cluster
 from lab.clusters import Node, NodeStatus, provider
 from lab.kube import KubeError, connect
 from lab.lab import Lab
+from lab.lifecycle import answers, changes, installed
+from lab.lifecycle.answers import Answers
+from lab.lifecycle.changes import Change
 from lab.mesh import Carried, Divert, Export, Failover, Gateway, Identity, Link, Permission, Split
+from lab.mesh.ask import each, flat
+from lab.stacks import Stack
 
 T = TypeVar("T")
 
 _ASK_S = 1.5
+_ANSWERS_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +49,13 @@ class Status:
     lab: str
     stack: str
     healthy: bool
+    problems: tuple[str, ...]
+    """Everything that is not as it has to be, each with its place and reason."""
+    next: str
+    """The command that repairs it; empty where all is well."""
+    changes: tuple[Change, ...]
+    """What a walk, a command or a person has changed, and what that does. A change alone is not a problem."""
+    answers: tuple[Answers, ...]
     clusters: Mapping[str, ClusterStatus]
     gateways: tuple[Gateway, ...]
     links: tuple[Link, ...]
@@ -53,7 +67,7 @@ class Status:
     permissions: tuple[Permission, ...]
     identities: tuple[Identity, ...]
     distrust: tuple[str, ...]
-    """Why clusters would refuse each other's certificates, each with what to do."""
+    """Why clusters would refuse each other's certificates, each with what to do; part of `problems` too."""
     kubeconfig: str
     took_s: float
 
@@ -65,43 +79,85 @@ def gather(lab: Lab) -> Status:
         LabError: the container engine cannot be asked.
     """
     began = time.monotonic()
-    mesh, nodes = stacks.mesh(lab), provider().look(lab)
+    stack, nodes = stacks.current(lab), provider().look(lab)
+    mesh = stack.mesh(lab)
     running = [name for name, node in nodes.items() if node.status is NodeStatus.RUNNING]
-    with Threads(16, thread_name_prefix="status") as threads:
+    with Threads(32, thread_name_prefix="status") as threads:
 
         def ask(question: Callable[[], T]) -> Callable[[], T]:
             return threads.submit(question).result
 
+        answers = [ask(one) for name in running for one in _answers(lab, stack, name)]
         versions = {name: ask(_version_of(lab.clusters[name])) for name in running}
+        wire = ask(lambda: provider().wire.state(lab, running))
         gateways, links = ask(mesh.gateways), ask(mesh.links)
-        exports, splits = ask(lambda: mesh.exports(running)), ask(lambda: mesh.splits(running))
-        failovers, diverts = ask(lambda: mesh.failovers(running)), ask(lambda: mesh.diverts(running))
-        carried = ask(lambda: mesh.carried(running))
-        permissions, identities = ask(lambda: mesh.permissions(running)), ask(lambda: mesh.identities(running))
+        traffic, identities = ask(lambda: changes.traffic(mesh, running)), ask(lambda: mesh.identities(running))
+        workloads = ask(
+            lambda: flat(each(lab, running, lambda kube: installed.problems(lab, stack, kube), lambda *_: []))
+        )
+        changed = ask(lambda: changes.find(lab, traffic(), running, wire().cuts))
         clusters = {
             name: _cluster(lab, name, node, versions[name]() if name in versions else (None, ""))
             for name, node in nodes.items()
         }
-        doubts = distrust(identities(), datetime.now(UTC))
         there = any(node.status is not NodeStatus.ABSENT for node in nodes.values())
+        asked = tuple(one() for one in answers)
+        doubts = distrust(identities(), datetime.now(UTC))
+        problems = (
+            *(f"{cluster.name}: {cluster.trouble}" for cluster in clusters.values() if cluster.trouble),
+            *(f"{g.cluster}: gateway {g.name}: {g.detail or 'not alive'}" for g in gateways() if there and not g.alive),
+            *(f"link {k.source} → {k.target}: {k.detail or 'not alive'}" for k in links() if there and not k.alive),
+            *workloads(),
+            *_missing_exports(lab, traffic().exports, running),
+            *_missing_routes(wire().missing_routes),
+            *doubts,
+            *(one.problem for one in asked if one.problem),
+        )
+        blocked = any(change.decides_answers for change in changed()) and any(one.problem for one in asked)
         return Status(
             lab=lab.spec.name,
             stack=mesh.name,
-            healthy=not any(c.trouble for c in clusters.values()) and _alive(gateways(), links()) and not doubts,
+            healthy=not problems,
+            problems=problems,
+            next="" if not problems else "lab reset" if blocked else "lab up",
+            changes=changed(),
+            answers=asked,
             clusters=clusters,
             gateways=tuple(gateways()) if there else (),
             links=tuple(links()) if there else (),
-            exports=tuple(exports()),
-            splits=tuple(splits()),
-            failovers=tuple(failovers()),
-            diverts=tuple(diverts()),
-            carried=tuple(carried()),
-            permissions=tuple(permissions()),
+            exports=traffic().exports,
+            splits=traffic().splits,
+            failovers=traffic().failovers,
+            diverts=traffic().diverts,
+            carried=traffic().carried,
+            permissions=traffic().permissions,
             identities=tuple(identities()),
             distrust=doubts,
             kubeconfig=str(lab.paths.kubeconfig),
             took_s=round(time.monotonic() - began, 3),
         )
+
+
+def _answers(lab: Lab, stack: Stack, cluster: str) -> Iterator[Callable[[], Answers]]:
+    for upstream, expected in stack.answers(lab, cluster).items():
+        yield partial(answers.ask, lab, cluster, upstream, expected, timeout_s=_ANSWERS_S)
+
+
+def _missing_exports(lab: Lab, exports: Sequence[Export], running: Sequence[str]) -> Iterator[str]:
+    """Say which exports of lab.toml nobody sees, or lead to no pods."""
+    there = {(export.service, export.source): export for export in exports}
+    for service, sources in lab.spec.exports.items():
+        for source in sources:
+            export = there.get((service, source))
+            if export is None and len(running) > 1:
+                yield f"{source}: {service} is not exported, and lab.toml says that it is"
+            elif export is not None and export.endpoints == 0:
+                yield f"{source}: {service} is exported and has no ready endpoints"
+
+
+def _missing_routes(lacking: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    for name, missing in lacking.items():
+        yield f"{name}: the node lacks routes that keep pod traffic inside its cluster: {', '.join(missing)}"
 
 
 def distrust(identities: Sequence[Identity], now: datetime) -> tuple[str, ...]:
@@ -120,10 +176,6 @@ def distrust(identities: Sequence[Identity], now: datetime) -> tuple[str, ...]:
         who = ", ".join(f"{one.cluster} {one.anchor_fingerprint[:16]}…" for one in identities)
         found.append(f"clusters trust different anchors ({who}) and refuse each other; lab up restores the lab's own")
     return tuple(found)
-
-
-def _alive(gateways: Sequence[Gateway], links: Sequence[Link]) -> bool:
-    return all(gateway.alive for gateway in gateways) and all(link.alive for link in links)
 
 
 def _version_of(cluster: Cluster) -> Callable[[], tuple[str | None, str]]:

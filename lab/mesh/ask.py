@@ -69,7 +69,7 @@ def exports(
     counts: dict[str, Mapping[str, int]] = {}
 
     def of(kube: Kube) -> tuple[list[tuple[str, str]], Mapping[str, int]]:
-        return list(listed(kube)), _ready_endpoints(kube)
+        return list(listed(kube)), ready_endpoints(kube)
 
     for name, (found, ready) in each(lab, clusters, of, lambda *_: ([], {})).items():
         counts[name] = ready
@@ -87,7 +87,7 @@ def exports(
     ]
 
 
-def _ready_endpoints(kube: Kube) -> dict[str, int]:
+def ready_endpoints(kube: Kube) -> dict[str, int]:
     """Return how many ready endpoints each Service of the applications has."""
     counts: dict[str, int] = {}
     for found in kube.find("discovery.k8s.io/v1", "EndpointSlice", namespace=NAMESPACE):

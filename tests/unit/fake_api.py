@@ -17,6 +17,7 @@ from lab.kube.objects import ref
 KINDS = {
     "v1": ["Namespace", "ConfigMap", "Secret", "Service", "ServiceAccount", "Pod", "Node"],
     "apps/v1": ["Deployment"],
+    "discovery.k8s.io/v1": ["EndpointSlice"],
     "coordination.k8s.io/v1": ["Lease"],
     "apiextensions.k8s.io/v1": ["CustomResourceDefinition"],
     "networking.istio.io/v1": ["VirtualService", "DestinationRule"],

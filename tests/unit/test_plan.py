@@ -3,10 +3,16 @@ from pathlib import Path
 import pytest
 
 from lab import config
+from lab.base import wait
+from lab.base.errors import LabError, WaitTimeout
 from lab.base.paths import Paths
 from lab.base.step import Step
+from lab.base.wait import NotYet
 from lab.lab import Lab
 from lab.lifecycle import plan, runner
+from lab.lifecycle.answers import Answers
+from lab.lifecycle.changes import Change
+from lab.stacks import STACKS
 
 
 @pytest.fixture
@@ -87,3 +93,39 @@ def test_linkerd_links_to_clusters_that_export_something(tmp_path: Path, monkeyp
     assert links("") == {"west/link-to-east"}
     both = '[exports]\npodinfo = ["east", "west"]\n[clusters.north]\n'
     assert links(both) == {f"{a}/link-to-{b}" for a in ("east", "west", "north") for b in ("east", "west") if a != b}
+
+
+@pytest.fixture
+def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> plan.AnswersProbe:
+    """Look for answers on a lab where every request fails, once every 3 s."""
+    problem = "12 of 12 requests of east's frontend to podinfo fail: HTTP 403"
+    failing = Answers(cluster="east", upstream="podinfo", requests=12, failed=12, problem=problem)
+    moments = iter(range(0, 100, 3))
+    monkeypatch.setattr(plan.answers, "ask", lambda *_, **__: failing)
+    return plan.AnswersProbe(
+        lab=lab(tmp_path, 'stack = "istio"'),
+        stack=STACKS["istio"],
+        cluster="east",
+        upstream="podinfo",
+        clusters=frozenset({"east"}),
+        clock=lambda: float(next(moments)),
+    )
+
+
+def test_what_somebody_has_left_ends_the_wait_for_answers_within_seconds(
+    probe: plan.AnswersProbe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = Change(cluster="east", kind="permission", effect="locked: only west/frontend may call podinfo in east")
+    monkeypatch.setattr(plan.changes, "now", lambda *_: (left,))
+    with pytest.raises(LabError, match=r"12 of 12 requests .* has left: locked: only west/frontend") as raised:
+        wait.until("answers", probe, timeout_s=120, sleep=lambda _: None)
+    assert raised.value.next == "lab reset"
+    assert not isinstance(raised.value, WaitTimeout)
+
+
+def test_objects_that_decide_nothing_do_not_end_the_wait(
+    probe: plan.AnswersProbe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = Change(cluster="west", kind="objects", effect="objects of dev: Deployment test/my-service")
+    monkeypatch.setattr(plan.changes, "now", lambda *_: (left,))
+    assert [type(probe()) for _ in range(4)] == [NotYet] * 4

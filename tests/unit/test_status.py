@@ -1,12 +1,27 @@
-"""What the status says of whom clusters trust."""
+"""What the status says of a lab, and with which exit code and next command."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+from typer.testing import CliRunner
+
+from lab.cli.app import app
+from lab.clusters import Node, NodeStatus
+from lab.clusters.provider import WireState
+from lab.lab import Lab
+from lab.lifecycle import status
+from lab.lifecycle.answers import Answers
+from lab.lifecycle.changes import Change, Traffic
 from lab.lifecycle.status import distrust
-from lab.mesh import Identity
+from lab.mesh import Export, Gateway, Identity
+from tests.unit.fake_api import FakeApi
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EAST = Identity(
@@ -36,3 +51,114 @@ def test_what_has_ended_is_named_with_its_day_and_the_fix() -> None:
     assert "east's trust anchor ended on 2026-01-01" in anchor
     assert "lab down, then lab up" in anchor
     assert "west's issuer ended" in issuer
+
+
+EXPORT = Export(service="podinfo", source="east", name="podinfo-east", seen_in=("west",), endpoints=1)
+LOCKED = Change(cluster="east", kind="permission", effect="locked: nobody may call podinfo in east")
+FAILING = Answers(
+    cluster="east", upstream="podinfo", requests=12, failed=12, problem="12 of 12 requests of east's frontend fail"
+)
+
+
+@dataclass
+class World:
+    """What a lab that is up says; each field is what one of the questions brings."""
+
+    lab: Lab
+    answers: Answers
+    traffic: Traffic
+    changes: tuple[Change, ...] = ()
+    workloads: tuple[str, ...] = ()
+    lacking_routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    gateways: tuple[Gateway, ...] = ()
+
+
+@pytest.fixture
+def world(lab: Lab, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch) -> World:
+    assert apis
+    asked = Answers(cluster="east", upstream="podinfo", requests=12, by_cluster={"east": 12})
+    made = World(lab=lab, answers=asked, traffic=Traffic(exports=(EXPORT,)))
+    mesh = SimpleNamespace(
+        name="istio",
+        gateways=lambda: list(made.gateways),
+        links=list,
+        identities=lambda names: [replace(one, anchor_ends=FUTURE, issuer_ends=FUTURE) for one in (EAST, WEST)],
+    )
+    stack = SimpleNamespace(mesh=lambda lab: mesh, answers=lambda lab, cluster: {"podinfo": frozenset({cluster})})
+    nodes = {name: Node(name=name, status=NodeStatus.RUNNING, address="172.30.0.2") for name in lab.clusters}
+
+    def wire(*_: object) -> WireState:
+        return WireState(missing_routes=made.lacking_routes)
+
+    monkeypatch.setattr(status.stacks, "current", lambda _: stack)
+    monkeypatch.setattr(
+        status, "provider", lambda: SimpleNamespace(look=lambda _: nodes, wire=SimpleNamespace(state=wire))
+    )
+    monkeypatch.setattr(status, "connect", lambda cluster, timeout_s: SimpleNamespace(version=lambda: "v1.37.2"))
+    monkeypatch.setattr(status.answers, "ask", lambda *_, **__: made.answers)
+    monkeypatch.setattr(status.changes, "traffic", lambda *_: made.traffic)
+    monkeypatch.setattr(status.changes, "find", lambda *_: made.changes)
+    monkeypatch.setattr(status.installed, "problems", lambda *_: list(made.workloads))
+    monkeypatch.setattr("lab.cli.named.lab_of", lambda *_, **__: lab)
+    monkeypatch.setattr("lab.cli.lifecycle.lab_of", lambda *_, **__: lab)
+    return made
+
+
+FUTURE = datetime.now(UTC) + timedelta(days=1000)
+
+
+def shown(*words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["status", *words])
+    return result.exit_code, result.stdout
+
+
+def test_a_lab_that_works_is_alive(world: World) -> None:
+    code, text = shown()
+    assert (code, "everything is alive" in text, "✗" in text) == (0, True, False)
+    assert "answered by east 12" in text
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ({"workloads": ("west: Deployment test/podinfo is missing",)}, "Deployment test/podinfo is missing"),
+        (
+            {"lacking_routes": {"west": ("unreachable 10.10.0.0/16",)}},
+            "west: the node lacks routes that keep pod traffic inside its cluster: unreachable 10.10.0.0/16",
+        ),
+        ({"answers": FAILING}, "12 of 12 requests of east's frontend fail"),
+        ({"traffic": Traffic()}, "podinfo is not exported"),
+        ({"traffic": Traffic(exports=(replace(EXPORT, endpoints=0),))}, "no ready endpoints"),
+    ],
+)
+def test_what_is_not_alive_is_named_with_the_next_command(world: World, what: dict[str, Any], words: str) -> None:
+    for name, value in what.items():
+        setattr(world, name, value)
+    code, text = shown()
+    assert code == 1
+    assert words in text
+    assert "something is not alive; next: lab up" in text
+    assert "everything is alive" not in text
+    code, text = shown("--json")
+    assert code == 1
+    assert any(words in problem for problem in json.loads(text)["problems"])
+
+
+def test_a_change_alone_is_shown_and_is_no_problem(world: World) -> None:
+    world.changes = (LOCKED,)
+    code, text = shown()
+    assert code == 0
+    assert LOCKED.effect in text
+    assert "lab reset" in text
+    assert "everything is alive" in text
+    assert json.loads(shown("--json")[1])["changes"] == [
+        {"cluster": "east", "kind": "permission", "effect": LOCKED.effect}
+    ]
+
+
+def test_a_change_that_makes_requests_fail_is_undone_by_reset(world: World) -> None:
+    world.changes, world.answers = (LOCKED,), FAILING
+    code, text = shown()
+    assert code == 1
+    assert LOCKED.effect in text
+    assert "next: lab reset" in text

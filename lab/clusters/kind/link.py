@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 from lab.base.names import Cluster
 from lab.clusters.kind.network import node_address
-from lab.kube import connect
+from lab.kube import KubeError, connect
 from lab.tools.docker import Docker
+
+_ASK_S = 1.5
 
 
 def cut(docker: Docker, source: Cluster, target: Cluster) -> str:
@@ -34,6 +36,14 @@ def cut_addresses(table: Sequence[str]) -> list[str]:
     """Return the addresses that a node drops all traffic to, of the lines of its routing table."""
     words = [line.split() for line in table]
     return [line[1].removesuffix("/32") for line in words if line[:1] == ["blackhole"]]
+
+
+def address_of(cluster: Cluster) -> str:
+    """Return the address that a cut of the network to a cluster names, empty while the cluster does not say it."""
+    try:
+        return node_address(connect(cluster, timeout_s=_ASK_S))
+    except KubeError:
+        return ""
 
 
 def reaches(docker: Docker, source: Cluster, address: str, port: int) -> bool:

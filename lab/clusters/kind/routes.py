@@ -8,9 +8,11 @@ the routes in a file, and a systemd unit in the node puts them back before the k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from lab.base.concurrency import at_once
+from lab.base.errors import CommandError
 from lab.base.step import CHANGED, UNCHANGED, StepResult
 from lab.clusters.kind.network import node_address
 from lab.kube import connect
@@ -67,6 +69,18 @@ def wanted_everywhere(lab: Lab) -> dict[str, list[str]]:
 def read(docker: Docker, node: str) -> list[str]:
     """Return the lines of a node's routing table, and those of the file that outlives its restart."""
     return docker.execute(node, ["sh", "-c", _READ], timeout_s=10).stdout.splitlines()
+
+
+def tables(docker: Docker, lab: Lab, clusters: Iterable[str]) -> dict[str, list[str]]:
+    """Return the routing tables of the nodes of several clusters, as `read` does; of a node that cannot, none."""
+    found: dict[str, list[str]] = {}
+
+    def one(name: str) -> None:
+        with suppress(CommandError):
+            found[name] = read(docker, lab.clusters[name].node)
+
+    at_once(one, clusters)
+    return found
 
 
 def missing(wanted: Sequence[str], has: Sequence[str]) -> list[str]:

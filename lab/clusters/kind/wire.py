@@ -7,12 +7,14 @@ packet socket. That also works where the engine runs in a virtual machine, or wi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.base.names import Cluster
 from lab.base.step import StepResult
 from lab.clusters.kind import innode, link, routes
+from lab.clusters.provider import WireState
 from lab.lab import Lab
 from lab.measure.capture import Capture, CaptureUnavailableError
 from lab.tools.docker import Docker
@@ -42,6 +44,20 @@ class KindWire:
     def ensure_routes(self, lab: Lab) -> StepResult:
         """Put missing routes between clusters back."""
         return routes.ensure(self.docker, lab)
+
+    def state(self, lab: Lab, clusters: Sequence[str]) -> WireState:
+        """Read the nodes' routing tables, all at once."""
+        tables = routes.tables(self.docker, lab, clusters)
+        wanted = routes.wanted_everywhere(lab) if tables else {}
+        missing = {name: routes.missing(wanted[name], table) for name, table in tables.items()}
+        cuts = {name: link.cut_addresses(table) for name, table in tables.items()}
+        addresses = (
+            {link.address_of(cluster): name for name, cluster in lab.clusters.items()} if any(cuts.values()) else {}
+        )
+        return WireState(
+            missing_routes={name: tuple(found) for name, found in missing.items() if found},
+            cuts=tuple((name, addresses.get(to, to)) for name, found in cuts.items() for to in found),
+        )
 
     def capture(self, lab: Lab, cluster: Cluster) -> Capture:
         """Return a capture of what a cluster's node sends and receives."""

@@ -10,6 +10,8 @@ import pytest
 from lab.base.process import Completed
 from lab.base.step import CHANGED, UNCHANGED
 from lab.clusters.kind import link, routes
+from lab.clusters.kind.wire import KindWire
+from lab.clusters.provider import WireState
 from lab.lab import Lab
 
 FILE = "/etc/eastwest-lab-routes"
@@ -100,6 +102,14 @@ def test_missing_routes_are_named(lab: Lab) -> None:
     assert routes.missing(wanted, has) == ["unreachable 10.110.0.0/16"]
 
 
-def test_cut_addresses_are_read_from_a_routing_table() -> None:
-    table = ["default via 172.30.0.1 dev eth0", "blackhole 172.30.0.3", "unreachable 10.10.0.0/16"]
-    assert link.cut_addresses(table) == ["172.30.0.3"]
+def test_the_wire_says_which_routes_are_missing_and_what_is_cut(
+    lab: Lab, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routes.ensure(nodes, lab)  # type: ignore[arg-type]
+    monkeypatch.setattr(link, "address_of", lambda cluster: {"east": "172.30.0.2", "west": "172.30.0.3"}[cluster.name])
+    wire = KindWire(nodes)  # type: ignore[arg-type]
+    assert wire.state(lab, list(lab.clusters)) == WireState()
+    nodes.tables[lab.clusters["west"].node] = ["unreachable 10.110.0.0/16", "blackhole 172.30.0.2"]
+    assert wire.state(lab, list(lab.clusters)) == WireState(
+        missing_routes={"west": ("unreachable 10.10.0.0/16",)}, cuts=(("west", "east"),)
+    )

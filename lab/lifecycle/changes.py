@@ -1,0 +1,175 @@
+"""What a walk, a command or a person has changed since `lab up`, and what each change does to requests.
+
+`lab status` shows it, `lab up` reports it, and `lab reset` undoes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TypeVar
+
+from lab.base.concurrency import Threads
+from lab.base.names import NAMESPACE, SCENARIO_LABEL
+from lab.clusters import provider
+from lab.kube import Kube
+from lab.kube.objects import Ref, labels_of, ref
+from lab.lab import Lab
+from lab.mesh.ask import each, flat
+from lab.mesh.model import Caller, Carried, Divert, Export, Failover, Permission, Split
+from lab.mesh.offers import Federation, Mesh
+
+T = TypeVar("T")
+
+_KINDS = (
+    ("v1", "Namespace"),
+    ("apps/v1", "Deployment"),
+    ("v1", "Service"),
+    ("v1", "ServiceAccount"),
+    ("v1", "Pod"),
+    ("v1", "ConfigMap"),
+)
+_ROUTING = frozenset({"permission", "split", "failover", "intercept", "cut"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One thing that `lab up` did not make. `effect` says what it does, in words."""
+
+    cluster: str
+    kind: str
+    effect: str
+
+    @property
+    def decides_answers(self) -> bool:
+        """Whether it decides who answers a request, and whether anybody does."""
+        return self.kind in _ROUTING
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traffic:
+    """What the mesh has been told about requests, beside what `lab up` tells it."""
+
+    splits: tuple[Split, ...] = ()
+    failovers: tuple[Failover, ...] = ()
+    diverts: tuple[Divert, ...] = ()
+    permissions: tuple[Permission, ...] = ()
+    carried: tuple[Carried, ...] = ()
+    exports: tuple[Export, ...] = ()
+    federated: tuple[str, ...] = ()
+
+
+def traffic(mesh: Mesh, clusters: Sequence[str]) -> Traffic:
+    """Ask clusters for all of it at once; one that does not answer has none."""
+    with Threads(8, thread_name_prefix="changes") as threads:
+
+        def ask(question: Callable[[Sequence[str]], Sequence[T]]) -> Callable[[], Sequence[T]]:
+            return threads.submit(question, clusters).result
+
+        splits, failovers, diverts = ask(mesh.splits), ask(mesh.failovers), ask(mesh.diverts)
+        permissions, carried = ask(mesh.permissions), ask(mesh.carried)
+        exports = ask(mesh.exports)
+        federated = ask(mesh.federated) if isinstance(mesh, Federation) else tuple
+        return Traffic(
+            splits=tuple(splits()),
+            failovers=tuple(failovers()),
+            diverts=tuple(diverts()),
+            permissions=tuple(permissions()),
+            carried=tuple(carried()),
+            exports=tuple(exports()),
+            federated=tuple(federated()),
+        )
+
+
+def find(lab: Lab, found: Traffic, clusters: Sequence[str], cuts: Sequence[tuple[str, str]]) -> tuple[Change, ...]:
+    """Return all changes.
+
+    Args:
+        lab: whose clusters.
+        found: what the mesh has been told.
+        clusters: those that run.
+        cuts: pairs of a cluster and the one that it drops all traffic to.
+    """
+    objects = flat(each(lab, clusters, lambda kube: list(_of_objects(lab, kube)), lambda *_: []))
+    return (*_of_traffic(lab, found), *_of_cuts(cuts), *objects)
+
+
+def now(lab: Lab, mesh: Mesh) -> tuple[Change, ...]:
+    """Return all changes of a lab that runs."""
+    names = list(lab.clusters)
+    return find(lab, traffic(mesh, names), names, provider().wire.state(lab, names).cuts)
+
+
+def made_by_scenarios(lab: Lab, kube: Kube) -> Iterator[tuple[Ref, str]]:
+    """Yield the objects that scenarios and `lab dev` have made, each with its maker's name."""
+    owner = lab.made_by_scenario(kube).owner
+    for api_version, kind in _KINDS:
+        for obj in kube.find(api_version, kind, metadata_only=True):
+            if owner.owns(obj):
+                yield ref(obj), labels_of(obj)[SCENARIO_LABEL]
+
+
+def unwanted_exports(lab: Lab, exports: Collection[Export]) -> list[Export]:
+    """Return the exports that lab.toml does not ask for."""
+    return [export for export in exports if export.source not in lab.spec.exports.get(export.service, ())]
+
+
+def _of_traffic(lab: Lab, found: Traffic) -> Iterator[Change]:
+    for split in found.splits:
+        weights = ", ".join(f"{weight} to {name}" for name, weight in split.weights.items())
+        kind = " (TrafficSplit)" if split.smi else ""
+        yield Change(
+            cluster=split.cluster,
+            kind="split",
+            effect=f"split{kind}: of {split.cluster}'s requests to {split.service}, {weights}",
+        )
+    for failover in found.failovers:
+        words = f"{failover.cluster}'s requests to {failover.service} go to {failover.primary}"
+        effect = f"failover: {words}, and to {failover.backup} when {failover.primary} fails"
+        yield Change(cluster=failover.cluster, kind="failover", effect=effect)
+    for divert in found.diverts:
+        which = f"with {divert.header}={divert.value} " if divert.header else ""
+        effect = f"intercept: {divert.cluster}'s requests to {divert.service} {which}go to {divert.to}"
+        yield Change(cluster=divert.cluster, kind="intercept", effect=effect)
+    for permission in found.permissions:
+        yield Change(cluster=permission.cluster, kind="permission", effect=f"locked: {_allowed(permission)}")
+    for carried in found.carried:
+        effect = f"export: {carried.source}'s ingress carries {carried.service}, as {carried.name}"
+        yield Change(cluster=carried.source, kind="export", effect=effect)
+    for export in unwanted_exports(lab, found.exports):
+        effect = f"export: {export.service} of {export.source} is {export.name} in {', '.join(export.seen_in)}"
+        yield Change(cluster=export.source, kind="export", effect=effect)
+    for service in found.federated:
+        where = ", ".join(lab.clusters)
+        yield Change(cluster=where, kind="federation", effect=f"federation: {service}-federated joins all clusters")
+
+
+def _allowed(permission: Permission) -> str:
+    """Say who may call a service, as in "only west/frontend may GET /api/info of podinfo in east"."""
+    callers = " and ".join(_caller(caller) for caller in permission.callers)
+    target = f"{permission.service} in {permission.cluster}"
+    if not callers:
+        return f"nobody may call {target}"
+    methods, paths = " or ".join(permission.methods), " or ".join(permission.paths)
+    if paths:
+        return f"only {callers} may {methods or 'call'} {paths} of {target}"
+    return f"only {callers} may {methods or 'call'} {target}"
+
+
+def _caller(caller: Caller) -> str:
+    place = "" if caller.namespace == NAMESPACE else f"{caller.namespace}/"
+    return f"{caller.cluster}/{place}{caller.service_account}"
+
+
+def _of_cuts(cuts: Sequence[tuple[str, str]]) -> Iterator[Change]:
+    for source, target in cuts:
+        yield Change(cluster=source, kind="cut", effect=f"cut: {source}'s node drops all traffic to {target}")
+
+
+def _of_objects(lab: Lab, kube: Kube) -> Iterator[Change]:
+    made = sorted(made_by_scenarios(lab, kube), key=lambda pair: pair[1])
+    for maker, group in groupby(made, key=lambda pair: pair[1]):
+        found = [of for of, _ in group]
+        shown = ", ".join(str(of) for of in found[:2]) + (f" and {len(found) - 2} more" if len(found) > 2 else "")
+        yield Change(cluster=kube.cluster.name, kind="objects", effect=f"objects of {maker}: {shown}")

@@ -1,0 +1,88 @@
+"""What a walk, a command or a person has changed, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab.base.names import SCENARIO_LABEL
+from lab.kube.objects import Obj
+from lab.lab import Lab
+from lab.lifecycle import changes
+from lab.lifecycle.changes import Traffic
+from lab.mesh import Caller, Divert, Export, Failover, Permission, Split
+from tests.unit.fake_api import FakeApi, kube, put
+
+FRONTEND = Caller(cluster="west", namespace="test", service_account="frontend")
+ELSEWHERE = Caller(cluster="west", namespace="other", service_account="frontend")
+
+
+def export(service: str) -> Export:
+    return Export(service=service, source="east", name=f"{service}-east", seen_in=("west",), endpoints=1)
+
+
+def effects(lab: Lab, **found: Any) -> list[str]:
+    return [change.effect for change in changes.find(lab, Traffic(**found), [], ())]
+
+
+@pytest.mark.parametrize(
+    ("permission", "words"),
+    [
+        (
+            Permission(
+                cluster="east", service="podinfo", callers=(FRONTEND,), methods=("GET",), paths=("/api/info", "/env")
+            ),
+            "locked: only west/frontend may GET /api/info or /env of podinfo in east",
+        ),
+        (
+            Permission(cluster="east", service="podinfo", callers=(FRONTEND, ELSEWHERE)),
+            "locked: only west/frontend and west/other/frontend may call podinfo in east",
+        ),
+        (Permission(cluster="east", service="ledger", callers=()), "locked: nobody may call ledger in east"),
+    ],
+)
+def test_a_permission_says_who_may_do_what(lab: Lab, permission: Permission, words: str) -> None:
+    assert effects(lab, permissions=(permission,)) == [words]
+
+
+def test_splits_failovers_and_intercepts_say_where_requests_go(lab: Lab) -> None:
+    split = Split(cluster="west", service="podinfo", weights={"podinfo": 90, "podinfo-east": 10})
+    failover = Failover(cluster="west", service="podinfo", primary="west", backup="east")
+    divert = Divert(cluster="west", service="cart", to="cart-dev", header="x-lab-dev", value="me")
+    assert effects(lab, splits=(split,), failovers=(failover,), diverts=(divert,)) == [
+        "split: of west's requests to podinfo, 90 to podinfo, 10 to podinfo-east",
+        "failover: west's requests to podinfo go to west, and to east when west fails",
+        "intercept: west's requests to cart with x-lab-dev=me go to cart-dev",
+    ]
+
+
+def test_exports_of_lab_toml_are_no_change(lab: Lab) -> None:
+    assert effects(lab, exports=(export("podinfo"), export("ledger"))) == [
+        "export: ledger of east is ledger-east in west"
+    ]
+
+
+def test_a_cut_names_both_clusters(lab: Lab) -> None:
+    (cut,) = changes.find(lab, Traffic(), [], [("west", "east")])
+    assert cut.effect == "cut: west's node drops all traffic to east"
+    assert cut.decides_answers
+
+
+def test_objects_of_a_scenario_are_one_change_with_its_name(lab: Lab, apis: dict[str, FakeApi]) -> None:
+    west = kube(apis["west"], "west")
+    for name in ("probe-a", "probe-b", "probe-c"):
+        put(west, deployment(name, **{SCENARIO_LABEL: "isolation"}))
+    put(west, deployment("podinfo"))
+    (change,) = changes.find(lab, Traffic(), ["west"], ())
+    assert change.effect == "objects of isolation: Deployment test/probe-a, Deployment test/probe-b and 1 more"
+    assert not change.decides_answers
+
+
+def deployment(name: str, **labels: str) -> Obj:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "test", "labels": labels},
+        "spec": {"replicas": 1},
+    }

@@ -96,3 +96,11 @@ def test_every_dependency_is_used_and_every_home_declared() -> None:
     used = {name.split(".")[0] for file in MODULES for name in imports(file)}
     assert names - used == set()
     assert set(HOMES) - {"subprocess"} == names
+
+
+@pytest.mark.parametrize("file", sorted((PROJECT / "scenarios").glob("*.py")), ids=lambda file: file.stem)
+def test_scenarios_import_each_other_relatively(file: Path) -> None:
+    # In the wheel they are inside the lab's own package.
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    absolute = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level]
+    assert [name for name in absolute if name and name.split(".")[0] == "scenarios"] == []

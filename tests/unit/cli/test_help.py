@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,3 +104,14 @@ def test_help_is_whole_at_80_columns(path: tuple[str, ...], command: Any) -> Non
 def test_every_option_and_argument_says_what_it_is(path: tuple[str, ...], command: Any) -> None:
     silent = [p.name for p in command.params if not getattr(p, "help", None) and p.name != "help"]
     assert silent == [], f"lab {' '.join(path)}"
+
+
+def test_every_command_has_a_test() -> None:
+    tested: set[tuple[str, ...]] = set()
+    for file in Path(__file__).parent.glob("test_*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            given = node.args if isinstance(node, ast.Call) else getattr(node, "elts", [])
+            words = tuple(str(word.value) for word in given if isinstance(word, ast.Constant))
+            tested |= {words[:1], words[:2]}
+    leaves = [path for path, command in every() if not hasattr(command, "commands")]
+    assert [path for path in leaves if path not in tested] == []

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.cli.app import main
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Command = Callable[..., Ended]
+
+
+@dataclass
+class FakeMesh:
+    """A mesh that notes what is asked of it. `answers` are what its methods return; an unexpected one fails loudly."""
+
+    answers: Mapping[str, Any]
+    name: str = "fake"
+    called: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name not in self.answers:
+            raise AttributeError(name)
+
+        def method(*arguments: Any, **options: Any) -> Any:
+            self.called.append((name, *arguments, *options.items()))
+            return self.answers[name]
+
+        return method
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own with a lab.toml; state, cache and runs are in it."""
+    (tmp_path / "lab.toml").write_text('name = "dev"\nstack = "istio"\n')
+    monkeypatch.chdir(tmp_path)
+    for name in ("STATE", "CACHE", "RUNS"):
+        monkeypatch.setenv(f"LAB_{name}_DIR", str(tmp_path / name.lower()))
+    for name in ("LAB_CONFIG", "LAB_LOCAL_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "")
+    return tmp_path
+
+
+@pytest.fixture
+def lab(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Run a command line in this process, as `lab` does."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def run(*words: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["lab", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return Ended(code=int(ended.value.code or 0), out=printed.out, err=printed.err)
+
+    yield run
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def up(folder: Path) -> Path:
+    """The lab looks as if it were up: it has a kubeconfig."""
+    state = folder / "state" / "dev"
+    state.mkdir(parents=True)
+    (state / "kubeconfig").write_text("{}")
+    (state / "stack").write_text("istio\n")
+    return state
+
+
+@pytest.fixture
+def mesh(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeMesh]:
+    """Let the lab's mesh be a fake that answers so."""
+
+    def use(**answers: Any) -> FakeMesh:
+        made = FakeMesh(answers)
+        monkeypatch.setattr("lab.stacks.mesh", lambda _: made)
+        return made
+
+    return use

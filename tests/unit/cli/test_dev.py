@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.dev.laptop.pod import Put
+from tests.unit.cli.conftest import Command
+
+
+class FakePod:
+    """A pod that takes the folder; what happened to it is in `story`."""
+
+    story: list[str]
+
+    def __init__(self, **_: Any) -> None: ...
+
+    def start(self) -> Put:
+        self.story.append("start")
+        return Put(pod="my-service-1", seconds=0.5, size_bytes=1024, problem="")
+
+    def follow(self, *_: Any, **__: Any) -> None:
+        self.story.append("follow")
+
+    def stop(self) -> None:
+        self.story.append("stop")
+
+
+@pytest.fixture
+def pod(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    FakePod.story = []
+    monkeypatch.setattr("lab.dev.laptop.pod.DevPod", FakePod)
+    return FakePod.story
+
+
+@pytest.mark.parametrize("words", [("dev", "shared"), ("dev", "pod", "."), ("dev", "process"), ("dev", "stop")])
+def test_without_a_lab_the_next_command_is_named(lab: Command, words: tuple[str, ...]) -> None:
+    ended = lab(*words)
+    assert (ended.code, "next:  lab up" in ended.err) == (3, True)
+
+
+def test_a_pod_goes_with_its_command(lab: Command, up: Path, pod: list[str]) -> None:
+    ended = lab("dev", "pod", ".")
+    assert (ended.code, pod) == (0, ["start", "follow", "stop"])
+    assert "my-service is gone from west" in ended.out
+
+
+def test_a_pod_that_is_put_once_stays(lab: Command, up: Path, pod: list[str]) -> None:
+    ended = lab("dev", "pod", ".", "--once")
+    assert (ended.code, pod) == (0, ["start"])
+    assert "next: lab dev stop" in ended.out
+
+
+def test_shared_services_start(lab: Command, up: Path, mesh: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    mesh()
+    monkeypatch.setattr("lab.dev.shared.start", lambda *_: None)
+    assert "west knows users-east" in lab("dev", "shared").out
+
+
+def test_a_header_without_a_value_is_refused(lab: Command, up: Path) -> None:
+    ended = lab("dev", "process", "--port", "1", "--header", "x-lab-dev")
+    assert ended.code == 2
+    assert "is not a header" in ended.err
+
+
+def test_stop_with_nothing_to_stop(lab: Command, up: Path, apis: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.artifacts.store.ArtifactStore.image", lambda _self, name: name)
+    assert lab("dev", "stop").code == 0

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.base.errors import ClusterError, CommandError
+from lab.base.step import CHANGED, Step
+from lab.host.doctor import Finding, Verdict
+from lab.lifecycle.down import Owned
+from tests.unit.cli.conftest import Command
+
+FAILS = Finding(name="engine", verdict=Verdict.FAIL, observed="no engine", why="nodes are containers", fix="install it")
+OWNED = [Owned(kind="container", name="dev-west-control-plane")]
+
+
+def test_up_runs_the_plan_and_shows_where_the_lab_is(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = [Step(name="west/cluster", title="create west", run=lambda: CHANGED)]
+    monkeypatch.setattr("lab.lifecycle.plan.up", lambda _: steps)
+    monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: [])
+    monkeypatch.setattr("lab.lifecycle.artifacts.ready", lambda *_: True)
+    ended = lab("up", "--yes")
+    assert ended.code == 0
+    assert "1 of 1 steps changed something" in ended.out
+    assert "http://localhost:8080" in ended.out
+    assert "west/cluster: create west" in ended.err
+    assert "west/cluster: create west" in lab("logs").out
+
+
+def test_a_failed_step_ends_up_with_its_error(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> Any:
+        raise ClusterError("the node is gone", where="west", next="lab up")
+
+    monkeypatch.setattr("lab.lifecycle.plan.up", lambda _: [Step(name="west/cluster", title="create", run=fails)])
+    monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: [])
+    monkeypatch.setattr("lab.lifecycle.artifacts.ready", lambda *_: True)
+    ended = lab("up", "--json")
+    assert ended.code == 3
+    assert "west: the node is gone" in ended.err
+    assert ended.json["error"]["next"] == "lab up"
+
+
+def test_the_plan_is_whole_where_there_is_no_terminal(lab: Command) -> None:
+    ended = lab("up", "--plan")
+    assert ended.code == 0
+    rows = [line.rstrip() for line in ended.out.splitlines() if line.lstrip().startswith("west/")]
+    assert max(map(len, rows)) > 81
+    assert {step["name"] for step in lab("up", "--plan", "--json").json} == {row.split()[0] for row in rows} | {
+        step["name"] for step in lab("up", "--plan", "--json").json if not step["name"].startswith("west/")
+    }
+
+
+def test_an_unknown_stack_is_a_configuration_error(lab: Command) -> None:
+    ended = lab("up", "--plan", "--stack", "kuma")
+    assert ended.code == 2
+    assert "kuma" in ended.err
+
+
+def test_down_deletes_and_its_plan_does_not(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.lifecycle.down.owned", lambda *_, **__: OWNED)
+    ended = lab("down", "--plan")
+    assert (ended.code, "dev-west-control-plane" in ended.out, "nothing was changed" in ended.out) == (0, True, True)
+    monkeypatch.setattr("lab.lifecycle.down.down", lambda *_, **__: OWNED)
+    assert "✓ container dev-west-control-plane" in lab("down").out
+    assert lab("down", "--json").json == [{"kind": "container", "name": "dev-west-control-plane"}]
+
+
+def test_a_tools_error_is_explained(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise CommandError(["docker", "ps"], returncode=1, stderr="Cannot connect to the Docker daemon")
+
+    monkeypatch.setattr("lab.lifecycle.status.gather", fails)
+    ended = lab("status")
+    assert ended.code == 3
+    assert "error:" in ended.err
+    assert ended.out == ""
+
+
+def test_the_doctors_findings_decide_the_exit_code(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.cli.machine.findings", lambda _: [FAILS])
+    ended = lab("doctor")
+    assert ended.code == 3
+    assert "fix: install it" in ended.out
+    assert lab("doctor", "--json").json[0]["verdict"] == FAILS.verdict.value
+    monkeypatch.setattr("lab.cli.machine.findings", lambda _: [])
+    assert lab("doctor").code == 0
+
+
+def test_reset_forgets_the_place_of_a_walk(lab: Command, up: Path, mesh: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    mesh()
+    monkeypatch.setattr("lab.lifecycle.reset.reset", lambda *_: iter(["west: a split removed"]))
+    (up / "walk.json").write_text("{}")
+    ended = lab("reset")
+    assert (ended.code, ended.out) == (0, "✓ west: a split removed\n")
+    assert not (up / "walk.json").exists()
+
+
+def test_logs_name_what_to_do_where_nothing_ran(lab: Command) -> None:
+    ended = lab("logs")
+    assert (ended.code, "next:  lab up" in ended.err) == (3, True)
+    assert lab("logs", "istiod", "--cluster", "north").code == 2
+
+
+def test_logs_of_a_workload_and_of_everything(lab: Command, up: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.lifecycle.logs.of_workload", lambda _lab, names, workload, lines: [f"{names} {workload}"])
+    assert lab("logs", "istiod", "--cluster", "west").out == "['west'] istiod\n"
+    monkeypatch.setattr("lab.lifecycle.logs.collect", lambda _lab, _names, folder: folder)
+    assert lab("logs", "--export", "all").out == "✓ all\n"
+
+
+def test_kubeconfig_prints_a_path_or_what_is_missing(lab: Command, folder: Path) -> None:
+    assert lab("kubeconfig").code == 3
+    assert lab("kubeconfig", "--merge", "--unmerge").code == 2
+    file = folder / "state" / "dev" / "kubeconfig"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("{}")
+    assert lab("kubeconfig").out == f"{file}\n"
+
+
+def test_a_stack_without_a_dashboard_says_so(lab: Command, up: Path) -> None:
+    ended = lab("dashboard")
+    assert ended.code == 2
+    assert "dashboard" in ended.err
+
+
+def test_version_names_what_is_installed(lab: Command) -> None:
+    assert lab("version").out.startswith("lab ")
+    assert "Kubernetes" in " ".join(lab("version", "--json").json["installs"])
+
+
+@pytest.mark.parametrize("words", [("upp",), ("up", "--nonsense"), ("split",), ("dev", "nothing")])
+def test_a_wrong_command_line_is_a_usage_error(lab: Command, words: tuple[str, ...]) -> None:
+    ended = lab(*words)
+    assert ended.code == 2
+    assert "Usage: lab" in ended.err
+
+
+def test_a_word_json_behind_the_command_is_not_the_option(lab: Command) -> None:
+    ended = lab("dev", "process", "--", "program", "--json")
+    assert (ended.code, ended.out) == (3, "")
+    assert "is not up" in ended.err

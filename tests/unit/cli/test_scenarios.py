@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.scenario.model import Registry
+from lab.stacks import UpstreamCheck, Verdict
+from tests.unit.cli.conftest import Command
+from tests.unit.scenarios.kit import check, look, scenario, step
+
+
+@pytest.fixture
+def demo(monkeypatch: pytest.MonkeyPatch, mesh: Any) -> Registry:
+    """One small scenario, on a lab that is not asked."""
+    made = Registry()
+    made.add(scenario(step(act=lambda _: None, checks=(check(),))))
+    monkeypatch.setattr("lab.scenario.registry.registry", lambda: made)
+    monkeypatch.setattr("lab.artifacts.store.ArtifactStore.binary", lambda _self, name: Path("bin") / name)
+    mesh(capabilities=frozenset()).capabilities = frozenset()
+    return made
+
+
+@pytest.fixture
+def failing(demo: Registry) -> Registry:
+    made = scenario(step(act=lambda _: None, checks=(check(look=look(holds=False, seen="no"), within_s=0),)))
+    demo.scenarios["demo"] = made
+    return demo
+
+
+def test_scenarios_are_listed_without_a_lab(lab: Command, demo: Registry) -> None:
+    assert "It works" in lab("run", "--list").out
+    assert [one["name"] for one in lab("run", "--list", "--json").json] == ["demo"]
+
+
+@pytest.mark.parametrize("command", [("run",), ("check", "demo/one"), ("check",), ("walk", "--auto")])
+def test_without_a_lab_the_next_command_is_named(lab: Command, demo: Registry, command: tuple[str, ...]) -> None:
+    ended = lab(*command)
+    assert ended.code == 3
+    assert "next:  lab up" in ended.err
+
+
+def test_a_run_is_reported_and_listed(lab: Command, demo: Registry, up: Path, apis: Any) -> None:
+    ended = lab("run")
+    assert ended.code == 0
+    (run,) = lab("report", "--json").json
+    assert (Path(run["path"]) / "report.html").is_file()
+    assert run["id"] in lab("report").out
+    assert lab("report", "diff", run["id"], run["id"]).out == "the two runs saw the same\n"
+    assert lab("report", "diff", run["id"], "none").code == 2
+
+
+def test_a_failed_check_is_exit_code_1(lab: Command, failing: Registry, up: Path, apis: Any) -> None:
+    ended = lab("run", "--json")
+    assert ended.code == 1
+    assert ended.json["scenarios"][0]["outcome"] == "failed"
+
+
+def test_a_report_is_opened(lab: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lab("report", "open").code == 2
+    run = folder / "runs" / "20270101-000000-abcd"
+    run.mkdir(parents=True)
+    (run / "report.json").write_text("{}")
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    assert lab("report", "open").out == f"{run / 'report.html'}\n"
+    assert opened == [(run / "report.html").as_uri()]
+
+
+def test_no_report_yet_names_what_makes_one(lab: Command) -> None:
+    assert "lab run" in lab("report").out
+
+
+def test_a_walk_needs_a_terminal(lab: Command, demo: Registry, up: Path) -> None:
+    ended = lab("walk")
+    assert ended.code == 2
+    assert "lab walk --auto" in ended.err
+
+
+def test_upstreams_checks_decide_the_exit_code(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    fails = UpstreamCheck(cluster="west", command="istioctl analyze", what="x", verdict=Verdict.FAILED, words="bad")
+    monkeypatch.setattr("lab.lifecycle.checks.run", lambda _: [fails])
+    ended = lab("check")
+    assert (ended.code, "bad" in ended.out) == (1, True)
+    assert lab("check", "--json").json[0]["verdict"] == "failed"
+
+
+def test_pages_that_match_the_steps_are_accepted(lab: Command) -> None:
+    assert lab("walkthrough", "--check").code == 0

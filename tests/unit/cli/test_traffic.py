@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab.mesh.model import Failover, Split
+from tests.unit.cli.conftest import Command
+
+
+def test_export_and_unexport_name_the_cluster(lab: Command, mesh: Any) -> None:
+    fake = mesh(export=[("web-east", "west")], unexport=True)
+    assert lab("export", "web").out == "✓ web-east in west\n"
+    assert lab("unexport", "web", "--from", "east").out == "✓ web-east is gone\n"
+    assert fake.called == [("export", "web", "east"), ("unexport", "web", "east")]
+
+
+def test_a_split_reaches_the_mesh_as_weights(lab: Command, mesh: Any) -> None:
+    made = Split(cluster="west", service="web", weights={"web": 90, "web-east": 10})
+    fake = mesh(split=made, unsplit=True)
+    assert lab("split", "web=90", "web-east=10").out == "✓ west: web → web 90, web-east 10\n"
+    assert lab("unsplit", "web").out == "✓ the split is gone\n"
+    assert fake.called == [("split", "west", "web", {"web": 90, "web-east": 10}), ("unsplit", "west", "web")]
+
+
+def test_what_was_not_there_is_said(lab: Command, mesh: Any) -> None:
+    mesh(unsplit=False, unfail_over=False)
+    assert lab("unsplit", "web").out == "= there was no split\n"
+    assert lab("unfailover", "web").out == "= there was no failover\n"
+
+
+def test_a_failover_has_a_primary_and_a_backup(lab: Command, mesh: Any) -> None:
+    fake = mesh(fail_over=None)
+    assert lab("failover", "web").out == "✓ west: web is answered by west, else by east\n"
+    assert fake.called == [("fail_over", Failover(cluster="west", service="web", primary="west", backup="east"))]
+
+
+@pytest.mark.parametrize("words", [("federate", "web"), ("unfederate", "web")])
+def test_a_mesh_that_cannot_federate_is_named(lab: Command, mesh: Any, words: tuple[str, ...]) -> None:
+    mesh()
+    ended = lab(*words)
+    assert ended.code != 0
+    assert "next:" in ended.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("export", "web", "--from", "north"),
+        ("unexport", "web", "--from", "north"),
+        ("split", "web=1", "--in", "north"),
+        ("unsplit", "web", "--in", "north"),
+        ("failover", "web", "--primary", "north"),
+        ("unfailover", "web", "--in", "north"),
+    ],
+)
+def test_an_unknown_cluster_changes_nothing(lab: Command, mesh: Any, words: tuple[str, ...]) -> None:
+    fake = mesh(export=[], unexport=True, split=None, unsplit=True, fail_over=None, unfail_over=True)
+    ended = lab(*words)
+    assert ended.code == 2
+    assert "there is no cluster 'north'" in ended.err
+    assert fake.called == []

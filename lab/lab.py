@@ -27,6 +27,7 @@ class Lab:
     def of(cls, spec: LabSpec) -> Lab:
         """Return the lab that a specification describes, with its folders on this machine."""
         paths = Paths.of(spec.name)
+        paths.check_access()
         return cls(spec=spec, paths=paths, artifacts=ArtifactStore.of(spec, paths))
 
     @property

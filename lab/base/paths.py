@@ -8,6 +8,8 @@ from pathlib import Path
 
 import platformdirs
 
+from lab.base.errors import HostError
+
 _APP = "eastwest-lab"
 
 
@@ -85,10 +87,55 @@ class Paths:
         """Go's build and module caches for the lab's builds."""
         return self.cache / "go"
 
+    def check_access(self) -> None:
+        """Refuse to work with a state of another user's, such as what `sudo lab up` has left in this user's home.
+
+        Raises:
+            HostError: the folder, or something in it, belongs to somebody else; carries the command that changes it.
+        """
+        if not hasattr(os, "geteuid") or os.geteuid() == 0 or (foreign := _foreign(self.state)) is None:
+            return
+        if foreign.is_relative_to(self.state):
+            what, how = "an earlier `sudo lab …` made it", f'sudo chown -R "$USER" {self.state}'
+        else:
+            what, how = f"{self.state} cannot be made in it", f'sudo install -d -o "$USER" {self.state}'
+        raise HostError(f"belongs to {_owner(foreign)}, not to this user; {what}", where=str(foreign), next=how)
+
     def ensure_state(self) -> None:
         """Make the lab's state folder, readable by its owner only."""
         self.state.mkdir(parents=True, exist_ok=True)
         self.state.chmod(0o700)
+
+
+def denied(error: PermissionError) -> HostError:
+    """Return what a refused access to a file means."""
+    path = Path(error.filename or ".").absolute()
+    what = f"this user may not use it: it belongs to {_owner(path)}, perhaps from an earlier `sudo lab …`"
+    return HostError(what, where=str(path), next=f"ls -ld {path}")
+
+
+def _foreign(folder: Path) -> Path | None:
+    """Return what this user may not work with: of a folder, of what is in it, or where it would be made."""
+    there = next(path for path in (folder, *folder.parents) if _is_there(path))
+    if not os.access(there, os.W_OK | os.X_OK):
+        return there
+    if there != folder:
+        return None
+    return next((path for path in (folder, *folder.rglob("*")) if path.lstat().st_uid != os.geteuid()), None)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:  # below a folder that may not be entered: that one is looked at next
+        return False
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except (KeyError, OSError):
+        return "another user"
 
 
 _PACKAGE = Path(__file__).resolve().parents[1]

@@ -12,6 +12,7 @@ import typer
 
 from lab.base import cancel, environment, process
 from lab.base.errors import CommandError, LabError
+from lab.base.paths import denied
 from lab.cli import artifacts, dev, lifecycle, scenarios, traffic
 from lab.cli.groups import TitledGroup
 from lab.cli.options import Invocation
@@ -52,6 +53,8 @@ def main() -> NoReturn:
         # Whoever read our output has gone, as `lab status | head` does; there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except PermissionError as error:
+        _fail(denied(error), as_json=invocation.as_json)
     except Exception as error:
         _interrupted(error)
     if code == _INTERRUPTED:  # also what Typer makes of Ctrl-C

@@ -13,6 +13,7 @@ from lab.base.cancel import Cancelled
 from lab.base.concurrency import FIRST_COMPLETED, Future, Threads, wait
 from lab.base.errors import LabError, StepsFailed
 from lab.base.events import Sink, StepEnded, StepProgress, StepStarted
+from lab.base.paths import denied
 from lab.base.step import Pool, Step, StepResult, StepStatus
 
 _END_S = 1.0
@@ -172,6 +173,8 @@ class _Run:
 def _as_lab_error(error: BaseException) -> LabError:
     if isinstance(error, LabError):
         return error
+    if isinstance(error, PermissionError):
+        return denied(error)
     wrapped = LabError(
         f"{type(error).__name__}: {error}", next="this is a defect of the lab; `lab logs` has the details"
     )

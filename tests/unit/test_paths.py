@@ -1,0 +1,55 @@
+"""Folders of another user are refused in words, with the command that gives them back."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lab.base.errors import HostError
+from lab.base.paths import Paths, denied
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    return Paths(cache=tmp_path / "cache", state=tmp_path / "state" / "dev")
+
+
+@pytest.fixture
+def somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on this process is another user than the one that made the files."""
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 4711)
+
+
+def test_no_state_and_a_state_of_ones_own_are_fine(paths: Paths) -> None:
+    paths.check_access()
+    paths.ensure_state()
+    paths.lock.touch()
+    paths.check_access()
+
+
+@pytest.mark.usefixtures("somebody_else")
+def test_a_state_of_another_user_is_refused_with_the_command(paths: Paths) -> None:
+    paths.ensure_state()
+    with pytest.raises(HostError, match="belongs to") as caught:
+        paths.check_access()
+    assert caught.value.where == str(paths.state)
+    assert caught.value.next == f'sudo chown -R "$USER" {paths.state}'
+
+
+@pytest.mark.usefixtures("somebody_else")
+def test_a_single_file_of_another_user_is_found(paths: Paths) -> None:
+    paths.ensure_state()
+    paths.lock.touch()
+    uid = os.geteuid()
+    os.chown(paths.state, uid, -1) if os.getuid() == 0 else pytest.skip("only root gives files away")
+    with pytest.raises(HostError) as caught:
+        paths.check_access()
+    assert caught.value.where == str(paths.lock)
+    assert str(paths.state) in (caught.value.next or "")
+
+
+def test_a_refused_access_is_an_error_in_words() -> None:
+    error = denied(PermissionError(13, "Permission denied", "/etc/shadow"))
+    assert error.exit_code == 3
+    assert "/etc/shadow" in str(error)
+    assert "belongs to root" in str(error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import permutations
 
 from lab import stacks
 from lab.base.concurrency import Threads, at_once
@@ -45,9 +44,9 @@ def _wake(lab: Lab) -> Iterator[str]:
     at_once(lambda name: provider().power.start(lab.clusters[name], timeout_s=_READY_S), found)
     yield from (f"{name}: node started" for name, node in found.items() if node.status in STANDS_STILL)
     wire = provider().wire
-    for source, target in permutations(lab.clusters.values(), 2):
-        if wire.restore(source, target):
-            yield f"{source.name}: the network to {target.name} is no longer cut"
+    for source, target in wire.state(lab, list(lab.clusters)).cuts:
+        if target in lab.clusters and wire.restore(lab.clusters[source], lab.clusters[target]):
+            yield f"{source}: the network to {target} is no longer cut"
     if wire.ensure_routes(lab).status is StepStatus.CHANGED:
         yield "the nodes' routes to other clusters' pods are there again"
 

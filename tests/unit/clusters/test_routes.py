@@ -113,3 +113,8 @@ def test_the_wire_says_which_routes_are_missing_and_what_is_cut(
     assert wire.state(lab, list(lab.clusters)) == WireState(
         missing_routes={"west": ("unreachable 10.10.0.0/16",)}, cuts=(("west", "east"),)
     )
+
+
+def test_the_wires_state_takes_one_command_for_each_node(lab: Lab, nodes: Nodes) -> None:
+    KindWire(nodes).state(lab, list(lab.clusters))  # type: ignore[arg-type]
+    assert sorted(nodes.asked) == sorted(cluster.node for cluster in lab.clusters.values())

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import psutil
@@ -123,14 +124,9 @@ def run_in_turn(lab: Lab) -> None:
 
 
 def _in_order(steps: Sequence[Step]) -> list[Step]:
-    """Return the steps in an order in which each finds what it needs, as near to the plan's as that goes."""
-    left, ordered, ended = list(steps), [], set[str]()
-    while left:
-        step = next(step for step in left if ended.issuperset(step.after))
-        left.remove(step)
-        ordered.append(step)
-        ended.add(step.name)
-    return ordered
+    """Return the steps in an order in which each finds what it needs."""
+    named = {step.name: step for step in steps}
+    return [named[name] for name in TopologicalSorter({step.name: step.after for step in steps}).static_order()]
 
 
 def memory_mib(lab: Lab) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
+from graphlib import TopologicalSorter
 
 from lab.artifacts.from_source.builders.go import TOOLCHAIN
 from lab.artifacts.keys import LOCAL, PACKAGES, UPSTREAM
@@ -27,20 +28,16 @@ def step_name(name: str) -> str:
 def missing(store: ArtifactStore, wanted: Iterable[str]) -> list[str]:
     """Return what has to be made for `wanted` to be there, what others are made from first.
 
-    What is there is not looked behind: nobody asks for the parts of a thing that is whole.
+    The parts of an artifact that is there already are not checked.
     """
-    found: dict[str, None] = {}
-
-    def visit(name: str) -> None:
-        if name in found or store.problem(name) is None:
-            return
-        for need in _needs(store, name):
-            visit(need)
-        found[name] = None
-
-    for name in wanted:
-        visit(name)
-    return list(found)
+    needs: dict[str, tuple[str, ...]] = {}
+    left = list(wanted)
+    while left:
+        name = left.pop()
+        if name not in needs and store.problem(name) is not None:
+            needs[name] = _needs(store, name)
+            left += needs[name]
+    return [name for name in TopologicalSorter(needs).static_order() if name in needs]
 
 
 def steps(store: ArtifactStore, wanted: Iterable[str]) -> list[Step]:

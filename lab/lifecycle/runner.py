@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from graphlib import CycleError, TopologicalSorter
 
 from lab.base import cancel, events
 from lab.base.cancel import Cancelled
@@ -45,8 +46,8 @@ class Interrupted(Exception):
         self.report = report
 
 
-def check(steps: Sequence[Step]) -> None:
-    """Hold a plan against the rules of a graph.
+def check(steps: Sequence[Step]) -> TopologicalSorter[str]:
+    """Check that the steps form a graph, and return their names ready to be taken in its order.
 
     Raises:
         ValueError: a name stands twice, a step needs one that is not there, or steps need each other in a circle.
@@ -57,14 +58,12 @@ def check(steps: Sequence[Step]) -> None:
     for step in steps:
         if missing := set(step.after) - set(names):
             raise ValueError(f"{step.name} needs {', '.join(sorted(missing))}, which is not in the plan")
-    ended: set[str] = set()
-    left = list(steps)
-    while left:
-        ready = [step for step in left if ended.issuperset(step.after)]
-        if not ready:
-            raise ValueError(f"steps need each other in a circle: {', '.join(step.name for step in left)}")
-        ended |= {step.name for step in ready}
-        left = [step for step in left if step.name not in ended]
+    order = TopologicalSorter({step.name: step.after for step in steps})
+    try:
+        order.prepare()
+    except CycleError as error:
+        raise ValueError(f"steps need each other in a circle: {', '.join(error.args[1][1:])}") from error
+    return order
 
 
 def run(steps: Sequence[Step], *, sink: Sink, build_jobs: int | None = None) -> RunReport:
@@ -81,16 +80,19 @@ def run(steps: Sequence[Step], *, sink: Sink, build_jobs: int | None = None) -> 
         StepsFailed: with every step's error.
         Interrupted: the run was cancelled. Steps have had time to stop; a thread that still hangs was left behind.
     """
-    check(steps)
+    order = check(steps)
     limits = {Pool.WAIT: 32, Pool.BUILD: build_jobs or os.cpu_count() or 1}
-    return _Run(steps=tuple(steps), sink=sink, limits=limits).to_end()
+    return _Run(steps=tuple(steps), order=order, sink=sink, limits=limits).to_end()
 
 
 @dataclass
 class _Run:
     steps: tuple[Step, ...]
+    order: TopologicalSorter[str]
     sink: Sink
     limits: Mapping[Pool, int]
+    ready: frozenset[str] = frozenset()
+    """Steps whose needs have ended, and that have not begun."""
     results: dict[str, StepResult] = field(default_factory=dict)
     running: dict[Future[StepResult], Step] = field(default_factory=dict)
     guard: threading.Lock = field(default_factory=threading.Lock)
@@ -124,20 +126,20 @@ class _Run:
     def _startable(self) -> list[Step]:
         if self.token.cancelled or any(result.status is StepStatus.ERRORED for result in self.results.values()):
             return []
-        busy = list(self.running.values())
+        self.ready = self.ready.union(self.order.get_ready())
         chosen: list[Step] = []
         for step in self.steps:
-            if step.name in self.results or step in busy:
-                continue
-            in_pool = sum(other.pool is step.pool for other in (*busy, *chosen))
-            if in_pool < self.limits[step.pool] and all(name in self.results for name in step.after):
+            in_pool = sum(other.pool is step.pool for other in (*self.running.values(), *chosen))
+            if step.name in self.ready and in_pool < self.limits[step.pool]:
                 chosen.append(step)
+        self.ready = self.ready.difference(step.name for step in chosen)
         return chosen
 
     def _collect(self, done: Iterable[Future[StepResult]]) -> None:
         for future in done:
             step = self.running.pop(future)
             self.results[step.name] = future.result()
+            self.order.done(step.name)
 
     def _one(self, step: Step) -> StepResult:
         began = time.monotonic()

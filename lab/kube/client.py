@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from http import HTTPStatus
@@ -15,12 +16,13 @@ from urllib.parse import quote, urlencode
 
 from lab.base import cancel, wait
 from lab.base.concurrency import each
-from lab.base.errors import WaitTimeout
+from lab.base.errors import ClusterError, WaitTimeout
 from lab.base.names import MANAGED_BY, Cluster
 from lab.base.wait import NotYet
-from lab.kube import transport
+from lab.kube import readiness, transport
 from lab.kube.errors import KubeError, NotNow, refusal
 from lab.kube.objects import Obj, Ref, unready
+from lab.kube.readiness import Patience, PodTrouble
 from lab.kube.transport import Answer, Transport
 
 _JSON = "application/json"
@@ -38,6 +40,18 @@ class Verb(Enum):
     PATCH = "patch"
     """A JSON merge patch."""
     DELETE = "delete"
+
+
+@dataclass(frozen=True)
+class _Lack:
+    """What is missing or not ready, and why its pods are not ready."""
+
+    ref: Ref
+    words: str
+    troubles: tuple[PodTrouble, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.words} ({'; '.join(map(str, self.troubles[:2]))})" if self.troubles else self.words
 
 
 class Kube:
@@ -120,32 +134,59 @@ class Kube:
     # Waiting
 
     def lacks(self, refs: Iterable[Ref]) -> list[str]:
-        """Say what is missing or not ready, one phrase each; nothing when all are there and ready."""
+        """Say what is missing or not ready, one phrase each with the pods' reasons; nothing when all are ready."""
+        return [str(lack) for lack in self._lacking(refs)]
 
-        def look(wanted: Ref) -> str | None:
-            found = self.get(wanted)
-            return f"{wanted} is not there" if found is None else unready(found)
-
-        return [words for words in each(look, list(refs)) if words]
-
-    def wait_ready(self, refs: Sequence[Ref], *, timeout_s: float, what: str | None = None) -> None:
-        """Return when all are there and ready.
+    def wait_ready(self, refs: Sequence[Ref], *, timeout_s: float, what: str | None = None, successes: int = 1) -> None:
+        """Return when all are there and ready, `successes` times in a row.
 
         Raises:
             WaitTimeout: with what is still missing.
+            ClusterError: a pod will not become ready; with its reason.
         """
+        patience = Patience()
 
         def probe() -> bool | NotYet:
-            missing = self.lacks(refs)
-            return NotYet("; ".join(missing[:3]) + ("; …" if len(missing) > 3 else "")) if missing else True
+            missing = self._lacking(refs)
+            for lack in missing:
+                if trouble := patience.hopeless(lack.troubles):
+                    raise self._hopeless(lack.ref, trouble)
+            words = [str(lack) for lack in missing]
+            return NotYet("; ".join(words[:3]) + ("; …" if len(words) > 3 else "")) if words else True
 
         name = self.cluster.name
         wait.until(
             f"{name}: {what or ', '.join(str(r) for r in refs[:2])} ready",
             probe,
             timeout_s=timeout_s,
+            successes=successes,
             next=f"lab logs --cluster {name}",
         )
+
+    def _lacking(self, refs: Iterable[Ref]) -> list[_Lack]:
+        def look(wanted: Ref) -> _Lack | None:
+            found = self.get(wanted)
+            if found is None:
+                return _Lack(wanted, f"{wanted} is not there")
+            words = unready(found)
+            return _Lack(wanted, words, self._troubles(found)) if words else None
+
+        return [lack for lack in each(look, list(refs)) if lack]
+
+    def _troubles(self, workload: Obj) -> tuple[PodTrouble, ...]:
+        labels, namespace = readiness.selector(workload), workload["metadata"].get("namespace", "")
+        if not labels:
+            return ()
+        pods = self.find("v1", "Pod", namespace=namespace, labels=labels)
+        sets = self.find("apps/v1", "ReplicaSet", namespace=namespace, labels=labels, metadata_only=True)
+        return tuple(one for pod in readiness.of_rollout(workload, pods, sets) for one in readiness.troubles(pod))
+
+    def _hopeless(self, wanted: Ref, trouble: PodTrouble) -> ClusterError:
+        cluster = self.cluster
+        command = readiness.next_command(
+            wanted.name, trouble, cluster=cluster.name, kubeconfig=cluster.kubeconfig, context=cluster.context
+        )
+        return ClusterError(f"{wanted} does not become ready: {trouble}", where=cluster.name, next=command)
 
     # The rest of the API
 

@@ -16,7 +16,7 @@ from lab.kube.objects import ref
 
 KINDS = {
     "v1": ["Namespace", "ConfigMap", "Secret", "Service", "ServiceAccount", "Pod", "Node"],
-    "apps/v1": ["Deployment"],
+    "apps/v1": ["Deployment", "ReplicaSet"],
     "discovery.k8s.io/v1": ["EndpointSlice"],
     "coordination.k8s.io/v1": ["Lease"],
     "apiextensions.k8s.io/v1": ["CustomResourceDefinition"],

@@ -79,7 +79,9 @@ class Emissary(ManifestComponent):
             status = http.status(_url(lab, cluster))
             return NotYet("no answer" if status is None else f"HTTP {status}") if status in {None, 404} else True
 
-        wait.until(f"{cluster.name}: a request passes the ingress", look, timeout_s=self.ready_timeout_s)
+        # More than once: Envoy answers before and after it has taken a configuration up, and not in between.
+        what = f"{cluster.name}: a request passes the ingress"
+        wait.until(what, look, timeout_s=self.ready_timeout_s, interval_s=0.2, successes=3)
         return result
 
     def settled(self, lab: Lab, cluster: Cluster) -> bool:

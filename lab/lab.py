@@ -33,7 +33,7 @@ class Lab:
     @property
     def id(self) -> str:
         """The lab's random id; empty before the first `lab up`."""
-        return self.paths.lab_id.read_text(encoding="ascii").strip() if self.paths.lab_id.exists() else ""
+        return self.paths.read_lab_id()
 
     def owner(self, part: str) -> Owner:
         """Return a part of the lab as an owner of objects, such as the component podinfo, or all exports."""

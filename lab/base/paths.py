@@ -101,6 +101,16 @@ class Paths:
             what, how = f"{self.state} cannot be made in it", f'sudo install -d -o "$USER" {self.state}'
         raise HostError(f"belongs to {_owner(foreign)}, not to this user; {what}", where=str(foreign), next=how)
 
+    def read_lab_id(self) -> str:
+        """Return the lab's random id; empty before the first `lab up`."""
+        return self.lab_id.read_text(encoding="ascii").strip() if self.lab_id.exists() else ""
+
+    def write_lab_id(self, lab_id: str) -> None:
+        """Keep the lab's random id, readable by its owner only."""
+        self.ensure_state()
+        self.lab_id.touch(mode=0o600)
+        self.lab_id.write_text(f"{lab_id}\n", encoding="ascii")
+
     def ensure_state(self) -> None:
         """Make the lab's state folder, readable by its owner only."""
         self.state.mkdir(parents=True, exist_ok=True)

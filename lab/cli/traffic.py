@@ -50,8 +50,9 @@ def unexport(
     lab = lab_of(file)
     source = cluster_of(lab, source).name
     with _changing(lab, "lab unexport") as mesh:
-        (mesh.uncarry if by_ingress else mesh.unexport)(service, source)
-    done(f"{service}{'-by-ingress' if by_ingress else ''}-{source} is gone")
+        gone = (mesh.uncarry if by_ingress else mesh.unexport)(service, source)
+    name = f"{service}{'-by-ingress' if by_ingress else ''}-{source}"
+    done(f"{name} is gone" if gone else f"there was no {name} of the lab's")
 
 
 def federate(service: ServiceName, file: ConfigFile = None) -> None:

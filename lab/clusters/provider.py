@@ -164,5 +164,8 @@ class Provider(Protocol):
     def owned(self, lab: Lab) -> list[Owned]:
         """List all that the lab owns outside of the clusters."""
 
+    def foreign(self, lab: Lab) -> str:
+        """Say whose the clusters of this lab's name are, where they are another lab's; else nothing."""
+
     def remove(self, lab: Lab) -> None:
         """Take away all that the lab owns, and nothing else."""

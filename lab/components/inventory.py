@@ -104,15 +104,16 @@ def remove(lab: Lab, kube: Kube, component: str) -> None:
 
 def present(lab: Lab, kube: Kube, component: str, kinds: Iterable[Ref]) -> Generations:
     """Look which of a component's objects are there, with one request for each kind."""
-    ordered = sorted({(r.api_version, r.kind) for r in kinds})
+    refs = set(kinds)
+    ordered = sorted({(r.api_version, r.kind) for r in refs})
     found: dict[Ref, int] = {}
     for (api_version, kind), _ in groupby(ordered):
         for obj in kube.find(
             api_version, kind, labels=lab.owner(component).labels, metadata_only=kind not in _BY_CONTENT
         ):
             found[ref(obj)] = generation(obj)
-    found.pop(_ref(component), None)
-    return found
+    # A person's objects can carry these labels, too: `kubectl expose` copies them.
+    return {known: number for known, number in found.items() if known in refs}
 
 
 def generations(objects: Iterable[Obj]) -> Generations:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lab.base.errors import ClusterError, LabError
 from lab.clusters import kubeconfig, provider
@@ -42,10 +42,13 @@ def down(lab: Lab, *, warn: Warn) -> list[Owned]:
         warn: is told that the user's kubeconfig cannot be read or changed, which does not stop anything.
 
     Raises:
-        ClusterError: something is still there afterwards; the error names it.
+        ClusterError: the clusters of this lab's name are another lab's, or something is still there afterwards, which
+            the error names; the state stays.
     """
     before = owned(lab, warn=warn)
+    _refuse_foreign(lab, before)
     provider().remove(lab)
+    _check_gone(provider().owned(lab))  # before the state goes, which holds the keys to what is left
     contexts_stay = False
     try:
         kubeconfig.unmerge(lab)
@@ -56,10 +59,22 @@ def down(lab: Lab, *, warn: Warn) -> list[Owned]:
     shutil.rmtree(lab.paths.state, ignore_errors=True)
     with contextlib.suppress(OSError):  # other labs keep their state beside this one's
         lab.paths.state.parent.rmdir()
-    if left := [item for item in owned(lab, warn=_said_before) if not (contexts_stay and item.kind == "context")]:
+    left = [item for item in owned(lab, warn=_said_before) if not (contexts_stay and item.kind == "context")]
+    _check_gone(left)
+    return [item for item in before if not (contexts_stay and item.kind == "context")]
+
+
+def _refuse_foreign(lab: Lab, own: Sequence[Owned]) -> None:
+    """Return unless the clusters of this lab's name are another lab's, and this one has none."""
+    theirs = provider().foreign(lab)
+    if theirs and not any(item.kind in {"container", "network"} for item in own):
+        raise ClusterError(f"{theirs}; nothing was removed", next="run `lab down` as that user, with that state folder")
+
+
+def _check_gone(left: Sequence[Owned]) -> None:
+    if left:
         names = ", ".join(f"{item.kind} {item.name}" for item in left)
         raise ClusterError(f"still there after the removal: {names}", next="lab down again, or remove it by hand")
-    return [item for item in before if not (contexts_stay and item.kind == "context")]
 
 
 def _said_before(_: str) -> None:

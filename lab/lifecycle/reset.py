@@ -24,8 +24,11 @@ def reset(lab: Lab, mesh: Mesh) -> Iterator[str]:
     """Bring the lab back to what `lab up` made; yields what had to be done, in words.
 
     Raises:
+        ClusterError: the clusters of this lab's name are another lab's.
         WaitTimeout: a cluster or workload did not become ready.
     """
+    if theirs := provider().foreign(lab):
+        raise ClusterError(f"{theirs}; nothing was changed", next="lab status")
     yield from _wake(lab)
     with Threads() as threads:
         for done in threads.map(lambda cluster: list(_objects_of_scenarios(lab, cluster)), lab.clusters.values()):

@@ -11,6 +11,7 @@ at each attribute, so that two attributes may belong to two different moments.
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -46,6 +47,7 @@ __all__ = [
     "Port",
     "explain",
 ]
+_NO_FILE = re.compile(r"no such container:path|could not find the file", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,18 @@ class Docker(Images):
     def copy_into(self, name: str, file: Path, path: str, *, timeout_s: float = 300) -> None:
         """Copy a file into a container, running or not; not to where a tmpfs is mounted."""
         self._do("container", "cp", str(file), f"{name}:{path}", timeout_s=timeout_s)
+
+    def read_file(self, name: str, path: str, *, timeout_s: float = 30) -> str | None:
+        """Return a small text file of a container, running or not; None where it has none."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "file"
+            try:
+                self._do("container", "cp", f"{name}:{path}", str(file), timeout_s=timeout_s)
+            except CommandError as error:
+                if _NO_FILE.search(error.stderr):
+                    return None
+                raise
+            return file.read_text(encoding="utf-8")
 
     def logs(self, name: str, *, tail: int | None = None) -> str:
         """Return what a container's main process printed, both streams; the last `tail` lines."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -117,10 +119,14 @@ def ports(offset: int = 0) -> str:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[RunningLab]:
-    """The tests' lab, up. It stays up on --keep-lab; else its end is held against what was there before."""
+def lab(request: pytest.FixtureRequest) -> Iterator[RunningLab]:
+    """The tests' lab, up. It stays up on --keep-lab; else its end is compared with what was there before.
+
+    Its folder is the same one for each run: a lab that an earlier run left is owned by its state folder.
+    """
     stack = request.config.getoption("--stack")
-    running = RunningLab(folder=tmp_path_factory.mktemp("lab"), name=NAME, toml=f'stack = "{stack}"\n{ports()}')
+    folder = Path(tempfile.gettempdir()) / f"eastwest-lab-{NAME}-{os.getuid()}"
+    running = RunningLab(folder=folder, name=NAME, toml=f'stack = "{stack}"\n{ports()}')
     if not request.config.getoption("--require-lab"):
         findings = json.loads(
             subprocess.run(
@@ -135,6 +141,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
     if not request.config.getoption("--keep-lab"):
         running.run("down")
         assert leftovers(NAME) == []
+        shutil.rmtree(folder)
 
 
 def docker(*args: str) -> str:

@@ -114,6 +114,7 @@ def test_a_kind_cluster_of_the_same_name_that_is_not_the_labs_is_never_touched(
         yaml.safe_dump(
             kind_config.build(
                 lab_name="somebody-elses",
+                lab_id="0",
                 kind_name=foreign.name,
                 spec=spec.clusters["east"].model_copy(update={"ingress_port": 28481}),
                 image=image,

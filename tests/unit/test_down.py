@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.base.errors import ClusterError
 from lab.clusters import kubeconfig
 from lab.clusters.provider import Owned
 from lab.kube import manifests
@@ -17,12 +18,18 @@ class Nodes:
 
     def __init__(self) -> None:
         self.left: list[Owned] = [Owned(kind="container", name="dev-east-control-plane")]
+        self.stays = False
+        self.theirs = ""
+
+    def foreign(self, lab: Lab) -> str:
+        return self.theirs
 
     def owned(self, lab: Lab) -> Sequence[Owned]:
         return list(self.left)
 
     def remove(self, lab: Lab) -> None:
-        self.left.clear()
+        if not self.stays:
+            self.left.clear()
 
 
 @pytest.fixture
@@ -69,3 +76,18 @@ def test_contexts_in_a_read_only_kubeconfig_stay_and_are_not_said_to_be_removed(
     assert [item.kind for item in subject.down(lab, warn=said.append)] == ["container", "folder"]
     assert len(said) == 1
     assert "read-only" in said[0]
+
+
+def test_the_state_stays_while_a_container_does(lab: Lab, nodes: Nodes, mine: Path) -> None:
+    nodes.stays = True
+    lab.paths.kubeconfig.write_text("keys")
+    with pytest.raises(ClusterError, match="still there after the removal: container dev-east-control-plane"):
+        subject.down(lab, warn=print)
+    assert lab.paths.kubeconfig.read_text() == "keys"
+
+
+def test_another_labs_clusters_are_named_and_nothing_is_removed(lab: Lab, nodes: Nodes, mine: Path) -> None:
+    nodes.left, nodes.theirs = [], "the Docker network 'dev' belongs to the lab of ada@host with the state folder /ada"
+    with pytest.raises(ClusterError, match="belongs to the lab of ada@host with the state folder /ada; nothing was"):
+        subject.down(lab, warn=print)
+    assert lab.paths.state.exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
-from lab.base.names import LAB_LABEL
+from lab.base.names import LAB_ID_LABEL, LAB_LABEL
 from lab.config import ClusterSpec
 
 INGRESS_NODE_PORT = 80
@@ -81,17 +81,17 @@ failCgroupV1: false
 """
 
 
-def node_labels(lab_name: str, spec: ClusterSpec) -> dict[str, str]:
-    """Return the labels that make a node look like what its cluster stands in for."""
-    return {REGION_LABEL: spec.region, ZONE_LABEL: spec.zone, LAB_LABEL: lab_name}
+def node_labels(lab_name: str, lab_id: str, spec: ClusterSpec) -> dict[str, str]:
+    """Return the labels that make a node look like what its cluster stands in for, and name the lab that it is of."""
+    return {REGION_LABEL: spec.region, ZONE_LABEL: spec.zone, LAB_LABEL: lab_name, LAB_ID_LABEL: lab_id}
 
 
-def build(*, lab_name: str, kind_name: str, spec: ClusterSpec, image: str, engine: Engine) -> KindConfig:
+def build(*, lab_name: str, lab_id: str, kind_name: str, spec: ClusterSpec, image: str, engine: Engine) -> KindConfig:
     """Return kind's configuration of one cluster with one node."""
     node: NodeConfig = {
         "role": "control-plane",
         "image": image,
-        "labels": node_labels(lab_name, spec),
+        "labels": node_labels(lab_name, lab_id, spec),
         "extraPortMappings": [
             {
                 "containerPort": INGRESS_NODE_PORT,

@@ -9,11 +9,12 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 
 from lab.base.errors import ClusterError, HostError
-from lab.base.names import LAB_LABEL, LABEL_PREFIX, MANAGED_BY
+from lab.base.names import LABEL_PREFIX
 from lab.base.step import CHANGED, UNCHANGED, StepResult
 from lab.config import LabSpec
 from lab.host.doctor.snapshot import Senses
 from lab.host.machine import Machine
+from lab.host.ownership import HOME_LABEL, Identity, whose
 from lab.host.subnets import RANGE, ROUTES, used
 from lab.kube import Kube
 from lab.kube.objects import Ref
@@ -22,46 +23,50 @@ from lab.tools.docker_records import Network
 
 API_PORT = 6443
 """Of API servers, at their nodes' addresses (kubeadm's default)."""
-MANAGED_LABEL = "app.kubernetes.io/managed-by"
 _BRIDGE = "bridge"
 """The engine's default network, which has the engine's MTU."""
 _MTU = "com.docker.network.driver.mtu"
 
 
-def labels(lab_name: str) -> dict[str, str]:
-    """Return the labels by which the lab knows its own."""
-    return {MANAGED_LABEL: MANAGED_BY, LAB_LABEL: lab_name}
-
-
-def find(docker: Docker, spec: LabSpec) -> Network | None:
+def find(docker: Docker, identity: Identity) -> Network | None:
     """Return the lab's network, None where it is not there.
 
     Raises:
         ClusterError: a network of that name is there and not the lab's.
     """
-    found = docker.network(spec.name)
-    if found is not None and found.labels.get(LAB_LABEL) != spec.name:
+    found, name = docker.network(identity.name), identity.name
+    if found is not None and not identity.owns_network(found):
+        another = HOME_LABEL in found.labels
         raise ClusterError(
-            f"there is a Docker network {spec.name!r} that is not the lab's; it was not touched",
-            next=f"another `name` in lab.toml, or `docker network rm {spec.name}` if nobody needs it",
+            f"there is a Docker network {name!r}, which {whose(found.labels.get(HOME_LABEL, ''))}; it was not touched",
+            next="another `name` in lab.toml"
+            + ("" if another else f", or `docker network rm {name}` if nobody needs it"),
         )
     return found
 
 
-def is_there(docker: Docker, spec: LabSpec) -> bool:
+def is_there(docker: Docker, identity: Identity) -> bool:
     """Say whether the lab's network is there; one of that name that is not the lab's does not count."""
-    found = docker.network(spec.name)
-    return found is not None and found.labels.get(LAB_LABEL) == spec.name
+    found = docker.network(identity.name)
+    return found is not None and identity.owns_network(found)
 
 
 def ensure(
-    docker: Docker, spec: LabSpec, *, machine: Machine | None = None, senses: Senses | None = None
+    docker: Docker,
+    spec: LabSpec,
+    identity: Identity,
+    *,
+    before: IPv4Network | None = None,
+    machine: Machine | None = None,
+    senses: Senses | None = None,
 ) -> StepResult:
     """Create the lab's network where it is not there, with the engine's MTU.
 
     Args:
         docker: the engine.
-        spec: of the lab.
+        spec: the lab.
+        identity: the lab's, with an id.
+        before: the subnet that the lab's nodes have addresses of; a network that was pruned gets it again.
         machine: whose routes count.
         senses: how to look at its interfaces.
 
@@ -70,7 +75,7 @@ def ensure(
         HostError: the subnet, or every one that could be chosen, is in use; the error says by what.
     """
     wanted = spec.network.subnet
-    found = find(docker, spec)
+    found = find(docker, identity)
     if found is not None:
         if wanted is not None and wanted not in found.subnets:
             has = ", ".join(str(subnet) for subnet in found.subnets)
@@ -81,16 +86,25 @@ def ensure(
         return UNCHANGED
     machine = machine or Machine()
     subnets = used(spec, docker.networks(), (senses or Senses()).interfaces(), machine.read(ROUTES))
+    if wanted is None and before is not None:
+        if taker := subnets.taker(before):
+            raise HostError(
+                f"the network {spec.name!r} is gone, and its subnet {before} is now in use by {taker}; the nodes keep "
+                "their addresses for their lifetime",
+                next=f"free {before}, then `lab up`; or `lab down`, then `lab up`",
+            )
+        _create(docker, identity, before)
+        return CHANGED
     if wanted is not None:
         if taker := subnets.taker(wanted):
             raise HostError(
                 f"the subnet {wanted} is in use by {taker}", next="another [network] subnet in lab.toml, or none"
             )
-        _create(docker, spec.name, wanted)
+        _create(docker, identity, wanted)
         return CHANGED
     for subnet in subnets.free():
         try:
-            _create(docker, spec.name, subnet)
+            _create(docker, identity, subnet)
         except HostError as error:
             if "subnet" not in error.what:
                 raise
@@ -117,13 +131,13 @@ def server_of(target: Kube) -> str:
     return f"https://{node_address(target)}:{API_PORT}"
 
 
-def _create(docker: Docker, name: str, subnet: IPv4Network) -> None:
+def _create(docker: Docker, identity: Identity, subnet: IPv4Network) -> None:
     bridge = docker.network(_BRIDGE)
     # As kind does: behind a VPN or in a virtual machine, packets of 1500 bytes may get lost on the way out.
     mtu = bridge.options.get(_MTU) if bridge is not None else None
     docker.create_network(
-        name,
+        identity.name,
         subnet=subnet,
-        labels={**labels(name), f"{LABEL_PREFIX}/subnet": str(subnet)},
+        labels={**identity.labels, f"{LABEL_PREFIX}/subnet": str(subnet)},
         options={_MTU: mtu} if mtu else {},
     )

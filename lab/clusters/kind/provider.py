@@ -1,23 +1,23 @@
 """Clusters from kind, each one node container on the lab's own network.
 
-A node container is the lab's when kind's label names its cluster and it is on a network that carries the lab's
-labels. A finished cluster has a mark inside its node that says with which settings it was made; a node without one
-is what a killed run left over, and is made again.
+`lab.host.ownership` says which node containers are the lab's. A finished cluster has a mark inside its node that says
+with which settings it was made, and for which lab; a node without one is what a killed run left over, and is made
+again.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from ipaddress import IPv4Address
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from lab.base import events
 from lab.base.concurrency import at_once
-from lab.base.errors import ClusterError, CommandError, LabError
-from lab.base.names import LAB_LABEL, Cluster
+from lab.base.errors import ClusterError, LabError
+from lab.base.names import LAB_ID_LABEL, LAB_LABEL, Cluster
 from lab.base.step import CHANGED, UNCHANGED, StepResult, StepStatus
 from lab.clusters import kubeconfig
 from lab.clusters.kind import config as kind_config
@@ -26,28 +26,39 @@ from lab.clusters.kind.power import KindPower
 from lab.clusters.kind.shell import KindShell
 from lab.clusters.kind.wire import KindWire
 from lab.clusters.provider import STANDS_STILL, Node, NodeStatus, Owned
-from lab.host.ownership import is_own_node, own_networks
+from lab.host.ownership import HOME_LABEL, MARK, Identity, cluster_of, read_mark, settle, whose
 from lab.kube import connect, manifests, owned
 from lab.kube.objects import Ref, labels_of
 from lab.kube.owned import Grounds
 from lab.lab import Lab
 from lab.tools.docker import Docker
-from lab.tools.docker_records import Container
+from lab.tools.docker_records import Container, Network
 from lab.tools.kind import CLUSTER_LABEL, Kind
 
-_MARK = "/etc/eastwest-lab.json"
+_MAY_DIFFER = frozenset({"memory_mib", "lab_id", "home", "subnet"})
 _CTR = ("ctr", "--namespace", "k8s.io", "images")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """With which settings a cluster was made. All but the memory stay for its lifetime."""
+    """With which settings a cluster was made, and for which lab. All but the memory stay for its lifetime.
+
+    Marks from before labs had an id lack `lab_id`, `home` and `subnet`.
+    """
 
     pod_cidr: str
     service_cidr: str
     ingress_port: int
     address: str
     memory_mib: int | None = None
+    lab_id: str = ""
+    home: str = ""
+    subnet: str = ""
+
+    @property
+    def network(self) -> IPv4Network:
+        """The subnet that the node's address is from."""
+        return IPv4Network(self.subnet or f"{self.address}/24", strict=False)
 
 
 def kind_name(lab_name: str, cluster: str) -> str:
@@ -77,8 +88,19 @@ class KindProvider:
         return KindShell(self.docker)
 
     def prepare(self, lab: Lab) -> StepResult:
-        """Create the nodes' network, and start nodes that stand still: while they do, their addresses are not safe."""
-        made = network.ensure(self.docker, lab.spec)
+        """Create the nodes' network, and start nodes that stand still: while they do, their addresses are not safe.
+
+        A network that was removed while its nodes stood still is created with the same addresses.
+        """
+        if theirs := self.foreign(lab):
+            raise ClusterError(f"{theirs}; it was not touched", next="another `name` in lab.toml")
+        identity = self._settle_identity(lab)
+        pruned = {} if network.is_there(self.docker, identity) else self._marks(lab)
+        before = next((mark.network for mark in pruned.values()), None)
+        made = network.ensure(self.docker, lab.spec, identity, before=before)
+        for name, mark in pruned.items():
+            events.progress(f"connecting {name} to its network again")
+            self._pin(lab, lab.clusters[name], mark.address)
         sleeping = [name for name, node in self.look(lab).items() if node.status in STANDS_STILL]
         for name in sleeping:
             self.power.resume(lab.clusters[name])
@@ -116,9 +138,10 @@ class KindProvider:
         """Say of every cluster what is there of it, from four commands, however many clusters there are."""
         names = [cluster.node for cluster in lab.clusters.values()]
         containers = {container.name: container for container in self.docker.containers(names=names)}
-        networks = self._networks(lab) if containers else frozenset()
+        networks = self._networks(lab) if containers else []
         return {
-            name: _node(lab, cluster, containers.get(cluster.node), networks) for name, cluster in lab.clusters.items()
+            name: self._node(lab, cluster, containers.get(cluster.node), networks)
+            for name, cluster in lab.clusters.items()
         }
 
     def ensure_images(self, lab: Lab, cluster: Cluster, images: Sequence[str]) -> StepResult:
@@ -141,35 +164,79 @@ class KindProvider:
     def owned(self, lab: Lab) -> list[Owned]:
         """List the lab's node containers and its network."""
         found = [Owned(kind="container", name=container.name) for container in self._containers(lab)]
-        if network.is_there(self.docker, lab.spec):
+        if network.is_there(self.docker, _identity(lab)):
             found.append(Owned(kind="network", name=lab.spec.name))
         return found
 
     def remove(self, lab: Lab) -> None:
         """Remove the node containers with their volumes, the network, and what was kept to make them."""
         at_once(self.docker.remove_container, [container.name for container in self._containers(lab)])
-        if network.is_there(self.docker, lab.spec):
+        if network.is_there(self.docker, _identity(lab)):
             self.docker.remove_network(lab.spec.name)
 
+    def foreign(self, lab: Lab) -> str:
+        """Say whose the network or a node of this lab's name is, where it is another lab's; else nothing."""
+        identity, networks = _identity(lab), self._networks(lab)
+        for found in networks:
+            if found.name == lab.spec.name and not identity.owns_network(found):
+                return f"the Docker network {found.name!r} {whose(found.labels.get(HOME_LABEL, ''))}"
+        for container in self.docker.containers({CLUSTER_LABEL: None}):
+            named = cluster_of(container.labels, lab.spec.name) in lab.clusters
+            if named and not identity.owns_node(container, networks, self._read_mark):
+                owner = str(self._read_mark(container.name).get("home", ""))
+                if owner:
+                    return f"the node {container.name!r} {whose(owner)}"
+        return ""
+
     # How
+
+    def _settle_identity(self, lab: Lab) -> Identity:
+        """Return the lab's identity with its id, which a lab that lost its state folder takes from what it owns."""
+        identity = _identity(lab)
+        if identity.lab_id:
+            return identity
+        owned_networks = [found for found in self._networks(lab) if identity.owns_network(found)]
+        known = [found.labels[LAB_ID_LABEL] for found in owned_networks if LAB_ID_LABEL in found.labels]
+        known += [mark.lab_id for mark in self._marks(lab).values() if mark.lab_id]
+        return settle(identity, known)
+
+    def _marks(self, lab: Lab) -> dict[str, Mark]:
+        """Return the marks of the lab's finished nodes, by cluster."""
+        there = {container.name for container in self._containers(lab)}
+        marks = {name: self._mark(cluster.node) for name, cluster in lab.clusters.items() if cluster.node in there}
+        return {name: mark for name, mark in marks.items() if mark is not None}
 
     def _containers(self, lab: Lab) -> list[Container]:
         """Find all nodes of the lab, also of clusters that no longer stand in lab.toml."""
         networks = self._networks(lab)
-        return [c for c in self.docker.containers({CLUSTER_LABEL: None}) if _owns(lab, c, networks)]
+        return [c for c in self.docker.containers({CLUSTER_LABEL: None}) if self._owns(lab, c, networks)]
 
-    def _networks(self, lab: Lab) -> frozenset[str]:
-        return own_networks(lab.spec.name, self.docker.networks({LAB_LABEL: lab.spec.name}))
+    def _networks(self, lab: Lab) -> list[Network]:
+        return self.docker.networks({LAB_LABEL: lab.spec.name})
+
+    def _owns(self, lab: Lab, container: Container, networks: Sequence[Network]) -> bool:
+        return _identity(lab).owns_node(container, networks, self._read_mark)
 
     def _look(self, lab: Lab, cluster: Cluster) -> Node:
         container = self.docker.container(cluster.node)
-        return _node(lab, cluster, container, self._networks(lab) if container else frozenset())
+        return self._node(lab, cluster, container, self._networks(lab) if container else [])
+
+    def _node(self, lab: Lab, cluster: Cluster, container: Container | None, networks: Sequence[Network]) -> Node:
+        if container is None:
+            return Node(name=cluster.node, status=NodeStatus.ABSENT)
+        of_kind = container.labels.get(CLUSTER_LABEL)
+        if of_kind != kind_name(lab.spec.name, cluster.name) or not self._owns(lab, container, networks):
+            return Node(name=cluster.node, status=NodeStatus.FOREIGN)
+        status = _STATUS.get(container.status, NodeStatus.STOPPED)
+        address = container.networks.get(lab.spec.name)
+        return Node(name=cluster.node, status=status, address=str(address) if address else None, image=container.image)
 
     def _create(self, lab: Lab, cluster: Cluster, image: str) -> None:
         spec = lab.spec.clusters[cluster.name]
         name = kind_name(lab.spec.name, cluster.name)
         config = kind_config.build(
             lab_name=lab.spec.name,
+            lab_id=lab.id,
             kind_name=name,
             spec=spec,
             image=lab.artifacts.image(image),
@@ -188,7 +255,9 @@ class KindProvider:
         if memory_mib is not None:
             self.docker.bound_memory(cluster.node, memory_mib)
         address = self._pin(lab, cluster, None)
-        self._write_mark(cluster.node, _mark_of(lab, cluster, address))
+        found = self.docker.network(lab.spec.name)
+        subnet = str(found.subnets[0]) if found and found.subnets else ""
+        self._write_mark(cluster.node, replace(_mark_of(lab, cluster, address), subnet=subnet))
         # The node was off its network for a moment.
         wake.wait_for_api(connect(cluster))
 
@@ -212,7 +281,7 @@ class KindProvider:
         differ = [
             f"{key} is {has}, lab.toml says {asdict(wanted)[key]}"
             for key, has in asdict(mark).items()
-            if key != "memory_mib" and has != asdict(wanted)[key]
+            if key not in _MAY_DIFFER and has != asdict(wanted)[key]
         ]
         if differ:
             raise ClusterError(
@@ -224,9 +293,11 @@ class KindProvider:
         if self._look(lab, cluster).address != mark.address:
             self._pin(lab, cluster, mark.address)
             changed = True
-        if wanted.memory_mib is not None and wanted.memory_mib != mark.memory_mib:
+        bound = wanted.memory_mib is not None and wanted.memory_mib != mark.memory_mib
+        if bound and wanted.memory_mib is not None:
             self.docker.bound_memory(cluster.node, wanted.memory_mib)
-            self._write_mark(cluster.node, wanted)
+        if bound or not mark.lab_id:
+            self._write_mark(cluster.node, replace(wanted, subnet=mark.subnet))
             changed = True
         return changed
 
@@ -249,7 +320,7 @@ class KindProvider:
         return changed
 
     def _relabel(self, lab: Lab, cluster: Cluster) -> bool:
-        wanted = kind_config.node_labels(lab.spec.name, lab.spec.clusters[cluster.name])
+        wanted = kind_config.node_labels(lab.spec.name, lab.id, lab.spec.clusters[cluster.name])
         kube, node = connect(cluster), Ref(api_version="v1", kind="Node", name=cluster.node)
         found = kube.get(node)
         if found is None or wanted.items() <= labels_of(found).items():
@@ -259,13 +330,15 @@ class KindProvider:
 
     def _mark(self, node: str) -> Mark | None:
         try:
-            said = self.docker.execute(node, ["cat", _MARK]).stdout
-            return Mark(**json.loads(said))
-        except (CommandError, ValueError, TypeError):
+            return Mark(**self._read_mark(node))  # type: ignore[arg-type]
+        except TypeError:
             return None
 
+    def _read_mark(self, node: str) -> Mapping[str, object]:
+        return read_mark(self.docker.read_file(node, MARK))
+
     def _write_mark(self, node: str, mark: Mark) -> None:
-        self.docker.execute(node, ["cp", "/dev/stdin", _MARK], input=json.dumps(asdict(mark)))
+        self.docker.execute(node, ["cp", "/dev/stdin", MARK], input=json.dumps(asdict(mark)))
 
 
 _STATUS = {
@@ -278,19 +351,8 @@ _STATUS = {
 }
 
 
-def _owns(lab: Lab, container: Container, networks: frozenset[str]) -> bool:
-    return is_own_node(container, lab_name=lab.spec.name, networks=networks, paths=lab.paths)
-
-
-def _node(lab: Lab, cluster: Cluster, container: Container | None, networks: frozenset[str]) -> Node:
-    if container is None:
-        return Node(name=cluster.node, status=NodeStatus.ABSENT)
-    of_kind = container.labels.get(CLUSTER_LABEL)
-    if of_kind != kind_name(lab.spec.name, cluster.name) or not _owns(lab, container, networks):
-        return Node(name=cluster.node, status=NodeStatus.FOREIGN)
-    status = _STATUS.get(container.status, NodeStatus.STOPPED)
-    address = container.networks.get(lab.spec.name)
-    return Node(name=cluster.node, status=status, address=str(address) if address else None, image=container.image)
+def _identity(lab: Lab) -> Identity:
+    return Identity.of(lab.spec.name, lab.paths)
 
 
 def _mark_of(lab: Lab, cluster: Cluster, address: str) -> Mark:
@@ -301,6 +363,8 @@ def _mark_of(lab: Lab, cluster: Cluster, address: str) -> Mark:
         ingress_port=spec.ingress_port,
         address=address,
         memory_mib=lab.spec.resources.node_memory_mib,
+        lab_id=lab.id,
+        home=_identity(lab).home,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lab.host import subnets
 from lab.host.doctor.findings import Finding, fail, ok, warn
 from lab.host.doctor.snapshot import Scene
+from lab.host.ownership import HOME_LABEL, whose
 from lab.tools.kind import CLUSTER_LABEL
 
 LOOPBACK = "127.0.0.1"
@@ -58,10 +59,11 @@ def check_names(scene: Scene) -> Iterator[Finding]:
                 what = "kind cluster" if CLUSTER_LABEL in container.labels else "container"
                 by_hand = f"{rename}: kind delete cluster --name {kind_name}" if what == "kind cluster" else rename
                 foreign.append((f"a {what} has the name of {container.name}, and is not this lab's", by_hand))
-    if lab in {network.name for network in scene.networks} - scene.own_networks:
-        foreign.append(
-            (f"a Docker network {lab} is there, and is not this lab's", f"{rename}: docker network rm {lab}")
-        )
+    for network in scene.networks:
+        if network.name == lab and lab not in scene.own_networks:
+            owner = network.labels.get(HOME_LABEL, "")
+            by_hand = "set another `name` in lab.toml" if owner else f"{rename}: docker network rm {lab}"
+            foreign.append((f"a Docker network {lab} is there, and {whose(owner)}", by_hand))
     for observed, fix in foreign:
         yield fail(name, observed, why, fix=fix)
     if not foreign:

@@ -7,7 +7,7 @@ import shutil
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from lab.base.errors import LabError
+from lab.base.names import LAB_LABEL
 from lab.base.paths import Paths
 from lab.config import LabSpec
 from lab.host import ownership
@@ -116,13 +117,21 @@ class Scene:
 
     @property
     def own_networks(self) -> frozenset[str]:
-        """Names of the networks that carry this lab's label."""
-        return ownership.own_networks(self.spec.name, self.networks)
+        """Names of this lab's networks."""
+        return frozenset(network.name for network in self.networks if self._identity.owns_network(network))
 
     def is_own(self, container: Container) -> bool:
         """Whether a container is a node of this lab."""
-        name, networks = self.spec.name, self.own_networks
-        return ownership.is_own_node(container, lab_name=name, networks=networks, paths=self.paths)
+        of_the_name = [network for network in self.networks if network.labels.get(LAB_LABEL) == self.spec.name]
+
+        def mark_of(node: str) -> Mapping[str, object]:
+            return ownership.read_mark(self.docker.read_file(node, ownership.MARK))
+
+        return self._identity.owns_node(container, of_the_name, mark_of)
+
+    @property
+    def _identity(self) -> ownership.Identity:
+        return ownership.Identity.of(self.spec.name, self.paths)
 
     @property
     def own_nodes(self) -> tuple[Container, ...]:

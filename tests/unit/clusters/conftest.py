@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from lab.base.errors import CommandError
 from lab.base.process import Completed
 from lab.tools.docker_records import Container, Image, Network
 
@@ -99,11 +98,10 @@ class FakeDocker:
     def copy_into(self, name: str, file: Path, path: str) -> None:
         self.did.append(f"copy {name} {path}")
 
+    def read_file(self, name: str, path: str) -> str | None:
+        return self.files.get(name)
+
     def execute(self, name: str, argv: Sequence[str], *, input: str | None = None, timeout_s: float = 60) -> Completed:  # noqa: A002
-        if argv[0] == "cat":
-            if name not in self.files:
-                raise CommandError(argv, returncode=1, stderr="No such file or directory")
-            return completed(argv, self.files[name])
         if argv[0] == "cp":
             self.files[name] = input or ""
             return completed(argv, "")
@@ -145,6 +143,7 @@ def mark(**changes: Any) -> str:
         "ingress_port": 8081,
         "address": "172.30.0.2",
         "memory_mib": None,
+        "lab_id": "1",
     }
     return json.dumps({**whole, **changes})
 

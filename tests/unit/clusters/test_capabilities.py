@@ -36,12 +36,13 @@ class Artifacts:
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
     paths = Paths(cache=tmp_path / "cache", state=tmp_path / "state")
+    paths.write_lab_id("1")
     return Lab(spec=config.parse('name = "dev"'), paths=paths, artifacts=Artifacts())  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def provider(docker: FakeDocker) -> Provider:
-    docker.nets["dev"] = network("dev", "172.30.0.0/24", {"eastwest.lab/lab": "dev"})
+    docker.nets["dev"] = network("dev", "172.30.0.0/24", {"eastwest.lab/lab": "dev", "eastwest.lab/lab-id": "1"})
     docker.nodes = {EAST: container(EAST), WEST: container(WEST)}
     return KindProvider(docker)  # type: ignore[arg-type]
 

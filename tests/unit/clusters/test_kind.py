@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 
 from lab import config
-from lab.base.errors import ClusterError
+from lab.base.errors import ClusterError, HostError
 from lab.base.paths import Paths
 from lab.base.step import StepStatus
 from lab.clusters.kind import config as kind_config
 from lab.clusters.kind import power, wake
 from lab.clusters.kind import provider as subject
 from lab.clusters.provider import NodeStatus, Owned
+from lab.host.ownership import Identity
 from lab.lab import Lab
 from tests.unit.clusters.conftest import FakeDocker, container, mark, network
 
@@ -28,7 +29,13 @@ class Artifacts:
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
-    paths = Paths(cache=tmp_path / "cache", state=tmp_path / "state")
+    made = lab_of(tmp_path)
+    made.paths.write_lab_id("1")
+    return made
+
+
+def lab_of(folder: Path) -> Lab:
+    paths = Paths(cache=folder / "cache", state=folder / "state")
     return Lab(spec=config.parse('name = "dev"'), paths=paths, artifacts=Artifacts())  # type: ignore[arg-type]
 
 
@@ -47,7 +54,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def provider(docker: FakeDocker) -> subject.KindProvider:
-    docker.nets["dev"] = network("dev", "172.30.0.0/24", {"eastwest.lab/lab": "dev"})
+    docker.nets["dev"] = network("dev", "172.30.0.0/24", {"eastwest.lab/lab": "dev", "eastwest.lab/lab-id": "1"})
     return subject.KindProvider(docker)  # type: ignore[arg-type]
 
 
@@ -201,7 +208,7 @@ def test_image_names_are_those_of_containerd(name: str, full: str) -> None:
 def test_kinds_configuration_publishes_on_loopback_only_and_patches_only_where_needed() -> None:
     spec = config.parse('name = "dev"').clusters["east"]
     able = kind_config.Engine()
-    built = kind_config.build(lab_name="dev", kind_name="dev-east", spec=spec, image="node", engine=able)
+    built = kind_config.build(lab_name="dev", lab_id="1", kind_name="dev-east", spec=spec, image="node", engine=able)
     assert built["networking"] == {
         "apiServerAddress": "127.0.0.1",
         "podSubnet": "10.10.0.0/16",
@@ -215,7 +222,7 @@ def test_kinds_configuration_publishes_on_loopback_only_and_patches_only_where_n
     assert "containerdConfigPatches" not in built
     assert [patch.splitlines()[1] for patch in node["kubeadmConfigPatches"]] == ["crashLoopBackOff:"]
     poor = kind_config.Engine(cgroup_v1=True, may_raise_priority=False)
-    built = kind_config.build(lab_name="dev", kind_name="dev-east", spec=spec, image="node", engine=poor)
+    built = kind_config.build(lab_name="dev", lab_id="1", kind_name="dev-east", spec=spec, image="node", engine=poor)
     assert "restrict_oom_score_adj = true" in built["containerdConfigPatches"][0]
     assert "failCgroupV1: false" in built["nodes"][0]["kubeadmConfigPatches"][1]
 
@@ -224,3 +231,94 @@ def test_a_mark_is_written_as_it_is_read(provider: Any, docker: FakeDocker) -> N
     wanted = subject.Mark(**json.loads(mark(memory_mib=2048)))
     provider._write_mark(EAST, wanted)
     assert provider._mark(EAST) == wanted
+
+
+def put_up(docker: FakeDocker, lab: Lab) -> subject.KindProvider:
+    """One node that stands still, on a network of the lab's own."""
+    provider = subject.KindProvider(docker)  # type: ignore[arg-type]
+    provider.prepare(lab)
+    identity = Identity.of("dev", lab.paths)
+    docker.nodes[EAST] = container(EAST, status="exited", networks={"dev": None})
+    docker.files[EAST] = mark(lab_id=identity.lab_id, home=identity.home, subnet="172.30.0.0/24")
+    return provider
+
+
+def test_another_lab_of_the_same_name_is_named_and_never_touched(docker: FakeDocker, tmp_path: Path) -> None:
+    mine, theirs = lab_of(tmp_path / "mine"), lab_of(tmp_path / "theirs")
+    provider = put_up(docker, theirs)
+    before = dict(docker.nodes), dict(docker.nets)
+    assert provider.owned(mine) == []
+    assert str(theirs.paths.state) in provider.foreign(mine)
+    with pytest.raises(ClusterError, match=f"belongs to the lab of .*{theirs.paths.state}; it was not touched"):
+        provider.prepare(mine)
+    provider.remove(mine)
+    assert (docker.nodes, docker.nets) == before
+    assert provider.look(mine)["east"].status is NodeStatus.FOREIGN
+    assert mine.id == ""
+
+
+def test_another_labs_nodes_are_not_touched_either_when_their_network_is_gone(
+    docker: FakeDocker, tmp_path: Path
+) -> None:
+    mine, theirs = lab_of(tmp_path / "mine"), lab_of(tmp_path / "theirs")
+    provider = put_up(docker, theirs)
+    docker.nets.clear()
+    assert provider.owned(mine) == []
+    with pytest.raises(ClusterError, match="the node 'dev-east-control-plane' belongs to the lab of"):
+        provider.prepare(mine)
+    assert docker.nets == {}
+
+
+def test_a_pruned_network_comes_back_with_its_subnet_and_addresses(docker: FakeDocker, tmp_path: Path) -> None:
+    lab = lab_of(tmp_path)
+    docker.nets["other"] = network("other", "172.30.0.0/24", {})
+    provider = put_up(docker, lab)
+    docker.files[EAST] = docker.files[EAST].replace("172.30.0", "172.30.1")
+    docker.nets.clear()
+    assert Owned(kind="container", name=EAST) in provider.owned(lab)
+    provider.prepare(lab)
+    assert str(docker.nets["dev"].subnets[0]) == "172.30.1.0/24"
+    assert docker.did == [f"disconnect {EAST}", f"connect {EAST} 172.30.1.2", f"start {EAST}"]
+
+
+def test_a_pruned_networks_subnet_that_somebody_uses_now_is_an_error(docker: FakeDocker, tmp_path: Path) -> None:
+    lab = lab_of(tmp_path)
+    provider = put_up(docker, lab)
+    docker.nets.clear()
+    docker.nets["other"] = network("other", "172.30.0.0/16", {})
+    with pytest.raises(HostError, match=r"172\.30\.0\.0/24 is now in use by the Docker network 'other'"):
+        provider.prepare(lab)
+
+
+def test_what_is_left_without_a_network_is_removed(docker: FakeDocker, tmp_path: Path) -> None:
+    lab = lab_of(tmp_path)
+    provider = put_up(docker, lab)
+    docker.nets.clear()
+    provider.remove(lab)
+    assert docker.nodes == {}
+    assert provider.owned(lab) == []
+
+
+def test_a_lost_state_folder_takes_the_id_of_what_it_owns(docker: FakeDocker, tmp_path: Path) -> None:
+    lab = lab_of(tmp_path)
+    provider = put_up(docker, lab)
+    before = lab.id
+    lab.paths.lab_id.unlink()
+    provider.prepare(lab)
+    assert lab.id == before
+
+
+def test_a_lab_from_before_ids_gets_one_and_its_nodes_marks_too(
+    docker: FakeDocker, lab: Lab, made: list[str], provider: Any
+) -> None:
+    lab.paths.lab_id.unlink()
+    docker.nets["dev"] = network("dev", "172.30.0.0/24", {"eastwest.lab/lab": "dev"})
+    file = lab.paths.kind_config("east")
+    file.parent.mkdir(parents=True)
+    file.touch()
+    docker.nodes[EAST], docker.files[EAST] = container(EAST), mark(lab_id="")
+    provider.prepare(lab)
+    ensure(provider, lab)
+    assert lab.id
+    assert json.loads(docker.files[EAST])["lab_id"] == lab.id
+    assert made == []

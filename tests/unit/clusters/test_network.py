@@ -7,14 +7,17 @@ import pytest
 
 from lab import config
 from lab.base.errors import ClusterError, HostError
+from lab.base.paths import Paths
 from lab.base.step import CHANGED, UNCHANGED, StepResult
 from lab.clusters.kind import network as subject
 from lab.config import LabSpec
 from lab.host.doctor import Senses
 from lab.host.machine import Machine
+from lab.host.ownership import Identity
 from tests.unit.clusters.conftest import FakeDocker, network
 
 SPEC = config.parse('name = "dev"')
+ME = Identity(name="dev", lab_id="1", paths=Paths(cache=Path("none"), state=Path("none")))
 
 
 HEADER = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
@@ -47,7 +50,7 @@ class Networks:
         (self.root / "proc/net").mkdir(parents=True, exist_ok=True)
         (self.root / "proc/net/route").write_text(table)
         senses = Interfaces(has=[("eth0", IPv4Interface(address)) for address in addresses])
-        return subject.ensure(self.docker, spec, machine=Machine(root=self.root), senses=senses)  # type: ignore[arg-type]
+        return subject.ensure(self.docker, spec, ME, machine=Machine(root=self.root), senses=senses)  # type: ignore[arg-type]
 
     @property
     def subnets(self) -> tuple[IPv4Network, ...]:
@@ -82,9 +85,9 @@ def test_a_subnet_in_use_is_an_error_that_names_the_user(docker: FakeDocker, net
 
 def test_a_network_of_the_same_name_that_is_not_the_labs_is_left_alone(docker: FakeDocker, networks: Networks) -> None:
     docker.nets["dev"] = network("dev", "10.1.0.0/24", {})
-    with pytest.raises(ClusterError, match="not the lab's; it was not touched"):
+    with pytest.raises(ClusterError, match="which is not this lab's; it was not touched"):
         networks.ensure(SPEC)
-    assert subject.is_there(docker, SPEC) is False  # type: ignore[arg-type]
+    assert subject.is_there(docker, ME) is False  # type: ignore[arg-type]
 
 
 def test_another_subnet_than_before_asks_for_down_first(docker: FakeDocker, networks: Networks) -> None:

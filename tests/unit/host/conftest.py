@@ -88,6 +88,9 @@ class FakeDocker(Docker):
     def networks(self, labels: Mapping[str, str | None] | None = None) -> list[Network]:
         return list(self.has_networks)
 
+    def read_file(self, name: str, path: str, *, timeout_s: float = 0) -> str | None:
+        return None
+
     def import_rootfs(self, tar: Path, tag: str, *, timeout_s: float = 0) -> str:
         self.made.append(tag)
         return "sha256:0"
@@ -220,7 +223,11 @@ def network() -> Network:
         id="n" * 64,
         name="eastwest",
         driver="bridge",
-        labels={"app.kubernetes.io/managed-by": "eastwest-lab", "eastwest.lab/lab": "eastwest"},
+        labels={
+            "app.kubernetes.io/managed-by": "eastwest-lab",
+            "eastwest.lab/lab": "eastwest",
+            "eastwest.lab/lab-id": "1",
+        },
         subnets=(IPv4Network("10.89.0.0/24"),),
         containers={"eastwest-east-control-plane": IPv4Address("10.89.0.2")},
     )

@@ -30,6 +30,7 @@ Look = Callable[..., Scene]
 def look(host: Any, fake_docker: Any, fake_senses: Any, engine: Any, tmp_path: Path) -> Look:
     """A scene of a machine where all is well; the arguments say what is not."""
     host.engine_process()
+    Paths(cache=tmp_path, state=tmp_path / "state").write_lab_id("1")
     host.file("/proc/sys/net/ipv4/ip_forward", "1\n")
     for key, value in kernel.INOTIFY.items():
         host.file(f"/proc/sys/{key.replace('.', '/')}", f"{value}\n")

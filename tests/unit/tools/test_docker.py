@@ -89,6 +89,8 @@ def recorded(name: str, **changes: Any) -> dict[str, Any]:
 
 def six_clusters(tmp_path: Path) -> tuple[Lab, Engine]:
     names = ["east", "west", "north", "south", "up", "down"]
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "id").write_text("1")
     spec = config.parse('name = "dev"')
     clusters = dict.fromkeys(names, spec.clusters["east"])
     paths = Paths(cache=tmp_path / "cache", state=tmp_path / "state")
@@ -100,7 +102,13 @@ def six_clusters(tmp_path: Path) -> tuple[Lab, Engine]:
         node["Config"] = {**node["Config"], "Labels": labels}
         node["NetworkSettings"] = {**node["NetworkSettings"], "Networks": {"dev": {"IPAddress": f"172.30.0.{number}"}}}
         engine.containers[node["Id"]] = node
-    net = recorded("network", Id="f" * 64, Name="dev", Labels={"eastwest.lab/lab": "dev"}, Containers={})
+    net = recorded(
+        "network",
+        Id="f" * 64,
+        Name="dev",
+        Labels={"eastwest.lab/lab": "dev", "eastwest.lab/lab-id": "1"},
+        Containers={},
+    )
     engine.networks[net["Id"]] = net
     return lab, engine
 
@@ -188,3 +196,22 @@ def test_the_doctor_tells_a_hung_engine_from_one_that_is_down(
     state = observe(Machine(), Docker(answer_s=0.3))
     assert state is EngineState.SILENT
     assert "restart" in command(state, Machine())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Error: No such container:path: node:/etc/mark.json",
+        "Error response from daemon: Could not find the file /etc/mark.json in container node",
+    ],
+)
+def test_a_file_that_is_not_there_is_told_from_an_engine_that_fails(words: str) -> None:
+    def failing(stderr: str) -> Docker:
+        def run(argv: Sequence[str], **_: Any) -> Completed:
+            raise CommandError(argv, returncode=1, stderr=stderr)
+
+        return Docker(run=run)  # type: ignore[arg-type]
+
+    assert failing(words).read_file("node", "/etc/mark.json") is None
+    with pytest.raises(CommandError):
+        failing("Error response from daemon: something else").read_file("node", "/etc/mark.json")

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import struct
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from types import TracebackType
 from typing import IO, Self
 
-from lab.base import process
-from lab.base.errors import LabError
+from lab.base import process, wait
+from lab.base.errors import LabError, WaitTimeout
+from lab.base.wait import NotYet
 
 _IPV4 = 0x0800
 _TCP = 6
-_START_S, _END_S, _POLL_S = 30.0, 5.0, 0.1
+_START_S, _END_S, _POLL_S = 30.0, 1.0, 0.1
 _SETTLE_S = 0.5
 """Packets reach the reader a moment after the request that made them has ended."""
+_BY_HAND = "lab doctor"
 
 
 class CaptureUnavailableError(LabError):
@@ -75,10 +76,17 @@ class Capture:
         self._child = process.start(self.argv, piped=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        if not self._began():
-            said = self._end().splitlines()
-            words = said[-1] if said else f"it did not begin to listen within {_START_S:g} s"
-            raise CaptureUnavailableError(f"packets cannot be captured: {words}", where=self.where)
+        try:
+            wait.until(f"{self.where}: capture of packets begins", self._began, timeout_s=_START_S, interval_s=_POLL_S)
+        except WaitTimeout as error:
+            self._end()
+            raise CaptureUnavailableError(error.what, where=self.where, next=_BY_HAND) from error
+        except BaseException:
+            self._end()
+            raise
+        if not self._listening.is_set():
+            said = self._end().splitlines() or ["the command ended without a word"]
+            raise CaptureUnavailableError(f"packets cannot be captured: {said[-1]}", where=self.where, next=_BY_HAND)
         return self
 
     def __exit__(
@@ -89,17 +97,13 @@ class Capture:
 
     def take(self) -> list[Packet]:
         """Return what was seen since the last time."""
-        self._over.wait(_SETTLE_S)
+        wait.pause(_SETTLE_S)
         with self._guard:
             taken, self.packets = self.packets, []
         return taken
 
-    def _began(self) -> bool:
-        deadline = time.monotonic() + _START_S
-        while time.monotonic() < deadline and not self._over.is_set():
-            if self._listening.wait(_POLL_S):
-                return True
-        return self._listening.is_set()
+    def _began(self) -> bool | NotYet:
+        return self._listening.is_set() or self._over.is_set() or NotYet("the command has not begun to listen")
 
     def _end(self) -> str:
         """End the command by the end of its input, by force where that does not do, and return its errors."""

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from lab.base import cancel
+from lab.base.cancel import Cancelled, Token
 from lab.clusters.kind.innode import frames
 from lab.measure.capture import Capture, CaptureUnavailableError, parse
 
@@ -64,3 +66,12 @@ def test_the_uplink_is_the_default_routes_interface() -> None:
     assert frames.uplink(table) == "eth1"
     with pytest.raises(SystemExit, match="no default route"):
         frames.uplink("Iface Destination Gateway\n")
+
+
+def test_a_capture_that_is_cancelled_before_it_begins_leaves_no_command_behind() -> None:
+    with cancel.using(Token()) as token:
+        token.cancel()
+        capture = reader("sys.stdin.read()")
+        with pytest.raises(Cancelled), capture:
+            pass
+    assert capture._child.returncode is not None

@@ -32,13 +32,22 @@ def owned(lab: Lab, cluster: str) -> Owned:
     return lab.owned(connect(lab.clusters[cluster]), "carry")
 
 
-def http_port(lab: Lab, service: str, source: str) -> int:
+def http_port(lab: Lab, service: str, source: str, *, origin: exports.Origin) -> int:
     """Return the one port that an ingress can carry.
 
     Raises:
-        ClusterError: the service is not there, or has not one HTTP port.
+        ClusterError: the service cannot be exported, or has not one HTTP port.
     """
-    ports = [port for port in exports.source_ports(lab.clusters[source], service) if port.is_http]
+    name = name_of(service, source)
+    tcp = exports.exportable(lab.clusters[source], service, name=name, origin=origin)
+    ports = [port for port in tcp if port.is_http]
+    if unnamed := [port.number for port in tcp if port.is_detected]:
+        raise ClusterError(
+            f"the protocol of {service}'s port {unnamed[0]} is not known: the port has neither an `appProtocol` nor a "
+            "name that begins with its protocol",
+            where=source,
+            next=f"set `appProtocol: http` on that port of {service}",
+        )
     if len(ports) != 1:
         raise ClusterError(
             f"an ingress carries a service with one HTTP port; {service} has {len(ports)}",

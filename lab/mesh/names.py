@@ -9,15 +9,21 @@ from lab.kube.objects import Obj, Ref
 
 # Protocols that Istio routes by VirtualService http rules (Istio documentation, "Protocol Selection").
 _HTTP = frozenset({"http", "http2", "grpc", "grpc-web", "kubernetes.io/h2c"})
+_OTHER = frozenset({"https", "tls", "tcp", "mongo", "mysql", "redis"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Port:
-    """A Service's port."""
+    """A Service's port. `protocol` is empty where neither its `appProtocol` nor its name says one."""
 
     name: str
     number: int
     protocol: str
+
+    @property
+    def is_detected(self) -> bool:
+        """Whether the mesh has to find out from the bytes what is spoken on it."""
+        return not self.protocol
 
     @property
     def is_http(self) -> bool:
@@ -49,7 +55,8 @@ def ports_of(service: Obj) -> tuple[Port, ...]:
 
 
 def _by_name(name: str) -> str:
-    return "grpc-web" if name.startswith("grpc-web") else name.partition("-")[0]
+    first = "grpc-web" if name.startswith("grpc-web") else name.partition("-")[0]
+    return first if first in _HTTP | _OTHER else ""
 
 
 def service_ref(name: str) -> Ref:

@@ -15,7 +15,7 @@ from lab.kube import Kube, connect
 from lab.kube.objects import Obj, labels_of, ref
 from lab.kube.owned import Owned
 from lab.lab import Lab
-from lab.mesh.exports import EXPORTED_LABEL, SOURCE_LABEL, source_ports
+from lab.mesh.exports import EXPORTED_LABEL, SOURCE_LABEL, exportable
 from lab.mesh.names import Port, exported_name, host
 
 _PART = "export"
@@ -59,12 +59,14 @@ def mirror_objects(service: str, source: str, ports: Sequence[Port]) -> list[Obj
     }
     routes: dict[str, list[Obj]] = {"http": [], "tcp": []}
     for port in ports:
-        routes["http" if port.is_http else "tcp"].append(
-            {
-                "match": [{"port": port.number}],
-                "route": [{"destination": destination(service, source, port.number)}],
-            }
-        )
+        rule = {
+            "match": [{"port": port.number}],
+            "route": [{"destination": destination(service, source, port.number)}],
+        }
+        # Where Envoy has to find out the protocol, it looks for both kinds of rules.
+        for kind, fits in (("http", port.is_http or port.is_detected), ("tcp", not port.is_http)):
+            if fits:
+                routes[kind].append(rule)
     return [
         {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec},
         {
@@ -89,10 +91,11 @@ def apply(lab: Lab, service: str, source: str) -> bool:
     """Export a service, or renew its export after its ports have changed; False when nothing had to be changed.
 
     Raises:
-        ClusterError: as `source_ports`; nothing was changed.
+        ClusterError: as `exportable`; nothing was changed.
         NotOwnedError: a cluster has an object of one of the names that is not an export's; nothing was changed.
     """
-    ports = source_ports(lab.clusters[source], service)
+    name = exported_name(service, source)
+    ports = exportable(lab.clusters[source], service, name=name, origin=origin)
     # The source first: before its gateway knows the subset, nobody must send anything there.
     clusters = sorted(lab.clusters.values(), key=lambda c: c.name != source)
     wanted = []
@@ -121,9 +124,14 @@ def remove(lab: Lab, service: str, source: str) -> bool:
 def listed(kube: Kube) -> Iterator[tuple[str, str]]:
     """Yield the exported services that a cluster sees, each as its name and the cluster it runs in."""
     for obj in kube.find("v1", "Service", namespace=NAMESPACE):
-        found = labels_of(obj)
-        if SOURCE_LABEL in found:
-            yield found[EXPORTED_LABEL], found[SOURCE_LABEL]
+        if (found := origin(obj)) is not None:
+            yield found
+
+
+def origin(service: Obj) -> tuple[str, str] | None:
+    """Return which service of which cluster an exported name stands for, None for any other Service."""
+    found = labels_of(service)
+    return (found[EXPORTED_LABEL], found[SOURCE_LABEL]) if SOURCE_LABEL in found else None
 
 
 def _mirrors(kube: Kube, labels: Mapping[str, str]) -> list[Obj]:

@@ -15,6 +15,7 @@ from lab.kube import Kube, connect
 from lab.kube.objects import Obj, labelled
 from lab.lab import Lab
 from lab.mesh import by_ingress, names
+from lab.stacks.istio import export
 from lab.stacks.istio.ingress import FROM_MESH, FROM_MESH_PORT, parent
 
 _NETWORKING = "networking.istio.io/v1"
@@ -41,7 +42,7 @@ def apply(lab: Lab, service: str, source: str, *, identity: str) -> None:
     Raises:
         ClusterError: the service is not there or has not one HTTP port; nothing was changed.
     """
-    port = by_ingress.http_port(lab, service, source)
+    port = by_ingress.http_port(lab, service, source, origin=export.origin)
     address = network.node_address(connect(lab.clusters[source]))
     marks = by_ingress.labels(service, source)
     there = [labelled(route(service, source, port), marks)]

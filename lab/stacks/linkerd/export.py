@@ -13,6 +13,7 @@ from lab.kube import Kube, connect, owned
 from lab.kube.objects import Obj, Ref, labels_of, ref
 from lab.kube.owned import Grounds, NotOwnedError
 from lab.lab import Lab
+from lab.mesh.exports import exportable
 from lab.mesh.names import exported_name, service_ref
 from lab.stacks.linkerd import multicluster
 
@@ -39,23 +40,12 @@ def apply(lab: Lab, service: str, source: str) -> bool:
     """Export a service, and return when every linked cluster has its mirror; False when nothing had to be changed.
 
     Raises:
-        ClusterError: it is not there, is itself a mirror, or nobody looks at its cluster; nothing was changed.
+        ClusterError: as `exportable`, or nobody looks at its cluster; nothing was changed.
         WaitTimeout: a cluster has no mirror of it.
     """
-    kube = connect(lab.clusters[source])
-    found = kube.get(service_ref(service))
-    if found is None:
-        raise ClusterError(
-            f"there is no Service {service!r} in namespace {NAMESPACE}",
-            where=source,
-            next=f"kubectl --context={lab.clusters[source].context} --namespace={NAMESPACE} get services",
-        )
-    if target := labels_of(found).get(multicluster.TARGET_LABEL):
-        raise ClusterError(
-            f"{service} is itself exported from {target}",
-            where=source,
-            next=f"export {service.removesuffix(f'-{target}')} from the cluster that it runs in",
-        )
+    name = exported_name(service, source)
+    # The mirror of a headless Service has a cluster IP, and the gateway chooses among the pods.
+    exportable(lab.clusters[source], service, name=name, origin=mirrored, headless=True)
     need_gateway(lab, source)
     return mirror(lab, service_ref(service), source)
 

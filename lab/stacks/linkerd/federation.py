@@ -14,6 +14,7 @@ from lab.kube import Kube, connect, owned
 from lab.kube.objects import annotations_of, labels_of
 from lab.kube.owned import Grounds
 from lab.lab import Lab
+from lab.mesh import exports
 from lab.mesh.names import service_ref
 from lab.stacks.linkerd import multicluster
 
@@ -31,8 +32,8 @@ def apply(lab: Lab, service: str) -> tuple[str, ...]:
     """Make a service one with its namesakes, and return the clusters whose pods are in it.
 
     Raises:
-        ClusterError: the network is not flat, fewer than two clusters have the service, or a cluster has another
-            Service of the federated one's name; nothing was changed.
+        ClusterError: the network is not flat, fewer than two clusters have the service, it is headless or of type
+            ExternalName, or a cluster has another Service of the federated one's name; nothing was changed.
         WaitTimeout: a cluster that looks at others does not have the federated service.
     """
     if not lab.spec.network.flat:
@@ -41,10 +42,15 @@ def apply(lab: Lab, service: str) -> tuple[str, ...]:
             next="flat = true under [network] in lab.toml, then lab up",
         )
     there = {name: connect(cluster) for name, cluster in lab.clusters.items()}
-    members = tuple(name for name, kube in there.items() if kube.get(service_ref(service)) is not None)
+    found = {name: kube.get(service_ref(service)) for name, kube in there.items()}
+    for name, member in found.items():
+        if member is not None:
+            exports.check_addressable(lab.clusters[name], member)
+            exports.check_length(lab.clusters[name], name_of(service))
+    members = tuple(name for name, member in found.items() if member is not None)
     if len(members) < 2:
-        found = members[0] if members else "none"
-        raise ClusterError(f"a federated service is in two clusters or more; {service} is in {found}")
+        one = members[0] if members else "none"
+        raise ClusterError(f"a federated service is in two clusters or more; {service} is in {one}")
     for kube in there.values():
         there_already = kube.get(service_ref(name_of(service)))
         if there_already is not None and not {_LOCAL, _REMOTE} & annotations_of(there_already).keys():

@@ -32,7 +32,7 @@ def apply(lab: Lab, service: str, source: str) -> None:
         NotOwnedError: a cluster has an object of one of the names that is not the lab's; nothing was changed.
         WaitTimeout: the ingress's Service is not mirrored, or the route is not accepted.
     """
-    port = by_ingress.http_port(lab, service, source)
+    port = by_ingress.http_port(lab, service, source, origin=export.mirrored)
     export.need_gateway(lab, source)
     marks = by_ingress.labels(service, source)
     target = f"{service}.{NAMESPACE}:{port}"

@@ -104,6 +104,15 @@ def test_a_ports_protocol_is_told_as_istio_tells_it(port: dict[str, Any], http: 
     assert ports_of(service("x", {"port": 1, "protocol": "UDP"})) == ()
 
 
+@pytest.mark.parametrize("port", [{"port": 80}, {"name": "web", "port": 80}])
+def test_a_port_whose_protocol_istio_has_to_detect_has_both_kinds_of_rules(port: dict[str, Any]) -> None:
+    found = ports_of(service("x", port))
+    assert found[0].is_detected
+    spec = export.mirror_objects("cart", "east", found)[1]["spec"]
+    assert spec["http"] == spec["tcp"]
+    assert spec["http"][0]["match"] == [{"port": 80}]
+
+
 def test_bytes_are_routed_by_tcp_rules() -> None:
     port = Port(name="redis", number=6379, protocol="redis")
     spec = export.mirror_objects("cart", "east", [port])[1]["spec"]

@@ -2,6 +2,15 @@
 
 Two objects do it. The DestinationRule, which exports own, gets a traffic policy under a field manager of its own, so
 that both can be applied and taken away without the other. A VirtualService repeats failed requests elsewhere.
+
+| endpoints | priority | by |
+| --- | --- | --- |
+| of the primary | 0 | `failoverPriority`, by the label of the cluster |
+| of the backup | 1 | `failover`, by region, among the others |
+| of any further cluster | 2 | the same |
+
+Istio combines the two in this order (Istio, pilot/pkg/networking/core/loadbalancer, ApplyLocalityLoadBalancer). The
+label alone cannot tell the backup from a third cluster: endpoints that miss the first label are all alike.
 """
 
 from __future__ import annotations
@@ -24,7 +33,12 @@ _PART = "failover"
 
 
 def apply(lab: Lab, wanted: Failover) -> None:
-    """Write a failover."""
+    """Write a failover.
+
+    Raises:
+        ClusterError: the service is not there, or is split already, or the backup would not come second; nothing was
+            changed.
+    """
     cluster = lab.clusters[wanted.cluster]
     kube = connect(cluster)
     service = kube.get(names.service_ref(wanted.service))
@@ -39,10 +53,11 @@ def apply(lab: Lab, wanted: Failover) -> None:
             where=wanted.cluster,
             next=f"take the split of {wanted.service} away first",
         )
+    order = regions(lab, wanted)
     subsets, objects = export.owned(lab, cluster), lab.owned(kube, _PART)
     objects.check([retries(wanted)])
     subsets.apply_all(export.source_objects(wanted.service, list(lab.clusters)))
-    subsets.apply(policy(wanted), manager=_MANAGER)
+    subsets.apply(policy(wanted, order), manager=_MANAGER)
     objects.apply(retries(wanted))
 
 
@@ -51,7 +66,7 @@ def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
     kube = connect(cluster)
     if not lab.owned(kube, _PART).delete(_ref(service)):
         return False
-    rule = policy(Failover(cluster=cluster.name, service=service, primary="", backup=""))
+    rule = policy(Failover(cluster=cluster.name, service=service, primary="", backup=""), [])
     if kube.get(Ref(api_version=_API, kind="DestinationRule", name=service, namespace=NAMESPACE)) is not None:
         # Applying less than before, as the same manager, takes the rest back.
         export.owned(lab, cluster).apply({**rule, "spec": {"host": rule["spec"]["host"]}}, manager=_MANAGER)
@@ -73,8 +88,42 @@ def listed(kube: Kube) -> list[Failover]:
     ]
 
 
-def policy(wanted: Failover) -> Obj:
-    """Return the part of the DestinationRule that prefers one cluster's endpoints while they work."""
+def regions(lab: Lab, wanted: Failover) -> list[Obj]:
+    """Return the rule that puts the backup before any further cluster; empty where there are two clusters only.
+
+    Istio puts the caller's own region first among the endpoints that are not the primary's, then the rule's region.
+
+    Raises:
+        ClusterError: clusters share a region, or the caller's own pods would come before the backup's.
+    """
+    if len(lab.clusters) == 2:
+        return []
+    region = {name: spec.region for name, spec in lab.spec.clusters.items()}
+    if len(set(region.values())) < len(region):
+        raise ClusterError(
+            "Istio tells a backup from other clusters by their regions, and clusters of this lab share one: "
+            + ", ".join(f"{name} {value}" for name, value in region.items()),
+            where=wanted.cluster,
+            next="give each cluster a region of its own in lab.toml, then lab down and lab up",
+        )
+    if wanted.cluster not in {wanted.primary, wanted.backup}:
+        raise ClusterError(
+            f"{wanted.cluster}'s own pods would come before those of the backup {wanted.backup}: Istio prefers the "
+            "caller's region",
+            where=wanted.cluster,
+            next=f"name {wanted.cluster} as the primary or as the backup",
+        )
+    other = wanted.backup if wanted.primary == wanted.cluster else wanted.primary
+    return [{"from": region[wanted.cluster], "to": region[other]}]
+
+
+def policy(wanted: Failover, order: list[Obj]) -> Obj:
+    """Return the part of the DestinationRule that prefers one cluster's endpoints while they work.
+
+    Args:
+        wanted: the failover.
+        order: what `regions` returns.
+    """
     return {
         "apiVersion": _API,
         "kind": "DestinationRule",
@@ -95,6 +144,7 @@ def policy(wanted: Failover) -> Obj:
                     "localityLbSetting": {
                         "enabled": True,
                         "failoverPriority": [f"topology.istio.io/cluster={wanted.primary}"],
+                        **({"failover": order} if order else {}),
                     }
                 },
             },

@@ -6,16 +6,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lab import config
+from lab.base.errors import ClusterError
 from lab.base.names import NAMESPACE
 from lab.kube import Kube, manifests
 from lab.kube.objects import Obj
 from lab.lab import Lab
 from lab.mesh import Caller, Divert, Failover, Mesh, Permission
 from lab.stacks.istio import export
+from lab.stacks.istio import failover as istio_failover
 from lab.stacks.istio.east_west_gateway import EastWestGateway
 from lab.stacks.istio.ingress import Ingress
 from lab.stacks.istio.mesh import IstioMesh
@@ -35,6 +39,7 @@ CHANGES: dict[str, Callable[[Mesh], object]] = {
     "permission-nobody": lambda mesh: mesh.authorize(Permission(cluster="east", service="podinfo", callers=())),
     "intercept": lambda mesh: mesh.divert(INTERCEPT),
 }
+THREE = 'name = "dev"\n[clusters.east]\n[clusters.west]\n[clusters.north]\n'
 
 
 def service(name: str, **labels: str) -> Obj:
@@ -116,6 +121,34 @@ def test_linkerd(linkerd: LinkerdMesh, apis: dict[str, FakeApi], hold: Hold, cha
     before = snapshot(apis)
     CHANGES[change](linkerd)
     hold(f"linkerd/{change}", changed(before, snapshot(apis)))
+
+
+@pytest.mark.parametrize(("primary", "backup"), [("west", "east"), ("east", "west")])
+def test_istios_failover_among_three_clusters(
+    lab: Lab, istio: IstioMesh, apis: dict[str, FakeApi], *, hold: Hold, primary: str, backup: str
+) -> None:
+    three = replace(lab, spec=config.parse(THREE))
+    before = snapshot(apis)
+    istio_failover.apply(three, Failover(cluster="west", service="podinfo", primary=primary, backup=backup))
+    objects = [obj for obj in changed(before, snapshot(apis)) if obj["kind"] == "DestinationRule"]
+    hold(f"istio/failover-of-three-{primary}-first", objects)
+
+
+@pytest.mark.parametrize(
+    ("toml", "primary", "reason"),
+    [
+        (THREE, "north", "west's own pods would come before those of the backup east"),
+        (THREE.replace("east]", 'east]\nregion = "north"'), "west", "clusters of this lab share one: .*east north"),
+    ],
+)
+def test_istio_refuses_a_backup_that_would_not_come_second(
+    lab: Lab, istio: IstioMesh, apis: dict[str, FakeApi], *, toml: str, primary: str, reason: str
+) -> None:
+    three = replace(lab, spec=config.parse(toml))
+    before = snapshot(apis)
+    with pytest.raises(ClusterError, match=reason):
+        istio_failover.apply(three, Failover(cluster="west", service="podinfo", primary=primary, backup="east"))
+    assert snapshot(apis) == before
 
 
 def test_istios_export(lab: Lab, apis: dict[str, FakeApi], hold: Hold) -> None:

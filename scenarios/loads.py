@@ -110,6 +110,25 @@ def recovers(name: str, *, during: str) -> Look:
     return look
 
 
+def takes_over(name: str, *, during: str, by: str, within_s: float) -> Look:
+    """Return a look at what a failover costs: the seconds until a cluster's first answer, and the slowest request."""
+
+    def look(context: Context) -> Observation:
+        words, times = [], []
+        found = _recordings(context, name)
+        for recording, _ in found:
+            phase = next(p for p in recording.phases() if p.name == during)
+            times.append(recording.takeover_s(phase, by))
+            slowest = recording.slowest_ms(phase)
+            first = "no answer" if times[-1] is None else f"first answer after {times[-1]:.1f} s"
+            slow = f", slowest request {slowest / 1000:.1f} s" if slowest is not None else ""
+            words.append(f"{recording.name}: {first} by {by.title()}{slow}")
+        holds = all(time is not None and time <= within_s for time in times)
+        return Observation(holds=holds, seen="; ".join(words), evidence=tuple(e for _, e in found))
+
+    return look
+
+
 def answered(name: str, *, during: str, by: str, mostly: float = 0.5) -> Look:
     """Return a look whether a cluster answered at least this part of a phase's requests."""
 

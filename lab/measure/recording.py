@@ -102,6 +102,26 @@ class Recording:
         late = [r.at_s for r in self.requests if r.answered_by == cluster and r.at_s >= since.at_s]
         return max(late) - since.at_s if late else 0.0
 
+    def takeover_s(self, phase: Phase, cluster: str) -> float | None:
+        """Return the seconds from the start of a phase to this cluster's first answer; None if it gave none."""
+        ends = [
+            request.at_s + request.latency_ms / 1000
+            for request in self.requests
+            if request.answered_by == cluster and phase.from_s <= request.at_s < phase.to_s
+        ]
+        return min(ends) - phase.from_s if ends else None
+
+    def slowest_ms(self, phase: Phase) -> float | None:
+        """Return the latency of the slowest answered request of a phase; None if none was answered."""
+        return max(
+            (
+                request.latency_ms
+                for request in self.requests
+                if request.answered_by is not None and phase.from_s <= request.at_s < phase.to_s
+            ),
+            default=None,
+        )
+
     def as_json(self) -> Json:
         """The recording as the report holds it; the requests as rows to keep it small."""
         return {

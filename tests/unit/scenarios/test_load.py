@@ -46,6 +46,22 @@ def test_phases_split_at_the_marks_and_leave_nothing_out() -> None:
     assert "recovered in 2.5 s" in died.words
 
 
+def test_a_takeover_ends_with_the_first_whole_answer_and_the_slowest_request_is_its_cost() -> None:
+    waited = Request(at_s=2.0, latency_ms=3000, answered_by="east")
+    recording = Recording(
+        name="inside",
+        rate_per_s=1,
+        requests=(*at(0), waited, *at(3.0, lost=True), *at(6.0, by="east"), *at(9, by="west")),
+        marks=(Mark(at_s=1.5, text="pods die"), Mark(at_s=8.5, text="pods start")),
+    )
+    before, died, back = recording.phases()
+
+    assert recording.takeover_s(died, "east") == 3.5
+    assert recording.slowest_ms(died) == 3000
+    assert recording.takeover_s(back, "east") is None
+    assert recording.slowest_ms(before) == 10
+
+
 def test_the_load_is_sent_on_time_however_slow_the_answers_are() -> None:
     release = threading.Event()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from urllib.parse import urlsplit
 
 from lab.base.names import NAMESPACE
 from lab.clusters import provider
@@ -26,7 +27,9 @@ from lab.scenario.model import (
     Topology,
 )
 
+from . import refusals
 from .probes import Probe, frontend_pod, send
+from .refusals import ALERTS, Refuser, refused
 from .seeing import answers, identities
 
 NAME = "cross_cluster_access"
@@ -127,11 +130,8 @@ def _stop_outsider(context: Context) -> None:
 def _outsider_refused(context: Context) -> Observation:
     inside = send(context.west, frontend_pod(context.west), _URL, container="frontend")
     outside = send(context.west, _OUTSIDER.name, _URL)
-    return Observation(
-        holds=inside.allowed and not outside.allowed,
-        seen=f"in the mesh: {inside.words}; outside: {outside.words}",
-        evidence=(inside.evidence, outside.evidence),
-    )
+    refuser = refusals.service_from_outside(context.mesh, context.west, SERVICE)
+    return refused(outside, refuser, control=inside, control_name="in the mesh")
 
 
 def _gateway_refuses_plain(context: Context) -> Observation:
@@ -139,11 +139,8 @@ def _gateway_refuses_plain(context: Context) -> Observation:
     url = f"http://{gateway.address}:{gateway.port}/api/info"
     outside = send(context.west, _OUTSIDER.name, url, headers={"host": f"{SERVICE}.{NAMESPACE}.svc.cluster.local"})
     inside = send(context.west, frontend_pod(context.west), f"http://{MIRROR}:9898/api/info", container="frontend")
-    return Observation(
-        holds=inside.allowed and not outside.allowed,
-        seen=f"through the mesh: {inside.words}; straight to {gateway.address}:{gateway.port}: {outside.words}",
-        evidence=(inside.evidence, outside.evidence),
-    )
+    refuser = refusals.plain_text(context.mesh, gateway.address or "", "East's gateway")
+    return refused(outside, refuser, control=inside, control_name="through the mesh")
 
 
 def _allow_plain(context: Context) -> None:
@@ -239,11 +236,14 @@ def _ingress_refuses_strangers(context: Context) -> Observation:
     url = f"http://{carried.name}:9898/api/info"
     inside = send(context.west, frontend_pod(context.west), url, container="frontend")
     outside = send(context.west, _OUTSIDER.name, f"{carried.entrance}api/info")
-    return Observation(
-        holds=inside.allowed and not outside.allowed,
-        seen=f"with the frontend's certificate: {inside.words}; without: {outside.words}",
-        evidence=(inside.evidence, outside.evidence),
+    address = urlsplit(carried.entrance).hostname or ""
+    carrier = context.mesh.spiffe_id(carried.carrier)
+    refuser = (
+        Refuser(name=carrier, failures=ALERTS, peer=address, identity=carrier)
+        if carried.entrance.startswith("https:")
+        else refusals.plain_text(context.mesh, address, "East's gateway")
     )
+    return refused(outside, refuser, control=inside, control_name="with the frontend's certificate")
 
 
 def _stop_both(context: Context) -> None:
@@ -329,14 +329,14 @@ SCENARIO = Scenario(
                 Check(
                     name="outsider_is_refused",
                     claim="podinfo answers the frontend and refuses a client without a certificate",
-                    expected="in the mesh: HTTP 200; outside: no answer",
+                    expected="in the mesh: HTTP 200; outside: refused by the proxy behind podinfo",
                     look=_outsider_refused,
                     within_s=10,
                 ),
                 Check(
                     name="gateway_refuses_plain",
                     claim="East's gateway forwards the mesh's requests and refuses plain ones",
-                    expected="through the mesh: HTTP 200; straight to the gateway: no answer",
+                    expected="through the mesh: HTTP 200; straight to the gateway: refused by it",
                     look=_gateway_refuses_plain,
                 ),
             ),
@@ -368,7 +368,7 @@ SCENARIO = Scenario(
                 Check(
                     name="ingress_refuses_strangers",
                     claim="East's ingress takes what the frontend's certificate vouches for, and nobody without one",
-                    expected="with the frontend's certificate: HTTP 200; without: no answer",
+                    expected="with the frontend's certificate: HTTP 200; without: refused by the entrance",
                     look=_ingress_refuses_strangers,
                     requires=frozenset({Capability.CARRY}),
                 ),

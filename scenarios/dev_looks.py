@@ -14,12 +14,15 @@ from lab.dev import parts, shared
 from lab.kube import connect
 from lab.kube.objects import Obj, ref
 from lab.mesh.model import Caller
+from lab.mesh.names import host
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.model import Observation
 
+from . import refusals
 from .dev_acts import HEADER, LAPTOP, SERVICE, answered, images, running
 from .probes import frontend_pod, send
+from .refusals import Verdict, judge
 from .seeing import Answers
 
 RELOADED_WITHIN_S = 5.0
@@ -178,10 +181,12 @@ def no_objects(context: Context) -> Observation:
         [str(ref(obj)) for obj in _objects(cluster) if shared.BIG in obj["metadata"]["name"]]
         for cluster in (context.east, context.west)
     )
-    asked = send(context.west, frontend_pod(context.west), f"http://{shared.BIG}/", container="frontend")
+    asked = send(context.west, frontend_pod(context.west), f"http://{host(shared.BIG)}/", container="frontend")
+    verdict, words = judge(asked, [refusals.no_name()])
     return Observation(
-        holds=bool(there) and not here and not asked.allowed,
-        seen=f"{len(there)} objects in East, {len(here)} in West; West asks for it: {asked.words}",
+        holds=bool(there) and not here and verdict is Verdict.REFUSED,
+        seen=f"{len(there)} objects in East, {len(here)} in West; West asks for it: {words}",
+        unclear=words if verdict is Verdict.UNCLEAR else "",
         evidence=(
             _evidence("objects in East named so", "\n".join(there), EvidenceKind.OBJECT),
             _evidence("objects in West named so", "\n".join(here) or "none", EvidenceKind.OBJECT),

@@ -13,13 +13,14 @@ from lab.base.wait import NotYet
 from lab.kube import connect
 from lab.kube.objects import Ref
 from lab.mesh.capabilities import Capability
-from lab.mesh.model import Caller, Permission
+from lab.mesh.model import Caller, Gateway, Permission, TlsEntrance
 from lab.mesh.names import host
 from lab.scenario.context import Context
 from lab.scenario.model import Arrow, Check, Look, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
 
-from . import cardholder, tls_client
-from .probes import Probe, Said, frontend_pod, send
+from . import cardholder, refusals
+from .probes import Probe, Said, TlsClient, frontend_pod, send
+from .refusals import Refuser, refused
 from .seeing import service
 
 NAME = "isolation"
@@ -49,6 +50,9 @@ PERMISSION = Permission(
 NOBODY = Permission(cluster="east", service=OTHER_SERVICE, callers=())
 
 Send = Callable[[Context], Said]
+By = Callable[[Context], Refuser]
+_LISTING, _HEADERS, _ENVIRONMENT = "<title>Directory listing", '"Accept-Encoding"', "HOSTNAME=podinfo-"
+"""What the ledger, podinfo's /headers and podinfo's /env answer."""
 
 
 def _from_frontend(context: Context, url: str = _URL, method: str = "GET") -> Said:
@@ -140,52 +144,62 @@ def _unlock(context: Context) -> None:
     context.mesh.unauthorize("east", OTHER_SERVICE)
 
 
-def _refused(tried: Send) -> Look:
+def _refused(tried: Send, refuser: By, service: str) -> Look:
     """Return a look: the frontend's own request is allowed, and this one, at the same time, is not."""
 
     def look(context: Context) -> Observation:
         allowed, other = _from_frontend(context), tried(context)
-        return Observation(
-            holds=allowed.allowed and not other.allowed,
-            seen=f"refused: {other.words}; the frontend: {allowed.words}",
-            evidence=(other.evidence, allowed.evidence),
-        )
+        return refused(other, refuser(context), control=allowed, control_name="the frontend", service=service)
 
     return look
 
 
-def _pod_network(context: Context) -> Said:
+def _denied(context: Context) -> Refuser:
+    return refusals.denial(context.mesh)
+
+
+def _pod_address(context: Context) -> str:
     labels = {"app.kubernetes.io/name": SERVICE}
     pods = connect(context.east).find("v1", "Pod", namespace=NAMESPACE, labels=labels)
-    address = next(pod["status"]["podIP"] for pod in pods if pod["status"].get("podIP"))
-    return send(context.west, _UNMESHED.name, f"http://{address}:{_PORT}/api/info")
+    return str(next(pod["status"]["podIP"] for pod in pods if pod["status"].get("podIP")))
+
+
+def _pod_network(context: Context) -> Said:
+    return send(context.west, _UNMESHED.name, f"http://{_pod_address(context)}:{_PORT}/api/info")
+
+
+def _gateway(context: Context) -> Gateway:
+    return next(g for g in context.mesh.gateways(["east"]) if g.role == "east-west")
 
 
 def _plain_to_gateway(context: Context) -> Said:
-    gateway = next(g for g in context.mesh.gateways(["east"]) if g.role == "east-west")
+    gateway = _gateway(context)
     return send(context.west, _UNMESHED.name, f"http://{gateway.address}:{gateway.port}/api/info")
 
 
-def _with_a_certificate_of(context: Context, folder: Path, lab_name: str, who: str) -> Said:
+def _by_gateway(context: Context) -> Refuser:
+    return refusals.plain_text(context.mesh, _gateway(context).address or "", "East's gateway")
+
+
+def _with_a_certificate_of(context: Context, folder: Path, lab_name: str, entrance: TlsEntrance) -> Said:
     """Ask as the frontend, straight at East's gateway, with a certificate for it that this folder's authority signs."""
-    entrance = context.mesh.tls_entrance("east", SERVICE, _PORT)
     domain = context.lab.spec.clusters["west"].trust_domain
     issuer = pki.issuer(folder, lab_name=lab_name, cluster="issuer-west", trust_domain=domain)
     identity = pki.leaf(issuer, context.mesh.spiffe_id(_FRONTEND))
-    return tls_client.ask(entrance, host=host(SERVICE), path="/api/info", identity=identity, who=who)
+    url = f"https://{entrance.address}:{entrance.port}/api/info"
+    client = TlsClient(entrance=entrance, identity=identity)
+    # From a pod without a proxy: not every engine lets this machine reach a node's address.
+    return send(context.west, _UNMESHED.name, url, headers={"host": host(SERVICE)}, tls=client)
 
 
 def _another_anchor(context: Context) -> Observation:
     """Two clients that differ in one thing: who signed the frontend's name."""
     lab = context.lab
-    own = _with_a_certificate_of(context, lab.paths.pki, lab.spec.name, "a client that the lab's anchor vouches for")
+    entrance = context.mesh.tls_entrance("east", SERVICE, _PORT)
+    own = _with_a_certificate_of(context, lab.paths.pki, lab.spec.name, entrance)
     with TemporaryDirectory() as folder:
-        other = _with_a_certificate_of(context, Path(folder), "somebody-else", "one that another anchor vouches for")
-    return Observation(
-        holds=own.allowed and not other.allowed,
-        seen=f"signed by another anchor: {other.words}; by the lab's: {own.words}",
-        evidence=(other.evidence, own.evidence),
-    )
+        other = _with_a_certificate_of(context, Path(folder), "somebody-else", entrance)
+    return refused(other, refusals.bad_certificate(entrance), control=own, control_name="signed by the lab's anchor")
 
 
 def _pay(context: Context) -> None:
@@ -216,12 +230,20 @@ def _never_written_down(context: Context) -> Observation:
     )
 
 
-def _check(name: str, claim: str, tried: Send, *, requires: frozenset[Capability] = frozenset()) -> Check:
+def _check(
+    name: str,
+    claim: str,
+    tried: Send,
+    *,
+    by: By = _denied,
+    service: str = refusals.PODINFO,
+    requires: frozenset[Capability] = frozenset(),
+) -> Check:
     return Check(
         name=name,
         claim=claim,
-        expected="refused, while the frontend's same request gets HTTP 200",
-        look=_refused(tried),
+        expected="refused by the proxy or node that has to, while the frontend's request gets HTTP 200",
+        look=_refused(tried, by, service),
         within_s=_SETTLES_S,
         requires=requires,
     )
@@ -279,30 +301,49 @@ SCENARIO = Scenario(
                     "A service account of the same name in another namespace is refused",
                     _from(_ELSEWHERE),
                 ),
-                _check("unmeshed_is_refused", "A pod outside of the mesh is refused", _from(_UNMESHED)),
-                _check("gateway_is_no_way_around", "So is its plain request to East's gateway", _plain_to_gateway),
+                _check(
+                    "unmeshed_is_refused",
+                    "A pod outside of the mesh is refused",
+                    _from(_UNMESHED),
+                    by=lambda context: refusals.service_from_outside(context.mesh, context.west, f"{SERVICE}-east"),
+                ),
+                _check(
+                    "gateway_is_no_way_around",
+                    "So is its plain request to East's gateway",
+                    _plain_to_gateway,
+                    by=_by_gateway,
+                ),
                 _check(
                     "other_service_is_refused",
                     "The frontend itself is refused by another service behind the same gateway",
                     lambda context: _from_frontend(context, _OTHER_URL),
+                    service=_LISTING,
                 ),
-                _check("pod_network_is_no_way_around", "East's pod network is not reached from West", _pod_network),
+                _check(
+                    "pod_network_is_no_way_around",
+                    "East's pod network is not reached from West",
+                    _pod_network,
+                    by=lambda context: refusals.pod_from_outside(context, _pod_address(context)),
+                ),
                 _check(
                     "other_method_is_refused",
                     "The frontend is refused with another method",
-                    lambda context: _from_frontend(context, _URL, "DELETE"),
+                    lambda context: _from_frontend(context, f"http://{_HOST}:{_PORT}/headers", "POST"),
+                    service=_HEADERS,
                     requires=_BY_REQUEST,
                 ),
                 _check(
                     "other_path_is_refused",
                     "The frontend is refused on another path",
                     lambda context: _from_frontend(context, f"http://{_HOST}:{_PORT}/env"),
+                    service=_ENVIRONMENT,
                     requires=_BY_REQUEST,
                 ),
                 Check(
                     name="another_anchor_is_refused",
                     claim="The frontend's own name, signed by another trust anchor, is refused at East's gateway",
-                    expected="refused, while the same client with the lab's signature gets HTTP 200",
+                    expected="refused by the proxy that ends TLS there, while the same client with the lab's signature "
+                    "gets HTTP 200",
                     look=_another_anchor,
                     within_s=_SETTLES_S,
                 ),

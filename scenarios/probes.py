@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 
-from lab.base import wait
-from lab.base.names import NAMESPACE, Cluster
+from lab.base import pki, wait
+from lab.base.names import NAMESPACE, Cluster, Json
+from lab.base.pki import Issued
 from lab.base.wait import NotYet
 from lab.kube import connect, manifests
 from lab.kube.objects import Obj, Ref
+from lab.mesh.model import TlsEntrance
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 
 _MANIFEST = Path(__file__).with_name("manifests") / "probe.yaml"
-_CLIENT = Path(__file__).with_name("probe_client.py").read_text(encoding="utf-8")
+CLIENT = Path(__file__).with_name("probe_client.py").read_text(encoding="utf-8")
 _READY_S = 60.0
 
 
@@ -68,13 +72,37 @@ def _pod(probe: Probe) -> Ref:
     return Ref(api_version="v1", kind="Pod", name=probe.name, namespace=probe.namespace)
 
 
+class Failure(Enum):
+    """How a request without an HTTP answer ended, as the client in the pod saw it."""
+
+    NO_NAME = "no such name"
+    """The name has no address: nothing was sent."""
+    UNREACHABLE = "unreachable"
+    """A route of the node, or a router's ICMP message, says that there is no way."""
+    NO_PORT = "connection refused"
+    TIMED_OUT = "timed out"
+    RESET = "reset"
+    CLOSED = "closed"
+    """The other end closed the connection without an answer."""
+    TLS_ALERT = "TLS alert"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """What became of one request: an HTTP status (0 for none), the body, or the words of the failure."""
+    """What became of one request: an HTTP answer, or the failure and its text.
 
-    status: int
-    body: str
-    error: str
+    `peer` is the address that the connection reached, empty where it reached none. `identities` are those of the
+    certificate that the server showed, where the client spoke TLS itself.
+    """
+
+    status: int = 0
+    body: str = ""
+    error: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    failure: Failure | None = None
+    peer: str = ""
+    identities: tuple[str, ...] = ()
     evidence: Evidence = field(compare=False)
 
     @property
@@ -88,6 +116,14 @@ class Said:
         return self.status == 200
 
 
+@dataclass(frozen=True, kw_only=True)
+class TlsClient:
+    """A TLS client that is not a proxy: where it connects, and the certificate that it shows."""
+
+    entrance: TlsEntrance
+    identity: Issued
+
+
 def send(
     cluster: Cluster,
     pod: str,
@@ -97,6 +133,7 @@ def send(
     namespace: str = NAMESPACE,
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
+    tls: TlsClient | None = None,
     timeout_s: float = 4.0,
 ) -> Said:
     """Send one request from inside a pod.
@@ -104,17 +141,49 @@ def send(
     Raises:
         KubeError: the pod cannot be used; that says nothing about the request.
     """
-    argv = ["python3.11", "-c", _CLIENT, url, method, str(timeout_s), json.dumps(dict(headers or {}))]
-    text = connect(cluster).execute(pod, argv, namespace=namespace, container=container, timeout_s=timeout_s + 16)
-    said = json.loads(text)
-    words = f"HTTP {said['status']}\n{said['body']}" if said["status"] else said["error"]
+    asked: dict[str, Json] = {"url": url, "method": method, "timeout_s": timeout_s, "headers": dict(headers or {})}
+    # On standard input, because a key does not belong into argv.
+    identity = tls.identity.key + tls.identity.certificate if tls else b""
+    if tls:
+        asked |= {
+            "server_name": tls.entrance.server_name,
+            "alpn": tls.entrance.alpn,
+            "preface": b64encode(tls.entrance.preface).decode(),
+            "identity_bytes": len(identity),
+        }
+    text = connect(cluster).execute(
+        pod,
+        ["python3.11", "-c", CLIENT, json.dumps(asked)],
+        namespace=namespace,
+        container=container,
+        stdin=identity,
+        timeout_s=timeout_s + 16,
+    )
+    return said_of(text, title=f"{method} {url} from {cluster.name}'s pod {namespace}/{pod}")
+
+
+def said_of(output: str, *, title: str) -> Said:
+    """Read what the client in the pod printed."""
+    said = json.loads(output)
+    certificate = b64decode(said.pop("certificate"))
+    said["identities"] = list(pki.identities(certificate)) if certificate else []
+    lines = [f"HTTP {said['status']}", *(f"{k}: {v}" for k, v in said["headers"].items()), "", said["body"]]
     evidence = Evidence(
         kind=EvidenceKind.ANSWERS,
-        title=f"{method} {url} from {cluster.name}'s pod {namespace}/{pod}",
-        text=words,
-        data={"status": said["status"], "error": said["error"]},
+        title=title,
+        text="\n".join(lines) if said["status"] else said["error"],
+        data={key: value for key, value in said.items() if key != "body"},
     )
-    return Said(status=said["status"], body=said["body"], error=said["error"], evidence=evidence)
+    return Said(
+        status=said["status"],
+        body=said["body"],
+        error=said["error"],
+        headers=said["headers"],
+        failure=Failure(said["failure"]) if said["failure"] else None,
+        peer=said["peer"],
+        identities=tuple(said["identities"]),
+        evidence=evidence,
+    )
 
 
 def frontend_pod(cluster: Cluster) -> str:

@@ -10,14 +10,17 @@ from lab.base.names import NAMESPACE
 from lab.base.wait import NotYet
 from lab.components import workloads
 from lab.kube import connect
+from lab.mesh.names import host
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.model import Arrow, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
 
 from . import discovery_commands as commands
+from . import refusals
 from .discovery_commands import COPY, SERVICE
 from .probes import Said, frontend_pod, send
-from .seeing import answers, deployment, endpoints, frontend, object_evidence, service
+from .refusals import Verdict, judge
+from .seeing import answers, deployment, endpoints, object_evidence, service
 
 NAME = "service_discovery"
 
@@ -42,13 +45,13 @@ def _export_and_show(context: Context) -> None:
 
 def _absent(context: Context) -> Observation:
     found = connect(context.west).get(service(MIRROR))
-    answer = frontend(context, context.west, f"/api/answers?upstream={MIRROR}&count=1")["answers"][0]
-    said = answer["error"]["detail"] if answer["error"] else f"answered by {answer['cluster']}"
-    asked = Evidence(kind=EvidenceKind.ANSWERS, title=f"West's frontend asks {MIRROR}", text=said)
+    said = send(context.west, frontend_pod(context.west), f"http://{host(MIRROR)}:9898/api/info", container="frontend")
+    verdict, words = judge(said, [refusals.no_name()])
     return Observation(
-        holds=found is None and answer["error"] is not None,
-        seen=f"{MIRROR} is {'not there' if found is None else 'there'}; asking it: {said}",
-        evidence=(object_evidence(context.west, service(MIRROR), found), asked),
+        holds=found is None and verdict is Verdict.REFUSED,
+        seen=f"{MIRROR} is {'not there' if found is None else 'there'}; asking it: {words}",
+        unclear=words if found is None and verdict is Verdict.UNCLEAR else "",
+        evidence=(object_evidence(context.west, service(MIRROR), found), said.evidence),
     )
 
 
@@ -63,9 +66,13 @@ def _copy_as_it_is(context: Context) -> None:
 
 def _refused(context: Context) -> Observation:
     words = str(context.recall("refusal"))
+    by_api_server = "spec.clusterIPs" in words and "Invalid value" in words
     return Observation(
-        holds="spec.clusterIPs" in words and "Invalid value" in words,
+        holds=by_api_server,
         seen=words.splitlines()[-1][:300] if words else "the copy was accepted",
+        unclear=f"expected a refusal by West's API server, but got {words[:300]}"
+        if words and not by_api_server
+        else "",
         evidence=(Evidence(kind=EvidenceKind.COMMAND, title="what West's API server said", text=words or "nothing"),),
     )
 
@@ -144,9 +151,12 @@ def _ask_second(context: Context, port: int) -> Said:
 
 def _port_moved(context: Context) -> Observation:
     new, old = (_ask_second(context, port) for port in (commands.NEW_PORT, commands.OLD_PORT))
+    refuser = refusals.port_without_service(context.mesh, context.west, f"{commands.SECOND}-east")
+    verdict, words = judge(old, [refuser])
     return Observation(
-        holds=new.allowed and "cluster=east" in new.body and not old.allowed,
-        seen=f"at {commands.NEW_PORT}: {new.words}; at {commands.OLD_PORT}: {old.words}",
+        holds=new.allowed and "cluster=east" in new.body and verdict is Verdict.REFUSED,
+        seen=f"at {commands.NEW_PORT}: {new.words}; at {commands.OLD_PORT}: {words}",
+        unclear=words if verdict is Verdict.UNCLEAR else "",
         evidence=(new.evidence, old.evidence),
     )
 
@@ -168,7 +178,14 @@ def _pods_as_wanted(context: Context) -> None:
 
 def _nobody_answers(context: Context) -> Observation:
     got = answers(context, context.west, MIRROR, count=5)
-    return Observation(holds=got.failed == 5, seen=got.words, evidence=(got.evidence,))
+    said = send(context.west, frontend_pod(context.west), f"http://{host(MIRROR)}:9898/api/info", container="frontend")
+    verdict, words = judge(said, [refusals.no_backend(context.mesh)])
+    return Observation(
+        holds=got.failed == 5 and verdict is Verdict.REFUSED,
+        seen=f"{got.words}; one more: {words}",
+        unclear=words if verdict is Verdict.UNCLEAR else "",
+        evidence=(got.evidence, said.evidence),
+    )
 
 
 def _cut_link(context: Context) -> None:
@@ -211,7 +228,7 @@ SCENARIO = Scenario(
                 Check(
                     name="name_is_absent",
                     claim=f"West has no {MIRROR}, and asking it fails",
-                    expected="no such Service, no answer",
+                    expected="no such Service, no such name",
                     look=_absent,
                     within_s=FOLLOWS_WITHIN_S,
                 ),
@@ -326,7 +343,7 @@ SCENARIO = Scenario(
                 Check(
                     name="port_follows",
                     claim=f"{commands.SECOND}-east answers at its new port, and not at the old one",
-                    expected=f"at {commands.NEW_PORT}: HTTP 200 from East; at {commands.OLD_PORT}: no answer",
+                    expected=f"at {commands.NEW_PORT}: HTTP 200 from East; at {commands.OLD_PORT}: refused",
                     look=_port_moved,
                     within_s=FOLLOWS_WITHIN_S,
                 ),
@@ -344,7 +361,7 @@ SCENARIO = Scenario(
                 Check(
                     name="nobody_answers",
                     claim="Without pods in East no request of West is answered, by anybody",
-                    expected="5 of 5 fail",
+                    expected="5 of 5 fail, and a proxy says that it reaches no endpoint",
                     look=_nobody_answers,
                     within_s=FOLLOWS_WITHIN_S + 10,
                 ),
@@ -362,7 +379,7 @@ SCENARIO = Scenario(
                 Check(
                     name="name_disappears",
                     claim=f"West has no {MIRROR} any more, and asking it fails",
-                    expected="no such Service, no answer",
+                    expected="no such Service, no such name",
                     look=_absent,
                     within_s=FOLLOWS_WITHIN_S,
                 ),

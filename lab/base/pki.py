@@ -168,6 +168,16 @@ def describe(certificate: bytes) -> Facts:
     )
 
 
+def identities(certificate: bytes) -> tuple[str, ...]:
+    """Return the identities that a workload's certificate (DER) names: SPIFFE IDs, and DNS names as Linkerd's."""
+    parsed = x509.load_der_x509_certificate(certificate)
+    try:
+        names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    return (*names.get_values_for_type(x509.UniformResourceIdentifier), *names.get_values_for_type(x509.DNSName))
+
+
 def trust_domain_of(certificate: x509.Certificate) -> str | None:
     """Return the SPIFFE trust domain that an issuer's certificate names (SPIFFE X509-SVID, 4.2: no path)."""
     try:

@@ -147,13 +147,44 @@ class TlsEntrance:
     """How a TLS client that is no proxy asks a cluster's gateway for a service behind it.
 
     It connects to the address with this server name and application protocol, and sends `preface` before its request.
+    `identity` is that of the certificate which the client meets there.
     """
 
     address: str
     port: int
     server_name: str
     alpn: str
+    identity: str
     preface: bytes = b""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxyAnswer:
+    """The HTTP answer of a proxy that refuses a request itself, and the marks by which it is recognised.
+
+    `headers` maps names in lower case to regular expressions of the whole value, an empty one for a header that must
+    be missing; `body` is a regular expression that is searched for.
+    """
+
+    by: str
+    statuses: frozenset[int]
+    headers: Mapping[str, str]
+    bare: bool = False
+    body: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusals:
+    """How a mesh's proxies refuse.
+
+    `denied`: the server's proxy, a caller of the mesh that a permission does not let in. `denied_plain`: the same, a
+    caller without an identity, where the proxy reads its request at all. `no_backend`: the caller's proxy, a request
+    for which it reaches no endpoint.
+    """
+
+    denied: ProxyAnswer
+    denied_plain: ProxyAnswer | None
+    no_backend: ProxyAnswer
 
 
 @dataclass(frozen=True, kw_only=True)

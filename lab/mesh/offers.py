@@ -22,6 +22,7 @@ from lab.mesh.model import (
     Identity,
     Link,
     Permission,
+    Refusals,
     Split,
     TlsEntrance,
 )
@@ -55,6 +56,10 @@ class Identities(Protocol):
 
     def identities(self, clusters: Iterable[str] | None = None) -> list[Identity]:
         """Return the identities that clusters have; those that do not answer are left out."""
+
+    @property
+    def refusals(self) -> Refusals:
+        """How the proxies refuse a request."""
 
     def spiffe_id(self, caller: Caller) -> str:
         """Return the identity that a workload's certificate carries: a SPIFFE ID, or what the mesh has instead."""

@@ -36,11 +36,16 @@ class CannotLookError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What looking brought: whether the claim holds, what was seen in words, and the evidence for it."""
+    """What looking brought: whether the claim holds, what was seen in words, and the evidence for it.
+
+    `unclear` says why nothing is known about the claim, such as an answer by somebody who was not asked: the check is
+    ERRORED with these words.
+    """
 
     holds: bool
     seen: str
     evidence: tuple[Evidence, ...]
+    unclear: str = ""
 
 
 Look = Callable[[Context], Observation]

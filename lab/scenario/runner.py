@@ -216,7 +216,9 @@ class _Run:
                 outcome, reason = Outcome.ERRORED, _words(error)
             else:
                 outcome, observed = Outcome.PASSED if seen.holds else Outcome.FAILED, seen.seen
-                if not seen.evidence:
+                if seen.unclear:
+                    outcome, reason = Outcome.ERRORED, seen.unclear
+                elif not seen.evidence:
                     outcome, reason = Outcome.ERRORED, "the check brought no evidence"
         return CheckResult(
             name=check.name,

@@ -4,6 +4,10 @@ By default a node rejects such traffic: the addresses are private, and without a
 it to this machine's network, where the addresses belong to somebody else or to nobody. On a flat network pods are
 reached through the other cluster's node. A start of the node's container empties its routing table, so the node keeps
 the routes in a file, and a systemd unit in the node puts them back before the kubelet starts any pod.
+
+The same holds for the node's own Services: kube-proxy in iptables mode rewrites the ports that a Service has, and a
+pod's request to any other port of a Service's address would leave the machine. One rule rejects it, as kube-proxy
+rejects requests to a Service without endpoints.
 """
 
 from __future__ import annotations
@@ -20,10 +24,10 @@ from lab.lab import Lab
 from lab.tools.docker import Docker
 
 _FILE = "/etc/eastwest-lab-routes"
-"""In a node: the routes, as `ip -batch` reads them. It is written last, so it says that all of the unit is there."""
+"""In a node: a script that makes the routes and the rule. It is written last, so it says that the unit is there."""
 _UNITS = "/etc/systemd/system"
 _UNIT = "eastwest-lab-routes.service"
-_READ = f"ip route show; cat {_FILE} 2>/dev/null || true"
+_READ = f"ip route show; iptables -w -S FORWARD; cat {_FILE} 2>/dev/null || true"
 _WRITE = f"""set -e
 cat >{_UNITS}/{_UNIT} <<'END'
 [Unit]
@@ -32,20 +36,20 @@ DefaultDependencies=no
 Before=kubelet.service
 [Service]
 Type=oneshot
-ExecStart=/usr/bin/env ip -force -batch {_FILE}
+ExecStart=/bin/sh {_FILE}
 [Install]
 WantedBy=multi-user.target
 END
 mkdir -p {_UNITS}/multi-user.target.wants
 ln -sf ../{_UNIT} {_UNITS}/multi-user.target.wants/{_UNIT}
 cat >{_FILE}.new
-ip -batch {_FILE}.new
+sh -e {_FILE}.new
 mv {_FILE}.new {_FILE}
 """
 
 
 def ensure(docker: Docker, lab: Lab) -> StepResult:
-    """Put missing routes into every node's routing table, and into the file that outlives a restart of the node."""
+    """Put missing routes and rules into every node's tables, and into the file that outlives a restart of the node."""
     wanted = wanted_everywhere(lab)
     changed: list[str] = []
 
@@ -61,9 +65,12 @@ def ensure(docker: Docker, lab: Lab) -> StepResult:
 
 
 def wanted_everywhere(lab: Lab) -> dict[str, list[str]]:
-    """Return the routes that each cluster's node needs to all other clusters, in the words of `ip route`."""
+    """Return what each cluster's node needs, in the words of `ip route show` and `iptables -S`."""
     to = {name: _wanted(lab, name) for name in lab.clusters}
-    return {source: [r for target in to if target != source for r in to[target]] for source in lab.clusters}
+    return {
+        source: [*(r for target in to if target != source for r in to[target]), _rule(lab, source)]
+        for source in lab.clusters
+    }
 
 
 def read(docker: Docker, node: str) -> list[str]:
@@ -84,8 +91,9 @@ def tables(docker: Docker, lab: Lab, clusters: Iterable[str]) -> dict[str, list[
 
 
 def missing(wanted: Sequence[str], has: Sequence[str]) -> list[str]:
-    """Return the wanted routes that a node's routing table does not have."""
-    return [route for route in wanted if not any(f"{line} ".startswith(f"{route} ") for line in has)]
+    """Return the wanted routes and rules that a node's routing tables do not have."""
+    lines = [" ".join(line.split()) for line in has]
+    return [route for route in wanted if not any(f"{line} ".startswith(f"{route} ") for line in lines)]
 
 
 def _wanted(lab: Lab, target: str) -> list[str]:
@@ -97,5 +105,14 @@ def _wanted(lab: Lab, target: str) -> list[str]:
     return [f"unreachable {spec.pod_cidr}", nowhere]
 
 
-def _line(route: str) -> str:
-    return f"route replace {route}"
+def _rule(lab: Lab, name: str) -> str:
+    """Return the rule of a cluster's node for its own Services' addresses."""
+    return f"-A FORWARD -d {lab.spec.clusters[name].service_cidr} -j REJECT --reject-with icmp-port-unreachable"
+
+
+def _line(wanted: str) -> str:
+    """Return the line of the script that makes a route or the rule, and does nothing where it is there."""
+    if wanted.startswith("-A "):
+        rule = wanted.removeprefix("-A ")
+        return f"iptables -w -C {rule} 2>/dev/null || iptables -w -A {rule}"
+    return f"ip route replace {wanted}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lab.base import pki
+from lab.base.errors import ClusterError
 from lab.base.names import NAMESPACE
 from lab.clusters.kind import network
 from lab.components import inventory, load_balancer
@@ -29,6 +30,7 @@ from lab.mesh.model import (
     Identity,
     Link,
     Permission,
+    Refusals,
     Split,
     TlsEntrance,
 )
@@ -46,6 +48,7 @@ from lab.stacks.istio import (
     split,
 )
 from lab.stacks.istio.gateway import GatewayComponent
+from lab.stacks.istio.refusals import REFUSALS
 
 T = TypeVar("T")
 
@@ -66,6 +69,11 @@ class IstioMesh:
     def capabilities(self) -> frozenset[Capability]:
         """What Istio can do here."""
         return offered(self) | {Capability.MERGED_SERVICE}
+
+    @property
+    def refusals(self) -> Refusals:
+        """How its proxies refuse a request."""
+        return REFUSALS
 
     def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
         """Return the gateways; one is alive when its proxy is Available and its Service has the node's address."""
@@ -128,7 +136,15 @@ class IstioMesh:
         """
         address, gateway_port = east_west_address(self, cluster)
         name = f"outbound_.{port}_._.{names.host(service)}"
-        return TlsEntrance(address=address, port=gateway_port, server_name=name, alpn="istio-http/1.1")
+        kube = connect(self.lab.clusters[cluster])
+        return TlsEntrance(
+            address=address,
+            port=gateway_port,
+            server_name=name,
+            alpn="istio-http/1.1",
+            # The gateway passes TLS on; it ends at the service's own proxy.
+            identity=self.spiffe_id(_workload_of(kube, service)),
+        )
 
     def export(self, service: str, source: str) -> list[tuple[str, str]]:
         """Make a service known in all other clusters."""
@@ -252,6 +268,19 @@ class IstioMesh:
 
 def _ingress_of(cluster: str) -> Caller:
     return Caller(cluster=cluster, namespace=ingress.GATEWAY.namespace, service_account=ingress.ACCOUNT)
+
+
+def _workload_of(kube: Kube, service: str) -> Caller:
+    """Return the account of the pods behind a service."""
+    selector = ((kube.get(names.service_ref(service)) or {}).get("spec") or {}).get("selector") or {}
+    pods = kube.find("v1", "Pod", namespace=NAMESPACE, labels=selector) if selector else []
+    if not pods:
+        raise ClusterError(f"the Service {service} has no pods", where=kube.cluster.name)
+    return Caller(
+        cluster=kube.cluster.name,
+        namespace=NAMESPACE,
+        service_account=pods[0]["spec"].get("serviceAccountName", "default"),
+    )
 
 
 def _pods(component: GatewayComponent) -> str:

@@ -28,6 +28,7 @@ from lab.mesh.model import (
     Identity,
     Link,
     Permission,
+    Refusals,
     Split,
     TlsEntrance,
 )
@@ -49,6 +50,7 @@ from lab.stacks.linkerd import (
     transport_header,
 )
 from lab.stacks.linkerd import smi as linkerd_smi_extension
+from lab.stacks.linkerd.refusals import REFUSALS
 
 T = TypeVar("T")
 
@@ -71,6 +73,11 @@ class LinkerdMesh:
         lacks = {Capability.SPLIT_SMI} if linkerd_smi_extension.unobtainable(self.lab.artifacts) else set()
         lacks |= set() if self.lab.spec.network.flat else {Capability.FEDERATE}
         return offered(self) - lacks
+
+    @property
+    def refusals(self) -> Refusals:
+        """How its proxies refuse a request."""
+        return REFUSALS
 
     def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
         """Return the gateways; one is alive when its pod is Available and its Service has the node's address."""
@@ -116,10 +123,12 @@ class LinkerdMesh:
     def tls_entrance(self, cluster: str, service: str, port: int) -> TlsEntrance:
         """Name the gateway by its identity, and then the service as Linkerd's proxies do."""
         address, gateway_port = east_west_address(self, cluster)
+        gateway = policy.identity(self.lab, policy.gateway_of(cluster))
         return TlsEntrance(
             address=address,
             port=gateway_port,
-            server_name=policy.identity(self.lab, policy.gateway_of(cluster)),
+            server_name=gateway,
+            identity=gateway,
             alpn=transport_header.ALPN,
             preface=transport_header.header(host(service), port),
         )

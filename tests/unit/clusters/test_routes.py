@@ -15,6 +15,7 @@ from lab.clusters.provider import WireState
 from lab.lab import Lab
 
 FILE = "/etc/eastwest-lab-routes"
+RULE = "-A FORWARD -d 10.111.0.0/16 -j REJECT --reject-with icmp-port-unreachable"
 
 
 @dataclass
@@ -49,7 +50,9 @@ class Nodes:
         self._read_file(node)
 
     def _read_file(self, node: str) -> None:
-        self.tables[node] += [f"{line.removeprefix('route replace ')} dev eth0" for line in self.files[node]]
+        for line in self.files[node]:
+            _, is_rule, rule = line.partition(" || iptables -w ")
+            self.tables[node].append(rule if is_rule else f"{line.removeprefix('ip route replace ')} dev eth0")
 
 
 @pytest.fixture
@@ -65,6 +68,8 @@ def test_other_clusters_pods_and_services_are_nowhere(lab: Lab, nodes: Nodes) ->
     west = nodes.tables[lab.clusters["west"].node]
     assert {"unreachable 10.10.0.0/16 dev eth0", "unreachable 10.110.0.0/16 dev eth0"} <= set(west)
     assert not [line for line in west if "10.11.0.0/16" in line]
+    # A pod's request to a port that a Service of its own cluster does not have is rejected.
+    assert west[-1] == RULE
     nodes.asked.clear()
     assert routes.ensure(nodes, lab) == UNCHANGED
     assert sorted(nodes.asked) == sorted(cluster.node for cluster in lab.clusters.values())
@@ -98,7 +103,8 @@ def test_routes_without_the_file_that_outlives_a_restart_are_written_again(lab: 
 def test_missing_routes_are_named(lab: Lab) -> None:
     wanted = routes.wanted_everywhere(lab)["west"]
     # A longer prefix of the same digits is another route, and the file's lines are no routes.
-    has = ["unreachable 10.10.0.0/16", "unreachable 10.110.0.0/160", "route replace unreachable 10.110.0.0/16"]
+    lines = ["ip route replace unreachable 10.110.0.0/16", f"iptables -w -C {RULE[3:]} || iptables -w -A {RULE[3:]}"]
+    has = ["unreachable 10.10.0.0/16", "unreachable 10.110.0.0/160", RULE, *lines]
     assert routes.missing(wanted, has) == ["unreachable 10.110.0.0/16"]
 
 
@@ -109,7 +115,7 @@ def test_the_wire_says_which_routes_are_missing_and_what_is_cut(
     monkeypatch.setattr(link, "address_of", lambda cluster: {"east": "172.30.0.2", "west": "172.30.0.3"}[cluster.name])
     wire = KindWire(nodes)  # type: ignore[arg-type]
     assert wire.state(lab, list(lab.clusters)) == WireState()
-    nodes.tables[lab.clusters["west"].node] = ["unreachable 10.110.0.0/16", "blackhole 172.30.0.2"]
+    nodes.tables[lab.clusters["west"].node] = [RULE, "unreachable 10.110.0.0/16", "blackhole 172.30.0.2"]
     assert wire.state(lab, list(lab.clusters)) == WireState(
         missing_routes={"west": ("unreachable 10.10.0.0/16",)}, cuts=(("west", "east"),)
     )

@@ -1,0 +1,156 @@
+"""Who refused: a negative check accepts the expected refuser's signs and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from lab.mesh.model import ProxyAnswer, Refusals
+from lab.scenario.context import Context
+from lab.scenario.evidence import Evidence, EvidenceKind
+from lab.scenario.model import Outcome
+from lab.scenario.runner import ScenarioRunner
+from lab.stacks.istio.refusals import REFUSALS as ISTIO
+from lab.stacks.linkerd.refusals import REFUSALS as LINKERD
+from scenarios.probes import Failure, Said
+from scenarios.refusals import ALERTS, ENDS, Refuser, Verdict, judge, refused
+from tests.unit.scenarios.kit import check, scenario, step
+
+EVIDENCE = Evidence(kind=EvidenceKind.ANSWERS, title="a request", text="its answer")
+PODINFO = '{"hostname": "podinfo-1", "message": "cluster=east; hello"}'
+
+
+def answer(status: int, body: str = "", **headers: str) -> Said:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Said(status=status, body=body, headers=named, peer="10.0.0.9", evidence=EVIDENCE)
+
+
+def failure(kind: Failure, *, peer: str = "", identities: tuple[str, ...] = ()) -> Said:
+    return Said(failure=kind, error=kind.value, peer=peer, identities=identities, evidence=EVIDENCE)
+
+
+STRANGER = answer(404, server="keryx", content_length="0")
+DENIED_BY = {
+    "istio": answer(403, "RBAC: access denied", server="envoy", x_envoy_upstream_service_time="3"),
+    "linkerd": answer(403, content_length="0", date="Thu, 26 Nov 2026 22:35:28 GMT"),
+}
+NO_BACKEND_OF = {
+    "istio": answer(503, "no healthy upstream", server="envoy"),
+    "linkerd": answer(503, l5d_proxy_error="Service in fail-fast", content_length="0", connection="close"),
+}
+MESHES: Mapping[str, Refusals] = {"istio": ISTIO, "linkerd": LINKERD}
+
+
+def by(expected: ProxyAnswer) -> Refuser:
+    return Refuser(name=expected.by, answers=(expected,))
+
+
+@pytest.mark.parametrize("mesh", MESHES)
+def test_a_proxys_own_denial_is_a_refusal_and_names_the_proxy(mesh: str) -> None:
+    verdict, words = judge(DENIED_BY[mesh], [by(MESHES[mesh].denied)])
+    assert verdict is Verdict.REFUSED
+    assert words == f"HTTP 403, by {MESHES[mesh].denied.by}"
+
+
+@pytest.mark.parametrize("mesh", MESHES)
+def test_a_proxy_without_endpoints_is_recognised(mesh: str) -> None:
+    assert judge(NO_BACKEND_OF[mesh], [by(MESHES[mesh].no_backend)])[0] is Verdict.REFUSED
+
+
+@pytest.mark.parametrize(
+    "expected", [answer for mesh in MESHES.values() for answer in (mesh.denied, mesh.denied_plain, mesh.no_backend)]
+)
+@pytest.mark.parametrize(
+    "said",
+    [
+        STRANGER,
+        answer(403, "Forbidden", server="nginx", content_length="9"),
+        answer(403, "RBAC: access denied", server="corporate-proxy"),
+        answer(503, "no healthy upstream", server="nginx"),
+        failure(Failure.TIMED_OUT),
+        failure(Failure.OTHER),
+    ],
+)
+def test_a_strangers_answer_is_unclear_and_is_described(expected: ProxyAnswer | None, said: Said) -> None:
+    if expected is None:
+        expected = ISTIO.denied
+    verdict, words = judge(said, [by(expected)])
+    assert verdict is Verdict.UNCLEAR
+    assert words.startswith(f"expected a refusal by {expected.by}, but got {said.words}")
+
+
+def test_the_strangers_404_says_where_it_came_from() -> None:
+    _, words = judge(STRANGER, [by(ISTIO.denied)])
+    assert words.endswith("but got HTTP 404 from 10.0.0.9 (server: keryx, empty body)")
+
+
+def test_the_service_itself_answering_is_no_refusal() -> None:
+    assert judge(answer(200, PODINFO), [by(ISTIO.denied)])[0] is Verdict.REACHED
+
+
+def test_somebody_elses_200_is_unclear() -> None:
+    assert judge(answer(200, "<html>Sign in to this network</html>"), [by(ISTIO.denied)])[0] is Verdict.UNCLEAR
+
+
+def test_istios_own_caller_cannot_pass_for_the_services_proxy() -> None:
+    said = answer(403, "RBAC: access denied", server="envoy")
+    assert judge(said, [by(ISTIO.denied)])[0] is Verdict.UNCLEAR
+
+
+@pytest.mark.parametrize("kind", sorted(ENDS, key=str))
+def test_an_end_of_the_connection_counts_at_exactly_its_hop(kind: Failure) -> None:
+    gateway = Refuser(name="the gateway", failures=ENDS, peer="172.30.0.3")
+    assert judge(failure(kind, peer="172.30.0.3"), [gateway])[0] is Verdict.REFUSED
+    assert judge(failure(kind, peer="10.0.0.1"), [gateway])[0] is Verdict.UNCLEAR
+    assert judge(failure(kind), [gateway])[0] is Verdict.UNCLEAR
+
+
+def test_a_route_that_leads_nowhere_is_recognised_before_any_connection() -> None:
+    node = Refuser(name="the node", failures=frozenset({Failure.UNREACHABLE}))
+    assert judge(failure(Failure.UNREACHABLE), [node])[0] is Verdict.REFUSED
+    for other in (Failure.TIMED_OUT, Failure.NO_PORT, Failure.RESET, Failure.NO_NAME):
+        assert judge(failure(other), [node])[0] is Verdict.UNCLEAR
+    assert judge(STRANGER, [node])[0] is Verdict.UNCLEAR
+
+
+@pytest.mark.parametrize("kind", sorted(ALERTS, key=str))
+def test_a_refused_certificate_counts_from_the_one_who_showed_its_own(kind: Failure) -> None:
+    name = "spiffe://east.example/ns/test/sa/podinfo"
+    proxy = Refuser(name="podinfo", failures=ALERTS, peer="172.30.0.3", identity=name)
+    assert judge(failure(kind, peer="172.30.0.3", identities=(name,)), [proxy])[0] is Verdict.REFUSED
+    assert judge(failure(kind, peer="172.30.0.3", identities=("other",)), [proxy])[0] is Verdict.UNCLEAR
+    assert judge(failure(kind, peer="172.30.0.3"), [proxy])[0] is Verdict.UNCLEAR
+
+
+def test_a_refusal_needs_its_control() -> None:
+    seen = refused(DENIED_BY["istio"], by(ISTIO.denied), control=answer(503), control_name="the frontend")
+    assert not seen.holds
+    assert not seen.unclear
+    good = refused(DENIED_BY["istio"], by(ISTIO.denied), control=answer(200, PODINFO), control_name="the frontend")
+    assert good.holds
+
+
+def test_a_stranger_makes_the_check_errored_and_the_evidence_is_kept(context: Context) -> None:
+    control = answer(200, PODINFO)
+    seen = refused(STRANGER, by(ISTIO.denied), control=control, control_name="the frontend")
+    run = ScenarioRunner(context=context).run(scenario(step(checks=(check(look=lambda _: seen),))))
+    assert run.checks[0].outcome is Outcome.ERRORED
+    assert "HTTP 404 from 10.0.0.9 (server: keryx" in run.checks[0].reason
+    assert run.checks[0].evidence
+
+    reached = refused(answer(200, PODINFO), by(ISTIO.denied), control=control, control_name="the frontend")
+    run = ScenarioRunner(context=context).run(scenario(step(checks=(check(look=lambda _: reached),))))
+    assert run.checks[0].outcome is Outcome.FAILED
+
+
+def test_a_strangers_answer_that_passes_is_waited_out(context: Context) -> None:
+    control = answer(200, PODINFO)
+    answers = iter([STRANGER, DENIED_BY["istio"]])
+    late = check(
+        within_s=5,
+        look=lambda _: refused(next(answers), by(ISTIO.denied), control=control, control_name="the frontend"),
+    )
+    run = ScenarioRunner(context=context).run(scenario(step(checks=(replace(late),))))
+    assert run.checks[0].outcome is Outcome.PASSED

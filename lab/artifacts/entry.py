@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import stat
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from lab.artifacts.keys import file_sha256
+from lab.base.files import write_atomic
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
@@ -95,10 +95,7 @@ def publish(entry: Entry, made_in: Path) -> None:
     """
     raw = {key: value for key, value in asdict(entry).items() if key != "path"}
     text = json.dumps({"format": _FORMAT, **raw}, indent=1, sort_keys=True)
-    with (made_in / MANIFEST).open("w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    write_atomic(made_in / MANIFEST, f"{text}\n", mode=0o644)
     entry.path.parent.mkdir(parents=True, exist_ok=True)
     if entry.path.exists():
         replaced = made_in.with_name(f"{made_in.name}-replaced")

@@ -17,6 +17,7 @@ from lab.artifacts.from_source.builders.image import made_image
 from lab.artifacts.recipe import Made, Work
 from lab.base import events
 from lab.base.errors import ArtifactError, CommandError
+from lab.base.files import write_atomic
 from lab.base.hosts import is_loopback
 from lab.config import ArtifactsSpec
 
@@ -52,7 +53,7 @@ def chosen(spec: ArtifactsSpec, catalog: Catalog, *, memory: Path, is_up: bool) 
         return remembered == "upstream"
     take = reachable(catalog, mirror=spec.mirror)
     memory.parent.mkdir(parents=True, exist_ok=True)
-    memory.write_text("upstream\n" if take else "packages\n", encoding="utf-8")
+    write_atomic(memory, "upstream\n" if take else "packages\n")
     return take
 
 

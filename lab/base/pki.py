@@ -5,7 +5,6 @@ Keys are ECDSA P-256 (what both meshes' identity systems take) and lie in files 
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from lab.base.errors import LabError
+from lab.base.files import write_atomic
 
 ANCHOR_LIFETIME = timedelta(days=3650)
 ISSUER_LIFETIME = timedelta(days=365)
@@ -264,10 +264,7 @@ def _store(folder: Path, name: str, key: ec.EllipticCurvePrivateKey, certificate
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     # The certificate comes last: with a key alone, or an old certificate beside a new key, the next run starts over.
     for file, content in ((folder / f"{name}.key", made.key), (folder / f"{name}.crt", made.certificate)):
-        temporary = file.with_name(f".{file.name}.{os.getpid()}")
-        with open(temporary, "wb", opener=lambda path, flags: os.open(path, flags | os.O_TRUNC, 0o600)) as stream:
-            stream.write(content)
-        temporary.replace(file)
+        write_atomic(file, content)
     return made
 
 

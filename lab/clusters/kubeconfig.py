@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import Any
 
 from lab.base import wait
 from lab.base.errors import ClusterError, LabError
+from lab.base.files import write_atomic
 from lab.base.names import LAB_LABEL
 from lab.base.wait import NotYet
 from lab.kube import manifests
@@ -163,17 +163,7 @@ def _write(file: Path, config: Mapping[str, Any]) -> None:
     target = file.resolve()  # behind a symbolic link, so that the link stays
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(manifests.dump(dict(config)))
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomic(target, manifests.dump(dict(config)), mode=mode)
 
 
 @contextmanager

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
+from lab.base.files import write_atomic
 from lab.kube.objects import Obj
 from lab.lab import Lab
 
@@ -28,9 +27,5 @@ def kept(lab: Lab, name: str, made_from: str, make: Callable[[], list[Obj]]) -> 
         return found
     objects = make()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        done = Path(place) / file.name
-        done.touch(mode=0o600)  # rendered objects may hold keys
-        done.write_text(json.dumps(objects), encoding="utf-8")
-        done.replace(file)
+    write_atomic(file, json.dumps(objects))  # rendered objects may hold keys
     return objects

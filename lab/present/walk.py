@@ -15,6 +15,7 @@ from typing import Protocol
 
 from lab.base import cancel
 from lab.base.errors import UsageError
+from lab.base.files import write_atomic
 from lab.base.names import Json
 from lab.present.keyboard import ReadKey
 from lab.scenario.model import Outcome, Scenario, ScenarioStep, missing
@@ -112,7 +113,7 @@ class Place:
         if self.file is not None:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             text = json.dumps({"at": self.at, "begun": self.begun, "done": self.done, "memo": self.memo}, indent=1)
-            self.file.write_text(text, encoding="utf-8")
+            write_atomic(self.file, text)
 
     def forget(self) -> None:
         """Go back to the beginning."""

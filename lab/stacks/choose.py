@@ -8,6 +8,7 @@ from importlib import import_module
 
 from lab import config
 from lab.base.errors import ArtifactError, UsageError
+from lab.base.files import write_atomic
 from lab.lab import Lab
 from lab.mesh import Mesh
 from lab.stacks.model import Stack
@@ -87,7 +88,7 @@ def current(lab: Lab) -> Stack:
 def remember(lab: Lab, stack: Stack) -> None:
     """Record the stack of a lab that is brought up, until `lab down`."""
     lab.paths.ensure_state()
-    lab.paths.stack.write_text(f"{stack.name}\n", encoding="utf-8")
+    write_atomic(lab.paths.stack, f"{stack.name}\n")
 
 
 def mesh(lab: Lab) -> Mesh:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.base.errors import HostError
+from lab.base.files import write_atomic
 
 BACKUP_SUFFIX = ".before-eastwest-lab"
 
@@ -47,8 +47,8 @@ class DaemonConfig:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             mode = self.file.stat().st_mode & 0o777 if self.file.exists() else 0o644
             if self.file.exists() and not self.backup.exists():
-                _replace(self.backup, self.file.read_text(encoding="utf-8"), mode)
-            _replace(self.file, json.dumps(settings, indent=2) + "\n", mode)
+                write_atomic(self.backup, self.file.read_text(encoding="utf-8"), mode=mode)
+            write_atomic(self.file, json.dumps(settings, indent=2) + "\n", mode=mode)
         except OSError as error:
             raise HostError(f"cannot be written: {error.strerror}", where=str(self.file)) from error
 
@@ -72,13 +72,3 @@ def _parse(file: Path) -> dict[str, Any]:
     if not isinstance(settings, dict) or not isinstance(settings.get("runtimes", {}), dict):
         raise HostError("is not what the engine expects (an object)", where=str(file), next=f"correct {file}")
     return settings
-
-
-def _replace(file: Path, text: str, mode: int) -> None:
-    new = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        new.write_text(text, encoding="utf-8")
-        new.chmod(mode)
-        new.replace(file)
-    finally:
-        new.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from typing import Any
 
 from lab.base import cancel, wait
 from lab.base.errors import CommandError, HostError, LabError
+from lab.base.files import write_atomic
 from lab.base.names import LABEL_PREFIX
 from lab.host.changes import Change
 from lab.host.engine import PID_FILE
@@ -226,10 +227,7 @@ class Runtime:
         target = self._runtime_before(settings)
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            new = self.file.with_name(f".{self.file.name}.{os.getpid()}")
-            new.write_text(self._program(), encoding="utf-8")
-            new.chmod(0o755)
-            new.replace(self.file)
+            write_atomic(self.file, self._program(), mode=0o755)
             if target is not None:
                 link = self.file.with_name("real")
                 link.unlink(missing_ok=True)

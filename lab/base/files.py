@@ -1,0 +1,28 @@
+"""Write files whole or not at all: the only place that replaces a file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_atomic(file: Path, content: str | bytes, *, mode: int = 0o600) -> None:
+    """Replace a file in one go, whatever happens meanwhile; its folder must be there.
+
+    Args:
+        file: the file; whoever reads it sees the old or the new content, also after a power cut.
+        content: text is written as UTF-8.
+        mode: the file's permissions, whatever the umask is. Nobody else can read it before it has them.
+    """
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
+            stream.flush()
+            os.fchmod(stream.fileno(), mode)
+            os.fsync(stream.fileno())
+        Path(temporary).replace(file)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -58,7 +58,9 @@ def check_names(scene: Scene) -> Iterator[Finding]:
             if (same or container.labels.get(CLUSTER_LABEL) == kind_name) and not scene.is_own(container):
                 what = "kind cluster" if CLUSTER_LABEL in container.labels else "container"
                 by_hand = f"{rename}: kind delete cluster --name {kind_name}" if what == "kind cluster" else rename
-                foreign.append((f"a {what} has the name of {container.name}, and is not this lab's", by_hand))
+                if owner := scene.home_of(container):  # another lab's: not this user's to delete
+                    by_hand = "set another `name` in lab.toml"
+                foreign.append((f"a {what} has the name of {container.name}, and {whose(owner)}", by_hand))
     for network in scene.networks:
         if network.name == lab and lab not in scene.own_networks:
             owner = network.labels.get(HOME_LABEL, "")

@@ -124,10 +124,15 @@ class Scene:
         """Whether a container is a node of this lab."""
         of_the_name = [network for network in self.networks if network.labels.get(LAB_LABEL) == self.spec.name]
 
-        def mark_of(node: str) -> Mapping[str, object]:
-            return ownership.read_mark(self.docker.read_file(node, ownership.MARK))
+        return self._identity.owns_node(container, of_the_name, self._mark_of)
 
-        return self._identity.owns_node(container, of_the_name, mark_of)
+    def home_of(self, container: Container) -> str:
+        """Return the user, machine and state folder of the lab that a node is of; empty where it is not a lab's."""
+        homes = [n.labels.get(ownership.HOME_LABEL, "") for n in self.networks if n.name in container.networks]
+        return next(filter(None, homes), "") or str(self._mark_of(container.name).get("home", ""))
+
+    def _mark_of(self, node: str) -> Mapping[str, object]:
+        return ownership.read_mark(self.docker.read_file(node, ownership.MARK))
 
     @property
     def _identity(self) -> ownership.Identity:

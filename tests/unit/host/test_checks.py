@@ -300,6 +300,18 @@ def test_a_port_in_use_names_who_has_it_and_one_that_is_free(look: Look, ends: l
     assert "ingress_port = 8082 under [clusters.west]" in (finding.fix or "")
 
 
+def test_another_labs_node_is_named_by_its_owner_and_never_advised_to_be_deleted(
+    look: Look, node: Any, network: Network
+) -> None:
+    labels = {**network.labels, "eastwest.lab/lab-id": "2", "eastwest.lab/home": "ada@host:/ada"}
+    found = list(checks.network.check_names(look(containers=[node], networks=[replace(network, labels=labels)])))
+    assert len(found) == 2
+    for finding in found:
+        assert "belongs to the lab of ada@host with the state folder /ada" in finding.observed
+        assert "delete" not in (finding.fix or "")
+        assert "rm" not in (finding.fix or "")
+
+
 def test_a_port_of_the_labs_own_node_is_its_own(look: Look, node: Any, network: Network) -> None:
     ends = [Listener(ip="127.0.0.1", port=8081, process="docker-proxy", pid=5)]
     scene = look(ends=ends, containers=[node], networks=[network])

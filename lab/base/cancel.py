@@ -86,8 +86,11 @@ def undoing(within_s: float) -> Iterator[None]:
             timer.cancel()
 
 
-def on_signals(at_once: Callable[[], object]) -> None:
-    """Cancel the process's token on the first SIGINT or SIGTERM, call `at_once` on the second. For the main thread.
+@contextmanager
+def on_signals(at_once: Callable[[], object]) -> Iterator[None]:
+    """Cancel the run on the first SIGINT or SIGTERM inside the block, call `at_once` on the second.
+
+    For the main thread, where the first signal also raises KeyboardInterrupt.
 
     A thread of its own reads the signals from a pipe that the interpreter writes in C: the main thread may be blocked,
     and a handler that takes a lock in the main thread could wait for itself.
@@ -97,14 +100,14 @@ def on_signals(at_once: Callable[[], object]) -> None:
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    wakeup_before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     process_token, main = token(), threading.get_ident()
     handled = threading.Event()
 
     def watch() -> None:
         seen = 0
-        while True:
-            seen += sum(number in SIGNALS for number in os.read(reader, 64))
+        while numbers := os.read(reader, 64):
+            seen += sum(number in SIGNALS for number in numbers)
             if seen:
                 process_token.cancel()
             if seen > 1:
@@ -123,7 +126,16 @@ def on_signals(at_once: Callable[[], object]) -> None:
             time.sleep(0.001)
         raise KeyboardInterrupt
 
-    threading.Thread(target=watch, name="signals", daemon=True).start()
-    signal.signal(_NUDGE, lambda *_: None)
-    for number in SIGNALS:
-        signal.signal(number, interrupt)
+    watching = threading.Thread(target=watch, name="signals", daemon=True)
+    watching.start()
+    before = {_NUDGE: signal.signal(_NUDGE, lambda *_: None)}
+    before |= {number: signal.signal(number, interrupt) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup_before)
+        os.close(writer)
+        watching.join(timeout=1)
+        os.close(reader)

@@ -37,7 +37,11 @@ _INTERRUPTED = 130
 
 def main() -> NoReturn:
     """Run the command line and exit with the lab's exit codes."""
-    cancel.on_signals(_stop_at_once)
+    with cancel.on_signals(_stop_at_once):
+        _run()
+
+
+def _run() -> NoReturn:
     environment.keep_loopback_direct()
     invocation = Invocation()
     try:
@@ -59,7 +63,7 @@ def main() -> NoReturn:
         _interrupted(error)
     if code == _INTERRUPTED:  # also what Typer makes of Ctrl-C
         command = " ".join(["lab", *sys.argv[1:2]])
-        _end_interrupted(f"interrupted: `{command}` did not finish\nnext:  the same command again; first lab status")
+        _end_interrupted(f"interrupted: `{command}` did not finish\nnext:  run the same command again")
     sys.exit(code or 0)
 
 

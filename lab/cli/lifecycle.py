@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lab.base import cancel
 from lab.base.errors import LabError, UsageError
 from lab.cli.groups import LIFECYCLE
 from lab.cli.named import cluster_of, lab_of, locked
@@ -72,7 +73,13 @@ def down(file: ConfigFile = None, plan_only: PlanOnly = False, as_json: AsJson =
         tables.owned(out(), teardown.owned(lab, warn=warn), as_json=as_json)
         return
     with locked(lab, "lab down"):
-        gone = teardown.down(lab, warn=warn)
+        try:
+            gone = teardown.down(lab, warn=warn)
+        except KeyboardInterrupt:
+            with cancel.undoing(cancel.CLEANUP_S):
+                names = [f"{item.kind} {item.name}" for item in teardown.owned(lab, warn=warn)]
+            warn(f"interrupted; left: {', '.join(names) or 'nothing'}")
+            raise
     tables.gone(out(), gone, as_json=as_json)
 
 

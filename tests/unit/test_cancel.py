@@ -96,6 +96,14 @@ app.app = up
 app.main()
 """
 
+DOWN = """
+from lab.lifecycle import down
+down.down = lambda *_, **__: (say("ready"), wait.rest("containers", 40))
+down.owned = lambda *_, **__: [down.Owned(kind="container", name="dev-west")]
+sys.argv = ["lab", "down"]
+app.main()
+"""
+
 
 @contextmanager
 def lab(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
@@ -142,6 +150,26 @@ def test_a_signal_ends_the_wait_for_a_lock_of_another_process(tmp_path: Path) ->
         seconds, _ = ended(child)
     assert seconds < LIMIT_S
     assert child.returncode == 130
+
+
+def test_an_interrupted_down_lists_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_STATE_DIR", str(tmp_path))
+    with lab(DOWN) as child:
+        child.send_signal(signal.SIGINT)
+        seconds, said = ended(child)
+    assert seconds < LIMIT_S
+    assert said == (
+        "! interrupted; left: container dev-west\n"
+        "interrupted: `lab down` did not finish\nnext:  run the same command again\n"
+    )
+
+
+def test_signals_are_as_before_when_the_command_line_has_ended() -> None:
+    before = [signal.getsignal(number) for number in cancel.SIGNALS]
+    with cancel.on_signals(lambda: None):
+        assert signal.getsignal(signal.SIGTERM) not in before
+    assert [signal.getsignal(number) for number in cancel.SIGNALS] == before
+    assert "signals" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_no_command_outlives_a_cancelled_run() -> None:

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,9 +62,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def lab(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+def lab(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run a command line in this process, as `lab` does."""
-    before = signal.getsignal(signal.SIGTERM)
 
     def run(*words: str) -> Ended:
         monkeypatch.setattr(sys, "argv", ["lab", *words])
@@ -74,8 +72,7 @@ def lab(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
         printed = capsys.readouterr()
         return Ended(code=int(ended.value.code or 0), out=printed.out, err=printed.err)
 
-    yield run
-    signal.signal(signal.SIGTERM, before)
+    return run
 
 
 @pytest.fixture

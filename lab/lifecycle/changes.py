@@ -102,11 +102,11 @@ def now(lab: Lab, mesh: Mesh) -> tuple[Change, ...]:
 
 
 def made_by_scenarios(lab: Lab, kube: Kube) -> Iterator[tuple[Ref, str]]:
-    """Yield the objects that scenarios and `lab dev` have made, each with its maker's name."""
+    """Yield the objects that scenarios and `lab dev` have made, with their makers' names; not those being deleted."""
     owner = lab.made_by_scenario(kube).owner
     for api_version, kind in _KINDS:
         for obj in kube.find(api_version, kind, metadata_only=True):
-            if owner.owns(obj):
+            if owner.owns(obj) and "deletionTimestamp" not in obj["metadata"]:
                 yield ref(obj), labels_of(obj)[SCENARIO_LABEL]
 
 

@@ -140,11 +140,21 @@ def _answers(lab: Lab, stack: Stack, name: str, before: Iterable[Step]) -> Step:
 
 
 def _asked(lab: Lab, stack: Stack, name: str) -> StepResult:
+    wait_for_answers(lab, stack, name)
+    return UNCHANGED
+
+
+def wait_for_answers(lab: Lab, stack: Stack, name: str, *, timeout_s: float = 120) -> None:
+    """Return when a cluster's frontend gets answers from every cluster that has to give one.
+
+    Raises:
+        LabError: what a walk, a command or a person has left prevents them.
+        WaitTimeout: they do not come, with what was seen instead.
+    """
     for upstream, clusters in stack.answers(lab, name).items():
         look = AnswersProbe(lab=lab, stack=stack, cluster=name, upstream=upstream, clusters=clusters)
         what = f"{name}: answers for {upstream} from {', '.join(sorted(clusters))}"
-        wait.until(what, look, timeout_s=120, next="lab status")
-    return UNCHANGED
+        wait.until(what, look, timeout_s=timeout_s, next="lab status")
 
 
 @dataclass(kw_only=True)

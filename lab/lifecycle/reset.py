@@ -14,7 +14,7 @@ from lab.clusters.provider import STANDS_STILL
 from lab.components import workloads
 from lab.kube import connect
 from lab.lab import Lab
-from lab.lifecycle import changes
+from lab.lifecycle import changes, plan
 from lab.mesh.offers import Federation, Mesh
 
 _READY_S = 120.0
@@ -37,6 +37,7 @@ def reset(lab: Lab, mesh: Mesh) -> Iterator[str]:
     with Threads() as threads:
         for done in threads.map(lambda cluster: list(_apps(lab, cluster)), lab.clusters.values()):
             yield from done
+    at_once(lambda name: plan.wait_for_answers(lab, stacks.current(lab), name, timeout_s=_READY_S), lab.clusters)
     yield "the lab is in its known state"
 
 

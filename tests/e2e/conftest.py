@@ -87,6 +87,10 @@ class CommandLine:
         """Run a verb with --json and return what it printed."""
         return json.loads(self.run(*args, "--json", exit_code=exit_code))
 
+    def status(self) -> Any:
+        """Return what `lab status` says, healthy or not."""
+        return self.json("status", exit_code=None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunningLab(CommandLine):
@@ -101,7 +105,7 @@ class RunningLab(CommandLine):
     @cached_property
     def stack(self) -> str:
         """Name of the stack that it was brought up with."""
-        return str(self.json("status")["stack"])
+        return str(self.status()["stack"])
 
     def identity(self, cluster: str, account: str) -> str:
         """Return the identity of a service account of the applications, as the stack's mesh writes it."""
@@ -135,8 +139,10 @@ def lab(request: pytest.FixtureRequest) -> Iterator[RunningLab]:
         )
         if failed := [f["name"] for f in findings if f["verdict"] == "failure"]:
             pytest.skip(f"this machine cannot run the lab: {', '.join(failed)}")
+    # A run of the tests that was cut short may have left its lab, in the middle of a scenario: `up` refuses then.
+    running.run("up", "--yes", exit_code=None)
+    running.run("reset")
     running.run("up", "--yes")
-    running.run("reset")  # a run of the tests that was cut short may have left its lab, in the middle of a scenario
     yield running
     if not request.config.getoption("--keep-lab"):
         running.run("down")

@@ -40,7 +40,7 @@ def answers_from_both(lab: RunningLab) -> Callable[[], object]:
 @pytest.mark.parametrize("cluster", ["east", "west"])
 def test_a_node_that_was_stopped_is_healed_by_up(lab: RunningLab, cluster: str) -> None:
     docker("stop", f"{NAME}-{cluster}-control-plane")
-    status = lab.json("status")
+    status = lab.status()
     assert status["clusters"][cluster]["node"] != "running"
     lab.run("up")
     wait.until("answers from both clusters", answers_from_both(lab), timeout_s=60)
@@ -79,7 +79,7 @@ def test_a_run_that_is_ended_in_the_middle_is_finished_by_the_next(small: Comman
         assert "interrupted" in said
         assert "next:" in said
     small.run("up", "--yes")
-    assert small.json("status")["clusters"]["east"]["node"] == "running"
+    assert small.status()["clusters"]["east"]["node"] == "running"
 
 
 def test_down_succeeds_when_half_of_the_lab_is_gone(lab: RunningLab) -> None:

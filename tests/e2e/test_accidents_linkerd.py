@@ -25,11 +25,11 @@ def linkerd(lab: RunningLab) -> None:
 
 
 def distrust(lab: RunningLab) -> str:
-    return " ".join(lab.json("status")["distrust"])
+    return " ".join(lab.status()["distrust"])
 
 
 def details(lab: RunningLab) -> str:
-    status = lab.json("status")
+    status = lab.status()
     return "; ".join(part["detail"] for part in (*status["gateways"], *status["links"]) if not part["alive"])
 
 
@@ -46,7 +46,7 @@ def mended(lab: RunningLab) -> None:
 
     # A service mirror notices that a gateway is gone, and that it is back, by a probe every 3 s.
     def healthy() -> bool | NotYet:
-        return lab.json("status")["healthy"] or NotYet(details(lab))
+        return lab.status()["healthy"] or NotYet(details(lab))
 
     wait.until("everything is alive", healthy, timeout_s=20)
     wait.until("answers from both clusters", answers_from_both(lab), timeout_s=60)
@@ -126,7 +126,7 @@ def test_an_api_server_that_west_does_not_reach_is_the_hop_that_status_names(lab
 )
 def test_a_split_that_cannot_be_changes_nothing(lab: RunningLab, words: tuple[str, ...], said: str) -> None:
     assert said in lab.run("split", *words, exit_code=3)
-    assert lab.json("status")["splits"] == []
+    assert lab.status()["splits"] == []
 
 
 def test_everything_that_is_missing_is_named_where_images_are_on_another_machine_only(lab: RunningLab) -> None:

@@ -120,7 +120,7 @@ def test_a_client_outside_the_mesh_is_refused_where_a_meshed_one_is_answered(lab
 def test_what_is_unexported_goes_and_what_is_exported_comes_back(lab: RunningLab) -> None:
     lab.run("unexport", "podinfo", "--from", "east")
     try:
-        assert lab.json("status")["exports"] == []
+        assert lab.status()["exports"] == []
 
         def gone() -> object:
             found = lab.api("/api/answers", upstream="podinfo-east", count=3)["totals"]["by_failure"]

@@ -74,6 +74,8 @@ def test_objects_of_a_scenario_are_one_change_with_its_name(lab: Lab, apis: dict
     for name in ("probe-a", "probe-b", "probe-c"):
         put(west, deployment(name, **{SCENARIO_LABEL: "isolation"}))
     put(west, deployment("podinfo"))
+    going = deployment("probe-d", **{SCENARIO_LABEL: "isolation"})
+    put(west, {**going, "metadata": {**going["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}})
     (change,) = changes.find(lab, Traffic(), ["west"], ())
     assert change.effect == "objects of isolation: Deployment test/probe-a, Deployment test/probe-b and 1 more"
     assert not change.decides_answers

@@ -84,14 +84,6 @@ def condition(obj: Mapping[str, Any], kind: str) -> str | None:
     return next((str(c["status"]) for c in conditions if c["type"] == kind), None)
 
 
-def condition_message(obj: Mapping[str, Any], kind: str) -> str:
-    """Return why a condition does not hold, empty where it does or the object does not have it."""
-    found = next((c for c in obj.get("status", {}).get("conditions") or [] if c["type"] == kind), None)
-    if found is None or found["status"] == "True":
-        return ""
-    return str(found.get("message") or found.get("reason") or found["status"])
-
-
 def _condition_words(obj: Mapping[str, Any], kind: str) -> str | None:
     for found in obj.get("status", {}).get("conditions") or []:
         if found["type"] == kind:

@@ -8,7 +8,7 @@ from lab.base.names import NAMESPACE
 from lab.components import dns, inventory
 from lab.components.base import ManifestComponent
 from lab.kube import Kube
-from lab.kube.objects import Obj, Ref, condition_message, labels_of, ref, unready
+from lab.kube.objects import Ref, ref, unready
 from lab.lab import Lab
 from lab.mesh.ask import ready_endpoints
 from lab.stacks import Stack
@@ -51,9 +51,8 @@ def _of_workloads(kube: Kube, refs: Sequence[Ref]) -> Iterator[str]:
             yield f"{of} is missing"
         elif obj["spec"].get("replicas", 1) == 0:
             yield f"{of} is scaled to 0 pods"
-        elif words := unready(obj):
-            reason = _reason(kube, obj)
-            yield f"{words} ({reason})" if reason else words
+        elif unready(obj):
+            yield from kube.lacks([of])  # with the reason of its pods
 
 
 def _of_services(kube: Kube, refs: Collection[Ref]) -> Iterator[str]:
@@ -61,22 +60,3 @@ def _of_services(kube: Kube, refs: Collection[Ref]) -> Iterator[str]:
     for of in refs:
         if of.kind == "Service" and of.namespace == NAMESPACE and not ready.get(of.name):
             yield f"{of} has no ready endpoints"
-
-
-def _reason(kube: Kube, workload: Obj) -> str:
-    """Say why a workload's pods are not ready, by the first pod that says it."""
-    wanted = workload["spec"]["selector"].get("matchLabels") or {}
-    for pod in kube.find("v1", "Pod", namespace=workload["metadata"]["namespace"], labels=wanted):
-        if wanted.items() <= labels_of(pod).items() and (words := pod_reason(pod)):
-            return words
-    return ""
-
-
-def pod_reason(pod: Obj) -> str:
-    """Say why a pod does not run: a container's reason to wait, or why no node takes the pod; empty where it runs."""
-    status = pod.get("status", {})
-    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason") not in {None, "PodInitializing", "ContainerCreating"}:
-            return f"{container['name']}: {waiting['reason']}"
-    return condition_message(pod, "PodScheduled")

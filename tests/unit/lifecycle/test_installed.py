@@ -91,7 +91,7 @@ def test_a_deployment_that_is_not_ready_has_the_reason_of_its_pod(
     pod = {"metadata": {"name": "podinfo-1", "namespace": "test", "labels": {"app": "podinfo"}}}
     put(west, {"apiVersion": "v1", "kind": "Pod", **pod, "status": {"containerStatuses": [waiting]}})
     assert installed.problems(lab, STACK, west) == [
-        "west: Deployment test/podinfo 0/1 Available (podinfo: ImagePullBackOff)"
+        "west: Deployment test/podinfo 0/1 Available (pod podinfo-1, container podinfo: ImagePullBackOff)"
     ]
 
 
@@ -110,9 +110,3 @@ def test_a_component_that_was_never_or_only_half_applied_is_named(
         "west: link-to-east is not installed",
         "west: istio is only half installed",
     ]
-
-
-def test_a_pod_that_no_node_takes_says_why() -> None:
-    unscheduled = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available: Insufficient memory"}
-    assert "Insufficient memory" in installed.pod_reason({"status": {"conditions": [unscheduled]}})
-    assert installed.pod_reason({"status": {"containerStatuses": [{"name": "a", "state": {"running": {}}}]}}) == ""

@@ -2,15 +2,15 @@
 
 A refusal has no body and no header that says `server`. The proxy that refuses adds its reason, `l5d-proxy-error`, for
 peers with an identity only, and the caller's proxy takes that header out again (linkerd/app/outbound/src/http/
-handle_proxy_error_headers.rs). What is left of another proxy's refusal is the bare status; the header itself arrives
-where the caller's own proxy refuses.
+handle_proxy_error_headers.rs). What is left of another proxy's refusal is the bare status; the header itself, and
+`l5d-proxy-connection`, arrive where the caller's own proxy refuses.
 """
 
 from __future__ import annotations
 
 from lab.mesh.model import ProxyAnswer, Refusals
 
-_ERROR = "l5d-proxy-error"
+_ERROR, _CONNECTION = "l5d-proxy-error", "l5d-proxy-connection"
 
 REFUSALS = Refusals(
     denied=ProxyAnswer(
@@ -26,7 +26,7 @@ REFUSALS = Refusals(
     no_backend=ProxyAnswer(
         by="a linkerd-proxy on the way",
         statuses=frozenset({502, 503, 504}),
-        headers={"content-length": "0", _ERROR: ".*"},
+        headers={"content-length": "0", _ERROR: ".*", _CONNECTION: "(close)?"},
         bare=True,
     ),
 )

@@ -38,7 +38,15 @@ DENIED_BY = {
 }
 NO_BACKEND_OF = {
     "istio": answer(503, "no healthy upstream", server="envoy"),
-    "linkerd": answer(503, l5d_proxy_error="Service in fail-fast", content_length="0", connection="close"),
+    "linkerd": answer(
+        503,
+        l5d_proxy_error="logical service 10.111.187.196:8000: route default.http: service unavailable",
+        connection="close",
+        l5d_proxy_connection="close",
+        content_length="0",
+        date="Thu, 26 Nov 2026 23:03:26 GMT",
+    ),
+    "linkerd, refused by the gateway": answer(503, content_length="0", date="Thu, 26 Nov 2026 23:03:26 GMT"),
 }
 MESHES: Mapping[str, Refusals] = {"istio": ISTIO, "linkerd": LINKERD}
 
@@ -54,9 +62,10 @@ def test_a_proxys_own_denial_is_a_refusal_and_names_the_proxy(mesh: str) -> None
     assert words == f"HTTP 403, by {MESHES[mesh].denied.by}"
 
 
-@pytest.mark.parametrize("mesh", MESHES)
-def test_a_proxy_without_endpoints_is_recognised(mesh: str) -> None:
-    assert judge(NO_BACKEND_OF[mesh], [by(MESHES[mesh].no_backend)])[0] is Verdict.REFUSED
+@pytest.mark.parametrize("case", NO_BACKEND_OF)
+def test_a_proxy_without_endpoints_is_recognised(case: str) -> None:
+    mesh = MESHES[case.partition(",")[0]]
+    assert judge(NO_BACKEND_OF[case], [by(mesh.no_backend)])[0] is Verdict.REFUSED
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ _PATTERNS = {
 
 # RFC 1123 label, shortened so that "<lab>-<cluster>-control-plane" stays within a host name's 63 characters.
 DnsLabel = Annotated[str, Field(pattern=_LABEL, max_length=20)]
-Port = Annotated[int, Field(ge=1, le=65535)]
+PortNumber = Annotated[int, Field(ge=1, le=65535)]
 LabelValue = Annotated[str, Field(pattern=_LABEL_VALUE, max_length=63)]
 Color = Annotated[str, Field(pattern=_COLOR)]
 PinnedImage = Annotated[str, Field(pattern=_PINNED)]
@@ -62,7 +62,7 @@ class ClusterSpec(_Table):
     zone: LabelValue
     pod_cidr: IPv4Network
     service_cidr: IPv4Network
-    ingress_port: Port
+    ingress_port: PortNumber
     trust_domain: str = Field(pattern=_DOMAIN, max_length=253)
     podinfo: PodinfoSpec
 

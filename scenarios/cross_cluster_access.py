@@ -19,12 +19,12 @@ from lab.scenario.model import (
     Arrow,
     CannotLookError,
     Check,
-    Node,
     Observation,
     Sabotage,
     Scenario,
     ScenarioStep,
     Topology,
+    TopologyNode,
 )
 
 from . import refusals
@@ -111,8 +111,8 @@ def _total(hops: list[Hop]) -> int:
 
 def _expected_identities(context: Context) -> tuple[str, str]:
     return (
-        context.mesh.spiffe_id(Caller(cluster="west", namespace=NAMESPACE, service_account="frontend")),
-        context.mesh.spiffe_id(Caller(cluster="east", namespace=NAMESPACE, service_account=SERVICE)),
+        context.mesh.identity_of(Caller(cluster="west", namespace=NAMESPACE, service_account="frontend")),
+        context.mesh.identity_of(Caller(cluster="east", namespace=NAMESPACE, service_account=SERVICE)),
     )
 
 
@@ -207,21 +207,21 @@ def _captured(context: Context) -> Observation:
 
 
 def _carry(context: Context) -> None:
-    if Capability.CARRY in context.mesh.capabilities:
-        carried = context.mesh.carry(SERVICE, "east")
+    if Capability.INGRESS_ROUTE in context.mesh.capabilities:
+        carried = context.mesh.add_ingress_route(SERVICE, "east")
         context.say(f"West calls {carried.name}; East's ingress carries it to {SERVICE}")
 
 
 def _uncarry(context: Context) -> None:
-    context.mesh.uncarry(SERVICE, "east")
+    context.mesh.remove_ingress_route(SERVICE, "east")
 
 
 def _identity_through_ingress(context: Context) -> Observation:
-    carried = next(iter(context.mesh.carried(["east"])))
+    carried = next(iter(context.mesh.ingress_routes(["east"])))
     url = f"http://{carried.name}:9898/headers"
     said = send(context.west, frontend_pod(context.west), url, container="frontend")
     client, _ = _expected_identities(context)
-    carrier = context.mesh.spiffe_id(carried.carrier)
+    carrier = context.mesh.identity_of(carried.carrier)
     shown = [who for who in re.findall(_WHO, said.body) if who in {client, carrier}]
     return Observation(
         holds=said.allowed and shown == [client, carrier],
@@ -232,12 +232,12 @@ def _identity_through_ingress(context: Context) -> Observation:
 
 def _ingress_refuses_strangers(context: Context) -> Observation:
     """Ask the ingress's listener for the mesh without a certificate, where the frontend is answered with its own."""
-    carried = next(iter(context.mesh.carried(["east"])))
+    carried = next(iter(context.mesh.ingress_routes(["east"])))
     url = f"http://{carried.name}:9898/api/info"
     inside = send(context.west, frontend_pod(context.west), url, container="frontend")
     outside = send(context.west, _OUTSIDER.name, f"{carried.entrance}api/info")
     address = urlsplit(carried.entrance).hostname or ""
-    carrier = context.mesh.spiffe_id(carried.carrier)
+    carrier = context.mesh.identity_of(carried.carrier)
     refuser = (
         Refuser(name=carrier, failures=ALERTS, peer=address, identity=carrier)
         if carried.entrance.startswith("https:")
@@ -259,8 +259,10 @@ SCENARIO = Scenario(
     requires=frozenset({Capability.EXPORT, Capability.MTLS}),
     topology=Topology(
         nodes=(
-            Node(cluster="west", role="West (Docker Desktop)", services=("frontend", "a pod outside of the mesh")),
-            Node(cluster="east", role="East (GKE)", services=(SERVICE, "east-west gateway")),
+            TopologyNode(
+                cluster="west", role="West (Docker Desktop)", services=("frontend", "a pod outside of the mesh")
+            ),
+            TopologyNode(cluster="east", role="East (GKE)", services=(SERVICE, "east-west gateway")),
         ),
         arrows=(
             Arrow(source="west/frontend", target=f"east/{SERVICE}", label="mTLS"),
@@ -363,14 +365,14 @@ SCENARIO = Scenario(
                     expected="West's frontend → East's ingress → podinfo",
                     look=_identity_through_ingress,
                     within_s=30,
-                    requires=frozenset({Capability.CARRY}),
+                    requires=frozenset({Capability.INGRESS_ROUTE}),
                 ),
                 Check(
                     name="ingress_refuses_strangers",
                     claim="East's ingress takes what the frontend's certificate vouches for, and nobody without one",
                     expected="with the frontend's certificate: HTTP 200; without: refused by the entrance",
                     look=_ingress_refuses_strangers,
-                    requires=frozenset({Capability.CARRY}),
+                    requires=frozenset({Capability.INGRESS_ROUTE}),
                 ),
             ),
         ),

@@ -181,9 +181,9 @@ def stop_process(context: Context) -> None:
         running.pop().__exit__()
 
 
-def undivert(context: Context) -> None:
+def remove_intercept(context: Context) -> None:
     """Take the diversion away, and leave the process."""
-    context.mesh.undivert(context.west.name, SERVICE)
+    context.mesh.remove_intercept(context.west.name, SERVICE)
 
 
 def cut_and_wait(context: Context) -> None:

@@ -22,7 +22,7 @@ from lab.scenario.model import Observation
 from . import refusals
 from .dev_acts import HEADER, LAPTOP, SERVICE, answered, images, running
 from .probes import frontend_pod, send
-from .refusals import Verdict, judge
+from .refusals import Judgement, judge
 from .seeing import Answers
 
 RELOADED_WITHIN_S = 5.0
@@ -115,7 +115,7 @@ def process_reaches_users(context: Context) -> Observation:
     """Look whether the process has users' data."""
     got = answered(context, header=HEADER[1], count=10)
     pid = running[0].child.pid
-    own = context.mesh.spiffe_id(Caller(cluster="west", namespace=NAMESPACE, service_account=SERVICE))
+    own = context.mesh.identity_of(Caller(cluster="west", namespace=NAMESPACE, service_account=SERVICE))
     identity = "under my-service's identity" if any(own in words for words in got.messages) else ""
     return Observation(
         holds=got.only(LAPTOP) and _greeted(got) and all(pod.endswith(f":{pid}") for pod in got.by_pod),
@@ -160,7 +160,7 @@ def given_back(context: Context) -> Observation:
     """Look who answers after the process has ended, and what is left of it."""
     got = answered(context)
     left = [str(ref(obj)) for obj in _objects(context.west) if parts.stand_in(SERVICE) in obj["metadata"]["name"]]
-    diverts = context.mesh.diverts(["west"])
+    diverts = context.mesh.intercepts(["west"])
     return Observation(
         holds=got.only("west") and not left and not diverts,
         seen=f"{got.words}; left over: {', '.join(left) or 'nothing'}, {len(diverts)} diversions",
@@ -184,9 +184,9 @@ def no_objects(context: Context) -> Observation:
     asked = send(context.west, frontend_pod(context.west), f"http://{host(shared.BIG)}/", container="frontend")
     verdict, words = judge(asked, [refusals.no_name()])
     return Observation(
-        holds=bool(there) and not here and verdict is Verdict.REFUSED,
+        holds=bool(there) and not here and verdict is Judgement.REFUSED,
         seen=f"{len(there)} objects in East, {len(here)} in West; West asks for it: {words}",
-        unclear=words if verdict is Verdict.UNCLEAR else "",
+        unclear=words if verdict is Judgement.UNCLEAR else "",
         evidence=(
             _evidence("objects in East named so", "\n".join(there), EvidenceKind.OBJECT),
             _evidence("objects in West named so", "\n".join(here) or "none", EvidenceKind.OBJECT),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.mesh.capabilities import Capability
-from lab.scenario.model import Arrow, Check, Node, Sabotage, Scenario, ScenarioStep, Topology
+from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
 
 from . import dev_acts as acts
 from . import dev_looks as looks
@@ -17,11 +17,11 @@ SCENARIO = Scenario(
     title="Development",
     act="Profit",
     claim="my-service is developed on the laptop, in seconds, with the shared cluster's users and without a copy of it",
-    requires=frozenset({Capability.EXPORT, Capability.DIVERT}),
+    requires=frozenset({Capability.EXPORT, Capability.INTERCEPT}),
     topology=Topology(
         nodes=(
-            Node(cluster="west", role="local", services=("frontend", SERVICE)),
-            Node(cluster="east", role="shared", services=("backend", "users", "large-stuff")),
+            TopologyNode(cluster="west", role="local", services=("frontend", SERVICE)),
+            TopologyNode(cluster="east", role="shared", services=("backend", "users", "large-stuff")),
         ),
         arrows=(
             Arrow(source="west/frontend", target=f"west/{SERVICE}", label="pod, or process"),
@@ -128,7 +128,10 @@ SCENARIO = Scenario(
                 ),
             ),
             sabotage=Sabotage(
-                title="the header's route is removed", act=acts.undivert, undo=acts.undivert, fails="only_chosen_header"
+                title="the header's route is removed",
+                act=acts.remove_intercept,
+                undo=acts.remove_intercept,
+                fails="only_chosen_header",
             ),
         ),
         ScenarioStep(

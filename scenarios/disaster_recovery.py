@@ -10,7 +10,7 @@ from lab.kube import connect
 from lab.mesh.capabilities import Capability
 from lab.mesh.model import Failover
 from lab.scenario.context import Context
-from lab.scenario.model import Arrow, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
+from lab.scenario.model import Arrow, Check, Observation, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
 
 from .loads import QUIET_S, RTO_S, SERVICE, answered, both_loads, keep, loses_nothing, recovers, takes_over
 from .outages import cluster_dies, revive
@@ -187,8 +187,8 @@ SCENARIO = Scenario(
     requires=frozenset({Capability.FAILOVER, Capability.SPLIT}),
     topology=Topology(
         nodes=(
-            Node(cluster="west", role="primary", services=("frontend", "very-important (podinfo)")),
-            Node(cluster="east", role="backup", services=("very-important (podinfo)", "east-west gateway")),
+            TopologyNode(cluster="west", role="primary", services=("frontend", "very-important (podinfo)")),
+            TopologyNode(cluster="east", role="backup", services=("very-important (podinfo)", "east-west gateway")),
         ),
         arrows=(
             Arrow(source="west/frontend", target="west/very-important (podinfo)"),

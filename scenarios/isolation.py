@@ -16,7 +16,7 @@ from lab.mesh.capabilities import Capability
 from lab.mesh.model import Caller, Gateway, Permission, TlsEntrance
 from lab.mesh.names import host
 from lab.scenario.context import Context
-from lab.scenario.model import Arrow, Check, Look, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
+from lab.scenario.model import Arrow, Check, Look, Observation, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
 
 from . import cardholder, refusals
 from .probes import Probe, Said, TlsClient, frontend_pod, send
@@ -134,7 +134,7 @@ def _wait_for_the_end_of_the_last_run(context: Context) -> None:
 def _lock(context: Context) -> None:
     context.mesh.authorize(PERMISSION)
     context.mesh.authorize(NOBODY)
-    allowed = ", ".join(context.mesh.spiffe_id(caller) for caller in PERMISSION.callers)
+    allowed = ", ".join(context.mesh.identity_of(caller) for caller in PERMISSION.callers)
     context.say(f"{SERVICE} in East: only {allowed}, only {PERMISSION.methods} of {PERMISSION.paths}")
     context.say(f"{OTHER_SERVICE} in East: nobody")
 
@@ -185,7 +185,7 @@ def _with_a_certificate_of(context: Context, folder: Path, lab_name: str, entran
     """Ask as the frontend, straight at East's gateway, with a certificate for it that this folder's authority signs."""
     domain = context.lab.spec.clusters["west"].trust_domain
     issuer = pki.issuer(folder, lab_name=lab_name, cluster="issuer-west", trust_domain=domain)
-    identity = pki.leaf(issuer, context.mesh.spiffe_id(_FRONTEND))
+    identity = pki.leaf(issuer, context.mesh.identity_of(_FRONTEND))
     url = f"https://{entrance.address}:{entrance.port}/api/info"
     client = TlsClient(entrance=entrance, identity=identity)
     # From a pod without a proxy: not every engine lets this machine reach a node's address.
@@ -259,8 +259,10 @@ SCENARIO = Scenario(
     requires=frozenset({Capability.EXPORT, Capability.AUTHORIZE_IDENTITY}),
     topology=Topology(
         nodes=(
-            Node(cluster="west", role="insecure", services=("frontend", "anybody else")),
-            Node(cluster="east", role="compliance-environment", services=("card payment (podinfo)", "everything else")),
+            TopologyNode(cluster="west", role="insecure", services=("frontend", "anybody else")),
+            TopologyNode(
+                cluster="east", role="compliance-environment", services=("card payment (podinfo)", "everything else")
+            ),
         ),
         arrows=(
             Arrow(source="west/frontend", target="east/card payment (podinfo)", label="its identity"),

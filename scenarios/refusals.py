@@ -37,7 +37,7 @@ PODINFO = r'"message": *"cluster='
 """What podinfo's /api/info contains in every cluster."""
 
 
-class Verdict(Enum):
+class Judgement(Enum):
     """What a request that should be refused came to."""
 
     REFUSED = "refused"
@@ -61,7 +61,7 @@ class Refuser:
     identity: str = ""
 
 
-def judge(said: Said, refusers: Iterable[Refuser], *, service: str = PODINFO) -> tuple[Verdict, str]:
+def judge(said: Said, refusers: Iterable[Refuser], *, service: str = PODINFO) -> tuple[Judgement, str]:
     """Say whether one of the refusers refused, with the reason as text.
 
     Args:
@@ -72,20 +72,20 @@ def judge(said: Said, refusers: Iterable[Refuser], *, service: str = PODINFO) ->
     expected = tuple(refusers)
     for refuser in expected:
         if _is_from(said, refuser):
-            return Verdict.REFUSED, f"{said.words}, by {refuser.name}"
+            return Judgement.REFUSED, f"{said.words}, by {refuser.name}"
     if said.allowed and re.search(service, said.body):
-        return Verdict.REACHED, f"{said.words}, answered by the service"
+        return Judgement.REACHED, f"{said.words}, answered by the service"
     names = " or ".join(refuser.name for refuser in expected)
-    return Verdict.UNCLEAR, f"expected a refusal by {names}, but got {_description(said)}"
+    return Judgement.UNCLEAR, f"expected a refusal by {names}, but got {_description(said)}"
 
 
 def refused(said: Said, *refusers: Refuser, control: Said, control_name: str, service: str = PODINFO) -> Observation:
     """Return the observation of a negative check: this request was refused, and its control was answered."""
     verdict, words = judge(said, refusers, service=service)
     return Observation(
-        holds=verdict is Verdict.REFUSED and control.allowed,
+        holds=verdict is Judgement.REFUSED and control.allowed,
         seen=f"{verdict.value}: {words}; {control_name}: {control.words}",
-        unclear=words if verdict is Verdict.UNCLEAR else "",
+        unclear=words if verdict is Judgement.UNCLEAR else "",
         evidence=(said.evidence, control.evidence),
     )
 

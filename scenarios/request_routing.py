@@ -14,7 +14,18 @@ from lab.mesh.capabilities import Capability
 from lab.mesh.offers import TrafficSplits
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
-from lab.scenario.model import Act, Arrow, Check, Look, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
+from lab.scenario.model import (
+    Act,
+    Arrow,
+    Check,
+    Look,
+    Observation,
+    Sabotage,
+    Scenario,
+    ScenarioStep,
+    Topology,
+    TopologyNode,
+)
 from lab.stacks.linkerd.traffic_split import CALLERS_REST_S
 
 from .seeing import answers, base_url, settled
@@ -169,8 +180,8 @@ SCENARIO = Scenario(
     requires=frozenset({Capability.SPLIT}),
     topology=Topology(
         nodes=(
-            Node(cluster="west", role="West (Docker Desktop)", services=("frontend", SERVICE)),
-            Node(cluster="east", role="East (GKE)", services=(SERVICE,)),
+            TopologyNode(cluster="west", role="West (Docker Desktop)", services=("frontend", SERVICE)),
+            TopologyNode(cluster="east", role="East (GKE)", services=(SERVICE,)),
         ),
         arrows=(
             Arrow(source="west/frontend", target=f"west/{SERVICE}"),

@@ -134,7 +134,7 @@ def settled(context: Context, upstream: str, cluster: str, *, timeout_s: float =
 
 
 @dataclass(frozen=True, kw_only=True)
-class Identities:
+class SeenIdentities:
     """The identities on both ends of a request, as the target's side saw them; empty where it named none."""
 
     client: str
@@ -143,7 +143,7 @@ class Identities:
     evidence: Evidence
 
 
-def identities(context: Context, cluster: Cluster, upstream: str) -> Identities:
+def identities(context: Context, cluster: Cluster, upstream: str) -> SeenIdentities:
     """Let a cluster's frontend ask `upstream` with whose identity its request arrived."""
     path = f"/api/identity?upstream={upstream}"
     found = frontend(context, cluster, path)
@@ -157,7 +157,7 @@ def identities(context: Context, cluster: Cluster, upstream: str) -> Identities:
         text="\n".join(lines),
         data=dict(ends),
     )
-    return Identities(client=ends["client"], server=ends["server"], gateway=ends["gateway"], evidence=evidence)
+    return SeenIdentities(client=ends["client"], server=ends["server"], gateway=ends["gateway"], evidence=evidence)
 
 
 def service(name: str, *, namespace: str = NAMESPACE) -> Ref:

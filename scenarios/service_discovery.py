@@ -13,13 +13,13 @@ from lab.kube import connect
 from lab.mesh.names import host
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
-from lab.scenario.model import Arrow, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
+from lab.scenario.model import Arrow, Check, Observation, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
 
 from . import discovery_commands as commands
 from . import refusals
 from .discovery_commands import COPY, SERVICE
 from .probes import Said, frontend_pod, send
-from .refusals import Verdict, judge
+from .refusals import Judgement, judge
 from .seeing import answers, deployment, endpoints, object_evidence, service
 
 NAME = "service_discovery"
@@ -48,9 +48,9 @@ def _absent(context: Context) -> Observation:
     said = send(context.west, frontend_pod(context.west), f"http://{host(MIRROR)}:9898/api/info", container="frontend")
     verdict, words = judge(said, [refusals.no_name()])
     return Observation(
-        holds=found is None and verdict is Verdict.REFUSED,
+        holds=found is None and verdict is Judgement.REFUSED,
         seen=f"{MIRROR} is {'not there' if found is None else 'there'}; asking it: {words}",
-        unclear=words if found is None and verdict is Verdict.UNCLEAR else "",
+        unclear=words if found is None and verdict is Judgement.UNCLEAR else "",
         evidence=(object_evidence(context.west, service(MIRROR), found), said.evidence),
     )
 
@@ -154,9 +154,9 @@ def _port_moved(context: Context) -> Observation:
     refuser = refusals.port_without_service(context.mesh, context.west, f"{commands.SECOND}-east")
     verdict, words = judge(old, [refuser])
     return Observation(
-        holds=new.allowed and "cluster=east" in new.body and verdict is Verdict.REFUSED,
+        holds=new.allowed and "cluster=east" in new.body and verdict is Judgement.REFUSED,
         seen=f"at {commands.NEW_PORT}: {new.words}; at {commands.OLD_PORT}: {words}",
-        unclear=words if verdict is Verdict.UNCLEAR else "",
+        unclear=words if verdict is Judgement.UNCLEAR else "",
         evidence=(new.evidence, old.evidence),
     )
 
@@ -181,9 +181,9 @@ def _nobody_answers(context: Context) -> Observation:
     said = send(context.west, frontend_pod(context.west), f"http://{host(MIRROR)}:9898/api/info", container="frontend")
     verdict, words = judge(said, [refusals.no_backend(context.mesh)])
     return Observation(
-        holds=got.failed == 5 and verdict is Verdict.REFUSED,
+        holds=got.failed == 5 and verdict is Judgement.REFUSED,
         seen=f"{got.words}; one more: {words}",
-        unclear=words if verdict is Verdict.UNCLEAR else "",
+        unclear=words if verdict is Judgement.UNCLEAR else "",
         evidence=(got.evidence, said.evidence),
     )
 
@@ -210,8 +210,8 @@ SCENARIO = Scenario(
     claim="A service of one cluster gets a name in another one that follows it by itself, which a copy does not",
     topology=Topology(
         nodes=(
-            Node(cluster="west", role="West (Docker Desktop)", services=("frontend", MIRROR)),
-            Node(cluster="east", role="East (GKE)", services=(SERVICE,)),
+            TopologyNode(cluster="west", role="West (Docker Desktop)", services=("frontend", MIRROR)),
+            TopologyNode(cluster="east", role="East (GKE)", services=(SERVICE,)),
         ),
         arrows=(Arrow(source=f"west/{MIRROR}", target=f"east/{SERVICE}", label="follows"),),
     ),

@@ -16,7 +16,7 @@ FILE = Path(__file__).parent / "catalog.toml"
 _OWN_KEYS = {"kind", "version", "title", "recipe", "estimate_s", "upstream", "taken"}
 
 
-class Kind(Enum):
+class ArtifactKind(Enum):
     """What one gets."""
 
     BINARIES = "binaries"
@@ -79,7 +79,7 @@ class Artifact:
     """One line of the catalogue. `options` belong to the recipe; what has none is only taken, never built."""
 
     name: str
-    kind: Kind
+    kind: ArtifactKind
     version: str
     title: str
     recipe: str | None
@@ -124,8 +124,8 @@ class Catalog:
         """
         changed = dict(self.artifacts)
         for name, image in images.items():
-            if name not in self or self[name].kind is not Kind.IMAGE:
-                known = ", ".join(a.name for a in self if a.kind is Kind.IMAGE)
+            if name not in self or self[name].kind is not ArtifactKind.IMAGE:
+                known = ", ".join(a.name for a in self if a.kind is ArtifactKind.IMAGE)
                 raise UsageError(f"[versions] {name}: there is no image of that name", next=f"one of: {known}")
             tag = image.partition("@")[0].rpartition(":")[2]
             taken = self[name].taken and Taken(image=image.partition("@")[0])
@@ -147,7 +147,7 @@ def _artifact(name: str, table: Mapping[str, Any]) -> Artifact:
     try:
         return Artifact(
             name=name,
-            kind=Kind(table["kind"]),
+            kind=ArtifactKind(table["kind"]),
             version=str(table["version"]),
             title=str(table["title"]),
             recipe=table.get("recipe"),

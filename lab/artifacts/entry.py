@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from lab.artifacts.keys import file_sha256
-from lab.base.files import write_atomic
+from lab.base.files import file_sha256, write_atomic
 
 MANIFEST = "manifest.json"
 _FORMAT = 1

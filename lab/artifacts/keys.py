@@ -10,26 +10,20 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.artifacts import folders
 from lab.artifacts.catalog import Artifact, Catalog
 from lab.artifacts.recipe import Recipe
+from lab.base.files import file_sha256
 
 if TYPE_CHECKING:
-    from lab.artifacts.taken import Found, NotFound, Taker
+    from lab.artifacts.resolver import Match, NotFound, Resolver
 
 PACKAGES, UPSTREAM, LOCAL = "packages", "upstream", "local"
 """Where an artifact comes from."""
 KEY_LENGTH = 12
 """Hex digits: 48 bits, for at most some thousand entries of one artifact."""
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's content, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Keys:
@@ -48,7 +42,7 @@ class Keys:
         recipes: Mapping[str, Recipe],
         *,
         upstream: bool,
-        taker: Taker | None = None,
+        taker: Resolver | None = None,
     ) -> None:
         self._catalog = catalog
         self._recipes = recipes
@@ -86,7 +80,7 @@ class Keys:
             self._known[name] = hashlib.sha256(described).hexdigest()[:KEY_LENGTH]
         return self._known[name]
 
-    def _found(self, name: str) -> Found | NotFound | None:
+    def _found(self, name: str) -> Match | NotFound | None:
         return self._taker.find(self._catalog[name]) if self._taker else None
 
     def _describe(self, artifact: Artifact) -> Mapping[str, object]:

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from lab.artifacts import folders, upstream
 from lab.artifacts.catalog import Artifact
-from lab.artifacts.keys import LOCAL, file_sha256
-from lab.artifacts.recipe import Made, Work
-from lab.artifacts.taken import CHART, Found, NotFound, absent, names_of, put_chart
+from lab.artifacts.keys import LOCAL
+from lab.artifacts.recipe import BuildContext, BuildResult
+from lab.artifacts.resolver import CHART, Match, NotFound, absent, names_of, put_chart
 from lab.base import process
 from lab.base.errors import CommandError, HostError, LabError
+from lab.base.files import file_sha256
 from lab.kube import manifests
 from lab.tools.docker import Docker, Image
 
@@ -27,7 +28,7 @@ _VERSION_TIMEOUT_S = 20
 
 @dataclass(kw_only=True)
 class LocalStore:
-    """This machine, as a place that builds are taken from (`taken.Place`).
+    """This machine, as a place that builds are taken from (`resolver.Source`).
 
     Args:
         docker: the engine that may have images.
@@ -42,7 +43,7 @@ class LocalStore:
     run: process.Run = field(default=process.run, repr=False)
     source: str = LOCAL
 
-    def look(self, artifact: Artifact) -> Found | NotFound:
+    def look(self, artifact: Artifact) -> Match | NotFound:
         """Say whether a build is on this machine."""
         taken = names_of(artifact)
         if taken.image is not None:
@@ -55,13 +56,13 @@ class LocalStore:
                 continue
             version = self._version(artifact, place)
             if version == artifact.version:
-                return Found(name=str(place), identity=_identity(place), place=self)
+                return Match(name=str(place), identity=_identity(place), place=self)
             looked.append(f"{place}: {version}, not {artifact.version}")
         if self.folder is None:
             looked.append("no folder is named (`local` under [artifacts] in lab.toml, or LAB_LOCAL_DIR)")
         return NotFound(looked=tuple(looked))
 
-    def take(self, found: Found, work: Work) -> Made:
+    def take(self, found: Match, work: BuildContext) -> BuildResult:
         """Tag the image, or copy the files."""
         taken = names_of(work.artifact)
         if isinstance(now := self.look(work.artifact), NotFound):  # taken before, and gone since
@@ -70,7 +71,7 @@ class LocalStore:
             if found.name != work.reference:
                 self.docker.tag(found.name, work.reference)
             image = self.docker.image(work.reference)
-            return Made(image_id=image.id if image else None)
+            return BuildResult(image_id=image.id if image else None)
         if taken.program is not None:
             target = work.into / "bin" / taken.program
             target.parent.mkdir()
@@ -80,17 +81,17 @@ class LocalStore:
             shutil.copytree(found.name, work.into / CHART)
         else:
             put_chart(Path(found.name), work)
-        return Made()
+        return BuildResult()
 
     # How
 
-    def _image(self, name: str) -> Found | NotFound:
+    def _image(self, name: str) -> Match | NotFound:
         names = [name, *([f"{self.mirror}/{name.partition('/')[2]}"] if self.mirror else [])]
         try:
             for candidate in names:
                 image = self.docker.image(candidate)
                 if image is not None:
-                    return Found(name=candidate, identity=_digest_or_id(image, names), place=self)
+                    return Match(name=candidate, identity=_digest_or_id(image, names), place=self)
         except HostError as error:
             return NotFound(looked=(error.what,))
         return NotFound(looked=tuple(f"the local Docker store has no {candidate}" for candidate in names))

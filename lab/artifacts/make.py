@@ -12,10 +12,10 @@ from pathlib import Path
 
 from lab.artifacts import entry as entries
 from lab.artifacts import upstream
-from lab.artifacts.catalog import Kind
+from lab.artifacts.catalog import ArtifactKind
 from lab.artifacts.entry import Entry
 from lab.artifacts.keys import UPSTREAM
-from lab.artifacts.recipe import ARTIFACT_LABEL, KEY_LABEL, Made, Work, usual_modes
+from lab.artifacts.recipe import ARTIFACT_LABEL, KEY_LABEL, BuildContext, BuildResult, usual_modes
 from lab.artifacts.store import ArtifactStore
 from lab.base import environment, events, locks, process
 from lab.base.errors import ArtifactError, CommandError, LabError
@@ -74,7 +74,7 @@ def make(store: ArtifactStore, name: str, *, run: process.Run = process.run) -> 
     return CHANGED
 
 
-def _work(store: ArtifactStore, name: str, folder: Path, run: process.Run) -> Work:
+def _work(store: ArtifactStore, name: str, folder: Path, run: process.Run) -> BuildContext:
     artifact = store.catalog[name]
     into, scratch = folder / "entry", folder / "scratch"
     into.mkdir()
@@ -82,11 +82,11 @@ def _work(store: ArtifactStore, name: str, folder: Path, run: process.Run) -> Wo
     go = store.paths.go
     for cache in (go / "build", go / "mod"):
         cache.mkdir(parents=True, exist_ok=True)
-    return Work(
+    return BuildContext(
         artifact=artifact,
         into=into,
         scratch=scratch,
-        reference=store.reference(name) if artifact.kind is Kind.IMAGE else "",
+        reference=store.reference(name) if artifact.kind is ArtifactKind.IMAGE else "",
         labels={KEY_LABEL: store.keys[name], ARTIFACT_LABEL: name},
         go_cache=go / "build",
         go_modules=go / "mod",
@@ -96,7 +96,7 @@ def _work(store: ArtifactStore, name: str, folder: Path, run: process.Run) -> Wo
     )
 
 
-def _check(entry: Entry, made: Made) -> None:
+def _check(entry: Entry, made: BuildResult) -> None:
     if entry.image is not None and made.image_id is None:
         raise ArtifactError(f"{entry.name}: the build ended well, but the engine does not have {entry.image}")
     if entry.image is None and not entry.files:

@@ -18,8 +18,8 @@ from requests.adapters import HTTPAdapter
 from lab.artifacts import upstream
 from lab.artifacts.catalog import Artifact, Catalog, Upstream
 from lab.artifacts.keys import UPSTREAM
-from lab.artifacts.recipe import Made, Work
-from lab.artifacts.taken import Found, NotFound, names_of, put_chart
+from lab.artifacts.recipe import BuildContext, BuildResult
+from lab.artifacts.resolver import Match, NotFound, names_of, put_chart
 from lab.base.concurrency import Threads
 from lab.base.errors import ArtifactError
 from lab.base.hosts import is_loopback
@@ -38,7 +38,7 @@ _ASSET = re.compile(r"/([^/]+/[^/]+)/releases/download/([^/]+)/([^/]+)$")
 
 
 class Published:
-    """Upstream's registries and releases, as a place that builds are taken from (`taken.Place`).
+    """Upstream's registries and releases, as a place that builds are taken from (`resolver.Source`).
 
     Args:
         catalog: whose registries may be asked.
@@ -55,7 +55,7 @@ class Published:
         self._hosts = sorted({self._host(name) for name in names if name and "://" not in name})
         self._answering: frozenset[str] | None = None
 
-    def look(self, artifact: Artifact) -> Found | NotFound:
+    def look(self, artifact: Artifact) -> Match | NotFound:
         """Ask whether a build is published, and which digest it has."""
         name = _published(artifact)
         if name is None:
@@ -66,9 +66,9 @@ class Published:
             digest = self._digest_of_release(name) if "://" in name else self._digest_of_image(name)
         except _NotThereError as error:
             return NotFound(looked=(str(error),))
-        return Found(name=name, identity=digest, place=self)
+        return Match(name=name, identity=digest, place=self)
 
-    def take(self, found: Found, work: Work) -> Made:
+    def take(self, found: Match, work: BuildContext) -> BuildResult:
         """Pull or download it by its digest."""
         taken, digest = names_of(work.artifact), found.identity
         if taken.image is not None:
@@ -78,7 +78,7 @@ class Published:
             upstream.download(work, Upstream(url=found.name, sha256=sha256, as_file=f"bin/{taken.program}"))
         else:
             put_chart(self._chart(found, work), work)
-        return Made()
+        return BuildResult()
 
     # How
 
@@ -118,7 +118,7 @@ class Published:
             raise _NotThereError(f"{url}: the release {tag} tells no digest of it")
         return digest
 
-    def _chart(self, found: Found, work: Work) -> Path:
+    def _chart(self, found: Match, work: BuildContext) -> Path:
         """Fetch a packed chart, each part of it by its digest."""
         reference = self._reference(found.name)
         manifest = json.loads(self._exactly(reference, "manifests", found.identity))

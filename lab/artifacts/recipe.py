@@ -31,7 +31,7 @@ class Lookup(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class BuildContext:
     """What one build works with.
 
     `into` is an empty folder whose content becomes the store's entry; `scratch` is thrown away afterwards; `reference`
@@ -52,7 +52,7 @@ class Work:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class BuildResult:
     """What a build made besides files: for an image, its id in the engine, and what is baked into it."""
 
     image_id: str | None = None
@@ -73,7 +73,7 @@ class Recipe(Protocol):
     def inputs(self) -> Iterable[Path]:
         """Name the files and folders that go into it."""
 
-    def build(self, work: Work) -> Made:
+    def build(self, work: BuildContext) -> BuildResult:
         """Make it in `work.into` (and in the engine, under `work.reference`)."""
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from lab.artifacts import entry as entries
 from lab.artifacts import upstream
-from lab.artifacts.catalog import Artifact, Catalog, Kind, default
+from lab.artifacts.catalog import Artifact, ArtifactKind, Catalog, default
 from lab.artifacts.entry import Entry
 from lab.artifacts.from_source import builders
 from lab.artifacts.keys import UPSTREAM, Keys
 from lab.artifacts.local import LocalStore
 from lab.artifacts.published import Published
 from lab.artifacts.recipe import KEY_LABEL
-from lab.artifacts.taken import NotFound, Taker, absent
+from lab.artifacts.resolver import NotFound, Resolver, absent
 from lab.base.errors import ArtifactError, HostError
 from lab.base.paths import Paths
 from lab.config import ArtifactsSpec, LabSpec
@@ -54,7 +54,7 @@ class ArtifactStore:
         here = LocalStore(docker=self.docker, mirror=mirror, folder=folder)
         asks = self.spec.source != "packages" or mirror is not None
         there = Published(catalog=self.catalog, mirror=mirror, asks=asks)
-        self.taker = Taker(here=here, there=there, before=self._taken_before)
+        self.taker = Resolver(here=here, there=there, before=self._taken_before)
         self._keys: Keys | None = None
 
     @classmethod
@@ -117,7 +117,7 @@ class ArtifactStore:
     def reference(self, name: str) -> str:
         """Return the name that an artifact's image has or will have: of one that is only taken, upstream's own."""
         artifact = self.catalog[name]
-        if artifact.kind is not Kind.IMAGE:
+        if artifact.kind is not ArtifactKind.IMAGE:
             raise ArtifactError(f"{name} is no image")
         if artifact.taken is not None and artifact.taken.image is not None:
             return artifact.taken.image

@@ -14,7 +14,7 @@ import requests
 
 from lab.artifacts.catalog import Catalog, Upstream
 from lab.artifacts.from_source.builders.image import made_image
-from lab.artifacts.recipe import Made, Work
+from lab.artifacts.recipe import BuildContext, BuildResult
 from lab.base import events
 from lab.base.errors import ArtifactError, CommandError
 from lab.base.files import write_atomic
@@ -87,7 +87,7 @@ def api_host(host: str) -> str:
     return _DEFAULT_REGISTRY_API if host == _DEFAULT_REGISTRY else host
 
 
-def fetch(work: Work, *, mirror: str | None) -> Made:
+def fetch(work: BuildContext, *, mirror: str | None) -> BuildResult:
     """Fetch an artifact's upstream build, or fail without leaving anything.
 
     Raises:
@@ -98,7 +98,7 @@ def fetch(work: Work, *, mirror: str | None) -> Made:
     if pinned.image is not None:
         return pull(work, pinned.image, mirror)
     download(work, pinned)
-    return Made()
+    return BuildResult()
 
 
 def split(image: str) -> tuple[str, str]:
@@ -109,7 +109,7 @@ def split(image: str) -> tuple[str, str]:
     return _DEFAULT_REGISTRY, image if rest else f"library/{image}"
 
 
-def pull(work: Work, image: str, mirror: str | None, *, keep_digest: bool = False) -> Made:
+def pull(work: BuildContext, image: str, mirror: str | None, *, keep_digest: bool = False) -> BuildResult:
     """Pull an image by its digest and tag it as the work's reference.
 
     Args:
@@ -137,7 +137,7 @@ def pull(work: Work, image: str, mirror: str | None, *, keep_digest: bool = Fals
     return made_image(work)
 
 
-def _pull_error(work: Work, reference: str, error: CommandError) -> ArtifactError:
+def _pull_error(work: BuildContext, reference: str, error: CommandError) -> ArtifactError:
     said = error.stderr.lower()
     name, version = work.artifact.name, work.artifact.version
     if any(words in said for words in ("verification failed", "digest mismatch", "unexpected eof", "does not match")):
@@ -157,14 +157,14 @@ def _pull_error(work: Work, reference: str, error: CommandError) -> ArtifactErro
     )
 
 
-def _or_build(work: Work, first: str) -> str:
+def _or_build(work: BuildContext, first: str) -> str:
     """Say what to do about a build that can't be fetched: one that has a recipe can also be built."""
     if work.artifact.recipe is None:
         return f"{first}, or bring it to this machine by yourself (README.md, Two stacks)"
     return f'{first}, or set `source = "packages"` under [artifacts] in lab.toml to build it'
 
 
-def download(work: Work, pinned: Upstream) -> None:
+def download(work: BuildContext, pinned: Upstream) -> None:
     """Download a file and put it, or the one wanted of an archive, into the entry.
 
     Raises:
@@ -207,7 +207,7 @@ def _place(downloaded: Path, target: Path, *, member: str | None) -> None:
 
 
 @contextmanager
-def _explained(work: Work, url: str) -> Iterator[None]:
+def _explained(work: BuildContext, url: str) -> Iterator[None]:
     try:
         yield
     except requests.RequestException as error:

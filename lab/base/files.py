@@ -1,7 +1,8 @@
-"""Write files whole or not at all: the only place that replaces a file."""
+"""Files: written whole or not at all, and their digests. The only place that replaces a file."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -26,3 +27,9 @@ def write_atomic(file: Path, content: str | bytes, *, mode: int = 0o600) -> None
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -45,7 +45,7 @@ def _run() -> NoReturn:
     environment.keep_loopback_direct()
     invocation = Invocation()
     try:
-        code = app(standalone_mode=False, obj=invocation)
+        code = app(standalone_mode=False, prog_name="lab", obj=invocation)
     except LabError as error:
         _fail(_explained(error), as_json=invocation.as_json)
     except (KeyboardInterrupt, typer.Abort):

@@ -150,7 +150,7 @@ def stop(service: Service = "my-service", file: ConfigFile = None) -> None:
     lab = running_lab(file)
     mesh = stacks.mesh(lab)
     with locked(lab, "lab dev stop"):
-        mesh.undivert(lab.west.name, service)
+        mesh.remove_intercept(lab.west.name, service)
         parts.remove_all(lab, service)
         shared_services.stop(lab, mesh, lab.east)
     done("nothing of `lab dev` is left")

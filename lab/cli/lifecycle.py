@@ -136,13 +136,13 @@ def reset(file: ConfigFile = None) -> None:
     """
     from lab import stacks
     from lab.lifecycle import reset as lifecycle_reset
-    from lab.present.walk import Place
+    from lab.present.walk import Position
 
     lab = lab_of(file)
     with locked(lab, "lab reset"):
         for line in lifecycle_reset.reset(lab, stacks.mesh(lab)):
             done(line)
-        Place.read(lab.paths.walk).forget()
+        Position.read(lab.paths.walk).forget()
 
 
 def logs(

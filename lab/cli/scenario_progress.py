@@ -9,7 +9,7 @@ from rich.status import Status
 from rich.text import Text
 
 from lab.present.marks import MARKS
-from lab.scenario.events import Began, Checked, Ended, Event, Restoring, StepEnded
+from lab.scenario.events import Began, Checked, Ended, Event, Restoring, ScenarioStepEnded
 from lab.scenario.model import Outcome
 from lab.scenario.results import CheckResult, Report, ScenarioRun, summary
 
@@ -36,9 +36,9 @@ class ScenarioConsole:
             case Checked(result=result):
                 self._print(check_line(result))
                 self._evidence(result)
-            case StepEnded(run=run) if run.outcome is Outcome.ERRORED and run.reason:
+            case ScenarioStepEnded(run=run) if run.outcome is Outcome.ERRORED and run.reason:
                 self._print(_line(Outcome.ERRORED, f"{run.name}: {run.reason}", run.duration_s))
-            case StepEnded(run=run) if not run.checks:
+            case ScenarioStepEnded(run=run) if not run.checks:
                 self._print(_line(run.outcome, run.title + (f": {run.reason}" if run.reason else ""), run.duration_s))
             case Restoring(scenario=scenario, interrupted=True):
                 words = f"interrupted: undoing what {scenario.name} changed; press Ctrl-C again to stop at once"

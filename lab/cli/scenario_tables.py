@@ -15,7 +15,7 @@ from lab.cli.scenario_progress import check_line
 from lab.report import Difference, RunFolder, load, to_json
 from lab.scenario.model import Scenario
 from lab.scenario.results import Report, StepRun, summary
-from lab.stacks import UpstreamCheck, Verdict
+from lab.stacks import CheckVerdict, UpstreamCheck
 
 
 def _table(*columns: str) -> Table:
@@ -106,10 +106,10 @@ def differences(console: Console, found: Sequence[Difference], *, as_json: bool)
 
 
 _SIGNS = {
-    Verdict.OK: ("✓", "green"),
-    Verdict.OFFLINE: ("-", "dim"),
-    Verdict.WARNING: ("!", "yellow"),
-    Verdict.FAILED: ("✗", "bold red"),
+    CheckVerdict.OK: ("✓", "green"),
+    CheckVerdict.OFFLINE: ("-", "dim"),
+    CheckVerdict.WARNING: ("!", "yellow"),
+    CheckVerdict.FAILED: ("✗", "bold red"),
 }
 
 
@@ -119,17 +119,19 @@ def upstream_checks(console: Console, found: Sequence[UpstreamCheck], *, as_json
         _json(console, [{**asdict(check), "verdict": check.verdict.value} for check in found])
         return
     for check in found:
-        if check.verdict is not Verdict.OK or check.words:
+        if check.verdict is not CheckVerdict.OK or check.words:
             mark, style = _SIGNS[check.verdict]
             words = f": {check.words}" if check.words else ""
             text = Text.assemble((f"{mark} {check.cluster} ", style), f"{check.what}{words}")
-            if check.verdict is Verdict.OFFLINE:
+            if check.verdict is CheckVerdict.OFFLINE:
                 text.append(" (no Internet; says nothing of the lab)", "dim")
             console.print(text, soft_wrap=True)
     for cluster, command in dict.fromkeys((check.cluster, check.command) for check in found):
         lines = [check for check in found if (check.cluster, check.command) == (cluster, command)]
         counts = ", ".join(
-            f"{count} {verdict.value}" for verdict in Verdict if (count := sum(c.verdict is verdict for c in lines))
+            f"{count} {verdict.value}"
+            for verdict in CheckVerdict
+            if (count := sum(c.verdict is verdict for c in lines))
         )
-        failed = any(check.verdict is Verdict.FAILED for check in lines)
+        failed = any(check.verdict is CheckVerdict.FAILED for check in lines)
         console.print(Text(f"{cluster}: {command}: {counts}", "bold red" if failed else "green"), soft_wrap=True)

@@ -104,14 +104,14 @@ def walk(
     """
     from lab.present.keyboard import read_key
     from lab.present.screen import Screen
-    from lab.present.walk import Place, Walk
+    from lab.present.walk import Position, Walk
     from lab.scenario.registry import registry
 
     chosen = registry().pick(_by_act(names or [], list(registry().scenarios.values())))
     if not auto and not sys.stdin.isatty():
         raise UsageError("a walk needs a terminal for its keys", next="lab walk --auto")
     lab = lab_of(file)
-    place = Place() if auto else Place.read(lab.paths.walk)
+    place = Position() if auto else Position.read(lab.paths.walk)
     if fresh:
         place.forget()
     with locked(lab, "lab walk"):
@@ -144,19 +144,19 @@ def check(
     from lab import stacks
     from lab.cli import scenario_tables
     from lab.lifecycle import checks
-    from lab.present.walk import Place, check_one
+    from lab.present.walk import Position, check_one
     from lab.scenario.model import Outcome
     from lab.scenario.registry import registry
 
     if step is None:
         found = checks.run(lab_of(file))
         scenario_tables.upstream_checks(out(soft_wrap=True), found, as_json=as_json)
-        if any(one.verdict is stacks.Verdict.FAILED for one in found):
+        if any(one.verdict is stacks.CheckVerdict.FAILED for one in found):
             raise typer.Exit(1)
         return
     lab = lab_of(file)
     runner = _runner(lab, full=True, rate=50.0)
-    runner.context.memo = Place.read(lab.paths.walk).memo  # what the steps of an unfinished walk have measured
+    runner.context.memo = Position.read(lab.paths.walk).memo  # what the steps of an unfinished walk have measured
     result = check_one(runner, registry().pick([]), step)
     scenario_tables.step_checks(out(soft_wrap=True), result, as_json=as_json)
     _end_with(result.outcome)

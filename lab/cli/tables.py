@@ -24,7 +24,7 @@ from lab.lifecycle.runner import RunReport
 if TYPE_CHECKING:
     from lab.lifecycle.artifacts import Listed
     from lab.lifecycle.changes import Change
-    from lab.lifecycle.down import Owned
+    from lab.lifecycle.down import OwnedResource
     from lab.lifecycle.status import Status
     from lab.mesh import Link
 
@@ -150,7 +150,7 @@ def artifacts(console: Console, listed: Sequence[Listed], *, as_json: bool) -> N
     console.print("bold: what `lab up` asks for; the others are parts of these", style="dim", highlight=False)
 
 
-def owned(console: Console, items: Sequence[Owned], *, as_json: bool) -> None:
+def owned(console: Console, items: Sequence[OwnedResource], *, as_json: bool) -> None:
     """Show what `lab down` would remove."""
     if as_json:
         print_json(console, items)
@@ -160,7 +160,7 @@ def owned(console: Console, items: Sequence[Owned], *, as_json: bool) -> None:
     console.print(f"{len(items)} things belong to the lab; nothing was changed", highlight=False)
 
 
-def gone(console: Console, items: Sequence[Owned], *, as_json: bool) -> None:
+def gone(console: Console, items: Sequence[OwnedResource], *, as_json: bool) -> None:
     """Show what `lab down` has removed."""
     if as_json:
         print_json(console, items)

@@ -37,7 +37,7 @@ def export(
     source = cluster_of(lab, source).name
     with _changing(lab, "lab export") as mesh:
         if by_ingress:
-            done(f"{mesh.carry(service, source).name}, carried by {source}'s ingress")
+            done(f"{mesh.add_ingress_route(service, source).name}, carried by {source}'s ingress")
             return
         for name, where in mesh.export(service, source):
             done(f"{name} in {where}")
@@ -50,7 +50,7 @@ def unexport(
     lab = lab_of(file)
     source = cluster_of(lab, source).name
     with _changing(lab, "lab unexport") as mesh:
-        gone = (mesh.uncarry if by_ingress else mesh.unexport)(service, source)
+        gone = (mesh.remove_ingress_route if by_ingress else mesh.unexport)(service, source)
     name = f"{service}{'-by-ingress' if by_ingress else ''}-{source}"
     done(f"{name} is gone" if gone else f"there was no {name} of the lab's")
 

@@ -41,7 +41,7 @@ class Node:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Owned:
+class OwnedResource:
     """A thing on this machine that the lab owns, such as the container `dev-east-control-plane`."""
 
     kind: str
@@ -161,7 +161,7 @@ class Provider(Protocol):
     def ensure_images(self, lab: Lab, cluster: Cluster, images: Sequence[str]) -> StepResult:
         """Bring images of the local Docker store into the nodes that lack them."""
 
-    def owned(self, lab: Lab) -> list[Owned]:
+    def owned(self, lab: Lab) -> list[OwnedResource]:
         """List all that the lab owns outside of the clusters."""
 
     def foreign(self, lab: Lab) -> str:

@@ -1,4 +1,4 @@
-"""Objects that take long to make, kept as JSON: reading that is many times faster than rendering or parsing YAML."""
+"""A cache, as JSON, of objects that take long to render: reading JSON is many times faster than parsing YAML."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.kube.objects import Obj
 from lab.lab import Lab
 
 
-def kept(lab: Lab, name: str, made_from: str, make: Callable[[], list[Obj]]) -> list[Obj]:
+def cached_objects(lab: Lab, name: str, made_from: str, make: Callable[[], list[Obj]]) -> list[Obj]:
     """Return what `make` returns, made once for each `made_from`.
 
     Args:

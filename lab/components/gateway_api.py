@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lab.base.names import Cluster
 from lab.components.base import ManifestComponent
-from lab.components.cache import kept
+from lab.components.cache import cached_objects
 from lab.kube import manifests
 from lab.kube.objects import Obj
 from lab.lab import Lab
@@ -23,4 +23,4 @@ class GatewayApi(ManifestComponent):
         """Return the CRDs."""
         del cluster
         file = lab.artifacts.file("gateway-api", "crds.yaml")
-        return kept(lab, self.name, str(file), lambda: manifests.load(file))
+        return cached_objects(lab, self.name, str(file), lambda: manifests.load(file))

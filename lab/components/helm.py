@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.components.cache import kept
+from lab.components.cache import cached_objects
 from lab.kube import manifests
 from lab.kube.objects import Obj, in_namespace
 from lab.lab import Lab
@@ -57,7 +57,9 @@ def from_chart(
             file.write_text(manifests.dump(dict(values)), encoding="utf-8")
             return manifests.parse(render(file), source=name)
 
-    return [fitted(obj) for obj in kept(lab, name, f"{made_from}\n{json.dumps(values, sort_keys=True)}", make)]
+    return [
+        fitted(obj) for obj in cached_objects(lab, name, f"{made_from}\n{json.dumps(values, sort_keys=True)}", make)
+    ]
 
 
 def fitted(obj: Obj) -> Obj:

@@ -10,7 +10,7 @@ Confirm = Callable[[str], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class MachineChange:
     """One change to this machine: packages, a service, a kernel parameter, the engine's runtime."""
 
     what: str
@@ -23,7 +23,7 @@ class Change:
     """Makes it and returns what was done; empty where nothing was left to do."""
 
 
-def make(changes: Sequence[Change], *, confirm: Confirm | None, say: Callable[[str], None]) -> bool:
+def make(changes: Sequence[MachineChange], *, confirm: Confirm | None, say: Callable[[str], None]) -> bool:
     """Show all changes, ask once, and make them; False where the person refuses.
 
     Raises:

@@ -8,7 +8,7 @@ from enum import Enum
 from lab.base import events, wait
 from lab.base.errors import CommandError, HostError, LabError
 from lab.host import debian
-from lab.host.changes import Change
+from lab.host.changes import MachineChange
 from lab.host.machine import Machine
 from lab.tools.docker import Docker, Engine, EngineDeniedError, EngineDownError, EngineSilentError
 from lab.tools.docker_errors import EndpointError
@@ -96,7 +96,7 @@ def can_fix(state: EngineState, machine: Machine) -> bool:
     return state is EngineState.STOPPED or (state is EngineState.ABSENT and machine.is_debian)
 
 
-def changes(state: EngineState, machine: Machine, docker: Docker) -> list[Change]:
+def changes(state: EngineState, machine: Machine, docker: Docker) -> list[MachineChange]:
     """Plan what brings an engine up: the distribution's, installed where there is none, and started.
 
     Nothing is planned where it may not or cannot be done here.
@@ -107,7 +107,7 @@ def changes(state: EngineState, machine: Machine, docker: Docker) -> list[Change
     if state is EngineState.ABSENT:
         packages = _packages(machine)
         planned.append(
-            Change(
+            MachineChange(
                 what=f"install the packages {', '.join(p.name for p in packages)}, and {debian.COMMAND.name} if needed",
                 why="; ".join(f"{package.name}: {package.why}" for package in (*packages, debian.COMMAND)),
                 command=debian.command(packages, machine),
@@ -117,7 +117,7 @@ def changes(state: EngineState, machine: Machine, docker: Docker) -> list[Change
         )
     stop = machine.as_root("systemctl stop docker" if machine.has_systemd else "service docker stop")
     planned.append(
-        Change(
+        MachineChange(
             what="start the Docker Engine as a service",
             why="the clusters' nodes are containers",
             command=_start_command(machine),

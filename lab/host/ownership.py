@@ -30,7 +30,7 @@ ReadMark = Callable[[str], Mapping[str, object]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Identity:
+class LabIdentity:
     """Which lab this is.
 
     Args:
@@ -44,7 +44,7 @@ class Identity:
     paths: Paths
 
     @classmethod
-    def of(cls, name: str, paths: Paths) -> Identity:
+    def of(cls, name: str, paths: Paths) -> LabIdentity:
         """Return a lab's identity as its state folder has it."""
         return cls(name=name, lab_id=paths.read_lab_id(), paths=paths)
 
@@ -97,7 +97,7 @@ class Identity:
         return any(self.paths.kind_config("any").parent.glob("*.yaml"))
 
 
-def settle(identity: Identity, known: Iterable[str]) -> Identity:
+def settle(identity: LabIdentity, known: Iterable[str]) -> LabIdentity:
     """Return a lab's identity with an id: its own, or the one that what it owns already has, or a new one; keeps it.
 
     Args:
@@ -108,7 +108,7 @@ def settle(identity: Identity, known: Iterable[str]) -> Identity:
         return identity
     lab_id = next(iter(known), "") or secrets.token_hex(8)
     identity.paths.write_lab_id(lab_id)
-    return Identity(name=identity.name, lab_id=lab_id, paths=identity.paths)
+    return LabIdentity(name=identity.name, lab_id=lab_id, paths=identity.paths)
 
 
 def home(paths: Paths) -> str:

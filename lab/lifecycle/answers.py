@@ -14,7 +14,7 @@ _EACH = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
+class FrontendAnswers:
     """Who answered the requests of a cluster's frontend to `upstream`. `problem` is empty where all is well."""
 
     cluster: str
@@ -25,7 +25,7 @@ class Answers:
     problem: str = ""
 
 
-def ask(lab: Lab, cluster: str, upstream: str, expected: Collection[str], *, timeout_s: float) -> Answers:
+def ask(lab: Lab, cluster: str, upstream: str, expected: Collection[str], *, timeout_s: float) -> FrontendAnswers:
     """Let a cluster's frontend call `upstream`, and say whether all `expected` clusters answer and nothing fails."""
     count = _EACH * max(1, len(expected))
     url = f"http://127.0.0.1:{lab.spec.clusters[cluster].ingress_port}/api/answers"
@@ -35,7 +35,7 @@ def ask(lab: Lab, cluster: str, upstream: str, expected: Collection[str], *, tim
         found = http.get_json(url, params=params, timeout_s=timeout_s)
     except TransientError as error:
         problem = f"{whose} does not answer through its ingress: {error}"
-        return Answers(cluster=cluster, upstream=upstream, requests=count, failed=count, problem=problem)
+        return FrontendAnswers(cluster=cluster, upstream=upstream, requests=count, failed=count, problem=problem)
     totals, asked = found["totals"], found["frontend"]["cluster"]
     failed, by_cluster = int(totals["failed"]), dict(totals["by_cluster"])
     problem = ""
@@ -47,6 +47,6 @@ def ask(lab: Lab, cluster: str, upstream: str, expected: Collection[str], *, tim
         problem = f"{failed} of {count} requests of {whose} to {upstream} fail{why}"
     elif missing := sorted(set(expected) - set(by_cluster)):
         problem = f"{' and '.join(missing)} answered none of {count} requests of {whose} to {upstream}"
-    return Answers(
+    return FrontendAnswers(
         cluster=cluster, upstream=upstream, requests=count, failed=failed, by_cluster=by_cluster, problem=problem
     )

@@ -17,7 +17,7 @@ from lab.kube import Kube
 from lab.kube.objects import Ref, labels_of, ref
 from lab.lab import Lab
 from lab.mesh.ask import each, flat
-from lab.mesh.model import Caller, Carried, Divert, Export, Failover, Permission, Split
+from lab.mesh.model import Caller, Export, Failover, IngressRoute, Intercept, Permission, Split
 from lab.mesh.offers import Federation, Mesh
 
 T = TypeVar("T")
@@ -53,9 +53,9 @@ class Traffic:
 
     splits: tuple[Split, ...] = ()
     failovers: tuple[Failover, ...] = ()
-    diverts: tuple[Divert, ...] = ()
+    intercepts: tuple[Intercept, ...] = ()
     permissions: tuple[Permission, ...] = ()
-    carried: tuple[Carried, ...] = ()
+    ingress_routes: tuple[IngressRoute, ...] = ()
     exports: tuple[Export, ...] = ()
     federated: tuple[str, ...] = ()
 
@@ -67,16 +67,16 @@ def traffic(mesh: Mesh, clusters: Sequence[str]) -> Traffic:
         def ask(question: Callable[[Sequence[str]], Sequence[T]]) -> Callable[[], Sequence[T]]:
             return threads.submit(question, clusters).result
 
-        splits, failovers, diverts = ask(mesh.splits), ask(mesh.failovers), ask(mesh.diverts)
-        permissions, carried = ask(mesh.permissions), ask(mesh.carried)
+        splits, failovers, diverts = ask(mesh.splits), ask(mesh.failovers), ask(mesh.intercepts)
+        permissions, carried = ask(mesh.permissions), ask(mesh.ingress_routes)
         exports = ask(mesh.exports)
         federated = ask(mesh.federated) if isinstance(mesh, Federation) else tuple
         return Traffic(
             splits=tuple(splits()),
             failovers=tuple(failovers()),
-            diverts=tuple(diverts()),
+            intercepts=tuple(diverts()),
             permissions=tuple(permissions()),
-            carried=tuple(carried()),
+            ingress_routes=tuple(carried()),
             exports=tuple(exports()),
             federated=tuple(federated()),
         )
@@ -128,13 +128,13 @@ def _of_traffic(lab: Lab, found: Traffic) -> Iterator[Change]:
         words = f"{failover.cluster}'s requests to {failover.service} go to {failover.primary}"
         effect = f"failover: {words}, and to {failover.backup} when {failover.primary} fails"
         yield Change(cluster=failover.cluster, kind="failover", effect=effect)
-    for divert in found.diverts:
+    for divert in found.intercepts:
         which = f"with {divert.header}={divert.value} " if divert.header else ""
         effect = f"intercept: {divert.cluster}'s requests to {divert.service} {which}go to {divert.to}"
         yield Change(cluster=divert.cluster, kind="intercept", effect=effect)
     for permission in found.permissions:
         yield Change(cluster=permission.cluster, kind="permission", effect=f"locked: {_allowed(permission)}")
-    for carried in found.carried:
+    for carried in found.ingress_routes:
         effect = f"export: {carried.source}'s ingress carries {carried.service}, as {carried.name}"
         yield Change(cluster=carried.source, kind="export", effect=effect)
     for export in unwanted_exports(lab, found.exports):

@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 
 from lab.base.errors import ClusterError, LabError
 from lab.clusters import kubeconfig, provider
-from lab.clusters.provider import Owned
+from lab.clusters.provider import OwnedResource
 from lab.lab import Lab
 
-__all__ = ["Owned", "down", "owned"]
+__all__ = ["OwnedResource", "down", "owned"]
 
 
 Warn = Callable[[str], None]
 
 
-def owned(lab: Lab, *, warn: Warn) -> list[Owned]:
+def owned(lab: Lab, *, warn: Warn) -> list[OwnedResource]:
     """List what `down` would remove: containers, the network, contexts in the user's kubeconfig, the state folder.
 
     Args:
@@ -26,15 +26,17 @@ def owned(lab: Lab, *, warn: Warn) -> list[Owned]:
     """
     found = provider().owned(lab)
     try:
-        found += [Owned(kind="context", name=f"{n} in {kubeconfig.user_file()}") for n in kubeconfig.merged(lab)]
+        found += [
+            OwnedResource(kind="context", name=f"{n} in {kubeconfig.user_file()}") for n in kubeconfig.merged(lab)
+        ]
     except LabError as error:
         warn(f"{error.where}: {error.what}; contexts of the lab in it, if there are any, stay")
     if lab.paths.state.exists():
-        found.append(Owned(kind="folder", name=str(lab.paths.state)))
+        found.append(OwnedResource(kind="folder", name=str(lab.paths.state)))
     return found
 
 
-def down(lab: Lab, *, warn: Warn) -> list[Owned]:
+def down(lab: Lab, *, warn: Warn) -> list[OwnedResource]:
     """Remove all that the lab owns, whatever is left of it, and return what was removed.
 
     Args:
@@ -64,14 +66,14 @@ def down(lab: Lab, *, warn: Warn) -> list[Owned]:
     return [item for item in before if not (contexts_stay and item.kind == "context")]
 
 
-def _refuse_foreign(lab: Lab, own: Sequence[Owned]) -> None:
+def _refuse_foreign(lab: Lab, own: Sequence[OwnedResource]) -> None:
     """Return unless the clusters of this lab's name are another lab's, and this one has none."""
     theirs = provider().foreign(lab)
     if theirs and not any(item.kind in {"container", "network"} for item in own):
         raise ClusterError(f"{theirs}; nothing was removed", next="run `lab down` as that user, with that state folder")
 
 
-def _check_gone(left: Sequence[Owned]) -> None:
+def _check_gone(left: Sequence[OwnedResource]) -> None:
     if left:
         names = ", ".join(f"{item.kind} {item.name}" for item in left)
         raise ClusterError(f"still there after the removal: {names}", next="lab down again, or remove it by hand")

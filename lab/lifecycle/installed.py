@@ -35,10 +35,10 @@ def problems(lab: Lab, stack: Stack, kube: Kube) -> list[str]:
 
 def _components(lab: Lab, stack: Stack, cluster: str) -> list[str]:
     """Return the names of the components that keep an inventory in a cluster."""
-    parts = [part.component for part in stack.parts(lab).values()]
+    parts = [part.component for part in stack.components(lab).values()]
     pairs = [(source, target) for source in lab.clusters for target in lab.clusters if source != target]
-    joints = [joint for source, target in pairs for joint in stack.joints(lab, source, target)]
-    parts += [joint.component for joint in joints if joint.cluster == cluster]
+    links = [part for source, target in pairs for part in stack.link_components(lab, source, target)]
+    parts += [part.component for part in links if part.cluster == cluster]
     return [component.name for component in parts if isinstance(component, ManifestComponent)]
 
 

@@ -76,7 +76,7 @@ def _cluster(lab: Lab, stack: Stack, name: str, built: tuple[str, ...]) -> Itera
         cluster=name,
         estimate_s=1,
     )
-    for part in stack.parts(lab).values():
+    for part in stack.components(lab).values():
         needs = [own(other) for other in part.after] or [own("cluster")]
         needs += [own("manifests"), own("images")] if part.prepared else []
         yield _component(lab, name, part.component, title=part.title, after=needs, estimate_s=part.estimate_s)
@@ -107,9 +107,9 @@ def _routes(lab: Lab) -> Step:
 
 def _link(lab: Lab, stack: Stack, source: str, target: str) -> Iterator[Step]:
     """Let a cluster see another one."""
-    for joint in stack.joints(lab, source, target) if source != target else ():
+    for part in stack.link_components(lab, source, target) if source != target else ():
         yield _component(
-            lab, joint.cluster, joint.component, title=joint.title, after=joint.after, estimate_s=joint.estimate_s
+            lab, part.cluster, part.component, title=part.title, after=part.after, estimate_s=part.estimate_s
         )
 
 

@@ -73,11 +73,11 @@ def _mesh(lab: Lab, mesh: Mesh) -> Iterator[str]:
     for failover in mesh.failovers():
         mesh.unfail_over(failover.cluster, failover.service)
         yield f"{failover.cluster}: failover of {failover.service} removed"
-    for divert in mesh.diverts():
-        mesh.undivert(divert.cluster, divert.service)
+    for divert in mesh.intercepts():
+        mesh.remove_intercept(divert.cluster, divert.service)
         yield f"{divert.cluster}: diversion of {divert.service} removed"
-    for carried in mesh.carried():
-        mesh.uncarry(carried.service, carried.source)
+    for carried in mesh.ingress_routes():
+        mesh.remove_ingress_route(carried.service, carried.source)
         yield f"{carried.source}: the ingress no longer carries {carried.service}"
     if isinstance(mesh, Federation):
         for service in mesh.federated():
@@ -103,7 +103,7 @@ def _apps(lab: Lab, cluster: Cluster) -> Iterator[str]:
     kube = connect(cluster)
     for pod in workloads.delete_strays(kube):
         yield f"{cluster.name}: {pod} deleted"
-    parts = stacks.current(lab).parts(lab)
+    parts = stacks.current(lab).components(lab)
     for component in (parts["podinfo"].component, parts["frontend"].component):
         if component.apply(lab, cluster).status is StepStatus.CHANGED:
             yield f"{cluster.name}: {component.name} as wanted again"

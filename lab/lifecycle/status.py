@@ -16,9 +16,9 @@ from lab.clusters import Node, NodeStatus, provider
 from lab.kube import KubeError, connect
 from lab.lab import Lab
 from lab.lifecycle import answers, changes, installed
-from lab.lifecycle.answers import Answers
+from lab.lifecycle.answers import FrontendAnswers
 from lab.lifecycle.changes import Change
-from lab.mesh import Carried, Divert, Export, Failover, Gateway, Identity, Link, Permission, Split
+from lab.mesh import Export, Failover, Gateway, Identity, IngressRoute, Intercept, Link, Permission, Split
 from lab.mesh.ask import each, flat
 from lab.stacks import Stack
 
@@ -55,15 +55,15 @@ class Status:
     """The command that repairs it; empty where all is well."""
     changes: tuple[Change, ...]
     """What a walk, a command or a person has changed, and what that does. A change alone is not a problem."""
-    answers: tuple[Answers, ...]
+    answers: tuple[FrontendAnswers, ...]
     clusters: Mapping[str, ClusterStatus]
     gateways: tuple[Gateway, ...]
     links: tuple[Link, ...]
     exports: tuple[Export, ...]
     splits: tuple[Split, ...]
     failovers: tuple[Failover, ...]
-    diverts: tuple[Divert, ...]
-    carried: tuple[Carried, ...]
+    intercepts: tuple[Intercept, ...]
+    ingress_routes: tuple[IngressRoute, ...]
     permissions: tuple[Permission, ...]
     identities: tuple[Identity, ...]
     distrust: tuple[str, ...]
@@ -128,8 +128,8 @@ def gather(lab: Lab) -> Status:
             exports=traffic().exports,
             splits=traffic().splits,
             failovers=traffic().failovers,
-            diverts=traffic().diverts,
-            carried=traffic().carried,
+            intercepts=traffic().intercepts,
+            ingress_routes=traffic().ingress_routes,
             permissions=traffic().permissions,
             identities=tuple(identities()),
             distrust=doubts,
@@ -138,7 +138,7 @@ def gather(lab: Lab) -> Status:
         )
 
 
-def _answers(lab: Lab, stack: Stack, cluster: str) -> Iterator[Callable[[], Answers]]:
+def _answers(lab: Lab, stack: Stack, cluster: str) -> Iterator[Callable[[], FrontendAnswers]]:
     for upstream, expected in stack.answers(lab, cluster).items():
         yield partial(answers.ask, lab, cluster, upstream, expected, timeout_s=_ANSWERS_S)
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from lab.mesh.capabilities import Capability
-from lab.mesh.model import Caller, Carried, Divert, Export, Failover, Gateway, Identity, Link, Permission, Split
+from lab.mesh.model import Caller, Export, Failover, Gateway, Identity, IngressRoute, Intercept, Link, Permission, Split
 from lab.mesh.offers import Mesh
 
 __all__ = [
     "Caller",
     "Capability",
-    "Carried",
-    "Divert",
     "Export",
     "Failover",
     "Gateway",
     "Identity",
+    "IngressRoute",
+    "Intercept",
     "Link",
     "Mesh",
     "Permission",

@@ -13,7 +13,7 @@ from lab.lab import Lab
 from lab.mesh import exports
 
 _SERVICE, _SOURCE = f"{LABEL_PREFIX}/carried-service", f"{LABEL_PREFIX}/carried-from"
-Place = tuple[str, str, str]
+ObjectKind = tuple[str, str, str]
 """Where objects are: apiVersion, kind, namespace."""
 
 
@@ -57,7 +57,7 @@ def http_port(lab: Lab, service: str, source: str, *, origin: exports.Origin) ->
     return ports[0].number
 
 
-def delete(lab: Lab, service: str, source: str, places: Iterable[Place]) -> bool:
+def delete(lab: Lab, service: str, source: str, places: Iterable[ObjectKind]) -> bool:
     """Delete what makes up a carried service, in all clusters; False when there was nothing."""
     marks = labels(service, source)
     kinds = tuple(places)
@@ -70,7 +70,7 @@ def delete(lab: Lab, service: str, source: str, places: Iterable[Place]) -> bool
     return any(gone)
 
 
-def listed(kube: Kube, place: Place) -> list[tuple[str, str]]:
+def listed(kube: Kube, place: ObjectKind) -> list[tuple[str, str]]:
     """Return the services that a cluster's ingress carries, each with its cluster; `place` is of what leads to them."""
     version, kind, namespace = place
     found = map(labels_of, kube.find(version, kind, namespace=namespace))

@@ -17,6 +17,6 @@ class Capability(Enum):
     MTLS = "mutual TLS from workload to workload"
     AUTHORIZE_IDENTITY = "allow callers by identity, across clusters"
     AUTHORIZE_REQUEST = "allow callers by method and path"
-    DIVERT = "send requests with a chosen header to another service"
+    INTERCEPT = "send requests with a chosen header to another service"
     COUNTED_IDENTITIES = "tell by the proxies' own metrics who spoke to whom"
-    CARRY = "let the other cluster's ingress carry requests to a service, with mutual TLS"
+    INGRESS_ROUTE = "let the other cluster's ingress carry requests to a service, with mutual TLS"

@@ -8,7 +8,7 @@ from lab.base.errors import ClusterError
 from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
 from lab.kube import connect
 from lab.kube.objects import Obj
-from lab.mesh.names import Port, ports_of, service_ref
+from lab.mesh.names import ServicePort, ports_of, service_ref
 
 EXPORTED_LABEL = f"{LABEL_PREFIX}/exported-service"
 SOURCE_LABEL = f"{LABEL_PREFIX}/exported-from"
@@ -18,7 +18,9 @@ Origin = Callable[[Obj], tuple[str, str] | None]
 """Returns which service of which cluster a Service stands for, None where it is not an exported one."""
 
 
-def exportable(source: Cluster, service: str, *, name: str, origin: Origin, headless: bool = False) -> tuple[Port, ...]:
+def exportable(
+    source: Cluster, service: str, *, name: str, origin: Origin, headless: bool = False
+) -> tuple[ServicePort, ...]:
     """Return the TCP ports of a service that can be exported.
 
     Args:

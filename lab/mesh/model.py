@@ -114,7 +114,7 @@ class Failover:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Divert:
+class Intercept:
     """A cluster's requests to `service` that carry `header` with exactly this `value` go to the service `to` instead.
 
     Without a header all of them go there.
@@ -188,7 +188,7 @@ class Refusals:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Carried:
+class IngressRoute:
     """A service of `source` that the source's ingress carries; the other clusters call it by `name`.
 
     `carrier` is who the ingress is, `entrance` the URL at which its cluster takes such requests from callers with an

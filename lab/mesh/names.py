@@ -13,7 +13,7 @@ _OTHER = frozenset({"https", "tls", "tcp", "mongo", "mysql", "redis"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Port:
+class ServicePort:
     """A Service's port. `protocol` is empty where neither its `appProtocol` nor its name says one."""
 
     name: str
@@ -41,11 +41,11 @@ def host(service: str) -> str:
     return f"{service}.{NAMESPACE}.svc.cluster.local"
 
 
-def ports_of(service: Obj) -> tuple[Port, ...]:
+def ports_of(service: Obj) -> tuple[ServicePort, ...]:
     """Return a Service's TCP ports; a protocol that is not given is told by the port's name, as Istio does."""
     found = [p for p in service["spec"].get("ports", ()) if p.get("protocol", "TCP") == "TCP"]
     return tuple(
-        Port(
+        ServicePort(
             name=p.get("name") or f"port-{p['port']}",
             number=p["port"],
             protocol=p.get("appProtocol") or _by_name(p.get("name") or ""),

@@ -13,13 +13,13 @@ from lab.base.errors import ClusterError
 from lab.mesh.capabilities import Capability
 from lab.mesh.model import (
     Caller,
-    Carried,
-    Divert,
     Export,
     Failover,
     Gateway,
     Hop,
     Identity,
+    IngressRoute,
+    Intercept,
     Link,
     Permission,
     Refusals,
@@ -28,7 +28,7 @@ from lab.mesh.model import (
 )
 
 
-class Topology(Protocol):
+class Gateways(Protocol):
     """Gateways, and which cluster sees which."""
 
     def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
@@ -61,7 +61,7 @@ class Identities(Protocol):
     def refusals(self) -> Refusals:
         """How the proxies refuse a request."""
 
-    def spiffe_id(self, caller: Caller) -> str:
+    def identity_of(self, caller: Caller) -> str:
         """Return the identity that a workload's certificate carries: a SPIFFE ID, or what the mesh has instead."""
 
     def require_mtls(self, cluster: str, *, required: bool = True) -> None:
@@ -147,34 +147,34 @@ class Permissions(Protocol):
 class Intercepts(Protocol):
     """Requests sent to another service."""
 
-    def divert(self, divert: Divert) -> None:
+    def intercept(self, wanted: Intercept) -> None:
         """Send some or all requests to a service to another one of the same cluster; the others go on as before.
 
         Raises:
             ClusterError: one of the services is not there, or requests to the first are split or fail over already.
         """
 
-    def undivert(self, cluster: str, service: str) -> bool:
+    def remove_intercept(self, cluster: str, service: str) -> bool:
         """Take a diversion away; False when there was none."""
 
-    def diverts(self, clusters: Iterable[str] | None = None) -> list[Divert]:
+    def intercepts(self, clusters: Iterable[str] | None = None) -> list[Intercept]:
         """Return the diversions that clusters have."""
 
 
 class IngressRoutes(Protocol):
     """Services that another cluster's ingress carries."""
 
-    def carry(self, service: str, source: str) -> Carried:
+    def add_ingress_route(self, service: str, source: str) -> IngressRoute:
         """Let the ingress of `source` carry other clusters' requests to a service, beside the mesh's own gateway.
 
         Raises:
             ClusterError: the service is not there, or the mesh cannot.
         """
 
-    def uncarry(self, service: str, source: str) -> bool:
+    def remove_ingress_route(self, service: str, source: str) -> bool:
         """Take that path away; False when there was none."""
 
-    def carried(self, clusters: Iterable[str] | None = None) -> list[Carried]:
+    def ingress_routes(self, clusters: Iterable[str] | None = None) -> list[IngressRoute]:
         """Return the services that ingresses carry."""
 
 
@@ -228,7 +228,7 @@ class CountedIdentities(Protocol):
 
 
 class Mesh(
-    Topology,
+    Gateways,
     Identities,
     Exports,
     Splits,

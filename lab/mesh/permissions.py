@@ -1,4 +1,4 @@
-"""A permission written down beside the objects that a mesh makes of it, so that it can be read back as it was given."""
+"""A permission as an annotation beside the objects that a mesh makes of it, so that it can be read back as given."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.mesh.model import Caller, Permission
 _ANNOTATION = f"{LABEL_PREFIX}/permission"
 
 
-def written(permission: Permission) -> Mapping[str, str]:
+def as_annotation(permission: Permission) -> Mapping[str, str]:
     """Return the annotation that says what an object is made of."""
     return {_ANNOTATION: json.dumps(asdict(permission))}
 

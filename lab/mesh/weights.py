@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from lab.base.errors import ClusterError
 from lab.base.names import LABEL_PREFIX, NAMESPACE
 from lab.kube import Kube
-from lab.mesh.names import Port, ports_of, service_ref
+from lab.mesh.names import ServicePort, ports_of, service_ref
 
 SPLIT_LABEL = f"{LABEL_PREFIX}/split"
 """On whatever divides requests: the service that they are sent to."""
 
 
-def called_ports(kube: Kube, service: str, names: Iterable[str]) -> tuple[Port, ...]:
+def called_ports(kube: Kube, service: str, names: Iterable[str]) -> tuple[ServicePort, ...]:
     """Return the ports that requests come in at: the called service's own, which the cluster has to know.
 
     Raises:

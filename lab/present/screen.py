@@ -12,7 +12,7 @@ from rich.text import Text
 
 from lab.base import wait
 from lab.present.marks import MARKS
-from lab.present.walk import Scene
+from lab.present.walk import StepView
 from lab.scenario.model import Outcome, Scenario
 from lab.scenario.results import StepRun
 
@@ -31,7 +31,7 @@ class Screen:
         self._typed = typed
         self._pause = pause
 
-    def before(self, scene: Scene) -> None:
+    def before(self, scene: StepView) -> None:
         """Show a step that was not run yet."""
         self._head(scene)
         self._show(Text(scene.step.narration, style="bold"))
@@ -39,7 +39,7 @@ class Screen:
             self._show(Panel(_command(scene.step.command), border_style="white", padding=(1, 2)))
         self._keys()
 
-    def typing(self, scene: Scene) -> None:
+    def typing(self, scene: StepView) -> None:
         """Show the step's command being typed, and that it runs."""
         self._head(scene)
         for line in scene.step.command.splitlines():
@@ -54,7 +54,7 @@ class Screen:
                 self._console.print(Text(line, style="bold bright_white"), soft_wrap=True)
         self._console.print()
 
-    def after(self, scene: Scene, run: StepRun) -> None:  # noqa: ARG002 - as the View says
+    def after(self, scene: StepView, run: StepRun) -> None:  # noqa: ARG002 - as the View says
         """Show what the step printed and what its checks saw."""
         room = max(6, self._console.height - 16 - 3 * len(run.checks) - len(run.command.splitlines()))
         lines = run.output.splitlines()
@@ -85,7 +85,7 @@ class Screen:
         """Show one line."""
         self._console.print(Text(text, style="bold yellow"), soft_wrap=True)
 
-    def _head(self, scene: Scene) -> None:
+    def _head(self, scene: StepView) -> None:
         self._clear()
         self._bar(scene.scenario.act)
         title = f"{scene.scenario.title}, {scene.number} of {scene.count}: {scene.step.title}"

@@ -24,7 +24,7 @@ from lab.scenario.runner import UNDO_S, ScenarioRunner
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
+class StepView:
     """One step of one scenario; `number` of `count` counts within the scenario, from 1."""
 
     scenario: Scenario
@@ -68,13 +68,13 @@ KEYS = {
 class View(Protocol):
     """What an audience sees."""
 
-    def before(self, scene: Scene) -> None:
+    def before(self, scene: StepView) -> None:
         """Show a step that was not run yet."""
 
-    def typing(self, scene: Scene) -> None:
+    def typing(self, scene: StepView) -> None:
         """Show the step's command being typed, and that it runs."""
 
-    def after(self, scene: Scene, run: StepRun) -> None:
+    def after(self, scene: StepView, run: StepRun) -> None:
         """Show what the step printed and what its checks saw."""
 
     def closing(self, scenario: Scenario) -> None:
@@ -85,7 +85,7 @@ class View(Protocol):
 
 
 @dataclass
-class Place:
+class Position:
     """Where a walk is, on disk: the next scene, which scenes were run, and what their steps remember.
 
     `begun` are the scenes whose step may have changed something and has to be undone, `done` those of them whose step
@@ -99,7 +99,7 @@ class Place:
     memo: dict[str, Json] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, file: Path) -> Place:
+    def read(cls, file: Path) -> Position:
         """Read a place; one at the beginning where there is no file, or none that can be read."""
         try:
             known = json.loads(file.read_text(encoding="utf-8"))
@@ -139,7 +139,7 @@ class Walk:
     runner: ScenarioRunner
     view: View
     keys: ReadKey | None
-    place: Place = field(default_factory=Place)
+    place: Position = field(default_factory=Position)
     runs: list[StepRun] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -180,13 +180,13 @@ class Walk:
             self._restore_all()
         return True
 
-    def _scenes(self) -> Iterator[Scene]:
+    def _scenes(self) -> Iterator[StepView]:
         for scenario in self.scenarios:
             steps = [step for step in scenario.steps if self.runner.context.full or not step.full_only]
             for number, step in enumerate(steps, start=1):
-                yield Scene(scenario=scenario, step=step, number=number, count=len(steps))
+                yield StepView(scenario=scenario, step=step, number=number, count=len(steps))
 
-    def _present(self, scene: Scene) -> bool:
+    def _present(self, scene: StepView) -> bool:
         self.place.at = scene.id
         self.place.write()
         if why := missing(scene.scenario.requires, self.runner.context.mesh.capabilities):
@@ -220,7 +220,7 @@ class Walk:
             continue
         return wish
 
-    def _run(self, scene: Scene) -> None:
+    def _run(self, scene: StepView) -> None:
         self._undo(scene)  # run before, or interrupted
         self.view.typing(scene)
         self.place.begun.append(scene.id)  # before the step: one that is interrupted has to be undone too
@@ -231,7 +231,7 @@ class Walk:
         self.place.write()
         self.view.after(scene, run)
 
-    def _next(self, scene: Scene) -> None:
+    def _next(self, scene: StepView) -> None:
         self.index += 1
         if scene.number == scene.count:
             self.view.closing(scene.scenario)
@@ -241,7 +241,7 @@ class Walk:
                 if earlier.scenario is scene.scenario:
                     self._undo(earlier)
 
-    def _undo(self, scene: Scene) -> None:
+    def _undo(self, scene: StepView) -> None:
         if scene.id not in self.place.begun:
             return
         for problem in self.runner.undo_step(scene.scenario, scene.step):
@@ -251,7 +251,7 @@ class Walk:
             self.place.done.remove(scene.id)
         self.place.write()
 
-    def _rewind(self, scene: Scene) -> None:
+    def _rewind(self, scene: StepView) -> None:
         if scene.id not in self.place.begun and self.index > 0:
             before = self.scenes[self.index - 1]
             if before.scenario is not scene.scenario:

@@ -27,7 +27,7 @@ class Checked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepEnded:
+class ScenarioStepEnded:
     """A step has ended."""
 
     scenario: Scenario
@@ -51,5 +51,5 @@ class Ended:
     run: ScenarioRun
 
 
-Event = Began | Checked | StepEnded | Restoring | Ended
+Event = Began | Checked | ScenarioStepEnded | Restoring | Ended
 Sink = Callable[[Event], None]

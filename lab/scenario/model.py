@@ -102,7 +102,7 @@ class ScenarioStep:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Node:
+class TopologyNode:
     """One cluster of a topology: what it is in this story, and what runs there."""
 
     cluster: str
@@ -124,7 +124,7 @@ class Arrow:
 class Topology:
     """The picture of a scenario."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[TopologyNode, ...]
     arrows: tuple[Arrow, ...] = ()
 
 

@@ -12,7 +12,7 @@ from lab.base import cancel, events, wait
 from lab.base.errors import LabError, WaitTimeout
 from lab.base.redaction import redact
 from lab.scenario.context import Context, StepNotRunError
-from lab.scenario.events import Began, Checked, Ended, Restoring, Sink, StepEnded
+from lab.scenario.events import Began, Checked, Ended, Restoring, ScenarioStepEnded, Sink
 from lab.scenario.evidence import EvidenceFolder
 from lab.scenario.model import Act, CannotLookError, Check, Observation, Outcome, Scenario, ScenarioStep, missing
 from lab.scenario.results import CheckResult, SabotageRun, ScenarioRun, StepRun
@@ -137,7 +137,7 @@ class _Run:
             else:
                 run = self.step(step)
             self.runs.append(run)
-            self.runner.sink(StepEnded(scenario=self.scenario, step=step, run=run))
+            self.runner.sink(ScenarioStepEnded(scenario=self.scenario, step=step, run=run))
             if run.outcome in {Outcome.FAILED, Outcome.ERRORED}:
                 stopped = stopped or f"step {step.name} {run.outcome.value} before it"
             if step is self.sabotage:

@@ -1,16 +1,16 @@
 """The stacks, each a folder here whose `stack.py` defines `STACK`; `choose` decides which one a lab is built as."""
 
 from lab.stacks.choose import STACKS, Choice, choose, current, mesh, remember
-from lab.stacks.model import Joint, Part, Stack, UpstreamCheck, Verdict
+from lab.stacks.model import CheckVerdict, ClusterComponent, LinkComponent, Stack, UpstreamCheck
 
 __all__ = [
     "STACKS",
+    "CheckVerdict",
     "Choice",
-    "Joint",
-    "Part",
+    "ClusterComponent",
+    "LinkComponent",
     "Stack",
     "UpstreamCheck",
-    "Verdict",
     "choose",
     "current",
     "mesh",

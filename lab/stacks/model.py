@@ -14,7 +14,7 @@ from lab.mesh import Mesh
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class ClusterComponent:
     """A component of every cluster, what it does in words, and the components that must be there before.
 
     `prepared`: whether it uses what `Stack.prepare` makes, and the images.
@@ -28,7 +28,7 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Joint:
+class LinkComponent:
     """A component of a link: it goes into one of the link's two clusters, after some of the plan's steps."""
 
     cluster: str
@@ -43,7 +43,7 @@ class Joint:
         return f"{self.cluster}/{self.component.name}"
 
 
-class Verdict(Enum):
+class CheckVerdict(Enum):
     """What upstream's own check came to."""
 
     OK = "ok"
@@ -60,7 +60,7 @@ class UpstreamCheck:
     cluster: str
     command: str
     what: str
-    verdict: Verdict
+    verdict: CheckVerdict
     words: str = ""
 
 
@@ -108,10 +108,10 @@ class Stack(Protocol):
     def prepare(self, lab: Lab, cluster: Cluster) -> None:
         """Make what needs no cluster, while kind makes one."""
 
-    def parts(self, lab: Lab) -> Mapping[str, Part]:
+    def components(self, lab: Lab) -> Mapping[str, ClusterComponent]:
         """Return what goes into each cluster, by the component's name, in an order in which it can be installed."""
 
-    def joints(self, lab: Lab, source: str, target: str) -> Sequence[Joint]:
+    def link_components(self, lab: Lab, source: str, target: str) -> Sequence[LinkComponent]:
         """Return what lets a cluster see another one; nothing where the lab has no such link."""
 
     def export(self, lab: Lab, service: str, source: str) -> bool:

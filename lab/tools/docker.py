@@ -29,7 +29,6 @@ from lab.tools.docker_records import (
     Engine,
     Image,
     Network,
-    Port,
     read_container,
     read_engine,
     read_network,
@@ -44,7 +43,6 @@ __all__ = [
     "EngineSilentError",
     "Image",
     "Network",
-    "Port",
     "explain",
 ]
 _NO_FILE = re.compile(r"no such container:path|could not find the file", re.IGNORECASE)

@@ -37,7 +37,7 @@ class Engine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Port:
+class PublishedPort:
     """A published TCP port: `host_ip:host_port` leads to the container's `port`. The lab publishes no other kind."""
 
     host_ip: str
@@ -58,7 +58,7 @@ class Container:
     pid: int
     labels: Mapping[str, str]
     networks: Mapping[str, IPv4Address | None]
-    ports: tuple[Port, ...]
+    ports: tuple[PublishedPort, ...]
     restart_policy: str
     runtime: str
     started_at: datetime | None = None
@@ -137,7 +137,7 @@ def read_container(found: Any) -> Container:
     )
 
 
-def _ports(inner: str, bindings: Any) -> tuple[Port, ...]:
+def _ports(inner: str, bindings: Any) -> tuple[PublishedPort, ...]:
     number_inside, _, protocol = inner.partition("/")
     if protocol != "tcp":
         return ()
@@ -145,7 +145,7 @@ def _ports(inner: str, bindings: Any) -> tuple[Port, ...]:
     # NetworkSettings are plain dictionaries.
     pairs = [(b["HostIp"], b["HostPort"]) if isinstance(b, dict) else (b.host_ip, b.host_port) for b in bindings]
     return tuple(
-        Port(host_ip=ip or "0.0.0.0", host_port=int(number), port=int(number_inside))  # noqa: S104
+        PublishedPort(host_ip=ip or "0.0.0.0", host_port=int(number), port=int(number_inside))  # noqa: S104
         for ip, number in pairs
         if number
     )

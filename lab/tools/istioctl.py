@@ -14,7 +14,7 @@ _ANALYZE_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class AnalysisMessage:
     """One line of istioctl's analysis. `level` is its own word: Info, Warning or Error."""
 
     code: str
@@ -39,7 +39,7 @@ class Istioctl:
         argv: list[str | Path] = [self.binary, "manifest", "generate", "--filename", operator]
         return self.run(argv, timeout_s=120).stdout
 
-    def analyze(self, kubeconfig: Path, context: str) -> list[Finding]:
+    def analyze(self, kubeconfig: Path, context: str) -> list[AnalysisMessage]:
         """Let istioctl look at a cluster's configuration, and return what it finds.
 
         Raises:
@@ -58,7 +58,7 @@ class Istioctl:
             ) from error
         try:
             return [
-                Finding(code=f["code"], level=f["level"], origin=f.get("origin", ""), message=f["message"])
+                AnalysisMessage(code=f["code"], level=f["level"], origin=f.get("origin", ""), message=f["message"])
                 for f in json.loads(done.stdout or "[]") or []
             ]
         except (ValueError, KeyError, TypeError) as error:

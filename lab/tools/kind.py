@@ -17,7 +17,7 @@ _STEP = re.compile(r"[•✓✗]\s*(.*?)\s*[^\x00-\x7f]*\s*(?:\.\.\.)?\s*$")
 
 
 @dataclass(frozen=True)
-class Kind:
+class KindCli:
     """A kind binary."""
 
     binary: Path

@@ -26,7 +26,7 @@ class CheckLine:
 
 
 @dataclass(frozen=True)
-class Linkerd:
+class LinkerdCli:
     """A linkerd binary."""
 
     binary: Path

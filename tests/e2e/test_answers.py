@@ -17,7 +17,7 @@ from lab.config import load
 from lab.stacks.istio import refusals as istio
 from lab.stacks.linkerd import refusals as linkerd
 from scenarios.probes import CLIENT, said_of
-from scenarios.refusals import ENDS, Refuser, Verdict, judge
+from scenarios.refusals import ENDS, Judgement, Refuser, judge
 from tests.e2e.conftest import PORTS, RunningLab
 
 
@@ -114,7 +114,7 @@ def test_a_client_outside_the_mesh_is_refused_where_a_meshed_one_is_answered(lab
     plain = {"istio": istio.REFUSALS, "linkerd": linkerd.REFUSALS}[lab.stack].denied_plain
     proxy = Refuser(name="podinfo's proxy", answers=(plain,) if plain else (), failures=ENDS, peer=address)
     verdict, words = judge(other, [proxy])
-    assert verdict is Verdict.REFUSED, words
+    assert verdict is Judgement.REFUSED, words
 
 
 def test_what_is_unexported_goes_and_what_is_exported_comes_back(lab: RunningLab) -> None:

@@ -99,7 +99,7 @@ app.main()
 DOWN = """
 from lab.lifecycle import down
 down.down = lambda *_, **__: (say("ready"), wait.rest("containers", 40))
-down.owned = lambda *_, **__: [down.Owned(kind="container", name="dev-west")]
+down.owned = lambda *_, **__: [down.OwnedResource(kind="container", name="dev-west")]
 sys.argv = ["lab", "down"]
 app.main()
 """

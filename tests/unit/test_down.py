@@ -7,7 +7,7 @@ import pytest
 
 from lab.base.errors import ClusterError
 from lab.clusters import kubeconfig
-from lab.clusters.provider import Owned
+from lab.clusters.provider import OwnedResource
 from lab.kube import manifests
 from lab.lab import Lab
 from lab.lifecycle import down as subject
@@ -17,14 +17,14 @@ class Nodes:
     """Clusters of which one container is left, until they are removed."""
 
     def __init__(self) -> None:
-        self.left: list[Owned] = [Owned(kind="container", name="dev-east-control-plane")]
+        self.left: list[OwnedResource] = [OwnedResource(kind="container", name="dev-east-control-plane")]
         self.stays = False
         self.theirs = ""
 
     def foreign(self, lab: Lab) -> str:
         return self.theirs
 
-    def owned(self, lab: Lab) -> Sequence[Owned]:
+    def owned(self, lab: Lab) -> Sequence[OwnedResource]:
         return list(self.left)
 
     def remove(self, lab: Lab) -> None:

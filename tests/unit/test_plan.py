@@ -10,7 +10,7 @@ from lab.base.step import Step
 from lab.base.wait import NotYet
 from lab.lab import Lab
 from lab.lifecycle import plan, runner
-from lab.lifecycle.answers import Answers
+from lab.lifecycle.answers import FrontendAnswers
 from lab.lifecycle.changes import Change
 from lab.stacks import STACKS
 
@@ -99,7 +99,7 @@ def test_linkerd_links_to_clusters_that_export_something(tmp_path: Path, monkeyp
 def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> plan.AnswersProbe:
     """Look for answers on a lab where every request fails, once every 3 s."""
     problem = "12 of 12 requests of east's frontend to podinfo fail: HTTP 403"
-    failing = Answers(cluster="east", upstream="podinfo", requests=12, failed=12, problem=problem)
+    failing = FrontendAnswers(cluster="east", upstream="podinfo", requests=12, failed=12, problem=problem)
     moments = iter(range(0, 100, 3))
     monkeypatch.setattr(plan.answers, "ask", lambda *_, **__: failing)
     return plan.AnswersProbe(

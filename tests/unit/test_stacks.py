@@ -92,7 +92,7 @@ def test_the_configuration_and_the_choice_know_the_same_stacks() -> None:
 
 @pytest.mark.parametrize("stack", STACKS.values(), ids=lambda s: s.name)
 def test_every_part_can_be_installed_in_the_order_given(lab: Lab, stack: stacks.Stack) -> None:
-    parts = stack.parts(lab)
+    parts = stack.components(lab)
     seen: set[str] = set()
     for name, part in parts.items():
         assert set(part.after) <= seen, f"{name} needs what comes later"
@@ -103,10 +103,10 @@ def test_every_part_can_be_installed_in_the_order_given(lab: Lab, stack: stacks.
 
 def test_linkerd_links_those_clusters_only_that_something_is_exported_from(lab: Lab) -> None:
     stack = STACKS["linkerd"]
-    assert [joint.step for joint in stack.joints(lab, "west", "east")] == ["west/link-to-east"]
-    assert stack.joints(lab, "east", "west") == []
+    assert [joint.step for joint in stack.link_components(lab, "west", "east")] == ["west/link-to-east"]
+    assert stack.link_components(lab, "east", "west") == []
     both = replace(lab, spec=config.parse('[exports]\npodinfo = ["east", "west"]'))
-    assert [joint.step for joint in stack.joints(both, "east", "west")] == ["east/link-to-west"]
+    assert [joint.step for joint in stack.link_components(both, "east", "west")] == ["east/link-to-west"]
 
 
 def test_each_stack_says_whose_answers_show_that_it_is_up(lab: Lab) -> None:

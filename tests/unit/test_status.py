@@ -17,7 +17,7 @@ from lab.clusters import Node, NodeStatus
 from lab.clusters.provider import WireState
 from lab.lab import Lab
 from lab.lifecycle import status
-from lab.lifecycle.answers import Answers
+from lab.lifecycle.answers import FrontendAnswers
 from lab.lifecycle.changes import Change, Traffic
 from lab.lifecycle.status import distrust
 from lab.mesh import Export, Gateway, Identity
@@ -55,7 +55,7 @@ def test_what_has_ended_is_named_with_its_day_and_the_fix() -> None:
 
 EXPORT = Export(service="podinfo", source="east", name="podinfo-east", seen_in=("west",), endpoints=1)
 LOCKED = Change(cluster="east", kind="permission", effect="locked: nobody may call podinfo in east")
-FAILING = Answers(
+FAILING = FrontendAnswers(
     cluster="east", upstream="podinfo", requests=12, failed=12, problem="12 of 12 requests of east's frontend fail"
 )
 
@@ -65,7 +65,7 @@ class World:
     """What a lab that is up says; each field is what one of the questions brings."""
 
     lab: Lab
-    answers: Answers
+    answers: FrontendAnswers
     traffic: Traffic
     changes: tuple[Change, ...] = ()
     workloads: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class World:
 @pytest.fixture
 def world(lab: Lab, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch) -> World:
     assert apis
-    asked = Answers(cluster="east", upstream="podinfo", requests=12, by_cluster={"east": 12})
+    asked = FrontendAnswers(cluster="east", upstream="podinfo", requests=12, by_cluster={"east": 12})
     made = World(lab=lab, answers=asked, traffic=Traffic(exports=(EXPORT,)))
     mesh = SimpleNamespace(
         name="istio",

@@ -3,6 +3,7 @@
 import ast
 import tomllib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,22 @@ def test_scenarios_import_each_other_relatively(file: Path) -> None:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     absolute = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level]
     assert [name for name in absolute if name and name.split(".")[0] == "scenarios"] == []
+
+
+def test_no_two_classes_have_one_name() -> None:
+    homes: dict[str, list[str]] = {}
+    for file in [*MODULES, *sorted((PROJECT / "scenarios").glob("*.py"))]:
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(dotted(file))
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    modules = {dotted(file).removesuffix(".__init__") for file in MODULES}
+    graph = {
+        dotted(file): {name for found in imports(file) for name in (found, found.rpartition(".")[0]) if name in modules}
+        for file in MODULES
+        if file.name != "__init__.py"
+    }
+    TopologicalSorter(graph).prepare()

@@ -53,7 +53,7 @@ class KindConfig(TypedDict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Engine:
+class EngineLimits:
     """What of the engine's machine decides how a node must be configured."""
 
     cgroup_v1: bool = False
@@ -86,7 +86,9 @@ def node_labels(lab_name: str, lab_id: str, spec: ClusterSpec) -> dict[str, str]
     return {REGION_LABEL: spec.region, ZONE_LABEL: spec.zone, LAB_LABEL: lab_name, LAB_ID_LABEL: lab_id}
 
 
-def build(*, lab_name: str, lab_id: str, kind_name: str, spec: ClusterSpec, image: str, engine: Engine) -> KindConfig:
+def build(
+    *, lab_name: str, lab_id: str, kind_name: str, spec: ClusterSpec, image: str, engine: EngineLimits
+) -> KindConfig:
     """Return kind's configuration of one cluster with one node."""
     node: NodeConfig = {
         "role": "control-plane",

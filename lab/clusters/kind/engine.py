@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.clusters.kind.config import Engine
+from lab.clusters.kind.config import EngineLimits
 from lab.tools.docker import Docker
 
 _CAP_SYS_RESOURCE = 24  # capabilities(7)
 _STATUS = Path("/proc/self/status")
 
 
-def engine(docker: Docker, status: Path = _STATUS) -> Engine:
+def engine(docker: Docker, status: Path = _STATUS) -> EngineLimits:
     """Say what the engine's machine can do. An engine on another machine is taken to be able to do everything."""
-    return Engine(
+    return EngineLimits(
         cgroup_v1=docker.cgroup_version() == "1", may_raise_priority=_bounding_set_has(status, _CAP_SYS_RESOURCE)
     )
 

@@ -12,9 +12,9 @@ from lab.base.errors import ClusterError, HostError
 from lab.base.names import LABEL_PREFIX
 from lab.base.step import CHANGED, UNCHANGED, StepResult
 from lab.config import LabSpec
-from lab.host.doctor.snapshot import Senses
+from lab.host.doctor.snapshot import HostProbes
 from lab.host.machine import Machine
-from lab.host.ownership import HOME_LABEL, Identity, whose
+from lab.host.ownership import HOME_LABEL, LabIdentity, whose
 from lab.host.subnets import RANGE, ROUTES, used
 from lab.kube import Kube
 from lab.kube.objects import Ref
@@ -28,7 +28,7 @@ _BRIDGE = "bridge"
 _MTU = "com.docker.network.driver.mtu"
 
 
-def find(docker: Docker, identity: Identity) -> Network | None:
+def find(docker: Docker, identity: LabIdentity) -> Network | None:
     """Return the lab's network, None where it is not there.
 
     Raises:
@@ -45,7 +45,7 @@ def find(docker: Docker, identity: Identity) -> Network | None:
     return found
 
 
-def is_there(docker: Docker, identity: Identity) -> bool:
+def is_there(docker: Docker, identity: LabIdentity) -> bool:
     """Say whether the lab's network is there; one of that name that is not the lab's does not count."""
     found = docker.network(identity.name)
     return found is not None and identity.owns_network(found)
@@ -54,11 +54,11 @@ def is_there(docker: Docker, identity: Identity) -> bool:
 def ensure(
     docker: Docker,
     spec: LabSpec,
-    identity: Identity,
+    identity: LabIdentity,
     *,
     before: IPv4Network | None = None,
     machine: Machine | None = None,
-    senses: Senses | None = None,
+    senses: HostProbes | None = None,
 ) -> StepResult:
     """Create the lab's network where it is not there, with the engine's MTU.
 
@@ -85,7 +85,7 @@ def ensure(
             )
         return UNCHANGED
     machine = machine or Machine()
-    subnets = used(spec, docker.networks(), (senses or Senses()).interfaces(), machine.read(ROUTES))
+    subnets = used(spec, docker.networks(), (senses or HostProbes()).interfaces(), machine.read(ROUTES))
     if wanted is None and before is not None:
         if taker := subnets.taker(before):
             raise HostError(
@@ -131,7 +131,7 @@ def server_of(target: Kube) -> str:
     return f"https://{node_address(target)}:{API_PORT}"
 
 
-def _create(docker: Docker, identity: Identity, subnet: IPv4Network) -> None:
+def _create(docker: Docker, identity: LabIdentity, subnet: IPv4Network) -> None:
     bridge = docker.network(_BRIDGE)
     # As kind does: behind a VPN or in a virtual machine, packets of 1500 bytes may get lost on the way out.
     mtu = bridge.options.get(_MTU) if bridge is not None else None

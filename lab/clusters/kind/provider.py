@@ -25,22 +25,22 @@ from lab.clusters.kind import engine, network, wake
 from lab.clusters.kind.power import KindPower
 from lab.clusters.kind.shell import KindShell
 from lab.clusters.kind.wire import KindWire
-from lab.clusters.provider import STANDS_STILL, Node, NodeStatus, Owned
-from lab.host.ownership import HOME_LABEL, MARK, Identity, cluster_of, read_mark, settle, whose
+from lab.clusters.provider import STANDS_STILL, Node, NodeStatus, OwnedResource
+from lab.host.ownership import HOME_LABEL, MARK, LabIdentity, cluster_of, read_mark, settle, whose
 from lab.kube import connect, manifests, owned
 from lab.kube.objects import Ref, labels_of
 from lab.kube.owned import Grounds
 from lab.lab import Lab
 from lab.tools.docker import Docker
 from lab.tools.docker_records import Container, Network
-from lab.tools.kind import CLUSTER_LABEL, Kind
+from lab.tools.kind import CLUSTER_LABEL, KindCli
 
 _MAY_DIFFER = frozenset({"memory_mib", "lab_id", "home", "subnet"})
 _CTR = ("ctr", "--namespace", "k8s.io", "images")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mark:
+class NodeMark:
     """With which settings a cluster was made, and for which lab. All but the memory stay for its lifetime.
 
     Marks from before labs had an id lack `lab_id`, `home` and `subnet`.
@@ -161,11 +161,11 @@ class KindProvider:
         self.docker.execute(node, ["rm", "/kind/images.tar"])
         return StepResult(status=StepStatus.CHANGED, detail=f"loaded {', '.join(missing)}")
 
-    def owned(self, lab: Lab) -> list[Owned]:
+    def owned(self, lab: Lab) -> list[OwnedResource]:
         """List the lab's node containers and its network."""
-        found = [Owned(kind="container", name=container.name) for container in self._containers(lab)]
+        found = [OwnedResource(kind="container", name=container.name) for container in self._containers(lab)]
         if network.is_there(self.docker, _identity(lab)):
-            found.append(Owned(kind="network", name=lab.spec.name))
+            found.append(OwnedResource(kind="network", name=lab.spec.name))
         return found
 
     def remove(self, lab: Lab) -> None:
@@ -190,7 +190,7 @@ class KindProvider:
 
     # How
 
-    def _settle_identity(self, lab: Lab) -> Identity:
+    def _settle_identity(self, lab: Lab) -> LabIdentity:
         """Return the lab's identity with its id, which a lab that lost its state folder takes from what it owns."""
         identity = _identity(lab)
         if identity.lab_id:
@@ -200,7 +200,7 @@ class KindProvider:
         known += [mark.lab_id for mark in self._marks(lab).values() if mark.lab_id]
         return settle(identity, known)
 
-    def _marks(self, lab: Lab) -> dict[str, Mark]:
+    def _marks(self, lab: Lab) -> dict[str, NodeMark]:
         """Return the marks of the lab's finished nodes, by cluster."""
         there = {container.name for container in self._containers(lab)}
         marks = {name: self._mark(cluster.node) for name, cluster in lab.clusters.items() if cluster.node in there}
@@ -247,7 +247,9 @@ class KindProvider:
         file.write_text(manifests.dump(config), encoding="utf-8")
         own_kubeconfig = file.with_suffix(".kubeconfig")
         own_kubeconfig.unlink(missing_ok=True)
-        Kind(lab.artifacts.binary("kind")).create(name, config=file, kubeconfig=own_kubeconfig, network=lab.spec.name)
+        KindCli(lab.artifacts.binary("kind")).create(
+            name, config=file, kubeconfig=own_kubeconfig, network=lab.spec.name
+        )
         self._adopt(lab, cluster, own_kubeconfig)
         own_kubeconfig.unlink()
         self.docker.set_restart_policy(cluster.node, "unless-stopped")
@@ -275,7 +277,7 @@ class KindProvider:
         self.docker.connect(lab.spec.name, cluster.node, ip=wanted)
         return str(wanted)
 
-    def _settle(self, lab: Lab, cluster: Cluster, mark: Mark) -> bool:
+    def _settle(self, lab: Lab, cluster: Cluster, mark: NodeMark) -> bool:
         """Hold a finished cluster against lab.toml, and put right what can be while it lives."""
         wanted = _mark_of(lab, cluster, mark.address)
         differ = [
@@ -308,7 +310,7 @@ class KindProvider:
         elif cluster.context in kubeconfig.contexts(lab.paths.kubeconfig):
             return False
         else:
-            kind = Kind(lab.artifacts.binary("kind"))
+            kind = KindCli(lab.artifacts.binary("kind"))
             text = kind.kubeconfig(kind_name(lab.spec.name, cluster.name))
         changed = kubeconfig.adopt(lab.paths.kubeconfig, name=cluster.context, from_kind=text)
         if changed:
@@ -328,16 +330,16 @@ class KindProvider:
         owned.change(kube, node, {"metadata": {"labels": wanted}}, grounds=Grounds.NODE)
         return True
 
-    def _mark(self, node: str) -> Mark | None:
+    def _mark(self, node: str) -> NodeMark | None:
         try:
-            return Mark(**self._read_mark(node))  # type: ignore[arg-type]
+            return NodeMark(**self._read_mark(node))  # type: ignore[arg-type]
         except TypeError:
             return None
 
     def _read_mark(self, node: str) -> Mapping[str, object]:
         return read_mark(self.docker.read_file(node, MARK))
 
-    def _write_mark(self, node: str, mark: Mark) -> None:
+    def _write_mark(self, node: str, mark: NodeMark) -> None:
         self.docker.execute(node, ["cp", "/dev/stdin", MARK], input=json.dumps(asdict(mark)))
 
 
@@ -351,13 +353,13 @@ _STATUS = {
 }
 
 
-def _identity(lab: Lab) -> Identity:
-    return Identity.of(lab.spec.name, lab.paths)
+def _identity(lab: Lab) -> LabIdentity:
+    return LabIdentity.of(lab.spec.name, lab.paths)
 
 
-def _mark_of(lab: Lab, cluster: Cluster, address: str) -> Mark:
+def _mark_of(lab: Lab, cluster: Cluster, address: str) -> NodeMark:
     spec = lab.spec.clusters[cluster.name]
-    return Mark(
+    return NodeMark(
         pod_cidr=str(spec.pod_cidr),
         service_cidr=str(spec.service_cidr),
         ingress_port=spec.ingress_port,

@@ -24,7 +24,7 @@ _HEADER = struct.Struct(">BII")
 _LIMIT = 1 << 20
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """What a frame is."""
 
     OPEN = 1
@@ -63,7 +63,7 @@ class Stream:
                 self._check()
                 return b""
             data = self._chunks.popleft()
-        await self._mux.send(Kind.CREDIT, self._number, struct.pack(">I", len(data)))
+        await self._mux.send(FrameKind.CREDIT, self._number, struct.pack(">I", len(data)))
         return data
 
     async def write(self, data: bytes) -> None:
@@ -78,18 +78,18 @@ class Stream:
                 self._check()
                 part = data[: min(self._credit, CHUNK)]
                 self._credit -= len(part)
-            await self._mux.send(Kind.DATA, self._number, part)
+            await self._mux.send(FrameKind.DATA, self._number, part)
             data = data[len(part) :]
 
     async def end(self) -> None:
         """Say that no more bytes come."""
-        await self._mux.send(Kind.END, self._number)
+        await self._mux.send(FrameKind.END, self._number)
 
     async def reset(self, reason: str) -> None:
         """End both directions at once."""
         if self._mux.forget(self._number):
-            await self._mux.send(Kind.RESET, self._number, reason.encode())
-        await self.take(Kind.RESET, reason.encode())
+            await self._mux.send(FrameKind.RESET, self._number, reason.encode())
+        await self.take(FrameKind.RESET, reason.encode())
 
     def close(self) -> None:
         """Say that this end has read and sent everything."""
@@ -105,16 +105,16 @@ class Stream:
             await self._changed.wait_for(lambda: self._opened or self._reason is not None)
             self._check()
 
-    async def take(self, kind: Kind, payload: bytes) -> None:
+    async def take(self, kind: FrameKind, payload: bytes) -> None:
         """Take a frame in; called by the connection's reader."""
         async with self._changed:
-            if kind is Kind.DATA:
+            if kind is FrameKind.DATA:
                 self._chunks.append(payload)
-            elif kind is Kind.END:
+            elif kind is FrameKind.END:
                 self._ended = True
-            elif kind is Kind.CREDIT:
+            elif kind is FrameKind.CREDIT:
                 self._credit += int(struct.unpack(">I", payload)[0])
-            elif kind is Kind.OPENED:
+            elif kind is FrameKind.OPENED:
                 self._opened = True
             elif self._reason is None:
                 self._reason = payload.decode("utf-8", "replace")
@@ -161,7 +161,7 @@ class Mux:
                         return  # whatever talks there, it is not this protocol
                     payload = await self._reader.readexactly(length)
                 self.alive.set()
-                await self._take(Kind(kind), number, payload)
+                await self._take(FrameKind(kind), number, payload)
         except (TimeoutError, OSError, EOFError, ValueError):
             return
         finally:
@@ -169,7 +169,7 @@ class Mux:
             pinging.cancel()
             self._writer.close()
             for stream in list(self._streams.values()):
-                await stream.take(Kind.RESET, b"the tunnel's connection ended")
+                await stream.take(FrameKind.RESET, b"the tunnel's connection ended")
             self._streams.clear()
             for task in list(self._tasks):
                 task.cancel()
@@ -187,7 +187,7 @@ class Mux:
         """
         number, self._next = self._next, self._next + 2
         stream = self._streams[number] = Stream(self, number)
-        await self.send(Kind.OPEN, number, target.encode())
+        await self.send(FrameKind.OPEN, number, target.encode())
         if self._over:
             raise RefusedError("the tunnel's connection ended")
         await stream.opened()
@@ -195,13 +195,13 @@ class Mux:
 
     async def accept(self, stream: Stream) -> None:
         """Tell the other end that its stream is open."""
-        await self.send(Kind.OPENED, next(n for n, known in self._streams.items() if known is stream))
+        await self.send(FrameKind.OPENED, next(n for n, known in self._streams.items() if known is stream))
 
     def forget(self, number: int) -> bool:
         """Drop a stream; False when it was dropped before."""
         return self._streams.pop(number, None) is not None
 
-    async def send(self, kind: Kind, number: int, payload: bytes = b"") -> None:
+    async def send(self, kind: FrameKind, number: int, payload: bytes = b"") -> None:
         """Send a frame; on a connection that has ended it goes nowhere, and its streams are reset already."""
         if self._over:
             return
@@ -210,20 +210,20 @@ class Mux:
                 self._writer.write(_HEADER.pack(kind, number, len(payload)) + payload)
                 await self._writer.drain()
 
-    async def _take(self, kind: Kind, number: int, payload: bytes) -> None:
-        if kind is Kind.OPEN:
+    async def _take(self, kind: FrameKind, number: int, payload: bytes) -> None:
+        if kind is FrameKind.OPEN:
             stream = self._streams[number] = Stream(self, number)
             task = asyncio.create_task(_finished(self._accept(stream, payload.decode("utf-8", "replace"))))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         elif (known := self._streams.get(number)) is not None:
             await known.take(kind, payload)
-            if kind is Kind.RESET:
+            if kind is FrameKind.RESET:
                 self.forget(number)
 
     async def _ping(self) -> None:
         while True:
-            await self.send(Kind.PING, 0)
+            await self.send(FrameKind.PING, 0)
             await asyncio.sleep(PING_S)
 
 

@@ -21,7 +21,7 @@ from lab.dev.laptop.tunnel import Tunnel
 from lab.kube import connect
 from lab.lab import Lab
 from lab.mesh.capabilities import Capability
-from lab.mesh.model import Divert
+from lab.mesh.model import Intercept
 from lab.mesh.offers import Mesh
 
 _LISTENS_S = 60.0
@@ -60,8 +60,8 @@ class DevProcess:
 
     def __post_init__(self) -> None:
         parts.checked_name(self.service)
-        if Capability.DIVERT not in self.mesh.capabilities:
-            raise UsageError(f"this stack cannot {Capability.DIVERT.value}", next="lab dev pod FOLDER")
+        if Capability.INTERCEPT not in self.mesh.capabilities:
+            raise UsageError(f"this stack cannot {Capability.INTERCEPT.value}", next="lab dev pod FOLDER")
         if not self.command and not self.port:
             raise UsageError("neither a command nor the port of a process is given", next="lab dev process --help")
         if not self.command and not loopback.listens(self.port):
@@ -130,12 +130,12 @@ class DevProcess:
         kube.wait_ready([workload.deployment], timeout_s=60, what=workload.name)
         self._undo.callback(self._give_back)
         header, value = self.header or ("", "")
-        self.mesh.divert(
-            Divert(cluster=self.lab.west.name, service=self.service, to=workload.name, header=header, value=value)
+        self.mesh.intercept(
+            Intercept(cluster=self.lab.west.name, service=self.service, to=workload.name, header=header, value=value)
         )
 
     def _give_back(self) -> None:
-        if self.mesh.undivert(self.lab.west.name, self.service):
+        if self.mesh.remove_intercept(self.lab.west.name, self.service):
             wait.rest("proxies take the old routes up again", DRAIN_S)
 
     def _wait_listens(self, child: Any) -> None:

@@ -11,17 +11,17 @@ from lab.base.concurrency import Threads
 from lab.base.paths import Paths
 from lab.config import LabSpec
 from lab.host import engine as engines
-from lab.host.changes import Change
+from lab.host.changes import MachineChange
 from lab.host.doctor import engine, environment, kernel, network, resources, sources
 from lab.host.doctor.findings import Finding, Verdict, warn
-from lab.host.doctor.snapshot import Scene, Senses, look
+from lab.host.doctor.snapshot import HostProbes, HostSnapshot, look
 from lab.host.machine import Machine
 from lab.host.sandbox.runtime import Runtime
 from lab.tools.docker import Docker
 
 __all__ = ["Finding", "Scene", "Senses", "Verdict", "changes", "failures", "run", "warnings"]
 
-Check = Callable[[Scene], Iterable[Finding]]
+Check = Callable[[HostSnapshot], Iterable[Finding]]
 CHECKS: tuple[Check, ...] = (
     engine.check_engine,
     engine.check_privileges,
@@ -50,7 +50,7 @@ def run(
     registries: Iterable[str] = (),
     machine: Machine | None = None,
     docker: Docker | None = None,
-    senses: Senses | None = None,
+    senses: HostProbes | None = None,
     checks: Sequence[Check] = CHECKS,
 ) -> list[Finding]:
     """Look at everything, and return what was found, in the order of CHECKS.
@@ -72,13 +72,13 @@ def run(
         registries=registries,
         machine=machine or Machine(),
         docker=docker or Docker(),
-        senses=senses or Senses(),
+        senses=senses or HostProbes(),
     )
     with Threads(len(checks)) as threads:
         return [finding for found in threads.map(lambda check: _isolated(check, scene), checks) for finding in found]
 
 
-def _isolated(check: Check, scene: Scene) -> list[Finding]:
+def _isolated(check: Check, scene: HostSnapshot) -> list[Finding]:
     """Run one check; one that breaks must not hide what the others see."""
     try:
         return list(check(scene))
@@ -100,7 +100,7 @@ def warnings(findings: Iterable[Finding]) -> list[Finding]:
 
 def changes(
     findings: Iterable[Finding], *, machine: Machine | None = None, docker: Docker | None = None
-) -> list[Change]:
+) -> list[MachineChange]:
     """Plan what the findings say that the lab can do by itself, in the order in which it has to be done.
 
     Args:
@@ -112,14 +112,14 @@ def changes(
     return [c for finding in findings if finding.fixable for c in _CHANGES[finding.name](finding, machine, docker)]
 
 
-def _bring_up(_: Finding, machine: Machine, docker: Docker) -> list[Change]:
+def _bring_up(_: Finding, machine: Machine, docker: Docker) -> list[MachineChange]:
     runtime = Runtime(machine=machine, docker=docker)
     # What an engine that is not up yet may not do cannot be seen now: it is part of the list, and tried then.
     later = [runtime.change()] if runtime.may_be_needed else []
     return [*engines.changes(engines.observe(machine, docker), machine, docker), *later]
 
 
-_CHANGES: dict[str, Callable[[Finding, Machine, Docker], list[Change]]] = {
+_CHANGES: dict[str, Callable[[Finding, Machine, Docker], list[MachineChange]]] = {
     "engine": _bring_up,
     "privileges": lambda _, machine, docker: [Runtime(machine=machine, docker=docker).change()],
     "inotify": lambda finding, machine, _: [kernel.change(finding, machine, kernel.INOTIFY)],

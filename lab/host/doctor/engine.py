@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lab.host import engine as engines
 from lab.host.doctor.findings import Finding, fail, ok, warn
-from lab.host.doctor.snapshot import Scene
+from lab.host.doctor.snapshot import HostSnapshot
 from lab.host.engine import EngineState
 from lab.host.sandbox.runtime import NAME, UNDO, Runtime
 
@@ -21,7 +21,7 @@ _ESSENTIAL = """
 ESSENTIAL = frozenset(f"CAP_{name}" for name in _ESSENTIAL.split())
 
 
-def check_engine(scene: Scene) -> Iterator[Finding]:
+def check_engine(scene: HostSnapshot) -> Iterator[Finding]:
     """Is an engine there, and may this user use it?"""
     why = "the clusters' nodes are containers"
     if scene.engine is None:
@@ -45,7 +45,7 @@ def check_engine(scene: Scene) -> Iterator[Finding]:
         yield ok("engine", told, why)
 
 
-def check_privileges(scene: Scene) -> Iterator[Finding]:
+def check_privileges(scene: HostSnapshot) -> Iterator[Finding]:
     """Do privileged containers start?
 
     Reads what the engine's process may do at all; only where something is lacking and no runtime of the lab makes up

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from lab.base import environment
 from lab.host.doctor.findings import Finding, ok
-from lab.host.doctor.snapshot import Scene
+from lab.host.doctor.snapshot import HostSnapshot
 
 
-def check_environment(scene: Scene) -> Iterator[Finding]:
+def check_environment(scene: HostSnapshot) -> Iterator[Finding]:
     """Which settings for other work are ignored?"""
     name, why = "environment", "settings for other work would change what the lab builds and starts"
     ignored = environment.ignored(scene.machine.environ)

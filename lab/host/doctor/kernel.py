@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from lab.base.errors import CommandError, HostError
-from lab.host.changes import Change
+from lab.host.changes import MachineChange
 from lab.host.doctor.findings import Finding, fail, ok, warn
-from lab.host.doctor.snapshot import Scene
+from lab.host.doctor.snapshot import HostSnapshot
 from lab.host.machine import Machine
 from lab.tools.kind import CLUSTER_LABEL
 
@@ -20,7 +20,7 @@ _INSTANCES_A_NODE = 32
 _KUBELET_NEEDS = ("cpu", "cpuset", "memory", "pids")
 
 
-def check_cgroups(scene: Scene) -> Iterator[Finding]:
+def check_cgroups(scene: HostSnapshot) -> Iterator[Finding]:
     """Can a kubelet account for its pods?"""
     name, why = "cgroups", "the kubelet in each node counts and limits with them"
     if not scene.engine_is_here:
@@ -41,7 +41,7 @@ def check_cgroups(scene: Scene) -> Iterator[Finding]:
         yield ok(name, version, why)
 
 
-def check_inotify(scene: Scene) -> Iterator[Finding]:
+def check_inotify(scene: HostSnapshot) -> Iterator[Finding]:
     """Are there enough inotify instances and watches? Too few show late: "too many open files" in a pod's log."""
     name, why = "inotify", "every kubelet and containerd takes instances; without one it says 'too many open files'"
     if scene.machine.system != "Linux":
@@ -60,7 +60,7 @@ def check_inotify(scene: Scene) -> Iterator[Finding]:
     yield say(name, told, why, fix=fix, fixable=scene.machine.is_root)
 
 
-def check_forwarding(scene: Scene) -> Iterator[Finding]:
+def check_forwarding(scene: HostSnapshot) -> Iterator[Finding]:
     """Does the kernel pass packets on between the nodes?"""
     name, why = "forwarding", "packets between the nodes and the world go through this machine's kernel"
     if not scene.engine_is_here:
@@ -72,9 +72,9 @@ def check_forwarding(scene: Scene) -> Iterator[Finding]:
         yield ok(name, "net.ipv4.ip_forward is 1", why, undo=_undo(scene.machine))
 
 
-def change(finding: Finding, machine: Machine, wanted: Mapping[str, int]) -> Change:
+def change(finding: Finding, machine: Machine, wanted: Mapping[str, int]) -> MachineChange:
     """Plan to set kernel parameters, now and for the next boots."""
-    return Change(
+    return MachineChange(
         what=f"set the kernel's {', '.join(f'{key}={value}' for key, value in wanted.items())}, also in {SYSCTL_FILE}",
         why=finding.why,
         command=finding.fix or "",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lab.host import subnets
 from lab.host.doctor.findings import Finding, fail, ok, warn
-from lab.host.doctor.snapshot import Scene
+from lab.host.doctor.snapshot import HostSnapshot
 from lab.host.ownership import HOME_LABEL, whose
 from lab.tools.kind import CLUSTER_LABEL
 
@@ -14,7 +14,7 @@ LOOPBACK = "127.0.0.1"
 _EVERYWHERE = ("0.0.0.0", "::", "127.0.0.1", "::1", "::ffff:127.0.0.1")  # noqa: S104 - to compare with
 
 
-def check_ports(scene: Scene) -> Iterator[Finding]:
+def check_ports(scene: HostSnapshot) -> Iterator[Finding]:
     """Is each cluster's ingress port free, or this lab's own?"""
     used = {cluster.ingress_port for cluster in scene.spec.clusters.values()}
     for name, cluster in scene.spec.clusters.items():
@@ -31,7 +31,7 @@ def check_ports(scene: Scene) -> Iterator[Finding]:
             yield fail(title, f"in use by {by}", why, fix=fix)
 
 
-def _user_of(scene: Scene, port: int) -> str | None:
+def _user_of(scene: HostSnapshot, port: int) -> str | None:
     """Return who has a port: None for nobody, empty for this lab."""
     for container in scene.containers:
         if container.running and any(p.host_port == port and p.host_ip in _EVERYWHERE for p in container.ports):
@@ -43,7 +43,7 @@ def _user_of(scene: Scene, port: int) -> str | None:
     return f"{known.process} (pid {known.pid})" if known else "a program of another user"
 
 
-def check_names(scene: Scene) -> Iterator[Finding]:
+def check_names(scene: HostSnapshot) -> Iterator[Finding]:
     """Are the names that the lab will use free, or this lab's own? What is foreign is never touched."""
     name, why = "names", "the lab leaves alone what it did not make"
     if scene.engine is None:
@@ -72,7 +72,7 @@ def check_names(scene: Scene) -> Iterator[Finding]:
         yield ok(name, "free, or this lab's own", why)
 
 
-def check_addresses(scene: Scene) -> Iterator[Finding]:
+def check_addresses(scene: HostSnapshot) -> Iterator[Finding]:
     """Are the clusters' address ranges apart from those that this machine uses?"""
     name, why = "addresses", "an address that exists twice is reached once"
     clashes = list(_clashes(scene))
@@ -81,7 +81,7 @@ def check_addresses(scene: Scene) -> Iterator[Finding]:
         yield ok(name, "apart from the networks of this machine", why)
 
 
-def _clashes(scene: Scene) -> Iterator[Finding]:
+def _clashes(scene: HostSnapshot) -> Iterator[Finding]:
     name = "addresses"
     own = {subnet for network in scene.networks if network.name in scene.own_networks for subnet in network.subnets}
     local = {interface: address.network for interface, address in scene.senses.interfaces()}
@@ -97,7 +97,7 @@ def _clashes(scene: Scene) -> Iterator[Finding]:
                     yield warn(name, told, f"pods in {cluster} cannot reach that network", fix=fix)
 
 
-def _nodes_subnet(scene: Scene) -> Iterator[Finding]:
+def _nodes_subnet(scene: HostSnapshot) -> Iterator[Finding]:
     """Is there a subnet for the nodes' network, which is not there yet?"""
     name, why, wanted = "addresses", "the nodes need addresses of their own", scene.spec.network.subnet
     known = subnets.used(scene.spec, scene.networks, scene.senses.interfaces(), scene.machine.read(subnets.ROUTES))
@@ -114,7 +114,7 @@ def _nodes_subnet(scene: Scene) -> Iterator[Finding]:
         yield warn(name, f"the nodes' subnet {subnet} is a part of {hidden}", "the lab hides that part", fix=fix)
 
 
-def check_proxies(scene: Scene) -> Iterator[Finding]:
+def check_proxies(scene: HostSnapshot) -> Iterator[Finding]:
     """Which proxies are set? The lab itself passes them by on the way to this machine and its clusters."""
     name, why = "proxies", "the lab talks to its own clusters directly"
     environ = scene.machine.environ

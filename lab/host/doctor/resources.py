@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab.base.names import ARCHITECTURES
 from lab.host.doctor.findings import Finding, fail, ok, warn
-from lab.host.doctor.snapshot import Scene
+from lab.host.doctor.snapshot import HostSnapshot
 
 GIB = 2**30
 # A cluster of the lab takes 0.9 to 1.1 GiB once everything in it is ready, and more while it starts.
@@ -21,7 +21,7 @@ CACHE_GIB = {True: 1.0, False: 14.0}
 ENGINE_GIB = {True: 4.0, False: 8.0}
 
 
-def check_architecture(scene: Scene) -> Iterator[Finding]:
+def check_architecture(scene: HostSnapshot) -> Iterator[Finding]:
     """Is there everything for this processor?"""
     name, why = "architecture", "every image and binary is made for one"
     machine = scene.machine.architecture
@@ -35,7 +35,7 @@ def check_architecture(scene: Scene) -> Iterator[Finding]:
         yield ok(name, f"{machine} ({found})", why)
 
 
-def check_memory(scene: Scene) -> Iterator[Finding]:
+def check_memory(scene: HostSnapshot) -> Iterator[Finding]:
     """Is there memory for the clusters that do not run yet?"""
     name, why = "memory", f"each cluster takes about {CLUSTER_GIB:g} GiB"
     running = sum(node.running for node in scene.own_nodes)
@@ -60,7 +60,7 @@ def check_memory(scene: Scene) -> Iterator[Finding]:
         yield ok(name, told, why)
 
 
-def check_disk(scene: Scene) -> Iterator[Finding]:
+def check_disk(scene: HostSnapshot) -> Iterator[Finding]:
     """Is there room where the lab and the engine keep things? Needs on the same disk add up."""
     why = "images, build caches and the nodes' data"
     needs = {scene.paths.cache: CACHE_GIB[scene.artifacts_ready]}

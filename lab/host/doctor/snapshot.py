@@ -37,7 +37,7 @@ class Listener:
 
 
 @dataclass(frozen=True)
-class Senses:
+class HostProbes:
     """How the checks look at what is no file and no command; tests have their own."""
 
     def listeners(self) -> Iterable[Listener]:
@@ -95,7 +95,7 @@ class Senses:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
+class HostSnapshot:
     """What the lab wants (`spec`, `paths`, …) and what is there. Without an engine, its parts are empty."""
 
     spec: LabSpec
@@ -104,7 +104,7 @@ class Scene:
     registries: tuple[str, ...]
     machine: Machine
     docker: Docker
-    senses: Senses = field(default_factory=Senses)
+    senses: HostProbes = field(default_factory=HostProbes)
     state: EngineState = EngineState.ABSENT
     engine: Engine | None = None
     containers: Sequence[Container] = ()
@@ -135,8 +135,8 @@ class Scene:
         return ownership.read_mark(self.docker.read_file(node, ownership.MARK))
 
     @property
-    def _identity(self) -> ownership.Identity:
-        return ownership.Identity.of(self.spec.name, self.paths)
+    def _identity(self) -> ownership.LabIdentity:
+        return ownership.LabIdentity.of(self.spec.name, self.paths)
 
     @property
     def own_nodes(self) -> tuple[Container, ...]:
@@ -152,11 +152,11 @@ def look(
     registries: Iterable[str] = (),
     machine: Machine,
     docker: Docker,
-    senses: Senses,
-) -> Scene:
+    senses: HostProbes,
+) -> HostSnapshot:
     """Take a scene."""
     state = observe(machine, docker)
-    seen = Scene(
+    seen = HostSnapshot(
         spec=spec,
         paths=paths,
         artifacts_ready=artifacts_ready,
@@ -169,7 +169,7 @@ def look(
     if state is not EngineState.ANSWERS:
         return seen
     with contextlib.suppress(LabError):  # it went away just now: the scene is one without an engine
-        return Scene(
+        return HostSnapshot(
             **{name: getattr(seen, name) for name in seen.__dataclass_fields__}
             | {"engine": docker.info(), "containers": docker.containers(), "networks": docker.networks()}
         )

@@ -14,16 +14,16 @@ from lab.base.concurrency import Threads
 from lab.base.errors import CommandError
 from lab.base.hosts import is_loopback
 from lab.host import debian
-from lab.host.changes import Change
+from lab.host.changes import MachineChange
 from lab.host.doctor.findings import Finding, fail, ok, warn
-from lab.host.doctor.snapshot import Scene
+from lab.host.doctor.snapshot import HostSnapshot
 from lab.host.machine import Machine
 
 # The toolchain that is there answers, not one that go would fetch first.
 _NO_DOWNLOAD = {"GOTOOLCHAIN": "local"}
 
 
-def check_packages(scene: Scene) -> Iterator[Finding]:
+def check_packages(scene: HostSnapshot) -> Iterator[Finding]:
     """Do the registries answer that the images are built from?"""
     name, why = "packages", "images and binaries are built from packages"
     if scene.artifacts_ready or scene.spec.artifacts.source == "upstream":
@@ -43,14 +43,14 @@ def check_packages(scene: Scene) -> Iterator[Finding]:
         yield ok(name, "; ".join(told) or "all registries in reach", why)
 
 
-def _ask(ask: Callable[[Scene], bool | None], scene: Scene) -> bool | None:
+def _ask(ask: Callable[[HostSnapshot], bool | None], scene: HostSnapshot) -> bool | None:
     try:
         return ask(scene)
     except CommandError:
         return None
 
 
-def _go(scene: Scene) -> bool | None:
+def _go(scene: HostSnapshot) -> bool | None:
     if scene.machine.which("go") is None:
         return None
     proxies = scene.machine.run(["go", "env", "GOPROXY"], env=_NO_DOWNLOAD, timeout_s=10).stdout.strip()
@@ -58,14 +58,14 @@ def _go(scene: Scene) -> bool | None:
     return any(scene.senses.reaches(url) for url in urls) if urls else None
 
 
-def _pip(scene: Scene) -> bool | None:
+def _pip(scene: HostSnapshot) -> bool | None:
     if find_spec("pip") is None:
         return None
     words = ["index", "versions", "pip", "--retries", "0", "--timeout", "3", "--disable-pip-version-check"]
     return scene.machine.run([sys.executable, "-m", "pip", *words], check=False, timeout_s=30).returncode == 0
 
 
-def _apt(scene: Scene) -> bool | None:
+def _apt(scene: HostSnapshot) -> bool | None:
     # sources.list(5), both forms; `apt-get indextargets` knows them too, but takes seconds.
     folder = scene.machine.path("/etc/apt")
     files = [folder / "sources.list", *folder.glob("sources.list.d/*.list"), *folder.glob("sources.list.d/*.sources")]
@@ -75,7 +75,7 @@ def _apt(scene: Scene) -> bool | None:
     return any(scene.senses.reaches(url) for url in sorted(urls)) if urls else None
 
 
-def check_registries(scene: Scene) -> Iterator[Finding]:
+def check_registries(scene: HostSnapshot) -> Iterator[Finding]:
     """Do the container registries answer, where the lab takes images from them?"""
     name, wanted = "registries", scene.spec.artifacts
     hosts = (wanted.mirror.partition("/")[0],) if wanted.mirror else scene.registries
@@ -93,13 +93,13 @@ def check_registries(scene: Scene) -> Iterator[Finding]:
         yield ok(name, f"{', '.join(silent)}: no answer", "images are built from packages then")
 
 
-def _registry(scene: Scene, host: str) -> bool:
+def _registry(scene: HostSnapshot, host: str) -> bool:
     # A registry of one's own on this machine often has no TLS, and engines allow that for loopback addresses only.
     schemes = ("https", "http") if is_loopback(host) else ("https",)
     return any(scene.senses.reaches(f"{scheme}://{host}/v2/") for scheme in schemes)
 
 
-def check_tools(scene: Scene) -> Iterator[Finding]:
+def check_tools(scene: HostSnapshot) -> Iterator[Finding]:
     """Are the tools there that images are built with?"""
     if scene.artifacts_ready or scene.spec.artifacts.source == "upstream":
         return
@@ -110,7 +110,7 @@ def check_tools(scene: Scene) -> Iterator[Finding]:
         yield fail("pip", f"{sys.executable} has none", "Python's packages in the images come through it", fix=fix)
 
 
-def _rootfs_tools(scene: Scene, name: str, why: str) -> Finding:
+def _rootfs_tools(scene: HostSnapshot, name: str, why: str) -> Finding:
     machine = scene.machine
     if machine.is_debian:
         if missing := debian.missing(debian.IMAGES, machine):
@@ -125,10 +125,10 @@ def _rootfs_tools(scene: Scene, name: str, why: str) -> Finding:
     return ok(name, "debootstrap", why)
 
 
-def change(finding: Finding, machine: Machine) -> Change:
+def change(finding: Finding, machine: Machine) -> MachineChange:
     """Plan to install what images are built with."""
     missing = debian.missing(debian.IMAGES, machine)
-    return Change(
+    return MachineChange(
         what=f"install the packages {', '.join(package.name for package in missing)}",
         why=finding.why,
         command=finding.fix or "",

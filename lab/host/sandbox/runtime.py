@@ -22,7 +22,7 @@ from lab.base import cancel, wait
 from lab.base.errors import CommandError, HostError, LabError
 from lab.base.files import write_atomic
 from lab.base.names import LABEL_PREFIX
-from lab.host.changes import Change
+from lab.host.changes import MachineChange
 from lab.host.engine import PID_FILE
 from lab.host.machine import Machine
 from lab.host.sandbox import bounded_runc
@@ -90,9 +90,9 @@ class Runtime:
         parent = "1" if self.machine.has_systemd else "self"
         return bool(bounded_runc.lacking(self.machine.read(f"/proc/{parent}/status")) & self._known())
 
-    def change(self) -> Change:
+    def change(self) -> MachineChange:
         """Plan to put the runtime in front of the engine's own; whether it is needed is tried first."""
-        return Change(
+        return MachineChange(
             what=f"if a privileged container does not start: make {NAME} ({self.file}) the engine's default runtime",
             why="kind's nodes are privileged containers, and this machine lacks a capability that runc asks for",
             command=self.machine.as_root("lab doctor --fix"),

@@ -11,11 +11,11 @@ from pathlib import Path
 from lab.base.names import NAMESPACE as APPS
 from lab.base.names import Cluster
 from lab.components.base import ManifestComponent
-from lab.components.cache import kept
+from lab.components.cache import cached_objects
 from lab.kube import manifests
 from lab.kube.objects import Obj
 from lab.lab import Lab
-from lab.stacks.istio.values import Place, operator
+from lab.stacks.istio.values import MeshPlace, operator
 from lab.tools.istioctl import Istioctl
 
 NAMESPACE = "istio-system"
@@ -56,13 +56,13 @@ def rendered(lab: Lab, cluster: Cluster) -> list[Obj]:
             source.write_text(manifests.dump(values), encoding="utf-8")
             return manifests.parse(Istioctl(binary).manifest(source), source="istioctl manifest generate")
 
-    return kept(lab, f"istio-{cluster.name}", f"{binary}\n{json.dumps(values, sort_keys=True)}", render)
+    return cached_objects(lab, f"istio-{cluster.name}", f"{binary}\n{json.dumps(values, sort_keys=True)}", render)
 
 
-def place(lab: Lab, cluster: Cluster) -> Place:
+def place(lab: Lab, cluster: Cluster) -> MeshPlace:
     """Return a cluster's place in the mesh."""
     spec = lab.spec
-    return Place(
+    return MeshPlace(
         mesh_id=spec.mesh_id,
         cluster=cluster.name,
         network=network_of(cluster.name),

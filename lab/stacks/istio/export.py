@@ -16,7 +16,7 @@ from lab.kube.objects import Obj, labels_of, ref
 from lab.kube.owned import Owned
 from lab.lab import Lab
 from lab.mesh.exports import EXPORTED_LABEL, SOURCE_LABEL, exportable
-from lab.mesh.names import Port, exported_name, host
+from lab.mesh.names import ServicePort, exported_name, host
 
 _PART = "export"
 _NETWORKING = "networking.istio.io/v1"
@@ -43,7 +43,7 @@ def source_objects(service: str, clusters: Sequence[str]) -> list[Obj]:
     ]
 
 
-def mirror_objects(service: str, source: str, ports: Sequence[Port]) -> list[Obj]:
+def mirror_objects(service: str, source: str, ports: Sequence[ServicePort]) -> list[Obj]:
     """Return what the other clusters need: the name, and where what goes there is sent."""
     name = exported_name(service, source)
     metadata = {
@@ -83,7 +83,7 @@ def destination(service: str, cluster: str, port: int) -> Obj:
     return {"host": host(service), "subset": cluster, "port": {"number": port}}
 
 
-def _app_protocol(port: Port) -> Mapping[str, str]:
+def _app_protocol(port: ServicePort) -> Mapping[str, str]:
     return {"appProtocol": port.protocol} if port.protocol else {}
 
 

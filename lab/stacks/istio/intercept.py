@@ -8,7 +8,7 @@ from lab.kube import Kube, connect
 from lab.kube.objects import Obj, Ref, annotations_of
 from lab.lab import Lab
 from lab.mesh import names
-from lab.mesh.model import Divert
+from lab.mesh.model import Intercept
 
 _API = "networking.istio.io/v1"
 _PART = "divert"
@@ -17,7 +17,7 @@ _LABEL = f"{LABEL_PREFIX}/divert"
 _TO, _HEADER, _VALUE = (f"{LABEL_PREFIX}/divert-{part}" for part in ("to", "header", "value"))
 
 
-def apply(lab: Lab, wanted: Divert) -> None:
+def apply(lab: Lab, wanted: Intercept) -> None:
     """Write a diversion."""
     kube = connect(lab.clusters[wanted.cluster])
     for name in (wanted.service, wanted.to):
@@ -39,11 +39,11 @@ def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
     return lab.owned(connect(cluster), _PART).delete(_ref(service))
 
 
-def listed(kube: Kube) -> list[Divert]:
+def listed(kube: Kube) -> list[Intercept]:
     """Return the diversions that a cluster has."""
     found = [annotations_of(obj) for obj in kube.find(_API, "VirtualService", namespace=NAMESPACE)]
     return [
-        Divert(
+        Intercept(
             cluster=kube.cluster.name,
             service=notes[_LABEL],
             to=notes[_TO],
@@ -55,7 +55,7 @@ def listed(kube: Kube) -> list[Divert]:
     ]
 
 
-def build(wanted: Divert) -> Obj:
+def build(wanted: Intercept) -> Obj:
     """Return the VirtualService."""
     away: Obj = {"route": [{"destination": {"host": names.host(wanted.to)}}]}
     home: Obj = {"route": [{"destination": {"host": names.host(wanted.service)}}]}

@@ -22,12 +22,12 @@ from lab.mesh.ask import ASK_S, each, east_west_address, exports, flat, not_serv
 from lab.mesh.capabilities import Capability
 from lab.mesh.model import (
     Caller,
-    Carried,
-    Divert,
     Export,
     Failover,
     Gateway,
     Identity,
+    IngressRoute,
+    Intercept,
     Link,
     Permission,
     Refusals,
@@ -124,7 +124,7 @@ class IstioMesh:
         """Return what each cluster's istiod and workloads have been given, read from the cluster."""
         return flat(self._each(clusters, lambda kube: [_identity(kube)], lambda *_: []))
 
-    def spiffe_id(self, caller: Caller) -> str:
+    def identity_of(self, caller: Caller) -> str:
         """Return the SPIFFE ID of a workload, as Istio writes it into certificates."""
         domain = self.lab.spec.clusters[caller.cluster].trust_domain
         return f"spiffe://{domain}/ns/{caller.namespace}/sa/{caller.service_account}"
@@ -143,7 +143,7 @@ class IstioMesh:
             server_name=name,
             alpn="istio-http/1.1",
             # The gateway passes TLS on; it ends at the service's own proxy.
-            identity=self.spiffe_id(_workload_of(kube, service)),
+            identity=self.identity_of(_workload_of(kube, service)),
         )
 
     def export(self, service: str, source: str) -> list[tuple[str, str]]:
@@ -192,7 +192,7 @@ class IstioMesh:
 
     def authorize(self, permission: Permission) -> None:
         """Let some callers in and nobody else."""
-        policy.apply(self.lab, permission, [self.spiffe_id(caller) for caller in permission.callers])
+        policy.apply(self.lab, permission, [self.identity_of(caller) for caller in permission.callers])
 
     def unauthorize(self, cluster: str, service: str) -> bool:
         """Let everybody in the mesh in again."""
@@ -202,34 +202,34 @@ class IstioMesh:
         """Return the permissions."""
         return flat(self._each(clusters, policy.listed, lambda *_: []))
 
-    def divert(self, divert: Divert) -> None:
+    def intercept(self, wanted: Intercept) -> None:
         """Send some or all requests to a service to another one."""
-        intercept.apply(self.lab, divert)
+        intercept.apply(self.lab, wanted)
 
-    def undivert(self, cluster: str, service: str) -> bool:
+    def remove_intercept(self, cluster: str, service: str) -> bool:
         """Take a diversion away."""
         return intercept.remove(self.lab, self.lab.clusters[cluster], service)
 
-    def diverts(self, clusters: Iterable[str] | None = None) -> list[Divert]:
+    def intercepts(self, clusters: Iterable[str] | None = None) -> list[Intercept]:
         """Return the diversions."""
         return flat(self._each(clusters, intercept.listed, lambda *_: []))
 
-    def carry(self, service: str, source: str) -> Carried:
+    def add_ingress_route(self, service: str, source: str) -> IngressRoute:
         """Let the source's ingress carry requests to a service."""
-        ingress_route.apply(self.lab, service, source, identity=self.spiffe_id(_ingress_of(source)))
-        return next(carried for carried in self.carried([source]) if carried.service == service)
+        ingress_route.apply(self.lab, service, source, identity=self.identity_of(_ingress_of(source)))
+        return next(carried for carried in self.ingress_routes([source]) if carried.service == service)
 
-    def uncarry(self, service: str, source: str) -> bool:
+    def remove_ingress_route(self, service: str, source: str) -> bool:
         """Take that path away."""
         return ingress_route.remove(self.lab, service, source)
 
-    def carried(self, clusters: Iterable[str] | None = None) -> list[Carried]:
+    def ingress_routes(self, clusters: Iterable[str] | None = None) -> list[IngressRoute]:
         """Return the services that ingresses carry."""
 
-        def of(kube: Kube) -> list[Carried]:
+        def of(kube: Kube) -> list[IngressRoute]:
             entrance = ingress_route.entrance(load_balancer.assigned(kube, ingress.Ingress().service))
             return [
-                Carried(
+                IngressRoute(
                     service=service,
                     source=source,
                     name=by_ingress.name_of(service, source),

@@ -17,7 +17,7 @@ from lab.kube.objects import Obj, Ref
 from lab.lab import Lab
 from lab.mesh import names
 from lab.mesh.model import Permission
-from lab.mesh.permissions import no_pods, read, written
+from lab.mesh.permissions import as_annotation, no_pods, read
 
 _API = "security.istio.io/v1"
 _PART = "permission"
@@ -41,11 +41,11 @@ def build(permission: Permission, spiffe_ids: Sequence[str], selector: dict[str,
     }
     rules: list[Obj] = [
         {
-            "from": [{"source": {"principals": [spiffe_id.removeprefix("spiffe://")]}}],
+            "from": [{"source": {"principals": [identity_of.removeprefix("spiffe://")]}}],
             **({"to": [{"operation": operation}]} if operation else {}),
-            "when": [{"key": "request.headers[x-forwarded-client-cert]", "values": [f"*;URI={spiffe_id}"]}],
+            "when": [{"key": "request.headers[x-forwarded-client-cert]", "values": [f"*;URI={identity_of}"]}],
         }
-        for spiffe_id in spiffe_ids
+        for identity_of in spiffe_ids
     ]
     return {
         "apiVersion": _API,
@@ -53,7 +53,7 @@ def build(permission: Permission, spiffe_ids: Sequence[str], selector: dict[str,
         "metadata": {
             "name": _ref(permission.service).name,
             "namespace": NAMESPACE,
-            "annotations": written(permission),
+            "annotations": as_annotation(permission),
         },
         # No rule at all lets nobody in, which is what no caller means.
         "spec": {"selector": {"matchLabels": selector}, "action": "ALLOW", "rules": rules},

@@ -50,7 +50,7 @@ def listed(kube: Kube) -> list[Split]:
     return [_read(kube.cluster.name, obj) for obj in found if SPLIT_LABEL in labels_of(obj)]
 
 
-def build(service: str, weights: Mapping[str, int], ports: tuple[names.Port, ...]) -> Obj:
+def build(service: str, weights: Mapping[str, int], ports: tuple[names.ServicePort, ...]) -> Obj:
     """Return the VirtualService; `weights` maps the clusters that are sent to."""
     rules = [
         {

@@ -21,10 +21,10 @@ from lab.stacks.istio.ingress import Ingress
 from lab.stacks.istio.mesh import IstioMesh
 from lab.stacks.istio.remote_access import RemoteAccess, RemoteSecret
 from lab.stacks.istio.trust import IstioTrust
-from lab.stacks.model import Joint, Part, UpstreamCheck, Verdict
+from lab.stacks.model import CheckVerdict, ClusterComponent, LinkComponent, UpstreamCheck
 from lab.tools.istioctl import Istioctl
 
-_LEVELS = {"Info": Verdict.OK, "Warning": Verdict.WARNING}
+_LEVELS = {"Info": CheckVerdict.OK, "Warning": CheckVerdict.WARNING}
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class IstioStack:
         """Render Istio's charts."""
         control_plane.rendered(lab, cluster)
 
-    def parts(self, lab: Lab) -> Mapping[str, Part]:
+    def components(self, lab: Lab) -> Mapping[str, ClusterComponent]:
         """Return trust, Istio, the gateways and the applications."""
         del lab
         # Injection waits for the label; the network's name tells istiod where its own pods are.
@@ -71,34 +71,40 @@ class IstioStack:
                 NAMESPACE: {"istio-injection": "enabled"},
             }
         )
-        trust = Part(component=IstioTrust(), title="hand out an issuer under the trust anchor", after=("namespaces",))
+        trust = ClusterComponent(
+            component=IstioTrust(), title="hand out an issuer under the trust anchor", after=("namespaces",)
+        )
         after = ("gateway-api", "trust")
-        mesh = Part(component=control_plane.Istio(), title="install Istio", after=after, estimate_s=20, prepared=True)
+        mesh = ClusterComponent(
+            component=control_plane.Istio(), title="install Istio", after=after, estimate_s=20, prepared=True
+        )
         return {
             part.component.name: part
             for part in (
-                Part(component=ClusterDns(), title="let DNS answers age in seconds"),
-                Part(component=namespaces, title="create the namespaces"),
-                Part(component=GatewayApi(), title="install the Gateway API's CRDs"),
+                ClusterComponent(component=ClusterDns(), title="let DNS answers age in seconds"),
+                ClusterComponent(component=namespaces, title="create the namespaces"),
+                ClusterComponent(component=GatewayApi(), title="install the Gateway API's CRDs"),
                 trust,
                 mesh,
-                Part(component=EastWestGateway(), title="open the east-west gateway", after=("istio",), estimate_s=8),
-                Part(component=Ingress(), title="open the ingress", after=("istio",), estimate_s=8),
-                Part(component=Podinfo(), title="deploy podinfo", after=("istio",), estimate_s=10),
-                Part(component=Frontend(), title="deploy the frontend", after=("istio",), estimate_s=10),
+                ClusterComponent(
+                    component=EastWestGateway(), title="open the east-west gateway", after=("istio",), estimate_s=8
+                ),
+                ClusterComponent(component=Ingress(), title="open the ingress", after=("istio",), estimate_s=8),
+                ClusterComponent(component=Podinfo(), title="deploy podinfo", after=("istio",), estimate_s=10),
+                ClusterComponent(component=Frontend(), title="deploy the frontend", after=("istio",), estimate_s=10),
             )
         }
 
-    def joints(self, lab: Lab, source: str, target: str) -> Sequence[Joint]:
+    def link_components(self, lab: Lab, source: str, target: str) -> Sequence[LinkComponent]:
         """Return an account on the target, and its token on the source."""
         del lab
-        access = Joint(
+        access = LinkComponent(
             cluster=target,
             component=RemoteAccess(source=source),
             title=f"let {source} see what runs here",
             after=(f"{target}/namespaces",),
         )
-        secret = Joint(
+        secret = LinkComponent(
             cluster=source,
             component=RemoteSecret(target=target),
             title=f"link to {target}",
@@ -123,19 +129,19 @@ class IstioStack:
                 cluster=cluster.name,
                 command="istioctl analyze",
                 what=f"{finding.code} {finding.origin}",
-                verdict=_LEVELS.get(finding.level, Verdict.FAILED),
+                verdict=_LEVELS.get(finding.level, CheckVerdict.FAILED),
                 words=finding.message,
             )
             for finding in found
         ]
         whole = "everything that it knows to look at"
-        passed = not any(check.verdict is Verdict.FAILED for check in named)
+        passed = not any(check.verdict is CheckVerdict.FAILED for check in named)
         return [
             UpstreamCheck(
                 cluster=cluster.name,
                 command="istioctl analyze",
                 what=whole,
-                verdict=Verdict.OK if passed else Verdict.FAILED,
+                verdict=CheckVerdict.OK if passed else CheckVerdict.FAILED,
             ),
             *named,
         ]

@@ -15,7 +15,7 @@ _EVIDENCE = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class MeshPlace:
     """Where a cluster is in the mesh, and what Istio is run from."""
 
     mesh_id: str
@@ -29,7 +29,7 @@ class Place:
     """Services that are not merged with those of the same name in other clusters."""
 
 
-def operator(place: Place) -> dict[str, Any]:
+def operator(place: MeshPlace) -> dict[str, Any]:
     """Return the IstioOperator that istioctl renders."""
     mesh_config = {
         "trustDomain": place.trust_domain,
@@ -47,7 +47,7 @@ def operator(place: Place) -> dict[str, Any]:
     }
 
 
-def _values(place: Place) -> dict[str, Any]:
+def _values(place: MeshPlace) -> dict[str, Any]:
     return {
         "global": {
             "meshID": place.mesh_id,

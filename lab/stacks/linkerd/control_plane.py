@@ -17,13 +17,13 @@ from lab.base.names import Cluster
 from lab.base.step import StepResult
 from lab.components import dns
 from lab.components.base import ManifestComponent
-from lab.components.cache import kept
+from lab.components.cache import cached_objects
 from lab.components.helm import from_chart
 from lab.kube import connect, manifests
 from lab.kube.objects import Obj, Ref
 from lab.lab import Lab
 from lab.mesh.issuers import issuer_of
-from lab.tools.linkerd import Linkerd as Cli
+from lab.tools.linkerd import LinkerdCli as Cli
 
 NAMESPACE = "linkerd"
 INJECT = "linkerd.io/inject"
@@ -51,7 +51,9 @@ class LinkerdCrds(ManifestComponent):
         """Return the CRDs."""
         del cluster
         cli = cli_of(lab)
-        return kept(lab, self.name, str(cli.binary), lambda: manifests.parse(cli.crds(), source="linkerd install"))
+        return cached_objects(
+            lab, self.name, str(cli.binary), lambda: manifests.parse(cli.crds(), source="linkerd install")
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,7 @@ class LinkerdIdentity(ManifestComponent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Linkerd(ManifestComponent):
+class LinkerdControlPlane(ManifestComponent):
     """The rest of the control plane: destinations and policies, and the injector."""
 
     name: str = "linkerd"

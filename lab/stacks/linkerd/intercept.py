@@ -8,7 +8,7 @@ from lab.kube import Kube, connect
 from lab.kube.objects import Obj, annotations_of, labels_of
 from lab.lab import Lab
 from lab.mesh import names
-from lab.mesh.model import Divert
+from lab.mesh.model import Intercept
 from lab.stacks.linkerd import route
 from lab.stacks.linkerd.route import DIVERT_LABEL
 
@@ -17,7 +17,7 @@ _PART = "divert"
 _TO, _HEADER, _VALUE = (f"{LABEL_PREFIX}/divert-{part}" for part in ("to", "header", "value"))
 
 
-def apply(lab: Lab, wanted: Divert) -> None:
+def apply(lab: Lab, wanted: Intercept) -> None:
     """Write a diversion."""
     kube = connect(lab.clusters[wanted.cluster])
     ports = route.http_ports(kube, wanted.service, (wanted.to,))
@@ -32,17 +32,17 @@ def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
     return route.delete(lab.owned(connect(cluster), _PART), {DIVERT_LABEL: service})
 
 
-def listed(kube: Kube) -> list[Divert]:
+def listed(kube: Kube) -> list[Intercept]:
     """Return the diversions that a cluster has."""
     found = {
-        Divert(cluster=kube.cluster.name, service=service, to=notes[_TO], header=notes[_HEADER], value=notes[_VALUE])
+        Intercept(cluster=kube.cluster.name, service=service, to=notes[_TO], header=notes[_HEADER], value=notes[_VALUE])
         for obj in kube.find(route.API, "HTTPRoute", namespace=NAMESPACE)
         if (service := labels_of(obj).get(DIVERT_LABEL)) and (notes := annotations_of(obj))
     }
     return sorted(found, key=lambda divert: divert.service)
 
 
-def build(wanted: Divert, port: int) -> Obj:
+def build(wanted: Intercept, port: int) -> Obj:
     """Return the HTTPRoute for one port, which both services have."""
     away: Obj = {"backendRefs": [route.backend(wanted.to, port)]}
     home: Obj = {"backendRefs": [route.backend(wanted.service, port)]}

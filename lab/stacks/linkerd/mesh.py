@@ -19,13 +19,13 @@ from lab.mesh.ask import each, east_west_address, exports, flat, not_serving
 from lab.mesh.capabilities import Capability
 from lab.mesh.model import (
     Caller,
-    Carried,
-    Divert,
     Export,
     Failover,
     Gateway,
     Hop,
     Identity,
+    IngressRoute,
+    Intercept,
     Link,
     Permission,
     Refusals,
@@ -112,7 +112,7 @@ class LinkerdMesh:
         """Return what each cluster's control plane signs with and trusts, read from the cluster."""
         return flat(self._each(clusters, lambda kube: [_identity(kube)], lambda *_: []))
 
-    def spiffe_id(self, caller: Caller) -> str:
+    def identity_of(self, caller: Caller) -> str:
         """Return a workload's identity, as Linkerd writes it into certificates: a DNS name, no SPIFFE URI."""
         return policy.identity(self.lab, caller)
 
@@ -195,33 +195,33 @@ class LinkerdMesh:
         """Return the permissions."""
         return flat(self._each(clusters, policy.listed, lambda *_: []))
 
-    def divert(self, divert: Divert) -> None:
+    def intercept(self, wanted: Intercept) -> None:
         """Send some or all requests to a service to another one, with an HTTPRoute."""
-        intercept.apply(self.lab, divert)
+        intercept.apply(self.lab, wanted)
 
-    def undivert(self, cluster: str, service: str) -> bool:
+    def remove_intercept(self, cluster: str, service: str) -> bool:
         """Take a diversion away."""
         return intercept.remove(self.lab, self.lab.clusters[cluster], service)
 
-    def diverts(self, clusters: Iterable[str] | None = None) -> list[Divert]:
+    def intercepts(self, clusters: Iterable[str] | None = None) -> list[Intercept]:
         """Return the diversions."""
         return flat(self._each(clusters, intercept.listed, lambda *_: []))
 
-    def carry(self, service: str, source: str) -> Carried:
+    def add_ingress_route(self, service: str, source: str) -> IngressRoute:
         """Let the source's Emissary carry requests to a service, behind Linkerd's gateway."""
         ingress_route.apply(self.lab, service, source)
-        return next(carried for carried in self.carried([source]) if carried.service == service)
+        return next(carried for carried in self.ingress_routes([source]) if carried.service == service)
 
-    def uncarry(self, service: str, source: str) -> bool:
+    def remove_ingress_route(self, service: str, source: str) -> bool:
         """Take that path away."""
         return ingress_route.remove(self.lab, service, source)
 
-    def carried(self, clusters: Iterable[str] | None = None) -> list[Carried]:
+    def ingress_routes(self, clusters: Iterable[str] | None = None) -> list[IngressRoute]:
         """Return the services that ingresses carry."""
 
-        def of(kube: Kube) -> list[Carried]:
+        def of(kube: Kube) -> list[IngressRoute]:
             return [
-                Carried(
+                IngressRoute(
                     service=service,
                     source=source,
                     name=by_ingress.name_of(service, source),
@@ -277,7 +277,7 @@ class LinkerdMesh:
             alive=not detail,
             detail=detail,
             pods=pods,
-            identity=self.spiffe_id(_account(cluster, role)),
+            identity=self.identity_of(_account(cluster, role)),
         )
 
 

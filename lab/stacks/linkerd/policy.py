@@ -18,7 +18,7 @@ from lab.kube.owned import Grounds
 from lab.lab import Lab
 from lab.mesh import names
 from lab.mesh.model import Caller, Permission
-from lab.mesh.permissions import no_pods, read, written
+from lab.mesh.permissions import as_annotation, no_pods, read
 from lab.stacks.linkerd import multicluster
 
 _POLICY = "policy.linkerd.io"
@@ -121,7 +121,7 @@ def build(
         _object(
             _named(_SERVER, "Server", f"{name}-{port}"),
             {"podSelector": {"matchLabels": selector}, "port": port},
-            annotations=dict(written(permission)),
+            annotations=dict(as_annotation(permission)),
         )
         for port in ports
     ]

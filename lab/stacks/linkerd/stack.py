@@ -20,7 +20,7 @@ from lab.stacks.linkerd import control_plane, emissary, export, multicluster, po
 from lab.stacks.linkerd import viz as linkerd_viz
 from lab.stacks.linkerd.mesh import LinkerdMesh
 from lab.stacks.linkerd.route import SMI_API
-from lab.stacks.model import Joint, Part, UpstreamCheck, Verdict
+from lab.stacks.model import CheckVerdict, ClusterComponent, LinkComponent, UpstreamCheck
 from lab.tools.linkerd import CheckLine
 
 # Linkerd's proxies need 3 s to call a backend unavailable (linkerd2, policy-controller/grpc/src/outbound.rs); what they
@@ -67,36 +67,36 @@ class LinkerdStack:
         if lab.spec.viz:
             linkerd_viz.LinkerdViz().objects(lab, cluster)
 
-    def parts(self, lab: Lab) -> Mapping[str, Part]:
+    def components(self, lab: Lab) -> Mapping[str, ClusterComponent]:
         """Return Linkerd, its gateway and service mirrors, Emissary and the applications; the dashboard on request."""
         meshed = {control_plane.INJECT: "enabled"}
         namespaces = Namespaces(labels={NAMESPACE: {}, emissary.NAMESPACE: {}}, annotations={NAMESPACE: meshed})
-        linkerd = Part(
-            component=control_plane.Linkerd(),
+        linkerd = ClusterComponent(
+            component=control_plane.LinkerdControlPlane(),
             title="install the rest of Linkerd",
             after=("linkerd-identity",),
             estimate_s=15,
         )
-        identity = Part(
+        identity = ClusterComponent(
             component=control_plane.LinkerdIdentity(),
             title="install Linkerd's identities",
             after=("dns", "gateway-api", "linkerd-crds"),
             estimate_s=12,
             prepared=True,
         )
-        extension = Part(
+        extension = ClusterComponent(
             component=multicluster.Multicluster(),
             title="open the gateway, start the service mirrors",
             after=("linkerd",),
             estimate_s=10,
         )
-        ingress = Part(
+        ingress = ClusterComponent(
             component=emissary.Emissary(),
             title="open the ingress",
             after=("linkerd", "emissary-crds", "namespaces"),
             estimate_s=30,
         )
-        viz = Part(
+        viz = ClusterComponent(
             component=linkerd_viz.LinkerdViz(),
             title="install the dashboard and its metrics",
             after=("linkerd",),
@@ -107,26 +107,26 @@ class LinkerdStack:
         return {
             part.component.name: part
             for part in (
-                Part(component=ClusterDns(), title="let DNS answers age in seconds"),
-                Part(component=namespaces, title="create the namespaces"),
-                Part(component=GatewayApi(), title="install the Gateway API's CRDs"),
-                Part(component=control_plane.LinkerdCrds(), title="install Linkerd's CRDs", prepared=True),
-                Part(component=emissary.EmissaryCrds(), title="install Emissary's CRDs", prepared=True),
+                ClusterComponent(component=ClusterDns(), title="let DNS answers age in seconds"),
+                ClusterComponent(component=namespaces, title="create the namespaces"),
+                ClusterComponent(component=GatewayApi(), title="install the Gateway API's CRDs"),
+                ClusterComponent(component=control_plane.LinkerdCrds(), title="install Linkerd's CRDs", prepared=True),
+                ClusterComponent(component=emissary.EmissaryCrds(), title="install Emissary's CRDs", prepared=True),
                 identity,
                 linkerd,
                 extension,
                 ingress,
-                Part(component=Podinfo(), title="deploy podinfo", after=apps, estimate_s=10),
-                Part(component=FRONTEND, title="deploy the frontend", after=apps, estimate_s=10),
+                ClusterComponent(component=Podinfo(), title="deploy podinfo", after=apps, estimate_s=10),
+                ClusterComponent(component=FRONTEND, title="deploy the frontend", after=apps, estimate_s=10),
                 *([viz] if lab.spec.viz else []),
             )
         }
 
-    def joints(self, lab: Lab, source: str, target: str) -> Sequence[Joint]:
+    def link_components(self, lab: Lab, source: str, target: str) -> Sequence[LinkComponent]:
         """Return the Link, where the target exports something."""
         if target not in multicluster.linked(lab, source):
             return []
-        link = Joint(
+        link = LinkComponent(
             cluster=source,
             component=multicluster.LinkTo(target=target),
             title=f"link to {target}",
@@ -178,14 +178,14 @@ def _on_request(lab: Lab) -> tuple[str, ...]:
 _COMMANDS = {"linkerd-multicluster": "linkerd multicluster check", "linkerd-viz": "linkerd viz check"}
 _NEWEST = ("versioncheck.linkerd.io", "unable to determine version channel")
 """What linkerd says when it cannot ask for the newest version; that says nothing of this lab."""
-_RESULTS = {"success": Verdict.OK, "warning": Verdict.WARNING}
+_RESULTS = {"success": CheckVerdict.OK, "warning": CheckVerdict.WARNING}
 
 
-def verdict(line: CheckLine) -> Verdict:
+def verdict(line: CheckLine) -> CheckVerdict:
     """Tell what only says "no Internet" from what is wrong here."""
     if line.result != "success" and any(words in line.said for words in _NEWEST):
-        return Verdict.OFFLINE
-    return _RESULTS.get(line.result, Verdict.FAILED)
+        return CheckVerdict.OFFLINE
+    return _RESULTS.get(line.result, CheckVerdict.FAILED)
 
 
 STACK = LinkerdStack()

@@ -12,7 +12,7 @@ import pytest
 
 from lab.artifacts import catalog
 from lab.artifacts.from_source import builders
-from lab.artifacts.recipe import Made, Work, split
+from lab.artifacts.recipe import BuildContext, BuildResult, split
 from lab.artifacts.store import ArtifactStore
 from lab.base.paths import Paths
 from lab.config import ArtifactsSpec
@@ -55,7 +55,7 @@ class Write:
     text: str
     path: str
     log: ClassVar[list[str]] = []
-    before: ClassVar[list[Callable[[Work], None]]] = []
+    before: ClassVar[list[Callable[[BuildContext], None]]] = []
 
     def needs(self) -> Iterable[str]:
         return ()
@@ -63,14 +63,14 @@ class Write:
     def inputs(self) -> Iterable[Path]:
         return ()
 
-    def build(self, work: Work) -> Made:
+    def build(self, work: BuildContext) -> BuildResult:
         self.log.append(work.artifact.name)
         target = work.into / self.path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(self.text)
         for hook in self.before:
             hook(work)
-        return Made()
+        return BuildResult()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +86,11 @@ class Assemble:
     def inputs(self) -> Iterable[Path]:
         return ()
 
-    def build(self, work: Work) -> Made:
+    def build(self, work: BuildContext) -> BuildResult:
         texts = [work.needs.file(*split(source)).read_text() for source in self.sources]
         work.docker.build(work.scratch, tags=[work.reference], labels=work.labels, arguments={"t": " ".join(texts)})
         image = work.docker.image(work.reference)
-        return Made(image_id=image.id if image else None)
+        return BuildResult(image_id=image.id if image else None)
 
 
 _REST: Mapping[str, Any] = {"digests": (), "architecture": "amd64", "size_bytes": 1}
@@ -152,7 +152,7 @@ def built() -> list[str]:
 
 
 @pytest.fixture
-def during_build() -> list[Callable[[Work], None]]:
+def during_build() -> list[Callable[[BuildContext], None]]:
     """Functions to call in the middle of a build."""
     return Write.before
 

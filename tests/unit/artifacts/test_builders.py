@@ -24,7 +24,7 @@ from lab.artifacts.from_source.builders.debian import Unpacked
 from lab.artifacts.from_source.builders.go import GoBuild, GoModuleFiles
 from lab.artifacts.from_source.builders.image import build_image
 from lab.artifacts.from_source.builders.python import Wheel
-from lab.artifacts.recipe import Work
+from lab.artifacts.recipe import BuildContext
 from lab.base import events
 from lab.base.errors import ArtifactError, CommandError, HostError
 from lab.base.process import Completed
@@ -65,13 +65,13 @@ class Shelf:
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Callable[..., Work]:
-    def build(run: Runner, *, name: str = "x", version: str = "1") -> Work:
+def work(tmp_path: Path) -> Callable[..., BuildContext]:
+    def build(run: Runner, *, name: str = "x", version: str = "1") -> BuildContext:
         text = f'[{name}]\ntitle="x"\nkind="files"\nversion="{version}"\nrecipe="r"\nestimate_s=1\n'
         into, scratch = tmp_path / "into", tmp_path / "scratch"
         into.mkdir()
         scratch.mkdir()
-        return Work(
+        return BuildContext(
             artifact=parse(text)[name],
             into=into,
             scratch=scratch,
@@ -104,7 +104,9 @@ class Builder(Docker):
         return None
 
 
-def test_an_image_does_not_inherit_the_modes_of_a_private_checkout(tmp_path: Path, work: Callable[..., Work]) -> None:
+def test_an_image_does_not_inherit_the_modes_of_a_private_checkout(
+    tmp_path: Path, work: Callable[..., BuildContext]
+) -> None:
     context = tmp_path / "context"
     (context / "app").mkdir(parents=True)
     for name, mode in (("main.py", 0o600), ("start", 0o700)):
@@ -147,7 +149,7 @@ def test_without_go_on_path_there_is_none(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_go_build_says_all_that_decides_about_its_result(
-    monkeypatch: pytest.MonkeyPatch, work: Callable[..., Work]
+    monkeypatch: pytest.MonkeyPatch, work: Callable[..., BuildContext]
 ) -> None:
     monkeypatch.setattr(go.shutil, "which", lambda name: f"/opt/{name}")
 
@@ -173,7 +175,7 @@ def test_a_go_build_says_all_that_decides_about_its_result(
 
 
 def test_files_of_a_module_are_joined_in_order(
-    monkeypatch: pytest.MonkeyPatch, work: Callable[..., Work], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, work: Callable[..., BuildContext], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(go.shutil, "which", lambda name: f"/opt/{name}")
     module = tmp_path / "module"
@@ -205,7 +207,7 @@ def wheel(files: Mapping[str, str]) -> Act:
     return download
 
 
-def test_files_are_taken_out_of_a_wheel(monkeypatch: pytest.MonkeyPatch, work: Callable[..., Work]) -> None:
+def test_files_are_taken_out_of_a_wheel(monkeypatch: pytest.MonkeyPatch, work: Callable[..., BuildContext]) -> None:
     monkeypatch.setattr(python.sys, "executable", "/opt/python")
     runner = Runner(python=wheel({"go/bin/go": "elf", "go/LICENSE": "free", "x.dist-info/RECORD": "", "go/../x": "!"}))
     made = work(runner)
@@ -217,7 +219,7 @@ def test_files_are_taken_out_of_a_wheel(monkeypatch: pytest.MonkeyPatch, work: C
 
 
 def test_a_wheel_with_another_digest_is_an_error_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, work: Callable[..., Work]
+    monkeypatch: pytest.MonkeyPatch, work: Callable[..., BuildContext]
 ) -> None:
     monkeypatch.setattr(python.sys, "executable", "/opt/python")
 
@@ -267,7 +269,7 @@ def debs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_packages_files_are_merged_into_usr(debs: Path, work: Callable[..., Work]) -> None:
+def test_packages_files_are_merged_into_usr(debs: Path, work: Callable[..., BuildContext]) -> None:
     made = work(Runner())
     Unpacked(source="debian", packages=("libx", "tool"), links={"usr/sbin/t": "tool"}).build(made)
     with tarfile.open(made.into / "rootfs.tar") as tar:
@@ -280,12 +282,12 @@ def test_packages_files_are_merged_into_usr(debs: Path, work: Callable[..., Work
     assert not {"usr/share/man/x", "usr/share/doc/tool/NEWS", "lib/x86_64-linux-gnu/libx.so"} & set(names)
 
 
-def test_a_package_that_is_not_there_is_named(debs: Path, work: Callable[..., Work]) -> None:
+def test_a_package_that_is_not_there_is_named(debs: Path, work: Callable[..., BuildContext]) -> None:
     with pytest.raises(ArtifactError, match="debian has no package nonesuch"):
         Unpacked(source="debian", packages=("tool", "nonesuch")).build(work(Runner()))
 
 
-def test_debootstrap_needs_root_and_itself(monkeypatch: pytest.MonkeyPatch, work: Callable[..., Work]) -> None:
+def test_debootstrap_needs_root_and_itself(monkeypatch: pytest.MonkeyPatch, work: Callable[..., BuildContext]) -> None:
     recipe = debian.Packages(packages=("bash",))
     made = work(Runner())
     monkeypatch.setattr(debian.os, "geteuid", lambda: 1000)
@@ -299,7 +301,7 @@ def test_debootstrap_needs_root_and_itself(monkeypatch: pytest.MonkeyPatch, work
 
 
 def test_what_debian_gave_is_written_down(
-    monkeypatch: pytest.MonkeyPatch, debs: Path, work: Callable[..., Work]
+    monkeypatch: pytest.MonkeyPatch, debs: Path, work: Callable[..., BuildContext]
 ) -> None:
     monkeypatch.setattr(debian.os, "geteuid", lambda: 0)
     monkeypatch.setattr(debian.shutil, "which", lambda name: f"/sbin/{name}")
@@ -368,7 +370,7 @@ def test_containerd_s_full_names(tag: str, full: str) -> None:
 
 
 def test_what_a_tool_prints_is_progress_from_any_thread(
-    monkeypatch: pytest.MonkeyPatch, work: Callable[..., Work]
+    monkeypatch: pytest.MonkeyPatch, work: Callable[..., BuildContext]
 ) -> None:
     monkeypatch.setattr(go.shutil, "which", lambda name: f"/opt/{name}")
 

@@ -13,8 +13,8 @@ import pytest
 from lab.artifacts.catalog import parse
 from lab.artifacts.local import LocalStore
 from lab.artifacts.make import make
+from lab.artifacts.resolver import Match, NotFound
 from lab.artifacts.store import ArtifactStore
-from lab.artifacts.taken import Found, NotFound
 from lab.base.errors import ArtifactError, HostError
 from lab.tools.docker import Image
 from tests.unit.artifacts.conftest import FakeDocker
@@ -95,7 +95,7 @@ def test_an_image_is_told_by_its_id_and_keeps_upstreams_name(
     docker.known[IMAGE] = image(IMAGE)
     store = open_store()
     found = store.taker.find(ARTIFACTS["proxy"])
-    assert isinstance(found, Found)
+    assert isinstance(found, Match)
     assert (found.name, found.identity) == (IMAGE, "sha256:1")
     make(store, "proxy")
     assert store.image("proxy") == IMAGE
@@ -117,7 +117,7 @@ def test_an_image_is_found_under_the_mirrors_name(docker: FakeDocker) -> None:
     docker.known["mirror.test/all/mesh/proxy:2.0"] = image("mirror.test/all/mesh/proxy:2.0")
     store = LocalStore(docker=docker, mirror="mirror.test/all")  # type: ignore[arg-type]
     found = store.look(ARTIFACTS["proxy"])
-    assert isinstance(found, Found)
+    assert isinstance(found, Match)
     assert (found.name, found.identity) == ("mirror.test/all/mesh/proxy:2.0", "sha256:1")
 
 
@@ -126,7 +126,7 @@ def test_an_image_that_was_pulled_is_told_by_its_registrys_digest(docker: FakeDo
     docker.known[IMAGE] = replace(image(IMAGE), digests=("other.test/x@sha256:7", f"{repository}@sha256:9"))
     store = LocalStore(docker=docker, mirror="mirror.test")  # type: ignore[arg-type]
     found = store.look(ARTIFACTS["proxy"])
-    assert isinstance(found, Found)
+    assert isinstance(found, Match)
     assert found.identity == "sha256:9"
 
 

@@ -12,13 +12,13 @@ import pytest
 from filelock import FileLock
 
 from lab.artifacts.make import make
-from lab.artifacts.recipe import Work
+from lab.artifacts.recipe import BuildContext
 from lab.artifacts.store import ArtifactStore
 from lab.base import events
 from lab.base.errors import ArtifactError, CommandError
 from lab.base.step import CHANGED, UNCHANGED
 
-Hooks = list[Callable[[Work], None]]
+Hooks = list[Callable[[BuildContext], None]]
 
 
 def left_over(store: ArtifactStore) -> list[str]:
@@ -26,7 +26,7 @@ def left_over(store: ArtifactStore) -> list[str]:
 
 
 def test_a_full_disk_is_named_and_leaves_nothing(store: ArtifactStore, during_build: Hooks) -> None:
-    def no_room(work: Work) -> None:
+    def no_room(work: BuildContext) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(work.into))
 
     during_build.append(no_room)
@@ -40,7 +40,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(store: ArtifactStore, during_bu
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_tool_s_full_disk_is_the_same_error(store: ArtifactStore, during_build: Hooks, stream: str) -> None:
-    def no_room(work: Work) -> None:
+    def no_room(work: BuildContext) -> None:
         raise CommandError(["go", "build"], returncode=1, **{stream: "write x.a: No space left on device"})
 
     during_build.append(no_room)
@@ -49,7 +49,7 @@ def test_a_tool_s_full_disk_is_the_same_error(store: ArtifactStore, during_build
 
 
 def test_a_failed_tool_keeps_its_words_and_names_the_next_command(store: ArtifactStore, during_build: Hooks) -> None:
-    def fails(work: Work) -> None:
+    def fails(work: BuildContext) -> None:
         raise CommandError(["go", "build"], returncode=1, stderr="x.go:1: syntax error")
 
     during_build.append(fails)
@@ -59,7 +59,7 @@ def test_a_failed_tool_keeps_its_words_and_names_the_next_command(store: Artifac
 
 
 def test_what_is_built_has_the_same_modes_under_every_umask(store: ArtifactStore, during_build: Hooks) -> None:
-    def modes(work: Work) -> None:
+    def modes(work: BuildContext) -> None:
         (work.into / "run").write_text("#!/bin/sh\n")
         (work.into / "run").chmod(0o700)
         (work.into / "secret").write_text("")
@@ -84,7 +84,7 @@ def test_what_is_built_has_the_same_modes_under_every_umask(store: ArtifactStore
 
 
 def test_an_interrupted_build_leaves_no_entry_and_the_next_one_works(store: ArtifactStore, during_build: Hooks) -> None:
-    def interrupt(work: Work) -> None:
+    def interrupt(work: BuildContext) -> None:
         raise KeyboardInterrupt
 
     during_build.append(interrupt)
@@ -106,7 +106,7 @@ def test_what_a_killed_build_left_is_removed_by_the_next(store: ArtifactStore) -
 
 
 def test_go_s_caches_outlive_the_build(store: ArtifactStore, during_build: Hooks) -> None:
-    seen: list[Work] = []
+    seen: list[BuildContext] = []
     during_build.append(seen.append)
     make(store, "tool")
     assert seen[0].go_cache == store.paths.go / "build"

@@ -11,7 +11,7 @@ import pytest
 
 from lab.artifacts.catalog import parse
 from lab.artifacts.from_source.builders.containerd import Importer
-from lab.artifacts.recipe import Work
+from lab.artifacts.recipe import BuildContext
 from lab.base.errors import ArtifactError
 from lab.base.process import Completed
 from lab.tools.docker import Docker
@@ -35,11 +35,11 @@ class Engine:
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Callable[[Engine], Work]:
+def work(tmp_path: Path) -> Callable[[Engine], BuildContext]:
     artifact = parse('[x]\ntitle="x"\nkind="image"\nversion="1"\nrecipe="r"\nestimate_s=1\n')["x"]
 
-    def build(engine: Engine) -> Work:
-        return Work(
+    def build(engine: Engine) -> BuildContext:
+        return BuildContext(
             artifact=artifact,
             into=tmp_path / "store" / "x" / "into",
             scratch=tmp_path,
@@ -54,7 +54,7 @@ def work(tmp_path: Path) -> Callable[[Engine], Work]:
     return build
 
 
-def test_archives_are_copied_in_and_do_not_stay(work: Callable[[Engine], Work], tmp_path: Path) -> None:
+def test_archives_are_copied_in_and_do_not_stay(work: Callable[[Engine], BuildContext], tmp_path: Path) -> None:
     engine = Engine()
     with Importer(work(engine), base="node") as importer:
         importer.load(tmp_path / "stack.tar", tags=["eastwest-lab/x:1"])
@@ -67,7 +67,7 @@ def test_archives_are_copied_in_and_do_not_stay(work: Callable[[Engine], Work], 
 
 
 def test_images_of_one_platform_with_the_index_of_all_are_imported(
-    work: Callable[[Engine], Work], tmp_path: Path
+    work: Callable[[Engine], BuildContext], tmp_path: Path
 ) -> None:
     # What `docker save` writes where the engine keeps images in containerd.
     engine = Engine()
@@ -76,7 +76,7 @@ def test_images_of_one_platform_with_the_index_of_all_are_imported(
     assert not engine.ran("--all-platforms")
 
 
-def test_an_image_that_was_not_imported_is_named(work: Callable[[Engine], Work], tmp_path: Path) -> None:
+def test_an_image_that_was_not_imported_is_named(work: Callable[[Engine], BuildContext], tmp_path: Path) -> None:
     engine = Engine(images="docker.io/eastwest-lab/other:1")
     with Importer(work(engine), base="node") as importer, pytest.raises(ArtifactError, match="eastwest-lab/x:1"):
         importer.load(tmp_path / "stack.tar", tags=["eastwest-lab/x:1"])

@@ -15,8 +15,8 @@ import pytest
 
 from lab.artifacts.catalog import parse
 from lab.artifacts.make import make
+from lab.artifacts.resolver import Match, NotFound
 from lab.artifacts.store import ArtifactStore
-from lab.artifacts.taken import Found, NotFound
 from lab.base.errors import ArtifactError
 
 CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
@@ -203,7 +203,7 @@ def test_a_mirror_is_asked_instead_of_upstream(
     web.pages["/v2/mesh/proxy/manifests/2.0"] = b"a manifest"
     store = open_store("packages", mirror=web.host)
     found = store.taker.find(store.catalog["image"])
-    assert isinstance(found, Found)
+    assert isinstance(found, Match)
     assert (found.name, found.identity) == ("registry.test/mesh/proxy:2.0", digest(b"a manifest"))
     silent = open_store("packages", mirror=f"127.0.0.1:{unused_tcp_port}")
     not_found = silent.taker.find(silent.catalog["image"])

@@ -7,12 +7,12 @@ import pytest
 
 from lab.base.errors import ClusterError, CommandError
 from lab.base.step import CHANGED, Step
+from lab.clusters.provider import OwnedResource
 from lab.host.doctor import Finding, Verdict
-from lab.lifecycle.down import Owned
 from tests.unit.cli.conftest import Command
 
 FAILS = Finding(name="engine", verdict=Verdict.FAIL, observed="no engine", why="nodes are containers", fix="install it")
-OWNED = [Owned(kind="container", name="dev-west-control-plane")]
+OWNED = [OwnedResource(kind="container", name="dev-west-control-plane")]
 
 
 def test_up_runs_the_plan_and_shows_where_the_lab_is(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lab.scenario.model import Registry
-from lab.stacks import UpstreamCheck, Verdict
+from lab.stacks import CheckVerdict, UpstreamCheck
 from tests.unit.cli.conftest import Command
 from tests.unit.scenarios.kit import check, look, scenario, step
 
@@ -79,7 +79,9 @@ def test_a_walk_needs_a_terminal(lab: Command, demo: Registry, up: Path) -> None
 
 
 def test_upstreams_checks_decide_the_exit_code(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    fails = UpstreamCheck(cluster="west", command="istioctl analyze", what="x", verdict=Verdict.FAILED, words="bad")
+    fails = UpstreamCheck(
+        cluster="west", command="istioctl analyze", what="x", verdict=CheckVerdict.FAILED, words="bad"
+    )
     monkeypatch.setattr("lab.lifecycle.checks.run", lambda _: [fails])
     ended = lab("check")
     assert (ended.code, "bad" in ended.out) == (1, True)

@@ -11,8 +11,8 @@ from lab.base.step import StepStatus
 from lab.clusters.kind import config as kind_config
 from lab.clusters.kind import power, wake
 from lab.clusters.kind import provider as subject
-from lab.clusters.provider import NodeStatus, Owned
-from lab.host.ownership import Identity
+from lab.clusters.provider import NodeStatus, OwnedResource
+from lab.host.ownership import LabIdentity
 from lab.lab import Lab
 from tests.unit.clusters.conftest import FakeDocker, container, mark, network
 
@@ -172,9 +172,9 @@ def test_removal_takes_all_nodes_of_the_lab_and_the_network_and_nothing_else(
         foreign: container(foreign, networks={"kind": None}),
     }
     assert provider.owned(lab) == [
-        Owned(kind="container", name=EAST),
-        Owned(kind="container", name=dropped),
-        Owned(kind="network", name="dev"),
+        OwnedResource(kind="container", name=EAST),
+        OwnedResource(kind="container", name=dropped),
+        OwnedResource(kind="network", name="dev"),
     ]
     provider.remove(lab)
     assert set(docker.nodes) == {foreign}
@@ -207,7 +207,7 @@ def test_image_names_are_those_of_containerd(name: str, full: str) -> None:
 
 def test_kinds_configuration_publishes_on_loopback_only_and_patches_only_where_needed() -> None:
     spec = config.parse('name = "dev"').clusters["east"]
-    able = kind_config.Engine()
+    able = kind_config.EngineLimits()
     built = kind_config.build(lab_name="dev", lab_id="1", kind_name="dev-east", spec=spec, image="node", engine=able)
     assert built["networking"] == {
         "apiServerAddress": "127.0.0.1",
@@ -221,14 +221,14 @@ def test_kinds_configuration_publishes_on_loopback_only_and_patches_only_where_n
     assert node["labels"]["topology.kubernetes.io/region"] == "europe-west1"
     assert "containerdConfigPatches" not in built
     assert [patch.splitlines()[1] for patch in node["kubeadmConfigPatches"]] == ["crashLoopBackOff:"]
-    poor = kind_config.Engine(cgroup_v1=True, may_raise_priority=False)
+    poor = kind_config.EngineLimits(cgroup_v1=True, may_raise_priority=False)
     built = kind_config.build(lab_name="dev", lab_id="1", kind_name="dev-east", spec=spec, image="node", engine=poor)
     assert "restrict_oom_score_adj = true" in built["containerdConfigPatches"][0]
     assert "failCgroupV1: false" in built["nodes"][0]["kubeadmConfigPatches"][1]
 
 
 def test_a_mark_is_written_as_it_is_read(provider: Any, docker: FakeDocker) -> None:
-    wanted = subject.Mark(**json.loads(mark(memory_mib=2048)))
+    wanted = subject.NodeMark(**json.loads(mark(memory_mib=2048)))
     provider._write_mark(EAST, wanted)
     assert provider._mark(EAST) == wanted
 
@@ -237,7 +237,7 @@ def put_up(docker: FakeDocker, lab: Lab) -> subject.KindProvider:
     """One node that stands still, on a network of the lab's own."""
     provider = subject.KindProvider(docker)  # type: ignore[arg-type]
     provider.prepare(lab)
-    identity = Identity.of("dev", lab.paths)
+    identity = LabIdentity.of("dev", lab.paths)
     docker.nodes[EAST] = container(EAST, status="exited", networks={"dev": None})
     docker.files[EAST] = mark(lab_id=identity.lab_id, home=identity.home, subnet="172.30.0.0/24")
     return provider
@@ -275,7 +275,7 @@ def test_a_pruned_network_comes_back_with_its_subnet_and_addresses(docker: FakeD
     provider = put_up(docker, lab)
     docker.files[EAST] = docker.files[EAST].replace("172.30.0", "172.30.1")
     docker.nets.clear()
-    assert Owned(kind="container", name=EAST) in provider.owned(lab)
+    assert OwnedResource(kind="container", name=EAST) in provider.owned(lab)
     provider.prepare(lab)
     assert str(docker.nets["dev"].subnets[0]) == "172.30.1.0/24"
     assert docker.did == [f"disconnect {EAST}", f"connect {EAST} 172.30.1.2", f"start {EAST}"]

@@ -11,13 +11,13 @@ from lab.base.paths import Paths
 from lab.base.step import CHANGED, UNCHANGED, StepResult
 from lab.clusters.kind import network as subject
 from lab.config import LabSpec
-from lab.host.doctor import Senses
+from lab.host.doctor import HostProbes
 from lab.host.machine import Machine
-from lab.host.ownership import Identity
+from lab.host.ownership import LabIdentity
 from tests.unit.clusters.conftest import FakeDocker, network
 
 SPEC = config.parse('name = "dev"')
-ME = Identity(name="dev", lab_id="1", paths=Paths(cache=Path("none"), state=Path("none")))
+ME = LabIdentity(name="dev", lab_id="1", paths=Paths(cache=Path("none"), state=Path("none")))
 
 
 HEADER = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
@@ -25,7 +25,7 @@ ROUTE = "tun0\t{:08X}\t00000000\t0001\t0\t0\t0\t{:08X}\t0\t0\t0\n"
 
 
 @dataclass(frozen=True)
-class Interfaces(Senses):
+class Interfaces(HostProbes):
     """A machine with these addresses."""
 
     has: Sequence[tuple[str, IPv4Interface]] = ()

@@ -8,7 +8,7 @@ from lab.base.errors import ClusterError
 from lab.kube.objects import Obj
 from lab.kube.owned import NotOwnedError
 from lab.lab import Lab
-from lab.mesh.names import Port, ports_of
+from lab.mesh.names import ServicePort, ports_of
 from lab.stacks.istio import export
 from tests.unit.fake_api import FakeApi, kube, put
 
@@ -114,7 +114,7 @@ def test_a_port_whose_protocol_istio_has_to_detect_has_both_kinds_of_rules(port:
 
 
 def test_bytes_are_routed_by_tcp_rules() -> None:
-    port = Port(name="redis", number=6379, protocol="redis")
+    port = ServicePort(name="redis", number=6379, protocol="redis")
     spec = export.mirror_objects("cart", "east", [port])[1]["spec"]
     assert "http" not in spec
     assert spec["tcp"][0]["route"][0]["destination"]["subset"] == "east"

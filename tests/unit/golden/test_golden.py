@@ -17,7 +17,7 @@ from lab.base.names import NAMESPACE
 from lab.kube import Kube, manifests
 from lab.kube.objects import Obj
 from lab.lab import Lab
-from lab.mesh import Caller, Divert, Failover, Mesh, Permission
+from lab.mesh import Caller, Failover, Intercept, Mesh, Permission
 from lab.stacks.istio import export
 from lab.stacks.istio import failover as istio_failover
 from lab.stacks.istio.east_west_gateway import EastWestGateway
@@ -29,7 +29,7 @@ from tests.unit.fake_api import FakeApi, kube, put
 
 HERE = Path(__file__).parent
 FRONTEND = Caller(cluster="west", namespace=NAMESPACE, service_account="frontend")
-INTERCEPT = Divert(cluster="west", service="cart", to="cart-dev", header="x-lab-dev", value="me")
+INTERCEPT = Intercept(cluster="west", service="cart", to="cart-dev", header="x-lab-dev", value="me")
 CHANGES: dict[str, Callable[[Mesh], object]] = {
     "split": lambda mesh: mesh.split("west", "podinfo", {"podinfo": 90, "podinfo-east": 10}),
     "failover": lambda mesh: mesh.fail_over(Failover(cluster="west", service="podinfo", primary="west", backup="east")),
@@ -37,7 +37,7 @@ CHANGES: dict[str, Callable[[Mesh], object]] = {
         Permission(cluster="east", service="podinfo", callers=(FRONTEND,), methods=("GET",), paths=("/api/info",))
     ),
     "permission-nobody": lambda mesh: mesh.authorize(Permission(cluster="east", service="podinfo", callers=())),
-    "intercept": lambda mesh: mesh.divert(INTERCEPT),
+    "intercept": lambda mesh: mesh.intercept(INTERCEPT),
 }
 THREE = 'name = "dev"\n[clusters.east]\n[clusters.west]\n[clusters.north]\n'
 

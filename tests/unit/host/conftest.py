@@ -12,10 +12,11 @@ import pytest
 
 from lab.base.errors import CommandError
 from lab.base.process import Completed
-from lab.host.doctor import Senses
+from lab.host.doctor import HostProbes
 from lab.host.doctor.snapshot import Listener
 from lab.host.machine import Machine
-from lab.tools.docker import Container, Docker, Engine, EngineDownError, Network, Port
+from lab.tools.docker import Container, Docker, Engine, EngineDownError, Network
+from lab.tools.docker_records import PublishedPort
 
 Answer = str | int | BaseException | Callable[[Sequence[str]], object]
 
@@ -111,7 +112,7 @@ class FakeDocker(Docker):
 
 
 @dataclass(frozen=True)
-class FakeSenses(Senses):
+class FakeSenses(HostProbes):
     """A machine with room, whose ports are free but for those that are named."""
 
     ends: Sequence[Listener] = ()
@@ -210,7 +211,7 @@ def node() -> Container:
         pid=4711,
         labels={"io.x-k8s.kind.cluster": "eastwest-east"},
         networks={"eastwest": IPv4Address("10.89.0.2")},
-        ports=(Port(host_ip="127.0.0.1", host_port=8081, port=80),),
+        ports=(PublishedPort(host_ip="127.0.0.1", host_port=8081, port=80),),
         restart_policy="unless-stopped",
         runtime="runc",
     )

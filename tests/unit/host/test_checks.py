@@ -17,13 +17,14 @@ from lab.base.paths import Paths
 from lab.host import doctor as checks
 from lab.host.doctor import Finding, Verdict, environment, kernel, network, resources, sources
 from lab.host.doctor import engine as engine_checks
-from lab.host.doctor.snapshot import Listener, Scene
+from lab.host.doctor.snapshot import HostSnapshot, Listener
 from lab.host.engine import EngineState
-from lab.tools.docker import Network, Port
+from lab.tools.docker import Network
+from lab.tools.docker_records import PublishedPort
 
 GIB = 2**30
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - to compare with
-Look = Callable[..., Scene]
+Look = Callable[..., HostSnapshot]
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def look(host: Any, fake_docker: Any, fake_senses: Any, engine: Any, tmp_path: P
     for key, value in kernel.INOTIFY.items():
         host.file(f"/proc/sys/{key.replace('.', '/')}", f"{value}\n")
 
-    def build(toml: str = "", *, machine: dict[str, Any] | None = None, **rest: Any) -> Scene:
+    def build(toml: str = "", *, machine: dict[str, Any] | None = None, **rest: Any) -> HostSnapshot:
         senses = {k: rest.pop(k) for k in ("ends", "available", "free", "ifs", "silent") if k in rest}
         found: dict[str, Any] = {
             "spec": config.parse(toml),
@@ -48,7 +49,7 @@ def look(host: Any, fake_docker: Any, fake_senses: Any, engine: Any, tmp_path: P
             "state": EngineState.ANSWERS,
             "engine": engine,
         }
-        return Scene(**found | rest)
+        return HostSnapshot(**found | rest)
 
     return build
 
@@ -319,7 +320,9 @@ def test_a_port_of_the_labs_own_node_is_its_own(look: Look, node: Any, network: 
 
 
 def test_a_port_of_another_container_names_the_container(look: Look, node: Any) -> None:
-    other = replace(node, name="web", labels={}, networks={}, ports=(Port(host_ip=EVERYWHERE, host_port=8080, port=1),))
+    other = replace(
+        node, name="web", labels={}, networks={}, ports=(PublishedPort(host_ip=EVERYWHERE, host_port=8080, port=1),)
+    )
     found = [finding for finding in network.check_ports(look(containers=[other])) if finding.name == "port 8080"]
     assert only(found).observed == "in use by container web"
 
@@ -518,7 +521,7 @@ def test_every_finding_that_is_not_ok_says_what_to_do() -> None:
 
 
 def test_a_check_that_breaks_hides_no_other(look: Look, host: Any, fake_docker: Any, fake_senses: Any) -> None:
-    def check_broken(_: Scene) -> list[Finding]:
+    def check_broken(_: HostSnapshot) -> list[Finding]:
         raise ZeroDivisionError("oops")
 
     scene = look()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.base.paths import Paths
-from lab.host.ownership import Identity, read_mark, settle, whose
+from lab.host.ownership import LabIdentity, read_mark, settle, whose
 from lab.tools.docker_records import Container, Network
 from lab.tools.kind import CLUSTER_LABEL
 
@@ -31,11 +31,11 @@ def node(of_kind: str, *networks: str) -> Container:
     )
 
 
-def identity(folder: Path, lab_id: str = "1") -> Identity:
-    return Identity(name="eastwest", lab_id=lab_id, paths=Paths(cache=folder, state=folder))
+def identity(folder: Path, lab_id: str = "1") -> LabIdentity:
+    return LabIdentity(name="eastwest", lab_id=lab_id, paths=Paths(cache=folder, state=folder))
 
 
-def made(me: Identity, cluster: str = "east") -> None:
+def made(me: LabIdentity, cluster: str = "east") -> None:
     file = me.paths.kind_config(cluster)
     file.parent.mkdir()
     file.touch()
@@ -109,7 +109,7 @@ def test_a_lab_that_lost_its_state_folder_is_known_by_its_home(tmp_path: Path, n
 def test_a_new_lab_gets_an_id_of_its_own_and_keeps_it(tmp_path: Path) -> None:
     first, second = (settle(identity(tmp_path / name, ""), []) for name in ("a", "b"))
     assert first.lab_id != second.lab_id
-    assert settle(Identity.of("eastwest", first.paths), []).lab_id == first.lab_id
+    assert settle(LabIdentity.of("eastwest", first.paths), []).lab_id == first.lab_id
 
 
 def test_what_a_person_is_told_names_the_user_the_machine_and_the_folder() -> None:

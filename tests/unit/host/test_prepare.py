@@ -12,7 +12,7 @@ from lab import config
 from lab.base.errors import HostError
 from lab.base.paths import Paths
 from lab.host import doctor as checks
-from lab.host.changes import Change
+from lab.host.changes import MachineChange
 from lab.host.doctor import Finding, Verdict
 from lab.host.prepare import prepare
 
@@ -33,15 +33,15 @@ class Machine:
     def run(self, *_: Any, **__: Any) -> list[Finding]:
         return self.rounds.pop(0)
 
-    def changes(self, findings: Iterable[Finding], **_: Any) -> list[Change]:
+    def changes(self, findings: Iterable[Finding], **_: Any) -> list[MachineChange]:
         return [self._change(finding.name) for finding in findings if finding.fixable]
 
-    def _change(self, name: str) -> Change:
+    def _change(self, name: str) -> MachineChange:
         def apply() -> str:
             self.happened.append(f"apply {name}")
             return f"{name}: done"
 
-        return Change(what=f"fix {name}", why="w", command=f"do {name}", undo=f"undo {name}", apply=apply)
+        return MachineChange(what=f"fix {name}", why="w", command=f"do {name}", undo=f"undo {name}", apply=apply)
 
     def prepare(self, *rounds: list[Finding], answer: bool | None = None, **how: Any) -> list[Finding]:
         def confirm(question: str) -> bool:

@@ -20,13 +20,13 @@ def frontend(monkeypatch: pytest.MonkeyPatch, by_cluster: dict[str, int], *, fai
     monkeypatch.setattr(answers.http, "get_json", lambda *_, **__: found)
 
 
-def ask(lab: Lab, expected: frozenset[str] = BOTH) -> answers.Answers:
+def ask(lab: Lab, expected: frozenset[str] = BOTH) -> answers.FrontendAnswers:
     return answers.ask(lab, "east", "podinfo", expected, timeout_s=1)
 
 
 def test_answers_from_every_cluster_are_no_problem(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     frontend(monkeypatch, {"east": 12, "west": 12})
-    assert ask(lab) == answers.Answers(
+    assert ask(lab) == answers.FrontendAnswers(
         cluster="east", upstream="podinfo", requests=24, by_cluster={"east": 12, "west": 12}
     )
 

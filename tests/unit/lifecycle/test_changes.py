@@ -11,7 +11,7 @@ from lab.kube.objects import Obj
 from lab.lab import Lab
 from lab.lifecycle import changes
 from lab.lifecycle.changes import Traffic
-from lab.mesh import Caller, Divert, Export, Failover, Permission, Split
+from lab.mesh import Caller, Export, Failover, Intercept, Permission, Split
 from tests.unit.fake_api import FakeApi, kube, put
 
 FRONTEND = Caller(cluster="west", namespace="test", service_account="frontend")
@@ -49,8 +49,8 @@ def test_a_permission_says_who_may_do_what(lab: Lab, permission: Permission, wor
 def test_splits_failovers_and_intercepts_say_where_requests_go(lab: Lab) -> None:
     split = Split(cluster="west", service="podinfo", weights={"podinfo": 90, "podinfo-east": 10})
     failover = Failover(cluster="west", service="podinfo", primary="west", backup="east")
-    divert = Divert(cluster="west", service="cart", to="cart-dev", header="x-lab-dev", value="me")
-    assert effects(lab, splits=(split,), failovers=(failover,), diverts=(divert,)) == [
+    divert = Intercept(cluster="west", service="cart", to="cart-dev", header="x-lab-dev", value="me")
+    assert effects(lab, splits=(split,), failovers=(failover,), intercepts=(divert,)) == [
         "split: of west's requests to podinfo, 90 to podinfo, 10 to podinfo-east",
         "failover: west's requests to podinfo go to west, and to east when west fails",
         "intercept: west's requests to cart with x-lab-dev=me go to cart-dev",

@@ -46,7 +46,7 @@ def endpoints(name: str, *, ready: bool) -> Obj:
 def west(lab: Lab, apis: dict[str, FakeApi]) -> Kube:
     """A cluster where all components are installed, podinfo with a Deployment and a Service."""
     api = kube(apis["west"], "west")
-    names = {part.component.name for part in STACK.parts(lab).values()} | {"access-of-east", "link-to-east"}
+    names = {part.component.name for part in STACK.components(lab).values()} | {"access-of-east", "link-to-east"}
     for name in names - {"dns"}:
         objects = [workload(name), service(name)] if name == "podinfo" else []
         entries = [

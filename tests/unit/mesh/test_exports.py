@@ -59,7 +59,7 @@ def test_what_a_gateway_cannot_forward_is_refused(
     put(kube(apis["east"], "east"), found)
     before = objects(apis)
     with pytest.raises(ClusterError, match=reason):
-        (mesh.carry if by_ingress else mesh.export)("web", "east")
+        (mesh.add_ingress_route if by_ingress else mesh.export)("web", "east")
     assert objects(apis) == before
 
 
@@ -69,7 +69,7 @@ HEADLESS = service("web", HTTP, clusterIP="None")
 def test_a_headless_service_is_refused_where_no_gateway_forwards_to_it(lab: Lab, apis: dict[str, FakeApi]) -> None:
     put(kube(apis["east"], "east"), HEADLESS)
     before = objects(apis)
-    for change in (IstioMesh(lab).export, IstioMesh(lab).carry, LinkerdMesh(lab).carry):
+    for change in (IstioMesh(lab).export, IstioMesh(lab).add_ingress_route, LinkerdMesh(lab).add_ingress_route):
         with pytest.raises(ClusterError, match="east: the Service web is headless"):
             change("web", "east")
     assert objects(apis) == before
@@ -83,7 +83,7 @@ def test_a_name_that_would_be_too_long_is_refused(
     before = objects(apis)
     words = re.escape(f"{LONG}{suffix}: {len(LONG + suffix)} characters, and a Service's name has 63 at most")
     with pytest.raises(ClusterError, match=words):
-        (mesh.carry if by_ingress else mesh.export)(LONG, "east")
+        (mesh.add_ingress_route if by_ingress else mesh.export)(LONG, "east")
     assert objects(apis) == before
 
 
@@ -91,7 +91,7 @@ def test_an_ingress_names_the_missing_app_protocol(apis: dict[str, FakeApi], mes
     put(kube(apis["east"], "east"), service("web", {"port": 80}))
     before = objects(apis)
     with pytest.raises(ClusterError, match=r"protocol of web's port 80 is not known.*appProtocol: http"):
-        mesh.carry("web", "east")
+        mesh.add_ingress_route("web", "east")
     assert objects(apis) == before
 
 

@@ -84,7 +84,7 @@ def test_it_is_a_mesh(lab: Lab) -> None:
     mesh: Mesh = LinkerdMesh(lab)
     assert {Capability.SPLIT, Capability.FAILOVER, Capability.AUTHORIZE_REQUEST} <= mesh.capabilities
     assert Capability.MERGED_SERVICE not in mesh.capabilities
-    assert mesh.spiffe_id(FRONTEND) == FRONTEND_ID
+    assert mesh.identity_of(FRONTEND) == FRONTEND_ID
 
 
 def test_a_service_is_exported_by_its_label_and_no_longer_without(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:

@@ -11,13 +11,13 @@ from lab.base.errors import ClusterError
 from lab.kube import Kube
 from lab.kube.objects import Obj
 from lab.lab import Lab
-from lab.mesh import Capability, Divert
+from lab.mesh import Capability, Intercept
 from lab.stacks.linkerd import emissary, multicluster, traffic_split
 from lab.stacks.linkerd.mesh import LinkerdMesh
 from tests.unit.fake_api import FakeApi, kube, put
 from tests.unit.mesh.test_linkerd import mirror, of_kind, service
 
-WANTED = Divert(cluster="west", service="cart", to="cart-dev", header="x-lab-dev", value="me & you")
+WANTED = Intercept(cluster="west", service="cart", to="cart-dev", header="x-lab-dev", value="me & you")
 
 
 @pytest.fixture
@@ -41,26 +41,26 @@ def names(rule: Obj) -> list[str]:
 
 
 def test_a_diversion_is_read_back_as_it_was_given(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
-    mesh.divert(WANTED)
-    assert mesh.diverts() == [WANTED]
+    mesh.intercept(WANTED)
+    assert mesh.intercepts() == [WANTED]
     away, home = rules(apis["west"])
     assert away["matches"] == [{"headers": [{"type": "Exact", "name": "x-lab-dev", "value": "me & you"}]}]
     assert (names(away), names(home)) == (["cart-dev"], ["cart"])
     assert "matches" not in home
-    assert mesh.undivert("west", "cart") is True
-    assert mesh.diverts() == []
-    assert mesh.undivert("west", "cart") is False
+    assert mesh.remove_intercept("west", "cart") is True
+    assert mesh.intercepts() == []
+    assert mesh.remove_intercept("west", "cart") is False
 
 
 def test_without_a_header_all_goes_away(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
-    mesh.divert(Divert(cluster="west", service="cart", to="cart-dev"))
+    mesh.intercept(Intercept(cluster="west", service="cart", to="cart-dev"))
     (rule,) = rules(apis["west"])
     assert names(rule) == ["cart-dev"]
     assert "matches" not in rule
 
 
 def test_a_service_has_one_kind_of_route(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
-    mesh.divert(Divert(cluster="west", service="podinfo", to="cart-dev"))
+    mesh.intercept(Intercept(cluster="west", service="podinfo", to="cart-dev"))
     before = dict(apis["west"].objects)
     with pytest.raises(ClusterError, match="are diverted already"):
         mesh.split("west", "podinfo", {"podinfo": 50, "podinfo-east": 50})
@@ -70,8 +70,8 @@ def test_a_service_has_one_kind_of_route(mesh: LinkerdMesh, apis: dict[str, Fake
 @pytest.mark.parametrize(("service_name", "to"), [("nothing", "cart"), ("cart", "nothing")])
 def test_a_service_that_is_not_there_is_refused(mesh: LinkerdMesh, service_name: str, to: str) -> None:
     with pytest.raises(ClusterError, match="there is no Service 'nothing'"):
-        mesh.divert(Divert(cluster="west", service=service_name, to=to))
-    assert mesh.diverts() == []
+        mesh.intercept(Intercept(cluster="west", service=service_name, to=to))
+    assert mesh.intercepts() == []
 
 
 @pytest.fixture
@@ -90,9 +90,9 @@ def mirrored_ingress(apis: dict[str, FakeApi]) -> None:
 
 @pytest.mark.usefixtures("mirrored_ingress")
 def test_a_carried_service_is_a_name_a_header_and_a_mapping(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
-    carried = mesh.carry("podinfo", "east")
+    carried = mesh.add_ingress_route("podinfo", "east")
     assert (carried.name, carried.entrance) == ("podinfo-by-ingress-east", "http://10.0.0.2:4143/")
-    assert mesh.spiffe_id(carried.carrier).startswith("emissary-ingress.emissary.serviceaccount")
+    assert mesh.identity_of(carried.carrier).startswith("emissary-ingress.emissary.serviceaccount")
     (rule,) = rules(apis["west"])
     (backend,) = rule["backendRefs"]
     assert (backend["name"], backend["namespace"]) == ("emissary-from-mesh-east", "emissary")
@@ -104,17 +104,17 @@ def test_a_carried_service_is_a_name_a_header_and_a_mapping(mesh: LinkerdMesh, a
     assert exported[multicluster.EXPORTED_LABEL] == "true"
 
     del apis["west"].objects["/api/v1/namespaces/emissary/services/emissary-from-mesh-east"]  # as the mirror does
-    assert mesh.uncarry("podinfo", "east") is True
-    assert mesh.carried() == []
+    assert mesh.remove_ingress_route("podinfo", "east") is True
+    assert mesh.ingress_routes() == []
     assert not of_kind(apis["west"], "HTTPRoute")
     assert "podinfo-by-ingress-east" not in of_kind(apis["west"], "Service")
-    assert mesh.uncarry("podinfo", "east") is False
+    assert mesh.remove_ingress_route("podinfo", "east") is False
 
 
 def test_what_cannot_be_carried_changes_nothing(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
     before = dict(apis["west"].objects)
     with pytest.raises(ClusterError, match="no cluster looks at west"):
-        mesh.carry("podinfo", "west")
+        mesh.add_ingress_route("podinfo", "west")
     assert apis["west"].objects == before
 
 

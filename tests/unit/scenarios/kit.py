@@ -8,10 +8,10 @@ from typing import Any
 from lab.base.process import Completed
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
-from lab.scenario.model import Act, Check, Node, Observation, Sabotage, Scenario, ScenarioStep, Topology
+from lab.scenario.model import Act, Check, Observation, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
 
 SEEN = Evidence(kind=EvidenceKind.COMMAND, title="what was seen", text="something")
-PICTURE = Topology(nodes=(Node(cluster="west", role="primary", services=("frontend",)),))
+PICTURE = Topology(nodes=(TopologyNode(cluster="west", role="primary", services=("frontend",)),))
 
 
 class FakeRunner:

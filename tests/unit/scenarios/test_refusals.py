@@ -15,7 +15,7 @@ from lab.scenario.runner import ScenarioRunner
 from lab.stacks.istio.refusals import REFUSALS as ISTIO
 from lab.stacks.linkerd.refusals import REFUSALS as LINKERD
 from scenarios.probes import Failure, Said
-from scenarios.refusals import ALERTS, ENDS, Refuser, Verdict, judge, refused
+from scenarios.refusals import ALERTS, ENDS, Judgement, Refuser, judge, refused
 from tests.unit.scenarios.kit import check, scenario, step
 
 EVIDENCE = Evidence(kind=EvidenceKind.ANSWERS, title="a request", text="its answer")
@@ -58,14 +58,14 @@ def by(expected: ProxyAnswer) -> Refuser:
 @pytest.mark.parametrize("mesh", MESHES)
 def test_a_proxys_own_denial_is_a_refusal_and_names_the_proxy(mesh: str) -> None:
     verdict, words = judge(DENIED_BY[mesh], [by(MESHES[mesh].denied)])
-    assert verdict is Verdict.REFUSED
+    assert verdict is Judgement.REFUSED
     assert words == f"HTTP 403, by {MESHES[mesh].denied.by}"
 
 
 @pytest.mark.parametrize("case", NO_BACKEND_OF)
 def test_a_proxy_without_endpoints_is_recognised(case: str) -> None:
     mesh = MESHES[case.partition(",")[0]]
-    assert judge(NO_BACKEND_OF[case], [by(mesh.no_backend)])[0] is Verdict.REFUSED
+    assert judge(NO_BACKEND_OF[case], [by(mesh.no_backend)])[0] is Judgement.REFUSED
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_strangers_answer_is_unclear_and_is_described(expected: ProxyAnswer | 
     if expected is None:
         expected = ISTIO.denied
     verdict, words = judge(said, [by(expected)])
-    assert verdict is Verdict.UNCLEAR
+    assert verdict is Judgement.UNCLEAR
     assert words.startswith(f"expected a refusal by {expected.by}, but got {said.words}")
 
 
@@ -96,41 +96,41 @@ def test_the_strangers_404_says_where_it_came_from() -> None:
 
 
 def test_the_service_itself_answering_is_no_refusal() -> None:
-    assert judge(answer(200, PODINFO), [by(ISTIO.denied)])[0] is Verdict.REACHED
+    assert judge(answer(200, PODINFO), [by(ISTIO.denied)])[0] is Judgement.REACHED
 
 
 def test_somebody_elses_200_is_unclear() -> None:
-    assert judge(answer(200, "<html>Sign in to this network</html>"), [by(ISTIO.denied)])[0] is Verdict.UNCLEAR
+    assert judge(answer(200, "<html>Sign in to this network</html>"), [by(ISTIO.denied)])[0] is Judgement.UNCLEAR
 
 
 def test_istios_own_caller_cannot_pass_for_the_services_proxy() -> None:
     said = answer(403, "RBAC: access denied", server="envoy")
-    assert judge(said, [by(ISTIO.denied)])[0] is Verdict.UNCLEAR
+    assert judge(said, [by(ISTIO.denied)])[0] is Judgement.UNCLEAR
 
 
 @pytest.mark.parametrize("kind", sorted(ENDS, key=str))
 def test_an_end_of_the_connection_counts_at_exactly_its_hop(kind: Failure) -> None:
     gateway = Refuser(name="the gateway", failures=ENDS, peer="172.30.0.3")
-    assert judge(failure(kind, peer="172.30.0.3"), [gateway])[0] is Verdict.REFUSED
-    assert judge(failure(kind, peer="10.0.0.1"), [gateway])[0] is Verdict.UNCLEAR
-    assert judge(failure(kind), [gateway])[0] is Verdict.UNCLEAR
+    assert judge(failure(kind, peer="172.30.0.3"), [gateway])[0] is Judgement.REFUSED
+    assert judge(failure(kind, peer="10.0.0.1"), [gateway])[0] is Judgement.UNCLEAR
+    assert judge(failure(kind), [gateway])[0] is Judgement.UNCLEAR
 
 
 def test_a_route_that_leads_nowhere_is_recognised_before_any_connection() -> None:
     node = Refuser(name="the node", failures=frozenset({Failure.UNREACHABLE}))
-    assert judge(failure(Failure.UNREACHABLE), [node])[0] is Verdict.REFUSED
+    assert judge(failure(Failure.UNREACHABLE), [node])[0] is Judgement.REFUSED
     for other in (Failure.TIMED_OUT, Failure.NO_PORT, Failure.RESET, Failure.NO_NAME):
-        assert judge(failure(other), [node])[0] is Verdict.UNCLEAR
-    assert judge(STRANGER, [node])[0] is Verdict.UNCLEAR
+        assert judge(failure(other), [node])[0] is Judgement.UNCLEAR
+    assert judge(STRANGER, [node])[0] is Judgement.UNCLEAR
 
 
 @pytest.mark.parametrize("kind", sorted(ALERTS, key=str))
 def test_a_refused_certificate_counts_from_the_one_who_showed_its_own(kind: Failure) -> None:
     name = "spiffe://east.example/ns/test/sa/podinfo"
     proxy = Refuser(name="podinfo", failures=ALERTS, peer="172.30.0.3", identity=name)
-    assert judge(failure(kind, peer="172.30.0.3", identities=(name,)), [proxy])[0] is Verdict.REFUSED
-    assert judge(failure(kind, peer="172.30.0.3", identities=("other",)), [proxy])[0] is Verdict.UNCLEAR
-    assert judge(failure(kind, peer="172.30.0.3"), [proxy])[0] is Verdict.UNCLEAR
+    assert judge(failure(kind, peer="172.30.0.3", identities=(name,)), [proxy])[0] is Judgement.REFUSED
+    assert judge(failure(kind, peer="172.30.0.3", identities=("other",)), [proxy])[0] is Judgement.UNCLEAR
+    assert judge(failure(kind, peer="172.30.0.3"), [proxy])[0] is Judgement.UNCLEAR
 
 
 def test_a_refusal_needs_its_control() -> None:

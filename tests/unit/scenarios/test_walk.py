@@ -7,7 +7,7 @@ import pytest
 
 from lab.base.errors import UsageError
 from lab.mesh.capabilities import Capability
-from lab.present.walk import Place, Scene, Walk, check_one
+from lab.present.walk import Position, StepView, Walk, check_one
 from lab.scenario.context import Context
 from lab.scenario.model import Observation, Outcome, Scenario
 from lab.scenario.results import StepRun
@@ -19,13 +19,13 @@ class RecordingView:
     def __init__(self) -> None:
         self.seen: list[str] = []
 
-    def before(self, scene: Scene) -> None:
+    def before(self, scene: StepView) -> None:
         self.seen.append(f"before {scene.id}")
 
-    def typing(self, scene: Scene) -> None:
+    def typing(self, scene: StepView) -> None:
         self.seen.append(f"typing {scene.id}")
 
-    def after(self, scene: Scene, run: StepRun) -> None:
+    def after(self, scene: StepView, run: StepRun) -> None:
         self.seen.append(f"after {scene.id} {run.outcome.value}")
 
     def closing(self, scenario: Scenario) -> None:
@@ -38,7 +38,7 @@ class RecordingView:
 class Presented:
     """A walk with keys that were pressed before."""
 
-    def __init__(self, context: Context, keys: str | None, *, place: Place | None = None) -> None:
+    def __init__(self, context: Context, keys: str | None, *, place: Position | None = None) -> None:
         self.undone: list[str] = []
         self.view = RecordingView()
         names = ("one", "two")
@@ -57,7 +57,7 @@ class Presented:
             runner=ScenarioRunner(context=context),
             view=self.view,
             keys=None if keys is None else lambda: next(pressed),
-            place=place or Place(),
+            place=place or Position(),
         )
 
     def _undoing(self, plain):  # type: ignore[no-untyped-def]
@@ -116,12 +116,12 @@ def test_unknown_keys_do_nothing(context: Context) -> None:
 
 def test_quitting_keeps_the_place_and_the_lab_as_it_is(context: Context, tmp_path: Path) -> None:
     file = tmp_path / "walk.json"
-    first = Presented(context, "enter enter q", place=Place.read(file))
+    first = Presented(context, "enter enter q", place=Position.read(file))
     context.memo["port"] = 9898
     assert first.walk.to_end() is False
     assert first.undone == []
 
-    again = Presented(context, "enter enter enter", place=Place.read(file))
+    again = Presented(context, "enter enter enter", place=Position.read(file))
     assert again.walk.runner.context.memo == {"port": 9898}
     assert again.walk.to_end() is True
     assert again.view.seen[0] == "before demo/two"
@@ -140,7 +140,7 @@ def test_an_automatic_walk_needs_no_keys_and_restores(context: Context) -> None:
 def test_a_place_that_cannot_be_read_is_the_beginning(tmp_path: Path) -> None:
     file = tmp_path / "walk.json"
     file.write_text("{half")
-    assert Place.read(file).at is None
+    assert Position.read(file).at is None
 
 
 def test_a_scenario_that_the_stack_cannot_show_is_left_out(context: Context) -> None:
@@ -186,7 +186,7 @@ def test_a_step_that_ran_and_measured_nothing_is_errored(context: Context) -> No
     assert "seconds" in run.checks[0].reason
 
 
-def interrupting(context: Context, undone: list[str], keys: str | None, place: Place) -> Walk:
+def interrupting(context: Context, undone: list[str], keys: str | None, place: Position) -> Walk:
     """Return a walk whose second step is interrupted in the middle the first time."""
     pressed: Iterator[str] = iter((keys or "").split())
     cut: Iterator[bool] = iter([True])
@@ -210,7 +210,7 @@ def interrupting(context: Context, undone: list[str], keys: str | None, place: P
 
 def test_an_automatic_walk_undoes_the_step_that_was_interrupted(context: Context) -> None:
     undone: list[str] = []
-    walk = interrupting(context, undone, None, Place())
+    walk = interrupting(context, undone, None, Position())
     with pytest.raises(KeyboardInterrupt):
         walk.to_end()
     assert undone == ["two", "one"]
@@ -227,11 +227,11 @@ def test_a_walk_that_continues_undoes_the_interrupted_step_before_it_runs_it_aga
     undone: list[str] = []
     file = tmp_path / "walk.json"
     with pytest.raises(KeyboardInterrupt):
-        interrupting(context, undone, "enter enter enter", Place.read(file)).to_end()
+        interrupting(context, undone, "enter enter enter", Position.read(file)).to_end()
     assert undone == []
-    assert Place.read(file).begun == ["demo/one", "demo/two"]
+    assert Position.read(file).begun == ["demo/one", "demo/two"]
 
-    again = interrupting(context, undone, "enter q", Place.read(file))
+    again = interrupting(context, undone, "enter q", Position.read(file))
     with pytest.raises(KeyboardInterrupt):
         again.to_end()
     assert undone == ["two"]
@@ -239,7 +239,7 @@ def test_a_walk_that_continues_undoes_the_interrupted_step_before_it_runs_it_aga
 
 def test_rewind_undoes_an_interrupted_step(context: Context) -> None:
     undone: list[str] = []
-    place = Place(at="demo/two", begun=["demo/one", "demo/two"], done=["demo/one"])
+    place = Position(at="demo/two", begun=["demo/one", "demo/two"], done=["demo/one"])
     assert interrupting(context, undone, "b q", place).to_end() is False
     assert undone == ["two"]
     assert place.begun == ["demo/one"]

@@ -11,9 +11,9 @@ import pytest
 
 from lab.base.errors import LabError
 from lab.base.process import Completed
-from lab.stacks import Verdict
+from lab.stacks import CheckVerdict
 from lab.stacks.linkerd.stack import verdict
-from lab.tools.linkerd import Linkerd, parse_check
+from lab.tools.linkerd import LinkerdCli, parse_check
 
 ASKS = "failed to resolve version check server: https://versioncheck.linkerd.io/version.json?version=edge-26.8.3"
 
@@ -42,14 +42,14 @@ def test_a_check_that_prints_no_result_is_an_error_with_its_words(text: str) -> 
 @pytest.mark.parametrize(
     ("result", "said", "expected"),
     [
-        ("success", "", Verdict.OK),
-        ("warning", ASKS, Verdict.OFFLINE),
-        ("warning", "unable to determine version channel", Verdict.OFFLINE),
-        ("warning", "issuer certificate will expire on 2026-12-01", Verdict.WARNING),
-        ("error", "the trust anchors do not match", Verdict.FAILED),
+        ("success", "", CheckVerdict.OK),
+        ("warning", ASKS, CheckVerdict.OFFLINE),
+        ("warning", "unable to determine version channel", CheckVerdict.OFFLINE),
+        ("warning", "issuer certificate will expire on 2026-12-01", CheckVerdict.WARNING),
+        ("error", "the trust anchors do not match", CheckVerdict.FAILED),
     ],
 )
-def test_no_internet_is_told_from_what_is_wrong(result: str, said: str, expected: Verdict) -> None:
+def test_no_internet_is_told_from_what_is_wrong(result: str, said: str, expected: CheckVerdict) -> None:
     (line,) = parse_check(document("c", {"description": "d", "result": result, "error": said}))
     assert verdict(line) is expected
 
@@ -61,7 +61,7 @@ def test_keys_are_never_in_argv_and_links_leave_labels_out() -> None:
         asked.append(argv)
         return Completed(argv=tuple(map(str, argv)), returncode=0, stdout="---", stderr="", duration_s=0.1)
 
-    cli = Linkerd(Path("linkerd"), run=run)  # type: ignore[arg-type]
+    cli = LinkerdCli(Path("linkerd"), run=run)  # type: ignore[arg-type]
     cli.control_plane(anchor=Path("a.crt"), issuer=Path("i.crt"), issuer_key=Path("i.key"), values=Path("v.yaml"))
     assert "--identity-issuer-key-file=i.key" in asked[0]
     cli.link(kubeconfig=Path("k"), context="east", name="east", server="https://s:6443", without_labels=["a", "b"])
@@ -77,6 +77,6 @@ def test_a_dashboard_says_its_own_url_and_not_grafanas() -> None:
         return Completed(argv=tuple(map(str, argv)), returncode=0, stdout="", stderr="", duration_s=0.1)
 
     said: list[str] = []
-    cli = Linkerd(Path("linkerd"), run=run)  # type: ignore[arg-type]
+    cli = LinkerdCli(Path("linkerd"), run=run)  # type: ignore[arg-type]
     cli.dashboard(kubeconfig=Path("k"), context="west", port=0, on_url=said.append)
     assert said == ["http://127.0.0.1:4000"]

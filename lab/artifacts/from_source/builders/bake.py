@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from lab.artifacts.from_source.builders.containerd import Importer
 from lab.artifacts.from_source.builders.image import made_image
-from lab.artifacts.recipe import Made, Work
+from lab.artifacts.recipe import BuildContext, BuildResult
 from lab.base import events
 
 
@@ -29,7 +29,7 @@ class Bake:
         """Return nothing."""
         return ()
 
-    def build(self, work: Work) -> Made:
+    def build(self, work: BuildContext) -> BuildResult:
         """Save the images from the engine and import them."""
         references = [work.needs.image(name) for name in self.images]
         images = work.scratch / "stack.tar"
@@ -39,4 +39,4 @@ class Bake:
             importer.load(images, tags=references)
             importer.commit(work.reference)
         made = made_image(work)
-        return Made(image_id=made.image_id, baked=tuple(references))
+        return BuildResult(image_id=made.image_id, baked=tuple(references))

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lab.artifacts.recipe import Work
+from lab.artifacts.recipe import BuildContext
 from lab.base import cancel, events, wait
 from lab.base.errors import ArtifactError
 from lab.base.wait import NotYet
@@ -27,7 +27,7 @@ class Importer:
         base: the node image.
     """
 
-    def __init__(self, work: Work, *, base: str) -> None:
+    def __init__(self, work: BuildContext, *, base: str) -> None:
         self._docker = work.docker
         self._work = work
         self._base = base
@@ -116,7 +116,7 @@ def canonical(tag: str) -> str:
     return tag if "." in first or ":" in first or first == "localhost" else f"docker.io/{tag}"
 
 
-def _container_name(work: Work) -> str:
+def _container_name(work: BuildContext) -> str:
     """Return the name of an artifact's build container, one for each store that may build it."""
     store = hashlib.sha256(str(work.into.parent.parent).encode()).hexdigest()[:8]
     return f"eastwest-lab-build-{work.artifact.name}-{store}"

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, ClassVar
 
-from lab.artifacts.recipe import Made, Work
+from lab.artifacts.recipe import BuildContext, BuildResult
 from lab.base import events
 from lab.base.errors import ArtifactError, HostError
 
@@ -41,7 +41,7 @@ _SUPERFLUOUS = (
 )
 
 
-def _debootstrap(work: Work, root: Path, *words: str) -> None:
+def _debootstrap(work: BuildContext, root: Path, *words: str) -> None:
     if os.geteuid() != 0:
         raise HostError("a root file system can only be made by root", next="run the command as root")
     if shutil.which("debootstrap") is None:
@@ -69,14 +69,14 @@ class Packages:
         """Return nothing."""
         return ()
 
-    def build(self, work: Work) -> Made:
+    def build(self, work: BuildContext) -> BuildResult:
         """Fetch them."""
         target = work.into / "debs.tar"
         include = f"--include={','.join(self.packages)}"
         _debootstrap(work, work.scratch / "root", include, f"--make-tarball={target}")
         with tarfile.open(target) as tar:
             versions = dict(sorted(_name_and_version(name) for name in tar.getnames() if name.endswith(".deb")))
-        return Made(notes={"packages": " ".join(f"{name}={version}" for name, version in versions.items())})
+        return BuildResult(notes={"packages": " ".join(f"{name}={version}" for name, version in versions.items())})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ class Rootfs:
         """Return nothing."""
         return ()
 
-    def build(self, work: Work) -> Made:
+    def build(self, work: BuildContext) -> BuildResult:
         """Install them and pack the result."""
         root = work.scratch / "root"
         debs = work.needs.file(self.source, "debs.tar")
@@ -108,7 +108,7 @@ class Rootfs:
         events.progress("packing")
         with tarfile.open(work.into / "rootfs.tar", "w", format=tarfile.PAX_FORMAT) as tar:
             tar.add(root, arcname=".", filter=_wanted)
-        return Made()
+        return BuildResult()
 
 
 def _wanted(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
@@ -145,7 +145,7 @@ class Unpacked:
         """Return nothing."""
         return ()
 
-    def build(self, work: Work) -> Made:
+    def build(self, work: BuildContext) -> BuildResult:
         """Pack the packages' files."""
         target = work.into / "rootfs.tar"
         with (
@@ -164,7 +164,7 @@ class Unpacked:
                 _merge(content.read(), out, seen)
             for path, destination in self.links.items():
                 _add_link(out, path, destination)
-        return Made()
+        return BuildResult()
 
 
 def _merge(deb: bytes, out: tarfile.TarFile, seen: set[str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from lab.artifacts import folders
-from lab.artifacts.recipe import Made, Work
+from lab.artifacts.recipe import BuildContext, BuildResult
 from lab.base import events
 from lab.base.errors import ArtifactError
 from lab.tools import go
@@ -19,7 +19,7 @@ TOOLCHAIN = "go"
 """The artifact that stands in where PATH has no Go that is new enough. No key has it: it does not change the result."""
 
 
-def toolchain(work: Work) -> go.Go:
+def toolchain(work: BuildContext) -> go.Go:
     """Return the Go to build with: PATH's, or the one from the store."""
     program = go.on_path(run=work.run)
     if program is None:
@@ -54,7 +54,7 @@ class GoBuild:
         """Return the module's folder."""
         return (folders.find(self.folder),)
 
-    def build(self, work: Work) -> Made:
+    def build(self, work: BuildContext) -> BuildResult:
         """Build into `bin/`."""
         compiled = 0
         say = events.reporter()
@@ -80,7 +80,7 @@ class GoBuild:
         )
         for built, wanted in self.names.items():
             (programs / built).rename(programs / wanted)
-        return Made()
+        return BuildResult()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +108,7 @@ class GoModuleFiles:
         """Return the module's folder."""
         return (folders.find(self.folder),)
 
-    def build(self, work: Work) -> Made:
+    def build(self, work: BuildContext) -> BuildResult:
         """Download the module and join the files."""
         said = toolchain(work).download(folders.find(self.folder), module=self.module)
         unpacked = Path(json.loads(said)["Dir"])
@@ -120,4 +120,4 @@ class GoModuleFiles:
                 joined.write(b"---\n")
                 with file.open("rb") as part:
                     shutil.copyfileobj(part, joined)
-        return Made()
+        return BuildResult()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from lab.artifacts import folders
-from lab.artifacts.recipe import Made, Work, link_or_copy, split, usual_modes
+from lab.artifacts.recipe import BuildContext, BuildResult, link_or_copy, split, usual_modes
 from lab.base import events
 
 
@@ -39,7 +39,7 @@ class ImageBuild:
         folder = folders.find(self.folder)
         return [folder / name for name in self.files] if self.files else [folder]
 
-    def build(self, work: Work) -> Made:
+    def build(self, work: BuildContext) -> BuildResult:
         """Fill a context and build."""
         context = work.scratch / "context"
         root = folders.find(self.folder)
@@ -52,7 +52,7 @@ class ImageBuild:
             self._put(work, source, context / target_name)
         return build_image(work, context, arguments={"BASE": work.needs.image(self.base)} if self.base else {})
 
-    def _put(self, work: Work, source: str, target: Path) -> None:
+    def _put(self, work: BuildContext, source: str, target: Path) -> None:
         name, rel = split(source)
         if not rel.endswith("/"):
             link_or_copy(work.needs.file(name, rel), target)
@@ -61,7 +61,7 @@ class ImageBuild:
             link_or_copy(path, target / inside)
 
 
-def build_image(work: Work, context: Path, *, arguments: Mapping[str, str]) -> Made:
+def build_image(work: BuildContext, context: Path, *, arguments: Mapping[str, str]) -> BuildResult:
     """Build a context under the name that the work asks for."""
     usual_modes(context)
     work.docker.build(
@@ -81,7 +81,7 @@ def dockerfile_steps() -> Callable[[str], None]:
     return show
 
 
-def made_image(work: Work) -> Made:
+def made_image(work: BuildContext) -> BuildResult:
     """Return what there is to say of the image that the work made."""
     image = work.docker.image(work.reference)
-    return Made(image_id=image.id if image is not None else None)
+    return BuildResult(image_id=image.id if image is not None else None)

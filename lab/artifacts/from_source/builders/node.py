@@ -12,7 +12,7 @@ from lab.artifacts import archive, folders
 from lab.artifacts.archive import ImageSpec
 from lab.artifacts.from_source.builders.containerd import Importer
 from lab.artifacts.from_source.builders.image import dockerfile_steps, made_image
-from lab.artifacts.recipe import Made, Work, link_or_copy, usual_modes
+from lab.artifacts.recipe import BuildContext, BuildResult, link_or_copy, usual_modes
 from lab.base import events
 
 _FOLDER = "node"
@@ -56,7 +56,7 @@ class NodeBase:
         """Return the node's own files."""
         return (folders.find(_FOLDER),)
 
-    def build(self, work: Work) -> Made:
+    def build(self, work: BuildContext) -> BuildResult:
         """Build the machine, then import the images into its containerd."""
         context = work.scratch / "context"
         self._fill(work, context)
@@ -73,7 +73,7 @@ class NodeBase:
             work.docker.remove_image(machine)
         return made_image(work)
 
-    def _fill(self, work: Work, context: Path) -> None:
+    def _fill(self, work: BuildContext, context: Path) -> None:
         shutil.copytree(folders.find(_FOLDER), context)
         link_or_copy(work.needs.file("node-rootfs", "rootfs.tar"), context / "rootfs.tar")
         for name in _ON_NODE:
@@ -90,7 +90,7 @@ class NodeBase:
         (context / "files/kind/version").write_text(f"v{work.artifact.version}", encoding="utf-8")
         usual_modes(context)
 
-    def _images(self, work: Work) -> Iterator[ImageSpec]:
+    def _images(self, work: BuildContext) -> Iterator[ImageSpec]:
         iptables = work.needs.file("iptables-rootfs", "rootfs.tar")
         shell = work.needs.file("shell-rootfs", "rootfs.tar")
 
@@ -111,7 +111,7 @@ class NodeBase:
         yield one(_PROVISIONER, "local-path-provisioner", "local-path-provisioner")
         yield ImageSpec(tags=(_HELPER,), layers=(shell,))
 
-    def _kubernetes(self, work: Work, name: str) -> str:
+    def _kubernetes(self, work: BuildContext, name: str) -> str:
         # The names that kubeadm asks containerd for; nothing is ever pulled from there.
         registry = self.pause.rpartition("/")[0]
         return f"{registry}/{name}:v{work.artifact.version}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from lab.artifacts.recipe import Made, Work, link_or_copy, split
+from lab.artifacts.recipe import BuildContext, BuildResult, link_or_copy, split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Pick:
         """Return nothing: the file is all."""
         return ()
 
-    def build(self, work: Work) -> Made:
+    def build(self, work: BuildContext) -> BuildResult:
         """Link the file."""
         link_or_copy(work.needs.file(*split(self.source)), work.into / self.as_file)
-        return Made()
+        return BuildResult()

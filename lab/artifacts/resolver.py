@@ -15,7 +15,7 @@ from typing import Protocol
 
 from lab.artifacts.catalog import Artifact, Taken
 from lab.artifacts.entry import Entry
-from lab.artifacts.recipe import Made, Work
+from lab.artifacts.recipe import BuildContext, BuildResult
 from lab.base import events
 from lab.base.errors import ArtifactError
 
@@ -24,13 +24,13 @@ CHART = "chart"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class Match:
     """A build that is there: under which name (an image's, a path, a URL), which it is, and where."""
 
     name: str
     identity: str
     """The digest of what it is; of an image that no registry has given a digest, its ID."""
-    place: Place = field(repr=False, compare=False)
+    place: Source = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,17 +43,17 @@ class NotFound:
         return "; ".join(self.looked)
 
 
-class Place(Protocol):
+class Source(Protocol):
     """Somewhere builds can be taken from."""
 
     @property
     def source(self) -> str:
         """Where that is: `local` or `upstream`."""
 
-    def look(self, artifact: Artifact) -> Found | NotFound:
+    def look(self, artifact: Artifact) -> Match | NotFound:
         """Say whether an artifact's build is there."""
 
-    def take(self, found: Found, work: Work) -> Made:
+    def take(self, found: Match, work: BuildContext) -> BuildResult:
         """Put what was found where the lab uses it from: an image under upstream's name, files into the entry.
 
         Raises:
@@ -62,7 +62,7 @@ class Place(Protocol):
 
 
 @dataclass(kw_only=True)
-class Taker:
+class Resolver:
     """Looks for builds, for each of them once in the life of this object.
 
     Args:
@@ -71,12 +71,12 @@ class Taker:
         before: yields the store's entries of an artifact that can still be used, or taken again.
     """
 
-    here: Place
-    there: Place
+    here: Source
+    there: Source
     before: Callable[[Artifact], Iterable[Entry]]
-    _known: dict[str, Found | NotFound] = field(default_factory=dict, repr=False)
+    _known: dict[str, Match | NotFound] = field(default_factory=dict, repr=False)
 
-    def find(self, artifact: Artifact) -> Found | NotFound:
+    def find(self, artifact: Artifact) -> Match | NotFound:
         """Return this machine's build of an artifact, else what was taken before, else what is published.
 
         Where there is none of them: every place that was looked at, with what was seen there.
@@ -85,7 +85,7 @@ class Taker:
             self._known[artifact.name] = self._look(artifact)
         return self._known[artifact.name]
 
-    def take(self, work: Work) -> Made:
+    def take(self, work: BuildContext) -> BuildResult:
         """Take an artifact from where it was found.
 
         Raises:
@@ -96,25 +96,25 @@ class Taker:
             raise absent([(work.artifact, found)])
         events.progress(f"taking {found.name}")
         made = found.place.take(found, work)
-        return Made(image_id=made.image_id, notes={"taken from": found.name, "identity": found.identity})
+        return BuildResult(image_id=made.image_id, notes={"taken from": found.name, "identity": found.identity})
 
-    def _look(self, artifact: Artifact) -> Found | NotFound:
+    def _look(self, artifact: Artifact) -> Match | NotFound:
         here = self.here.look(artifact)
-        if isinstance(here, Found):
+        if isinstance(here, Match):
             return here
         if (before := self._taken_before(artifact)) is not None:
             return before
         there = self.there.look(artifact)
-        return there if isinstance(there, Found) else NotFound(looked=(*here.looked, *there.looked))
+        return there if isinstance(there, Match) else NotFound(looked=(*here.looked, *there.looked))
 
-    def _taken_before(self, artifact: Artifact) -> Found | None:
+    def _taken_before(self, artifact: Artifact) -> Match | None:
         names = names_of(artifact)
         same = [e for e in self.before(artifact) if e.version == artifact.version and e.image == names.image]
         if not same:
             return None
         newest = max(same, key=lambda entry: entry.built_at)
         place = self.there if newest.source == self.there.source else self.here
-        return Found(name=newest.notes["taken from"], identity=newest.notes["identity"], place=place)
+        return Match(name=newest.notes["taken from"], identity=newest.notes["identity"], place=place)
 
 
 def names_of(artifact: Artifact) -> Taken:
@@ -135,7 +135,7 @@ def absent(missing: Iterable[tuple[Artifact, NotFound]]) -> ArtifactError:
     return ArtifactError("\n  ".join(lines), next="; ".join(ways))
 
 
-def put_chart(packed: Path, work: Work) -> None:
+def put_chart(packed: Path, work: BuildContext) -> None:
     """Unpack a packed chart into an entry."""
     unpacked = work.scratch / "unpacked"
     with tarfile.open(packed) as tar:

@@ -6,13 +6,13 @@ import pytest
 
 from lab.base.errors import ClusterError
 from lab.lab import Lab
-from lab.mesh import Divert
+from lab.mesh import Intercept
 from lab.stacks.istio.intercept import build
 from lab.stacks.istio.mesh import IstioMesh
 from tests.unit.fake_api import FakeApi, kube, put
 from tests.unit.mesh.test_istio import service
 
-WANTED = Divert(cluster="west", service="my-service", to="my-service-dev", header="X-Lab-Dev", value="me & you")
+WANTED = Intercept(cluster="west", service="my-service", to="my-service-dev", header="X-Lab-Dev", value="me & you")
 
 
 @pytest.fixture
@@ -27,11 +27,11 @@ def hosts(rule: Any) -> list[str]:
 
 
 def test_a_diversion_is_read_back_as_it_was_given(mesh: IstioMesh) -> None:
-    mesh.divert(WANTED)
-    assert mesh.diverts() == [WANTED]
-    assert mesh.undivert("west", "my-service") is True
-    assert mesh.diverts() == []
-    assert mesh.undivert("west", "my-service") is False
+    mesh.intercept(WANTED)
+    assert mesh.intercepts() == [WANTED]
+    assert mesh.remove_intercept("west", "my-service") is True
+    assert mesh.intercepts() == []
+    assert mesh.remove_intercept("west", "my-service") is False
 
 
 def test_only_the_header_goes_away_and_the_rest_stays() -> None:
@@ -43,26 +43,26 @@ def test_only_the_header_goes_away_and_the_rest_stays() -> None:
 
 
 def test_without_a_header_all_goes_away() -> None:
-    (rule,) = build(Divert(cluster="west", service="my-service", to="my-service-dev"))["spec"]["http"]
+    (rule,) = build(Intercept(cluster="west", service="my-service", to="my-service-dev"))["spec"]["http"]
     assert "match" not in rule
     assert hosts(rule) == ["my-service-dev"]
 
 
 def test_doing_it_again_changes_the_header(mesh: IstioMesh) -> None:
-    mesh.divert(WANTED)
-    everything = Divert(cluster="west", service="my-service", to="my-service-dev")
-    mesh.divert(everything)
-    assert mesh.diverts() == [everything]
+    mesh.intercept(WANTED)
+    everything = Intercept(cluster="west", service="my-service", to="my-service-dev")
+    mesh.intercept(everything)
+    assert mesh.intercepts() == [everything]
 
 
 @pytest.mark.parametrize("missing", ["cart", "cart-dev"])
 def test_a_service_that_is_not_there_is_refused(mesh: IstioMesh, missing: str) -> None:
     names = {"service": "my-service", "to": "my-service", "to" if missing.endswith("dev") else "service": missing}
     with pytest.raises(ClusterError, match=f"no Service '{missing}'"):
-        mesh.divert(Divert(cluster="west", **names))
+        mesh.intercept(Intercept(cluster="west", **names))
 
 
 def test_requests_that_are_routed_already_are_refused(mesh: IstioMesh) -> None:
     mesh.split("west", "my-service", {"my-service": 1})
     with pytest.raises(ClusterError, match="routed already, by VirtualService my-service-split"):
-        mesh.divert(WANTED)
+        mesh.intercept(WANTED)

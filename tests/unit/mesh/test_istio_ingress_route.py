@@ -33,8 +33,8 @@ def test_the_route_hangs_on_the_listener_for_the_mesh() -> None:
 
 def test_a_service_that_is_not_there_changes_nothing(lab: Lab, apis: dict[str, FakeApi]) -> None:
     with pytest.raises(ClusterError, match="no Service 'podinfo'"):
-        IstioMesh(lab).carry("podinfo", "east")
-    assert IstioMesh(lab).carried() == []
+        IstioMesh(lab).add_ingress_route("podinfo", "east")
+    assert IstioMesh(lab).ingress_routes() == []
 
 
 def test_what_was_taken_away_is_not_listed(lab: Lab, apis: dict[str, FakeApi]) -> None:
@@ -46,9 +46,9 @@ def test_what_was_taken_away_is_not_listed(lab: Lab, apis: dict[str, FakeApi]) -
         f"{LABEL_PREFIX}/carried-from": "east",
     }
     put(kube(apis["east"]), obj)
-    (carried,) = mesh.carried()
+    (carried,) = mesh.ingress_routes()
     assert (carried.service, carried.source, carried.name) == ("podinfo", "east", "podinfo-by-ingress-east")
-    assert mesh.spiffe_id(carried.carrier) == "spiffe://east.example/ns/istio-ingress/sa/ingress-istio"
-    assert mesh.uncarry("podinfo", "east") is True
-    assert mesh.carried() == []
-    assert mesh.uncarry("podinfo", "east") is False
+    assert mesh.identity_of(carried.carrier) == "spiffe://east.example/ns/istio-ingress/sa/ingress-istio"
+    assert mesh.remove_ingress_route("podinfo", "east") is True
+    assert mesh.ingress_routes() == []
+    assert mesh.remove_ingress_route("podinfo", "east") is False

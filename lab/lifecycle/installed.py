@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from lab.base.names import NAMESPACE
 from lab.components import dns, inventory
 from lab.components.base import ManifestComponent
 from lab.kube import Kube
-from lab.kube.objects import Ref, ref, unready
+from lab.kube.objects import Obj, Ref, ref, unready
 from lab.lab import Lab
 from lab.mesh.ask import ready_endpoints
 from lab.stacks import Stack
@@ -26,10 +26,18 @@ def problems(lab: Lab, stack: Stack, kube: Kube) -> list[str]:
     known = inventory.read_all(kube)
     found = [f"{component} is not installed" for component in _components(lab, stack, name) if component not in known]
     found += [f"{component} is only half installed" for component, has in known.items() if not has.finished]
-    empty = {"podinfo"} if lab.spec.clusters[name].podinfo.replicas == 0 else set()
-    refs = [of for component, has in known.items() if component not in empty for of in has.generations]
-    workloads = list(_of_workloads(kube, [*(of for of in refs if of.kind in _KINDS), dns.DEPLOYMENT]))
-    found += workloads or list(_of_services(kube, refs))
+    applied = {of: generation for has in known.values() for of, generation in has.generations.items()}
+    workloads = [*(of for of in applied if of.kind in _KINDS), dns.DEPLOYMENT]
+    there = _find(kube, workloads)
+    # Some have 0 replicas as they were applied; the generation tells them from those that somebody scaled down.
+    idle = {
+        of
+        for of, obj in there.items()
+        if obj["spec"].get("replicas", 1) == 0 and inventory.generation(obj) == applied.get(of)
+    }
+    wrong = list(_of_workloads(kube, [of for of in workloads if of not in idle], there))
+    names = {of.name for of in idle}
+    found += wrong or list(_of_services(kube, [of for of in applied if of.name not in names]))
     return [f"{name}: {words}" for words in found]
 
 
@@ -42,9 +50,13 @@ def _components(lab: Lab, stack: Stack, cluster: str) -> list[str]:
     return [component.name for component in parts if isinstance(component, ManifestComponent)]
 
 
-def _of_workloads(kube: Kube, refs: Sequence[Ref]) -> Iterator[str]:
+def _find(kube: Kube, refs: Iterable[Ref]) -> Mapping[Ref, Obj]:
+    """Return the workloads of a cluster, with one request for each kind."""
     kinds = sorted({(of.api_version, of.kind) for of in refs})
-    there = {ref(obj): obj for api_version, kind in kinds for obj in kube.find(api_version, kind)}
+    return {ref(obj): obj for api_version, kind in kinds for obj in kube.find(api_version, kind)}
+
+
+def _of_workloads(kube: Kube, refs: Sequence[Ref], there: Mapping[Ref, Obj]) -> Iterator[str]:
     for of in refs:
         obj = there.get(of)
         if obj is None:

@@ -83,6 +83,15 @@ def test_a_deployment_without_pods_was_scaled(lab: Lab, west: Kube) -> None:
     assert installed.problems(lab, STACK, west) == ["west: Deployment test/podinfo is scaled to 0 pods"]
 
 
+def test_a_deployment_that_was_applied_without_pods_is_as_wanted(
+    lab: Lab, west: Kube, apis: dict[str, FakeApi]
+) -> None:
+    deployment = apis["west"].objects["/apis/apps/v1/namespaces/test/deployments/podinfo"]
+    deployment["spec"]["replicas"] = 0  # of the generation that the inventory has
+    put(west, endpoints("podinfo", ready=False))
+    assert installed.problems(lab, STACK, west) == []
+
+
 def test_a_deployment_that_is_not_ready_has_the_reason_of_its_pod(
     lab: Lab, west: Kube, apis: dict[str, FakeApi]
 ) -> None:

@@ -168,6 +168,10 @@ def given_back(context: Context) -> Observation:
     )
 
 
+_BIG_ANSWER = rf'"service": *"{shared.BIG}"'
+"""What large-stuff itself answers (apps/shared)."""
+
+
 def _objects(cluster: Cluster) -> list[Obj]:
     """Return all that could be a copy of a service, in every namespace; pods that are just ending are none."""
     kube = connect(cluster)
@@ -182,7 +186,7 @@ def no_objects(context: Context) -> Observation:
         for cluster in (context.east, context.west)
     )
     asked = send(context.west, frontend_pod(context.west), f"http://{host(shared.BIG)}/", container="frontend")
-    verdict, words = judge(asked, [refusals.no_name()])
+    verdict, words = judge(asked, [refusals.no_name()], service=_BIG_ANSWER)
     return Observation(
         holds=bool(there) and not here and verdict is Judgement.REFUSED,
         seen=f"{len(there)} objects in East, {len(here)} in West; West asks for it: {words}",

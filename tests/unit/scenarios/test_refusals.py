@@ -14,6 +14,7 @@ from lab.scenario.model import Outcome
 from lab.scenario.runner import ScenarioRunner
 from lab.stacks.istio.refusals import REFUSALS as ISTIO
 from lab.stacks.linkerd.refusals import REFUSALS as LINKERD
+from scenarios import dev_looks, refusals
 from scenarios.probes import Failure, Said
 from scenarios.refusals import ALERTS, ENDS, Judgement, Refuser, judge, refused
 from tests.unit.scenarios.kit import check, scenario, step
@@ -163,3 +164,9 @@ def test_a_strangers_answer_that_passes_is_waited_out(context: Context) -> None:
     )
     run = ScenarioRunner(context=context).run(scenario(step(checks=(replace(late),))))
     assert run.checks[0].outcome is Outcome.PASSED
+
+
+def test_another_service_that_answers_is_reached_by_its_own_answer() -> None:
+    said = answer(200, '{"service": "large-stuff", "cluster": "west"}')
+    assert judge(said, [refusals.no_name()], service=dev_looks._BIG_ANSWER)[0] is Judgement.REACHED
+    assert judge(said, [refusals.no_name()])[0] is Judgement.UNCLEAR

@@ -88,7 +88,11 @@ def test_two_runs_at_once_name_the_first(lab: RunningLab) -> None:
     [
         ('[clusters.east]\npod_cdir = "10.9.0.0/16"\nregio = "x"', 2, ["pod_cidr", "region", ":3:", ":4:"]),
         ('[clusters.east]\npod_cidr = "10.11.0.0/16"', 2, ["overlaps"]),
-        ("[clusters.east]\ningress_port = 28080\n[clusters.west]\ningress_port = 28999", 3, ["port 28080", "in use"]),
+        (
+            f"[clusters.east]\ningress_port = {PORTS['west']}\n[clusters.west]\ningress_port = 28999",
+            3,
+            [f"port {PORTS['west']}", "in use"],
+        ),
     ],
 )
 def test_bad_input_says_what_where_and_what_next(lab: RunningLab, toml: str, exit_code: int, words: list[str]) -> None:

@@ -57,8 +57,8 @@ def ensure(
     identity: LabIdentity,
     *,
     before: IPv4Network | None = None,
-    machine: Machine | None = None,
-    senses: HostProbes | None = None,
+    machine: Machine,
+    probes: HostProbes,
 ) -> StepResult:
     """Create the lab's network where it is not there, with the engine's MTU.
 
@@ -68,7 +68,7 @@ def ensure(
         identity: the lab's, with an id.
         before: the subnet that the lab's nodes have addresses of; a network that was pruned gets it again.
         machine: whose routes count.
-        senses: how to look at its interfaces.
+        probes: how to look at its interfaces.
 
     Raises:
         ClusterError: a network of that name is not the lab's, or has another subnet than lab.toml says.
@@ -84,8 +84,7 @@ def ensure(
                 next="lab down, then lab up",
             )
         return UNCHANGED
-    machine = machine or Machine()
-    subnets = used(spec, docker.networks(), (senses or HostProbes()).interfaces(), machine.read(ROUTES))
+    subnets = used(spec, docker.networks(), probes.interfaces(), machine.read(ROUTES))
     if wanted is None and before is not None:
         if taker := subnets.taker(before):
             raise HostError(

@@ -26,6 +26,8 @@ from lab.clusters.kind.power import KindPower
 from lab.clusters.kind.shell import KindShell
 from lab.clusters.kind.wire import KindWire
 from lab.clusters.provider import STANDS_STILL, Node, NodeStatus, OwnedResource
+from lab.host.doctor.snapshot import HostProbes
+from lab.host.machine import Machine
 from lab.host.ownership import HOME_LABEL, MARK, LabIdentity, cluster_of, read_mark, settle, whose
 from lab.kube import connect, manifests, owned
 from lab.kube.objects import Ref, labels_of
@@ -71,6 +73,10 @@ class KindProvider:
     """kind's clusters; see `lab.clusters.provider.Provider` for what the methods promise."""
 
     docker: Docker = field(default_factory=Docker)
+    machine: Machine = field(default_factory=Machine)
+    """This machine, whose routes exclude subnets."""
+    probes: HostProbes = field(default_factory=HostProbes)
+    """How to look at its interfaces."""
 
     @property
     def power(self) -> KindPower:
@@ -97,7 +103,7 @@ class KindProvider:
         identity = self._settle_identity(lab)
         pruned = {} if network.is_there(self.docker, identity) else self._marks(lab)
         before = next((mark.network for mark in pruned.values()), None)
-        made = network.ensure(self.docker, lab.spec, identity, before=before)
+        made = network.ensure(self.docker, lab.spec, identity, before=before, machine=self.machine, probes=self.probes)
         for name, mark in pruned.items():
             events.progress(f"connecting {name} to its network again")
             self._pin(lab, lab.clusters[name], mark.address)

@@ -4,13 +4,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab.base.process import Completed
+from lab.clusters.kind.provider import KindProvider
+from lab.host.doctor import HostProbes
+from lab.host.machine import Machine
 from lab.tools.docker_records import Container, Image, Network
 
 
@@ -151,3 +154,15 @@ def mark(**changes: Any) -> str:
 @pytest.fixture
 def docker() -> FakeDocker:
     return FakeDocker()
+
+
+class NoInterfaces(HostProbes):
+    """A machine without network interfaces of its own."""
+
+    def interfaces(self) -> list[tuple[str, IPv4Interface]]:
+        return []
+
+
+def provider_of(docker: FakeDocker, root: Path) -> KindProvider:
+    """Return kind's clusters on a machine without routes and interfaces, whatever the tests run on."""
+    return KindProvider(docker, machine=Machine(root=root / "machine"), probes=NoInterfaces())  # type: ignore[arg-type]

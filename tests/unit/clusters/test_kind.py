@@ -14,7 +14,7 @@ from lab.clusters.kind import provider as subject
 from lab.clusters.provider import NodeStatus, OwnedResource
 from lab.host.ownership import LabIdentity
 from lab.lab import Lab
-from tests.unit.clusters.conftest import FakeDocker, container, mark, network
+from tests.unit.clusters.conftest import FakeDocker, container, mark, network, provider_of
 
 EAST = "dev-east-control-plane"
 
@@ -53,9 +53,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def provider(docker: FakeDocker) -> subject.KindProvider:
+def provider(docker: FakeDocker, tmp_path: Path) -> subject.KindProvider:
     docker.nets["dev"] = network("dev", "172.30.0.0/24", {"eastwest.lab/lab": "dev", "eastwest.lab/lab-id": "1"})
-    return subject.KindProvider(docker)  # type: ignore[arg-type]
+    return provider_of(docker, tmp_path)
 
 
 def ensure(provider: subject.KindProvider, lab: Lab) -> StepStatus:
@@ -235,7 +235,7 @@ def test_a_mark_is_written_as_it_is_read(provider: Any, docker: FakeDocker) -> N
 
 def put_up(docker: FakeDocker, lab: Lab) -> subject.KindProvider:
     """One node that stands still, on a network of the lab's own."""
-    provider = subject.KindProvider(docker)  # type: ignore[arg-type]
+    provider = provider_of(docker, lab.paths.state)
     provider.prepare(lab)
     identity = LabIdentity.of("dev", lab.paths)
     docker.nodes[EAST] = container(EAST, status="exited", networks={"dev": None})

@@ -49,8 +49,8 @@ class Networks:
         table = HEADER + "".join(ROUTE.format(number(net.network_address), number(net.netmask)) for net in nets)
         (self.root / "proc/net").mkdir(parents=True, exist_ok=True)
         (self.root / "proc/net/route").write_text(table)
-        senses = Interfaces(has=[("eth0", IPv4Interface(address)) for address in addresses])
-        return subject.ensure(self.docker, spec, ME, machine=Machine(root=self.root), senses=senses)  # type: ignore[arg-type]
+        probes = Interfaces(has=[("eth0", IPv4Interface(address)) for address in addresses])
+        return subject.ensure(self.docker, spec, ME, machine=Machine(root=self.root), probes=probes)  # type: ignore[arg-type]
 
     @property
     def subnets(self) -> tuple[IPv4Network, ...]:

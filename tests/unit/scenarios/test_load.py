@@ -63,22 +63,23 @@ def test_a_takeover_ends_with_the_first_whole_answer_and_the_slowest_request_is_
 
 
 def test_the_load_is_sent_on_time_however_slow_the_answers_are() -> None:
-    release = threading.Event()
+    """45 requests are sent before the first is answered, so the last of them is due 0.44 s after the first."""
+    release, sent = threading.Event(), threading.Semaphore(0)
 
     def slow() -> Request:
-        release.wait(5)
+        sent.release()
+        release.wait(30)
         return Request(at_s=0, latency_ms=0, answered_by="west")
 
     with steady("slow", slow, rate_per_s=100) as load:
-        wait.until(
-            "half a second of load", lambda: load.now_s > 0.5 or wait.NotYet("soon"), timeout_s=5, interval_s=0.01
-        )
+        for _ in range(45):
+            assert sent.acquire(timeout=30)
         release.set()
         recording = load.stop()
 
     assert len(recording.requests) >= 45
     assert [round(r.at_s * 100) for r in recording.requests] == list(range(len(recording.requests)))
-    assert recording.requests[0].latency_ms >= 400
+    assert recording.requests[0].latency_ms >= 440
 
 
 def test_a_probe_with_a_defect_is_a_lost_request_not_a_missing_one() -> None:

@@ -66,7 +66,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def e2e(session: nox.Session) -> None:
-    """End-to-end tests on two real clusters, which they bring up themselves and take away again.
+    """End-to-end tests on two real clusters, which they bring up themselves and delete again.
 
     Then the contract tests: they want an engine, and on a new machine there is none before the lab was up.
     """

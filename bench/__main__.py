@@ -49,7 +49,7 @@ class Goal:
 
     @property
     def met(self) -> bool | None:
-        """Whether it is; None where nothing is asked."""
+        """Whether the goal is met; None if there is no goal."""
         return None if self.at_most is None else self.value <= self.at_most
 
 

@@ -26,12 +26,12 @@ _COLOR = r"^#[0-9a-fA-F]{6}$"
 _PINNED = r"^[^@\s]+@sha256:[0-9a-f]{64}$"
 _MIRROR = r"^[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._/-]+)?$"
 _PATTERNS = {
-    _LABEL: "is no DNS label: lower-case letters, digits and '-', at most 20 characters",
-    _LABEL_VALUE: "is no Kubernetes label value: letters, digits, '-', '_' and '.', at most 63 characters",
-    _DOMAIN: "is no domain name: lower-case letters, digits, '-' and '.'",
-    _COLOR: "is no colour of the form #2563eb",
-    _PINNED: "is no image with its digest, as in name:tag@sha256:<64 hexadecimal digits>",
-    _MIRROR: "is no registry host, as in 127.0.0.1:5000 or registry.example/prefix",
+    _LABEL: "is not a DNS label: lower-case letters, digits and '-', at most 20 characters",
+    _LABEL_VALUE: "is not a Kubernetes label value: letters, digits, '-', '_' and '.', at most 63 characters",
+    _DOMAIN: "is not a domain name: lower-case letters, digits, '-' and '.'",
+    _COLOR: "is not a colour of the form #2563eb",
+    _PINNED: "is not an image with a digest, as in name:tag@sha256:<64 hexadecimal digits>",
+    _MIRROR: "is not a registry host, as in 127.0.0.1:5000 or registry.example/prefix",
 }
 
 # RFC 1123 label, shortened so that "<lab>-<cluster>-control-plane" stays within a host name's 63 characters.
@@ -78,7 +78,7 @@ class NetworkSpec(_Table):
 
 
 class ArtifactsSpec(_Table):
-    """Where images and binaries come from. `mirror` is a registry host that is asked instead of upstream's.
+    """Where images and binaries come from. `mirror` is a registry host that replaces upstream's.
 
     `local` is a folder with upstream's own programs and charts, for what is never built.
     """

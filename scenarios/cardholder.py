@@ -42,7 +42,7 @@ def number() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """Where a cluster wrote a card number down; `read`: how much was looked at, `control`: whether the look finds."""
+    """Where a cluster recorded a card number. `read`: how much was searched; `control`: a known number was found."""
 
     places: tuple[str, ...]
     read: str

@@ -1,4 +1,4 @@
-"""How the dev loop is looked at: who answers, with whose data, how soon, and what must not be in West."""
+"""The checks of the dev loop: who answers, with whose data, how soon, and what must not be in West."""
 
 from __future__ import annotations
 

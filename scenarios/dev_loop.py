@@ -101,7 +101,7 @@ SCENARIO = Scenario(
             name="header",
             title="my-service as a process, for me alone",
             narration="Now a plain process on this machine. Requests with a header of my choice go to it, all others "
-            "go on to the pod: colleagues notice nothing.",
+            "still reach the pod: colleagues notice nothing.",
             command=f"lab dev process --header {'='.join(HEADER)} -- python3 apps/{SERVICE}/main.py",
             act=acts.start_process(header=HEADER),
             undo=acts.stop_process,

@@ -86,7 +86,7 @@ def _kill_pods(context: Context) -> None:
         loads.mark("pods start")
         _primary_back(context)
         loads.mark("pods are back")
-        loads.run(QUIET_S + 6)  # an ejected pod is asked again after 5 s at the earliest
+        loads.run(QUIET_S + 6)  # an ejected pod gets requests again after 5 s at the earliest
         keep(context, "pods", loads.stop())
 
 

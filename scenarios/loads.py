@@ -34,7 +34,7 @@ class Loads:
             part.mark(text)
 
     def run(self, seconds: float) -> None:
-        """Let them go on for so long."""
+        """Let them continue for this time."""
         self.parts[0].run(seconds)
 
     def stop(self) -> list[Recording]:

@@ -30,7 +30,7 @@ def cluster_dies(context: Context, cluster: Cluster, name: str, *asked: Cluster)
         load.mark("cluster starts")
         revive(context, cluster)
         load.mark("cluster is back")
-        load.run(QUIET_S + 6)  # an ejected pod is asked again after 5 s at the earliest
+        load.run(QUIET_S + 6)  # an ejected pod gets requests again after 5 s at the earliest
         keep(context, name, [load.stop()])
 
 

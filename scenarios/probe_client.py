@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def send(asked: dict, said: dict) -> None:
-    """Connect, speak TLS where that is asked for, send the request, and note each stage that is reached."""
+    """Connect, speak TLS if requested, send the request, and record each stage that is reached."""
     url = urlsplit(asked["url"])
     secure = url.scheme == "https"
     connection = http.client.HTTPConnection(

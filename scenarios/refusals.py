@@ -66,7 +66,7 @@ def judge(said: Said, refusers: Iterable[Refuser], *, service: str = PODINFO) ->
 
     Args:
         said: what became of the request.
-        refusers: whoever is expected to refuse it.
+        refusers: the ones that are expected to refuse it.
         service: a regular expression of what the service itself would answer.
     """
     expected = tuple(refusers)
@@ -125,7 +125,7 @@ def service_from_outside(mesh: Mesh, cluster: Cluster, name: str) -> Refuser:
     """Return who refuses a pod without a proxy at a Service's address: the node where it has no endpoints of its own.
 
     Raises:
-        KubeError: the Service is not there.
+        KubeError: the Service does not exist.
     """
     address = _address(cluster, name)
     if not seeing.endpoints(cluster, name)[0]:
@@ -154,7 +154,7 @@ def _address(cluster: Cluster, name: str) -> str:
     """Return a Service's cluster IP.
 
     Raises:
-        KubeError: the Service is not there.
+        KubeError: the Service does not exist.
     """
     found = connect(cluster).get(seeing.service(name))
     if found is None:

@@ -57,7 +57,7 @@ def _unsplit(context: Context) -> None:
 
 
 def _divided(east_percent: int, *, connection: str = "new") -> Look:
-    """Return a look at who answers, held against the exact binomial test's accepted counts."""
+    """Return a look that compares who answers with the counts that the exact binomial test accepts."""
 
     def look(context: Context) -> Observation:
         got = answers(context, context.west, SERVICE, count=SAMPLE, connection=connection)

@@ -35,7 +35,7 @@ class Answers:
 
     @property
     def words(self) -> str:
-        """The counts in words."""
+        """The counts as text."""
         by = ", ".join(f"{name} {count}" for name, count in self.by_cluster.items()) or "nobody"
         return f"{self.requests} requests, answered by {by}" + (f", {self.failed} failed" if self.failed else "")
 
@@ -55,7 +55,7 @@ def frontend(
     """Ask a cluster's frontend through its ingress.
 
     Raises:
-        TransientError: no answer, or not the one asked for; a look that waits goes on.
+        TransientError: no answer, or not the expected one; a look that waits continues.
     """
     url = base_url(context, cluster)
     try:
@@ -183,8 +183,8 @@ def endpoints(cluster: Cluster, name: str, *, namespace: str = NAMESPACE) -> tup
 
 
 def object_evidence(cluster: Cluster, wanted: Ref, found: Obj | None) -> Evidence:
-    """Return an object as evidence, or that it is not there."""
-    text = f"{wanted} is not there"
+    """Return an object as evidence, or that it does not exist."""
+    text = f"{wanted} does not exist"
     if found is not None:
         metadata = {k: v for k, v in found["metadata"].items() if k in {"name", "namespace", "labels", "annotations"}}
         text = dump({**{k: v for k, v in found.items() if k != "status"}, "metadata": metadata})

@@ -66,7 +66,7 @@ def _copy_as_it_is(context: Context) -> None:
 
 def _refused(context: Context) -> Observation:
     words = str(context.recall("refusal"))
-    by_api_server = "spec.clusterIPs" in words and "Invalid value" in words
+    by_api_server = all(part in words for part in ("spec.clusterIPs", "Invalid value"))
     return Observation(
         holds=by_api_server,
         seen=words.splitlines()[-1][:300] if words else "the copy was accepted",
@@ -189,7 +189,7 @@ def _nobody_answers(context: Context) -> Observation:
 
 
 def _cut_link(context: Context) -> None:
-    """Take away what West sees of East, and return when its proxies have forgotten it, too."""
+    """Remove what West sees of East, and return when its proxies have forgotten it, too."""
     context.mesh.unlink("west", "east")
 
     def forgotten() -> bool | NotYet:
@@ -370,7 +370,7 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="unexport",
             title="Take it back",
-            narration="East's podinfo is no longer exported, and its name disappears from West.",
+            narration="East's podinfo is not exported any longer, and its name disappears from West.",
             command=f"lab unexport {SERVICE} --from east\n{commands.SERVICES}",
             act=_unexport,
             undo=_export,
@@ -388,7 +388,7 @@ SCENARIO = Scenario(
     ),
     saw="A copied Service is refused, or points at the wrong pods, and is stale at once. An exported one is there "
     "within "
-    "seconds, follows East's pods by itself, and goes away when it is taken back.",
+    "seconds, follows East's pods by itself, and disappears when the export ends.",
     try_next=(
         "Scale podinfo in East while you look at West's page at http://localhost:8080.",
         "Export it the other way round: `lab export podinfo --from west`, and ask East's page at http://localhost:8081.",

@@ -43,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             said, status = info(), 200
         except (OSError, ValueError, KeyError) as error:
-            said, status = {"error": f"users cannot be asked: {error}"}, 502
+            said, status = {"error": f"users does not answer: {error}"}, 502
         body = json.dumps(said).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")

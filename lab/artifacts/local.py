@@ -34,7 +34,7 @@ class LocalStore:
         docker: the engine that may have images.
         mirror: a registry host whose names count as upstream's.
         folder: of programs and charts, None for PATH alone.
-        run: how programs are asked for their version.
+        run: runs programs, to learn their version.
     """
 
     docker: Docker

@@ -118,7 +118,7 @@ def _workspace(store: ArtifactStore, name: str) -> Iterator[Path]:
     """Make a folder to work in, on the store's own file system, and remove it afterwards, also a killed build's."""
     parent = store.root / "work"
     parent.mkdir(parents=True, exist_ok=True)
-    for left in parent.glob(f"{name}@*"):  # the lock is held: whoever made it is gone
+    for left in parent.glob(f"{name}@*"):  # the lock is held, so its maker has ended
         shutil.rmtree(left)
     folder = Path(tempfile.mkdtemp(prefix=f"{name}@", dir=parent))
     folder.chmod(0o755)
@@ -151,5 +151,5 @@ def _disk_full(store: ArtifactStore, name: str) -> ArtifactError:
     return ArtifactError(
         f"the disk is full: {free_mib} MiB are free under {store.root}; nothing half-built was kept",
         where=name,
-        next="free some room (`lab artifacts clean`, `docker system df`), then run it again: it goes on where it was",
+        next="free some room (`lab artifacts clean`, `docker system df`), then run it again: it continues",
     )

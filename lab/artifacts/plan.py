@@ -83,7 +83,7 @@ def _has_go() -> bool:
 def _weights(store: ArtifactStore, names: Sequence[str]) -> dict[str, float]:
     """Return for each artifact the seconds from its start to the end of the longest chain that waits for it."""
     weights: dict[str, float] = {}
-    for name in reversed(names):  # whoever needs it comes later in `names`
+    for name in reversed(names):  # its users come later in `names`
         waiting = [weights[other] for other in weights if name in _needs(store, other)]
         weights[name] = store.estimate_s(store.catalog[name]) + max(waiting, default=0)
     return weights

@@ -41,9 +41,9 @@ class Published:
     """Upstream's registries and releases, as a place that builds are taken from (`resolver.Source`).
 
     Args:
-        catalog: whose registries may be asked.
-        mirror: a registry host that is asked instead of all of them.
-        asks: whether a network may be asked at all.
+        catalog: with the registries to ask.
+        mirror: a registry host that replaces all of them.
+        asks: whether the network may be used at all.
     """
 
     source = UPSTREAM
@@ -86,7 +86,7 @@ class Published:
         return (self._mirror or upstream.split(name)[0]).partition("/")[0]
 
     def _answers(self, host: str) -> bool:
-        """Say whether a registry answers; all of them are asked at once, and once."""
+        """Say whether a registry answers. The store asks all of them in parallel, once."""
         if self._answering is None:
             with Threads(max(1, len(self._hosts))) as threads:
                 said = threads.map(upstream.answers, self._hosts)
@@ -125,7 +125,7 @@ class Published:
         layers: list[Mapping[str, Any]] = manifest.get("layers", [])
         layer = next((part["digest"] for part in layers if part["mediaType"] == _CHART_LAYER), None)
         if layer is None:
-            raise ArtifactError(f"{reference} is no Helm chart")
+            raise ArtifactError(f"{reference} is not a Helm chart")
         packed = work.scratch / "chart.tgz"
         packed.write_bytes(self._exactly(reference, "blobs", str(layer)))
         return packed
@@ -161,7 +161,7 @@ class Published:
 
 
 class _NotThereError(Exception):
-    """What is asked for is not published, or its place does not answer."""
+    """The artifact is not published, or the registry does not answer."""
 
 
 class _Bounded(HTTPAdapter):

@@ -36,7 +36,7 @@ class BuildContext:
 
     `into` is an empty folder whose content becomes the store's entry; `scratch` is thrown away afterwards; `reference`
     is the name that an image has to get, with `labels`; `go_cache` and `go_modules` outlive the build, so that an
-    interrupted one goes on.
+    interrupted one continues.
     """
 
     artifact: Artifact

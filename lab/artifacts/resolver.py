@@ -1,7 +1,7 @@
 """Upstream's own builds, of what is never built here: found on this machine, or where upstream publishes them.
 
 No digest of theirs is known to the lab beforehand. The one that a published name has when it is first taken is kept in
-the store's entry, and nobody is asked again: trust on first use, as with a host's SSH key. So a name that upstream
+the store's entry, and required afterwards: trust on first use, as with a host's SSH key. So a name that upstream
 points at something else later changes nothing here. Neither does it that the folder a chart came from is gone.
 """
 
@@ -35,7 +35,7 @@ class Match:
 
 @dataclass(frozen=True, kw_only=True)
 class NotFound:
-    """A build that is not there: each place that was looked at, with what was seen."""
+    """A missing build: each place that was searched, with the result."""
 
     looked: tuple[str, ...]
 
@@ -57,7 +57,7 @@ class Source(Protocol):
         """Put what was found where the lab uses it from: an image under upstream's name, files into the entry.
 
         Raises:
-            ArtifactError: it can't be had any more, or is not what was found.
+            ArtifactError: it is unavailable now, or differs from what was found.
         """
 
 
@@ -79,7 +79,7 @@ class Resolver:
     def find(self, artifact: Artifact) -> Match | NotFound:
         """Return this machine's build of an artifact, else what was taken before, else what is published.
 
-        Where there is none of them: every place that was looked at, with what was seen there.
+        Where there is none of them: every place that was searched, with the result.
         """
         if artifact.name not in self._known:
             self._known[artifact.name] = self._look(artifact)
@@ -119,14 +119,14 @@ class Resolver:
 
 def names_of(artifact: Artifact) -> Taken:
     """Return what upstream calls an artifact that is only taken."""
-    assert artifact.taken is not None  # noqa: S101 - only those are asked for
+    assert artifact.taken is not None  # noqa: S101 - callers pass only such artifacts
     return artifact.taken
 
 
 def absent(missing: Iterable[tuple[Artifact, NotFound]]) -> ArtifactError:
-    """Return the error for builds that can't be had, each with where it was looked for, and what brings them."""
+    """Return the error for unavailable builds: the places that were searched for each, and how to provide them."""
     missing = list(missing)
-    lines = [f"{artifact.title} {artifact.version} can't be had here: {found}" for artifact, found in missing]
+    lines = [f"{artifact.title} {artifact.version} is unavailable here: {found}" for artifact, found in missing]
     names = [names_of(artifact) for artifact, _ in missing]
     images = [taken.image for taken in names if taken.image]
     files = [taken.program or taken.chart or "" for taken in names if not taken.image]

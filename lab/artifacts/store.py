@@ -77,7 +77,7 @@ class ArtifactStore:
         """Return the path of a program.
 
         Raises:
-            ArtifactError: it is not there, or damaged.
+            ArtifactError: it is missing or damaged.
         """
         return self.file(name, f"bin/{name}")
 
@@ -85,7 +85,7 @@ class ArtifactStore:
         """Return the path of one of an artifact's files.
 
         Raises:
-            ArtifactError: it is not there, or damaged.
+            ArtifactError: it is missing or damaged.
         """
         entry = self._entry_or_raise(name)
         if rel not in entry.files:
@@ -105,7 +105,7 @@ class ArtifactStore:
         An image that is baked into a node image that is there counts as being there.
 
         Raises:
-            ArtifactError: it is not there.
+            ArtifactError: it is missing.
         """
         reference = self.reference(name)
         if self.entry(name) is None and not self._is_baked(reference):
@@ -118,7 +118,7 @@ class ArtifactStore:
         """Return the name that an artifact's image has or will have: of one that is only taken, upstream's own."""
         artifact = self.catalog[name]
         if artifact.kind is not ArtifactKind.IMAGE:
-            raise ArtifactError(f"{name} is no image")
+            raise ArtifactError(f"{name} is not an image")
         if artifact.taken is not None and artifact.taken.image is not None:
             return artifact.taken.image
         return f"{TAG_PREFIX}/{name}:{self.keys[name]}"
@@ -140,13 +140,13 @@ class ArtifactStore:
         """
         found = self.entry(name)
         if found is None:
-            return "it is not there"
+            return "it is missing"
         if damage := found.damage(thorough=thorough):
             return f"it is damaged: {damage}"
         if found.image is not None:
             try:
                 image = self.docker.image(found.image)
-            except HostError as error:  # an engine that is not there yet has no images
+            except HostError as error:  # an engine that is not installed yet has no images
                 return error.what
             if image is None:
                 return "the engine does not have its image any more"
@@ -156,7 +156,7 @@ class ArtifactStore:
         return None
 
     def unobtainable(self, names: Iterable[str]) -> ArtifactError | None:
-        """Return the error that names what can't be had of some artifacts and of what they are made from, or None."""
+        """Return the error that names the unavailable artifacts among these and their parts, or None."""
         missing: list[tuple[Artifact, NotFound]] = []
         seen: set[str] = set()
 

@@ -38,7 +38,7 @@ def chosen(spec: ArtifactsSpec, catalog: Catalog, *, memory: Path, is_up: bool) 
 
     Args:
         spec: what lab.toml says.
-        catalog: whose registries are asked.
+        catalog: with the registries to ask.
         memory: the file with the last answer.
         is_up: whether the lab is up, with what the last answer led to.
     """
@@ -115,11 +115,11 @@ def pull(work: BuildContext, image: str, mirror: str | None, *, keep_digest: boo
     Args:
         work: of an image.
         image: upstream's reference, with a digest.
-        mirror: a registry host that is asked instead of upstream's.
+        mirror: a registry host that replaces upstream's.
         keep_digest: leave the engine knowing it by its digest, too.
 
     Raises:
-        ArtifactError: it is not there, or not what the digest says.
+        ArtifactError: it is missing, or differs from the digest.
     """
     host, path = split(image)
     name, _, digest = path.partition("@")
@@ -147,7 +147,7 @@ def _pull_error(work: BuildContext, reference: str, error: CommandError) -> Arti
         )
     if any(words in said for words in ("not found", "manifest unknown", "unknown manifest")):
         return ArtifactError(
-            f"{name} {version}: {reference} is not there",
+            f"{name} {version}: {reference} is missing",
             next=_or_build(work, "copy it to the mirror"),
         )
     reason = (error.stderr.strip() or "no reason given").splitlines()[-1]

@@ -1,7 +1,7 @@
 """Cancel a run: the first Ctrl-C or SIGTERM cancels it, the second one ends the process at once.
 
 `on_signals` connects the signals. The first one raises KeyboardInterrupt in the main thread and cancels the token
-that every wait, sleep and command of every thread looks at; these raise Cancelled. Work that takes back what a
+that every wait, sleep and command of every thread looks at; these raise Cancelled. Work that undoes what a
 cancelled run changed runs inside `undoing`, which gives it a token and a time limit of its own.
 """
 
@@ -43,7 +43,7 @@ class Token:
         self.event.set()
 
     def check(self, what: str) -> None:
-        """Raise Cancelled if the run was cancelled; `what` names the work that does not begin or go on."""
+        """Raise Cancelled if the run was cancelled; `what` names the work that does not begin or continue."""
         if self.cancelled:
             raise Cancelled(f"{what}: cancelled")
 

@@ -108,11 +108,11 @@ class CommandTimeout(CommandError):
 
 
 class WaitTimeout(LabError):
-    """What was waited for did not come. `last` is the last observation, in words."""
+    """A wait timed out. `last` is the last observation, as text."""
 
     def __init__(self, what: str, *, after_s: float, last: str, next: str | None = None) -> None:  # noqa: A002
         self.last = last
-        super().__init__(f"{what}: not so after {after_s:g} s; last: {last}", next=next)
+        super().__init__(f"timed out after {after_s:g} s waiting for {what} (last seen: {last})", next=next)
 
 
 class ArtifactError(LabError):

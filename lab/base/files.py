@@ -12,7 +12,7 @@ def write_atomic(file: Path, content: str | bytes, *, mode: int = 0o600) -> None
     """Replace a file in one go, whatever happens meanwhile; its folder must be there.
 
     Args:
-        file: the file; whoever reads it sees the old or the new content, also after a power cut.
+        file: the file; a reader sees the old or the new content, also after a power cut.
         content: text is written as UTF-8.
         mode: the file's permissions, whatever the umask is. Nobody else can read it before it has them.
     """

@@ -137,7 +137,7 @@ def _foreign(folder: Path) -> Path | None:
 def _is_there(path: Path) -> bool:
     try:
         return path.exists()
-    except PermissionError:  # below a folder that may not be entered: that one is looked at next
+    except PermissionError:  # below a folder that may not be entered: the loop checks that one next
         return False
 
 

@@ -61,7 +61,7 @@ def anchor(folder: Path, *, lab_name: str, now: datetime | None = None) -> Issue
 
 
 def refuse_ended(folder: Path, *, now: datetime | None = None) -> None:
-    """Hold a trust anchor that is there against what can still be built on it; where there is none, all is well.
+    """Check that an existing trust anchor is still valid; do nothing if there is none.
 
     Raises:
         LabError: it is damaged, or ends in less than 30 days.

@@ -2,7 +2,7 @@
 
 Every child is in a process group of its own: Ctrl-C reaches the lab alone. When the run is cancelled, `run` ends its
 child's group and raises Cancelled. On Linux a child also gets SIGTERM when the lab itself is killed with -9, so that
-no half-made build or cluster goes on without an owner.
+no half-made build or cluster continues without an owner.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def run(
         Cancelled: the run was cancelled before or meanwhile; the command's whole group was ended.
         CommandError: the exit status is not 0 and `check` is set.
         CommandTimeout: the command did not end in time.
-        LabError: the program is not there.
+        LabError: the program does not exist.
     """
     words = tuple(str(word) for word in argv)
     began = time.monotonic()
@@ -113,7 +113,7 @@ def run(
             start_new_session=True,
         )
     except FileNotFoundError as error:
-        raise LabError(f"the program {words[0]!r} is not there", next="lab doctor") from error
+        raise LabError(f"command not found: {words[0]}", next="lab doctor") from error
     with _guard:
         _running.add(child)
     try:
@@ -124,7 +124,7 @@ def run(
         with _guard:
             _running.discard(child)
     if child.returncode == 127 and not stdout and "failed to execute" in stderr:
-        raise LabError(f"the program {words[0]!r} is not there", next="lab doctor")
+        raise LabError(f"command not found: {words[0]}", next="lab doctor")
     done = Completed(
         argv=words,
         returncode=child.returncode,
@@ -223,7 +223,7 @@ def start(
     piped: bool = False,
     inherit: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """Start a command that goes on beside the lab; whoever starts it ends it with `stop`.
+    """Start a command that runs beside the lab; the caller ends it with `stop`.
 
     Args:
         argv: program and arguments.
@@ -233,12 +233,12 @@ def start(
         inherit: give it the user's whole environment, as a program of the user's own; else what the lab's commands get.
 
     Raises:
-        LabError: the program is not there.
+        LabError: the program does not exist.
     """
     words = [str(word) for word in argv]
     given = {**os.environ, **(env or {})} if inherit else environment.of_child(env)
     if shutil.which(words[0], path=given.get("PATH")) is None:
-        raise LabError(f"the program {words[0]!r} is not there")
+        raise LabError(f"command not found: {words[0]}")
     child = _starter().submit(
         subprocess.Popen,
         [*_death_signal_prefix(), *words],

@@ -17,17 +17,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class NotYet:
-    """What a probe returns while it has to be asked again; `seen` says what it saw."""
+    """The result of a probe while the wait has to continue; `seen` is the observation."""
 
     seen: str
 
 
 class TransientError(Exception):
-    """What a probe raises when it could not look: the wait goes on, and its words are the observation."""
+    """Raised by a probe that failed to observe: the wait continues, and the message is the observation."""
 
 
 def rest(why: str, seconds: float) -> None:
-    """Let time pass for what nobody can be asked about, such as another program's timeout that has to run out.
+    """Wait for something that cannot be observed, such as another program's timeout.
 
     Raises:
         Cancelled: the run was cancelled meanwhile.

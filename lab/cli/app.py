@@ -54,7 +54,7 @@ def _run() -> NoReturn:
         error.show()
         sys.exit(2)
     except BrokenPipeError:
-        # Whoever read our output has gone, as `lab status | head` does; there is nobody left to tell.
+        # The reader of our output has gone, as with `lab status | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except PermissionError as error:
@@ -87,7 +87,7 @@ def _fail(error: LabError, *, as_json: bool) -> NoReturn:
 
 
 def _interrupted(error: Exception) -> NoReturn:
-    """End after Ctrl-C during a plan, with what is left to do; any other error is a defect and goes on."""
+    """End after Ctrl-C during a plan, with what is left to do; any other error is a defect and is raised again."""
     from lab.cli import tables
     from lab.lifecycle.runner import Interrupted
 

@@ -90,7 +90,7 @@ def up(console: Console, lab: Lab, report: RunReport, left: Sequence[Change], *,
 
 
 def interrupted(report: RunReport) -> str:
-    """Say what is done, what was stopped, what is left, and how to go on."""
+    """Say what is done, what was stopped, what is left, and how to continue."""
     results = report.results
     done = [name for name, r in results.items() if r.status in {StepStatus.CHANGED, StepStatus.UNCHANGED}]
     failed = [name for name, r in results.items() if r.status is StepStatus.ERRORED]

@@ -183,6 +183,6 @@ def _weights(words: Sequence[str]) -> Mapping[str, int]:
     for word in words:
         name, equals, number = word.partition("=")
         if not (name and equals and number.isdigit()) or name in parts:
-            raise UsageError(f"{word!r} is no part of a split", next="name each once, as in podinfo=50 podinfo-east=50")
+            raise UsageError(f"{word!r} is not a weight", next="name each once, as in podinfo=50 podinfo-east=50")
         parts[name] = int(number)
     return parts

@@ -49,7 +49,7 @@ def adopt(file: Path, *, name: str, from_kind: str) -> bool:
 
 
 def drop(file: Path, name: str) -> None:
-    """Take a cluster out of the lab's kubeconfig; it is no error when it is not there."""
+    """Remove a cluster from the lab's kubeconfig, if it is in it."""
     with _own_file:
         config = _read(file)
         gone = [_take(config, kind, lambda entry: entry["name"] == name) for kind in _KINDS]

@@ -149,7 +149,7 @@ class Provider(Protocol):
         Args:
             lab: whose cluster.
             cluster: which one.
-            image: the artifact that a node that is not there yet is made from.
+            image: the artifact that a new node is created from.
 
         Raises:
             ClusterError: one of that name is there and not the lab's, or was made with settings that cannot change.
@@ -168,4 +168,4 @@ class Provider(Protocol):
         """Say whose the clusters of this lab's name are, where they are another lab's; else nothing."""
 
     def remove(self, lab: Lab) -> None:
-        """Take away all that the lab owns, and nothing else."""
+        """Delete everything that the lab owns, and nothing else."""

@@ -38,11 +38,11 @@ class Component(Protocol):
         """Make it be there as wanted, and return when it is ready. Doing it twice changes nothing."""
 
     def remove(self, lab: Lab, cluster: Cluster) -> None:
-        """Take it away; it is no error when it is not there."""
+        """Delete it, if it exists."""
 
 
 class ManifestComponent(ABC):
-    """Puts objects into a cluster by server-side apply, and takes away what is no longer among them.
+    """Applies objects to a cluster (server-side), and deletes those that are no longer among them.
 
     A component says what it wants in `objects`; the few that need more override `after_apply`, `settled`, `waits_for`.
     """

@@ -67,7 +67,7 @@ def fitted(obj: Obj) -> Obj:
 
     Each container has a variable once, the last one given, as the kubelet would take it: charts give a default before
     what `additionalEnv` says, and the API server refuses to apply a name twice. And one that is not ready when it is
-    first asked is asked again soon, not after Kubernetes' default of 10 s.
+    first probed is probed again soon, not after Kubernetes' default of 10 s.
     """
     pod = obj.get("spec", {}).get("template", {}).get("spec", {}) if obj["kind"] == "Deployment" else {}
     for container in (*pod.get("containers", ()), *pod.get("initContainers", ())):

@@ -83,7 +83,7 @@ def begin(lab: Lab, kube: Kube, component: str, refs: Iterable[Ref]) -> None:
 
 
 def finish(lab: Lab, kube: Kube, component: str, digest: str, applied: Sequence[Obj]) -> None:
-    """Delete what is no longer wanted, and write down what is."""
+    """Delete the objects that are not wanted any longer, and record the others."""
     now, old = generations(applied), read(kube, component)
     objects = owned(lab, kube, component)
     for gone in set(old.generations if old else ()) - set(now):
@@ -147,7 +147,7 @@ def _write(lab: Lab, kube: Kube, component: str, inventory: Inventory) -> None:
     objects = lab.owned(kube, component)
     try:
         objects.apply(wanted)
-    except NotNow:  # mostly because the namespace is not there yet
+    except NotNow:  # mostly because the namespace does not exist yet
         namespace: Obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
         lab.owned(kube, _INVENTORIES).apply_all([namespace])
         objects.apply_all([wanted])

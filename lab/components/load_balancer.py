@@ -33,7 +33,7 @@ def assign(kube: Kube, service: Ref, *, timeout_s: float = 60) -> None:
 
     def write() -> bool | NotYet:
         if kube.get(service) is None:
-            return NotYet("it is not there")
+            return NotYet("it does not exist")
         ingress = [{"ip": address, "ipMode": "VIP"}]
         status = {"status": {"loadBalancer": {"ingress": ingress}}}
         owned.change(kube, service, status, status=True, grounds=Grounds.LOAD_BALANCER)

@@ -102,7 +102,7 @@ def checked_name(service: str) -> str:
         UsageError: no Service can have it.
     """
     if not _NAME.fullmatch(service):
-        raise UsageError(f"{service!r} is no name for a Service", next="use a-z, 0-9 and -, as in my-service")
+        raise UsageError(f"{service!r} is not a name for a Service", next="use a-z, 0-9 and -, as in my-service")
     return service
 
 
@@ -176,7 +176,7 @@ def pod_of(kube: Kube, workload: Workload) -> str:
     def look() -> str | NotYet:
         if kube.get(workload.deployment) is None:
             raise ClusterError(
-                f"{workload.deployment} is no longer there", where=kube.cluster.name, next="run `lab dev` again"
+                f"{workload.deployment} does not exist any longer", where=kube.cluster.name, next="run `lab dev` again"
             )
         found = running(kube, workload)
         return found[0] if found else NotYet("no pod runs yet")

@@ -36,7 +36,7 @@ class Machine:
         return self.root / str(absolute).lstrip("/")
 
     def read(self, absolute: str | Path) -> str:
-        """Return a file's text; empty when it is not there or may not be read."""
+        """Return a file's text; empty if it does not exist or cannot be read."""
         try:
             return self.path(absolute).read_text(encoding="utf-8", errors="replace")
         except OSError:

@@ -68,7 +68,7 @@ def used(
     own = [
         (interface.network, f"this machine's network {interface.network} ({name})")
         for name, interface in interfaces
-        if interface.network.prefixlen < 31  # a tunnel's end is no network of neighbours
+        if interface.network.prefixlen < 31  # a tunnel's end is not a network of neighbours
     ]
     return Subnets(taken=(*taken, *own), routed=tuple(_routes(routes)))
 

@@ -36,7 +36,7 @@ class Verb(Enum):
     """A change of an object."""
 
     APPLY = "apply"
-    """Server-side apply, which takes over the fields from whoever had them."""
+    """Server-side apply, which takes over fields from other field managers."""
     PATCH = "patch"
     """A JSON merge patch."""
     DELETE = "delete"
@@ -57,7 +57,7 @@ class _Lack:
 class Kube:
     """One cluster's API. Safe to use from many threads.
 
-    Every method raises NotNow while the API server cannot be asked and KubeError when it refuses.
+    Every method raises NotNow while the API server does not answer, and KubeError when it refuses.
 
     Args:
         cluster: which one.
@@ -75,7 +75,7 @@ class Kube:
     # Objects
 
     def get(self, wanted: Ref) -> Obj | None:
-        """Return an object, None where it, its namespace or its kind is not there."""
+        """Return an object, None if it, its namespace or its kind does not exist."""
         path = self._path(wanted)
         return None if path is None else self._json("GET", path, absent_ok=True)
 
@@ -88,7 +88,7 @@ class Kube:
         labels: Mapping[str, str] | None = None,
         metadata_only: bool = False,
     ) -> list[Obj]:
-        """Return all objects of a kind, in all namespaces or in one; none where the kind is not there."""
+        """Return all objects of a kind, in all namespaces or in one; none if the kind does not exist."""
         path = self._path(Ref(api_version=api_version, kind=kind, name="", namespace=namespace))
         if path is None:
             return []
@@ -113,7 +113,7 @@ class Kube:
             verb: what to do.
             wanted: with which object.
             body: the object, the merge patch, or the options of a delete.
-            manager: the field manager; a field that it applied before and leaves out now is taken back.
+            manager: the field manager; a field that it applied before and omits now is removed.
             status: change the object's status instead.
 
         Returns:
@@ -167,7 +167,7 @@ class Kube:
         def look(wanted: Ref) -> _Lack | None:
             found = self.get(wanted)
             if found is None:
-                return _Lack(wanted, f"{wanted} is not there")
+                return _Lack(wanted, f"{wanted} does not exist")
             words = unready(found)
             return _Lack(wanted, words, self._troubles(found)) if words else None
 

@@ -26,7 +26,7 @@ class KubeError(ClusterError):
 
 
 class NotNow(KubeError, TransientError):
-    """The API server does not answer, or not yet as it will: a wait goes on, outside one it is an error."""
+    """The API server does not answer, or not yet as it will. A wait continues; elsewhere it is an error."""
 
 
 def refusal(cluster: str, method: str, *, status: int, body: bytes, what: str) -> KubeError:

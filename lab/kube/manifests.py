@@ -21,12 +21,12 @@ def parse(text: str, *, source: str) -> list[Obj]:
     """Return the objects of a YAML text; lists are opened, empty documents left out.
 
     Raises:
-        LabError: the text is no YAML, or a document is no Kubernetes object.
+        LabError: the text is not YAML, or a document is not a Kubernetes object.
     """
     try:
         return list(_flat(yaml.load_all(text, Loader=_Loader), source))
     except yaml.YAMLError as error:
-        raise LabError(f"is no YAML: {error}", where=source) from error
+        raise LabError(f"is not YAML: {error}", where=source) from error
 
 
 def _flat(documents: Any, source: str) -> Iterator[Obj]:
@@ -34,7 +34,7 @@ def _flat(documents: Any, source: str) -> Iterator[Obj]:
         if document is None:
             continue
         if not isinstance(document, dict) or "kind" not in document:
-            raise LabError("holds something that is no Kubernetes object", where=source)
+            raise LabError("contains a document that is not a Kubernetes object", where=source)
         if document["kind"] == "List":
             yield from _flat(document["items"], source)
         else:
@@ -59,7 +59,7 @@ def load_document(text: str, *, source: str = "") -> Any:
     """Return what one YAML document holds.
 
     Raises:
-        LabError: the text is no YAML.
+        LabError: the text is not YAML.
     """
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - one of the two safe ones

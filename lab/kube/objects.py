@@ -58,7 +58,7 @@ def digest(objects: Iterable[Obj]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-# What others need comes first: namespaces, new kinds, accounts (a token whose account is not there is deleted by
+# What others need comes first: namespaces, new kinds, accounts (a token without an account is deleted by
 # Kubernetes at once), what workloads refer to, then the rest.
 _RANKS = {
     "Namespace": 0,
@@ -95,7 +95,7 @@ def _condition_words(obj: Mapping[str, Any], kind: str) -> str | None:
 
 
 def unready(obj: Mapping[str, Any]) -> str | None:
-    """Say in words what an object still lacks, None where it is ready or its kind knows no readiness."""
+    """Return what an object still lacks, as text; None if it is ready or its kind has no readiness."""
     look = _READINESS.get(obj["kind"])
     words = look(obj) if look else None
     return f"{ref(obj)} {words}" if words else None
@@ -105,14 +105,14 @@ def _deployment(obj: Mapping[str, Any]) -> str | None:
     wanted = obj["spec"].get("replicas", 1)
     status = obj.get("status", {})
     if status.get("observedGeneration", 0) < obj["metadata"].get("generation", 0):
-        return "was not looked at yet"
+        return "not observed by its controller yet"
     for replicas, words in (
         (status.get("updatedReplicas", 0), "updated"),
         (status.get("availableReplicas", 0), "Available"),
     ):
         if replicas < wanted:
             return f"{replicas}/{wanted} {words}"
-    # Old pods that are still there would go on answering with what was replaced.
+    # Old pods would continue to answer with the replaced version.
     extra = status.get("replicas", 0) - wanted
     return f"{extra} old pods still there" if extra > 0 else None
 

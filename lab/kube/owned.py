@@ -152,7 +152,7 @@ class Owned:
         found = self.kube.get(wanted)
         if found is None or not self._has(found):
             return False
-        # The object that was looked at, not one that somebody has created under its name since.
+        # The object that was checked, not one that somebody has created under its name since.
         return _delete(self.kube, wanted, uid=found["metadata"].get("uid"))
 
     def foreign(self, refs: Iterable[Ref]) -> list[Obj]:

@@ -43,7 +43,7 @@ class Listed:
 
 
 def versions() -> dict[str, str]:
-    """Return what the lab installs, in words, with its version."""
+    """Return what the lab installs, as text, with its version."""
     return {a.title: a.version for a in default() if a.options.get("source") is None and a.recipe != "debian-rootfs"}
 
 
@@ -83,7 +83,7 @@ def ready(lab: Lab, wanted: Sequence[str]) -> bool:
 
 
 def registries(lab: Lab) -> tuple[str, ...]:
-    """Return the registry hosts that would be asked for images; none with the `packages` source."""
+    """Return the registry hosts that the lab would pull images from; none with the `packages` source."""
     spec = lab.spec.artifacts
     return () if spec.source == "packages" else upstream.registries(lab.artifacts.catalog, mirror=spec.mirror)
 

@@ -35,7 +35,7 @@ _ROUTING = frozenset({"permission", "split", "failover", "intercept", "cut"})
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One thing that `lab up` did not make. `effect` says what it does, in words."""
+    """One thing that `lab up` did not make. `effect` says what it does."""
 
     cluster: str
     kind: str

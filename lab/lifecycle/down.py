@@ -1,4 +1,4 @@
-"""`lab down`: takes away what the lab owns, and nothing else, and looks again to prove it."""
+"""`lab down`: delete everything that the lab owns, and nothing else, and check that nothing is left."""
 
 from __future__ import annotations
 

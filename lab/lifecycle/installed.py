@@ -20,7 +20,7 @@ def problems(lab: Lab, stack: Stack, kube: Kube) -> list[str]:
     """Return what is wrong with a cluster's workloads, one phrase each.
 
     Raises:
-        KubeError: the cluster cannot be asked.
+        KubeError: the cluster does not answer.
     """
     name = kube.cluster.name
     known = inventory.read_all(kube)

@@ -19,7 +19,7 @@ def held(paths: Paths, command: str, *, wait_s: float = 0) -> Iterator[None]:
 
     Args:
         paths: of the lab.
-        command: what is running, for whoever comes second.
+        command: what is running, for the error of a second command.
         wait_s: seconds to wait for it.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Back to the known state without rebuilding: what scenarios and hands have changed is taken back."""
+"""`lab reset`: undo what scenarios, commands and people changed, without rebuilding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _READY_S = 120.0
 
 
 def reset(lab: Lab, mesh: Mesh) -> Iterator[str]:
-    """Bring the lab back to what `lab up` made; yields what had to be done, in words.
+    """Restore the state that `lab up` creates; yields each thing that was done, as text.
 
     Raises:
         ClusterError: the clusters of this lab's name are another lab's.
@@ -50,7 +50,7 @@ def _wake(lab: Lab) -> Iterator[str]:
     wire = provider().wire
     for source, target in wire.state(lab, list(lab.clusters)).cuts:
         if target in lab.clusters and wire.restore(lab.clusters[source], lab.clusters[target]):
-            yield f"{source}: the network to {target} is no longer cut"
+            yield f"{source}: the network to {target} is not cut any longer"
     if wire.ensure_routes(lab).status is StepStatus.CHANGED:
         yield "the nodes' routes to other clusters' pods are there again"
 
@@ -82,7 +82,7 @@ def _mesh(lab: Lab, mesh: Mesh) -> Iterator[str]:
     if isinstance(mesh, Federation):
         for service in mesh.federated():
             mesh.unfederate(service)
-            yield f"{service} is no longer federated"
+            yield f"{service} is not federated any longer"
     for name in lab.clusters:
         mesh.require_mtls(name)
     for broken in mesh.links():

@@ -50,7 +50,7 @@ def check(steps: Sequence[Step]) -> TopologicalSorter[str]:
     """Check that the steps form a graph, and return their names ready to be taken in its order.
 
     Raises:
-        ValueError: a name stands twice, a step needs one that is not there, or steps need each other in a circle.
+        ValueError: two steps have one name, a step needs an unknown one, or steps need each other in a circle.
     """
     names = [step.name for step in steps]
     if twice := {name for name in names if names.count(name) > 1}:

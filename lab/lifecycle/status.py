@@ -30,7 +30,7 @@ _ANSWERS_S = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterStatus:
-    """One cluster. `node` is a NodeStatus in words; `trouble` says why it does not work, empty when it does."""
+    """One cluster. `node` is a NodeStatus as text; `trouble` says why it does not work, empty if it does."""
 
     name: str
     stands_in_for: str
@@ -76,7 +76,7 @@ def gather(lab: Lab) -> Status:
     """Look at everything at once.
 
     Raises:
-        LabError: the container engine cannot be asked.
+        LabError: the container engine does not answer.
     """
     began = time.monotonic()
     stack, nodes = stacks.current(lab), provider().look(lab)
@@ -166,7 +166,7 @@ def distrust(identities: Sequence[Identity], now: datetime) -> tuple[str, ...]:
     for one in identities:
         if one.anchor_ends <= now:
             found.append(
-                f"{one.cluster}'s trust anchor ended on {one.anchor_ends:%Y-%m-%d}: nobody is let in any more; "
+                f"{one.cluster}: trust anchor expired on {one.anchor_ends:%Y-%m-%d}; all mTLS connections fail: "
                 "lab down, then lab up make a new one"
             )
         elif one.issuer_ends <= now:

@@ -24,7 +24,7 @@ def get_json(url: str, *, params: Mapping[str, str | int] | None = None, timeout
                 raise TransientError(f"{answer.status_code} {answer.reason}: {answer.text.strip()[:120]}")
             return answer.json()
     except requests.JSONDecodeError as error:
-        raise TransientError("the answer is no JSON") from error
+        raise TransientError("the answer is not JSON") from error
     except requests.RequestException as error:
         raise TransientError(f"no answer ({type(error).__name__})") from error
 

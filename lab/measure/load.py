@@ -62,7 +62,7 @@ class Running:
         self._marks.append(Mark(at_s=self.now_s, text=text))
 
     def run(self, seconds: float) -> None:
-        """Let the load go on for so long."""
+        """Let the load continue for this time."""
         wait.rest(f"load {self.name}: {seconds:g} s at {self.rate_per_s:g} requests/s", seconds)
 
     def stop(self) -> Recording:

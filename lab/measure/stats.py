@@ -28,7 +28,7 @@ def binomial_p_value(k: int, n: int, p: float) -> float:
         ValueError: `k` is not in 0..n, or `p` not in 0..1.
     """
     if not (0 <= k <= n and 0.0 <= p <= 1.0):
-        raise ValueError(f"{k} of {n} at {p} is no binomial result")
+        raise ValueError(f"{k} of {n} at {p} is not a binomial result")
     seen = binomial_pmf(k, n, p) * (1 + 1e-7)
     return min(1.0, math.fsum(q for i in range(n + 1) if (q := binomial_pmf(i, n, p)) <= seen))
 

@@ -100,7 +100,7 @@ def ready_endpoints(kube: Kube) -> dict[str, int]:
 def not_serving(deployment: Obj | None) -> str:
     """Say why a gateway's Deployment serves nobody; empty where it does."""
     if deployment is None:
-        return "its pod is not there"
+        return "its Deployment does not exist"
     if deployment["spec"].get("replicas", 1) == 0:
         return "it was scaled to no pods"
     return unready(deployment) or ""

@@ -45,7 +45,7 @@ class Link:
 class Export:
     """A service that runs in `source` and is known as `name` in the clusters `seen_in`.
 
-    `endpoints` is how many of its pods are ready in the source, None while the source cannot be asked.
+    `endpoints` is how many of its pods are ready in the source, None while the source does not answer.
     """
 
     service: str
@@ -144,7 +144,7 @@ class Hop:
 
 @dataclass(frozen=True, kw_only=True)
 class TlsEntrance:
-    """How a TLS client that is no proxy asks a cluster's gateway for a service behind it.
+    """How a TLS client without a proxy reaches a service behind a cluster's gateway.
 
     It connects to the address with this server name and application protocol, and sends `preface` before its request.
     `identity` is that of the certificate which the client meets there.

@@ -78,7 +78,7 @@ class Exports(Protocol):
             Its name there and the cluster, for each of them.
 
         Raises:
-            ClusterError: the service is not there.
+            ClusterError: the service does not exist.
         """
 
     def unexport(self, service: str, source: str) -> bool:
@@ -117,7 +117,7 @@ class Failovers(Protocol):
         """Prefer one cluster's endpoints of a service, and repeat what fails in the other.
 
         Raises:
-            ClusterError: the service is not there, or its requests are split already.
+            ClusterError: the service does not exist, or its requests are split already.
         """
 
     def unfail_over(self, cluster: str, service: str) -> bool:
@@ -134,7 +134,7 @@ class Permissions(Protocol):
         """Let these callers in and refuse all others.
 
         Raises:
-            ClusterError: the service is not there.
+            ClusterError: the service does not exist.
         """
 
     def unauthorize(self, cluster: str, service: str) -> bool:
@@ -148,10 +148,10 @@ class Intercepts(Protocol):
     """Requests sent to another service."""
 
     def intercept(self, wanted: Intercept) -> None:
-        """Send some or all requests to a service to another one of the same cluster; the others go on as before.
+        """Send some or all requests to a service to another one of the same cluster; the others stay as before.
 
         Raises:
-            ClusterError: one of the services is not there, or requests to the first are split or fail over already.
+            ClusterError: one of the services does not exist, or requests to the first are split or fail over already.
         """
 
     def remove_intercept(self, cluster: str, service: str) -> bool:
@@ -168,7 +168,7 @@ class IngressRoutes(Protocol):
         """Let the ingress of `source` carry other clusters' requests to a service, beside the mesh's own gateway.
 
         Raises:
-            ClusterError: the service is not there, or the mesh cannot.
+            ClusterError: the service does not exist, or the mesh cannot.
         """
 
     def remove_ingress_route(self, service: str, source: str) -> bool:
@@ -223,7 +223,7 @@ class CountedIdentities(Protocol):
             caller: the Deployment that calls.
 
         Raises:
-            CommandError: a proxy can't be asked.
+            CommandError: a proxy does not answer.
         """
 
 

@@ -34,7 +34,7 @@ def called_ports(kube: Kube, service: str, names: Iterable[str]) -> tuple[Servic
 
 
 def check_weights(cluster: str, weights: Mapping[str, int]) -> None:
-    """Hold weights against what a split can be.
+    """Check the weights of a split.
 
     Raises:
         ClusterError: one is not from 0 to 100, or all are 0.

@@ -20,7 +20,7 @@ ACTS = ("Service Discovery", "Cross-cluster Access", "Request Routing", "Profit"
 """The talk's progress bar."""
 _KEY_PAUSE_S = 0.025
 _TYPING_MOST_S = 2.5
-_HELP = "enter run/next   r repeat   c check   s skip   b rewind   q quit, go on later"
+_HELP = "enter run/next   r repeat   c check   s skip   b back   q quit, continue later"
 
 
 class Screen:
@@ -79,7 +79,7 @@ class Screen:
         tries = "\n".join(f"• {line}" for line in scenario.try_next)
         body = Group(Text(scenario.saw, style="bold"), Text(f"\nTo try:\n{tries}"))
         self._show(Panel(body, title=scenario.title, border_style="green", padding=(1, 2)))
-        self._keys("enter: take it back and go on")
+        self._keys("enter: undo and continue")
 
     def note(self, text: str) -> None:
         """Show one line."""

@@ -1,7 +1,7 @@
 """Presenter mode: the steps one by one, with the real command, a key to run it, and its checks.
 
 A walk keeps its place in a file, so that it can be left and taken up again. It changes the lab only by steps and
-their undo; nothing is taken back on quitting, because the audience may want to look around.
+their undo; quitting undoes nothing, because the audience may want to look around.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Wish(Enum):
     CHECK = "check"
     SKIP = "skip"
     REWIND = "rewind"
-    """Take back this step, or the one before when this one was not run."""
+    """Undo this step, or the one before if this one has not run."""
     QUIT = "quit"
 
 
@@ -156,7 +156,7 @@ class Walk:
     def to_end(self) -> bool:
         """Present until the last scene or until the presenter quits; returns whether the end was reached.
 
-        An automatic walk takes back what it changed when it is interrupted or done.
+        An automatic walk undoes what it changed when it is interrupted or done.
         """
         try:
             reached = self._present_all()
@@ -209,7 +209,7 @@ class Walk:
             case Wish.REWIND:
                 self._rewind(scene)
             case Wish.QUIT:
-                self.view.note("`lab walk` goes on here; `lab reset` takes back what was changed")
+                self.view.note("`lab walk` continues here; `lab reset` undoes the changes")
                 return False
         return True
 
@@ -270,7 +270,7 @@ class Walk:
             with cancel.undoing(UNDO_S):
                 self._restore_all()
         else:
-            self.view.note("`lab walk` goes on here; `lab reset` takes back what was changed")
+            self.view.note("`lab walk` continues here; `lab reset` undoes the changes")
 
     def _restore_all(self) -> None:
         for scene in reversed(self.scenes):

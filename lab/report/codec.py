@@ -38,7 +38,7 @@ def from_json(document: Any) -> Report:
         report = _decode(Report, document)
     except (KeyError, TypeError, ValueError) as error:
         raise ReportError(f"the report is damaged: {type(error).__name__}: {error}") from error
-    assert isinstance(report, Report)  # noqa: S101 - _decode makes what it is asked for
+    assert isinstance(report, Report)  # noqa: S101 - _decode returns the requested type
     return report
 
 

@@ -70,7 +70,7 @@ def load(run: RunFolder) -> Report:
     """Read a run's report.
 
     Raises:
-        ReportError: the file is no report of this schema.
+        ReportError: the file is not a report of this schema.
     """
     try:
         return from_json(json.loads((run.path / REPORT).read_text(encoding="utf-8")))

@@ -98,7 +98,7 @@ class Session:
 
 
 def machine() -> str:
-    """Return the machine in words."""
+    """Return a description of the machine."""
     return f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 

@@ -19,7 +19,7 @@ class Began:
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """A check has been looked at."""
+    """A check has ended."""
 
     scenario: Scenario
     step: ScenarioStep
@@ -37,7 +37,7 @@ class ScenarioStepEnded:
 
 @dataclass(frozen=True, kw_only=True)
 class Restoring:
-    """A scenario takes back what it did; `interrupted` because of Ctrl-C, and then in a limited time."""
+    """A scenario undoes what it did; `interrupted` because of Ctrl-C, and then in a limited time."""
 
     scenario: Scenario
     interrupted: bool = False
@@ -45,7 +45,7 @@ class Restoring:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """A scenario has ended and what it changed has been taken back."""
+    """A scenario has ended, and its changes are undone."""
 
     scenario: Scenario
     run: ScenarioRun

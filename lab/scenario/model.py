@@ -27,7 +27,7 @@ class Outcome(Enum):
     ERRORED = "errored"
     """The lab broke, so nothing is known about the claim."""
     SKIPPED = "skipped"
-    """Not looked at, for a stated reason."""
+    """Not checked, for a stated reason."""
 
 
 class CannotLookError(Exception):
@@ -36,7 +36,7 @@ class CannotLookError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What looking brought: whether the claim holds, what was seen in words, and the evidence for it.
+    """The result of a look: whether the claim holds, what was seen, as text, and the evidence.
 
     `unclear` says why nothing is known about the claim, such as an answer by somebody who was not asked: the check is
     ERRORED with these words.
@@ -56,7 +56,7 @@ Act = Callable[[Context], None]
 class Check:
     """A claim that can turn out wrong.
 
-    `look` is asked again for up to `within_s` seconds until the claim holds; 0 asks once. The time until it held is
+    `look` is repeated for up to `within_s` seconds until the claim holds; 0 means once. The time until it held is
     part of the result. `requires` names capabilities without which the check is SKIPPED.
     """
 

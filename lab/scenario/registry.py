@@ -1,4 +1,4 @@
-"""Finds the scenarios: their names at once, themselves when they are asked for."""
+"""The registry of scenarios: names at once, the scenarios themselves on first use."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ SCHEMA = "eastwest.lab/report/v1"
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """A check that was looked at, or why it was not. `duration_s`: until it held or was given up."""
+    """A check that ran, or the reason why it did not. `duration_s`: until it held or was given up."""
 
     name: str
     claim: str
@@ -57,7 +57,7 @@ class SabotageRun:
 
 @dataclass(frozen=True, kw_only=True)
 class ScenarioRun:
-    """A scenario that ran. `restore_problems`: what could not be taken back, in words."""
+    """A scenario that ran. `restore_problems`: what could not be undone."""
 
     name: str
     title: str

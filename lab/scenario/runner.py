@@ -19,11 +19,11 @@ from lab.scenario.results import CheckResult, SabotageRun, ScenarioRun, StepRun
 
 CHECK_INTERVAL_S = 0.25
 UNDO_S = 120.0
-"""How long an interrupted run may take back what it changed."""
+"""How long an interrupted run may take to undo its changes."""
 
 
 class ScenarioInterrupted(KeyboardInterrupt):
-    """Ctrl-C during a scenario. What it had changed was taken back before this was raised; `run` tells the rest."""
+    """Ctrl-C during a scenario. Its changes were undone before this was raised; `run` has the rest."""
 
     def __init__(self, run: ScenarioRun) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class ScenarioRunner:
             return _Run(runner=self, scenario=scenario, sabotage=None).step(step, act=act)
 
     def undo_step(self, scenario: Scenario, step: ScenarioStep) -> tuple[str, ...]:
-        """Take one step back; returns what could not be taken back, in words."""
+        """Undo one step; returns what could not be undone, as text."""
         with events.reporting(self.progress) if self.progress else nullcontext():
             run = _Run(runner=self, scenario=scenario, sabotage=None)
             run.undos = [(step.name, step.undo)] if step.undo else []
@@ -242,7 +242,7 @@ class _Run:
             try:
                 undo(self.runner.context)
             except Exception as error:  # the other undos must still run
-                self.problems.append(f"{name} could not be taken back: {_words(error)}")
+                self.problems.append(f"{name} could not be undone: {_words(error)}")
             self.undos.pop()
         return tuple(self.problems)
 
@@ -252,7 +252,7 @@ class _Run:
                 self.restore()
             except KeyboardInterrupt:  # the time is over: a second Ctrl-C ends the process
                 left = ", ".join(name for name, _ in reversed(self.undos))
-                self.problems.append(f"{left}: not taken back within {UNDO_S:g} s; run `lab reset`")
+                self.problems.append(f"{left}: not undone within {UNDO_S:g} s; run `lab reset`")
                 self.undos.clear()
 
     def _outcome(self) -> Outcome:

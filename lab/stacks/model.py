@@ -15,7 +15,7 @@ from lab.mesh import Mesh
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterComponent:
-    """A component of every cluster, what it does in words, and the components that must be there before.
+    """A component of every cluster, its step's title, and the components that must be installed before.
 
     `prepared`: whether it uses what `Stack.prepare` makes, and the images.
     """
@@ -55,7 +55,7 @@ class CheckVerdict(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class UpstreamCheck:
-    """One line of upstream's own checks: which command, what it looked at, and its words where it has any."""
+    """One line of upstream's own checks: the command, what it checked, and its message if it has one."""
 
     cluster: str
     command: str

@@ -90,7 +90,7 @@ class Docker(Images):
         return self._all(lambda client: client.container.list(all=True, filters=filters), read_container)
 
     def container(self, name: str) -> Container | None:
-        """Return a container by its name or id, None where there is no such."""
+        """Return a container by its name or id, None if there is none."""
         with absent_is_fine(), self._client() as client:
             return read_container(client.container.inspect(name)._get_inspect_result())
         return None
@@ -217,7 +217,7 @@ class Docker(Images):
         return self._all(lambda client: client.network.list(filters=filters), read_network)
 
     def network(self, name: str) -> Network | None:
-        """Return a network by its name or id, None where there is no such."""
+        """Return a network by its name or id, None if there is none."""
         with absent_is_fine(), self._client() as client:
             return read_network(client.network.inspect(name)._get_inspect_result())
         return None

@@ -175,7 +175,7 @@ class EngineClient:
 
 @contextmanager
 def absent_is_fine() -> Iterator[None]:
-    """Leave the block quietly when what it asks for is not there.
+    """Leave the block quietly if the requested object does not exist.
 
     By the command's words: python-on-whales' own exceptions do not know how every version of docker says it.
     """

@@ -21,7 +21,7 @@ class EngineSilentError(HostError):
 
 
 class EndpointError(EngineDownError):
-    """The docker command does not know where its engine is: its context is not there, or its settings are wrong."""
+    """The docker command does not know where its engine is: its context does not exist, or its settings are wrong."""
 
 
 def explain(error: CommandError) -> LabError:

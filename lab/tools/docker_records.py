@@ -118,7 +118,7 @@ def read_engine(found: Any) -> Engine:
 def read_container(found: Any) -> Container:
     """Read a ContainerInspectResult."""
     networks = {name: _address(end.ip_address) for name, end in (found.network_settings.networks or {}).items()}
-    # What was asked for, and over it what the engine chose where it was left to choose; that is there only in a run.
+    # The requested ports, then the engine's own choice where it had one, which only a running container has.
     chosen = {inner: bindings for inner, bindings in (found.network_settings.ports or {}).items() if bindings}
     published = (found.host_config.port_bindings or {}) | chosen
     return Container(

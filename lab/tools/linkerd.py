@@ -124,7 +124,7 @@ class LinkerdCli:
         """Return what the proxies of a workload (`deploy/NAME`) count, in Prometheus' text format.
 
         Raises:
-            CommandError: the workload is not there, or the cluster does not answer.
+            CommandError: the workload does not exist, or the cluster does not answer.
         """
         where = (f"--kubeconfig={kubeconfig}", f"--context={context}", f"--namespace={namespace}")
         return self.run([self.binary, "diagnostics", "proxy-metrics", workload, *where], timeout_s=_RENDER_S).stdout

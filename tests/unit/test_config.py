@@ -84,7 +84,7 @@ def test_an_export_from_a_cluster_that_is_not_there_is_refused() -> None:
 
 
 def test_a_version_without_its_digest_is_refused() -> None:
-    assert "with its digest" in problems('[versions]\npodinfo = "podinfo:latest"')["versions.podinfo"][1]
+    assert "with a digest" in problems('[versions]\npodinfo = "podinfo:latest"')["versions.podinfo"][1]
 
 
 def test_a_version_of_upstreams_needs_upstream_as_its_source() -> None:

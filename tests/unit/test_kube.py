@@ -134,8 +134,8 @@ def test_lacks_names_what_is_missing_and_what_is_not_ready() -> None:
         {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "t"}, "spec": {}}
     )
     wanted = [Ref(api_version="apps/v1", kind="Deployment", name=name, namespace="t") for name in ("d", "e")]
-    assert api.lacks(wanted) == ["Deployment t/d was not looked at yet", "Deployment t/e is not there"]
-    with pytest.raises(WaitTimeout, match="Deployment t/e is not there"):
+    assert api.lacks(wanted) == ["Deployment t/d not observed by its controller yet", "Deployment t/e does not exist"]
+    with pytest.raises(WaitTimeout, match="Deployment t/e does not exist"):
         api.wait_ready(wanted, timeout_s=0)
 
 
@@ -152,7 +152,7 @@ def deployment(**status: int) -> Obj:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ({"observedGeneration": 1}, "was not looked at yet"),
+        ({"observedGeneration": 1}, "not observed by its controller yet"),
         ({"observedGeneration": 2, "updatedReplicas": 1}, "1/2 updated"),
         ({"observedGeneration": 2, "updatedReplicas": 2, "availableReplicas": 1}, "1/2 Available"),
         (

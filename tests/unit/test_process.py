@@ -53,7 +53,7 @@ def test_a_command_that_does_not_end_is_stopped() -> None:
 
 
 def test_a_program_that_is_not_there_says_so() -> None:
-    with pytest.raises(LabError, match="'no-such-program' is not there"):
+    with pytest.raises(LabError, match="command not found: no-such-program"):
         process.run(["no-such-program"])
 
 

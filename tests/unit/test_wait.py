@@ -37,7 +37,10 @@ def test_returns_what_the_probe_found() -> None:
 
 def test_timeout_names_the_last_observation() -> None:
     time = Time()
-    with pytest.raises(WaitTimeout, match=r"east: nodes Ready: not so after 180 s; last: 0/1 nodes. Next: lab logs"):
+    with pytest.raises(
+        WaitTimeout,
+        match=r"timed out after 180 s waiting for east: nodes Ready \(last seen: 0/1 nodes\). Next: lab logs",
+    ):
         until(lambda: NotYet("0/1 nodes"), time=time)
     assert time.now >= 180
 
@@ -46,7 +49,7 @@ def test_a_transient_error_is_an_observation() -> None:
     def probe() -> object:
         raise TransientError("connection refused")
 
-    with pytest.raises(WaitTimeout, match="last: connection refused"):
+    with pytest.raises(WaitTimeout, match="last seen: connection refused"):
         until(probe)
 
 
@@ -73,5 +76,5 @@ def test_several_successes_in_a_row_are_asked_for_and_one_failure_begins_again()
 
 def test_what_flaps_times_out() -> None:
     time, answers = Time(), cycle([True, NotYet("503")])
-    with pytest.raises(WaitTimeout, match="last: "):
+    with pytest.raises(WaitTimeout, match="last seen: "):
         wait.until("x", lambda: next(answers), timeout_s=9, successes=2, sleep=time.sleep, clock=time.clock)

@@ -74,7 +74,7 @@ kind: KubeletConfiguration
 crashLoopBackOff:
   maxContainerRestartPeriod: 5s
 """
-# Since Kubernetes 1.35 the kubelet does not start on cgroup v1 unless it is asked to (KEP-5573).
+# Since Kubernetes 1.35 the kubelet does not start on cgroup v1 unless it is told to (KEP-5573).
 _CGROUP_V1 = """\
 kind: KubeletConfiguration
 failCgroupV1: false

@@ -29,7 +29,7 @@ _MTU = "com.docker.network.driver.mtu"
 
 
 def find(docker: Docker, identity: LabIdentity) -> Network | None:
-    """Return the lab's network, None where it is not there.
+    """Return the lab's network, None if it does not exist.
 
     Raises:
         ClusterError: a network of that name is there and not the lab's.
@@ -60,7 +60,7 @@ def ensure(
     machine: Machine,
     probes: HostProbes,
 ) -> StepResult:
-    """Create the lab's network where it is not there, with the engine's MTU.
+    """Create the lab's network if it does not exist, with the engine's MTU.
 
     Args:
         docker: the engine.

@@ -284,7 +284,7 @@ class KindProvider:
         return str(wanted)
 
     def _settle(self, lab: Lab, cluster: Cluster, mark: NodeMark) -> bool:
-        """Hold a finished cluster against lab.toml, and put right what can be while it lives."""
+        """Compare a finished cluster with lab.toml, and correct what can be changed while it runs."""
         wanted = _mark_of(lab, cluster, mark.address)
         differ = [
             f"{key} is {has}, lab.toml says {asdict(wanted)[key]}"

@@ -78,7 +78,7 @@ def _old_words(kube: Kube, since: datetime | None, *, restarted: bool) -> NotYet
     if not restarted:
         return None
     stale = sum(_from_before(pod, since) for pod in kube.find("v1", "Pod"))
-    return NotYet(f"{stale} pods have not been looked at since the start") if stale else None
+    return NotYet(f"{stale} pods have no status from after the start") if stale else None
 
 
 def _from_before(pod: Obj, since: datetime) -> bool:

@@ -1,7 +1,7 @@
 """Many byte streams over one connection: the tunnel's protocol, the same at both ends. Standard library only.
 
 A frame is `kind: 1 byte, stream: 4 bytes, length: 4 bytes` (big-endian) and `length` bytes. A stream is opened by
-OPEN with a target in words; the other end answers OPENED, or RESET with a reason. DATA carries bytes, END says that
+OPEN with a target as text; the other end answers OPENED, or RESET with a reason. DATA carries bytes, END says that
 no more come in this direction, RESET ends both. As in HTTP/2 (RFC 9113, section 5.2) each direction of a stream has a
 window: a sender may have WINDOW bytes under way, and CREDIT gives back what the reader has taken. So one slow reader
 stops its own stream and no other. Each end sends PING every PING_S; a connection silent for SILENT_S is dead.

@@ -25,10 +25,10 @@ def check(folder: Path) -> None:
     """Say whether a folder can be run.
 
     Raises:
-        UsageError: it is not there or has no main.py.
+        UsageError: it does not exist or has no main.py.
     """
     if not (folder / MAIN).is_file():
-        words = f"has no {MAIN}" if folder.is_dir() else "is no folder"
+        words = f"has no {MAIN}" if folder.is_dir() else "is not a folder"
         raise UsageError(f"{folder} {words}", next=f"name a folder whose {MAIN} serves HTTP on PORT: apps/my-service")
 
 

@@ -50,7 +50,7 @@ class DevPod:
     folder: Path
 
     def start(self) -> Put:
-        """Create the pod and put the folder into it; an error takes back what was created before it.
+        """Create the pod and put the folder into it; an error undoes what was created before it.
 
         Raises:
             UsageError: the folder cannot be run.
@@ -97,7 +97,7 @@ class DevPod:
             pod: which pod has the folder already.
 
         Raises:
-            ClusterError: the pod was taken away, as by `lab reset`.
+            ClusterError: the pod was deleted, as by `lab reset`.
         """
         kube, workload = parts.local(self.lab), parts.runner_of(self.service)
         for saved in folders.saves(self.folder, over):

@@ -28,7 +28,7 @@ _LISTENS_S = 60.0
 UNDO_S = 60.0
 """How long a start that failed or was interrupted may undo what it did."""
 DRAIN_S = 2.0
-"""So long the process goes on after its traffic was taken back: every proxy has the new routes by then."""
+"""How long the process continues after its intercept was removed: every proxy has the new routes by then."""
 
 
 @dataclass(kw_only=True)
@@ -87,7 +87,7 @@ class DevProcess:
         }
 
     def __enter__(self) -> Self:
-        """Connect the process; a failure takes back what was done before it."""
+        """Connect the process; a failure undoes what was done before it."""
         try:
             self._start()
         except BaseException as error:
@@ -106,14 +106,14 @@ class DevProcess:
         """Return when `over` is set (0), or with the exit status of a command that has ended by itself.
 
         Raises:
-            LabError: the agent was taken away, as by `lab reset`.
+            LabError: the agent was deleted, as by `lab reset`.
         """
         kube, workload = parts.local(self.lab), parts.agent_of(self.service)
         while not over.wait(1.0):
             if self.child is not None and self.child.poll() is not None:
                 return int(self.child.returncode)
             if not self.tunnel.connected and kube.get(workload.deployment) is None:
-                raise LabError(f"{workload.name} was taken away, as `lab reset` does", next="lab dev process …")
+                raise LabError(f"{workload.name} was deleted, as `lab reset` does", next="lab dev process …")
         return 0
 
     def _start(self) -> None:

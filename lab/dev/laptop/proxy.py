@@ -50,7 +50,7 @@ def read_head(data: bytes, credentials: str) -> Head:
         return Head(target=f"{parts.hostname}:{parts.port}", forward=b"", password_fits=fits)
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
-        raise ValueError("a proxy is asked for http://host/path")
+        raise ValueError("a proxy request must name http://host/path")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     kept = [f"{name}: {value}" for name, value in headers if name.lower() not in _HOP_BY_HOP]
     text = "\r\n".join([f"{method} {path} {version}", *kept, "Connection: close", "", ""])

@@ -36,7 +36,7 @@ class Tunnel:
     Args:
         argv: see `Argv`.
         port: where the process listens, on a loopback address.
-        say: is told in words when the connection comes and goes.
+        say: receives a text when the connection comes and goes.
     """
 
     argv: Argv

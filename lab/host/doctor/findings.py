@@ -21,7 +21,7 @@ class Finding:
     """One thing about this machine: what was seen, why it matters, and what to do about it."""
 
     name: str
-    """What was looked at: "engine", "port 8080". Not unique: each foreign name is a finding of its own."""
+    """What was checked: "engine", "port 8080". Not unique: each foreign name is a finding of its own."""
     verdict: Verdict
     observed: str
     why: str
@@ -30,7 +30,7 @@ class Finding:
     fixable: bool = False
     """Whether `lab doctor --fix` does it."""
     undo: str | None = None
-    """How to take back what the fix did."""
+    """How to undo the fix."""
 
 
 def ok(name: str, observed: str, why: str, *, undo: str | None = None) -> Finding:

@@ -30,7 +30,7 @@ def check_cgroups(scene: HostSnapshot) -> Iterator[Finding]:
     if not controllers:
         version = "v1"
         lines = [line.split() for line in scene.machine.read("/proc/self/mounts").splitlines()]
-        controllers = [option for words in lines if words[2:3] == ["cgroup"] for option in words[3].split(",")]
+        controllers = [option for fields in lines if fields[2:3] == ["cgroup"] for option in fields[3].split(",")]
     missing = [wanted for wanted in _KUBELET_NEEDS if wanted not in controllers]
     if missing:
         fix = "mount the cgroup hierarchies (Debian's cgroupfs-mount does), or start the machine with systemd"

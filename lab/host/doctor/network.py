@@ -98,7 +98,7 @@ def _clashes(scene: HostSnapshot) -> Iterator[Finding]:
 
 
 def _nodes_subnet(scene: HostSnapshot) -> Iterator[Finding]:
-    """Is there a subnet for the nodes' network, which is not there yet?"""
+    """Check that a subnet is free for the nodes' network, if that does not exist yet."""
     name, why, wanted = "addresses", "the nodes need addresses of their own", scene.spec.network.subnet
     known = subnets.used(scene.spec, scene.networks, scene.senses.interfaces(), scene.machine.read(subnets.ROUTES))
     if wanted is not None and (taker := known.taker(wanted)):

@@ -38,7 +38,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class HostProbes:
-    """How the checks look at what is no file and no command; tests have their own."""
+    """Probes of the host beyond files and commands; tests pass their own."""
 
     def listeners(self) -> Iterable[Listener]:
         """Return every program that listens on TCP, as far as this user may see."""

@@ -1,6 +1,6 @@
 """Where the artifacts come from: package registries, container registries, and the tools that turn one into the other.
 
-Which registry a client asks is the client's own configuration, and is asked of the client.
+Each package client has its own registry configuration, so the checks ask the client.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def check_packages(scene: HostSnapshot) -> Iterator[Finding]:
     unknown = [what for what, answer in answers.items() if answer is None]
     told = [f"{what}: no answer" for what in silent] + [f"{what}: not looked (no client)" for what in unknown]
     if silent:
-        # One of three may be a mirror's bad day, and what it holds may be here already; none at all is no network.
+        # One of three may be a mirror's bad day, and its packages may be cached; none at all means no network.
         say = fail if len(silent) + len(unknown) == len(clients) else warn
         fix = "check the network, and what `go env GOPROXY`, `pip config list` and apt's sources name"
         yield say(name, "; ".join(told), why, fix=fix)

@@ -29,7 +29,7 @@ class DaemonConfig:
         """Return the settings; none where there is no file, or an empty one.
 
         Raises:
-            HostError: the file is no JSON object, or its `runtimes` is none.
+            HostError: the file is not a JSON object, or its `runtimes` is not one.
         """
         return _parse(self.file)
 
@@ -68,7 +68,7 @@ def _parse(file: Path) -> dict[str, Any]:
     try:
         settings = json.loads(text) if text.strip() else {}
     except json.JSONDecodeError as error:
-        raise HostError(f"is no valid JSON: {error}", where=str(file), next=f"correct {file}") from error
+        raise HostError(f"is not valid JSON: {error}", where=str(file), next=f"correct {file}") from error
     if not isinstance(settings, dict) or not isinstance(settings.get("runtimes", {}), dict):
         raise HostError("is not what the engine expects (an object)", where=str(file), next=f"correct {file}")
     return settings

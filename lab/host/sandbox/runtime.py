@@ -84,7 +84,7 @@ class Runtime:
     def may_be_needed(self) -> bool:
         """Whether an engine that is started on this machine may be refused privileged containers.
 
-        It will have the capabilities of whoever starts it. Docker 26 and newer leave out by themselves what the
+        It will have the capabilities of its parent. Docker 26 and newer leave out by themselves what the
         machine lacks, and so only a container that is tried tells.
         """
         parent = "1" if self.machine.has_systemd else "self"
@@ -139,7 +139,7 @@ class Runtime:
             raise
 
     def uninstall(self) -> bool:
-        """Give the engine back the runtime that it had, and take away what was installed; False when nothing was.
+        """Restore the engine's former runtime and remove the installed one; False if none was installed.
 
         Raises:
             HostError: containers still use it, which could not start any more.

@@ -1,7 +1,7 @@
 """Failover on Istio: a service's endpoints in one cluster first, those in another when the first ones fail.
 
 Two objects do it. The DestinationRule, which exports own, gets a traffic policy under a field manager of its own, so
-that both can be applied and taken away without the other. A VirtualService repeats failed requests elsewhere.
+that both can be applied and deleted without the other. A VirtualService repeats failed requests elsewhere.
 
 | endpoints | priority | by |
 | --- | --- | --- |
@@ -36,7 +36,7 @@ def apply(lab: Lab, wanted: Failover) -> None:
     """Write a failover.
 
     Raises:
-        ClusterError: the service is not there, or is split already, or the backup would not come second; nothing was
+        ClusterError: the service does not exist, or is split already, or the backup would not come second; nothing was
             changed.
     """
     cluster = lab.clusters[wanted.cluster]

@@ -40,7 +40,7 @@ def apply(lab: Lab, service: str, source: str, *, identity: str) -> None:
         identity: of the ingress's proxy; a server with another one is refused.
 
     Raises:
-        ClusterError: the service is not there or has not one HTTP port; nothing was changed.
+        ClusterError: the service does not exist or has not one HTTP port; nothing was changed.
     """
     port = by_ingress.http_port(lab, service, source, origin=export.origin)
     address = network.node_address(connect(lab.clusters[source]))

@@ -2,7 +2,7 @@
 
 `principals` alone cannot tell the clusters apart: a mesh with trust domain aliases treats
 `east.example/ns/test/sa/frontend` and `west.example/ns/test/sa/frontend` as the same identity (Istio documentation,
-"Trust Domain Migration"). So the last entry of X-Forwarded-Client-Cert is held against the full SPIFFE ID as well. The
+"Trust Domain Migration"). So the last entry of X-Forwarded-Client-Cert is compared with the full SPIFFE ID as well. The
 sidecar itself appends that entry, from the certificate that it has just verified; a client can only write entries
 before it.
 """
@@ -55,7 +55,7 @@ def build(permission: Permission, spiffe_ids: Sequence[str], selector: dict[str,
             "namespace": NAMESPACE,
             "annotations": as_annotation(permission),
         },
-        # No rule at all lets nobody in, which is what no caller means.
+        # A policy without rules refuses every caller, which is what an empty list of callers means.
         "spec": {"selector": {"matchLabels": selector}, "action": "ALLOW", "rules": rules},
     }
 

@@ -1,6 +1,6 @@
 """Emissary-ingress (Ambassador's name today) as the ingress, inside of the mesh: what it forwards is mTLS.
 
-Rendered from upstream's charts. The pods themselves are asked by browsers, which have no identity; so they take plain
+Rendered from upstream's charts. Browsers, which have no identity, call the pods themselves; so they take plain
 text, and the services behind them do not.
 """
 

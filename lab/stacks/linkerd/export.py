@@ -141,13 +141,13 @@ def listed(kube: Kube) -> Iterator[tuple[str, str]]:
 
 
 def mirrored(service: Obj) -> tuple[str, str] | None:
-    """Return which service of which cluster a mirror stands for, None for a Service that is no mirror."""
+    """Return which service of which cluster a mirror stands for, None for a Service that is not a mirror."""
     target = labels_of(service).get(multicluster.TARGET_LABEL)
     return (service["metadata"]["name"].removesuffix(f"-{target}"), target) if target else None
 
 
 def need_gateway(lab: Lab, source: str) -> None:
-    """Hold a cluster against what others need to reach it.
+    """Check that a cluster has what others need to reach it.
 
     Raises:
         ClusterError: nobody looks at it.

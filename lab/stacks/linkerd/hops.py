@@ -44,7 +44,7 @@ def listed(lab: Lab, source: str, target: str, service: str, caller: str) -> lis
         caller: name of the caller's Deployment.
 
     Raises:
-        CommandError: a proxy can't be asked.
+        CommandError: a proxy does not answer.
     """
     at_caller = _metrics(lab, source, NAMESPACE, caller)
     at_gateway = _metrics(lab, target, multicluster.NAMESPACE, multicluster.DEPLOYMENT.name)

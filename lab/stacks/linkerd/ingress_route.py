@@ -28,7 +28,7 @@ def apply(lab: Lab, service: str, source: str) -> None:
     """Let the source's ingress carry a service's requests.
 
     Raises:
-        ClusterError: the service is not there or has not one HTTP port; nothing was changed.
+        ClusterError: the service does not exist or has not one HTTP port; nothing was changed.
         NotOwnedError: a cluster has an object of one of the names that is not the lab's; nothing was changed.
         WaitTimeout: the ingress's Service is not mirrored, or the route is not accepted.
     """

@@ -1,6 +1,6 @@
 """Links on Linkerd: whether a source sees its target, and where it does not, at which hop.
 
-Besides what the service mirrors say of the gateways, each hop is looked at by itself: upstream's `multicluster
+Besides what the service mirrors say of the gateways, each hop is checked by itself: upstream's `multicluster
 gateways` says nothing of API servers, and nothing of why a gateway is not alive.
 """
 

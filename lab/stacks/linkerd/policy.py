@@ -3,7 +3,7 @@
 What comes from another cluster arrives with the identity of the gateway (linkerd2 #7235, #9848): a service that lets
 in callers of another cluster lets in its own gateway, and the gateway lets in those callers and nobody else. The
 gateway cannot tell services apart. So two services of a cluster that let in different callers from outside are
-refused, and what is not locked at all can then be asked by those callers only.
+refused, and only those callers can then reach services that are not locked at all.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def delete(objects: Owned, labels: Mapping[str, str]) -> bool:
 
 
 def refuse_other(kube: Kube, service: str, label: str = "", *, smi: bool = False) -> None:
-    """Hold a service against what else its requests do.
+    """Refuse a service whose requests are changed in another way already.
 
     Raises:
         ClusterError: they are routed already, by something else than `label`, or else than a TrafficSplit (`smi`).

@@ -1,7 +1,7 @@
 """Linkerd's SMI extension: TrafficSplit, and the adaptor that makes a ServiceProfile of each.
 
 Upstream has deprecated it for Gateway API routes (Linkerd documentation, "Linkerd SMI"); the talk used it. It is
-installed when the first TrafficSplit is asked for.
+installed for the first TrafficSplit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _REQUESTS = {"cpu": "10m", "memory": "20Mi"}
 
 
 def unobtainable(store: ArtifactStore) -> str:
-    """Say why the extension can't be had here; empty where it can."""
+    """Return why the extension is unavailable here; empty if it is available."""
     missing = store.unobtainable(ARTIFACTS)
     return missing.what if missing else ""
 
@@ -51,7 +51,7 @@ class LinkerdSmi(ManifestComponent):
         """Take the artifacts and bring the image into the node, then apply as all components do.
 
         Raises:
-            ArtifactError: one of them can't be had.
+            ArtifactError: one of them is unavailable.
         """
         for name in missing(lab.artifacts, ARTIFACTS):
             make(lab.artifacts, name)

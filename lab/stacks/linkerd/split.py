@@ -103,7 +103,7 @@ def build(service: str, port: int, weights: Mapping[str, int], labels: Mapping[s
 
 
 def check_backend(kube: Kube, service: str, name: str) -> None:
-    """Hold a name of a split against what the cluster knows.
+    """Check that the cluster knows a name of a split.
 
     Raises:
         ClusterError: it is neither the service nor that service as another cluster exports it.

@@ -6,7 +6,7 @@ keep to what was before.
 
 The extension's adaptor writes the weights into a ServiceProfile of the service, which the proxies then follow instead
 of any HTTPRoute. It empties that again when the TrafficSplit is gone, but leaves the profile (linkerd-smi,
-pkg/adaptor/controller.go); the lab takes away the one that was made for its split.
+pkg/adaptor/controller.go); the lab deletes the one that was made for its split.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) 
     route.refuse_other(kube, service, smi=True)
     if problem := smi.unobtainable(lab.artifacts):
         raise ClusterError(
-            f"a TrafficSplit needs Linkerd's SMI extension, which can't be had here: {problem}",
+            f"a TrafficSplit needs Linkerd's SMI extension, which is unavailable here: {problem}",
             where=cluster.name,
             next="the same split without --smi is an HTTPRoute, which needs nothing",
         )

@@ -159,7 +159,7 @@ def test_an_engine_that_is_not_there_has_no_images(docker: FakeDocker, monkeypat
 
 def test_taking_what_is_not_there_fails_and_leaves_nothing(open_store: Callable[[], ArtifactStore]) -> None:
     store = open_store()
-    words = r"the proxy image 2\.0 can't be had here: the local Docker store has no"
+    words = r"the proxy image 2\.0 is unavailable here: the local Docker store has no"
     with pytest.raises(ArtifactError, match=words):
         make(store, "proxy")
     assert store.entry("proxy") is None

@@ -26,9 +26,9 @@ def test_the_service_is_named_or_the_one_that_the_others_are_exports_of(words: l
     [
         (["podinfo"], "a split needs weights"),
         (["cart=50", "podinfo=50"], "it is not clear whose requests cart and podinfo get"),
-        (["podinfo=50", "podinfo=20"], "'podinfo=20' is no part of a split"),
-        (["podinfo", "podinfo=half"], "'podinfo=half' is no part of a split"),
-        (["podinfo=-1"], "'podinfo=-1' is no part of a split"),
+        (["podinfo=50", "podinfo=20"], "'podinfo=20' is not a weight"),
+        (["podinfo", "podinfo=half"], "'podinfo=half' is not a weight"),
+        (["podinfo=-1"], "'podinfo=-1' is not a weight"),
     ],
 )
 def test_what_is_no_split_says_what_it_is_not(words: list[str], said: str) -> None:

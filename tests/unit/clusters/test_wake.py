@@ -41,7 +41,10 @@ def api(*, renewed: str, started: str, ready: str = "True") -> FakeApi:
     ("state", "words"),
     [
         (api(renewed="2026-11-23T11:59:59.000000Z", started="2026-11-23T12:00:05Z"), "the kubelet has not reported"),
-        (api(renewed="2026-11-23T12:00:09.000000Z", started="2026-11-23T11:00:00Z"), "1 pods have not been looked at"),
+        (
+            api(renewed="2026-11-23T12:00:09.000000Z", started="2026-11-23T11:00:00Z"),
+            "1 pods have no status from after the start",
+        ),
         (api(renewed="2026-11-23T12:00:09.000000Z", started="2026-11-23T12:00:05Z", ready="False"), "kubelet is dead"),
     ],
 )
@@ -59,5 +62,5 @@ def test_a_node_that_has_reported_since_is_back() -> None:
 
 
 def test_an_api_server_that_is_not_ready_is_waited_for() -> None:
-    with pytest.raises(WaitTimeout, match="API server ready: not so after 0 s"):
+    with pytest.raises(WaitTimeout, match="timed out after 0 s waiting for west: API server ready"):
         wake.wait_for_api(kube(FakeApi(answers=[Answer(500, b"etcd failed")])), timeout_s=0)

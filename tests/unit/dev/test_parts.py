@@ -125,5 +125,5 @@ def test_a_port_where_nothing_listens_is_refused_at_once(lab: Lab, apis: dict[st
 def test_neither_command_nor_port_is_refused(lab: Lab) -> None:
     with pytest.raises(UsageError, match="neither a command nor the port"):
         DevProcess(lab=lab, mesh=IstioMesh(lab), service=NAME)
-    with pytest.raises(UsageError, match="no name for a Service"):
+    with pytest.raises(UsageError, match="not a name for a Service"):
         DevProcess(lab=lab, mesh=IstioMesh(lab), service="My_Service", port=8000)

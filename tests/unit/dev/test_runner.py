@@ -75,7 +75,7 @@ def test_an_archive_holds_the_service_and_nothing_of_its_tools(tmp_path: Path) -
 def test_a_folder_that_cannot_be_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match=r"has no main\.py"):
         folder.check(tmp_path)
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         folder.check(tmp_path / "nowhere")
     monkeypatch.setattr(folder, "MAX_MIB", 0)
     with pytest.raises(UsageError, match="larger than 0 MiB"):

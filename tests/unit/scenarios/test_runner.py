@@ -147,7 +147,7 @@ def test_an_undo_that_breaks_is_told_and_the_others_still_run(context: Context) 
 
     assert undone == ["one"]
     assert run.outcome is Outcome.ERRORED
-    assert run.restore_problems == ("two could not be taken back: cannot",)
+    assert run.restore_problems == ("two could not be undone: cannot",)
 
 
 def test_a_lacking_capability_skips_with_its_reason(context: Context) -> None:

@@ -7,13 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from lab.measure.stats import percentile
-from lab.report.markup import Markup, tag
+from lab.report.svg import tag
 from lab.scenario.model import Topology
 
 WIDTH, BARS, DOTS, LEFT, RIGHT, TOP, GAP = 1000, 190, 120, 56, 14, 58, 26
 LOST = "lost"
 _MIN_BAR_S = 0.25
+_OWN_CLASS = {"east": "east", "west": "west", LOST: "lost"}
+_FURTHER = 4
+"""Colours for further clusters in report.css, c0 to c3."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +62,16 @@ def _legend(names: Sequence[str]) -> list[Markup]:
     shown: list[Markup] = []
     x = float(LEFT)
     for name in [*names, LOST]:
-        shown.append(tag("rect", x=x, y=4, width=12, height=12, rx=2, class_=f"fill {_class(name)}"))
+        shown.append(tag("rect", x=x, y=4, width=12, height=12, rx=2, class_=f"fill {_class(name, names)}"))
         shown.append(tag("text", name, x=x + 17, y=15, class_="legend"))
         x += 36 + 8.5 * len(name)
     return shown
 
 
-def _class(name: str) -> str:
-    return {"east": "east", "west": "west", LOST: "lost"}.get(name, "other")
+def _class(name: str, names: Sequence[str]) -> str:
+    """Return the class of a cluster's colour; the two of the talk have their own, each further one another."""
+    others = [other for other in names if other not in _OWN_CLASS]
+    return _OWN_CLASS.get(name) or f"c{others.index(name) % _FURTHER}"
 
 
 def _bars(rows: Sequence[Mapping[str, Any]], names: Sequence[str], scale: _Scale, width_s: float) -> list[Markup]:
@@ -87,7 +94,7 @@ def _bars(rows: Sequence[Mapping[str, Any]], names: Sequence[str], scale: _Scale
             high = BARS * count / top
             base -= high
             hint = tag("title", f"{index * width_s:.2f} s: {name} {count}")
-            shown.append(tag("rect", hint, x=x, y=base, width=wide, height=high, class_=f"fill {_class(name)}"))
+            shown.append(tag("rect", hint, x=x, y=base, width=wide, height=high, class_=f"fill {_class(name, names)}"))
     shown.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=TOP + BARS, y2=TOP + BARS, class_="axis"))
     for share in (0.5, 1.0):
         y = TOP + BARS * (1 - share)

@@ -8,9 +8,10 @@ linkerd2-proxy, linkerd/app/inbound/src/direct/metrics.rs).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from lab.base.names import NAMESPACE
 from lab.lab import Lab
@@ -18,19 +19,8 @@ from lab.mesh.model import Hop
 from lab.mesh.names import host
 from lab.stacks.linkerd import control_plane, multicluster
 
-_SAMPLE = re.compile(r"^(\w+)\{(.*)\} (\S+)", re.MULTILINE)
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _CONNECTIONS = "inbound_tcp_transport_header_connections_total"
 _REQUESTS = "request_total"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """One line of a proxy's metrics."""
-
-    name: str
-    labels: Mapping[str, str]
-    value: float
 
 
 def listed(lab: Lab, source: str, target: str, service: str, caller: str) -> list[Hop]:
@@ -84,10 +74,10 @@ def _hop(at: str, sample: Sample, *, client: str = "", server: str = "") -> Hop:
 
 
 def _samples(metrics: str, name: str, labels: Mapping[str, str]) -> Iterator[Sample]:
-    for found, text, value in _SAMPLE.findall(metrics):
-        has = dict(_LABEL.findall(text)) if found == name else {}
-        if found == name and labels.items() <= has.items() and float(value) > 0:
-            yield Sample(name=found, labels=has, value=float(value))
+    for family in text_string_to_metric_families(metrics):
+        for sample in family.samples:
+            if sample.name == name and labels.items() <= sample.labels.items() and sample.value > 0:
+                yield sample
 
 
 def _metrics(lab: Lab, cluster: str, namespace: str, deployment: str) -> str:

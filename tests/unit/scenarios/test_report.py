@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -10,7 +11,7 @@ import pytest
 from lab import report
 from lab.base.errors import UsageError
 from lab.measure.recording import Mark, Recording, Request
-from lab.report import html, junit
+from lab.report import charts, html, junit
 from lab.report.codec import ReportError
 from lab.scenario.evidence import INLINE_CHARS, Evidence, EvidenceFolder, EvidenceKind
 from lab.scenario.model import Outcome
@@ -164,3 +165,11 @@ def test_long_evidence_goes_to_a_file_and_its_ends_stay(tmp_path: Path) -> None:
     assert kept.text.startswith("begin")
     assert kept.text.endswith("end")
     assert "characters" in kept.text
+
+
+def test_each_of_six_clusters_has_its_own_colour() -> None:
+    names = ["east", "north", "nw", "se", "south", "west"]
+    requests = tuple(Request(at_s=n / 10, latency_ms=5, answered_by=name) for n, name in enumerate(names))
+    drawn = charts.timeline(Recording(name="x", rate_per_s=10, requests=requests, marks=()).as_json())
+    classes = {css for css in re.findall(r'class="fill ([\w]+)"', drawn) if css not in {"lost", "p50", "p99"}}
+    assert classes == {"east", "west", "c0", "c1", "c2", "c3"}

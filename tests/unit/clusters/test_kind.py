@@ -1,4 +1,5 @@
 import json
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from lab import config
 from lab.base.errors import ClusterError, HostError
 from lab.base.paths import Paths
 from lab.base.step import StepStatus
+from lab.clusters import kubeconfig
 from lab.clusters.kind import config as kind_config
 from lab.clusters.kind import power, wake
 from lab.clusters.kind import provider as subject
@@ -15,6 +17,8 @@ from lab.clusters.provider import NodeStatus, OwnedResource
 from lab.host.ownership import LabIdentity
 from lab.lab import Lab
 from tests.unit.clusters.conftest import FakeDocker, container, mark, network, provider_of
+from tests.unit.clusters.test_kubeconfig import from_kind
+from tests.unit.fake_api import FakeApi, kube
 
 EAST = "dev-east-control-plane"
 
@@ -40,15 +44,32 @@ def lab_of(folder: Path) -> Lab:
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The clusters that were created; nothing is asked of any API server."""
+def made(monkeypatch: pytest.MonkeyPatch, docker: FakeDocker, lab: Lab) -> list[str]:
+    """The clusters that kind was told to create; their API servers have no Node object and are ready at once."""
     names: list[str] = []
-    monkeypatch.setattr(subject.KindProvider, "_create", lambda self, lab, cluster, image: names.append(cluster.name))
-    monkeypatch.setattr(subject.KindProvider, "_adopt", lambda self, lab, cluster, file: False)
-    monkeypatch.setattr(subject.KindProvider, "_relabel", lambda self, lab, cluster: False)
-    monkeypatch.setattr(subject, "connect", lambda cluster: None)
+    lab.paths.ensure_state()
+    for name in lab.clusters:  # a finished cluster is in the lab's kubeconfig
+        kubeconfig.adopt(lab.paths.kubeconfig, name=name, from_kind=from_kind(name))
+
+    class FakeKind:
+        def __init__(self, program: Path) -> None:
+            assert program == Path("kind")
+
+        def create(self, name: str, *, config: Path, kubeconfig: Path, network: str) -> None:
+            assert f"name: {name}" in config.read_text()
+            names.append(name.removeprefix("dev-"))
+            node = f"{name}-control-plane"
+            docker.nodes[node] = container(node, networks={network: IPv4Address("172.30.0.2")})
+            kubeconfig.write_text(from_kind(names[-1]))
+
+        def kubeconfig(self, name: str) -> str:
+            return from_kind(name.removeprefix("dev-"))
+
+    monkeypatch.setattr(subject, "KindCli", FakeKind)
+    monkeypatch.setattr(subject, "connect", lambda cluster: kube(FakeApi(), cluster.name))
     monkeypatch.setattr(power, "connect", lambda cluster: None)
     monkeypatch.setattr(wake, "wait_until_back", lambda kube, **_: None)
+    monkeypatch.setattr(wake, "wait_for_api", lambda kube, **_: None)
     return names
 
 
@@ -82,7 +103,13 @@ def test_what_a_killed_run_left_over_is_made_again(
     if content is not None:
         docker.files[EAST] = content
     assert ensure(provider, lab) is StepStatus.CHANGED
-    assert docker.did == [f"remove {EAST}"]
+    assert docker.did == [
+        f"remove {EAST}",
+        f"restart {EAST} unless-stopped",
+        f"disconnect {EAST}",
+        f"connect {EAST} 172.30.0.2",
+    ]
+    assert json.loads(docker.files[EAST])["address"] == "172.30.0.2"
     assert made == ["east"]
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from lab.base.errors import LabError
 from lab.base.names import NAMESPACE
 from lab.lab import Lab
 from lab.mesh.model import Hop
@@ -35,6 +36,7 @@ def listed(lab: Lab, source: str, target: str, service: str, caller: str) -> lis
 
     Raises:
         CommandError: a proxy does not answer.
+        LabError: a proxy's metrics are not in Prometheus' text format.
     """
     at_caller = _metrics(lab, source, NAMESPACE, caller)
     at_gateway = _metrics(lab, target, multicluster.NAMESPACE, multicluster.DEPLOYMENT.name)
@@ -49,32 +51,38 @@ def listed(lab: Lab, source: str, target: str, service: str, caller: str) -> lis
 def outbound(at: str, metrics: str, target: str) -> Iterator[Hop]:
     """Yield whom a caller's proxy sent requests to, in another cluster."""
     wanted = {"direction": "outbound", "dst_target_cluster": target}
-    for sample in _samples(metrics, _REQUESTS, wanted):
+    for sample in _samples(at, metrics, _REQUESTS, wanted):
         yield _hop(at, sample, server=sample.labels.get("server_id", ""))
 
 
 def through_gateway(at: str, metrics: str, service: str) -> Iterator[Hop]:
     """Yield whose connections to a service a gateway's proxy took."""
-    for sample in _samples(metrics, _CONNECTIONS, {}):
+    for sample in _samples(at, metrics, _CONNECTIONS, {}):
         if sample.labels.get("target_name", "").rstrip(".").startswith(host(service)):
             yield _hop(at, sample, client=sample.labels.get("client_id", ""))
 
 
 def inbound(at: str, metrics: str) -> Iterator[Hop]:
     """Yield whose requests a service's proxy let in."""
-    for sample in _samples(metrics, _REQUESTS, {"direction": "inbound", "tls": "true"}):
+    for sample in _samples(at, metrics, _REQUESTS, {"direction": "inbound", "tls": "true"}):
         yield _hop(at, sample, client=sample.labels.get("client_id", ""))
 
 
 def _hop(at: str, sample: Sample, *, client: str = "", server: str = "") -> Hop:
     kept = {"direction", "tls", "client_id", "server_id", "dst_target_cluster", "target_name", "session_protocol"}
     labels = ", ".join(f'{name}="{value}"' for name, value in sample.labels.items() if name in kept)
-    said = f"{sample.name}{{{labels}}} {sample.value:g}"
-    return Hop(at=at, client=client, server=server, count=int(sample.value), said=said)
+    line = f"{sample.name}{{{labels}}} {sample.value:g}"
+    return Hop(at=at, client=client, server=server, count=int(sample.value), said=line)
 
 
-def _samples(metrics: str, name: str, labels: Mapping[str, str]) -> Iterator[Sample]:
-    for family in text_string_to_metric_families(metrics):
+def _samples(at: str, metrics: str, name: str, labels: Mapping[str, str]) -> Iterator[Sample]:
+    try:
+        families = list(text_string_to_metric_families(metrics))
+    except ValueError as error:
+        raise LabError(
+            f"the proxy's metrics are not in Prometheus' text format: {error}", where=at, next="lab status"
+        ) from error
+    for family in families:
         for sample in family.samples:
             if sample.name == name and labels.items() <= sample.labels.items() and sample.value > 0:
                 yield sample

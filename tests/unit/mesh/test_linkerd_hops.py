@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from lab.base.errors import LabError
 from lab.mesh.model import Hop
 from lab.stacks.linkerd import hops
 
@@ -35,3 +38,14 @@ def test_a_gateways_proxy_counts_connections_to_the_service_that_is_asked_about(
 def test_a_services_proxy_counts_those_with_an_identity_only() -> None:
     (hop,) = hops.inbound("east/podinfo", METRICS)
     assert (hop.client, hop.count) == (GATEWAY, 4)
+
+
+@pytest.mark.parametrize("metrics", ['request_total{direction="outbound"', "Error: the pod does not answer\n"])
+def test_metrics_that_cannot_be_parsed_name_the_proxy(metrics: str) -> None:
+    with pytest.raises(LabError, match="Prometheus' text format") as raised:
+        list(hops.outbound("west/frontend", metrics, "east"))
+    assert raised.value.where == "west/frontend"
+
+
+def test_the_metrics_of_two_pods_are_read_one_after_the_other() -> None:
+    assert len(list(hops.outbound("west/frontend", METRICS + METRICS, "east"))) == 2

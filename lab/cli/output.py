@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -27,6 +28,14 @@ def err() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def print_json(console: Console, value: object) -> None:
+    """Print records as JSON, unwrapped and uncoloured."""
+    from pydantic import TypeAdapter
+
+    document = TypeAdapter(Any).dump_python(value, mode="json")
+    console.print(json.dumps(document, indent=2), markup=False, highlight=False, soft_wrap=True)
 
 
 def warn(words: object) -> None:

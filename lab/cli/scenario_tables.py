@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lab.cli.output import print_json
 from lab.cli.scenario_progress import check_line
-from lab.report import Difference, RunFolder, load, to_json
+from lab.report import Difference, RunFolder, load
 from lab.scenario.model import Scenario
 from lab.scenario.results import Report, StepRun, summary
 from lab.stacks import CheckVerdict, UpstreamCheck
@@ -25,17 +24,13 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _json(console: Console, value: object) -> None:
-    console.print(json.dumps(value, indent=1), markup=False, highlight=False, soft_wrap=True)
-
-
 def scenarios(console: Console, chosen: Sequence[Scenario], *, as_json: bool) -> None:
     """Show scenarios with their claims and steps."""
     if as_json:
         fields = [
             {"name": s.name, "act": s.act, "claim": s.claim, "steps": [step.name for step in s.steps]} for s in chosen
         ]
-        _json(console, fields)
+        print_json(console, fields)
         return
     table = _table("scenario", "claim", "steps")
     for scenario in chosen:
@@ -45,7 +40,7 @@ def scenarios(console: Console, chosen: Sequence[Scenario], *, as_json: bool) ->
 
 def report(console: Console, written: Report) -> None:
     """Print a whole report as JSON."""
-    _json(console, to_json(written))
+    print_json(console, written)
 
 
 def step_checks(console: Console, step: StepRun, *, as_json: bool) -> None:
@@ -54,14 +49,14 @@ def step_checks(console: Console, step: StepRun, *, as_json: bool) -> None:
         checks = [
             {
                 "claim": check.claim,
-                "outcome": check.outcome.value,
+                "outcome": check.outcome,
                 "expected": check.expected,
                 "observed": check.observed,
                 "reason": check.reason,
             }
             for check in step.checks
         ]
-        _json(console, {"step": step.name, "outcome": step.outcome.value, "reason": step.reason, "checks": checks})
+        print_json(console, {"step": step.name, "outcome": step.outcome, "reason": step.reason, "checks": checks})
         return
     for check in step.checks:
         console.print(check_line(check))
@@ -72,10 +67,10 @@ def runs(console: Console, found: Sequence[RunFolder], *, as_json: bool) -> None
     reports = [(run, load(run)) for run in found]
     if as_json:
         rows = [
-            {"id": run.id, "mode": r.mode, "exit_code": r.exit_code, "duration_s": r.duration_s, "path": str(run.path)}
+            {"id": run.id, "mode": r.mode, "exit_code": r.exit_code, "duration_s": r.duration_s, "path": run.path}
             for run, r in reports
         ]
-        _json(console, rows)
+        print_json(console, rows)
         return
     if not reports:
         console.print("there is no report yet. next: lab run", highlight=False)
@@ -93,7 +88,7 @@ def runs(console: Console, found: Sequence[RunFolder], *, as_json: bool) -> None
 def differences(console: Console, found: Sequence[Difference], *, as_json: bool) -> None:
     """Show what differs between two runs."""
     if as_json:
-        _json(console, [asdict(difference) for difference in found])
+        print_json(console, found)
         return
     if not found:
         console.print("the two runs saw the same", style="green")
@@ -116,7 +111,7 @@ _SIGNS = {
 def upstream_checks(console: Console, found: Sequence[UpstreamCheck], *, as_json: bool) -> None:
     """Show what upstream's own checks said: every line that is not well, and how many are."""
     if as_json:
-        _json(console, [{**asdict(check), "verdict": check.verdict.value} for check in found])
+        print_json(console, found)
         return
     for check in found:
         if check.verdict is not CheckVerdict.OK or check.words:

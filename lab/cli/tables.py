@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
-from enum import Enum
-from ipaddress import IPv4Address, IPv4Network
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console, Group
@@ -17,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.base.step import Step, StepStatus
+from lab.cli.output import print_json
 from lab.host.doctor import Finding, Verdict
 from lab.lab import Lab
 from lab.lifecycle.runner import RunReport
@@ -27,25 +22,6 @@ if TYPE_CHECKING:
     from lab.lifecycle.down import OwnedResource
     from lab.lifecycle.status import Status
     from lab.mesh import Link
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value) if isinstance(value, Path | IPv4Address | IPv4Network) else value
-
-
-def print_json(console: Console, value: Any) -> None:
-    """Print any record as JSON, unwrapped and uncoloured."""
-    console.print(json.dumps(_plain(value), indent=2), markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(*columns: str, whole: Collection[str] = ()) -> Table:

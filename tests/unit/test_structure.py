@@ -37,7 +37,7 @@ HOMES = {
     "platformdirs": {"lab.base.paths"},
     "prometheus_client": {"lab.stacks.linkerd.hops"},
     "psutil": {"lab.host"},
-    "pydantic": {"lab.config", "lab.report.codec"},
+    "pydantic": {"lab.cli.output", "lab.config", "lab.report.codec"},
     "python_on_whales": {"lab.tools.docker"},
     "requests": {"lab.measure.http", "lab.artifacts"},
     "rich": {"lab.cli", "lab.present.screen"},

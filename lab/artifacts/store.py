@@ -157,22 +157,14 @@ class ArtifactStore:
 
     def unobtainable(self, names: Iterable[str]) -> ArtifactError | None:
         """Return the error that names the unavailable artifacts among these and their parts, or None."""
-        missing: list[tuple[Artifact, NotFound]] = []
-        seen: set[str] = set()
-
-        def visit(name: str) -> None:
-            if name in seen:
-                return
-            seen.add(name)
-            artifact = self.catalog[name]
-            if not self.keys.is_taken(name):
-                for need in self.keys.needs(name):
-                    visit(need)
-            elif isinstance(found := self.taker.find(artifact), NotFound):
-                missing.append((artifact, found))
-
-        for name in names:
-            visit(name)
+        needed: dict[str, None] = {}
+        left = [*names][::-1]
+        while left:
+            if (name := left.pop()) not in needed:
+                needed[name] = None
+                left += reversed(self.keys.needs(name))
+        taken = [self.catalog[name] for name in needed if self.keys.is_taken(name)]
+        missing = [(artifact, found) for artifact in taken if isinstance(found := self.taker.find(artifact), NotFound)]
         return absent(missing) if missing else None
 
     def all_entries(self) -> Iterator[Entry]:

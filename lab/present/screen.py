@@ -66,14 +66,16 @@ class Screen:
             self._show(Text(f"! {run.reason}", style="bold yellow"))
         for check in run.checks:
             mark, style = MARKS[check.outcome]
-            said = check.observed or check.reason
+            observation = check.observed or check.reason
             self._show(
-                Text.assemble((f"{mark} {check.claim}\n", f"bold {style.removeprefix('bold ')}"), (f"  {said}", "bold"))
+                Text.assemble(
+                    (f"{mark} {check.claim}\n", f"bold {style.removeprefix('bold ')}"), (f"  {observation}", "bold")
+                )
             )
         self._keys()
 
     def closing(self, scenario: Scenario) -> None:
-        """Show what was seen and what to try, at the end of a scenario."""
+        """Show the summary of a scenario and suggestions to try, at its end."""
         self._clear()
         self._bar(scenario.act)
         tries = "\n".join(f"• {line}" for line in scenario.try_next)

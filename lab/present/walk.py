@@ -1,7 +1,7 @@
 """Presenter mode: the steps one by one, with the real command, a key to run it, and its checks.
 
-A walk keeps its place in a file, so that it can be left and taken up again. It changes the lab only by steps and
-their undo; quitting undoes nothing, because the audience may want to look around.
+A walk keeps its position in a file, so that a presenter can quit and continue later. It changes the lab only by steps
+and their undo; quitting undoes nothing, because the audience may want to look around.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class View(Protocol):
         """Show what the step printed and what its checks saw."""
 
     def closing(self, scenario: Scenario) -> None:
-        """Show what was seen and what to try, at the end of a scenario."""
+        """Show the summary of a scenario and suggestions to try, at its end."""
 
     def note(self, text: str) -> None:
         """Show one line."""
@@ -128,7 +128,7 @@ class Walk:
     """One presentation.
 
     Args:
-        scenarios: in the order in which they are told.
+        scenarios: in the order in which they are presented.
         runner: runs steps.
         view: shows them.
         keys: where wishes come from; None runs everything by itself, as in a rehearsal.

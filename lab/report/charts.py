@@ -32,7 +32,7 @@ class _Scale:
 
 
 def timeline(recording: Mapping[str, Any]) -> Markup:
-    """Return who answered the requests of a load, in time, with what was done meanwhile and the latencies below.
+    """Draw which cluster answered a load's requests over time, with the marked events, and the latencies below.
 
     Args:
         recording: as `lab.measure.recording.Recording.as_json` writes it.

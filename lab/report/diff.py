@@ -64,15 +64,15 @@ def _checks(before: Report, after: Report) -> Iterator[Difference]:
 
 
 def _phases(report: Report) -> dict[str, Mapping[str, Any]]:
-    found: dict[str, Mapping[str, Any]] = {}
+    phases: dict[str, Mapping[str, Any]] = {}
     for run in report.scenarios:
         for check in run.checks:
             for piece in check.evidence:
                 if piece.kind is EvidenceKind.LOAD and isinstance(piece.data, Mapping):
                     data: Any = piece.data
                     for phase in data["phases"]:
-                        found[f"{run.name}/{data['name']}/{phase['name']}"] = phase
-    return found
+                        phases[f"{run.name}/{data['name']}/{phase['name']}"] = phase
+    return phases
 
 
 def _loads(before: Report, after: Report) -> Iterator[Difference]:

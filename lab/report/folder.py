@@ -59,11 +59,11 @@ def find(runs: Path, which: str | None) -> RunFolder:
         if not all_runs:
             raise UsageError(f"there is no report in {runs}", next="lab run")
         return all_runs[0]
-    found = [run for run in all_runs if run.id == which] or [run for run in all_runs if run.id.startswith(which)]
-    if len(found) != 1:
-        what = "there is no report" if not found else f"there are {len(found)} reports"
+    matches = [run for run in all_runs if run.id == which] or [run for run in all_runs if run.id.startswith(which)]
+    if len(matches) != 1:
+        what = "there is no report" if not matches else f"there are {len(matches)} reports"
         raise UsageError(f"{what} {which!r} in {runs}", next="lab report")
-    return found[0]
+    return matches[0]
 
 
 def load(run: RunFolder) -> Report:

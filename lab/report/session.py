@@ -48,7 +48,7 @@ class Session:
         self.runner.collect = self._collect
 
     def run(self, scenarios: Sequence[Scenario]) -> Report:
-        """Run scenarios; after Ctrl-C the report of what was run by then is written too."""
+        """Run scenarios and write the report; after Ctrl-C it has the scenarios that ran until then."""
         return self._all("run", ((scenario, None) for scenario in scenarios))
 
     def sabotage(self, scenarios: Sequence[Scenario]) -> Report:
@@ -66,7 +66,7 @@ class Session:
         return self.runs[-1]
 
     def write(self, mode: str) -> Report:
-        """Write the report of what was run by now; `mode` is "run" or "sabotage"."""
+        """Write the report of the scenarios that ran; `mode` is "run" or "sabotage"."""
         report = Report(
             id=self.run_folder.id,
             mode=mode,
@@ -79,7 +79,7 @@ class Session:
         return report
 
     def _all(self, mode: str, work: Iterable[tuple[Scenario, ScenarioStep | None]]) -> Report:
-        with suppress(ScenarioInterrupted):  # what was run by then is reported, and `interrupted` tells
+        with suppress(ScenarioInterrupted):  # the report has the scenarios that ran; `interrupted` is set
             for scenario, step in work:
                 self.run_one(scenario, step)
         return self.write(mode)

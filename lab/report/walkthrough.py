@@ -1,7 +1,7 @@
 """The written walkthrough: pages made from the step model, with the output of a real run.
 
-What was printed by a run differs from run to run, so it is kept between two comments and taken over from the page
-that is there where a new run has none. Everything else must be what the model says: `drift` finds what is not.
+The outputs differ from run to run, so a page keeps them between two comments. A new page takes them from the new run,
+or from the old page where the run has none. Everything else comes from the step model: `drift` shows the differences.
 """
 
 from __future__ import annotations
@@ -50,21 +50,21 @@ def render_index(scenarios: Sequence[Scenario]) -> str:
 
 def outputs_of_page(text: str) -> Outputs:
     """Return the outputs that a page holds."""
-    return {found["name"]: found["text"] for found in _OUTPUT.finditer(text)}
+    return {match["name"]: match["text"] for match in _OUTPUT.finditer(text)}
 
 
 def outputs_of_run(report: Report) -> Mapping[str, Outputs]:
     """Return the outputs of a report's scenarios, by scenario; only of those that passed."""
-    found: dict[str, dict[str, str]] = {}
+    by_scenario: dict[str, dict[str, str]] = {}
     for run in report.scenarios:
         if run.outcome is not Outcome.PASSED or run.sabotage is not None:
             continue
-        outputs = found.setdefault(run.name, {RUN: _which(report)})
+        outputs = by_scenario.setdefault(run.name, {RUN: _which(report)})
         for step in run.steps:
             if step.output.strip():
                 outputs[step.name] = _short(step.output)
             outputs.update({f"{step.name}.{check.name}": check.observed for check in step.checks if check.observed})
-    return found
+    return by_scenario
 
 
 def write(folder: Path, scenarios: Sequence[Scenario], report: Report | None) -> tuple[Path, ...]:

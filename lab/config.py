@@ -42,6 +42,9 @@ Color = Annotated[str, Field(pattern=_COLOR)]
 PinnedImage = Annotated[str, Field(pattern=_PINNED)]
 
 
+_MAX_BYTES = 1 << 20
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -186,7 +189,8 @@ def _complete(raw: Mapping[str, Any]) -> dict[str, Any]:
 def find(start: Path | None = None) -> Path | None:
     """Return the lab.toml of this folder or of the nearest one above it."""
     here = (start or Path.cwd()).resolve()
-    return next((f for d in (here, *here.parents) if (f := d / FILE_NAME).is_file()), None)
+    # A folder or a dangling link of that name is returned too, so that `load` refuses it.
+    return next((f for d in (here, *here.parents) if (f := d / FILE_NAME).exists() or f.is_symlink()), None)
 
 
 def load(file: Path | None, *, overrides: Mapping[str, Any] | None = None) -> LabSpec:
@@ -201,6 +205,8 @@ def load(file: Path | None, *, overrides: Mapping[str, Any] | None = None) -> La
     """
     if file is None:
         return parse("", overrides=overrides)
+    if file.exists() and (not file.is_file() or file.stat().st_size > _MAX_BYTES):
+        raise ConfigError(str(file), [Problem(key="file", text=f"is not a file of at most {_MAX_BYTES >> 10} KiB")])
     try:
         text = file.read_text(encoding="utf-8-sig")  # Windows editors write a byte order mark
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""Cancel a run: the first Ctrl-C or SIGTERM cancels it, the second one ends the process at once.
+"""Cancel a run: the first Ctrl-C, SIGTERM or SIGHUP cancels it, the second one ends the process at once.
 
 `on_signals` connects the signals. The first one raises KeyboardInterrupt in the main thread and cancels the token
 that every wait, sleep and command of every thread looks at; these raise Cancelled. Work that undoes what a
@@ -20,7 +20,8 @@ CLEANUP_S = 0.8
 _HANDOVER_S = 0.2
 _NUDGE, _NUDGE_S = signal.SIGURG, 0.02
 """A signal that is ignored by default, for a main thread that did not notice the first one."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, the end of a service, and a terminal that was closed."""
 
 
 class Cancelled(KeyboardInterrupt):
@@ -88,7 +89,7 @@ def undoing(within_s: float) -> Iterator[None]:
 
 @contextmanager
 def on_signals(at_once: Callable[[], object]) -> Iterator[None]:
-    """Cancel the run on the first SIGINT or SIGTERM inside the block, call `at_once` on the second.
+    """Cancel the run on the first of `SIGNALS` inside the block, call `at_once` on the second.
 
     For the main thread, where the first signal also raises KeyboardInterrupt.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,11 +118,23 @@ class Paths:
         self.state.chmod(0o700)
 
 
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.ENOENT})
+"""Errors of files and folders that a person can correct; any other OSError is a defect of the lab."""
+
+
 def denied(error: PermissionError) -> HostError:
     """Return what a refused access to a file means."""
     path = Path(error.filename or ".").absolute()
     what = f"this user may not use it: it belongs to {_owner(path)}, perhaps from an earlier `sudo lab …`"
     return HostError(what, where=str(path), next=f"ls -ld {path}")
+
+
+def unusable(error: OSError) -> HostError:
+    """Return what a failed access to this machine's files means: a full disk, a file in place of a folder."""
+    where = str(Path(error.filename).absolute()) if error.filename else ""
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    fix = "free some room, then run the command again" if full or not where else f"ls -ld {where}"
+    return HostError((error.strerror or str(error)).lower(), where=where, next=fix)
 
 
 def _foreign(folder: Path) -> Path | None:

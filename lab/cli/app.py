@@ -12,11 +12,11 @@ import typer
 
 from lab.base import cancel, environment, process
 from lab.base.errors import CommandError, LabError
-from lab.base.paths import denied
+from lab.base.paths import DISK_ERRORS, denied, unusable
 from lab.cli import artifacts, dev, lifecycle, scenarios, traffic
 from lab.cli.groups import TitledGroup
 from lab.cli.options import Invocation
-from lab.cli.output import err
+from lab.cli.output import err, unbroken
 
 app = typer.Typer(
     cls=TitledGroup,
@@ -37,7 +37,7 @@ _INTERRUPTED = 130
 
 def main() -> NoReturn:
     """Run the command line and exit with the lab's exit codes."""
-    with cancel.on_signals(_stop_at_once):
+    with cancel.on_signals(_stop_at_once), unbroken():
         _run()
 
 
@@ -53,12 +53,12 @@ def _run() -> NoReturn:
     except _CommandLineError as error:
         error.show()
         sys.exit(2)
-    except BrokenPipeError:
-        # The reader of our output has gone, as with `lab status | head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except PermissionError as error:
         _fail(denied(error), as_json=invocation.as_json)
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        _fail(unusable(error), as_json=invocation.as_json)
     except Exception as error:
         _interrupted(error)
     if code == _INTERRUPTED:  # also what Typer makes of Ctrl-C

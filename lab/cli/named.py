@@ -34,6 +34,20 @@ def running_lab(file: Path | None) -> Lab:
     return lab
 
 
+def need_nodes(lab: Lab) -> Lab:
+    """Return the lab if none of its nodes stands still, so that no command waits for one.
+
+    Raises:
+        LabError: a node exists and does not run.
+    """
+    from lab.clusters import NodeStatus, provider
+
+    for name, node in provider().look(lab).items():
+        if node.status not in {NodeStatus.RUNNING, NodeStatus.ABSENT}:
+            raise LabError(f"the node {node.name} is {node.status.value}", where=name, next="lab up")
+    return lab
+
+
 def cluster_of(lab: Lab, name: str) -> Cluster:
     """Return a cluster by its name, or by its role: "east" or "west".
 

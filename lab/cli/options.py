@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -54,7 +55,18 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 OneCluster = Annotated[
     str | None, typer.Option("--cluster", autocompletion=cluster_names, help="Only this cluster. Default: all.")
 ]
-ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="Name of a Service in namespace test.")]
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123
+
+
+def _service_name(name: str) -> str:
+    if not _DNS_LABEL.fullmatch(name):
+        raise typer.BadParameter(f"{name!r} is not a Service's name: lower-case letters, digits and '-'")
+    return name
+
+
+ServiceName = Annotated[
+    str, typer.Argument(metavar="SERVICE", callback=_service_name, help="Name of a Service in namespace test.")
+]
 SourceCluster = Annotated[
     str, typer.Option("--from", autocompletion=cluster_names, help="The cluster where the Service runs.")
 ]

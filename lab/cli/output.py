@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import typer
 
@@ -15,11 +18,15 @@ _UNBROKEN = 10_000
 """Columns where there is no terminal: a table in a file or a pipe keeps each row on one line."""
 
 
-def out(*, soft_wrap: bool = False) -> Console:
-    """Return the console for results. With `soft_wrap` the terminal breaks long lines."""
+_PAGE = 100
+"""Columns of text that is laid out as a page, where there is no terminal."""
+
+
+def out(*, soft_wrap: bool = False, page: bool = False) -> Console:
+    """Return the console for results. With `soft_wrap` the terminal breaks long lines; a `page` has a fixed width."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else _UNBROKEN
+    width = None if sys.stdout.isatty() else _PAGE if page else _UNBROKEN
     return Console(soft_wrap=soft_wrap, highlight=False, width=width)
 
 
@@ -36,6 +43,51 @@ def print_json(console: Console, value: object) -> None:
 
     document = TypeAdapter(Any).dump_python(value, mode="json")
     console.print(json.dumps(document, indent=2), markup=False, highlight=False, soft_wrap=True)
+
+
+class Unbroken:
+    """Standard output that a command outlives: when its reader has gone, the rest is discarded.
+
+    A run that is piped into `head` still restores the lab.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or discard."""
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._discard()
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush, or discard."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._discard()
+
+    def _discard(self) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def unbroken() -> Iterator[None]:
+    """Let commands print to an `Unbroken` while the block runs; to nowhere if standard output was closed."""
+    before = sys.stdout
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - a device
+        sys.stdout = cast("TextIO", Unbroken(before or nowhere))
+        try:
+            yield
+        finally:
+            with suppress(OSError, ValueError):
+                sys.stdout.flush()
+            sys.stdout = before
 
 
 def warn(words: object) -> None:

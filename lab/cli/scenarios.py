@@ -9,7 +9,7 @@ import typer
 
 from lab.base.errors import UsageError
 from lab.cli.groups import DEVELOPMENT, SCENARIOS
-from lab.cli.named import lab_of, locked
+from lab.cli.named import lab_of, locked, need_nodes
 from lab.cli.options import AsJson, ConfigFile, Full, ScenarioNames
 from lab.cli.output import done, err, out
 
@@ -61,7 +61,7 @@ def run(
     if listed:
         scenario_tables.scenarios(out(), chosen, as_json=as_json)
         return
-    lab = lab_of(file)
+    lab = need_nodes(lab_of(file))
     view = ScenarioConsole(Console(stderr=as_json, quiet=as_json), verbose=verbose)
     with locked(lab, "lab run"):
         runner = _runner(lab, full=full, rate=rate)
@@ -110,7 +110,7 @@ def walk(
     chosen = registry().pick(_by_act(names or [], list(registry().scenarios.values())))
     if not auto and not sys.stdin.isatty():
         raise UsageError("a walk needs a terminal for its keys", next="lab walk --auto")
-    lab = lab_of(file)
+    lab = need_nodes(lab_of(file))
     place = Position() if auto else Position.read(lab.paths.walk)
     if fresh:
         place.forget()
@@ -118,7 +118,7 @@ def walk(
         presented = Walk(
             scenarios=chosen,
             runner=_runner(lab, full=full, rate=50.0),
-            view=Screen(out(), typed=not auto),
+            view=Screen(out(page=True), typed=not auto),
             keys=None if auto else read_key,
             place=place,
         )
@@ -149,12 +149,12 @@ def check(
     from lab.scenario.registry import registry
 
     if step is None:
-        found = checks.run(lab_of(file))
+        found = checks.run(need_nodes(lab_of(file)))
         scenario_tables.upstream_checks(out(soft_wrap=True), found, as_json=as_json)
         if any(one.verdict is stacks.CheckVerdict.FAILED for one in found):
             raise typer.Exit(1)
         return
-    lab = lab_of(file)
+    lab = need_nodes(lab_of(file))
     runner = _runner(lab, full=True, rate=50.0)
     runner.context.memo = Position.read(lab.paths.walk).memo  # what the steps of an unfinished walk have measured
     result = check_one(runner, registry().pick([]), step)

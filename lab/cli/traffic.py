@@ -10,7 +10,7 @@ import typer
 
 from lab.base.errors import UsageError
 from lab.cli.groups import TRAFFIC
-from lab.cli.named import cluster_of, lab_of, locked
+from lab.cli.named import cluster_of, lab_of, locked, need_nodes
 from lab.cli.options import CallingCluster, ConfigFile, ServiceName, SourceCluster
 from lab.cli.output import done
 
@@ -122,6 +122,8 @@ def failover(
 
     lab = lab_of(file)
     cluster, primary, backup = (cluster_of(lab, name).name for name in (cluster, primary, backup))
+    if primary == backup:
+        raise UsageError(f"primary and backup are both {primary}", next="name two clusters with --primary and --backup")
     wanted = Failover(cluster=cluster, service=service, primary=primary, backup=backup)
     with _changing(lab, "lab failover") as mesh:
         mesh.fail_over(wanted)
@@ -142,7 +144,7 @@ def _changing(lab: Lab, command: str) -> Iterator[Mesh]:
     """Hold the lab's lock while its mesh is changed."""
     from lab import stacks
 
-    with locked(lab, command):
+    with locked(need_nodes(lab), command):
         yield stacks.mesh(lab)
 
 

@@ -14,7 +14,7 @@ from lab.base.cancel import Cancelled
 from lab.base.concurrency import FIRST_COMPLETED, Future, Threads, wait
 from lab.base.errors import LabError, StepsFailed
 from lab.base.events import Sink, StepEnded, StepProgress, StepStarted
-from lab.base.paths import denied
+from lab.base.paths import DISK_ERRORS, denied, unusable
 from lab.base.step import Pool, Step, StepResult, StepStatus
 
 _END_S = 1.0
@@ -177,6 +177,8 @@ def _as_lab_error(error: BaseException) -> LabError:
         return error
     if isinstance(error, PermissionError):
         return denied(error)
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+        return unusable(error)
     wrapped = LabError(
         f"{type(error).__name__}: {error}", next="this is a defect of the lab; `lab logs` has the details"
     )

@@ -10,7 +10,9 @@ from lab.kube import Kube
 from lab.mesh.names import ServicePort, ports_of, service_ref
 
 SPLIT_LABEL = f"{LABEL_PREFIX}/split"
-"""On whatever divides requests: the service that they are sent to."""
+"""On an object that divides requests: the called service."""
+FAILOVER_LABEL = f"{LABEL_PREFIX}/failover"
+"""On an object that prefers a cluster: the called service."""
 
 
 def called_ports(kube: Kube, service: str, names: Iterable[str]) -> tuple[ServicePort, ...]:

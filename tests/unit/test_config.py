@@ -124,3 +124,21 @@ def test_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     file = tmp_path / "lab.toml"
     file.write_text('name = "bom"\n', encoding="utf-8-sig")
     assert config.load(file).name == "bom"
+
+
+def test_a_folder_or_a_dangling_link_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "lab.toml").mkdir()
+    (tmp_path / "lab.toml").symlink_to(tmp_path / "nowhere")
+    for folder in (tmp_path / "a", tmp_path):
+        found = config.find(folder)
+        assert found == folder / "lab.toml"
+        with pytest.raises(ConfigError, match="file: "):
+            config.load(found)
+
+
+def test_a_device_or_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_text("#" * (2 << 20))
+    for file in (tmp_path / "lab.toml", Path("/dev/zero")):
+        with pytest.raises(ConfigError, match="is not a file of at most 1024 KiB"):
+            config.load(file)

@@ -22,10 +22,9 @@ from lab.kube.objects import Obj, Ref, labels_of
 from lab.lab import Lab
 from lab.mesh import names
 from lab.mesh.model import Failover
-from lab.mesh.weights import SPLIT_LABEL
+from lab.mesh.weights import FAILOVER_LABEL, SPLIT_LABEL
 from lab.stacks.istio import export
 
-_LABEL = f"{LABEL_PREFIX}/failover"
 _PRIMARY_LABEL, _BACKUP_LABEL = f"{LABEL_PREFIX}/primary", f"{LABEL_PREFIX}/backup"
 _API = "networking.istio.io/v1"
 _MANAGER = "eastwest-lab-failover"
@@ -51,7 +50,7 @@ def apply(lab: Lab, wanted: Failover) -> None:
         raise ClusterError(
             f"requests to {wanted.service} are split already, and a service has one or the other",
             where=wanted.cluster,
-            next=f"take the split of {wanted.service} away first",
+            next=f"lab unsplit {wanted.service}, then the failover",
         )
     order = regions(lab, wanted)
     subsets, objects = export.owned(lab, cluster), lab.owned(kube, _PART)
@@ -79,12 +78,12 @@ def listed(kube: Kube) -> list[Failover]:
     return [
         Failover(
             cluster=kube.cluster.name,
-            service=labels[_LABEL],
+            service=labels[FAILOVER_LABEL],
             primary=labels[_PRIMARY_LABEL],
             backup=labels[_BACKUP_LABEL],
         )
         for labels in found
-        if _LABEL in labels
+        if FAILOVER_LABEL in labels
     ]
 
 
@@ -154,7 +153,7 @@ def policy(wanted: Failover, order: list[Obj]) -> Obj:
 
 def retries(wanted: Failover) -> Obj:
     """Return the VirtualService that repeats a failed request, also in the other cluster."""
-    labels = {_LABEL: wanted.service, _PRIMARY_LABEL: wanted.primary, _BACKUP_LABEL: wanted.backup}
+    labels = {FAILOVER_LABEL: wanted.service, _PRIMARY_LABEL: wanted.primary, _BACKUP_LABEL: wanted.backup}
     rule = {
         "route": [{"destination": {"host": names.host(wanted.service)}}],
         "retries": {

@@ -11,7 +11,7 @@ from lab.kube.objects import Obj, Ref, labels_of
 from lab.lab import Lab
 from lab.mesh import exports, names
 from lab.mesh.model import Split
-from lab.mesh.weights import SPLIT_LABEL, called_ports, check_weights
+from lab.mesh.weights import FAILOVER_LABEL, SPLIT_LABEL, called_ports, check_weights
 from lab.stacks.istio import export
 
 _API = "networking.istio.io/v1"
@@ -24,6 +24,12 @@ def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) 
     check_weights(cluster.name, weights)
     subsets = {name: _subset(kube, service, name) for name in weights}
     ports = called_ports(kube, service, subsets)
+    if kube.find(_API, "VirtualService", namespace=NAMESPACE, labels={FAILOVER_LABEL: service}):
+        raise ClusterError(
+            f"requests to {service} fail over already, and a service has one or the other",
+            where=cluster.name,
+            next=f"lab unfailover {service}, then the split",
+        )
     objects = lab.owned(kube, _PART)
     wanted_split = build(service, {subsets[name]: weight for name, weight in weights.items()}, ports)
     objects.check([wanted_split])

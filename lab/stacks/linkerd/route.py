@@ -9,10 +9,9 @@ from lab.base.names import LABEL_PREFIX, NAMESPACE
 from lab.kube import Kube
 from lab.kube.objects import Obj, labels_of, ref
 from lab.kube.owned import Owned
-from lab.mesh.weights import SPLIT_LABEL, called_ports
+from lab.mesh.weights import FAILOVER_LABEL, SPLIT_LABEL, called_ports
 
 API = "gateway.networking.k8s.io/v1"
-FAILOVER_LABEL = f"{LABEL_PREFIX}/failover"
 DIVERT_LABEL = f"{LABEL_PREFIX}/divert"
 SMI_API = "split.smi-spec.io/v1alpha2"
 _ACCEPTED_S = 15

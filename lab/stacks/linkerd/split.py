@@ -17,10 +17,9 @@ from lab.kube.objects import Obj, labels_of
 from lab.lab import Lab
 from lab.mesh import names
 from lab.mesh.model import Failover, Split
-from lab.mesh.weights import SPLIT_LABEL, check_weights
+from lab.mesh.weights import FAILOVER_LABEL, SPLIT_LABEL, check_weights
 from lab.stacks.linkerd import route
 from lab.stacks.linkerd.export import mirrored
-from lab.stacks.linkerd.route import FAILOVER_LABEL
 
 _SPLIT, _FAILOVER = "split", "failover"
 _PRIMARY_LABEL, _BACKUP_LABEL = f"{LABEL_PREFIX}/primary", f"{LABEL_PREFIX}/backup"

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from lab.cli.app import main
+from lab.clusters.kind.provider import KindProvider
+from lab.clusters.provider import Node, NodeStatus
+from lab.lab import Lab
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,3 +98,15 @@ def mesh(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeMesh]:
         return made
 
     return use
+
+
+@pytest.fixture(autouse=True)
+def nodes(monkeypatch: pytest.MonkeyPatch) -> dict[str, NodeStatus]:
+    """What the engine has of each cluster's node; running unless a test says otherwise."""
+    found = dict.fromkeys(("east", "west"), NodeStatus.RUNNING)
+
+    def look(_: KindProvider, lab: Lab) -> dict[str, Node]:
+        return {name: Node(name=f"{lab.spec.name}-{name}-control-plane", status=found[name]) for name in found}
+
+    monkeypatch.setattr(KindProvider, "look", look)
+    return found

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lab.clusters.provider import NodeStatus
 from lab.mesh.model import Failover, Split
 from tests.unit.cli.conftest import Command
 
@@ -60,3 +61,23 @@ def test_an_unknown_cluster_changes_nothing(lab: Command, mesh: Any, words: tupl
     assert ended.code == 2
     assert "there is no cluster 'north'" in ended.err
     assert fake.called == []
+
+
+def test_a_node_that_stands_still_is_named_at_once(lab: Command, nodes: dict[str, NodeStatus]) -> None:
+    nodes["east"] = NodeStatus.STOPPED
+    ended = lab("split", "podinfo=50", "podinfo-east=50")
+    assert ended.code == 3
+    assert "east: the node dev-east-control-plane is stopped" in ended.err
+    assert "lab up" in ended.err
+
+
+@pytest.mark.parametrize("words", [("export", ""), ("failover", "Up"), ("unsplit", "a b")])
+def test_what_is_not_a_services_name_is_a_usage_error(lab: Command, words: tuple[str, ...]) -> None:
+    ended = lab(*words)
+    assert ended.code == 2
+    assert "is not a Service's name" in ended.err
+
+
+def test_a_failover_needs_two_clusters(lab: Command) -> None:
+    ended = lab("failover", "podinfo", "--primary", "west", "--backup", "west")
+    assert (ended.code, "primary and backup are both west" in ended.err) == (2, True)

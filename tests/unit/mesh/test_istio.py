@@ -140,3 +140,12 @@ def test_a_cluster_that_does_not_answer_is_said_and_not_raised(mesh: IstioMesh, 
         "the API server does not answer",
     )
     assert mesh.identities(["east"]) == []
+
+
+def test_a_split_of_a_service_that_fails_over_is_refused(mesh: IstioMesh, apis: dict[str, FakeApi]) -> None:
+    mesh.fail_over(Failover(cluster="west", service="podinfo", primary="east", backup="west"))
+    before = dict(apis["west"].objects)
+    with pytest.raises(ClusterError, match="fail over already") as raised:
+        mesh.split("west", "podinfo", {"podinfo": 100, "podinfo-east": 0})
+    assert "lab unfailover podinfo" in (raised.value.next or "")
+    assert apis["west"].objects == before

@@ -12,7 +12,7 @@ from lab.base.errors import LabError, UsageError
 from lab.cli.groups import LIFECYCLE
 from lab.cli.named import cluster_of, lab_of, locked
 from lab.cli.options import AsJson, CallingCluster, ConfigFile, NoInstall, OneCluster, PlanOnly, Yes
-from lab.cli.output import done, out, warn
+from lab.cli.output import done, out, waiting, warn
 
 Stack = Annotated[str | None, typer.Option("--stack", help="linkerd, istio or auto; overrides lab.toml.")]
 Viz = Annotated[
@@ -139,7 +139,7 @@ def reset(file: ConfigFile = None) -> None:
     from lab.present.walk import Position
 
     lab = lab_of(file)
-    with locked(lab, "lab reset"):
+    with locked(lab, "lab reset"), waiting("lab reset"):
         for line in lifecycle_reset.reset(lab, stacks.mesh(lab)):
             done(line)
         Position.read(lab.paths.walk).forget()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import typer
+
+from lab.base import events
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,6 +21,8 @@ _UNBROKEN = 10_000
 """Columns where there is no terminal: a table in a file or a pipe keeps each row on one line."""
 
 
+_QUIET_S = 5.0
+"""Seconds between two lines about what a command waits for, where there is no terminal."""
 _PAGE = 100
 """Columns of text that is laid out as a page, where there is no terminal."""
 
@@ -88,6 +93,26 @@ def unbroken() -> Iterator[None]:
             with suppress(OSError, ValueError):
                 sys.stdout.flush()
             sys.stdout = before
+
+
+@contextmanager
+def waiting(command: str) -> Iterator[None]:
+    """Show on standard error what a command waits for: one changing line on a terminal, else a line now and then."""
+    console = err()
+    if console.is_terminal:
+        with console.status(command) as line, events.reporting(lambda text, _: line.update(text)):
+            yield
+        return
+    next_s = time.monotonic() + _QUIET_S
+
+    def tell(text: str, _: float | None) -> None:
+        nonlocal next_s
+        if time.monotonic() >= next_s:
+            next_s = time.monotonic() + _QUIET_S
+            console.print(f"… {text}", markup=False)
+
+    with events.reporting(tell):
+        yield
 
 
 def warn(words: object) -> None:

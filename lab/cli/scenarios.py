@@ -11,7 +11,7 @@ from lab.base.errors import UsageError
 from lab.cli.groups import DEVELOPMENT, SCENARIOS
 from lab.cli.named import lab_of, locked, need_nodes
 from lab.cli.options import AsJson, ConfigFile, Full, ScenarioNames
-from lab.cli.output import done, err, out
+from lab.cli.output import done, err, out, waiting
 
 if TYPE_CHECKING:
     from lab.lab import Lab
@@ -149,7 +149,8 @@ def check(
     from lab.scenario.registry import registry
 
     if step is None:
-        found = checks.run(need_nodes(lab_of(file)))
+        with waiting("lab check"):
+            found = checks.run(need_nodes(lab_of(file)))
         scenario_tables.upstream_checks(out(soft_wrap=True), found, as_json=as_json)
         if any(one.verdict is stacks.CheckVerdict.FAILED for one in found):
             raise typer.Exit(1)

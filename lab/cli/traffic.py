@@ -12,7 +12,7 @@ from lab.base.errors import UsageError
 from lab.cli.groups import TRAFFIC
 from lab.cli.named import cluster_of, lab_of, locked, need_nodes
 from lab.cli.options import CallingCluster, ConfigFile, ServiceName, SourceCluster
-from lab.cli.output import done
+from lab.cli.output import done, waiting
 
 if TYPE_CHECKING:
     from lab.lab import Lab
@@ -144,7 +144,7 @@ def _changing(lab: Lab, command: str) -> Iterator[Mesh]:
     """Hold the lab's lock while its mesh is changed."""
     from lab import stacks
 
-    with locked(need_nodes(lab), command):
+    with locked(need_nodes(lab), command), waiting(command):
         yield stacks.mesh(lab)
 
 

@@ -131,7 +131,7 @@ def ended(child: subprocess.Popen[str]) -> tuple[float, str]:
     return time.monotonic() - began, said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("code", [WAITS, RESTS, RUNS, HANGS], ids=["wait", "rest", "command", "hanging thread"])
 def test_a_signal_ends_a_run_within_2_s_and_lists_what_is_left(code: str, number: signal.Signals) -> None:
     with lab(code) as child:

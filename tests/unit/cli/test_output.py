@@ -1,62 +1,47 @@
-"""How records become JSON."""
+"""Standard output that a command outlives."""
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import Enum
-from ipaddress import IPv4Address, IPv4Network
+import os
+import subprocess
+import sys
 from pathlib import Path
 
-from rich.console import Console
+import pytest
 
-from lab.cli.output import print_json
+from lab.base import events
+from lab.cli import output
 
-
-class Colour(Enum):
-    RED = "red"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inner:
-    colour: Colour
-    shares: Mapping[Colour, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    path: Path
-    address: IPv4Address
-    network: IPv4Network
-    ends: datetime
-    inner: tuple[Inner, ...]
-    names: frozenset[str]
-    note: str = "[bold] → é"
+CODE = """
+import sys
+from lab.cli.output import unbroken
+with unbroken():
+    for n in range(20000):
+        print("line", n)
+open(sys.argv[1], "w").write("to its end")
+"""
 
 
-def test_records_become_json_without_markup_or_wrapping() -> None:
-    printed = io.StringIO()
-    record = Record(
-        path=Path("a") / "b",
-        address=IPv4Address("192.0.2.1"),
-        network=IPv4Network("192.0.2.0/24"),
-        ends=datetime(2026, 1, 1, tzinfo=UTC),
-        inner=(Inner(colour=Colour.RED, shares={Colour.RED: 0.5}),),
-        names=frozenset({"x" * 200}),
-    )
-    print_json(Console(file=printed, width=40), [record])
+@pytest.mark.parametrize("how", ["a reader that has gone", "closed"])
+def test_a_command_ends_well_without_a_reader(tmp_path: Path, how: str) -> None:
+    file = tmp_path / "ended"
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-c", CODE, str(file)]
+    shell = ["sh", "-c", 'exec "$@" >&-', "sh", *command] if how == "closed" else command
+    done = subprocess.run(shell, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert file.read_text() == "to its end"
 
-    (document,) = json.loads(printed.getvalue())
-    assert datetime.fromisoformat(document.pop("ends")) == record.ends
-    assert document == {
-        "path": str(record.path),
-        "address": "192.0.2.1",
-        "network": "192.0.2.0/24",
-        "inner": [{"colour": "red", "shares": {"red": 0.5}}],
-        "names": ["x" * 200],
-        "note": "[bold] → é",
-    }
-    assert printed.getvalue().isascii()
+
+def test_without_a_terminal_a_wait_says_now_and_then_what_it_waits_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(output, "_QUIET_S", 0.0)
+    with output.waiting("lab reset"):
+        events.progress("east: node back")
+    monkeypatch.setattr(output, "_QUIET_S", 60.0)
+    with output.waiting("lab reset"):
+        events.progress("soon over")
+    assert capsys.readouterr().err == "… east: node back\n"

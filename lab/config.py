@@ -14,10 +14,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lab.base.errors import ConfigError, Problem
+from lab.base.names import STACKS
 
 FILE_NAME = "lab.toml"
-STACKS = ("linkerd", "istio")
-"""The stacks, each a folder of `lab/stacks`; "auto" takes the first whose artifacts are available."""
 
 _LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _LABEL_VALUE = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"

@@ -33,6 +33,8 @@ def architecture() -> str:
     return ARCHITECTURES.get(machine.lower(), machine)
 
 
+STACKS = ("linkerd", "istio")
+"""The stacks, each a folder of `lab/stacks`; "auto" takes the first whose artifacts are available."""
 Json = Any
 """What a JSON document can hold. (A recursive type would have to be cast away wherever such a document is read.)"""
 

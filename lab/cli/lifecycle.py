@@ -9,12 +9,13 @@ import typer
 
 from lab.base import cancel
 from lab.base.errors import LabError, UsageError
+from lab.base.names import STACKS
 from lab.cli.groups import LIFECYCLE
 from lab.cli.named import cluster_of, lab_of, locked
 from lab.cli.options import AsJson, CallingCluster, ConfigFile, NoInstall, OneCluster, PlanOnly, Yes
 from lab.cli.output import done, out, waiting, warn
 
-Stack = Annotated[str | None, typer.Option("--stack", help="linkerd, istio or auto; overrides lab.toml.")]
+Stack = Annotated[str | None, typer.Option("--stack", help=f"{', '.join(STACKS)} or auto; overrides lab.toml.")]
 Viz = Annotated[
     bool, typer.Option("--viz", help="Also install Linkerd's dashboard with its metrics; kept until `lab down`.")
 ]

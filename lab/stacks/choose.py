@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
-from lab import config
 from lab.base.errors import ArtifactError, UsageError
 from lab.base.files import write_atomic
+from lab.base.names import STACKS as STACK_NAMES
 from lab.lab import Lab
 from lab.mesh import Mesh
 from lab.stacks.model import Stack
 
-STACKS: Mapping[str, Stack] = {name: import_module(f"lab.stacks.{name}.stack").STACK for name in config.STACKS}
+STACKS: Mapping[str, Stack] = {name: import_module(f"lab.stacks.{name}.stack").STACK for name in STACK_NAMES}
 """Every stack by its name, in the order in which "auto" tries them."""
 
 

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 import requests
 
+from lab.base.names import STACKS
+
 LAB = (sys.executable, "-m", "lab")
 NAME = "e2e"
 PORTS = {"east": 27081, "west": 27080}
@@ -24,7 +26,7 @@ PORTS = {"east": 27081, "west": 27080}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lab")
-    group.addoption("--stack", default="auto", help="linkerd, istio or auto; one that is insisted on is no skip")
+    group.addoption("--stack", default="auto", choices=("auto", *STACKS), help="which stack the lab is built as")
     group.addoption("--keep-lab", action="store_true", help="leave the tests' lab up at the end")
 
 

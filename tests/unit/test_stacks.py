@@ -9,6 +9,7 @@ import pytest
 
 from lab import config, stacks
 from lab.base.errors import ArtifactError, ConfigError, UsageError
+from lab.base.names import STACKS as NAMES
 from lab.base.paths import PROJECT
 from lab.lab import Lab
 from lab.stacks import STACKS
@@ -79,7 +80,7 @@ def test_looking_at_a_lab_whose_stack_cannot_be_had_is_no_error(lab: Lab) -> Non
 
 def test_each_stack_is_a_folder_and_each_folder_a_stack() -> None:
     folders = {file.parent.name for file in (PROJECT / "lab" / "stacks").glob("*/stack.py")}
-    assert set(config.STACKS) == folders == set(STACKS)
+    assert set(NAMES) == folders == set(STACKS)
     assert all(stack.name == name for name, stack in STACKS.items())
 
 

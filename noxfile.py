@@ -78,6 +78,13 @@ def e2e(session: nox.Session) -> None:
 
 
 @nox.session
+def walkthrough(session: nox.Session) -> None:
+    """Write docs/walkthrough from the scenarios' steps; `-- --from RUN` takes the output of that run."""
+    session.install("-e", ".", silent=True)
+    session.run("python", "-m", "lab.report.walkthrough", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure bring-up, second run, teardown and memory against the same commands one after the other."""
     session.install("-e", ".[test]", silent=True)

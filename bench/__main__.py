@@ -24,13 +24,12 @@ from rich.table import Table
 
 from lab import config, stacks
 from lab.artifacts import ArtifactStore
-from lab.artifacts import verbs as artifacts
 from lab.base.paths import Paths
 from lab.base.step import Step
 from lab.cli.progress import showing
 from lab.lab import Lab
+from lab.lifecycle import artifacts, plan, runner
 from lab.lifecycle import down as teardown
-from lab.lifecycle import plan, runner
 
 NAME = "bench"
 PORTS = {"east": 38081, "west": 38080}

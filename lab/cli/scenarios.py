@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.base.errors import UsageError
-from lab.cli.groups import DEVELOPMENT, SCENARIOS
+from lab.cli.groups import SCENARIOS
 from lab.cli.named import lab_of, locked, need_nodes
 from lab.cli.options import AsJson, ConfigFile, Full, ScenarioNames
-from lab.cli.output import done, err, out, waiting
+from lab.cli.output import err, out, waiting
 
 if TYPE_CHECKING:
     from lab.lab import Lab
@@ -29,7 +29,6 @@ def register(app: typer.Typer) -> None:
     for command in (run, walk, check):
         app.command(rich_help_panel=SCENARIOS)(command)
     app.add_typer(report_app, name="report", rich_help_panel=SCENARIOS)
-    app.command(name="walkthrough", rich_help_panel=DEVELOPMENT)(write_walkthrough)
 
 
 def run(
@@ -163,34 +162,6 @@ def check(
     _end_with(result.outcome)
     if result.outcome is Outcome.SKIPPED:
         raise typer.Exit(2)
-
-
-def write_walkthrough(
-    look: Annotated[bool, typer.Option("--check", help="Only report whether the pages match the steps.")] = False,
-    run_id: Annotated[
-        str | None,
-        typer.Option("--from", metavar="RUN", help="The run whose output to use. Default: keep today's output."),
-    ] = None,
-) -> None:
-    """Write docs/walkthrough from the scenarios' steps."""
-    from lab import report
-    from lab.base.paths import PROJECT
-    from lab.report import walkthrough
-    from lab.report.session import runs_folder
-    from lab.scenario.registry import registry
-
-    if not (PROJECT / "docs").is_dir():
-        raise UsageError("the walkthrough's pages are in the project's repository", next="run it in a checkout")
-    folder, chosen = PROJECT / "docs" / "walkthrough", registry().pick([])
-    if look:
-        if difference := walkthrough.drift(folder, chosen):
-            typer.echo(difference)
-            out().print("docs/walkthrough is not what the steps say. next: lab walkthrough", style="red")
-            raise typer.Exit(1)
-        return
-    source = report.load(report.find(runs_folder(), run_id)) if run_id else None
-    for written in walkthrough.write(folder, chosen, source):
-        done(written.relative_to(PROJECT))
 
 
 @report_app.callback()

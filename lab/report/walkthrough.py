@@ -1,17 +1,25 @@
-"""The written walkthrough: pages made from the step model, with the output of a real run.
+"""The walkthrough pages in docs/walkthrough: written from the step model, with the output of a real run.
 
-The outputs differ from run to run, so a page keeps them between two comments. A new page takes them from the new run,
-or from the old page where the run has none. Everything else comes from the step model: `drift` shows the differences.
+`nox -s walkthrough` runs this module as a program. Outputs differ from run to run, so a page keeps them between two
+comments. A new page takes them from the new run, or from the old page if the run has none. Everything else comes from
+the step model: `drift` shows the differences.
 """
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from lab.base.errors import LabError, UsageError
+from lab.base.paths import PROJECT
+from lab.report.folder import find, load
+from lab.report.session import runs_folder
 from lab.scenario.model import Arrow, Outcome, Scenario, ScenarioStep, Topology
+from lab.scenario.registry import registry
 from lab.scenario.results import Report
 
 INDEX = "README.md"
@@ -21,6 +29,35 @@ _OUTPUT = re.compile(r"<!-- output (?P<name>[\w./-]+) -->\n```text\n(?P<text>.*?
 Outputs = Mapping[str, str]
 """What steps printed and checks saw: `step` or `step.check` → text; and `RUN` → which run it was."""
 RUN = "run"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the pages, or with `--check` compare them with the steps; return the exit code."""
+    parser = argparse.ArgumentParser(prog="nox -s walkthrough --", description="Write docs/walkthrough.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the pages differ")
+    parser.add_argument(
+        "--from", dest="run", metavar="RUN", help="take this run's output; default: keep the pages' own"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        return _main(check=options.check, run=options.run)
+    except LabError as error:
+        print(f"error: {error.what}\nnext:  {error.next}", file=sys.stderr)
+        return error.exit_code
+
+
+def _main(*, check: bool, run: str | None) -> int:
+    if not (PROJECT / "docs").is_dir():
+        raise UsageError("the walkthrough pages are in the project's repository", next="run this in a checkout")
+    folder, scenarios = PROJECT / "docs" / "walkthrough", registry().pick([])
+    if check:
+        difference = drift(folder, scenarios)
+        if difference:
+            print(f"{difference}docs/walkthrough differs from the steps\nnext:  nox -s walkthrough", file=sys.stderr)
+        return 1 if difference else 0
+    for file in write(folder, scenarios, load(find(runs_folder(), run)) if run else None):
+        print(f"✓ {file.relative_to(PROJECT)}")
+    return 0
 
 
 def page_name(scenario: Scenario) -> str:
@@ -38,8 +75,8 @@ def render_index(scenarios: Sequence[Scenario]) -> str:
     lines = [
         "# Walkthrough",
         "",
-        "Made by `lab walkthrough` from the same steps that `lab run` proves and `lab walk` presents; outputs are a",
-        "real run's. The lab must be up. Commands are typed with `export KUBECONFIG=$(lab kubeconfig)`.",
+        "`nox -s walkthrough` writes these pages from the steps that `lab run` checks and `lab walk` presents. The",
+        "outputs are from a real run. To type the commands yourself: `lab up`, then `export KUBECONFIG=$(lab kubeconfig)`.",
         "",
         "| act | scenario | claim |",
         "| --- | --- | --- |",
@@ -193,3 +230,7 @@ def _mermaid(topology: Topology) -> Iterator[str]:
 def _line(arrow: Arrow) -> str:
     label = f'|"{arrow.label}"|' if arrow.label else ""
     return f"{'-->' if arrow.allowed else '-.-x'}{label}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -72,4 +72,4 @@ def test_applications_and_scenarios_are_the_installed_ones(installed: Path) -> N
 
 def test_pages_of_the_repository_are_not_written_into_an_installation(installed: Path) -> None:
     with pytest.raises(AssertionError, match="in the project's repository"):
-        run(installed, "-m", "lab", "walkthrough")
+        run(installed, "-m", "lab.report.walkthrough")

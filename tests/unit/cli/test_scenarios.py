@@ -86,7 +86,3 @@ def test_upstreams_checks_decide_the_exit_code(lab: Command, monkeypatch: pytest
     ended = lab("check")
     assert (ended.code, "bad" in ended.out) == (1, True)
     assert lab("check", "--json").json[0]["verdict"] == "failed"
-
-
-def test_pages_that_match_the_steps_are_accepted(lab: Command) -> None:
-    assert lab("walkthrough", "--check").code == 0

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from lab.base.paths import PROJECT
 from lab.report import walkthrough
 from lab.scenario.context import Context
@@ -59,10 +61,30 @@ def test_a_changed_step_is_drift(context: Context, tmp_path: Path) -> None:
 
 
 def test_the_committed_pages_are_what_the_steps_say() -> None:
-    assert walkthrough.drift(PROJECT / "docs" / "walkthrough", registry().pick([])) == "", "lab walkthrough"
+    assert walkthrough.drift(PROJECT / "docs" / "walkthrough", registry().pick([])) == "", "nox -s walkthrough"
 
 
 def test_a_page_of_no_scenario_is_drift(tmp_path: Path) -> None:
     walkthrough.write(tmp_path, [demo()], None)
     (tmp_path / "old.md").write_text("# Old\n")
     assert "-# Old" in walkthrough.drift(tmp_path, [demo()])
+
+
+def test_check_accepts_the_committed_pages() -> None:
+    assert walkthrough.main(["--check"]) == 0
+
+
+def test_check_fails_on_pages_that_differ_and_names_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "docs").mkdir()
+    monkeypatch.setattr(walkthrough, "PROJECT", tmp_path)
+    assert walkthrough.main(["--check"]) == 1
+    assert "nox -s walkthrough" in capsys.readouterr().err
+    assert walkthrough.main([]) == 0
+    assert walkthrough.main(["--check"]) == 0
+
+
+def test_a_run_that_does_not_exist_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert walkthrough.main(["--from", "no-such-run"]) == 2
+    assert "no-such-run" in capsys.readouterr().err

@@ -76,7 +76,10 @@ def render_index(scenarios: Sequence[Scenario]) -> str:
         "# Walkthrough",
         "",
         "`nox -s walkthrough` writes these pages from the steps that `lab run` checks and `lab walk` presents. The",
-        "outputs are from a real run. To type the commands yourself: `lab up`, then `export KUBECONFIG=$(lab kubeconfig)`.",
+        (
+            "outputs are from a real run. To type the commands yourself: "
+            "`lab up`, then `export KUBECONFIG=$(lab kubeconfig)`."
+        ),
         "",
         "| act | scenario | claim |",
         "| --- | --- | --- |",

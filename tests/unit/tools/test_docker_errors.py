@@ -31,7 +31,7 @@ ENDPOINT = "driver failed programming external connectivity"
             'context "x": context not found',
         ),
         ('context "x": context not found: open /y: no such file', EndpointError, 'context "x": context not found'),
-        ("unable to resolve docker endpoint: open /root/.docker/ca.pem: no such file", EndpointError, "ca.pem"),
+        ("unable to resolve docker endpoint: open /home/me/.docker/ca.pem: no such file", EndpointError, "ca.pem"),
         ("unexpected EOF\n", EngineDownError, "no container engine"),
         ("error during connect: Get http://x/v1.41/info: EOF", EngineDownError, "no container engine"),
         (

@@ -1,1 +1,1 @@
-"""The ground floor: errors, paths, processes, waits, events and files. Nothing here knows Kubernetes or Docker."""
+"""Errors, paths, processes, waits, events and files. This package does not depend on Kubernetes or Docker."""

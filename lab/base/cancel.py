@@ -1,7 +1,7 @@
 """Cancel a run: the first Ctrl-C, SIGTERM or SIGHUP cancels it, the second one ends the process at once.
 
 `on_signals` connects the signals. The first one raises KeyboardInterrupt in the main thread and cancels the token
-that every wait, sleep and command of every thread looks at; these raise Cancelled. Work that undoes what a
+that every wait, sleep and command of every thread checks; these raise Cancelled. Work that undoes what a
 cancelled run changed runs inside `undoing`, which gives it a token and a time limit of its own.
 """
 
@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 CLEANUP_S = 0.8
-"""For what a cancelled build or probe removes on its way out; part of the 2 s in which a cancelled run ends."""
+"""Time for a cancelled build or probe to clean up; part of the 2 s in which a cancelled run ends."""
 _HANDOVER_S = 0.2
 _NUDGE, _NUDGE_S = signal.SIGURG, 0.02
-"""A signal that is ignored by default, for a main thread that did not notice the first one."""
+"""A signal that is ignored by default; it wakes a main thread that did not notice the first one."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Ctrl-C, the end of a service, and a terminal that was closed."""
+"""Ctrl-C, a service manager that stops the process, and a closed terminal."""
 
 
 class Cancelled(KeyboardInterrupt):
@@ -40,7 +40,7 @@ class Token:
         return self.event.is_set()
 
     def cancel(self) -> None:
-        """Stop every wait and command that looks at this token."""
+        """Stop every wait and command that checks this token."""
         self.event.set()
 
     def check(self, what: str) -> None:
@@ -59,7 +59,7 @@ def token() -> Token:
 
 @contextmanager
 def using(own: Token) -> Iterator[Token]:
-    """Make the work inside the block look at `own`."""
+    """Make `own` the token of the work inside the block."""
     before = _token.set(own)
     try:
         yield own
@@ -69,7 +69,7 @@ def using(own: Token) -> Iterator[Token]:
 
 @contextmanager
 def undoing(within_s: float) -> Iterator[None]:
-    """If the run was cancelled, let waits and commands work inside the block all the same, but no longer than that.
+    """Let waits and commands of a cancelled run work inside the block for `within_s` seconds.
 
     Raises:
         Cancelled: by a wait or a command inside the block, when `within_s` seconds are over.
@@ -106,14 +106,14 @@ def on_signals(at_once: Callable[[], object]) -> Iterator[None]:
     handled = threading.Event()
 
     def watch() -> None:
-        seen = 0
+        count = 0
         while numbers := os.read(reader, 64):
-            seen += sum(number in SIGNALS for number in numbers)
-            if seen:
+            count += sum(number in SIGNALS for number in numbers)
+            if count:
                 process_token.cancel()
-            if seen > 1:
+            if count > 1:
                 at_once()
-            if seen and not handled.is_set():
+            if count and not handled.is_set():
                 # A signal that arrives just before the main thread blocks does not wake it. Each nudge is read above.
                 time.sleep(_NUDGE_S)
                 signal.pthread_kill(main, _NUDGE)
@@ -123,7 +123,7 @@ def on_signals(at_once: Callable[[], object]) -> Iterator[None]:
             signal.signal(number, lambda *_: None)  # still written to the pipe, but raised only once
         handled.set()
         deadline = time.monotonic() + _HANDOVER_S
-        while not process_token.cancelled and time.monotonic() < deadline:  # so that cleanup sees the cancelled token
+        while not process_token.cancelled and time.monotonic() < deadline:  # cleanup must find the token cancelled
             time.sleep(0.001)
         raise KeyboardInterrupt
 

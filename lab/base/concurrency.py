@@ -1,4 +1,4 @@
-"""Do several things at once. The only place that makes thread pools."""
+"""Run work in parallel. The only module that creates thread pools."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ R = TypeVar("R")
 class Threads(ThreadPoolExecutor):
     """A thread pool whose work has the context of its caller (progress, cancellation).
 
-    As a context manager it waits for its work, but not after Ctrl-C: what hangs then must not hold the lab.
+    As a context manager it waits for its work, but not after Ctrl-C: work that hangs must not block the lab.
     """
 
     def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -37,7 +37,7 @@ class Threads(ThreadPoolExecutor):
 
 
 def each(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """Return `work` of each item, in the items' order, several of them at once."""
+    """Call `work` on each item, several in parallel, and return the results in the items' order."""
     if len(items) < 2:
         return [work(item) for item in items]
     with Threads(min(_MOST, len(items)), thread_name_prefix="each") as threads:
@@ -46,7 +46,7 @@ def each(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
 
 
 def at_once(work: Callable[[str], object], names: Iterable[str]) -> None:
-    """Do something with each name, all at once, and raise the first error after all have ended."""
+    """Call `work` on each name in parallel, and raise the first error after all calls have ended."""
     with Threads(8, thread_name_prefix="node") as threads:
         futures = [threads.submit(work, name) for name in names]
         wait(futures)

@@ -1,17 +1,17 @@
-"""What the lab's own commands inherit from the user's environment: the only module that decides it.
+"""Build the environment of the lab's own commands from the user's environment. No other module does.
 
 The user's shell may hold settings for other work: another platform for Docker, another provider for kind, another
 Go. In the lab's own commands they would break the lab, or put a wrong build into its cache under a good key.
 
 | variables | in the lab's own commands |
 | --- | --- |
-| which engine, where downloads come from, proxies, PATH, HOME | the user's |
-| what changes what a tool does or builds (`_IGNORED`) | left out |
+| the engine's address, download sources, proxies, PATH, HOME | the user's |
+| settings that change a tool's behaviour or its builds (`_IGNORED`) | left out |
 | kubeconfig, locale | the lab's (`_PINNED`) |
 | NO_PROXY | the user's, and this machine's own and private addresses |
 
-What only one tool needs is beside that tool (`go_build`, `PIP`). A program of the user's own, as `lab dev process`
-starts it, inherits everything (`lab.base.process.start(inherit=True)`).
+`go_build` and `PIP` are for one tool each. The user's own program, which `lab dev process` starts, inherits
+everything (`lab.base.process.start(inherit=True)`).
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from fnmatch import fnmatchcase
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
-# As patterns; one that starts with `!` keeps what the ones before it leave out.
+# Patterns; one that starts with `!` keeps variables that the patterns before it leave out.
 _IGNORED = (
     *("DOCKER_DEFAULT_PLATFORM", "DOCKER_CONTENT_TRUST*", "DOCKER_BUILDKIT", "BUILDKIT_*", "BUILDX_*"),
     *("KIND_*", "KUBECTL_*", "HELM_*", "ISTIOCTL_*", "ISTIOCONFIG", "LINKERD*"),
     *("GO111MODULE", "GOFLAGS", "GOROOT", "GOWORK", "GOTOOLCHAIN", "GOEXPERIMENT", "GOFIPS140", "CGO_*"),
     *("GOOS", "GOARCH", "GOAMD64", "GOARM", "GOARM64", "GO386", "GOMIPS*", "GOPPC64", "GORISCV64", "GOWASM"),
-    # Of pip's settings those stay that say where packages come from, and how the index is reached.
+    # pip keeps its settings for package sources and for access to the index.
     *("PIP_*", "!PIP_INDEX_URL", "!PIP_EXTRA_INDEX_URL", "!PIP_FIND_LINKS", "!PIP_NO_INDEX", "!PIP_TRUSTED_HOST"),
     *("!PIP_CERT", "!PIP_CLIENT_CERT", "!PIP_PROXY", "!PIP_KEYRING_PROVIDER", "!PIP_CONFIG_FILE", "!PIP_*TIMEOUT"),
     *("!PIP_RETRIES", "!PIP_CACHE_DIR", "!PIP_NO_CACHE_DIR", "!PIP_DISABLE_PIP_VERSION_CHECK"),
@@ -43,7 +43,7 @@ _SECRET = ("*PASS*", "*TOKEN*", "*SECRET*", "*AUTH*", "*KEY*")
 _PINNED = {"KUBECONFIG": os.devnull, "KUBERC": "off", "LC_ALL": "C.UTF-8"}
 
 PIP = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
-"""For pip, over its configuration files: `--target` and `--user` exclude each other."""
+"""Override pip's configuration files: `--target` and `--user` exclude each other."""
 
 
 def of_child(more: Mapping[str, str] | None = None, *, environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -51,29 +51,29 @@ def of_child(more: Mapping[str, str] | None = None, *, environ: Mapping[str, str
 
     Args:
         more: variables of the command itself; they win.
-        environ: the user's environment; this process's where not given.
+        environ: the user's environment; by default this process's.
     """
     given = os.environ if environ is None else environ
     kept = {name: value for name, value in given.items() if not _is_ignored(name)}
-    around = _no_proxy(given, (*LOOPBACK, *_PRIVATE))
-    return {**kept, **_PINNED, "NO_PROXY": around, "no_proxy": around, **(more or {})}
+    direct = _no_proxy(given, (*LOOPBACK, *_PRIVATE))
+    return {**kept, **_PINNED, "NO_PROXY": direct, "no_proxy": direct, **(more or {})}
 
 
 def ignored(environ: Mapping[str, str]) -> list[str]:
-    """Return the variables that the lab's own commands do not get, as NAME=value; of a secret only the name."""
+    """Return the variables that the lab's own commands do not get, as NAME=value; for a secret only the name."""
     names = sorted(name for name, value in environ.items() if value and _is_ignored(name))
     return [name if _matches(name, _SECRET) else f"{name}={environ[name]}" for name in names]
 
 
 def keep_loopback_direct(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Let no proxy stand between this process and this machine's own ports; done once, when the program starts."""
+    """Exclude this machine's own addresses from proxies; the program calls this once, when it starts."""
     environ["NO_PROXY"] = environ["no_proxy"] = _no_proxy(environ, LOOPBACK)
 
 
 def go_build(architecture: str) -> Mapping[str, str]:
-    """Return what a Go build needs so that the same recipe gives the same program on every machine.
+    """Return the Go settings with which a recipe builds the same program on every machine.
 
-    These win over what `go env -w` has written. Where modules come from (GOPROXY and its like) stays the user's own.
+    They override `go env -w`. The sources of modules (GOPROXY and similar) stay the user's own.
 
     Args:
         architecture: Go's name of the processor to build for.
@@ -92,7 +92,7 @@ def go_build(architecture: str) -> Mapping[str, str]:
 
 
 def _no_proxy(environ: Mapping[str, str], more: tuple[str, ...]) -> str:
-    # Programs differ in which of both they read first; so both get all.
+    # Some programs prefer the one variable, some the other: both get all addresses.
     given = [part.strip() for name in ("no_proxy", "NO_PROXY") for part in environ.get(name, "").split(",")]
     return ",".join(dict.fromkeys([*filter(None, given), *more]))
 
@@ -116,12 +116,12 @@ _umask_before = 0
 
 @contextmanager
 def usual_umask() -> Iterator[None]:
-    """Let files that are made in the block be readable for everybody, whatever the user's umask is.
+    """Create files in the block with the umask 022, whatever the user's umask is.
 
-    An image whose files only their owner may read does not run under a user of its own. The umask belongs to the whole
-    process: the first block sets it and the last one gives it back. So secrets are written with modes of their own.
+    An image whose files only their owner may read does not run under another user. The umask belongs to the whole
+    process: the first block sets it and the last one restores it. So secrets are written with explicit modes.
     """
-    global _umask_users, _umask_before  # noqa: PLW0603 - as the umask itself
+    global _umask_users, _umask_before  # noqa: PLW0603 - global like the umask
     with _umask_guard:
         if _umask_users == 0:
             _umask_before = os.umask(0o022)

@@ -1,18 +1,18 @@
 """Every error the lab raises on purpose.
 
     LabError                 exit code 3: the lab broke
-    ├── UsageError           exit code 2: the command line asks for something that cannot be
+    ├── UsageError           exit code 2: the command line is not valid here
     │   └── ConfigError      lab.toml is wrong; carries every problem at once
     ├── HostError            this machine lacks something; nothing was changed
     ├── LockedError          another run works on the same lab
     ├── CommandError         a tool exited with an error
     │   └── CommandTimeout   a tool did not end in time
-    ├── WaitTimeout          what was waited for did not come; carries the last observation
+    ├── WaitTimeout          a wait timed out; carries the last observation
     ├── ArtifactError        an image, binary or file could not be built, fetched or trusted
-    ├── ClusterError         a cluster is not what the lab needs it to be
+    ├── ClusterError         a cluster is missing, broken or not the lab's
     └── StepsFailed          steps of a plan failed; carries each one's error
 
-Exit codes, which `lab.cli.app` decides by them: 0 ok, 1 a check failed, 2 usage or configuration, 3 the lab broke,
+`lab.cli.app` turns them into exit codes: 0 ok, 1 a check failed, 2 usage or configuration, 3 the lab broke,
 130 interrupted.
 """
 
@@ -23,12 +23,12 @@ from dataclasses import dataclass
 
 
 class LabError(Exception):
-    """Something went wrong that a person can act on.
+    """An error that the user can act on.
 
     Args:
         what: what happened, one sentence without a full stop.
-        where: the place it happened in (a cluster, a file with its line, a step), if there is one.
-        next: the next thing to type or do, if there is one.
+        where: the cluster, file with line, or step in which it happened, if there is one.
+        next: the next command or action, if there is one.
     """
 
     exit_code = 3
@@ -45,14 +45,14 @@ class LabError(Exception):
 
 
 class UsageError(LabError):
-    """The command line asks for something that cannot be."""
+    """The command line is not valid, or not valid for this lab."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One thing that is wrong in a configuration file. `line` counts from 1; None where no line fits."""
+    """One error in a configuration file. `line` counts from 1; None if the error has no line."""
 
     key: str
     text: str
@@ -60,7 +60,7 @@ class Problem:
 
 
 class ConfigError(UsageError):
-    """lab.toml is wrong; `problems` holds all that was found, not only the first."""
+    """lab.toml is wrong; `problems` has all errors, not only the first."""
 
     def __init__(self, file: str, problems: Sequence[Problem]) -> None:
         self.file = file
@@ -95,8 +95,8 @@ class CommandError(LabError):
         self.stdout = stdout
         self.stderr = stderr
         tail = "\n    ".join((stderr.strip() or stdout.strip()).splitlines()[-12:])
-        said = f"; it said:\n    {tail}\n " if tail else ""
-        super().__init__(f"`{' '.join(self.argv)}` exited with {returncode}{said}", next=next)
+        output = f"; it said:\n    {tail}\n " if tail else ""
+        super().__init__(f"`{' '.join(self.argv)}` exited with {returncode}{output}", next=next)
 
 
 class CommandTimeout(CommandError):
@@ -120,7 +120,7 @@ class ArtifactError(LabError):
 
 
 class ClusterError(LabError):
-    """A cluster is not what the lab needs it to be."""
+    """A cluster is missing, broken or not the lab's."""
 
 
 class StepsFailed(LabError):

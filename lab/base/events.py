@@ -1,7 +1,7 @@
-"""What happens while a plan runs, as a stream of events that a console can show.
+"""Events of a running plan, for a console to show.
 
-A step's code, however deep, says what it is doing with `progress`; the runner has set whose step it is. Outside a
-step the words go nowhere, so library code can always say them.
+Code at any depth reports the current step's activity with `progress`; the runner has set the step. Outside a step
+`progress` does nothing, so library code can always call it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class StepStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class StepProgress:
-    """What a running step is doing or waiting for. `fraction` is 0..1 where it is known."""
+    """A running step's current activity. `fraction` is 0..1 where it is known."""
 
     step: Step
     at_s: float
@@ -34,7 +34,7 @@ class StepProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class StepEnded:
-    """A step has ended; its result tells how."""
+    """A step has ended, with its result."""
 
     step: Step
     at_s: float
@@ -49,20 +49,20 @@ _progress: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
 
 def progress(text: str, fraction: float | None = None) -> None:
-    """Say what the current step is doing; `fraction` (0..1) where it is known."""
+    """Report the current step's activity; `fraction` (0..1) where it is known."""
     if (report := _progress.get()) is not None:
         report(text, fraction)
 
 
 def reporter() -> Callable[[str], None]:
-    """Return what says `progress` for the current step from any thread, such as one that reads a tool's output."""
+    """Return a function that reports progress of the current step from any thread, such as a tool's output reader."""
     report = _progress.get()
     return lambda text: report(text, None) if report is not None else None
 
 
 @contextmanager
 def reporting(report: Progress) -> Iterator[None]:
-    """Send what `progress` is told inside the block to `report`."""
+    """Send the progress inside the block to `report`."""
     token = _progress.set(report)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and their digests. The only place that replaces a file."""
+"""Write files atomically, and compute their digests. The only module that replaces files."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 
 def write_atomic(file: Path, content: str | bytes, *, mode: int = 0o600) -> None:
-    """Replace a file in one go, whatever happens meanwhile; its folder must be there.
+    """Replace a file atomically; its folder must exist.
 
     Args:
         file: the file; a reader sees the old or the new content, also after a power cut.
         content: text is written as UTF-8.
-        mode: the file's permissions, whatever the umask is. Nobody else can read it before it has them.
+        mode: the file's permissions, whatever the umask is. Until they are set, only the owner can read it.
     """
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:

@@ -1,4 +1,4 @@
-"""Hosts as image references and URLs write them."""
+"""Host names in image references and URLs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host, with or without a port, is this machine's own: `localhost` or a loopback address.
+    """Return whether a host, with or without a port, is `localhost` or a loopback address.
 
     A name that only begins like one (`localhost.example`, `127.example`) is not.
     """

@@ -1,4 +1,4 @@
-"""Locks between processes: a file that one process holds at a time. A lock goes with its process."""
+"""Locks between processes: one process at a time holds a file. The lock ends with its process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def held(file: Path, *, what: str, wait_s: float, interval_s: float = 0.5) -> It
 
     Args:
         file: the lock.
-        what: what is waited for while another process holds it, as it is shown.
+        what: name of the wait, shown while another process holds the lock.
         wait_s: seconds to wait for it.
         interval_s: seconds between two tries.
 

@@ -14,17 +14,17 @@ LABEL_PREFIX = "eastwest.lab"
 LAB_LABEL = f"{LABEL_PREFIX}/lab"
 """On everything that the lab owns, in Docker and in Kubernetes: the name of the lab."""
 LAB_ID_LABEL = f"{LABEL_PREFIX}/lab-id"
-"""On everything that the lab owns: the lab's random id, which tells two labs of the same name apart."""
+"""On everything that the lab owns: the lab's random id, which distinguishes labs of the same name."""
 COMPONENT_LABEL = f"{LABEL_PREFIX}/component"
 """On Kubernetes objects that the lab owns: the part of the lab that created them."""
 SCENARIO_LABEL = f"{LABEL_PREFIX}/scenario"
 """On objects that a scenario or `lab dev` created; `lab reset` deletes what carries it."""
 NAMESPACE = "test"
-"""Where the talk's applications live."""
+"""Namespace of the talk's applications."""
 
 
 ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-"""What kernels call a processor, in lower case, and what Go and container images call it."""
+"""Kernels' names of processors, in lower case, and the names that Go and container images use."""
 
 
 def architecture() -> str:
@@ -36,12 +36,12 @@ def architecture() -> str:
 STACKS = ("linkerd", "istio")
 """The stacks, each a folder of `lab/stacks`; "auto" takes the first whose artifacts are available."""
 Json = Any
-"""What a JSON document can hold. (A recursive type would have to be cast away wherever such a document is read.)"""
+"""A JSON document. (With a recursive type, every reader would need a cast.)"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """A cluster to talk to, always named explicitly: there is no current context."""
+    """A cluster and its context. The lab always names it, and never uses the current context."""
 
     name: str
     context: str

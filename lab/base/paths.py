@@ -1,4 +1,4 @@
-"""Where the lab keeps things on this machine."""
+"""The lab's files and folders on this machine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Paths:
     cache: Path
     state: Path
     local: Path | None = None
-    """Folder with upstream's own programs and charts, where one is named."""
+    """Folder with upstream's own programs and charts, if configured."""
 
     @classmethod
     def of(cls, lab_name: str) -> Paths:
@@ -46,12 +46,12 @@ class Paths:
 
     @property
     def pki(self) -> Path:
-        """The trust anchor and what it signed."""
+        """The trust anchor and the issuers that it signed."""
         return self.state / "pki"
 
     @property
     def stack(self) -> Path:
-        """Name of the stack that the lab was brought up with."""
+        """File with the name of the stack that `lab up` installed."""
         return self.state / "stack"
 
     @property
@@ -61,12 +61,12 @@ class Paths:
 
     @property
     def lock(self) -> Path:
-        """Held while a run changes the lab."""
+        """The lock that a run holds while it changes the lab."""
         return self.state / "lock"
 
     @property
     def walk(self) -> Path:
-        """Where an unfinished walk was left, and what its steps have measured."""
+        """Position of an unfinished walk, and the measurements of its steps."""
         return self.state / "walk.json"
 
     def kind_config(self, cluster: str) -> Path:
@@ -75,7 +75,7 @@ class Paths:
 
     @property
     def logs(self) -> Path:
-        """What the lab's commands did, one file a run."""
+        """Logs of the lab's commands, one file for each run."""
         return self.state / "logs"
 
     @property
@@ -89,17 +89,17 @@ class Paths:
         return self.cache / "go"
 
     def check_access(self) -> None:
-        """Refuse to work with a state of another user's, such as what `sudo lab up` has left in this user's home.
+        """Refuse a state folder that another user owns, such as root's after `sudo lab up`.
 
         Raises:
-            HostError: the folder, or something in it, belongs to somebody else; carries the command that changes it.
+            HostError: another user owns the folder or a file in it; carries the command that changes it.
         """
         if not hasattr(os, "geteuid") or os.geteuid() == 0 or (foreign := _foreign(self.state)) is None:
             return
         if foreign.is_relative_to(self.state):
-            what, how = "an earlier `sudo lab …` made it", f'sudo chown -R "$USER" {self.state}'
+            what, how = "an earlier `sudo lab …` created it", f'sudo chown -R "$USER" {self.state}'
         else:
-            what, how = f"{self.state} cannot be made in it", f'sudo install -d -o "$USER" {self.state}'
+            what, how = f"{self.state} cannot be created in it", f'sudo install -d -o "$USER" {self.state}'
         raise HostError(f"belongs to {_owner(foreign)}, not to this user; {what}", where=str(foreign), next=how)
 
     def read_lab_id(self) -> str:
@@ -107,47 +107,47 @@ class Paths:
         return self.lab_id.read_text(encoding="ascii").strip() if self.lab_id.exists() else ""
 
     def write_lab_id(self, lab_id: str) -> None:
-        """Keep the lab's random id, readable by its owner only."""
+        """Write the lab's random id, readable by its owner only."""
         self.ensure_state()
         self.lab_id.touch(mode=0o600)
         self.lab_id.write_text(f"{lab_id}\n", encoding="ascii")
 
     def ensure_state(self) -> None:
-        """Make the lab's state folder, readable by its owner only."""
+        """Create the lab's state folder, readable by its owner only."""
         self.state.mkdir(parents=True, exist_ok=True)
         self.state.chmod(0o700)
 
 
 DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.ENOENT})
-"""Errors of files and folders that a person can correct; any other OSError is a defect of the lab."""
+"""Errors of files and folders that the user can fix; any other OSError is a defect of the lab."""
 
 
 def denied(error: PermissionError) -> HostError:
-    """Return what a refused access to a file means."""
+    """Return the error for a refused access to a file."""
     path = Path(error.filename or ".").absolute()
-    what = f"this user may not use it: it belongs to {_owner(path)}, perhaps from an earlier `sudo lab …`"
+    what = f"permission denied: it belongs to {_owner(path)}, perhaps from an earlier `sudo lab …`"
     return HostError(what, where=str(path), next=f"ls -ld {path}")
 
 
 def unusable(error: OSError) -> HostError:
-    """Return what a failed access to this machine's files means: a full disk, a file in place of a folder."""
+    """Return the error for a failed access to a file: a full disk, a file in place of a folder."""
     where = str(Path(error.filename).absolute()) if error.filename else ""
     full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-    fix = "free some room, then run the command again" if full or not where else f"ls -ld {where}"
+    fix = "free disk space, then run the command again" if full or not where else f"ls -ld {where}"
     return HostError((error.strerror or str(error)).lower(), where=where, next=fix)
 
 
 def _foreign(folder: Path) -> Path | None:
-    """Return what this user may not work with: of a folder, of what is in it, or where it would be made."""
-    there = next(path for path in (folder, *folder.parents) if _is_there(path))
-    if not os.access(there, os.W_OK | os.X_OK):
-        return there
-    if there != folder:
+    """Return the first path that this user may not change: the folder, a file in it, or its nearest existing parent."""
+    existing = next(path for path in (folder, *folder.parents) if _exists(path))
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return existing
+    if existing != folder:
         return None
     return next((path for path in (folder, *folder.rglob("*")) if path.lstat().st_uid != os.geteuid()), None)
 
 
-def _is_there(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     try:
         return path.exists()
     except PermissionError:  # below a folder that may not be entered: the loop checks that one next
@@ -163,6 +163,6 @@ def _owner(path: Path) -> str:
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 PROJECT = _PACKAGE.parent
-"""The checkout, where the lab runs from one: `docs/` and `lab.toml` live there."""
+"""The checkout, if the lab runs from one, with `docs/` and `lab.toml`."""
 APPS = _PACKAGE / "_apps" if (_PACKAGE / "_apps").is_dir() else PROJECT / "apps"
 """The applications: inside the installed package, else in the checkout."""

@@ -1,6 +1,6 @@
-"""The lab's certificates: one trust anchor, and for each cluster an issuer that it signs.
+"""The lab's certificates: one trust anchor, which signs an issuer for each cluster.
 
-Keys are ECDSA P-256 (what both meshes' identity systems take) and lie in files that only their owner reads.
+Keys are ECDSA P-256, which both meshes accept, in files that only their owner can read.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ ANCHOR_LIFETIME = timedelta(days=3650)
 ISSUER_LIFETIME = timedelta(days=365)
 LEAF_LIFETIME = timedelta(minutes=10)
 RENEW_BEFORE = timedelta(days=30)
-"""An issuer that ends sooner is made again; an anchor that does is an error, since clusters trust it."""
+"""An issuer that expires sooner is replaced. An anchor that expires sooner is an error, since clusters trust it."""
 _CLOCK_SKEW = timedelta(minutes=5)
-_making = threading.Lock()  # the clusters' steps run at once, and there must be one anchor
+_creating = threading.Lock()  # the clusters' steps run in parallel, and must share one anchor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +46,17 @@ class Issued:
 
     @property
     def not_after(self) -> datetime:
-        """When it ends."""
+        """When it expires."""
         return self.parsed.not_valid_after_utc
 
 
 def anchor(folder: Path, *, lab_name: str, now: datetime | None = None) -> Issued:
-    """Return the lab's trust anchor, made at the first call.
+    """Return the lab's trust anchor; the first call creates it.
 
     Raises:
-        LabError: it is damaged, or ends in less than 30 days.
+        LabError: it is damaged, or expires in less than 30 days.
     """
-    with _making:
+    with _creating:
         return _anchor(folder, lab_name, now or datetime.now(UTC))
 
 
@@ -64,26 +64,28 @@ def refuse_ended(folder: Path, *, now: datetime | None = None) -> None:
     """Check that an existing trust anchor is still valid; do nothing if there is none.
 
     Raises:
-        LabError: it is damaged, or ends in less than 30 days.
+        LabError: it is damaged, or expires in less than 30 days.
     """
     now = now or datetime.now(UTC)
     try:
-        found = _load(folder, "anchor")
+        existing = _load(folder, "anchor")
     except (OSError, ValueError) as error:
         raise LabError(
             f"the trust anchor is damaged: {error}", where=str(folder), next="lab down, then lab up"
         ) from error
-    if found is not None and found.not_after - now < RENEW_BEFORE:
-        ends = "ended" if found.not_after <= now else "ends"
+    if existing is not None and existing.not_after - now < RENEW_BEFORE:
+        expires = "expired" if existing.not_after <= now else "expires"
         raise LabError(
-            f"the trust anchor {ends} on {found.not_after:%Y-%m-%d}", where=str(folder), next="lab down, then lab up"
+            f"the trust anchor {expires} on {existing.not_after:%Y-%m-%d}",
+            where=str(folder),
+            next="lab down, then lab up",
         )
 
 
 def _anchor(folder: Path, lab_name: str, now: datetime) -> Issued:
     refuse_ended(folder, now=now)
-    found = _load(folder, "anchor")
-    if found is None:
+    existing = _load(folder, "anchor")
+    if existing is None:
         key = ec.generate_private_key(ec.SECP256R1())
         name = _name(lab_name, "trust anchor")
         certificate = _sign(
@@ -96,11 +98,11 @@ def _anchor(folder: Path, lab_name: str, now: datetime) -> Issued:
             path_length=1,
         )
         return _store(folder, "anchor", key, certificate)
-    return found
+    return existing
 
 
 def issuer(folder: Path, *, lab_name: str, cluster: str, trust_domain: str, now: datetime | None = None) -> Issued:
-    """Return a cluster's issuer; made anew where it is missing, damaged, soon over, or not for this anchor and domain.
+    """Return a cluster's issuer. Replace it if it is missing, damaged, about to expire, or of another anchor or domain.
 
     Raises:
         LabError: as `anchor`.
@@ -108,11 +110,11 @@ def issuer(folder: Path, *, lab_name: str, cluster: str, trust_domain: str, now:
     now = now or datetime.now(UTC)
     root = anchor(folder, lab_name=lab_name, now=now)
     try:
-        found = _load(folder, cluster)
+        existing = _load(folder, cluster)
     except (OSError, ValueError):
-        found = None
-    if found is not None and _fits(found, root, trust_domain, now):
-        return found
+        existing = None
+    if existing is not None and _fits(existing, root, trust_domain, now):
+        return existing
     key = ec.generate_private_key(ec.SECP256R1())
     root_key = cast("ec.EllipticCurvePrivateKey", serialization.load_pem_private_key(root.key, None))
     certificate = _sign(
@@ -131,7 +133,7 @@ def issuer(folder: Path, *, lab_name: str, cluster: str, trust_domain: str, now:
 def leaf(signer: Issued, identity: str, *, lifetime: timedelta = LEAF_LIFETIME) -> Issued:
     """Return a workload's certificate with its identity, followed by its signer's; it is not stored anywhere.
 
-    A SPIFFE ID is written as SPIFFE's X509-SVID says (4 and 5), any other identity as a DNS name, as Linkerd's are.
+    A SPIFFE ID becomes a URI (SPIFFE X509-SVID, 4 and 5), any other identity a DNS name, as in Linkerd.
     """
     now, key = datetime.now(UTC), ec.generate_private_key(ec.SECP256R1())
     signer_key = cast("ec.EllipticCurvePrivateKey", serialization.load_pem_private_key(signer.key, None))
@@ -145,13 +147,13 @@ def leaf(signer: Issued, identity: str, *, lifetime: timedelta = LEAF_LIFETIME) 
         path_length=None,
         identity=identity,
     )
-    made = _pem(key, certificate)
-    return Issued(certificate=made.certificate + signer.certificate, key=made.key)
+    issued = _pem(key, certificate)
+    return Issued(certificate=issued.certificate + signer.certificate, key=issued.key)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a certificate says. `fingerprint` is SHA-256, hexadecimal."""
+    """Contents of a certificate. `fingerprint` is SHA-256, hexadecimal."""
 
     fingerprint: str
     ends: datetime
@@ -159,7 +161,7 @@ class Facts:
 
 
 def describe(certificate: bytes) -> Facts:
-    """Return what a PEM certificate says."""
+    """Return the contents of a PEM certificate."""
     parsed = x509.load_pem_x509_certificate(certificate)
     return Facts(
         fingerprint=parsed.fingerprint(hashes.SHA256()).hex(),
@@ -169,7 +171,7 @@ def describe(certificate: bytes) -> Facts:
 
 
 def identities(certificate: bytes) -> tuple[str, ...]:
-    """Return the identities that a workload's certificate (DER) names: SPIFFE IDs, and DNS names as Linkerd's."""
+    """Return the identities in a workload's certificate (DER): SPIFFE IDs, and DNS names as Linkerd uses them."""
     parsed = x509.load_der_x509_certificate(certificate)
     try:
         names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -179,7 +181,7 @@ def identities(certificate: bytes) -> tuple[str, ...]:
 
 
 def trust_domain_of(certificate: x509.Certificate) -> str | None:
-    """Return the SPIFFE trust domain that an issuer's certificate names (SPIFFE X509-SVID, 4.2: no path)."""
+    """Return the SPIFFE trust domain in an issuer's certificate (SPIFFE X509-SVID, 4.2: no path)."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -188,12 +190,12 @@ def trust_domain_of(certificate: x509.Certificate) -> str | None:
     return next((uri.removeprefix("spiffe://") for uri in uris if uri.startswith("spiffe://")), None)
 
 
-def _fits(found: Issued, root: Issued, trust_domain: str, now: datetime) -> bool:
+def _fits(existing: Issued, root: Issued, trust_domain: str, now: datetime) -> bool:
     try:
-        found.parsed.verify_directly_issued_by(root.parsed)
+        existing.parsed.verify_directly_issued_by(root.parsed)
     except (InvalidSignature, ValueError, TypeError):
         return False
-    return found.not_after - now >= RENEW_BEFORE and trust_domain_of(found.parsed) == trust_domain
+    return existing.not_after - now >= RENEW_BEFORE and trust_domain_of(existing.parsed) == trust_domain
 
 
 def _name(lab_name: str, what: str) -> x509.Name:
@@ -213,7 +215,7 @@ def _sign(
     path_length: int | None,
     identity: str | None = None,
 ) -> x509.Certificate:
-    """Sign a certificate: an authority's with `path_length` further ones below it, or with None a workload's."""
+    """Sign a certificate: an authority's with this path length, or with None a workload's."""
     authority = path_length is not None
     usage = x509.KeyUsage(
         key_cert_sign=authority,
@@ -248,24 +250,24 @@ def _sign(
 
 
 def _load(folder: Path, name: str) -> Issued | None:
-    """Read a certificate with its key, None where neither is there; ValueError where they do not belong together."""
+    """Read a certificate with its key; None if neither exists; ValueError if they do not belong together."""
     certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
     if not certificate.exists() and not key.exists():
         return None
-    found = Issued(certificate=certificate.read_bytes(), key=key.read_bytes())
-    private = serialization.load_pem_private_key(found.key, None)
-    if private.public_key() != found.parsed.public_key():
+    existing = Issued(certificate=certificate.read_bytes(), key=key.read_bytes())
+    private = serialization.load_pem_private_key(existing.key, None)
+    if private.public_key() != existing.parsed.public_key():
         raise ValueError(f"{certificate.name} and {key.name} do not belong together")
-    return found
+    return existing
 
 
 def _store(folder: Path, name: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> Issued:
-    made = _pem(key, certificate)
+    issued = _pem(key, certificate)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # The certificate comes last: with a key alone, or an old certificate beside a new key, the next run starts over.
-    for file, content in ((folder / f"{name}.key", made.key), (folder / f"{name}.crt", made.certificate)):
+    # The certificate is written last: a key without its certificate makes the next run start over.
+    for file, content in ((folder / f"{name}.key", issued.key), (folder / f"{name}.crt", issued.certificate)):
         write_atomic(file, content)
-    return made
+    return issued
 
 
 def _pem(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> Issued:

@@ -1,6 +1,6 @@
-"""The only place that starts a process.
+"""Start processes. No other module does.
 
-Every child is in a process group of its own: Ctrl-C reaches the lab alone. When the run is cancelled, `run` ends its
+Every child has its own process group, so that Ctrl-C reaches only the lab. When the run is cancelled, `run` ends its
 child's group and raises Cancelled. On Linux a child also gets SIGTERM when the lab itself is killed with -9, so that
 no half-made build or cluster continues without an owner.
 """
@@ -28,8 +28,8 @@ from lab.base.errors import CommandError, CommandTimeout, LabError
 _log = logging.getLogger(__name__)
 _GRACE_S = 10.0
 _CANCEL_GRACE_S = 0.5
-_LOOK_EVERY_S = 0.2
-"""How often a running command looks whether the run was cancelled."""
+_POLL_S = 0.2
+"""Seconds between two checks of a running command whether the run was cancelled."""
 _running: set[subprocess.Popen[str] | subprocess.Popen[bytes]] = set()
 _guard = threading.Lock()
 
@@ -86,7 +86,7 @@ def run(
         env: variables on top of what the lab's commands inherit (`lab.base.environment`).
         input: text for the command's standard input; without it standard input is empty.
         cwd: working directory.
-        timeout_s: seconds after which the command is stopped; None for no bound.
+        timeout_s: seconds after which the command is stopped; None for no limit.
         check: raise when the exit status is not 0.
         on_line: called with each line of either stream as it comes, from another thread. If it raises, it is not
             called again, and its error is raised when the command has ended.
@@ -119,7 +119,7 @@ def run(
     try:
         stdout, stderr = _communicate(child, words, input=input, timeout_s=timeout_s, on_line=on_line)
     finally:
-        if child.poll() is None:  # only after an interruption: after a time-out it was stopped already
+        if child.poll() is None:  # only after an interruption: a timeout has stopped it already
             _stop(child, grace_s=_CANCEL_GRACE_S)
         with _guard:
             _running.discard(child)
@@ -151,7 +151,7 @@ def _communicate(
 
     def drain(stream: IO[str], into: list[str]) -> None:
         with stream:
-            for line in stream:  # to its end, whatever becomes of `on_line`: a full pipe would block the command
+            for line in stream:  # to its end, also if `on_line` fails: a full pipe would block the command
                 into.append(line)
                 if on_line is not None and not broken:
                     try:
@@ -172,7 +172,7 @@ def _communicate(
         _stop(child)
         raise CommandTimeout(words, timeout_s=timeout_s or 0, stdout="".join(outputs[0]), stderr="".join(outputs[1]))
     for reader in readers:
-        # A grandchild that was left behind may hold the pipe open; what the command itself said is all there.
+        # A grandchild that still runs may hold the pipe open; the command's own output is complete.
         reader.join(timeout=_GRACE_S)
     if broken:
         raise broken[0]
@@ -187,11 +187,11 @@ def _feed(stream: IO[str], text: str) -> None:
 
 
 def _ended(child: subprocess.Popen[str], words: tuple[str, ...], timeout_s: float | None) -> bool:
-    """Wait for a child's end; False when `timeout_s` is over."""
+    """Wait until a child ends; False after `timeout_s`."""
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     token = cancel.token()
     while True:
-        left_s = _LOOK_EVERY_S if deadline is None else min(_LOOK_EVERY_S, deadline - time.monotonic())
+        left_s = _POLL_S if deadline is None else min(_POLL_S, deadline - time.monotonic())
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(max(0.0, left_s))
             return True
@@ -201,7 +201,7 @@ def _ended(child: subprocess.Popen[str], words: tuple[str, ...], timeout_s: floa
 
 
 def _stop(child: subprocess.Popen[str] | subprocess.Popen[bytes], *, grace_s: float = _GRACE_S) -> None:
-    """End a child's whole group: politely, then not."""
+    """End a child's whole group: SIGTERM, then SIGKILL."""
     _signal(child, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(grace_s)
@@ -229,20 +229,20 @@ def start(
         argv: program and arguments.
         env: variables on top of what it inherits.
         cwd: working directory.
-        piped: give it pipes; else it prints where the lab prints, and reads nothing.
-        inherit: give it the user's whole environment, as a program of the user's own; else what the lab's commands get.
+        piped: give it pipes; else it shares the lab's output, and its input is empty.
+        inherit: give it the user's whole environment, for the user's own program; else that of the lab's commands.
 
     Raises:
         LabError: the program does not exist.
     """
     words = [str(word) for word in argv]
-    given = {**os.environ, **(env or {})} if inherit else environment.of_child(env)
-    if shutil.which(words[0], path=given.get("PATH")) is None:
+    environ = {**os.environ, **(env or {})} if inherit else environment.of_child(env)
+    if shutil.which(words[0], path=environ.get("PATH")) is None:
         raise LabError(f"command not found: {words[0]}")
     child = _starter().submit(
         subprocess.Popen,
         [*_death_signal_prefix(), *words],
-        env=given,
+        env=environ,
         cwd=cwd,
         stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
         stdout=subprocess.PIPE if piped else None,
@@ -262,7 +262,7 @@ def _starter() -> Threads:
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:
-    """End what `start` started, with all that it started itself."""
+    """End a command that `start` started, with its whole process group."""
     if child.poll() is None:
         _stop(child, grace_s=_CANCEL_GRACE_S if cancel.token().cancelled else _GRACE_S)
     with _guard:
@@ -270,7 +270,7 @@ def stop(child: subprocess.Popen[bytes]) -> None:
 
 
 def kill_all() -> None:
-    """Kill every process that still runs for this lab, and wait for none: the lab itself ends at once."""
+    """Kill every process that still runs for this lab, without waiting: the lab itself ends at once."""
     with _guard:
         children = list(_running)
     for child in children:

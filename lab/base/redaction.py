@@ -1,4 +1,4 @@
-"""Leaves keys and tokens out of what the lab writes for people: evidence, reports, collected logs."""
+"""Remove keys and tokens from evidence, reports and collected logs."""
 
 from __future__ import annotations
 

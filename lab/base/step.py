@@ -14,12 +14,12 @@ class StepStatus(Enum):
     UNCHANGED = "unchanged"
     ERRORED = "errored"
     NOT_RUN = "not run"
-    """Something that it needs failed, or the run was interrupted before it ended."""
+    """A step before it failed, or the run was interrupted before it ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepResult:
-    """How a step ended, in which time, and what there is to say about it."""
+    """How a step ended, its duration and a detail to show."""
 
     status: StepStatus
     detail: str = ""
@@ -34,12 +34,12 @@ UNCHANGED = StepResult(status=StepStatus.UNCHANGED)
 
 
 class Pool(Enum):
-    """What a step mostly uses; the runner bounds how many of a kind run at once."""
+    """The resource that a step mostly uses; the runner limits how many steps of a pool run at once."""
 
     WAIT = "wait"
     """Talks to servers and waits: many at once."""
     BUILD = "build"
-    """Compiles: as many as the cores bear."""
+    """Compiles: few at once, by the number of cores."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +49,11 @@ class Step:
     name: str
     """Unique in its plan, `cluster/thing` or `thing`."""
     title: str
-    """What it does, for people, in the imperative: "install Istio"."""
+    """Its action as the console shows it, in the imperative: "install Istio"."""
     run: Callable[[], StepResult] = field(compare=False, repr=False)
     after: tuple[str, ...] = ()
-    """Names of the steps that must have ended well before."""
+    """Names of the steps that must succeed first."""
     cluster: str | None = None
     pool: Pool = Pool.WAIT
     estimate_s: float | None = None
-    """How long it takes, from a real run on two cores; None where nobody waits for it."""
+    """Its duration in a real run on two cores; None where nobody waits for it."""

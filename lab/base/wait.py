@@ -1,4 +1,4 @@
-"""The only place that waits: bounded, with a reason, and with the last observation when it gives up."""
+"""Wait with a time limit, and report the last observation after a timeout. No other module waits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class NotYet:
 
 
 class TransientError(Exception):
-    """Raised by a probe that failed to observe: the wait continues, and the message is the observation."""
+    """A probe failed to observe: the wait continues, and the message is the observation."""
 
 
 def rest(why: str, seconds: float) -> None:
@@ -38,7 +38,7 @@ def rest(why: str, seconds: float) -> None:
 
 
 def pause(seconds: float) -> None:
-    """Let time pass until the run is cancelled."""
+    """Sleep, but not longer than until the run is cancelled."""
     tenacity.sleep_using_event(cancel.token().event)(seconds)
 
 
@@ -53,16 +53,16 @@ def until(
     sleep: Callable[[float], None] = pause,
     clock: Callable[[], float] = time.monotonic,
 ) -> T:
-    """Ask `probe` until it returns something other than `NotYet`, and return that.
+    """Call `probe` until it returns something other than `NotYet`, and return that.
 
     Args:
-        what: what is waited for, as it is shown: "east: nodes Ready".
-        probe: asked at least once; any exception but TransientError ends the wait at once.
-        timeout_s: seconds after which the wait gives up.
-        interval_s: seconds between two questions.
-        successes: how many answers in a row must be other than `NotYet`; more than 1 for what comes and goes.
+        what: the subject of the wait, for "waiting for …": "west's API server".
+        probe: called at least once; any exception but TransientError ends the wait at once.
+        timeout_s: seconds after which the wait times out.
+        interval_s: seconds between two calls.
+        successes: how many results in a row must be other than `NotYet`; more than 1 for a state that may flap.
         next: the next command for the error.
-        sleep: how to pass the time (tests pass their own).
+        sleep: pauses between calls (tests pass their own).
         clock: seconds that never go back (tests pass their own).
 
     Raises:
@@ -75,34 +75,34 @@ def until(
     in_a_row = 0
     deadline = clock() + timeout_s
 
-    def ask() -> T | NotYet:
+    def observe() -> T | NotYet:
         nonlocal last, in_a_row
         try:
-            seen = probe()
+            result = probe()
         except TransientError as error:
-            seen = NotYet(str(error))
-        in_a_row = 0 if isinstance(seen, NotYet) else in_a_row + 1
+            result = NotYet(str(error))
+        in_a_row = 0 if isinstance(result, NotYet) else in_a_row + 1
         if 0 < in_a_row < successes:
-            seen = NotYet(f"{in_a_row} of {successes} successes in a row")
-        if isinstance(seen, NotYet) and seen.seen != last:
-            last = seen.seen
+            result = NotYet(f"{in_a_row} of {successes} successes in a row")
+        if isinstance(result, NotYet) and result.seen != last:
+            last = result.seen
             events.progress(f"{what}: {last.partition(chr(10))[0]}")
-        return seen
+        return result
 
     def over(_: tenacity.RetryCallState) -> bool:
         return token.cancelled or clock() >= deadline
 
     events.progress(what)
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_result(lambda seen: isinstance(seen, NotYet)),
+        retry=tenacity.retry_if_result(lambda result: isinstance(result, NotYet)),
         wait=tenacity.wait_fixed(interval_s),
         before=lambda _: token.check(f"{what} (last seen: {last})"),
         stop=over,
         sleep=sleep,
         retry_error_callback=lambda state: state.outcome.result() if state.outcome else NotYet(last),
     )
-    answer: T | NotYet = retrying(ask)
-    if isinstance(answer, NotYet):
+    result: T | NotYet = retrying(observe)
+    if isinstance(result, NotYet):
         token.check(f"{what} (last seen: {last})")
         raise WaitTimeout(what, after_s=timeout_s, last=last, next=next)
-    return answer
+    return result

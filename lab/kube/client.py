@@ -44,7 +44,7 @@ class Verb(Enum):
 
 @dataclass(frozen=True)
 class _Lack:
-    """What is missing or not ready, and why its pods are not ready."""
+    """An object that is missing or not ready, with the reasons of its pods."""
 
     ref: Ref
     words: str
@@ -60,9 +60,9 @@ class Kube:
     Every method raises NotNow while the API server does not answer, and KubeError when it refuses.
 
     Args:
-        cluster: which one.
-        send: how requests are sent; by default as the cluster's kubeconfig says.
-        timeout_s: seconds that an answer may take.
+        cluster: the cluster.
+        send: sends requests; by default with the cluster's kubeconfig.
+        timeout_s: time limit of a request.
     """
 
     def __init__(self, cluster: Cluster, send: Transport | None = None, *, timeout_s: float = 15) -> None:
@@ -95,7 +95,7 @@ class Kube:
         if labels:
             path += "?" + urlencode({"labelSelector": ",".join(f"{k}={v}" for k, v in labels.items())})
         found = self._json("GET", path, absent_ok=True, accept=_METADATA_ONLY if metadata_only else _JSON)
-        # The items of a list leave out what the list itself says.
+        # Items of a list lack apiVersion and kind, which only the list has.
         return [{**item, "apiVersion": api_version, "kind": kind} for item in (found or {}).get("items") or []]
 
     def write(
@@ -107,23 +107,23 @@ class Kube:
         manager: str = MANAGED_BY,
         status: bool = False,
     ) -> Obj | None:
-        """Send one change without asking whose the object is: only `lab.kube.owned` may do so, which asks first.
+        """Send one change without checking the owner. Only `lab.kube.owned` may call this, after its own check.
 
         Args:
-            verb: what to do.
-            wanted: with which object.
+            verb: the change.
+            wanted: the object.
             body: the object, the merge patch, or the options of a delete.
             manager: the field manager; a field that it applied before and omits now is removed.
             status: change the object's status instead.
 
         Returns:
-            The object as the server has it then; None where there was none to delete.
+            The object as the server has it afterwards; None if there was none to delete.
         """
         path = self._path(wanted)
         if path is None:
             if verb is Verb.DELETE:
                 return None
-            raise self._not_now(f"{wanted}: its kind is not served yet")
+            raise self._not_now(f"{wanted}: the API server does not serve this kind yet")
         path += "/status" if status else ""
         if verb is Verb.DELETE:
             return self._json("DELETE", path, body=body, absent_ok=True, what=str(wanted))
@@ -134,14 +134,14 @@ class Kube:
     # Waiting
 
     def lacks(self, refs: Iterable[Ref]) -> list[str]:
-        """Say what is missing or not ready, one phrase each with the pods' reasons; nothing when all are ready."""
+        """Return a text for each object that is missing or not ready, with its pods' reasons."""
         return [str(lack) for lack in self._lacking(refs)]
 
     def wait_ready(self, refs: Sequence[Ref], *, timeout_s: float, what: str | None = None, successes: int = 1) -> None:
-        """Return when all are there and ready, `successes` times in a row.
+        """Wait until all objects exist and are ready, `successes` times in a row.
 
         Raises:
-            WaitTimeout: with what is still missing.
+            WaitTimeout: with the objects that are missing or not ready.
             ClusterError: a pod will not become ready; with its reason.
         """
         patience = Patience()
@@ -156,7 +156,7 @@ class Kube:
 
         name = self.cluster.name
         wait.until(
-            f"{name}: {what or ', '.join(str(r) for r in refs[:2])} ready",
+            f"{what or ', '.join(str(r) for r in refs[:2])} in {name}",
             probe,
             timeout_s=timeout_s,
             successes=successes,
@@ -164,14 +164,14 @@ class Kube:
         )
 
     def _lacking(self, refs: Iterable[Ref]) -> list[_Lack]:
-        def look(wanted: Ref) -> _Lack | None:
-            found = self.get(wanted)
-            if found is None:
+        def lack_of(wanted: Ref) -> _Lack | None:
+            obj = self.get(wanted)
+            if obj is None:
                 return _Lack(wanted, f"{wanted} does not exist")
-            words = unready(found)
-            return _Lack(wanted, words, self._troubles(found)) if words else None
+            words = unready(obj)
+            return _Lack(wanted, words, self._troubles(obj)) if words else None
 
-        return [lack for lack in each(look, list(refs)) if lack]
+        return [lack for lack in each(lack_of, list(refs)) if lack]
 
     def _troubles(self, workload: Obj) -> tuple[PodTrouble, ...]:
         labels, namespace = readiness.selector(workload), workload["metadata"].get("namespace", "")
@@ -191,7 +191,7 @@ class Kube:
     # The rest of the API
 
     def read(self, path: str, *, timeout_s: float | None = None) -> str:
-        """Return what a path of the API server says, such as /readyz or a Service's proxy path."""
+        """GET a path of the API server, such as /readyz or a Service's proxy path, and return the body."""
         return self._ask("GET", path, timeout_s=timeout_s).body.decode(errors="replace")
 
     def version(self) -> str:
@@ -199,7 +199,7 @@ class Kube:
         return str(json.loads(self.read("/version", timeout_s=3))["gitVersion"])
 
     def logs(self, pod: str, *, namespace: str, container: str | None = None, lines: int = 200) -> str:
-        """Return the end of what a pod's container printed."""
+        """Return the last lines of a container's log."""
         query: dict[str, Any] = {"tailLines": lines, **({"container": container} if container else {})}
         return self.read(f"/api/v1/namespaces/{namespace}/pods/{pod}/log?{urlencode(query)}")
 
@@ -215,7 +215,7 @@ class Kube:
     ) -> str:
         """Run a command in a pod and return its standard output.
 
-        `stdin` is sent to it, but its end is not: the command has to know how much it reads.
+        `stdin` is not closed after its last byte: the command has to know how much to read.
 
         Raises:
             KubeError: it could not be run, or its exit status is not 0.
@@ -224,10 +224,10 @@ class Kube:
             self.cluster, pod, argv, namespace=namespace, container=container, stdin=stdin, timeout_s=timeout_s
         )
 
-    # How
+    # Requests
 
     def _path(self, wanted: Ref) -> str | None:
-        """Return where an object (or, without a name, a kind) is found; None where its kind is not served."""
+        """Return the path of an object, or without a name of a kind; None if the server does not serve the kind."""
         known = self._kind(wanted.api_version, wanted.kind)
         if known is None:
             return None
@@ -288,15 +288,15 @@ class Kube:
         def send() -> Answer:
             return self._send(method, path, body=body, headers=headers, timeout_s=patience_s)
 
-        def asked_to_wait() -> Answer | NotYet:
+        def retry() -> Answer | NotYet:
             answer = send()
-            return NotYet("the API server asks to wait") if answer.status == _LATER else answer
+            return NotYet("the API server is busy (429)") if answer.status == _LATER else answer
 
         answer = send()
         if answer.status == _LATER:
-            # As clients of Kubernetes do: a server that has just started says so until its caches are filled.
+            # A server that has just started answers 429 until its caches are filled; clients retry.
             with suppress(WaitTimeout):
-                answer = wait.until(f"{self.cluster.name}: {where}", asked_to_wait, timeout_s=patience_s)
+                answer = wait.until(f"{self.cluster.name}: {where}", retry, timeout_s=patience_s)
         if answer.status >= 400:
             raise refusal(self.cluster.name, method, status=answer.status, body=answer.body, what=where)
         return answer
@@ -315,7 +315,7 @@ def _cached(cluster: Cluster, timeout_s: float, _written_ns: int) -> Kube:
 
 
 def connect(cluster: Cluster, *, timeout_s: float = 15) -> Kube:
-    """Return the API of a cluster, one connection pool for all who ask; a new one after its kubeconfig changed."""
+    """Return the API of a cluster. Callers share a connection pool until the kubeconfig changes."""
     return _cached(cluster, timeout_s, _written_ns(cluster.kubeconfig))
 
 

@@ -1,4 +1,4 @@
-"""YAML files and templates → Kubernetes objects."""
+"""Read Kubernetes objects from YAML files and templates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def parse(text: str, *, source: str) -> list[Obj]:
-    """Return the objects of a YAML text; lists are opened, empty documents left out.
+    """Return the objects of a YAML text, those of lists included; empty documents are skipped.
 
     Raises:
         LabError: the text is not YAML, or a document is not a Kubernetes object.
@@ -47,7 +47,7 @@ def load(file: Path) -> list[Obj]:
 
 
 def render(file: Path, **values: object) -> list[Obj]:
-    """Return the objects of a Jinja2 template; every variable that it names must be given."""
+    """Render a Jinja2 template and return its objects; every variable must have a value."""
     try:
         text = _ENGINE.from_string(file.read_text(encoding="utf-8")).render(values)
     except jinja2.UndefinedError as error:
@@ -56,7 +56,7 @@ def render(file: Path, **values: object) -> list[Obj]:
 
 
 def load_document(text: str, *, source: str = "") -> Any:
-    """Return what one YAML document holds.
+    """Return the content of one YAML document.
 
     Raises:
         LabError: the text is not YAML.

@@ -1,4 +1,4 @@
-"""Kubernetes objects as plain dicts: how to name them, order them, and tell whether they are ready. No I/O."""
+"""Kubernetes objects as plain dicts: their names, their order and their readiness. No I/O."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Obj = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Ref:
-    """Which object is meant. `namespace` is empty for what belongs to the whole cluster."""
+    """Name of an object. `namespace` is empty for cluster-scoped objects."""
 
     api_version: str
     kind: str
@@ -53,13 +53,13 @@ def annotations_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def digest(objects: Iterable[Obj]) -> str:
-    """Return a digest of what is wanted; equal for equal objects in whatever order."""
+    """Return a digest of objects, whatever their order."""
     lines = sorted(json.dumps(obj, sort_keys=True) for obj in objects)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-# What others need comes first: namespaces, new kinds, accounts (a token without an account is deleted by
-# Kubernetes at once), what workloads refer to, then the rest.
+# Dependencies come first: namespaces, CRDs, accounts (Kubernetes deletes a token without its account at once),
+# objects that workloads refer to, then the rest.
 _RANKS = {
     "Namespace": 0,
     "CustomResourceDefinition": 1,
@@ -74,7 +74,7 @@ _RANKS = {
 
 
 def rank(kind: str) -> int:
-    """Return when an object of a kind is applied; objects of the same rank do not need each other."""
+    """Return a kind's position in the order of apply; objects of one rank do not depend on each other."""
     return _RANKS.get(kind, 4)
 
 
@@ -85,19 +85,19 @@ def condition(obj: Mapping[str, Any], kind: str) -> str | None:
 
 
 def _condition_words(obj: Mapping[str, Any], kind: str) -> str | None:
-    for found in obj.get("status", {}).get("conditions") or []:
-        if found["type"] == kind:
-            if found["status"] == "True":
+    for one in obj.get("status", {}).get("conditions") or []:
+        if one["type"] == kind:
+            if one["status"] == "True":
                 return None
-            said = found.get("message") or found.get("reason") or found["status"]
-            return f"not {kind}: {said}"
+            cause = one.get("message") or one.get("reason") or one["status"]
+            return f"not {kind}: {cause}"
     return f"not {kind} yet"
 
 
 def unready(obj: Mapping[str, Any]) -> str | None:
-    """Return what an object still lacks, as text; None if it is ready or its kind has no readiness."""
-    look = _READINESS.get(obj["kind"])
-    words = look(obj) if look else None
+    """Return why an object is not ready; None if it is ready or its kind has no readiness."""
+    check = _READINESS.get(obj["kind"])
+    words = check(obj) if check else None
     return f"{ref(obj)} {words}" if words else None
 
 
@@ -112,7 +112,7 @@ def _deployment(obj: Mapping[str, Any]) -> str | None:
     ):
         if replicas < wanted:
             return f"{replicas}/{wanted} {words}"
-    # Old pods would continue to answer with the replaced version.
+    # Old pods would continue to answer with the old version.
     extra = status.get("replicas", 0) - wanted
     return f"{extra} old pods still there" if extra > 0 else None
 
@@ -142,7 +142,7 @@ _READINESS: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
     "Node": lambda obj: _condition_words(obj, "Ready"),
 }
 HAS_READINESS = frozenset(_READINESS)
-"""Kinds whose objects take time to become ready."""
+"""Kinds with a readiness check."""
 
 
 def in_namespace(obj: Obj, namespace: str) -> Obj:

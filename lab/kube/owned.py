@@ -1,8 +1,8 @@
-"""The only place that changes Kubernetes objects: each change first checks whose the object is.
+"""Change Kubernetes objects after a check of their owner. No other module changes them.
 
-`Owned` creates, changes and deletes the objects of one owner and refuses all others. What the lab rightly changes
-although another owner created it has a named reason in `Grounds`. tests/unit/test_ownership_of_writes.py finds any
-other caller of the API's writes.
+`Owned` creates, changes and deletes the objects of one owner and refuses all others. Where the lab has to change an
+object that another owner created, `Grounds` names the reason. tests/unit/test_ownership_of_writes.py finds any other
+caller of the API's writes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MANAGED_LABEL = "app.kubernetes.io/managed-by"
 
 
 class NotOwnedError(ClusterError):
-    """The object is there, and another owner created it. Nothing was changed."""
+    """The object exists, and another owner created it. Nothing was changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class Owner:
         return {_MANAGED_LABEL: MANAGED_BY, LAB_LABEL: self.lab, **ids, self.label: self.part}
 
     def owns(self, obj: Mapping[str, Any]) -> bool:
-        """Say whether an object carries this owner's labels. Objects from before labs had an id lack that label."""
+        """Return whether an object has this owner's labels. Objects of a lab without an id lack that label."""
         labels = labels_of(obj)
         part = labels.get(self.label)
         return (
@@ -87,10 +87,10 @@ class Owned:
     kube: Kube
     owner: Owner
     uids: Mapping[Ref, str] = field(default_factory=dict)
-    """Objects that this owner is known to have created, by uid, also if somebody removed their labels."""
+    """Objects that this owner is known to have created, by uid, even if their labels were removed."""
 
     def apply(self, obj: Obj, *, manager: str = MANAGED_BY) -> Obj:
-        """Create an object, or make its fields be as given, with the owner's labels.
+        """Create an object or update its fields (server-side apply), with the owner's labels.
 
         Raises:
             NotOwnedError: another owner created an object of that name.
@@ -99,14 +99,14 @@ class Owned:
         return self._apply(obj, manager)
 
     def apply_all(self, objects: Iterable[Obj], *, timeout_s: float = 60) -> list[Obj]:
-        """Apply objects, those that others need first, independent ones at once.
+        """Apply objects, dependencies first, independent ones in parallel.
 
         Returns:
             Each object as the server has it now.
 
         Raises:
             NotOwnedError: another owner created one of that name; none was applied.
-            WaitTimeout: one could not be applied within `timeout_s`, with the server's last words.
+            WaitTimeout: one could not be applied within `timeout_s`, with the server's last error.
         """
         wanted, applied = list(objects), list[Obj]()
         name = self.kube.cluster.name
@@ -115,19 +115,21 @@ class Owned:
             self.check(wanted)
             return True
 
-        wait.until(f"{name}: owners of objects known", checked, timeout_s=timeout_s)
+        wait.until(f"the owners of objects in {name}", checked, timeout_s=timeout_s)
 
         def one(obj: Obj) -> Obj:
-            return wait.until(f"{name}: {ref(obj)} applied", lambda: self._apply(obj, MANAGED_BY), timeout_s=timeout_s)
+            return wait.until(
+                f"the apply of {ref(obj)} in {name}", lambda: self._apply(obj, MANAGED_BY), timeout_s=timeout_s
+            )
 
         ordered = sorted(wanted, key=lambda obj: rank(obj["kind"]))
         for _, group in groupby(ordered, key=lambda obj: rank(obj["kind"])):
-            # New kinds are not waited for: an object of one is refused for a moment, and tried again.
+            # No wait for new CRDs: the server refuses their objects for a moment, and `one` retries.
             applied += each(one, list(group))
         return applied
 
     def ensure_all(self, objects: Sequence[Obj], *, timeout_s: float = 60) -> bool:
-        """Apply objects as `apply_all`, and say whether that changed any of them."""
+        """Apply objects as `apply_all`, and return whether that changed any of them."""
         before = [self.kube.get(ref(obj)) for obj in objects]
         after = self.apply_all(objects, timeout_s=timeout_s)
 
@@ -143,25 +145,25 @@ class Owned:
             NotOwnedError: another owner created it.
         """
         found = self.kube.get(wanted)
-        if found is not None and not self._has(found):
+        if found is not None and not self._owns(found):
             raise self._refusal(found)
         return self.kube.write(Verb.PATCH, wanted, body=change) or {}
 
     def delete(self, wanted: Ref) -> bool:
-        """Delete an object of this owner with what depends on it; False where this owner has none of that name."""
+        """Delete an object of this owner and its dependents; False if this owner has none of that name."""
         found = self.kube.get(wanted)
-        if found is None or not self._has(found):
+        if found is None or not self._owns(found):
             return False
-        # The object that was checked, not one that somebody has created under its name since.
+        # Delete the object that was checked, not a newer one of the same name.
         return _delete(self.kube, wanted, uid=found["metadata"].get("uid"))
 
     def foreign(self, refs: Iterable[Ref]) -> list[Obj]:
-        """Return which of some objects are there and belong to another owner."""
+        """Return those of the objects that exist and belong to another owner."""
         wanted = set(refs)
-        return [obj for obj in _existing(self.kube, wanted) if not self._has(obj)]
+        return [obj for obj in _existing(self.kube, wanted) if not self._owns(obj)]
 
     def check(self, objects: Iterable[Obj]) -> None:
-        """Return if all objects can be applied.
+        """Check that all objects can be applied.
 
         Raises:
             NotOwnedError: another owner created an object of one of the names.
@@ -169,7 +171,7 @@ class Owned:
         if foreign := self.foreign(map(ref, objects)):
             raise self._refusal(foreign[0])
 
-    def _has(self, obj: Obj) -> bool:
+    def _owns(self, obj: Obj) -> bool:
         uid = self.uids.get(ref(obj))
         return self.owner.owns(obj) or (uid is not None and uid == obj["metadata"].get("uid"))
 
@@ -179,11 +181,11 @@ class Owned:
 
     def _refusal(self, obj: Obj) -> NotOwnedError:
         wanted, cluster = ref(obj), self.kube.cluster
-        place = f" --namespace={wanted.namespace}" if wanted.namespace else ""
-        delete = f"kubectl --context={cluster.context}{place} delete {wanted.kind.lower()} {wanted.name}"
+        namespace = f" --namespace={wanted.namespace}" if wanted.namespace else ""
+        delete = f"kubectl --context={cluster.context}{namespace} delete {wanted.kind.lower()} {wanted.name}"
         by_hand = "" if LAB_LABEL in labels_of(obj) else f"; or, if nobody needs that {wanted.kind}, `{delete}`"
         return NotOwnedError(
-            f"there is {wanted} already, which {owner_words(obj)}; nothing was changed",
+            f"{wanted} exists already and {owner_words(obj)}; nothing was changed",
             where=cluster.name,
             next=f"choose another name{by_hand}",
         )
@@ -196,7 +198,7 @@ def change(kube: Kube, wanted: Ref, fields: Mapping[str, Any], *, grounds: Groun
 
 
 def discard(kube: Kube, wanted: Ref, *, grounds: Grounds) -> bool:
-    """Delete an object that the lab did not create; False where it was not there."""
+    """Delete an object that the lab did not create; False if it did not exist."""
     _allow(wanted, grounds)
     return _delete(kube, wanted)
 
@@ -212,24 +214,24 @@ def _delete(kube: Kube, wanted: Ref, *, uid: str | None = None) -> bool:
 
 
 def _existing(kube: Kube, wanted: set[Ref]) -> list[Obj]:
-    """Return the metadata of those of some objects that are there, with one request for each kind and namespace."""
-    places = sorted({(one.api_version, one.kind, one.namespace) for one in wanted})
+    """Return the metadata of the objects that exist, with one request for each kind and namespace."""
+    groups = sorted({(one.api_version, one.kind, one.namespace) for one in wanted})
 
-    def look(place: tuple[str, str, str]) -> list[Obj]:
-        api_version, kind, namespace = place
-        refs = [one for one in wanted if (one.api_version, one.kind, one.namespace) == place]
+    def existing_of(group: tuple[str, str, str]) -> list[Obj]:
+        api_version, kind, namespace = group
+        refs = [one for one in wanted if (one.api_version, one.kind, one.namespace) == group]
         if len(refs) == 1:
             one = kube.get(refs[0])
             return [one] if one is not None else []
         names = {one.name for one in refs}
-        found = kube.find(api_version, kind, namespace=namespace, metadata_only=True)
-        return [obj for obj in found if obj["metadata"]["name"] in names]
+        objects = kube.find(api_version, kind, namespace=namespace, metadata_only=True)
+        return [obj for obj in objects if obj["metadata"]["name"] in names]
 
-    return [obj for found in each(look, places) for obj in found]
+    return [obj for objects in each(existing_of, groups) for obj in objects]
 
 
 def owner_words(obj: Obj) -> str:
-    """Return whose an object is, as the end of a sentence: "belongs to …"."""
+    """Return an object's owner, as the end of a sentence: "belongs to …"."""
     labels = labels_of(obj)
     if scenario := labels.get(SCENARIO_LABEL):
         return f"belongs to {'`lab dev`' if scenario == 'dev' else f'the scenario {scenario}'}"

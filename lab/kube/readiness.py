@@ -1,4 +1,4 @@
-"""Why the pods of a workload are not ready, in Kubernetes' own words, and whether waiting can help. No I/O."""
+"""Explain why a workload's pods are not ready, with Kubernetes' reasons, and whether a wait can help. No I/O."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _CRASHING = "CrashLoopBackOff"
 _UNSCHEDULABLE = "Unschedulable"
 _NODE_TAINT = "node.kubernetes.io/"  # not-ready, unreachable, disk-pressure: goes away when the node has recovered
 
-# Seconds for which a reason has to stay before the wait gives up. The kubelet tries to pull an image again after
-# 10, 20 and 40 s; a ConfigMap, a Secret or room on the node may come a moment after the pod.
+# A wait gives up when a reason has lasted this many seconds. The kubelet tries to pull an image again after
+# 10, 20 and 40 s; a ConfigMap, a Secret or free memory on the node may come after the pod.
 _PATIENCE_S = {
     "InvalidImageName": 1.0,
     "ErrImageNeverPull": 10.0,
@@ -29,14 +29,14 @@ _PATIENCE_S = {
 _RESTARTS = 4
 """Restarts during one wait after which a container does not recover: about 70 s with the kubelet's back-off."""
 _SAME = {"ErrImagePull": "ImagePullBackOff"}
-"""Reasons that take turns while the cause stays."""
+"""Reasons that alternate while the cause stays."""
 _QUIET = frozenset({"ContainerCreating", "PodInitializing"})
 _WORDS = 240
 
 
 @dataclass(frozen=True, kw_only=True)
 class PodTrouble:
-    """What keeps one container of a pod, or with an empty `container` the whole pod, from being ready."""
+    """The reason why a container is not ready, or with an empty `container` the whole pod."""
 
     pod: str
     namespace: str
@@ -53,12 +53,12 @@ class PodTrouble:
 
 
 def troubles(pod: Mapping[str, Any]) -> Iterator[PodTrouble]:
-    """Yield what keeps a pod from being ready; nothing for one that is ready or only starting."""
+    """Yield the reasons why a pod is not ready; none if it is ready or only starting."""
     name, namespace = pod["metadata"]["name"], pod["metadata"].get("namespace", "")
     status = pod.get("status", {})
-    for found in status.get("conditions") or []:
-        if found["type"] == "PodScheduled" and found.get("reason") == _UNSCHEDULABLE:
-            yield PodTrouble(pod=name, namespace=namespace, reason=_UNSCHEDULABLE, message=found.get("message", ""))
+    for one in status.get("conditions") or []:
+        if one["type"] == "PodScheduled" and one.get("reason") == _UNSCHEDULABLE:
+            yield PodTrouble(pod=name, namespace=namespace, reason=_UNSCHEDULABLE, message=one.get("message", ""))
     for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
         if words := _container(container):
             reason, message = words
@@ -94,13 +94,13 @@ def _exit(ended: Mapping[str, Any]) -> str:
 
 
 def selector(workload: Mapping[str, Any]) -> Mapping[str, str]:
-    """Return the labels by which a workload finds its pods; none for an object without pods."""
-    found: Mapping[str, str] = (workload.get("spec", {}).get("selector") or {}).get("matchLabels") or {}
-    return found if workload["kind"] in {"Deployment", "StatefulSet", "DaemonSet"} else {}
+    """Return the labels by which a workload selects its pods; none for an object without pods."""
+    labels: Mapping[str, str] = (workload.get("spec", {}).get("selector") or {}).get("matchLabels") or {}
+    return labels if workload["kind"] in {"Deployment", "StatefulSet", "DaemonSet"} else {}
 
 
 def of_rollout(workload: Obj, pods: Iterable[Obj], replica_sets: Iterable[Obj]) -> list[Obj]:
-    """Return the pods of a Deployment's newest revision: old ones may be broken and go when the new ones are ready."""
+    """Return the pods of a Deployment's newest revision: old ones end when the new ones are ready."""
     revision = annotations_of(workload).get(_REVISION)
     hashes = {
         labels_of(one).get(_HASH) for one in replica_sets if revision and annotations_of(one).get(_REVISION) == revision
@@ -109,21 +109,21 @@ def of_rollout(workload: Obj, pods: Iterable[Obj], replica_sets: Iterable[Obj]) 
 
 
 class Patience:
-    """Decides during one wait when a trouble will not go away. `clock` never goes back (tests pass their own)."""
+    """Decides during one wait whether a trouble is permanent. `clock` is monotonic (tests pass their own)."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._since: dict[tuple[str, str, str], float] = {}
         self._restarts: dict[tuple[str, str], int] = {}
 
-    def hopeless(self, seen: Iterable[PodTrouble]) -> PodTrouble | None:
-        """Look at all troubles of one moment; returns the first that waiting does not help."""
-        now, seen = self._clock(), list(seen)
-        keys = {one: (one.pod, one.container, _SAME.get(one.reason, one.reason)) for one in seen}
+    def hopeless(self, current: Iterable[PodTrouble]) -> PodTrouble | None:
+        """Take the current troubles and return the first permanent one."""
+        now, current = self._clock(), list(current)
+        keys = {one: (one.pod, one.container, _SAME.get(one.reason, one.reason)) for one in current}
         self._since = {key: self._since.get(key, now) for key in keys.values()}
-        return next((one for one in seen if self._is_over(one, now - self._since[keys[one]])), None)
+        return next((one for one in current if self._is_permanent(one, now - self._since[keys[one]])), None)
 
-    def _is_over(self, one: PodTrouble, lasted_s: float) -> bool:
+    def _is_permanent(self, one: PodTrouble, lasted_s: float) -> bool:
         before = self._restarts.setdefault((one.pod, one.container), one.restarts)
         if one.reason == _CRASHING:
             return one.restarts - before >= _RESTARTS
@@ -134,7 +134,7 @@ class Patience:
 
 
 def next_command(workload: str, one: PodTrouble, *, cluster: str, kubeconfig: object, context: str) -> str:
-    """Return the command that tells more about a trouble."""
+    """Return the command that shows more about a trouble."""
     if one.reason == _CRASHING:
         return f"lab logs {workload} --cluster {cluster}"
     where = f"--kubeconfig={kubeconfig} --context={context}"

@@ -1,7 +1,7 @@
-"""How requests reach an API server; the only module that imports the kubernetes package.
+"""Send requests to an API server. No other module imports the kubernetes package.
 
-It reads the kubeconfig and gives a connection pool and exec. Its typed models are not used, so that custom resources
-and built-in ones are handled alike.
+That package reads the kubeconfig and provides a connection pool and exec. The lab does not use its typed models, so
+that custom and built-in resources are handled alike.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class Answer:
 
 
 class Transport(Protocol):
-    """One HTTP request to an API server. Raises NotNow where there is no answer."""
+    """One HTTP request to an API server. Raises NotNow without an answer."""
 
     def __call__(
         self, method: str, path: str, *, body: str | None, headers: Mapping[str, str], timeout_s: float
     ) -> Answer:
-        """Send a request and return what came back, whatever its status."""
+        """Send a request and return the answer, whatever its status."""
 
 
 def _api(cluster: Cluster) -> Any:
@@ -53,13 +53,13 @@ def _api(cluster: Cluster) -> Any:
             next="lab up",
         ) from error
     if urlsplit(settings.host).hostname in {"127.0.0.1", "localhost", "::1"}:
-        # No proxy between this machine and itself. Not `proxy = None`: the WebSocket client then asks the environment.
+        # Reach this machine without a proxy. With `proxy = None` the WebSocket client would read the environment.
         settings.no_proxy = "*"
     return client.ApiClient(settings)
 
 
 def http(cluster: Cluster) -> Transport:
-    """Return a connection pool to a cluster, as the cluster's kubeconfig says."""
+    """Return a connection pool to a cluster, with its kubeconfig."""
     api = _api(cluster)
     pool, settings = api.rest_client.pool_manager, api.configuration
 
@@ -76,9 +76,9 @@ def http(cluster: Cluster) -> Transport:
                 retries=False,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            # Not every SSLError: a port whose server is still starting ends the handshake, too.
+            # Other SSLErrors are temporary: a starting server may break off the handshake.
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                words = "the API server is not the one that the kubeconfig knows"
+                words = "the API server's certificate does not match the kubeconfig"
                 raise KubeError(words, where=cluster.name, next="lab up") from error
             words = f"the API server does not answer ({type(error).__name__})"
             raise NotNow(words, where=cluster.name) from error
@@ -106,7 +106,7 @@ def execute(
     url = f"{settings.host}/api/v1/namespaces/{namespace}/pods/{pod}/exec?{urlencode(query)}"
     token = settings.get_api_key_with_prefix("authorization")
     try:
-        # Not through kubernetes.stream: the typed API that it wants takes two seconds to import.
+        # kubernetes.stream needs the typed API, whose import takes two seconds.
         session = ws_client.websocket_call(  # type: ignore[no-untyped-call]
             settings, "GET", url, headers={"authorization": token} if token else {}, _preload_content=False
         )
@@ -116,14 +116,14 @@ def execute(
             session.run_forever(timeout=timeout_s)
             ended = not session.is_open()
         finally:
-            session.sock.shutdown()  # the client leaves the connection open, also after the server's end
+            session.sock.shutdown()  # the client leaves the connection open, even after the server has ended it
     except (client.ApiException, OSError) as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise NotNow(f"`{argv[0]}` could not be run: {said}", where=where) from error
-    output, complaint = session.read_stdout(timeout=0), session.read_stderr(timeout=0)
+        cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise NotNow(f"cannot run `{argv[0]}`: {cause}", where=where) from error
+    output, errors = session.read_stdout(timeout=0), session.read_stderr(timeout=0)
     if not ended:
         raise NotNow(f"`{argv[0]}` did not end within {timeout_s:g} s", where=where)
     if session.returncode != 0:
-        said = (complaint or output or "nothing").strip().splitlines()[-1]
-        raise KubeError(f"`{argv[0]}` exited with {session.returncode}: {said}", where=where)
+        last_line = (errors or output or "no output").strip().splitlines()[-1]
+        raise KubeError(f"`{argv[0]}` exited with {session.returncode}: {last_line}", where=where)
     return str(output)

@@ -93,7 +93,7 @@ def test_what_another_owner_created_is_neither_changed_nor_deleted(labels: dict[
         lambda: mine.ensure_all([config()]),
         lambda: mine.patch(CONFIG, {"data": {"x": "1"}}),
     ):
-        with pytest.raises(NotOwnedError, match=r"west: there is ConfigMap test/a already, which .*; nothing"):
+        with pytest.raises(NotOwnedError, match=r"west: ConfigMap test/a exists already and .*; nothing"):
             attempt()
     assert mine.delete(CONFIG) is False
     assert api.objects == before

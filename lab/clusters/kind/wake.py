@@ -35,7 +35,7 @@ def wait_for_api(kube: Kube, *, timeout_s: float = 120) -> None:
             return NotYet("does not know its administrator yet")
 
     wait.until(
-        f"{name}: API server ready",
+        f"{name}'s API server",
         ready,
         timeout_s=timeout_s,
         next=f"docker logs {kube.cluster.node}",
@@ -57,7 +57,7 @@ def wait_until_back(kube: Kube, *, since: datetime | None, restarted: bool = Tru
     wait_for_api(kube, timeout_s=timeout_s)
     name = kube.cluster.name
     wait.until(
-        f"{name}: node back",
+        f"{name}'s node",
         lambda: _old_words(kube, since, restarted=restarted) or True,
         timeout_s=timeout_s,
         next=f"docker logs {kube.cluster.node}",

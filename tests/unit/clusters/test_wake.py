@@ -62,5 +62,5 @@ def test_a_node_that_has_reported_since_is_back() -> None:
 
 
 def test_an_api_server_that_is_not_ready_is_waited_for() -> None:
-    with pytest.raises(WaitTimeout, match="timed out after 0 s waiting for west: API server ready"):
+    with pytest.raises(WaitTimeout, match="timed out after 0 s waiting for west's API server"):
         wake.wait_for_api(kube(FakeApi(answers=[Answer(500, b"etcd failed")])), timeout_s=0)

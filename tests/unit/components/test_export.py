@@ -125,7 +125,7 @@ def test_an_export_leaves_another_owners_service_alone_and_changes_nothing(
 ) -> None:
     put(kube(apis["west"]), service("podinfo-east"))
     before = [dict(api.objects) for api in apis.values()]
-    with pytest.raises(NotOwnedError, match=r"west: there is Service test/podinfo-east already.*nothing was changed"):
+    with pytest.raises(NotOwnedError, match=r"west: Service test/podinfo-east exists already.*nothing was changed"):
         export.apply(lab, "podinfo", "east")
     assert export.remove(lab, "podinfo", "east") is False
     assert [api.objects for api in apis.values()] == before
@@ -136,7 +136,7 @@ def test_an_export_leaves_another_owners_destination_rule_alone(
 ) -> None:
     (rule,) = export.source_objects("podinfo", ["east"])
     put(kube(east, "east"), rule)
-    with pytest.raises(NotOwnedError, match="east: there is DestinationRule test/podinfo"):
+    with pytest.raises(NotOwnedError, match="east: DestinationRule test/podinfo exists already"):
         export.apply(lab, "podinfo", "east")
     assert names(apis["west"]) == set()
     assert export.remove(lab, "podinfo", "east") is False

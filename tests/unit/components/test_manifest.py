@@ -148,7 +148,7 @@ def test_another_owners_object_is_refused_and_nothing_is_applied(lab: Lab, west:
     put(kube(api), theirs)
     before = dict(api.objects)
     for _ in range(2):  # a first refusal must not make the object known to the inventory
-        with pytest.raises(NotOwnedError, match="there is VirtualService test/a already"):
+        with pytest.raises(NotOwnedError, match="VirtualService test/a exists already"):
             Things().apply(lab, west)
     assert api.objects == before
 

@@ -62,7 +62,7 @@ def test_a_damaged_issuer_or_one_of_another_anchor_is_made_again(tmp_path: Path)
 
 def test_an_anchor_that_ends_soon_is_an_error_that_says_when(tmp_path: Path) -> None:
     issuer(tmp_path)
-    with pytest.raises(LabError, match=r"ends on 2036-11-20.*Next: lab down"):
+    with pytest.raises(LabError, match=r"expires on 2036-11-20.*Next: lab down"):
         issuer(tmp_path, now=NOW + timedelta(days=3640))
 
 

@@ -68,7 +68,7 @@ def test_somebody_elses_service_stays(lab: Lab, apis: dict[str, FakeApi]) -> Non
     api = apis["west"]
     theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": NAME, "namespace": "test"}, "spec": {}}
     put(kube(api), theirs)
-    with pytest.raises(NotOwnedError, match="there is Service test/my-service already, which does not carry"):
+    with pytest.raises(NotOwnedError, match="Service test/my-service exists already and does not carry"):
         parts.wanted(lab, parts.runner_of(NAME), NAME, ours_only=True)
     deploy(lab, parts.agent_of(NAME))
     assert "Deployment my-service-dev" in names(api)

@@ -1,4 +1,4 @@
-"""`python -m lab` is `lab`."""
+"""Run the `lab` command as `python -m lab`."""
 
 from lab.cli.app import main
 

@@ -1,4 +1,4 @@
-"""lab.toml → a frozen `LabSpec`; every problem at once, each with its line."""
+"""Parse lab.toml into a frozen `LabSpec`, and report every problem with its line."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _Table(BaseModel):
 
 
 class PodinfoSpec(_Table):
-    """How a cluster's podinfo looks."""
+    """Colour, message and replicas of a cluster's podinfo."""
 
     color: Color
     message: str = Field(max_length=80)
@@ -57,7 +57,7 @@ class PodinfoSpec(_Table):
 
 
 class ClusterSpec(_Table):
-    """One cluster. CIDRs must be apart from every other cluster's, or routes between them are ambiguous."""
+    """One cluster. Its CIDRs must not overlap another cluster's, or routes between them are ambiguous."""
 
     stands_in_for: str = Field(max_length=40)
     region: LabelValue
@@ -70,9 +70,9 @@ class ClusterSpec(_Table):
 
 
 class NetworkSpec(_Table):
-    """The Docker network of the nodes. Without `subnet` the lab takes the first free one.
+    """The Docker network of the nodes. Without `subnet` the lab chooses the first free one.
 
-    `flat`: pods reach the pods of other clusters by their addresses, as federated services need it.
+    `flat`: pods reach the pods of other clusters by their addresses; federated services need this.
     """
 
     subnet: IPv4Network | None = None
@@ -80,9 +80,9 @@ class NetworkSpec(_Table):
 
 
 class ArtifactsSpec(_Table):
-    """Where images and binaries come from. `mirror` is a registry host that replaces upstream's.
+    """Sources of images and binaries. `mirror` is a registry host that replaces upstream's.
 
-    `local` is a folder with upstream's own programs and charts, for what is never built.
+    `local` is a folder with upstream's programs and charts, for artifacts that are never built (Linkerd, Emissary).
     """
 
     source: Literal["auto", "packages", "upstream"] = "auto"
@@ -91,14 +91,14 @@ class ArtifactsSpec(_Table):
 
 
 class ResourcesSpec(_Table):
-    """What the lab may use of this machine. Without a number: what there is."""
+    """Limits on the lab's use of this machine. By default: a build job for each core, no memory limit."""
 
     build_jobs: int | None = Field(default=None, ge=1, le=64)
     node_memory_mib: int | None = Field(default=None, ge=1024)
 
 
 class RolesSpec(_Table):
-    """Which clusters play the talk's two parts. Scenarios, defaults of commands and exports follow from it.
+    """The clusters in the talk's two roles. Scenarios, command defaults and exports follow from them.
 
     `east`: the shared cluster, which runs the services that others call (the target of the talk's link).
     `west`: the laptop's cluster, whose frontend calls them (the source).
@@ -109,7 +109,7 @@ class RolesSpec(_Table):
 
 
 class LabSpec(_Table):
-    """A whole lab, as wanted."""
+    """The specification of a whole lab."""
 
     name: DnsLabel = "eastwest"
     stack: Literal["auto", *STACKS] = "auto"  # type: ignore[valid-type]  # one list of stacks for all
@@ -167,7 +167,7 @@ def _defaults(name: str, role: str | None, index: int) -> dict[str, Any]:
 
 
 def _complete(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay what was written over the defaults. The clusters of both roles always exist; further tables add clusters."""
+    """Merge lab.toml into the defaults. The clusters of both roles always exist; further tables add clusters."""
     written, roles = raw.get("clusters", {}), raw.get("roles", {})
     if not isinstance(written, Mapping) or not isinstance(roles, Mapping):
         return {"clusters": {}, "exports": {}, **raw}
@@ -197,7 +197,7 @@ def load(file: Path | None, *, overrides: Mapping[str, Any] | None = None) -> La
 
     Args:
         file: the file, or None.
-        overrides: top-level keys that the command line sets, on top of the file's.
+        overrides: top-level keys from the command line, which replace the file's.
 
     Raises:
         ConfigError: with every problem found.
@@ -214,7 +214,7 @@ def load(file: Path | None, *, overrides: Mapping[str, Any] | None = None) -> La
 
 
 def parse(text: str, *, source: str = FILE_NAME, overrides: Mapping[str, Any] | None = None) -> LabSpec:
-    """Turn the text of a lab.toml into a spec; as `load`."""
+    """Parse the text of a lab.toml; see `load`."""
     try:
         written = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -228,7 +228,7 @@ def parse(text: str, *, source: str = FILE_NAME, overrides: Mapping[str, Any] | 
     for key, message in invalid:
         problems.append(Problem(key=".".join(key), text=message, line=_line_of(key, lines)))
     if spec is None:
-        # Look for conflicts among what is left, so that the second run does not bring new complaints.
+        # Check the valid keys for conflicts too, so that one run reports all problems.
         spec, _ = _validate(_complete(_without(written, [key for key, _ in invalid])))
     if spec is not None:
         problems += [
@@ -247,7 +247,7 @@ def _validate(raw: Mapping[str, Any]) -> tuple[LabSpec | None, list[tuple[Key, s
         return LabSpec.model_validate(raw), []
     except ValidationError as error:
         errors = error.errors()
-        # A cluster whose name is wrong gets defaults that are wrong for that reason only: leave those out.
+        # A wrong cluster name makes the cluster's defaults wrong too: report only the name.
         misnamed = {e["loc"][:-1] for e in errors if e["loc"][-1] == "[key]"}
         return None, [
             (tuple(str(part) for part in e["loc"] if part != "[key]"), _words(e))
@@ -306,13 +306,13 @@ def _network_conflicts(spec: LabSpec) -> Iterator[tuple[Key, str]]:
             yield key_b, f"{b} overlaps {'.'.join(key_a)} = {a}"
     for key, net in nets:
         if net.prefixlen > 24:
-            yield key, f"{net} is too small; at least a /24 is needed"
+            yield key, f"{net} is too small; use a /24 or larger"
 
 
 def _conflicts(spec: LabSpec) -> Iterator[tuple[Key, str]]:
     yield from _network_conflicts(spec)
     if spec.roles.east == spec.roles.west:
-        yield ("roles", "west"), f"{spec.roles.west} is roles.east already; the roles need two clusters"
+        yield ("roles", "west"), f"{spec.roles.west} is roles.east already; name two different clusters"
     for (name_a, a_spec), (name_b, b_spec) in combinations(spec.clusters.items(), 2):
         for field in ("ingress_port", "trust_domain"):
             if getattr(a_spec, field) == getattr(b_spec, field):
@@ -322,7 +322,7 @@ def _conflicts(spec: LabSpec) -> Iterator[tuple[Key, str]]:
                 )
     if spec.artifacts.source == "packages":
         for name in spec.versions:
-            yield ("versions", name), 'names an image of upstream\'s, but artifacts.source is "packages"'
+            yield ("versions", name), 'names an upstream image, but artifacts.source is "packages"'
     for service, sources in spec.exports.items():
         for source in sources:
             if source not in spec.clusters:
@@ -333,18 +333,18 @@ def _conflicts(spec: LabSpec) -> Iterator[tuple[Key, str]]:
 
 
 def _lines(text: str) -> dict[Key, int]:
-    """Map each key that is written in the text to its line, as far as one-line keys and table headers go."""
-    found: dict[Key, int] = {}
+    """Map the keys of the text to their lines; only one-line keys and table headers are recognised."""
+    lines: dict[Key, int] = {}
     table: Key = ()
     for number, line in enumerate(text.splitlines(), start=1):
         if header := re.match(r"\s*\[+([^\]]+)\]+", line):
             table = _split(header[1])
-            found.setdefault(table, number)
+            lines.setdefault(table, number)
         elif pair := re.match(r"""\s*([A-Za-z0-9_."'-]+)\s*=""", line):
-            found.setdefault((*table, *_split(pair[1])), number)
+            lines.setdefault((*table, *_split(pair[1])), number)
             for inner in re.findall(r"[{,]\s*([A-Za-z0-9_-]+)\s*=", line):
-                found.setdefault((*table, *_split(pair[1]), inner), number)
-    return found
+                lines.setdefault((*table, *_split(pair[1]), inner), number)
+    return lines
 
 
 def _split(dotted: str) -> Key:

@@ -1,4 +1,4 @@
-"""What a step is given to work with."""
+"""The lab: its specification, its folders, its artifacts and its clusters."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from lab.kube.owned import Owned, Owner
 
 @dataclass(frozen=True, kw_only=True)
 class Lab:
-    """One lab: what is wanted (`spec`), where it keeps things (`paths`), what it is built from (`artifacts`)."""
+    """One lab: its specification (`spec`), its files and folders (`paths`) and its artifacts."""
 
     spec: LabSpec
     paths: Paths
     artifacts: ArtifactStore
     node_image: str | None = None
-    """An artifact that nodes are made from instead of the stack's own, as where images shall be loaded (`bench`)."""
+    """An artifact that replaces the stack's node image; `bench` uses it to measure the loading of images."""
 
     @classmethod
     def of(cls, spec: LabSpec) -> Lab:
@@ -36,7 +36,7 @@ class Lab:
         return self.paths.read_lab_id()
 
     def owner(self, part: str) -> Owner:
-        """Return a part of the lab as an owner of objects, such as the component podinfo, or all exports."""
+        """Return the owner of a part's objects; a part is a component such as podinfo, or all exports."""
         return Owner(lab=self.spec.name, lab_id=self.id, part=part)
 
     def owned(self, kube: Kube, part: str) -> Owned:
@@ -44,7 +44,7 @@ class Lab:
         return Owned(kube, self.owner(part))
 
     def made_by_scenario(self, kube: Kube, scenario: str = "") -> Owned:
-        """Return the objects of a scenario (of `lab dev`: "dev") in one cluster; of all scenarios, to delete them."""
+        """Return the objects of a scenario in one cluster ("dev": of `lab dev`); by default of all, to delete them."""
         return Owned(kube, Owner(lab=self.spec.name, lab_id=self.id, part=scenario, label=SCENARIO_LABEL))
 
     @property

@@ -1,1 +1,1 @@
-"""Requests under load, their timeline, statistics and packets."""
+"""Measure requests under load: timeline, statistics and captured packets."""

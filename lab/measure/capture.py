@@ -1,4 +1,4 @@
-"""Bytes between the nodes: TCP segments, read from frames that a command in a node's network namespace prints."""
+"""Capture TCP segments between the nodes, from frames that a command in a node's network namespace prints."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _IPV4 = 0x0800
 _TCP = 6
 _START_S, _END_S, _POLL_S = 30.0, 1.0, 0.1
 _SETTLE_S = 0.5
-"""Packets reach the reader a moment after the request that made them has ended."""
+"""Packets reach the reader a moment after their request has ended."""
 _BY_HAND = "lab doctor"
 
 
 class CaptureUnavailableError(LabError):
-    """There is no capture on this machine."""
+    """Packets cannot be captured on this machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Packet:
-    """A TCP segment: the two addresses, the two ports, and what it carried."""
+    """A TCP segment: addresses and ports (source, destination), and payload."""
 
     ends: tuple[str, str]
     ports: tuple[int, int]
@@ -36,7 +36,7 @@ class Packet:
 
 
 def parse(frame: bytes) -> Packet | None:
-    """Read an Ethernet frame; None where it holds no TCP over IPv4 (RFC 791, RFC 9293)."""
+    """Parse an Ethernet frame; None if it is not TCP over IPv4 (RFC 791, RFC 9293)."""
     if len(frame) < 54 or struct.unpack_from("!H", frame, 12)[0] != _IPV4:
         return None
     header_length = (frame[14] & 0x0F) * 4
@@ -47,17 +47,17 @@ def parse(frame: bytes) -> Packet | None:
     data = tcp + (frame[tcp + 12] >> 4) * 4
     source, target = struct.unpack_from("!HH", frame, tcp)
     ends = (str(IPv4Address(frame[26:30])), str(IPv4Address(frame[30:34])))
-    # Short frames are padded to 60 bytes: the IP header tells where the data ends.
+    # Short frames are padded to 60 bytes; the IP header has the length of the data.
     return Packet(ends=ends, ports=(source, target), payload=frame[data : 14 + total])
 
 
 @dataclass(kw_only=True)
 class Capture:
-    """Listens while the block runs: to what a command prints, which is in the network namespace to listen in.
+    """Captures packets while the block runs, with a command inside the network namespace.
 
     Args:
         argv: a command that prints frames as `lab.clusters.kind.innode.frames` does, until its input ends.
-        where: what it listens to, for errors.
+        where: the captured node or interface, for errors.
     """
 
     argv: Sequence[str]
@@ -68,16 +68,16 @@ class Capture:
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Self:
-        """Begin to listen.
+        """Start the capture.
 
         Raises:
-            CaptureUnavailableError: the command cannot listen there; the error has its last words.
+            CaptureUnavailableError: the command cannot capture there; with its last line of output.
         """
         self._child = process.start(self.argv, piped=True)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
-            wait.until(f"{self.where}: capture of packets begins", self._began, timeout_s=_START_S, interval_s=_POLL_S)
+            wait.until(f"the packet capture on {self.where}", self._began, timeout_s=_START_S, interval_s=_POLL_S)
         except WaitTimeout as error:
             self._end()
             raise CaptureUnavailableError(error.what, where=self.where, next=_BY_HAND) from error
@@ -85,28 +85,28 @@ class Capture:
             self._end()
             raise
         if not self._listening.is_set():
-            said = self._end().splitlines() or ["the command ended without a word"]
-            raise CaptureUnavailableError(f"packets cannot be captured: {said[-1]}", where=self.where, next=_BY_HAND)
+            errors = self._end().splitlines() or ["the command ended without output"]
+            raise CaptureUnavailableError(f"cannot capture packets: {errors[-1]}", where=self.where, next=_BY_HAND)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the command."""
+        """Stop the capture."""
         self._end()
 
     def take(self) -> list[Packet]:
-        """Return what was seen since the last time."""
+        """Return the packets since the last call."""
         wait.pause(_SETTLE_S)
         with self._guard:
             taken, self.packets = self.packets, []
         return taken
 
     def _began(self) -> bool | NotYet:
-        return self._listening.is_set() or self._over.is_set() or NotYet("the command has not begun to listen")
+        return self._listening.is_set() or self._over.is_set() or NotYet("the command has not started to capture")
 
     def _end(self) -> str:
-        """End the command by the end of its input, by force where that does not do, and return its errors."""
+        """Close the command's input, kill it if it does not end, and return its error output."""
         stdin, _, errors = self._pipes()
         stdin.close()
         self._reader.join(_END_S)
@@ -133,7 +133,7 @@ class Capture:
 
 
 def _exactly(stream: IO[bytes], size: int) -> bytes:
-    """Read so many bytes; none where the stream ends before."""
+    """Read exactly `size` bytes; empty if the stream ends before."""
     data = b""
     while len(data) < size:
         if not (more := stream.read(size - len(data))):

@@ -1,4 +1,4 @@
-"""What an HTTP server on this machine answers; the only module of the lab's core that imports requests."""
+"""Send HTTP requests to servers on this machine. No other module of the lab's core imports requests."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from lab.base.wait import TransientError
 
 
 def get_json(url: str, *, params: Mapping[str, str | int] | None = None, timeout_s: float = 10) -> Any:
-    """Return the JSON that a GET gives.
+    """GET a URL and return its JSON.
 
     Raises:
-        TransientError: no connection, no answer in time, a status of 400 and above, or no JSON.
+        TransientError: no connection, a timeout, a status of 400 and above, or an answer that is not JSON.
     """
     session = requests.Session()
-    session.trust_env = False  # a proxy of this machine has no business between it and itself
+    session.trust_env = False  # no proxy between this machine and its own ports
     try:
         with session.get(url, params=params, timeout=timeout_s) as answer:
             if answer.status_code >= 400:
@@ -30,7 +30,7 @@ def get_json(url: str, *, params: Mapping[str, str | int] | None = None, timeout
 
 
 def status(url: str, *, timeout_s: float = 3) -> int | None:
-    """Return the status of a GET's answer, None where there is no answer."""
+    """GET a URL and return the status; None without an answer."""
     session = requests.Session()
     session.trust_env = False
     try:

@@ -1,8 +1,8 @@
-"""A steady load: every request is sent on time and counted, whatever becomes of it.
+"""Send a steady load: every request is sent on time and counted, whatever its result.
 
 The load is open-loop: request n is due at n / rate seconds, however long others take, so a slow or dead target shows
-as latency and losses, never as a lower rate (no "coordinated omission"). Nothing is left out: a request that could
-not be sent, or whose answer is still missing at the end, is lost, and stands in the recording.
+as latency and losses, never as a lower rate (no "coordinated omission"). Every request is recorded: one that
+could not be sent, or has no answer at the end, is lost.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _MAX_UNDER_WAY = 300
 
 
 Ask = Callable[[], Request]
-"""Sends one request and returns what became of it (`at_s` is filled in by the load); never raises for a lost one."""
+"""Sends one request and returns its result (the load sets `at_s`); never raises for a lost one."""
 
 
 @dataclass
 class Running:
-    """A load that runs: its clock, and the marks of what is done to the lab meanwhile."""
+    """A running load: its clock, and marks for changes of the lab meanwhile."""
 
     name: str
     rate_per_s: float
@@ -42,7 +42,7 @@ class Running:
     _thread: threading.Thread | None = field(default=None, kw_only=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start to send requests."""
         self._began = time.monotonic()
         self._thread = threading.Thread(target=self._work, name=f"load {self.name}", daemon=True)
         self._thread.start()
@@ -58,7 +58,7 @@ class Running:
         return time.monotonic() - self._began
 
     def mark(self, text: str) -> None:
-        """Note that something is done now; the recording's numbers are split here."""
+        """Record a change of the lab at this moment; the recording starts a new phase here."""
         self._marks.append(Mark(at_s=self.now_s, text=text))
 
     def run(self, seconds: float) -> None:
@@ -66,11 +66,11 @@ class Running:
         wait.rest(f"load {self.name}: {seconds:g} s at {self.rate_per_s:g} requests/s", seconds)
 
     def stop(self) -> Recording:
-        """Send nothing more, wait for the requests under way (they are bounded), and return everything."""
+        """Stop sending, wait for the requests under way (they have a time limit), and return the recording."""
         raise NotImplementedError
 
     def abandon(self) -> None:
-        """Send nothing more, and do not wait for the requests under way."""
+        """Stop sending, without waiting for the requests under way."""
         self._over.set()
 
     def _work(self) -> None:
@@ -111,11 +111,11 @@ class Load(Running):
 
     @property
     def so_far(self) -> Recording:
-        """What is there by now; requests under way are not in it."""
+        """The recording up to now, without the requests under way."""
         return self._recording(self._requests)
 
     def stop(self) -> Recording:
-        """Send nothing more, wait for the requests under way (they are bounded), and return everything."""
+        """Stop sending, wait for the requests under way (they have a time limit), and return the recording."""
         self._over.set()
         self._join()
         return self.so_far
@@ -130,7 +130,7 @@ class Load(Running):
     def _one(self, due_s: float) -> None:
         try:
             result = self.ask()
-        except Exception as error:  # a defect of the probe must not make a request vanish from the count
+        except Exception as error:  # the count must include the request even if `ask` has a defect
             result = Request(at_s=0, latency_ms=0, answered_by=None, error=f"{type(error).__name__}: {error}")
         # Latency counts from when the request was due: waiting for a free thread is part of it.
         self._requests.append(
@@ -156,11 +156,11 @@ def through_frontend(
     """Return an Ask that goes through an ingress to a frontend, which calls `upstream` once.
 
     Args:
-        bases: URLs of ingresses, the preferred one first; the next one is a retry, as a client with two addresses
-            of a service would make it.
-        upstream: the frontend's name of whom to call.
-        timeout_s: bound of each try.
-        host: the Host header, where it is not the URL's.
+        bases: URLs of ingresses, the preferred one first; each further one is for a retry, as in a client with
+            several addresses of a service.
+        upstream: the frontend's name of the service to call.
+        timeout_s: time limit of each attempt.
+        host: the Host header, if it differs from the URL's.
     """
     path = f"/api/answers?upstream={upstream}&count=1"
 
@@ -194,8 +194,8 @@ def get_json(
     """GET a JSON object on a connection of its own.
 
     Raises:
-        OSError, http.client.HTTPException: no whole answer.
-        ValueError: an answer that is not 200 or no JSON object.
+        OSError, http.client.HTTPException: no complete answer.
+        ValueError: the status is not 200, or the body is not a JSON object.
     """
     parts = urlsplit(base)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
@@ -208,7 +208,7 @@ def get_json(
             raise ValueError(f"HTTP {response.status}: {body[:120].decode('utf-8', 'replace').strip()}")
     finally:
         connection.close()
-    found = json.loads(body)
-    if not isinstance(found, dict):
-        raise ValueError("no JSON object")  # noqa: TRY004 - the answer is at fault
-    return found
+    document = json.loads(body)
+    if not isinstance(document, dict):
+        raise ValueError("the answer is not a JSON object")  # noqa: TRY004 - the answer is at fault
+    return document

@@ -1,4 +1,4 @@
-"""What a steady load saw: every request, what was done meanwhile, and the numbers between two such marks."""
+"""Record a steady load: its requests, the changes of the lab meanwhile (marks), and the numbers of each phase."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from lab.measure.stats import percentile
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One request: when it was due (seconds since the load began), how long it took, and who answered.
+    """One request: its due time (seconds since the load began), its latency, and the cluster that answered.
 
-    `answered_by` is the cluster that answered, None for a lost request; then `error` has the words. `attempts` counts
-    how often the client had to ask: more than 1 is a retry.
+    `answered_by` is None for a lost request; then `error` has the reason. `attempts` counts the client's attempts: more
+    than 1 is a retry.
     """
 
     at_s: float
@@ -27,7 +27,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """Something that was done to the lab while the load ran, at so many seconds since the load began."""
+    """A change of the lab while the load ran; `at_s` is seconds since the load began."""
 
     at_s: float
     text: str
@@ -35,10 +35,10 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """Numbers of the time between two marks.
+    """Numbers between two marks.
 
-    `rto_s`: seconds from the phase's mark until requests were answered again for good: 0 when none was lost, None
-    when the last request of the phase was lost too.
+    `rto_s`: seconds from the phase's mark to the first request after which none was lost: 0 if none was lost, None if
+    the last request of the phase was lost.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """A load that has ended: every request, and what was done meanwhile."""
+    """An ended load: every request, and the marks."""
 
     name: str
     rate_per_s: float
@@ -98,7 +98,7 @@ class Recording:
         )
 
     def last_answer_s(self, cluster: str, *, since: Mark) -> float:
-        """Return how many seconds after a mark this cluster still answered a request; 0 where it answered none."""
+        """Return the seconds from a mark to this cluster's last answer; 0 if it gave none after the mark."""
         late = [r.at_s for r in self.requests if r.answered_by == cluster and r.at_s >= since.at_s]
         return max(late) - since.at_s if late else 0.0
 
@@ -123,7 +123,7 @@ class Recording:
         )
 
     def as_json(self) -> Json:
-        """The recording as the report holds it; the requests as rows to keep it small."""
+        """The recording as JSON for the report, with requests as rows to keep it small."""
         return {
             "name": self.name,
             "rate_per_s": self.rate_per_s,

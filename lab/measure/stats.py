@@ -1,4 +1,4 @@
-"""The few statistics that the scenarios need, exact and without a library."""
+"""Exact binomial tests and percentiles for the scenarios."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 FALSE_ALARM = 1e-4
-"""A right split is called wrong in at most one of ten thousand runs."""
+"""Significance level: at most one of ten thousand correct splits fails its check."""
 
 
 def binomial_pmf(k: int, n: int, p: float) -> float:
@@ -21,7 +21,7 @@ def binomial_pmf(k: int, n: int, p: float) -> float:
 def binomial_p_value(k: int, n: int, p: float) -> float:
     """Return how likely a result at least as unlikely as `k` of `n` is, when each try succeeds with probability `p`.
 
-    The exact two-sided test: the sum over all results that are no more likely than the one seen (as in R's
+    The exact two-sided test: the sum over all results that are not more likely than `k` (as in R's
     `binom.test`; the factor forgives rounding).
 
     Raises:
@@ -29,13 +29,13 @@ def binomial_p_value(k: int, n: int, p: float) -> float:
     """
     if not (0 <= k <= n and 0.0 <= p <= 1.0):
         raise ValueError(f"{k} of {n} at {p} is not a binomial result")
-    seen = binomial_pmf(k, n, p) * (1 + 1e-7)
-    return min(1.0, math.fsum(q for i in range(n + 1) if (q := binomial_pmf(i, n, p)) <= seen))
+    limit = binomial_pmf(k, n, p) * (1 + 1e-7)
+    return min(1.0, math.fsum(q for i in range(n + 1) if (q := binomial_pmf(i, n, p)) <= limit))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted:
-    """Which counts of `n` do not speak against the probability `p`: `low` to `high`, both included."""
+    """Counts of `n` that are consistent with the probability `p`: `low` to `high`, inclusive."""
 
     n: int
     p: float
@@ -53,12 +53,12 @@ class Accepted:
 
 def accepted(n: int, p: float, *, alpha: float = FALSE_ALARM) -> Accepted:
     """Return the counts whose exact two-sided p-value is at least `alpha`; for p 0 or 1 only the one exact count."""
-    good = [k for k in range(n + 1) if binomial_p_value(k, n, p) >= alpha]
-    return Accepted(n=n, p=p, low=good[0], high=good[-1])
+    counts = [k for k in range(n + 1) if binomial_p_value(k, n, p) >= alpha]
+    return Accepted(n=n, p=p, low=counts[0], high=counts[-1])
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:
-    """Return the nearest-rank percentile (0..100) of values in any order; None of no values."""
+    """Return the nearest-rank percentile (0..100) of values in any order; None without values."""
     ordered = sorted(values)
     if not ordered:
         return None

@@ -1,4 +1,4 @@
-"""A steady load from inside a cluster: its frontend sends the requests, and tells of each over one stream."""
+"""Send a steady load from inside a cluster: its frontend sends the requests and streams their results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.measure.recording import Recording, Request
 
 _READ_TIMEOUT_S = 10.0
 _LATE_S = 4.0
-"""The frontend gives a request up after 3 s (REQUEST_TIMEOUT_S)."""
+"""More than the 3 s after which the frontend times out (REQUEST_TIMEOUT_S)."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class StreamLoad(Running):
     _offset_s: float = field(default=0.0, kw_only=True)
 
     def stop(self) -> Recording:
-        """Return everything up to now; requests under way are waited for as long as a frontend allows them."""
+        """Return everything up to now; waits for requests under way, until the frontend's timeout."""
         if not self._over.is_set():
             self._last, self._give_up_s = max(self._answers, default=0), self.now_s + _LATE_S
             self._over.set()
@@ -44,7 +44,9 @@ class StreamLoad(Running):
         for n in range(1, self._last):
             if n not in requests:
                 at_s = (n - 1) / self.rate_per_s
-                requests[n] = Request(at_s=at_s, latency_ms=0, answered_by=None, error=self._broken or "never told")
+                requests[n] = Request(
+                    at_s=at_s, latency_ms=0, answered_by=None, error=self._broken or "no result arrived"
+                )
         if self._broken:
             requests[max(requests, default=0) + 1] = Request(
                 at_s=self.now_s, latency_ms=0, answered_by=None, error=f"the stream broke: {self._broken}"
@@ -64,7 +66,7 @@ class StreamLoad(Running):
             connection.close()
 
     def _follow(self, response: http.client.HTTPResponse) -> str:
-        """Take answers from the stream; returns what ended it too early, or nothing."""
+        """Read results from the stream; return why it ended too early, or an empty string."""
         if response.status != http.client.OK:
             return f"HTTP {response.status}: {response.read(200).decode('utf-8', 'replace')}"
         kind = ""
@@ -84,7 +86,7 @@ class StreamLoad(Running):
         return self.now_s > self._give_up_s or all(n in self._answers for n in range(1, self._last + 1))
 
     def _take(self, answer: Json) -> None:
-        # Times are the cluster's: the nodes and this program share one machine's clock, but not one start.
+        # The cluster's timestamps: nodes and this program share the machine's clock, but the load's start differs.
         sent_at = datetime.fromisoformat(answer["sent_at"])
         if self._first is None:
             self._first = sent_at
@@ -101,5 +103,5 @@ class StreamLoad(Running):
 
 
 def steady_inside(name: str, base: str, upstream: str, *, rate_per_s: float) -> AbstractContextManager[StreamLoad]:
-    """Run a load from inside while the block runs."""
+    """Run a load from inside a cluster while the block runs."""
     return running(StreamLoad(name, rate_per_s, base, upstream))

@@ -1,11 +1,11 @@
-"""The container engine, in the verbs that the lab needs.
+"""Control the container engine: containers, networks and images.
 
-Every command runs in `lab.base.process`, with a time limit (`lab.tools.docker_client`). Questions and small changes go
-through python-on-whales, whose models know every engine's JSON; what takes long or streams (build, pull, save, load,
-exec) is a plain command, with progress.
+Every command runs in `lab.base.process`, with a time limit (`lab.tools.docker_client`). Queries and small changes use
+python-on-whales, whose models know every engine's JSON. Long or streaming commands (build, pull, save, load, exec) are
+plain command lines, with progress.
 
-What comes back are the lab's own records, taken at one moment: python-on-whales' objects ask the engine again
-at each attribute, so that two attributes may belong to two different moments.
+The methods return the lab's own records, read at one moment: python-on-whales' objects query the engine again for each
+attribute, so that two attributes may be of different moments.
 """
 
 from __future__ import annotations
@@ -50,30 +50,30 @@ _NO_FILE = re.compile(r"no such container:path|could not find the file", re.IGNO
 
 @dataclass(frozen=True)
 class Docker(Images):
-    """An engine to talk to: the one that DOCKER_HOST or the current Docker context names, or `host`.
+    """A container engine: that of DOCKER_HOST or the current Docker context, or `host`.
 
     Every method raises EngineDownError when no engine answers, EngineSilentError when it does not answer in time,
-    HostError when the machine is in the way (a full disk, a port or subnet that is taken, no right to use the engine),
-    and CommandError with the engine's own words for all else.
+    HostError for problems of this machine (a full disk, a port or subnet in use, no permission to use the engine), and
+    CommandError with the engine's own output for everything else.
     """
 
     # The engine
 
     def info(self) -> Engine:
-        """Ask the engine about itself."""
+        """Return the engine's version, settings and resources."""
         with self._client() as client:
-            found = client.system.info()
-        if not found.server_version:  # some versions of the command exit with 0 when no engine answers
+            system = client.system.info()
+        if not system.server_version:  # some versions of the command exit with 0 when no engine answers
             raise EngineDownError("no container engine answers", next="lab doctor --fix")
-        return read_engine(found)
+        return read_engine(system)
 
     def cgroup_version(self) -> str:
-        """Return "1" or "2", which of the kernel's interfaces the engine's containers run on."""
+        """Return the version of the engine's cgroups, "1" or "2"."""
         # python-on-whales' model leaves this field out.
         return self._ask("info", "--format", "{{.CgroupVersion}}")
 
     def endpoint(self) -> str:
-        """Return where the engine listens, such as unix:///var/run/docker.sock."""
+        """Return the engine's address, such as unix:///var/run/docker.sock."""
         if self.host is not None:
             return self.host
         return self._ask("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
@@ -85,7 +85,7 @@ class Docker(Images):
     ) -> list[Container]:
         """Return all containers, running or not, with these labels (None: any value) and one of these names, if any."""
         filters: list[tuple[Any, str]] = [label(key, value) for key, value in (labels or {}).items()]
-        # The engine compares names as regular expressions, some versions with the slash that it keeps before them.
+        # The engine matches names as regular expressions; some versions include the leading slash.
         filters += [("name", f"^/?{re.escape(name)}$") for name in names]
         return self._all(lambda client: client.container.list(all=True, filters=filters), read_container)
 
@@ -108,7 +108,7 @@ class Docker(Images):
         security_options: Sequence[str] = (),
         read_only_mounts: Mapping[Path, str] | None = None,
     ) -> str:
-        """Start a container in the background and return its id. `read_only_mounts` maps host folders to its own."""
+        """Start a container in the background, return its id. `read_only_mounts` maps host paths to container paths."""
         words = [f"--label={key}={value}" for key, value in labels.items()]
         words += [f"--volume={host}:{inside}:ro" for host, inside in (read_only_mounts or {}).items()]
         words += [f"--name={name}"] if name else []
@@ -134,28 +134,28 @@ class Docker(Images):
             client.container.unpause(name)
 
     def stop(self, name: str, *, grace_s: int = 10) -> None:
-        """Stop a container, with force after `grace_s`."""
+        """Stop a container; kill it after `grace_s` seconds."""
         self._thawing(name, "container", "stop", "--time", str(grace_s), name, timeout_s=grace_s + 60)
 
     def set_restart_policy(self, name: str, policy: str) -> None:
-        """Say when the engine starts a container by itself: no, always, unless-stopped, on-failure."""
+        """Set a container's restart policy: no, always, unless-stopped, on-failure."""
         with self._client() as client:
             client.container.update(name, restart=policy)
 
     def bound_memory(self, name: str, mib: int) -> None:
-        """Bound what a container may use of the machine's memory, swap included."""
+        """Limit a container's memory, swap included."""
         with self._client() as client:
             client.container.update(name, memory=f"{mib}m", memory_swap=f"{mib}m")
 
     def remove_container(self, name: str) -> bool:
-        """Remove a container, running or not, with its anonymous volumes; False when it was not there."""
+        """Remove a container, running or not, with its anonymous volumes; False if it did not exist."""
         try:
-            said = self._thawing(name, "container", "rm", "--force", "--volumes", name, timeout_s=120)
-        except CommandError as error:  # how the command tells that there is no such container depends on its version
+            done = self._thawing(name, "container", "rm", "--force", "--volumes", name, timeout_s=120)
+        except CommandError as error:  # how docker reports a missing container depends on its version
             if ABSENT.search(error.stderr):
                 return False
             raise
-        return bool(said.stdout.strip())
+        return bool(done.stdout.strip())
 
     def execute(
         self,
@@ -168,9 +168,9 @@ class Docker(Images):
         timeout_s: float = 60,
         check: bool = True,
     ) -> Completed:
-        """Run a command in a running container, with the container's privileges or with all; `detach`: do not wait.
+        """Run a command in a running container, optionally with all privileges; `detach`: do not wait.
 
-        Without `check` the command may exit as it likes; that the engine went away is still an error.
+        Without `check`, any exit status of the command is accepted; an engine that does not answer is still an error.
         """
         words = ["--privileged"] if privileged else []
         words += [] if input is None else ["--interactive"]
@@ -179,7 +179,7 @@ class Docker(Images):
         done = self._do(*argv, input=input, timeout_s=timeout_s, check=False)
         if done.returncode == 0:
             return done
-        if done.returncode == 255 and not done.stderr:  # all that docker says when the engine ends meanwhile
+        if done.returncode == 255 and not done.stderr:  # docker prints nothing else when the engine ends meanwhile
             self.info()
         error = CommandError(done.argv, returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
         explained = explain(error)
@@ -188,11 +188,11 @@ class Docker(Images):
         return done
 
     def copy_into(self, name: str, file: Path, path: str, *, timeout_s: float = 300) -> None:
-        """Copy a file into a container, running or not; not to where a tmpfs is mounted."""
+        """Copy a file into a container, running or not; the path must not be on a tmpfs."""
         self._do("container", "cp", str(file), f"{name}:{path}", timeout_s=timeout_s)
 
     def read_file(self, name: str, path: str, *, timeout_s: float = 30) -> str | None:
-        """Return a small text file of a container, running or not; None where it has none."""
+        """Return a small text file of a container, running or not; None if the file does not exist."""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "file"
             try:
@@ -204,10 +204,10 @@ class Docker(Images):
             return file.read_text(encoding="utf-8")
 
     def logs(self, name: str, *, tail: int | None = None) -> str:
-        """Return what a container's main process printed, both streams; the last `tail` lines."""
+        """Return a container's log, stdout before stderr; `tail` limits the lines."""
         limit = [] if tail is None else ["--tail", str(tail)]
-        said = self._do("container", "logs", *limit, name, timeout_s=60)
-        return said.stdout + said.stderr
+        done = self._do("container", "logs", *limit, name, timeout_s=60)
+        return done.stdout + done.stderr
 
     # Networks
 
@@ -230,37 +230,37 @@ class Docker(Images):
         labels: Mapping[str, str],
         options: Mapping[str, str] | None = None,
     ) -> Network:
-        """Create a bridge network. Its explicit subnet is what lets containers choose their addresses."""
+        """Create a bridge network. Containers can choose their addresses only in an explicit subnet."""
         set_options = [f"{key}={value}" for key, value in (options or {}).items()]
         with self._client(timeout_s=60) as client:
-            made = client.network.create(
+            created = client.network.create(
                 name, driver="bridge", subnet=str(subnet), labels=dict(labels), options=set_options
             )
-            return read_network(made._get_inspect_result())
+            return read_network(created._get_inspect_result())
 
     def connect(self, network: str, container: str, *, ip: IPv4Address | None = None) -> None:
-        """Attach a container to a network, at an address of choice."""
+        """Connect a container to a network, optionally with a given address."""
         with self._client(timeout_s=60) as client:
             client.network.connect(network, container, ip=None if ip is None else str(ip))
 
     def disconnect(self, network: str, container: str) -> None:
-        """Take a container off a network."""
+        """Disconnect a container from a network."""
         with self._client(timeout_s=60) as client:
             client.network.disconnect(network, container)
 
     def remove_network(self, name: str) -> bool:
-        """Remove a network; False when it was not there."""
+        """Remove a network; False if it did not exist."""
         with absent_is_fine(), self._client(timeout_s=60) as client:
             client.network.remove(name)
             return True
         return False
 
     def _thawing(self, name: str, *words: str, timeout_s: float) -> Completed:
-        """Run a command that ends a container, which may need a push on cgroup v1."""
+        """Run a command that ends a container; on cgroup v1, thaw a frozen container and retry."""
         try:
             return self._do(*words, timeout_s=timeout_s)
         except CommandError as error:
-            found = self.container(name) if "did not receive an exit event" in error.stderr else None
-            if found is None or not freezer.thaw(found.id):
+            frozen = self.container(name) if "did not receive an exit event" in error.stderr else None
+            if frozen is None or not freezer.thaw(frozen.id):
                 raise
             return self._do(*words, timeout_s=timeout_s)

@@ -1,9 +1,9 @@
-"""The one way to the `docker` command: python-on-whales and plain arguments, both bounded in time.
+"""Run the `docker` command, through python-on-whales or with plain arguments, both with a time limit.
 
-python-on-whales starts `docker` by `subprocess.run`, without a time limit, and takes no other runner. All its commands
-reach that call through `python_on_whales.utils`, so the name `subprocess` there is replaced once by `_Bounded`, which
+python-on-whales starts `docker` by `subprocess.run`, without a time limit, and accepts no other runner. All its
+commands reach that call through `python_on_whales.utils`, whose name `subprocess` is replaced once by `_Bounded`, which
 hands the arguments to `lab.base.process`: a hung engine ends in an error, and Ctrl-C ends the command.
-The library is imported at the first question, since that takes a fifth of a second.
+The library is imported at its first use, since the import takes a fifth of a second.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 OnLine = Callable[[str], None]
 ANSWER_S = 20.0
-"""Within this time an engine answers a question; under the load of two starting clusters it took 3 s at most."""
+"""Time limit of a query, in seconds; under the load of two starting clusters the engine needed 3 s at most."""
 _LIST_TRIES = 3
 ABSENT = re.compile(r"no such (?:container|network|image|object)|network \S+ not found", re.IGNORECASE)
 
@@ -46,7 +46,7 @@ _call: ContextVar[_Call] = ContextVar("docker call")
 
 @dataclass(frozen=True, kw_only=True)
 class _Ended:
-    """What python-on-whales reads of a `subprocess.CompletedProcess`."""
+    """The attributes of a `subprocess.CompletedProcess` that python-on-whales reads."""
 
     returncode: int
     stdout: bytes
@@ -54,13 +54,13 @@ class _Ended:
 
 
 class _Bounded:
-    """Takes the place of `subprocess` in python-on-whales."""
+    """Replaces `subprocess` in python-on-whales."""
 
     PIPE = -1
 
     @staticmethod
     def run(args: Sequence[str], *, input: bytes | None = None, **_: object) -> _Ended:  # noqa: A002
-        """Run a command to its end, within the time of the client that asks."""
+        """Run a command to its end, within the client's time limit."""
         call = _call.get()
         text = None if input is None else input.decode()
         # The environment that python-on-whales passes is a copy of this process's own.
@@ -108,7 +108,7 @@ class EngineClient:
             _call.reset(token)
 
     def _ask(self, *words: str) -> str:
-        """Ask the engine a question in plain arguments, which it answers at once, and return its answer."""
+        """Run a quick query with plain arguments, and return its output."""
         with self._explained():
             try:
                 return self.run(self.argv(*words), timeout_s=self.answer_s).stdout.strip()
@@ -124,7 +124,7 @@ class EngineClient:
         timeout_s: float,
         check: bool = True,
     ) -> Completed:
-        """Run a command that may take long, that streams, or that python-on-whales does not have."""
+        """Run a command that takes long, streams, or is missing in python-on-whales."""
         with self._explained():
             try:
                 return self.run(
@@ -150,15 +150,15 @@ class EngineClient:
     def _all(self, listed: Callable[[DockerClient], list[Any]], read: Callable[[Any], T]) -> list[T]:
         """List objects, then inspect all of them with one command, and read each one's record.
 
-        One that goes away in between fails the inspection of all: the list is then made again.
+        If one is deleted in between, the inspection of all fails; then list again.
         """
         for tries_left in reversed(range(_LIST_TRIES)):
             try:
                 with self._client() as client:
-                    found = listed(client)
+                    objects = listed(client)
                 # python-on-whales inspects one by one; its `bulk_reload` fails on its own ClientConfig (0.81).
-                told = json.loads(self._ask("inspect", *(one.id for one in found))) if found else []
-                return [read(one._parse_json_object(said)) for one, said in zip(found, told, strict=True)]
+                details = json.loads(self._ask("inspect", *(one.id for one in objects))) if objects else []
+                return [read(one._parse_json_object(detail)) for one, detail in zip(objects, details, strict=True)]
             except CommandError as error:
                 if not (tries_left and ABSENT.search(error.stderr)):
                     raise
@@ -177,7 +177,7 @@ class EngineClient:
 def absent_is_fine() -> Iterator[None]:
     """Leave the block quietly if the requested object does not exist.
 
-    By the command's words: python-on-whales' own exceptions do not know how every version of docker says it.
+    It matches docker's message: python-on-whales' own exceptions do not cover every version of docker.
     """
     try:
         yield

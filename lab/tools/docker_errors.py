@@ -1,4 +1,4 @@
-"""The engine's refusals in the lab's words: what is in the way, and the way out."""
+"""Turn the engine's errors into errors with a cause and a next command."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ class EngineDownError(HostError):
 
 
 class EngineDeniedError(HostError):
-    """An engine is there, but this user may not talk to it."""
+    """An engine runs, but this user may not use it."""
 
 
 class EngineSilentError(HostError):
-    """An engine is there and does not answer: it hangs, or the machine is overloaded."""
+    """An engine runs but does not answer: it hangs, or the machine is overloaded."""
 
 
 class EndpointError(EngineDownError):
-    """The docker command does not know where its engine is: its context does not exist, or its settings are wrong."""
+    """The docker command has no engine address: its context does not exist, or its settings are wrong."""
 
 
 def explain(error: CommandError) -> LabError:
-    """Turn a failure of docker, or of a tool that calls it, into an error with a way out.
+    """Turn a failure of docker, or of a tool that calls it, into an error with a next command.
 
-    Where no cause is known, the error comes back as it is.
+    An error of unknown cause is returned unchanged.
     """
-    said = f"{error.stdout}\n{error.stderr}"
+    output = f"{error.stdout}\n{error.stderr}"
     for pattern, make in _CAUSES:
-        if match := re.search(pattern, said, re.IGNORECASE | re.MULTILINE):
+        if match := re.search(pattern, output, re.IGNORECASE | re.MULTILINE):
             explained = make(match)
             explained.__cause__ = error
             return explained
@@ -40,7 +40,7 @@ def explain(error: CommandError) -> LabError:
 
 def _denied(_: re.Match[str]) -> LabError:
     return EngineDeniedError(
-        "this user may not talk to the container engine",
+        "this user may not use the container engine",
         next='sudo usermod -aG docker "$USER", then log in again',
     )
 
@@ -52,22 +52,22 @@ def _down(match: re.Match[str]) -> LabError:
 
 def _nowhere(match: re.Match[str]) -> LabError:
     return EndpointError(
-        f"the docker command does not find its engine: {match['why'].strip()}",
+        f"the docker command cannot find its engine: {match['why'].strip()}",
         next="`docker context ls` lists the contexts; DOCKER_CONTEXT, or `docker context use`, chooses one",
     )
 
 
 def _disk_full(_: re.Match[str]) -> LabError:
     return HostError(
-        "the disk is full that holds the container engine's data or the folder written to",
-        next="free some room (`df -h`, `docker system df`, `lab artifacts clean`), then try again",
+        "the disk is full: no space left for the container engine's data or for the target folder",
+        next="free disk space (`df -h`, `docker system df`, `lab artifacts clean`), then try again",
     )
 
 
 def _port_taken(match: re.Match[str]) -> LabError:
     return HostError(
         f"port {match['port']} on {match['ip']} is in use",
-        next="`lab doctor` says by whom; lab.toml can name another port",
+        next="`lab doctor` shows the program that uses it; or set another port in lab.toml",
     )
 
 
@@ -82,7 +82,7 @@ def _versions_apart(match: re.Match[str]) -> LabError:
     return HostError(
         "the docker command and the engine have no API version in common:"
         f" the command's {match['client']} is too {match['how']}",
-        next="bring both to the same version",
+        next="install the same version of both",
     )
 
 

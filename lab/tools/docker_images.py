@@ -1,4 +1,4 @@
-"""Images of a container engine: look, fetch, save, load, build."""
+"""Images of a container engine: list, pull, save, load, build."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOADED = re.compile(r"^Loaded image(?: ID)?: (\S+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Images(EngineClient):
-    """What an engine does with images."""
+    """The images of an engine."""
 
     def images(self, labels: Mapping[str, str | None] | None = None) -> list[Image]:
         """Return all images with these labels; None stands for any value."""
@@ -25,25 +25,25 @@ class Images(EngineClient):
         return self._all(lambda client: client.image.list(filters=filters), read_image)
 
     def image(self, reference: str) -> Image | None:
-        """Return an image by its tag, digest or id, None where the engine does not have it."""
+        """Return an image by its tag, digest or id, None if the engine does not have it."""
         with absent_is_fine(), self._client() as client:
             return read_image(client.image.inspect(reference)._get_inspect_result())
         return None
 
     def tag(self, reference: str, new: str) -> None:
-        """Give an image one more tag."""
+        """Add a tag to an image."""
         with self._client() as client:
             client.image.tag(reference, new)
 
     def remove_image(self, reference: str) -> bool:
-        """Remove a tag, and the image with its last one; False when it was not there."""
+        """Remove a tag, and with its last tag the image; False if it did not exist."""
         with absent_is_fine(), self._client(timeout_s=120) as client:
             client.image.remove(reference)
             return True
         return False
 
     def pull(self, reference: str, *, on_line: OnLine | None = None, timeout_s: float = 1800) -> None:
-        """Fetch an image from its registry."""
+        """Pull an image from its registry."""
         self._do("image", "pull", reference, on_line=on_line, timeout_s=timeout_s)
 
     def save(self, references: Sequence[str], file: Path, *, timeout_s: float = 600) -> None:
@@ -51,11 +51,11 @@ class Images(EngineClient):
         self._do("image", "save", "--output", str(file), *references, timeout_s=timeout_s)
 
     def load(self, file: Path, *, timeout_s: float = 600) -> tuple[str, ...]:
-        """Take images from a tar file, and return their tags (ids where they have none)."""
+        """Load images from a tar file, and return their tags, or ids without tags."""
         return tuple(_LOADED.findall(self._do("image", "load", "--input", str(file), timeout_s=timeout_s).stdout))
 
     def import_rootfs(self, tar: Path, tag: str, *, timeout_s: float = 600) -> str:
-        """Make an image of one layer from a root file system's tar file, and return its id."""
+        """Import a root file system's tar file as an image of one layer, and return its id."""
         return self._do("image", "import", str(tar), tag, timeout_s=timeout_s).stdout.strip()
 
     def build(
@@ -74,20 +74,20 @@ class Images(EngineClient):
         Args:
             context: folder that is sent to the engine.
             tags: names of the image.
-            labels: labels of the image, on top of the Dockerfile's.
+            labels: labels of the image, in addition to the Dockerfile's.
             arguments: build arguments.
             dockerfile: another file than the context's Dockerfile.
             on_line: called with each line that the builder prints.
-            timeout_s: seconds after which the build is given up.
+            timeout_s: seconds after which the build is stopped.
         """
         words = [f"--tag={tag}" for tag in tags]
         words += [f"--label={key}={value}" for key, value in (labels or {}).items()]
         words += [f"--build-arg={key}={value}" for key, value in (arguments or {}).items()]
         words += [f"--file={dockerfile}"] if dockerfile else []
-        # The lab's Dockerfiles only copy, and BuildKit needs a CLI plugin that distributions leave out.
+        # BuildKit needs a CLI plugin that distributions omit; the lab's Dockerfiles only copy files.
         plain = {"DOCKER_BUILDKIT": "0"}
         # --force-rm: an interrupted build must not leave a container behind.
-        said = self._do(
+        done = self._do(
             "image",
             "build",
             "--force-rm",
@@ -98,13 +98,13 @@ class Images(EngineClient):
             on_line=on_line,
             timeout_s=timeout_s,
         )
-        built = _BUILT.findall(said.stdout)
+        built = _BUILT.findall(done.stdout)
         if not built:
             raise LabError("the engine's builder did not say which image it built", where=str(context))
         return str(built[-1])
 
     def commit(self, container: str, reference: str, *, changes: Sequence[str], timeout_s: float = 600) -> None:
-        """Make an image of a container's file system; `changes` are Dockerfile instructions."""
+        """Create an image from a container's file system; `changes` are Dockerfile instructions."""
         self._do(
             "container",
             "commit",

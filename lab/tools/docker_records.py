@@ -1,6 +1,6 @@
-"""What the lab keeps of what an engine says: records taken at one moment, and how they are read.
+"""Records of an engine's objects at one moment, and functions that read them.
 
-The readers take python-on-whales' inspect results, whose every field may be None.
+The functions read python-on-whales' inspect results, in which every field may be None.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """What an engine says of itself. `memory_bytes` is its machine's: on a laptop, a virtual one's."""
+    """Version, settings and resources of an engine. `memory_bytes` is its machine's; Docker Desktop's is a VM."""
 
     version: str
     operating_system: str
@@ -38,7 +38,7 @@ class Engine:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedPort:
-    """A published TCP port: `host_ip:host_port` leads to the container's `port`. The lab publishes no other kind."""
+    """A published TCP port: `host_ip:host_port` forwards to the container's `port`. The lab publishes only TCP."""
 
     host_ip: str
     host_port: int
@@ -97,43 +97,43 @@ class Image:
     command: tuple[str, ...] = ()
 
 
-def read_engine(found: Any) -> Engine:
+def read_engine(info: Any) -> Engine:
     """Read a SystemInfo."""
     return Engine(
-        version=found.server_version,
-        operating_system=found.operating_system or "",
-        architecture=found.architecture or "",
-        root_dir=found.docker_root_dir or Path("/var/lib/docker"),
-        storage_driver=found.driver or "",
-        cgroup_driver=found.cgroup_driver or "",
-        memory_bytes=found.mem_total or 0,
-        cpus=found.n_cpu or 0,
-        default_runtime=found.default_runtime or "",
-        security_options=tuple(found.security_options or ()),
-        ipv4_forwarding=found.ipv4_forwarding is not False,
-        warnings=tuple(found.warnings or ()),
+        version=info.server_version,
+        operating_system=info.operating_system or "",
+        architecture=info.architecture or "",
+        root_dir=info.docker_root_dir or Path("/var/lib/docker"),
+        storage_driver=info.driver or "",
+        cgroup_driver=info.cgroup_driver or "",
+        memory_bytes=info.mem_total or 0,
+        cpus=info.n_cpu or 0,
+        default_runtime=info.default_runtime or "",
+        security_options=tuple(info.security_options or ()),
+        ipv4_forwarding=info.ipv4_forwarding is not False,
+        warnings=tuple(info.warnings or ()),
     )
 
 
-def read_container(found: Any) -> Container:
+def read_container(info: Any) -> Container:
     """Read a ContainerInspectResult."""
-    networks = {name: _address(end.ip_address) for name, end in (found.network_settings.networks or {}).items()}
-    # The requested ports, then the engine's own choice where it had one, which only a running container has.
-    chosen = {inner: bindings for inner, bindings in (found.network_settings.ports or {}).items() if bindings}
-    published = (found.host_config.port_bindings or {}) | chosen
+    networks = {name: _address(end.ip_address) for name, end in (info.network_settings.networks or {}).items()}
+    # A running container's actual ports override the requested ones: the engine may have chosen them.
+    chosen = {inner: bindings for inner, bindings in (info.network_settings.ports or {}).items() if bindings}
+    published = (info.host_config.port_bindings or {}) | chosen
     return Container(
-        id=found.id,
-        name=found.name.lstrip("/"),
-        image=found.config.image or "",
-        status=found.state.status,
-        exit_code=found.state.exit_code or 0,
-        pid=found.state.pid or 0,
-        labels=found.config.labels or {},
+        id=info.id,
+        name=info.name.lstrip("/"),
+        image=info.config.image or "",
+        status=info.state.status,
+        exit_code=info.state.exit_code or 0,
+        pid=info.state.pid or 0,
+        labels=info.config.labels or {},
         networks=networks,
         ports=tuple(port for inner, bindings in published.items() for port in _ports(inner, bindings or ())),
-        restart_policy=(found.host_config.restart_policy and found.host_config.restart_policy.name) or "no",
-        runtime=found.host_config.runtime or "",
-        started_at=found.state.started_at,
+        restart_policy=(info.host_config.restart_policy and info.host_config.restart_policy.name) or "no",
+        runtime=info.host_config.runtime or "",
+        started_at=info.state.started_at,
     )
 
 
@@ -141,8 +141,7 @@ def _ports(inner: str, bindings: Any) -> tuple[PublishedPort, ...]:
     number_inside, _, protocol = inner.partition("/")
     if protocol != "tcp":
         return ()
-    # A stopped container has its bindings only in HostConfig, whose model has attributes where a running one's
-    # NetworkSettings are plain dictionaries.
+    # Bindings in HostConfig (of stopped containers) are objects; in NetworkSettings (running ones) dictionaries.
     pairs = [(b["HostIp"], b["HostPort"]) if isinstance(b, dict) else (b.host_ip, b.host_port) for b in bindings]
     return tuple(
         PublishedPort(host_ip=ip or "0.0.0.0", host_port=int(number), port=int(number_inside))  # noqa: S104
@@ -151,31 +150,31 @@ def _ports(inner: str, bindings: Any) -> tuple[PublishedPort, ...]:
     )
 
 
-def read_network(found: Any) -> Network:
+def read_network(info: Any) -> Network:
     """Read a NetworkInspectResult."""
-    pools = [pool.get("Subnet", "") for pool in (found.ipam.config or ())] if found.ipam else []
+    pools = [pool.get("Subnet", "") for pool in (info.ipam.config or ())] if info.ipam else []
     return Network(
-        id=found.id,
-        name=found.name,
-        driver=found.driver or "",
-        labels=found.labels or {},
+        id=info.id,
+        name=info.name,
+        driver=info.driver or "",
+        labels=info.labels or {},
         subnets=tuple(IPv4Network(pool) for pool in pools if pool and ":" not in pool),
-        containers={end.name: _address(end.ipv4_address) for end in (found.containers or {}).values()},
-        options={key: str(value) for key, value in (found.options or {}).items()},
+        containers={end.name: _address(end.ipv4_address) for end in (info.containers or {}).values()},
+        options={key: str(value) for key, value in (info.options or {}).items()},
     )
 
 
-def read_image(found: Any) -> Image:
+def read_image(info: Any) -> Image:
     """Read an ImageInspectResult."""
     return Image(
-        id=found.id,
-        tags=tuple(found.repo_tags or ()),
-        digests=tuple(found.repo_digests or ()),
-        labels=(found.config and found.config.labels) or {},
-        architecture=found.architecture or "",
-        size_bytes=found.size or 0,
-        entrypoint=tuple((found.config and found.config.entrypoint) or ()),
-        command=tuple((found.config and found.config.cmd) or ()),
+        id=info.id,
+        tags=tuple(info.repo_tags or ()),
+        digests=tuple(info.repo_digests or ()),
+        labels=(info.config and info.config.labels) or {},
+        architecture=info.architecture or "",
+        size_bytes=info.size or 0,
+        entrypoint=tuple((info.config and info.config.entrypoint) or ()),
+        command=tuple((info.config and info.config.cmd) or ()),
     )
 
 

@@ -1,4 +1,4 @@
-"""Wakes a container whose processes cgroup v1's freezer still holds.
+"""Thaw a container whose processes are frozen in cgroup v1.
 
 A node that is stopped while a pod in it is being started can leave a process in a frozen cgroup. Nothing can end
 a frozen process, so the engine waits for an exit that never comes: "did not receive an exit event". Thawing the
@@ -13,7 +13,7 @@ _ROOT = Path("/sys/fs/cgroup/freezer")
 
 
 def thaw(container_id: str, *, root: Path = _ROOT) -> bool:
-    """Thaw every frozen cgroup of a container; True when there was one.
+    """Thaw every frozen cgroup of a container; return whether there was one.
 
     It does nothing where there is no cgroup v1 or where this user may not write to it.
     """
@@ -31,6 +31,6 @@ def _thaw(state: Path) -> bool:
         if state.read_text(encoding="ascii").strip() == "THAWED":
             return False
         state.write_text("THAWED", encoding="ascii")
-    except OSError:  # gone by now, or not ours to write
+    except OSError:  # deleted meanwhile, or not writable for this user
         return False
     return True

@@ -1,4 +1,4 @@
-"""The Go toolchain, with caches of the lab's own."""
+"""The Go toolchain, with the lab's own caches."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from lab.base import environment, process
 from lab.base.names import architecture
 
 MINIMUM = (1, 26, 0)
-"""What Kubernetes 1.37's go.mod asks for."""
+"""The version that Kubernetes 1.37's go.mod requires."""
 _VERSION = re.compile(r"\bgo(\d+)\.(\d+)(?:\.(\d+))?")
 
 
-def version(said: str) -> tuple[int, int, int] | None:
-    """Read what `go version` prints; None where it names no release."""
-    found = _VERSION.search(said)
-    return None if found is None else (int(found[1]), int(found[2]), int(found[3] or 0))
+def version(text: str) -> tuple[int, int, int] | None:
+    """Parse the output of `go version`; None if it does not name a release."""
+    release = _VERSION.search(text)
+    return None if release is None else (int(release[1]), int(release[2]), int(release[3] or 0))
 
 
 def on_path(*, run: process.Run = process.run) -> Path | None:
-    """Return PATH's go when it is new enough, else None."""
+    """Return the go program on PATH if it is new enough, else None."""
     program = shutil.which("go")
     if program is None:
         return None
-    # GOTOOLCHAIN=local: what is there, not what go would download.
-    said = run([program, "version"], env={"GOTOOLCHAIN": "local"}, timeout_s=30, check=False)
-    found = version(said.stdout)
-    return Path(program) if found is not None and found >= MINIMUM else None
+    # GOTOOLCHAIN=local: the installed version, not one that go would download.
+    done = run([program, "version"], env={"GOTOOLCHAIN": "local"}, timeout_s=30, check=False)
+    installed = version(done.stdout)
+    return Path(program) if installed is not None and installed >= MINIMUM else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Go:
-    """A go command. What it has compiled and downloaded stays in `cache` and `modules`, also when it is interrupted."""
+    """A go command. `cache` and `modules` keep its compiled packages and downloads, also after an interruption."""
 
     program: Path
     cache: Path
@@ -63,7 +63,7 @@ class Go:
             on_line: called with each package that was compiled, as `go build -v` names it.
 
         Raises:
-            CommandError: with what the compiler said.
+            CommandError: with the compiler's output.
         """
         link = " ".join(["-s", "-w", *(f"-X={name}={value}" for name, value in (variables or {}).items())])
         argv = [
@@ -71,8 +71,8 @@ class Go:
             "build",
             "-v",
             f"-ldflags={link}",
-            # The linker would drop the debug information: not to write it saves
-            # a sixth of the compiler's time (measured on net/http and all below it, cold).
+            # The linker drops debug information anyway. Without it the compiler needs a sixth less time
+            # (measured on net/http and its dependencies, with a cold cache).
             "-gcflags=all=-dwarf=false",
             *([f"-tags={','.join(tags)}"] if tags else []),
             f"-o={into}/",
@@ -81,7 +81,7 @@ class Go:
         self.run(argv, cwd=folder, env=self._environment(), on_line=on_line)
 
     def download(self, folder: Path, *, module: str) -> str:
-        """Download a module that a go.mod names, check it by go.sum, and return go's JSON about it."""
+        """Download a module of a go.mod, verify it with go.sum, and return go's JSON about it."""
         argv = [str(self.program), "mod", "download", "-json", module]
         return self.run(argv, cwd=folder, env=self._environment(), timeout_s=1800).stdout
 

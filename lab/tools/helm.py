@@ -1,4 +1,4 @@
-"""The real `helm`, for what it does without a cluster: a chart rendered to manifests."""
+"""Run `helm template`, which needs no cluster."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Helm:
         """Render a chart with the values of a YAML file, its CRDs included, and return the YAML.
 
         Raises:
-            CommandError: the chart does not take the values.
+            CommandError: the chart rejects the values.
         """
         words = ("--include-crds", f"--namespace={namespace}", f"--values={values}")
         argv: list[str | Path] = [self.binary, "template", release, chart, *words]

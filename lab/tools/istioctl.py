@@ -1,4 +1,4 @@
-"""The real `istioctl`, for what it does without a cluster: its charts rendered to manifests."""
+"""Run `istioctl`: render its charts to manifests, and analyze a cluster's configuration."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class Istioctl:
         """Render the charts inside istioctl with the values of an IstioOperator file, and return the YAML.
 
         Raises:
-            CommandError: a value is not one that the charts know.
+            CommandError: the charts do not know a value.
         """
         argv: list[str | Path] = [self.binary, "manifest", "generate", "--filename", operator]
         return self.run(argv, timeout_s=120).stdout
 
     def analyze(self, kubeconfig: Path, context: str) -> list[AnalysisMessage]:
-        """Let istioctl look at a cluster's configuration, and return what it finds.
+        """Run `istioctl analyze` on a cluster's configuration, and return its messages.
 
         Raises:
-            LabError: it could not look, or did not end: it waits without a limit for lists that it may not read.
+            LabError: it failed, or did not end: it waits without a limit for lists that it may not read.
         """
         where = ("--kubeconfig", kubeconfig, "--context", context)
         argv: list[str | Path] = [self.binary, "analyze", "--all-namespaces", "--output=json", *where]

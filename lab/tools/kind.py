@@ -1,4 +1,4 @@
-"""The real `kind`, in the two verbs that the lab needs. Containers themselves are `lab.tools.docker`'s subject."""
+"""Run `kind`: create a cluster, and read its kubeconfig. `lab.tools.docker` handles the node containers."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ class KindCli:
     run: process.Run = field(default=process.run, repr=False)
 
     def create(self, name: str, *, config: Path, kubeconfig: Path, network: str, timeout_s: float = 600) -> None:
-        """Create a cluster and return when its API server answers; the nodes may not be Ready yet.
+        """Create a cluster and wait until its API server answers; the nodes may not be Ready yet.
 
-        A cluster that could not be created is left as it is, for a look at what went wrong.
+        If kind fails, its containers are kept for diagnosis.
 
         Args:
             name: of the cluster.
             config: file with kind's own configuration.
-            kubeconfig: file to write; nobody else's is touched.
-            network: Docker network that the nodes join; it has to be there.
+            kubeconfig: file to write; kind does not change any other.
+            network: Docker network that the nodes join; it must exist.
             timeout_s: seconds after which kind is stopped.
         """
-        say = events.reporter()
+        report = events.reporter()
 
         def on_line(line: str) -> None:
-            if found := _STEP.search(line):
-                say(f"kind: {found[1]}")
+            if step := _STEP.search(line):
+                report(f"kind: {step[1]}")
 
         argv: list[str | Path] = [
             self.binary,
@@ -54,7 +54,7 @@ class KindCli:
             "--retain",
         ]
         try:
-            # --wait would also end with 0 on its time-out; the lab looks itself.
+            # kind's --wait exits with 0 even after its timeout; the lab waits itself.
             self.run(argv, env={"KIND_EXPERIMENTAL_DOCKER_NETWORK": network}, timeout_s=timeout_s, on_line=on_line)
         except CommandError as error:
             raise docker_errors.explain(error) from error

@@ -1,4 +1,4 @@
-"""The real `linkerd`: its charts rendered to manifests, links generated, and its own checks."""
+"""Run `linkerd`: render its charts to manifests, generate links, and run its checks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class LinkerdCli:
             values: further values of the chart, as YAML.
 
         Raises:
-            CommandError: certificates that do not fit each other, or a value that is wrong.
+            CommandError: the certificates do not belong together, or a value is wrong.
         """
         return self._render(
             "install",
@@ -72,7 +72,7 @@ class LinkerdCli:
             kubeconfig: with the cluster's context.
             context: of the cluster.
             port: of this machine; 0 for any that is free.
-            on_url: called once it can be opened.
+            on_url: called with the URL when the dashboard is ready.
 
         Raises:
             CommandError: the cluster has no dashboard, or the port is taken.
@@ -80,12 +80,12 @@ class LinkerdCli:
         where = (f"--kubeconfig={kubeconfig}", f"--context={context}")
         words = ("--show=url", f"--port={port}", "--address=127.0.0.1", "--wait=10s")
 
-        def heard(line: str) -> None:
-            # It also names a page of Grafana, which is not part of the extension any more.
+        def on_line(line: str) -> None:
+            # linkerd also prints the URL of Grafana, which the extension does not contain any more.
             if line.startswith("http") and not line.endswith("/grafana"):
                 on_url(line)
 
-        self.run([self.binary, "viz", "dashboard", *words, *where], on_line=heard)
+        self.run([self.binary, "viz", "dashboard", *words, *where], on_line=on_line)
 
     def link(
         self, *, kubeconfig: Path, context: str, name: str, server: str, without_labels: Sequence[str] = ()
@@ -96,32 +96,32 @@ class LinkerdCli:
             kubeconfig: with the target's context.
             context: of the target.
             name: the target's name in the source.
-            server: where the source reaches the target's API server.
-            without_labels: labels that mirrors do not take over from the services.
+            server: URL of the target's API server for the source.
+            without_labels: labels that are not copied from services to their mirrors.
 
         Raises:
             CommandError: the target has no gateway, or its gateway no address.
         """
         where = (f"--kubeconfig={kubeconfig}", f"--context={context}")
-        wanted = (f"--cluster-name={name}", f"--api-server-address={server}")
-        left_out = [f"--excluded-labels={','.join(without_labels)}"] if without_labels else []
-        return self._render("multicluster", "link-gen", *where, *wanted, *left_out)
+        target = (f"--cluster-name={name}", f"--api-server-address={server}")
+        excluded = [f"--excluded-labels={','.join(without_labels)}"] if without_labels else []
+        return self._render("multicluster", "link-gen", *where, *target, *excluded)
 
     def gateways(self, *, kubeconfig: Path, context: str, timeout_s: float) -> list[Mapping[str, Any]]:
-        """Return what a source cluster's service mirrors say of the gateways of their targets.
+        """Return the state of the target gateways, as a source cluster's service mirrors report it.
 
         Raises:
             CommandError: the cluster does not answer in time.
         """
         where = (f"--kubeconfig={kubeconfig}", f"--context={context}", f"--wait={timeout_s:.1f}s")
-        said = self.run(
+        output = self.run(
             [self.binary, "multicluster", "gateways", "--output=json", *where], timeout_s=timeout_s + 2
         ).stdout
-        found: list[Mapping[str, Any]] = json.loads(said or "[]") or []
-        return found
+        gateways: list[Mapping[str, Any]] = json.loads(output or "[]") or []
+        return gateways
 
     def proxy_metrics(self, workload: str, *, namespace: str, kubeconfig: Path, context: str) -> str:
-        """Return what the proxies of a workload (`deploy/NAME`) count, in Prometheus' text format.
+        """Return the metrics of a workload's proxies (`deploy/NAME`), in Prometheus' text format.
 
         Raises:
             CommandError: the workload does not exist, or the cluster does not answer.
@@ -133,7 +133,7 @@ class LinkerdCli:
         """Run `linkerd check`, which runs its extensions' checks as well, and return all lines.
 
         Raises:
-            LabError: it did not print what it promises to.
+            LabError: its output is not the documented JSON.
         """
         where = (f"--kubeconfig={kubeconfig}", f"--context={context}")
         argv: list[str | Path] = [self.binary, "check", "--output=json", f"--wait={wait_s}s", *where]
@@ -146,7 +146,7 @@ class LinkerdCli:
 
 
 def parse_check(text: str, *, said: str = "") -> list[CheckLine]:
-    """Read what `linkerd check --output=json` prints: a document of its own, and one for its extensions."""
+    """Parse the output of `linkerd check --output=json`: one document of its own, and one of its extensions."""
     decoder, rest = json.JSONDecoder(), text.strip()
     categories: list[Mapping[str, Any]] = []
     try:
@@ -155,7 +155,7 @@ def parse_check(text: str, *, said: str = "") -> list[CheckLine]:
             categories += document["categories"] or ()
             rest = rest[end:].lstrip()
         if not categories:
-            raise ValueError("no category")  # noqa: TRY301 - the same end as for no JSON
+            raise ValueError("no category")  # noqa: TRY301 - handled like invalid JSON
         return [
             CheckLine(
                 category=category["categoryName"],

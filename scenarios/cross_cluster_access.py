@@ -12,7 +12,7 @@ from lab.clusters import provider
 from lab.measure.capture import CaptureUnavailableError
 from lab.mesh.capabilities import Capability
 from lab.mesh.model import Caller, Gateway, Hop
-from lab.mesh.offers import CountedIdentities
+from lab.mesh.protocols import CountedIdentities
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.model import (

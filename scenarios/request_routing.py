@@ -11,7 +11,7 @@ from lab.measure import stats
 from lab.measure.load import steady, through_frontend
 from lab.measure.recording import Recording
 from lab.mesh.capabilities import Capability
-from lab.mesh.offers import TrafficSplits
+from lab.mesh.protocols import TrafficSplits
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.model import (

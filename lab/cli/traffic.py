@@ -16,7 +16,7 @@ from lab.cli.output import done, waiting
 
 if TYPE_CHECKING:
     from lab.lab import Lab
-    from lab.mesh.offers import Federation, Mesh, TrafficSplits
+    from lab.mesh.protocols import Federation, Mesh, TrafficSplits
 
 ByIngress = Annotated[
     bool, typer.Option("--by-ingress", help="Through that cluster's ingress, as SERVICE-by-ingress-CLUSTER.")
@@ -150,7 +150,7 @@ def _changing(lab: Lab, command: str) -> Iterator[Mesh]:
 
 def _federation(mesh: Mesh, service: str) -> Federation:
     from lab.mesh.capabilities import Capability
-    from lab.mesh.offers import Federation, lacking
+    from lab.mesh.protocols import Federation, lacking
 
     if not isinstance(mesh, Federation):
         raise lacking(mesh, Capability.FEDERATE, next=f"call {service}: it is one service in all clusters already")
@@ -159,7 +159,7 @@ def _federation(mesh: Mesh, service: str) -> Federation:
 
 def _traffic_splits(mesh: Mesh) -> TrafficSplits:
     from lab.mesh.capabilities import Capability
-    from lab.mesh.offers import TrafficSplits, lacking
+    from lab.mesh.protocols import TrafficSplits, lacking
 
     if not isinstance(mesh, TrafficSplits):
         raise lacking(mesh, Capability.SPLIT_SMI, next="the same command without --smi")

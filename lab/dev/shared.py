@@ -10,7 +10,7 @@ from lab.dev.parts import OWNER
 from lab.kube import connect, manifests
 from lab.kube.objects import HAS_READINESS, Obj, digest, in_namespace, ref
 from lab.lab import Lab
-from lab.mesh.offers import Mesh
+from lab.mesh.protocols import Mesh
 
 EXPORTED = "users"
 BIG = "large-stuff"

@@ -18,7 +18,7 @@ from lab.kube.objects import Ref, labels_of, ref
 from lab.lab import Lab
 from lab.mesh.ask import each, flat
 from lab.mesh.model import Caller, Export, Failover, IngressRoute, Intercept, Permission, Split
-from lab.mesh.offers import Federation, Mesh
+from lab.mesh.protocols import Federation, Mesh
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from lab.components import workloads
 from lab.kube import connect
 from lab.lab import Lab
 from lab.lifecycle import changes, plan
-from lab.mesh.offers import Federation, Mesh
+from lab.mesh.protocols import Federation, Mesh
 
 _READY_S = 120.0
 

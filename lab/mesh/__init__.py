@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.mesh.capabilities import Capability
 from lab.mesh.model import Caller, Export, Failover, Gateway, Identity, IngressRoute, Intercept, Link, Permission, Split
-from lab.mesh.offers import Mesh
+from lab.mesh.protocols import Mesh
 
 __all__ = [
     "Caller",

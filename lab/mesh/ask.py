@@ -13,7 +13,7 @@ from lab.kube.objects import Obj, labels_of, unready
 from lab.lab import Lab
 from lab.mesh.model import Export
 from lab.mesh.names import exported_name
-from lab.mesh.offers import Mesh
+from lab.mesh.protocols import Mesh
 
 T = TypeVar("T")
 

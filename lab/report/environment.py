@@ -10,7 +10,7 @@ from lab.base.names import NAMESPACE
 from lab.kube import KubeError, connect
 from lab.lab import Lab
 from lab.lifecycle import objects
-from lab.mesh.offers import Mesh
+from lab.mesh.protocols import Mesh
 from lab.report.session import typed_environment
 from lab.scenario.context import Context
 from lab.scenario.results import LabFacts

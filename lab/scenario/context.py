@@ -14,7 +14,7 @@ from lab.scenario import commands
 
 if TYPE_CHECKING:
     from lab.lab import Lab
-    from lab.mesh.offers import Mesh
+    from lab.mesh.protocols import Mesh
 
 COMMAND_TIMEOUT_S = 60.0
 

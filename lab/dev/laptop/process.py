@@ -22,7 +22,7 @@ from lab.kube import connect
 from lab.lab import Lab
 from lab.mesh.capabilities import Capability
 from lab.mesh.model import Intercept
-from lab.mesh.offers import Mesh
+from lab.mesh.protocols import Mesh
 
 _LISTENS_S = 60.0
 UNDO_S = 60.0

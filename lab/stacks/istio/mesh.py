@@ -34,7 +34,7 @@ from lab.mesh.model import (
     Split,
     TlsEntrance,
 )
-from lab.mesh.offers import offered
+from lab.mesh.protocols import offered
 from lab.stacks.istio import (
     control_plane,
     east_west_gateway,
@@ -60,7 +60,7 @@ _GATEWAYS: tuple[tuple[str, GatewayComponent, int], ...] = (
 
 @dataclass(frozen=True)
 class IstioMesh:
-    """See `lab.mesh.offers.Mesh` for what the methods promise."""
+    """See `lab.mesh.protocols.Mesh` for what the methods promise."""
 
     lab: Lab
     name: str = "istio"

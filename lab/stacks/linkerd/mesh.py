@@ -33,7 +33,7 @@ from lab.mesh.model import (
     TlsEntrance,
 )
 from lab.mesh.names import host
-from lab.mesh.offers import offered
+from lab.mesh.protocols import offered
 from lab.stacks.linkerd import (
     control_plane,
     emissary,
@@ -62,7 +62,7 @@ _EAST_WEST = ("east-west", multicluster.GATEWAY, multicluster.DEPLOYMENT, multic
 
 @dataclass(frozen=True)
 class LinkerdMesh:
-    """See `lab.mesh.offers.Mesh` for what the methods promise."""
+    """See `lab.mesh.protocols.Mesh` for what the methods promise."""
 
     lab: Lab
     name: str = "linkerd"

@@ -1,6 +1,8 @@
 """The structure that docs/architecture.md draws: imports point down, and every dependency has one home."""
 
 import ast
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -135,3 +137,10 @@ def test_the_e2e_session_runs_every_file() -> None:
         if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "_E2E"
     )
     assert {f"test_{name}.py" for name in named} == {file.name for file in (PROJECT / "tests/e2e").glob("test_*.py")}
+
+
+def test_the_tests_that_need_an_engine_can_be_collected() -> None:
+    """They are run last; a name that has moved shows here in seconds."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/contract", "tests/e2e"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout[-2000:]

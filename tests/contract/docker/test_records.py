@@ -12,13 +12,12 @@ from python_on_whales.components.container.models import ContainerInspectResult
 from python_on_whales.components.network.models import NetworkInspectResult
 from python_on_whales.components.system.models import SystemInfo
 
-from lab.tools.docker import Port
-from lab.tools.docker_records import read_container, read_engine, read_network
+from lab.tools.docker_records import PublishedPort, read_container, read_engine, read_network
 
 RECORDED = Path(__file__).with_name("recorded")
 PORTS = {
-    Port(host_ip="127.0.0.1", host_port=18099, port=80),
-    Port(host_ip="0.0.0.0", host_port=18098, port=81),  # noqa: S104 - what an empty address means
+    PublishedPort(host_ip="127.0.0.1", host_port=18099, port=80),
+    PublishedPort(host_ip="0.0.0.0", host_port=18098, port=81),  # noqa: S104 - what an empty address means
 }
 
 

@@ -1,4 +1,5 @@
-"""What the lab needs of the machine it runs on: a container engine, privileges, room.
+"""The machine that the lab runs on: container engine, privileges, memory and disk.
 
-`checks` looks (the doctor), `prepare` puts right what it may, `engine` and `runtime` know how.
+`doctor` checks the machine, `prepare` makes the changes that `lab up` needs, `engine` installs and starts the Docker
+Engine, and `sandbox` holds the opt-in runtime for machines that lack a capability.
 """

@@ -1,4 +1,4 @@
-"""Changes to this machine: planned as a list, shown as a whole, agreed to with one answer, then made."""
+"""Changes to this machine: show the whole list, ask once, then make them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 Confirm = Callable[[str], bool]
-"""Asks the person; True is yes. None in its place: nobody is there to ask, and what is shown is done."""
+"""Asks the user; True means yes. With None instead, the lab shows the changes and makes them without asking."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,18 +16,18 @@ class MachineChange:
     what: str
     why: str
     command: str
-    """What a person types to make it."""
+    """The shell command that makes the change."""
     undo: str
-    """What a person types to take it back."""
+    """The shell command that undoes the change."""
     apply: Callable[[], str] = field(repr=False)
-    """Makes it and returns what was done; empty where nothing was left to do."""
+    """Makes the change and returns a message; empty if nothing was left to do."""
 
 
 def make(changes: Sequence[MachineChange], *, confirm: Confirm | None, say: Callable[[str], None]) -> bool:
-    """Show all changes, ask once, and make them; False where the person refuses.
+    """Show all changes, ask once, and make them; return False if the user declines.
 
     Raises:
-        HostError: one could not be made; those before it are made.
+        HostError: a change failed; the changes before it stay.
     """
     if not changes:
         return True

@@ -1,4 +1,4 @@
-"""The Docker Engine itself: is one there, and if not, the distribution's is installed and started."""
+"""Find the Docker Engine; install the distribution's package and start the engine if needed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from lab.tools.docker_errors import EndpointError
 SOCKET = "unix:///var/run/docker.sock"
 PID_FILE = "/run/docker.pid"
 LOG = "/var/log/docker.log"
-"""Where Debian's init script puts it too."""
+"""The engine's log; Debian's init script uses the same file."""
 _OWN_PID_FILE = "/run/eastwest-lab-dockerd.pid"
 _CONTAINERD_PID_FILE = "/run/docker/containerd/containerd.pid"
 _START_S = 60
 
 
 class EngineState(Enum):
-    """What there is of an engine."""
+    """The state of the Docker Engine, as this user sees it."""
 
     ANSWERS = "answers"
     DENIED = "answers, but not to this user"
@@ -33,7 +33,7 @@ class EngineState(Enum):
     NOWHERE = "the docker command's context does not exist, or its settings for the engine are wrong"
     UNUSABLE = "answers with an error"
     ELSEWHERE = "does not answer, and is not this machine's own"
-    """DOCKER_HOST or the Docker context names another place: a virtual machine, another computer, a user's own."""
+    """DOCKER_HOST or the Docker context names another engine: in a virtual machine, on another computer, rootless."""
 
 
 _REFUSALS = {
@@ -44,7 +44,7 @@ _REFUSALS = {
 
 
 def observe(machine: Machine, docker: Docker) -> EngineState:
-    """Say what there is, without changing it."""
+    """Return the state of the engine, without changing it."""
     if machine.which("docker") is None:
         return EngineState.ABSENT
     try:
@@ -65,14 +65,14 @@ _BY_HAND = {
     EngineState.DENIED: 'sudo usermod -aG docker "$USER", then log in again',
     EngineState.NOWHERE: "`docker context ls` lists the contexts; set DOCKER_CONTEXT to one of them, or unset it"
     " (`docker context use default` chooses this machine's own engine)",
-    EngineState.UNUSABLE: "see what `docker info` says",
+    EngineState.UNUSABLE: "run `docker info` and read its error",
     EngineState.ELSEWHERE: "start the engine that DOCKER_HOST or `docker context ls` names"
     " (Docker Desktop: start the application)",
 }
 
 
 def command(state: EngineState, machine: Machine) -> str:
-    """Return what a person types so that an engine answers."""
+    """Return the command or instruction that makes the engine answer."""
     if state in _BY_HAND:
         return _BY_HAND[state]
     if state is EngineState.SILENT:
@@ -90,16 +90,16 @@ def _start_command(machine: Machine) -> str:
 
 
 def can_fix(state: EngineState, machine: Machine) -> bool:
-    """Whether the lab may bring an engine up on this machine, as this user."""
+    """Whether the lab can install or start the engine on this machine as this user."""
     if not machine.is_root or machine.system != "Linux":
         return False
     return state is EngineState.STOPPED or (state is EngineState.ABSENT and machine.is_debian)
 
 
 def changes(state: EngineState, machine: Machine, docker: Docker) -> list[MachineChange]:
-    """Plan what brings an engine up: the distribution's, installed where there is none, and started.
+    """Plan to install the distribution's engine, if there is none, and to start it.
 
-    Nothing is planned where it may not or cannot be done here.
+    Returns an empty plan if this user or this machine does not allow it.
     """
     if not can_fix(state, machine):
         return []
@@ -137,21 +137,21 @@ def _install(machine: Machine) -> str:
 
 
 def start(machine: Machine, docker: Docker) -> Engine:
-    """Start the installed engine, so that it outlives the lab, and return when it answers.
+    """Start the installed engine as a service that outlives the lab, and return when it answers.
 
     Raises:
-        HostError: it does not come up; carries the last words of its log.
+        HostError: the engine does not start; the error has the last lines of its log.
     """
     if machine.has_systemd:
         machine.run(["systemctl", "start", "docker.service"], timeout_s=_START_S)
         return _answer(machine, docker, log="journalctl -u docker")
     _forget_dead(machine)
     if machine.path("/etc/init.d/docker").exists():
-        # It also raises limits, which a machine that lacks CAP_SYS_RESOURCE does not allow; the script then gives up.
+        # The script also raises resource limits. Without CAP_SYS_RESOURCE that fails, and the script gives up.
         script = machine.run(["service", "docker", "start"], check=False, timeout_s=_START_S)
         if script.returncode == 0:
             return _answer(machine, docker, log=LOG)
-        events.progress("the init script could not start the engine; starting it directly")
+        events.progress("the init script failed; starting dockerd directly")
     words = ["--start", "--background", "--pidfile", _OWN_PID_FILE, "--make-pidfile", "--output", LOG, "--chdir", "/"]
     machine.run(["start-stop-daemon", *words, "--exec", machine.which("dockerd") or "dockerd"], timeout_s=_START_S)
     return _answer(machine, docker, log=LOG, pid_file=_OWN_PID_FILE)
@@ -163,10 +163,10 @@ def _packages(machine: Machine) -> tuple[debian.Package, ...]:
 
 
 def _forget_dead(machine: Machine) -> None:
-    """Remove pid files that name no engine.
+    """Remove pid files whose process is not dockerd or containerd.
 
-    Where /run is on a disk they outlive a reboot, their numbers then belong to other processes, and the engine refuses
-    to start ("pid file found") or waits for a containerd that is none.
+    If /run is on a disk, the files outlive a reboot, and their numbers belong to other processes. The engine then
+    refuses to start ("pid file found") or waits for a containerd that does not run.
     """
     for pid_file, program in ((PID_FILE, "dockerd"), (_CONTAINERD_PID_FILE, "containerd"), (_OWN_PID_FILE, "dockerd")):
         if machine.pid(pid_file, program) is None:
@@ -179,7 +179,9 @@ def _answer(machine: Machine, docker: Docker, *, log: str, pid_file: str | None 
             return docker.info()
         except EngineDownError as error:
             if pid_file is not None and machine.pid(pid_file, "dockerd") is None:
-                raise HostError(f"the engine ended at once{_log_end(machine, log)}", next=f"see {log}") from error
+                raise HostError(
+                    f"dockerd exited right after its start{_log_end(machine, log)}", next=f"see {log}"
+                ) from error
             return wait.NotYet(error.what)
 
     try:

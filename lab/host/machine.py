@@ -1,4 +1,4 @@
-"""The machine as this package sees it. Tests hand in another one: a folder for `/`, a fake `run`, another user."""
+"""The machine: files, commands, user and platform. Tests pass a folder for `/`, a fake `run` and another user."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.base import process
 
-# Where administrators' programs are; an ordinary user's PATH may leave these folders out.
+# Folders of administrators' programs; an ordinary user's PATH may not have them.
 _ADMIN_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -22,7 +22,7 @@ def _uid() -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """Files below `root`, commands through `run`, and who and what we are."""
+    """Files below `root`, commands through `run`, the environment, the user and the platform."""
 
     root: Path = Path("/")
     run: process.Run = field(default=process.run, repr=False)
@@ -32,7 +32,7 @@ class Machine:
     architecture: str = field(default_factory=platform.machine)
 
     def path(self, absolute: str | Path) -> Path:
-        """Return where the file of this absolute path is."""
+        """Return the real path of an absolute path on the machine."""
         return self.root / str(absolute).lstrip("/")
 
     def read(self, absolute: str | Path) -> str:
@@ -45,17 +45,17 @@ class Machine:
     def which(self, program: str) -> str | None:
         """Return the path of a program, also from the administrator's folders."""
         folders = f"{self.environ.get('PATH', os.defpath)}:{_ADMIN_PATH}".split(":")
-        found = shutil.which(program, path=":".join(str(self.path(folder)) for folder in folders if folder))
-        return found and f"/{Path(found).relative_to(self.root)}"
+        program_path = shutil.which(program, path=":".join(str(self.path(folder)) for folder in folders if folder))
+        return program_path and f"/{Path(program_path).relative_to(self.root)}"
 
     @property
     def is_root(self) -> bool:
-        """Whether this user may do everything."""
+        """Whether this user is root."""
         return self.uid == 0
 
     @property
     def is_debian(self) -> bool:
-        """Whether this is Debian, Ubuntu or one of their children (os-release(5), ID and ID_LIKE)."""
+        """Whether this is Debian, Ubuntu or a derivative (os-release(5), ID and ID_LIKE)."""
         ids = re.findall(r'^ID(?:_LIKE)?="?([^"\n]*)"?$', self.read("/etc/os-release"), re.MULTILINE)
         return not {"debian", "ubuntu"}.isdisjoint(" ".join(ids).split())
 
@@ -65,7 +65,7 @@ class Machine:
         return self.path("/run/systemd/system").is_dir()
 
     def pid(self, pid_file: str, program: str) -> int | None:
-        """Return the process that a pid file names, if it is there and is this program."""
+        """Return the process id in a pid file, if that process runs this program."""
         text = self.read(pid_file).strip()
         if text.isdigit() and self.read(f"/proc/{text}/comm").strip() == program[:15]:
             return int(text)
@@ -76,5 +76,5 @@ class Machine:
         return [word for word in self.read(f"/proc/{pid}/cmdline").split("\0") if word]
 
     def as_root(self, command: str) -> str:
-        """Return what this user types to run a command as root."""
+        """Return the command with `sudo` if this user is not root."""
         return command if self.is_root else f"sudo {command}"

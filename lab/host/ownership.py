@@ -1,8 +1,8 @@
-"""Whose a network or a node container is.
+"""Decide which lab owns a network or a node container.
 
-Two labs on one engine can have the same name: two users, or one with two state folders. So a lab has a random id, kept
-in its state folder. The network carries it as a label; a node keeps it in its mark file, because kind sets no labels of
-ours and an engine cannot change a container's labels later.
+Two labs on one engine can have the same name: two users, or one user with two state folders. So each lab has a random
+id in its state folder. The network has the id as a label. A node has it in its mark file, because kind cannot set
+custom labels and Docker cannot change a container's labels later.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from lab.tools.docker_records import Container, Network
 from lab.tools.kind import CLUSTER_LABEL
 
 MARK = "/etc/eastwest-lab.json"
-"""In a finished node: the lab that it belongs to, and the settings that it was made with."""
+"""File in a finished node: the lab that owns it, and the settings that it was created with."""
 HOME_LABEL = f"{LABEL_PREFIX}/home"
-"""On the network: the user, the machine and the state folder of the lab, for the error that others get."""
+"""Label of the network: the lab's user, machine and state folder, for error messages in other labs."""
 _MANAGED_LABEL = "app.kubernetes.io/managed-by"
 
 ReadMark = Callable[[str], Mapping[str, object]]
-"""Returns what a container's mark says, nothing where it has none."""
+"""Reads a container's mark file; returns an empty mapping if there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabIdentity:
-    """Which lab this is.
+    """The identity of a lab: name, random id and state folder.
 
     Args:
         name: the lab's name.
@@ -45,7 +45,7 @@ class LabIdentity:
 
     @classmethod
     def of(cls, name: str, paths: Paths) -> LabIdentity:
-        """Return a lab's identity as its state folder has it."""
+        """Read a lab's identity from its state folder."""
         return cls(name=name, lab_id=paths.read_lab_id(), paths=paths)
 
     @property
@@ -59,11 +59,11 @@ class LabIdentity:
         return {_MANAGED_LABEL: MANAGED_BY, LAB_LABEL: self.name, LAB_ID_LABEL: self.lab_id, HOME_LABEL: self.home}
 
     def has(self, lab_id: str, owner_home: str) -> bool:
-        """Say whether an id is this lab's. A lab that lost its id with its state folder is known by its home."""
+        """Say whether an id is this lab's. A lab that lost its id with its state folder is recognized by its home."""
         return lab_id == self.lab_id if self.lab_id else owner_home == self.home
 
     def owns_network(self, network: Network) -> bool:
-        """Say whether a network is the lab's. One from before labs had an id is, where the state folder made nodes."""
+        """Say whether this lab owns a network. A network without an id is the lab's if its state folder has nodes."""
         if network.labels.get(LAB_LABEL) != self.name:
             return False
         if lab_id := network.labels.get(LAB_ID_LABEL):
@@ -71,14 +71,14 @@ class LabIdentity:
         return self._made_nodes()
 
     def owns_node(self, container: Container, networks: Iterable[Network], mark_of: ReadMark) -> bool:
-        """Say whether a container is a node of the lab: kind's, of the lab's name, and of the lab's id.
+        """Say whether a container is a node of this lab: created by kind, with the lab's name and the lab's id.
 
-        The network that it is on decides. A node on none (a killed run took it off) or on one that is gone (pruned)
-        is known by its mark, and one that was never finished by the configuration that the lab kept of it.
+        The node's network decides. If the node has no network (after a killed run) or its network was pruned, its mark
+        decides. An unfinished node has no mark: then the lab's kind configuration of that cluster decides.
 
         Args:
-            container: kind's or not.
-            networks: the networks of the engine that carry the lab's name as a label.
+            container: any container.
+            networks: the engine's networks that have the lab's name as a label.
             mark_of: reads a container's mark.
         """
         cluster = cluster_of(container.labels, self.name)
@@ -98,11 +98,11 @@ class LabIdentity:
 
 
 def settle(identity: LabIdentity, known: Iterable[str]) -> LabIdentity:
-    """Return a lab's identity with an id: its own, or the one that what it owns already has, or a new one; keeps it.
+    """Return a lab's identity with an id, and save the id: the lab's own, else one of `known`, else a new one.
 
     Args:
-        identity: as the state folder has it.
-        known: ids of the network and the nodes that are the lab's.
+        identity: the identity from the state folder.
+        known: ids of the lab's network and nodes.
     """
     if identity.lab_id:
         return identity
@@ -117,21 +117,21 @@ def home(paths: Paths) -> str:
 
 
 def whose(owner_home: str) -> str:
-    """Return whose a thing is, as the end of a sentence: "belongs to …"."""
-    who, _, folder = owner_home.partition(":")
-    return f"belongs to the lab of {who} with the state folder {folder}" if folder else "is not this lab's"
+    """Return the owner as the end of a sentence: "belongs to the lab of …"."""
+    user, _, folder = owner_home.partition(":")
+    return f"belongs to the lab of {user} with the state folder {folder}" if folder else "is not this lab's"
 
 
 def read_mark(text: str | None) -> Mapping[str, object]:
-    """Return what a mark file says; nothing where there is none, or it cannot be read."""
+    """Parse a mark file; return an empty mapping if it is missing or invalid."""
     try:
-        found = json.loads(text or "{}")
+        mark = json.loads(text or "{}")
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return mark if isinstance(mark, dict) else {}
 
 
 def cluster_of(labels: Mapping[str, str], lab_name: str) -> str | None:
-    """Return the cluster of a lab that kind made a container for, None for any other container."""
-    of_kind, prefix = labels.get(CLUSTER_LABEL, ""), f"{lab_name}-"
-    return of_kind.removeprefix(prefix) if of_kind.startswith(prefix) else None
+    """Return the lab's cluster that a kind container belongs to; None for any other container."""
+    kind_name, prefix = labels.get(CLUSTER_LABEL, ""), f"{lab_name}-"
+    return kind_name.removeprefix(prefix) if kind_name.startswith(prefix) else None

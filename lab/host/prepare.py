@@ -1,4 +1,4 @@
-"""What `lab up` does about the machine before it does anything else."""
+"""Prepare the machine for `lab up`: check it, and make the changes that the user agrees to."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ def prepare(
     machine: Machine | None = None,
     docker: Docker | None = None,
 ) -> list[Finding]:
-    """Compare the machine with the lab's needs, make the changes that the person agrees to, and return the findings.
+    """Check the machine, make the changes that the user agrees to, and return the findings.
 
-    A failure that the lab cannot fix stops it before anything is changed, also what it could. What fails only later,
-    too few inotify instances for instance, is fixed as well where it may be, and else stays a warning.
+    If the lab cannot fix one of the failures, it changes nothing and raises an error. Fixable warnings, such as low
+    inotify limits, are fixed together with the failures; without permission they stay warnings.
 
     Args:
-        spec: the lab that is wanted.
-        paths: where it keeps things.
-        install: whether this machine may be changed at all.
-        confirm: asks the person once, for all changes; None where nobody is there to ask.
-        say: is told all changes before the first is made, and what was done.
-        artifacts_ready: as for `checks.run`.
-        registries: as for `checks.run`.
-        machine: where to look.
-        docker: the engine to ask.
+        spec: the lab's configuration.
+        paths: the lab's folders.
+        install: whether the lab may change this machine.
+        confirm: asks the user once, for all changes; None to make them without asking.
+        say: prints all changes before the first one is made, and the result of each.
+        artifacts_ready: as for `doctor.run`.
+        registries: as for `doctor.run`.
+        machine: the machine to check and change.
+        docker: the client of its engine.
 
     Raises:
-        HostError: with every failure and its fix.
+        HostError: failures are left; the error lists each with its fix.
     """
     registries = tuple(registries)
 
-    def look() -> list[Finding]:
+    def check() -> list[Finding]:
         return checks.run(
             spec, paths, artifacts_ready=artifacts_ready, registries=registries, machine=machine, docker=docker
         )
 
-    findings = look()
+    findings = check()
     failures = checks.failures(findings)
     if failures and not (install and all(finding.fixable for finding in failures)):
         raise not_ready(failures, changed=False)
@@ -65,7 +65,7 @@ def prepare(
         if failures:
             raise not_ready(failures, changed=False)
         return findings
-    findings = look()
+    findings = check()
     if failures := checks.failures(findings):
         raise not_ready(failures, changed=True)
     return findings
@@ -74,6 +74,6 @@ def prepare(
 def not_ready(failures: list[Finding], *, changed: bool) -> HostError:
     """Return the error that lists failures with their fixes."""
     lines = "".join(f"\n  {f.name}: {f.observed} ({f.why})\n    fix: {f.fix}" for f in failures)
-    nothing = "" if changed else "; nothing was changed"
+    unchanged = "" if changed else "; nothing was changed"
     only = failures[0].fix if len(failures) == 1 else None
-    return HostError(f"this machine is not ready for the lab{nothing}{lines}\n ", next=only or "lab doctor --fix")
+    return HostError(f"this machine is not ready for the lab{unchanged}{lines}\n ", next=only or "lab doctor --fix")

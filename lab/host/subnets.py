@@ -1,12 +1,13 @@
-"""Which subnet the nodes can have: what this machine uses, and what it only routes elsewhere.
+"""Choose the nodes' subnet: avoid the networks that this machine uses or routes to.
 
-| on this machine | the nodes' subnet |
+| on this machine | effect on the nodes' subnet |
 | --- | --- |
-| a Docker network, an interface's own network, a cluster's pods or Services | is another one |
-| a route into the subnet that is as narrow as it, or narrower | is another one |
-| a wide route over it, such as a VPN's 172.16.0.0/12 or a full tunnel's two /1 | is another one if possible |
+| a Docker network, an interface's network, a cluster's pod or Service CIDR | excluded |
+| a route into the subnet with the same or a longer prefix | excluded |
+| a route over it with a shorter prefix, such as a VPN's 172.16.0.0/12 | avoided if possible |
+| a route with a prefix up to /7, such as a full tunnel's two /1 | no effect |
 
-A wide route excludes nothing: the route to the nodes' bridge is narrower, and so it wins.
+A shorter prefix does not exclude a subnet: the route to the nodes' bridge has the longer prefix, so it wins.
 """
 
 from __future__ import annotations
@@ -19,33 +20,33 @@ from lab.config import LabSpec
 from lab.tools.docker_records import Network
 
 RANGE = IPv4Network("172.30.0.0/16")
-"""Where the lab looks for a subnet when lab.toml names none."""
+"""The lab chooses a subnet from this range if lab.toml does not name one."""
 ROUTES = "/proc/net/route"
 _WORLD_PREFIX = 7
-"""A route as wide as this or wider is a way to the whole Internet, not to somebody's network."""
+"""A route with this prefix length or a shorter one leads to the whole Internet, not to a private network."""
 
 Use = tuple[IPv4Network, str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subnets:
-    """What stands against a subnet: `taken` excludes it, `routed` are routes to other networks."""
+    """Networks that conflict with a subnet: `taken` excludes it, `routed` are routes to other networks."""
 
     taken: tuple[Use, ...]
     routed: tuple[Use, ...]
 
     def taker(self, subnet: IPv4Network) -> str | None:
-        """Return what excludes a subnet; None where it is free."""
+        """Return the network or route that excludes a subnet; None if the subnet is free."""
         narrow = [(net, what) for net, what in self.routed if net.prefixlen >= subnet.prefixlen]
         return next((what for net, what in (*self.taken, *narrow) if net.overlaps(subnet)), None)
 
     def hidden(self, subnet: IPv4Network) -> str | None:
-        """Return the route to somebody's network that a subnet would take a part of; None where there is none."""
+        """Return the route to another network that a subnet would partly hide; None if there is none."""
         wide = [(n, what) for n, what in self.routed if _WORLD_PREFIX < n.prefixlen < subnet.prefixlen]
         return next((what for net, what in wide if net.overlaps(subnet)), None)
 
     def free(self) -> Iterator[IPv4Network]:
-        """Yield the subnets of RANGE that are free, those without a route over them first."""
+        """Yield the free subnets of RANGE; subnets without a route over them come first."""
         free = [subnet for subnet in RANGE.subnets(new_prefix=24) if self.taker(subnet) is None]
         yield from sorted(free, key=lambda subnet: self.hidden(subnet) is not None)
 
@@ -53,13 +54,13 @@ class Subnets:
 def used(
     spec: LabSpec, networks: Iterable[Network], interfaces: Iterable[tuple[str, IPv4Interface]], routes: str
 ) -> Subnets:
-    """Return what stands against a subnet for the nodes.
+    """Return the networks that conflict with a subnet for the nodes.
 
     Args:
-        spec: of the lab.
-        networks: the engine's.
+        spec: the lab's configuration.
+        networks: the engine's networks.
         interfaces: this machine's addresses with their networks, by interface.
-        routes: the kernel's table, as /proc/net/route has it; empty where there is none.
+        routes: the text of /proc/net/route; empty if it does not exist.
     """
     taken = [(subnet, f"the Docker network {network.name!r}") for network in networks for subnet in network.subnets]
     for name, cluster in spec.clusters.items():

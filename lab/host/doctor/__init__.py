@@ -1,6 +1,7 @@
-"""The doctor: what this machine lacks for a lab, each finding with its fix.
+"""The doctor: check this machine and report a fix for each problem.
 
-`run` only looks, and takes about a second. `changes` plans what the lab may do by itself; `lab.host.changes` does it.
+`run` changes nothing and takes about a second. `changes` plans the fixes that the lab can make; `lab.host.changes`
+makes them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from lab.host.machine import Machine
 from lab.host.sandbox.runtime import Runtime
 from lab.tools.docker import Docker
 
-__all__ = ["Finding", "Scene", "Senses", "Verdict", "changes", "failures", "run", "warnings"]
+__all__ = ["Finding", "HostProbes", "HostSnapshot", "Verdict", "changes", "failures", "run", "warnings"]
 
 Check = Callable[[HostSnapshot], Iterable[Finding]]
 CHECKS: tuple[Check, ...] = (
@@ -50,63 +51,70 @@ def run(
     registries: Iterable[str] = (),
     machine: Machine | None = None,
     docker: Docker | None = None,
-    senses: HostProbes | None = None,
+    probes: HostProbes | None = None,
     checks: Sequence[Check] = CHECKS,
 ) -> list[Finding]:
-    """Look at everything, and return what was found, in the order of CHECKS.
+    """Run all checks and return their findings, in the order of `checks`.
 
     Args:
-        spec: the lab that is wanted.
-        paths: where it keeps things.
-        artifacts_ready: whether everything that it is built from is there, so that nothing must be built or fetched.
-        registries: hosts of the container registries that the `upstream` source would ask.
-        machine: where to look.
-        docker: the engine to ask.
-        senses: how to look at ports, memory, disks and networks.
-        checks: what to look at.
+        spec: the lab's configuration.
+        paths: the lab's folders.
+        artifacts_ready: whether all artifacts are in the store, so that nothing must be built or fetched.
+        registries: hosts of the container registries that the `upstream` source uses.
+        machine: the machine to check.
+        docker: the client of its engine.
+        probes: read ports, memory, disks and networks.
+        checks: the checks to run.
     """
-    scene = look(
+    snapshot = look(
         spec,
         paths,
         artifacts_ready=artifacts_ready,
         registries=registries,
         machine=machine or Machine(),
         docker=docker or Docker(),
-        senses=senses or HostProbes(),
+        probes=probes or HostProbes(),
     )
     with Threads(len(checks)) as threads:
-        return [finding for found in threads.map(lambda check: _isolated(check, scene), checks) for finding in found]
+        return [finding for found in threads.map(lambda check: _isolated(check, snapshot), checks) for finding in found]
 
 
-def _isolated(check: Check, scene: HostSnapshot) -> list[Finding]:
-    """Run one check; one that breaks must not hide what the others see."""
+def _isolated(check: Check, snapshot: HostSnapshot) -> list[Finding]:
+    """Run one check; if it raises an exception, the findings of the others are still shown."""
     try:
-        return list(check(scene))
+        return list(check(snapshot))
     except Exception as error:
         name = check.__name__.removeprefix("check_").replace("_", " ")
-        told = f"could not be checked: {type(error).__name__}: {error}"
-        return [warn(name, told, "the lab may run into it later", fix="please report this with `lab version`")]
+        observed = f"could not be checked: {type(error).__name__}: {error}"
+        return [
+            warn(
+                name,
+                observed,
+                "the lab may fail later for the same reason",
+                fix="please report this with `lab version`",
+            )
+        ]
 
 
 def failures(findings: Iterable[Finding]) -> list[Finding]:
-    """Return those that stop `lab up`."""
+    """Return the findings that stop `lab up`."""
     return [finding for finding in findings if finding.verdict is Verdict.FAIL]
 
 
 def warnings(findings: Iterable[Finding]) -> list[Finding]:
-    """Return those that do not, and are worth a word."""
+    """Return the warnings, which do not stop `lab up`."""
     return [finding for finding in findings if finding.verdict is Verdict.WARN]
 
 
 def changes(
     findings: Iterable[Finding], *, machine: Machine | None = None, docker: Docker | None = None
 ) -> list[MachineChange]:
-    """Plan what the findings say that the lab can do by itself, in the order in which it has to be done.
+    """Plan the fixes that the lab can make, in the order in which they must be made.
 
     Args:
-        findings: from `run`; those that are not fixable are passed over.
-        machine: where to do it.
-        docker: its engine.
+        findings: from `run`; findings that are not fixable are skipped.
+        machine: the machine to change.
+        docker: the client of its engine.
     """
     machine, docker = machine or Machine(), docker or Docker()
     return [c for finding in findings if finding.fixable for c in _CHANGES[finding.name](finding, machine, docker)]
@@ -114,7 +122,7 @@ def changes(
 
 def _bring_up(_: Finding, machine: Machine, docker: Docker) -> list[MachineChange]:
     runtime = Runtime(machine=machine, docker=docker)
-    # What an engine that is not up yet may not do cannot be seen now: it is part of the list, and tried then.
+    # Only a running engine shows whether privileged containers start: plan the runtime, and try it after the start.
     later = [runtime.change()] if runtime.may_be_needed else []
     return [*engines.changes(engines.observe(machine, docker), machine, docker), *later]
 

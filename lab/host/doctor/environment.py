@@ -1,4 +1,4 @@
-"""The user's environment: what of it the lab's own commands do not get."""
+"""Report the user's environment variables that the lab does not pass to its own commands."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from lab.host.doctor.findings import Finding, ok
 from lab.host.doctor.snapshot import HostSnapshot
 
 
-def check_environment(scene: HostSnapshot) -> Iterator[Finding]:
-    """Which settings for other work are ignored?"""
+def check_environment(snapshot: HostSnapshot) -> Iterator[Finding]:
+    """Report each setting that the lab ignores."""
     name, why = "environment", "settings for other work would change what the lab builds and starts"
-    ignored = environment.ignored(scene.machine.environ)
+    ignored = environment.ignored(snapshot.machine.environ)
     for setting in ignored:
         yield ok(name, f"{setting} is ignored for the lab's own commands", why)
     if not ignored:
-        yield ok(name, "nothing in it changes the lab's own commands", why)
+        yield ok(name, "no variable changes the lab's own commands", why)

@@ -1,4 +1,4 @@
-"""What a check says."""
+"""The result of a check: a finding with a verdict and a fix."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing about this machine: what was seen, why it matters, and what to do about it."""
+    """One finding about this machine: the observation, the reason why it matters, and the fix."""
 
     name: str
-    """What was checked: "engine", "port 8080". Not unique: each foreign name is a finding of its own."""
+    """The subject: "engine", "port 8080". Not unique: a check can return several findings."""
     verdict: Verdict
     observed: str
     why: str
     fix: str | None = None
-    """What to type or do; None where nothing needs to be done."""
+    """A command or an instruction; None if nothing needs to be done."""
     fixable: bool = False
-    """Whether `lab doctor --fix` does it."""
+    """Whether `lab doctor --fix` can make the fix."""
     undo: str | None = None
     """How to undo the fix."""
 
 
 def ok(name: str, observed: str, why: str, *, undo: str | None = None) -> Finding:
-    """Say that something is as it should be."""
+    """Return a finding without a problem."""
     return Finding(name=name, verdict=Verdict.OK, observed=observed, why=why, undo=undo)
 
 
 def warn(name: str, observed: str, why: str, *, fix: str, fixable: bool = False) -> Finding:
-    """Say that something may bite later."""
+    """Return a finding about a possible later problem."""
     return Finding(name=name, verdict=Verdict.WARN, observed=observed, why=why, fix=fix, fixable=fixable)
 
 
 def fail(name: str, observed: str, why: str, *, fix: str, fixable: bool = False) -> Finding:
-    """Say that the lab cannot start."""
+    """Return a finding that stops `lab up`."""
     return Finding(name=name, verdict=Verdict.FAIL, observed=observed, why=why, fix=fix, fixable=fixable)

@@ -1,4 +1,4 @@
-"""What the kernel gives: control groups, inotify, forwarding."""
+"""Check the kernel: cgroups, inotify limits, IP forwarding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.host.machine import Machine
 from lab.tools.kind import CLUSTER_LABEL
 
 SYSCTL_FILE = "/etc/sysctl.d/60-eastwest-lab.conf"
-# What kind's "known issues" ask for; the defaults of many distributions are 128 and 8192.
+# The values in kind's "known issues"; the defaults of many distributions are 128 and 8192.
 INOTIFY = {"fs.inotify.max_user_instances": 512, "fs.inotify.max_user_watches": 524288}
 FORWARDING = {"net.ipv4.ip_forward": 1}
 # Four nodes ran with 128 instances; with six, istiod did not become ready.
@@ -20,16 +20,16 @@ _INSTANCES_A_NODE = 32
 _KUBELET_NEEDS = ("cpu", "cpuset", "memory", "pids")
 
 
-def check_cgroups(scene: HostSnapshot) -> Iterator[Finding]:
-    """Can a kubelet account for its pods?"""
-    name, why = "cgroups", "the kubelet in each node counts and limits with them"
-    if not scene.engine_is_here:
+def check_cgroups(snapshot: HostSnapshot) -> Iterator[Finding]:
+    """Check that the kernel has the cgroup controllers that the kubelet needs."""
+    name, why = "cgroups", "the kubelet in each node limits pods with them"
+    if not snapshot.engine_is_here:
         return
-    controllers = scene.machine.read("/sys/fs/cgroup/cgroup.controllers").split()
+    controllers = snapshot.machine.read("/sys/fs/cgroup/cgroup.controllers").split()
     version = "v2"
     if not controllers:
         version = "v1"
-        lines = [line.split() for line in scene.machine.read("/proc/self/mounts").splitlines()]
+        lines = [line.split() for line in snapshot.machine.read("/proc/self/mounts").splitlines()]
         controllers = [option for fields in lines if fields[2:3] == ["cgroup"] for option in fields[3].split(",")]
     missing = [wanted for wanted in _KUBELET_NEEDS if wanted not in controllers]
     if missing:
@@ -41,35 +41,35 @@ def check_cgroups(scene: HostSnapshot) -> Iterator[Finding]:
         yield ok(name, version, why)
 
 
-def check_inotify(scene: HostSnapshot) -> Iterator[Finding]:
-    """Are there enough inotify instances and watches? Too few show late: "too many open files" in a pod's log."""
-    name, why = "inotify", "every kubelet and containerd takes instances; without one it says 'too many open files'"
-    if scene.machine.system != "Linux":
+def check_inotify(snapshot: HostSnapshot) -> Iterator[Finding]:
+    """Check the inotify limits. Low limits fail late, with "too many open files" in a pod's log."""
+    name, why = "inotify", "every kubelet and containerd needs instances, or it fails with 'too many open files'"
+    if snapshot.machine.system != "Linux":
         return
-    now = {key: _number(scene.machine, key) for key in INOTIFY}
-    told = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in now.items())
+    now = {key: _number(snapshot.machine, key) for key in INOTIFY}
+    observed = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in now.items())
     few = {key: wanted for key, wanted in INOTIFY.items() if 0 < now[key] < wanted}
     if not few:
-        yield ok(name, told, why, undo=_undo(scene.machine))
+        yield ok(name, observed, why, undo=_undo(snapshot.machine))
         return
-    fix = scene.machine.as_root(f"sysctl -w {' '.join(f'{key}={value}' for key, value in few.items())}")
-    nodes = {c.name for c in scene.containers if c.running and CLUSTER_LABEL in c.labels}
-    nodes |= {f"{scene.spec.name}-{cluster}-control-plane" for cluster in scene.spec.clusters}
+    fix = snapshot.machine.as_root(f"sysctl -w {' '.join(f'{key}={value}' for key, value in few.items())}")
+    nodes = {c.name for c in snapshot.containers if c.running and CLUSTER_LABEL in c.labels}
+    nodes |= {f"{snapshot.spec.name}-{cluster}-control-plane" for cluster in snapshot.spec.clusters}
     too_few = now["fs.inotify.max_user_instances"] < _INSTANCES_A_NODE * len(nodes)
     say = fail if too_few else warn
-    yield say(name, told, why, fix=fix, fixable=scene.machine.is_root)
+    yield say(name, observed, why, fix=fix, fixable=snapshot.machine.is_root)
 
 
-def check_forwarding(scene: HostSnapshot) -> Iterator[Finding]:
-    """Does the kernel pass packets on between the nodes?"""
-    name, why = "forwarding", "packets between the nodes and the world go through this machine's kernel"
-    if not scene.engine_is_here:
+def check_forwarding(snapshot: HostSnapshot) -> Iterator[Finding]:
+    """Check that the kernel forwards IPv4 packets."""
+    name, why = "forwarding", "this machine's kernel forwards packets between the nodes and other networks"
+    if not snapshot.engine_is_here:
         return
-    if _number(scene.machine, "net.ipv4.ip_forward") == 0:
-        fix = scene.machine.as_root("sysctl -w net.ipv4.ip_forward=1")
-        yield fail(name, "net.ipv4.ip_forward is 0", why, fix=fix, fixable=scene.machine.is_root)
+    if _number(snapshot.machine, "net.ipv4.ip_forward") == 0:
+        fix = snapshot.machine.as_root("sysctl -w net.ipv4.ip_forward=1")
+        yield fail(name, "net.ipv4.ip_forward is 0", why, fix=fix, fixable=snapshot.machine.is_root)
     else:
-        yield ok(name, "net.ipv4.ip_forward is 1", why, undo=_undo(scene.machine))
+        yield ok(name, "net.ipv4.ip_forward is 1", why, undo=_undo(snapshot.machine))
 
 
 def change(finding: Finding, machine: Machine, wanted: Mapping[str, int]) -> MachineChange:
@@ -87,7 +87,7 @@ def set_sysctls(machine: Machine, wanted: Mapping[str, int]) -> str:
     """Set kernel parameters now and for the next boots, never lower than they are; return what was done.
 
     Raises:
-        HostError: this user may not.
+        HostError: this user has no permission to set them.
     """
     raised = {key: value for key, value in wanted.items() if _number(machine, key) < value}
     file = machine.path(SYSCTL_FILE)
@@ -116,6 +116,6 @@ def _undo(machine: Machine) -> str | None:
 
 
 def _number(machine: Machine, key: str) -> int:
-    """Return a kernel parameter; -1 where there is no such."""
+    """Return a kernel parameter; -1 if it does not exist."""
     text = machine.read(f"/proc/sys/{key.replace('.', '/')}").strip()
     return int(text) if text.isdigit() else -1

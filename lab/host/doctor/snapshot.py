@@ -1,4 +1,4 @@
-"""All that the checks look at, taken once."""
+"""Snapshot of the host: the input of all checks, read once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _REACH_S = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:
-    """A program that listens. `process` and `pid` are None where this user may not see them."""
+    """A listening TCP socket. `process` and `pid` are None if this user may not see them."""
 
     ip: str
     port: int
@@ -41,7 +41,7 @@ class HostProbes:
     """Probes of the host beyond files and commands; tests pass their own."""
 
     def listeners(self) -> Iterable[Listener]:
-        """Return every program that listens on TCP, as far as this user may see."""
+        """Yield the listening TCP sockets that this user may see."""
         for end in psutil.net_connections(kind="tcp"):
             if end.status == psutil.CONN_LISTEN and end.laddr:
                 name = None
@@ -50,14 +50,14 @@ class HostProbes:
                 yield Listener(ip=end.laddr.ip, port=end.laddr.port, process=name, pid=end.pid)
 
     def port_is_free(self, ip: str, port: int) -> bool:
-        """Whether a program could listen there now."""
+        """Whether a program could listen on this address and port now."""
         with socket.socket() as probe:
-            # Connections of a server that has just ended do not count; on Linux a living one still does.
+            # Ignore connections of a server that has just ended; on Linux a running server still makes bind() fail.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((ip, port))
             except PermissionError:
-                return True  # a low port: the engine may have it
+                return True  # a privileged port: the engine may still bind it
             except OSError:
                 return False
         return True
@@ -68,21 +68,21 @@ class HostProbes:
 
     def disk(self, folder: Path) -> tuple[int, int]:
         """Return the device that a folder is or will be on, and its free bytes for this user."""
-        there = next(f for f in (folder, *folder.parents) if f.exists())
-        return there.stat().st_dev, shutil.disk_usage(there).free
+        existing = next(f for f in (folder, *folder.parents) if f.exists())
+        return existing.stat().st_dev, shutil.disk_usage(existing).free
 
     def interfaces(self) -> Sequence[tuple[str, IPv4Interface]]:
         """Return the machine's IPv4 addresses with their networks, by interface."""
-        found = psutil.net_if_addrs()
+        by_interface = psutil.net_if_addrs()
         return [
             (name, IPv4Interface(f"{address.address}/{address.netmask}"))
-            for name, addresses in found.items()
+            for name, addresses in by_interface.items()
             for address in addresses
             if address.family == socket.AF_INET and address.netmask
         ]
 
     def reaches(self, url: str) -> bool:
-        """Whether something answers there, whatever it says; through the proxy that the environment names."""
+        """Whether a server answers at this URL, with any HTTP status; uses the environment's proxy."""
         if not url.startswith(("http://", "https://")):
             return False
         try:
@@ -96,7 +96,7 @@ class HostProbes:
 
 @dataclass(frozen=True, kw_only=True)
 class HostSnapshot:
-    """What the lab wants (`spec`, `paths`, …) and what is there. Without an engine, its parts are empty."""
+    """The lab's configuration and the state of the host. Without an engine, `containers` and `networks` are empty."""
 
     spec: LabSpec
     paths: Paths
@@ -104,7 +104,7 @@ class HostSnapshot:
     registries: tuple[str, ...]
     machine: Machine
     docker: Docker
-    senses: HostProbes = field(default_factory=HostProbes)
+    probes: HostProbes = field(default_factory=HostProbes)
     state: EngineState = EngineState.ABSENT
     engine: Engine | None = None
     containers: Sequence[Container] = ()
@@ -112,7 +112,7 @@ class HostSnapshot:
 
     @property
     def engine_is_here(self) -> bool:
-        """Whether the engine runs on this machine itself, so that the machine's limits are its limits."""
+        """Whether the engine runs on this machine, so that this machine's limits apply to it."""
         return self.engine is not None and self.machine.pid("/run/docker.pid", "dockerd") is not None
 
     @property
@@ -122,12 +122,11 @@ class HostSnapshot:
 
     def is_own(self, container: Container) -> bool:
         """Whether a container is a node of this lab."""
-        of_the_name = [network for network in self.networks if network.labels.get(LAB_LABEL) == self.spec.name]
-
-        return self._identity.owns_node(container, of_the_name, self._mark_of)
+        same_name = [network for network in self.networks if network.labels.get(LAB_LABEL) == self.spec.name]
+        return self._identity.owns_node(container, same_name, self._mark_of)
 
     def home_of(self, container: Container) -> str:
-        """Return the user, machine and state folder of the lab that a node is of; empty where it is not a lab's."""
+        """Return the user, machine and state folder of a node's lab; empty if the node is not a lab's."""
         homes = [n.labels.get(ownership.HOME_LABEL, "") for n in self.networks if n.name in container.networks]
         return next(filter(None, homes), "") or str(self._mark_of(container.name).get("home", ""))
 
@@ -140,7 +139,7 @@ class HostSnapshot:
 
     @property
     def own_nodes(self) -> tuple[Container, ...]:
-        """Return this lab's nodes."""
+        """The containers that are this lab's nodes."""
         return tuple(container for container in self.containers if self.is_own(container))
 
 
@@ -152,25 +151,25 @@ def look(
     registries: Iterable[str] = (),
     machine: Machine,
     docker: Docker,
-    senses: HostProbes,
+    probes: HostProbes,
 ) -> HostSnapshot:
-    """Take a scene."""
+    """Take a snapshot of the host."""
     state = observe(machine, docker)
-    seen = HostSnapshot(
+    snapshot = HostSnapshot(
         spec=spec,
         paths=paths,
         artifacts_ready=artifacts_ready,
         registries=tuple(registries),
         machine=machine,
         docker=docker,
-        senses=senses,
+        probes=probes,
         state=state,
     )
     if state is not EngineState.ANSWERS:
-        return seen
-    with contextlib.suppress(LabError):  # it went away just now: the scene is one without an engine
+        return snapshot
+    with contextlib.suppress(LabError):  # the engine stopped just now: return the snapshot without an engine
         return HostSnapshot(
-            **{name: getattr(seen, name) for name in seen.__dataclass_fields__}
+            **{name: getattr(snapshot, name) for name in snapshot.__dataclass_fields__}
             | {"engine": docker.info(), "containers": docker.containers(), "networks": docker.networks()}
         )
-    return seen
+    return snapshot

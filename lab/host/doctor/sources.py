@@ -1,6 +1,6 @@
-"""Where the artifacts come from: package registries, container registries, and the tools that turn one into the other.
+"""Check the sources of artifacts: package registries, container registries and build tools.
 
-Each package client has its own registry configuration, so the checks ask the client.
+Each package client has its own registry configuration, so the checks read it from the client.
 """
 
 from __future__ import annotations
@@ -19,114 +19,114 @@ from lab.host.doctor.findings import Finding, fail, ok, warn
 from lab.host.doctor.snapshot import HostSnapshot
 from lab.host.machine import Machine
 
-# The toolchain that is there answers, not one that go would fetch first.
+# Use the installed toolchain; without this, go could download another one first.
 _NO_DOWNLOAD = {"GOTOOLCHAIN": "local"}
 
 
-def check_packages(scene: HostSnapshot) -> Iterator[Finding]:
-    """Do the registries answer that the images are built from?"""
+def check_packages(snapshot: HostSnapshot) -> Iterator[Finding]:
+    """Check that the package registries answer, if artifacts are built from packages."""
     name, why = "packages", "images and binaries are built from packages"
-    if scene.artifacts_ready or scene.spec.artifacts.source == "upstream":
+    if snapshot.artifacts_ready or snapshot.spec.artifacts.source == "upstream":
         return
     clients = {"Go modules": _go, "Python packages": _pip, "Debian packages": _apt}
     with Threads(len(clients)) as threads:
-        answers = dict(zip(clients, threads.map(lambda ask: _ask(ask, scene), clients.values()), strict=True))
+        answers = dict(zip(clients, threads.map(lambda probe: _probe(probe, snapshot), clients.values()), strict=True))
     silent = [what for what, answer in answers.items() if answer is False]
     unknown = [what for what, answer in answers.items() if answer is None]
-    told = [f"{what}: no answer" for what in silent] + [f"{what}: not looked (no client)" for what in unknown]
+    observed = [f"{what}: no answer" for what in silent] + [f"{what}: not checked (no client)" for what in unknown]
     if silent:
-        # One of three may be a mirror's bad day, and its packages may be cached; none at all means no network.
+        # One registry may fail for a short time, and its packages may be cached; if none answers, there is no network.
         say = fail if len(silent) + len(unknown) == len(clients) else warn
-        fix = "check the network, and what `go env GOPROXY`, `pip config list` and apt's sources name"
-        yield say(name, "; ".join(told), why, fix=fix)
+        fix = "check the network, and the registries in `go env GOPROXY`, `pip config list` and apt's sources"
+        yield say(name, "; ".join(observed), why, fix=fix)
     else:
-        yield ok(name, "; ".join(told) or "all registries in reach", why)
+        yield ok(name, "; ".join(observed) or "all registries answer", why)
 
 
-def _ask(ask: Callable[[HostSnapshot], bool | None], scene: HostSnapshot) -> bool | None:
+def _probe(probe: Callable[[HostSnapshot], bool | None], snapshot: HostSnapshot) -> bool | None:
     try:
-        return ask(scene)
+        return probe(snapshot)
     except CommandError:
         return None
 
 
-def _go(scene: HostSnapshot) -> bool | None:
-    if scene.machine.which("go") is None:
+def _go(snapshot: HostSnapshot) -> bool | None:
+    if snapshot.machine.which("go") is None:
         return None
-    proxies = scene.machine.run(["go", "env", "GOPROXY"], env=_NO_DOWNLOAD, timeout_s=10).stdout.strip()
+    proxies = snapshot.machine.run(["go", "env", "GOPROXY"], env=_NO_DOWNLOAD, timeout_s=10).stdout.strip()
     urls = [part for part in re.split(r"[,|]", proxies) if part.startswith("http")]
-    return any(scene.senses.reaches(url) for url in urls) if urls else None
+    return any(snapshot.probes.reaches(url) for url in urls) if urls else None
 
 
-def _pip(scene: HostSnapshot) -> bool | None:
+def _pip(snapshot: HostSnapshot) -> bool | None:
     if find_spec("pip") is None:
         return None
     words = ["index", "versions", "pip", "--retries", "0", "--timeout", "3", "--disable-pip-version-check"]
-    return scene.machine.run([sys.executable, "-m", "pip", *words], check=False, timeout_s=30).returncode == 0
+    return snapshot.machine.run([sys.executable, "-m", "pip", *words], check=False, timeout_s=30).returncode == 0
 
 
-def _apt(scene: HostSnapshot) -> bool | None:
-    # sources.list(5), both forms; `apt-get indextargets` knows them too, but takes seconds.
-    folder = scene.machine.path("/etc/apt")
+def _apt(snapshot: HostSnapshot) -> bool | None:
+    # sources.list(5), both formats; `apt-get indextargets` prints the same URLs, but takes seconds.
+    folder = snapshot.machine.path("/etc/apt")
     files = [folder / "sources.list", *folder.glob("sources.list.d/*.list"), *folder.glob("sources.list.d/*.sources")]
     lines = [line for file in files if file.is_file() for line in file.read_text("utf-8", "replace").splitlines()]
-    places = [line for line in lines if re.match(r"deb\s|URIs:", line)]
-    urls = {url for line in places for url in re.findall(r"https?://\S+", line)}
-    return any(scene.senses.reaches(url) for url in sorted(urls)) if urls else None
+    entries = [line for line in lines if re.match(r"deb\s|URIs:", line)]
+    urls = {url for line in entries for url in re.findall(r"https?://\S+", line)}
+    return any(snapshot.probes.reaches(url) for url in sorted(urls)) if urls else None
 
 
-def check_registries(scene: HostSnapshot) -> Iterator[Finding]:
-    """Do the container registries answer, where the lab takes images from them?"""
-    name, wanted = "registries", scene.spec.artifacts
-    hosts = (wanted.mirror.partition("/")[0],) if wanted.mirror else scene.registries
-    if scene.artifacts_ready or wanted.source == "packages" or not hosts:
+def check_registries(snapshot: HostSnapshot) -> Iterator[Finding]:
+    """Check that the container registries answer, if the lab pulls images from them."""
+    name, artifacts = "registries", snapshot.spec.artifacts
+    hosts = (artifacts.mirror.partition("/")[0],) if artifacts.mirror else snapshot.registries
+    if snapshot.artifacts_ready or artifacts.source == "packages" or not hosts:
         return
     with Threads(len(hosts)) as threads:
-        answers = list(threads.map(lambda host: _registry(scene, host), hosts))
+        answers = list(threads.map(lambda host: _registry(snapshot, host), hosts))
     silent = [host for host, answer in zip(hosts, answers, strict=True) if not answer]
     if not silent:
-        yield ok(name, f"{', '.join(hosts)}: in reach", "upstream's images come from there")
-    elif wanted.source == "upstream" or wanted.mirror:
+        yield ok(name, f"{', '.join(hosts)}: answers", "the lab pulls upstream's images from there")
+    elif artifacts.source == "upstream" or artifacts.mirror:
         fix = 'check the network, or set source = "packages" under [artifacts] in lab.toml'
-        yield fail(name, f"{', '.join(silent)}: no answer", "lab.toml takes images from there", fix=fix)
+        yield fail(name, f"{', '.join(silent)}: no answer", "lab.toml says to pull images from there", fix=fix)
     else:
-        yield ok(name, f"{', '.join(silent)}: no answer", "images are built from packages then")
+        yield ok(name, f"{', '.join(silent)}: no answer", "the lab builds images from packages instead")
 
 
-def _registry(scene: HostSnapshot, host: str) -> bool:
-    # A registry of one's own on this machine often has no TLS, and engines allow that for loopback addresses only.
+def _registry(snapshot: HostSnapshot, host: str) -> bool:
+    # A local registry often has no TLS, and Docker allows that for loopback addresses only.
     schemes = ("https", "http") if is_loopback(host) else ("https",)
-    return any(scene.senses.reaches(f"{scheme}://{host}/v2/") for scheme in schemes)
+    return any(snapshot.probes.reaches(f"{scheme}://{host}/v2/") for scheme in schemes)
 
 
-def check_tools(scene: HostSnapshot) -> Iterator[Finding]:
-    """Are the tools there that images are built with?"""
-    if scene.artifacts_ready or scene.spec.artifacts.source == "upstream":
+def check_tools(snapshot: HostSnapshot) -> Iterator[Finding]:
+    """Check that the tools for building images are installed."""
+    if snapshot.artifacts_ready or snapshot.spec.artifacts.source == "upstream":
         return
     why = "; ".join(f"{package.name}: {package.why}" for package in debian.IMAGES)
-    yield _rootfs_tools(scene, "image tools", why)
+    yield _rootfs_tools(snapshot, "image tools", why)
     if find_spec("pip") is None:
         fix = f"{sys.executable} -m ensurepip"
-        yield fail("pip", f"{sys.executable} has none", "Python's packages in the images come through it", fix=fix)
+        yield fail("pip", f"{sys.executable} has no pip", "pip downloads the Python packages of the images", fix=fix)
 
 
-def _rootfs_tools(scene: HostSnapshot, name: str, why: str) -> Finding:
-    machine = scene.machine
+def _rootfs_tools(snapshot: HostSnapshot, name: str, why: str) -> Finding:
+    machine = snapshot.machine
     if machine.is_debian:
         if missing := debian.missing(debian.IMAGES, machine):
-            told = f"missing: {', '.join(package.name for package in missing)}"
-            return fail(name, told, why, fix=debian.command(missing, machine), fixable=machine.is_root)
+            observed = f"missing: {', '.join(package.name for package in missing)}"
+            return fail(name, observed, why, fix=debian.command(missing, machine), fixable=machine.is_root)
     elif machine.which("debootstrap") is None:
         fix = 'install debootstrap, or set source = "upstream" under [artifacts] in lab.toml'
-        say = fail if scene.spec.artifacts.source == "packages" else warn
+        say = fail if snapshot.spec.artifacts.source == "packages" else warn
         return say(name, "missing: debootstrap", why, fix=fix)
     if not machine.is_root:
-        return fail(name, "debootstrap works for root only", why, fix="run the command as root")
+        return fail(name, "debootstrap works only as root", why, fix="run the command as root")
     return ok(name, "debootstrap", why)
 
 
 def change(finding: Finding, machine: Machine) -> MachineChange:
-    """Plan to install what images are built with."""
+    """Plan to install the tools for building images."""
     missing = debian.missing(debian.IMAGES, machine)
     return MachineChange(
         what=f"install the packages {', '.join(package.name for package in missing)}",
@@ -138,10 +138,10 @@ def change(finding: Finding, machine: Machine) -> MachineChange:
 
 
 def install_tools(machine: Machine) -> str:
-    """Install what images are built with; return what was done.
+    """Install the tools for building images; return a message that lists them.
 
     Raises:
-        HostError: it cannot be installed.
+        HostError: a package cannot be installed.
     """
     installed = debian.ensure(debian.IMAGES, machine)
     return f"installed {', '.join(package.name for package in installed)}" if installed else ""

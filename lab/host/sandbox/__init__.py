@@ -1,1 +1,1 @@
-"""Machinery for machines whose engine lacks a capability or uses cgroup v1; opt-in."""
+"""Opt-in support for machines whose engine lacks a capability."""

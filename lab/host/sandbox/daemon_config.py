@@ -1,4 +1,4 @@
-"""The engine's configuration file: read, changed with a copy kept, never left half written."""
+"""Read and write the Docker Engine's configuration file (daemon.json); keep a backup, write atomically."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BACKUP_SUFFIX = ".before-eastwest-lab"
 
 @dataclass(frozen=True)
 class DaemonConfig:
-    """A daemon.json; `file` need not be there."""
+    """A daemon.json; `file` may be missing."""
 
     file: Path
 
@@ -26,7 +26,7 @@ class DaemonConfig:
         return self.file.with_name(self.file.name + BACKUP_SUFFIX)
 
     def read(self) -> dict[str, Any]:
-        """Return the settings; none where there is no file, or an empty one.
+        """Return the settings; empty if the file is missing or empty.
 
         Raises:
             HostError: the file is not a JSON object, or its `runtimes` is not one.
@@ -38,10 +38,10 @@ class DaemonConfig:
         return _parse(self.backup)
 
     def write(self, settings: Mapping[str, Any]) -> None:
-        """Put other settings in the file's place at once; the first time, a copy of it is kept.
+        """Replace the file's settings atomically; keep a backup of the file before the first change.
 
         Raises:
-            HostError: this user may not.
+            HostError: this user has no permission to write the file.
         """
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -70,5 +70,5 @@ def _parse(file: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise HostError(f"is not valid JSON: {error}", where=str(file), next=f"correct {file}") from error
     if not isinstance(settings, dict) or not isinstance(settings.get("runtimes", {}), dict):
-        raise HostError("is not what the engine expects (an object)", where=str(file), next=f"correct {file}")
+        raise HostError("is not a JSON object, which the engine expects", where=str(file), next=f"correct {file}")
     return settings

@@ -1,8 +1,8 @@
-"""Makes privileged containers work where the machine lacks a capability, with `bounded_runc` as default runtime.
+"""Install `bounded_runc` as Docker's default runtime, so that privileged containers start without every capability.
 
-What is installed lies outside the lab's own environment and outlives it: `bounded-runc` and a link `real` to the
-runtime that it stands in front of, under PREFIX, and two keys in the engine's configuration file. `uninstall` takes
-all of it away again.
+The installation is outside the lab's Python environment and outlives it: the program `bounded-runc` and a link `real`
+to the runtime that it wraps, both under PREFIX, and two keys in the engine's configuration file. `uninstall` removes
+all of it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PROBE_IMAGE = "eastwest-lab/probe"
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """The runtime of the engine on this machine. The paths are other ones only in tests."""
+    """The container runtime of this machine's Docker Engine. Only tests change the paths."""
 
     machine: Machine = field(default_factory=Machine)
     docker: Docker = field(default_factory=Docker)
@@ -48,7 +48,7 @@ class Runtime:
 
     @property
     def pid(self) -> int | None:
-        """The engine's process; None where the engine is elsewhere, as Docker Desktop's is."""
+        """The process id of dockerd; None if the engine runs elsewhere, as with Docker Desktop."""
         return self.machine.pid(self.pid_file, "dockerd")
 
     def lacking(self) -> frozenset[str]:
@@ -56,7 +56,7 @@ class Runtime:
         return bounded_runc.lacking(self.machine.read(f"/proc/{self.pid}/status")) & self._known()
 
     def _known(self) -> frozenset[str]:
-        """Return the capabilities that this kernel has: an older one lacks the newest, and nobody asks it for them."""
+        """Return the capabilities that this kernel knows; runc needs no others."""
         last = self.machine.read("/proc/sys/kernel/cap_last_cap").strip()
         names = bounded_runc.CAPABILITIES.split()
         return frozenset(f"CAP_{name}" for name in names[: int(last) + 1 if last.isdigit() else len(names)])
@@ -74,7 +74,7 @@ class Runtime:
 
     @property
     def current(self) -> bool:
-        """Whether what is installed is what this version of the lab installs."""
+        """Whether the installed program is the one of this version of the lab."""
         try:
             return self.file.read_text(encoding="utf-8") == self._program()
         except OSError:
@@ -82,16 +82,16 @@ class Runtime:
 
     @property
     def may_be_needed(self) -> bool:
-        """Whether an engine that is started on this machine may be refused privileged containers.
+        """Whether an engine that is started on this machine may fail to start privileged containers.
 
-        It will have the capabilities of its parent. Docker 26 and newer leave out by themselves what the
-        machine lacks, and so only a container that is tried tells.
+        The engine has the capabilities of its parent process. Docker 26 and newer leave out missing capabilities
+        themselves, so only a test container shows whether the runtime is needed.
         """
         parent = "1" if self.machine.has_systemd else "self"
         return bool(bounded_runc.lacking(self.machine.read(f"/proc/{parent}/status")) & self._known())
 
     def change(self) -> MachineChange:
-        """Plan to put the runtime in front of the engine's own; whether it is needed is tried first."""
+        """Plan to install the runtime; the change first tries whether it is needed."""
         return MachineChange(
             what=f"if a privileged container does not start: make {NAME} ({self.file}) the engine's default runtime",
             why="kind's nodes are privileged containers, and this machine lacks a capability that runc asks for",
@@ -109,19 +109,19 @@ class Runtime:
         return f"default runtime of the engine: {NAME}, in {self.config.file}; undo: {UNDO}"
 
     def install(self) -> None:
-        """Install the runtime, make it the engine's default without a restart, and prove that it works.
+        """Install the runtime, make it the engine's default without a restart, and verify that it works.
 
         Raises:
-            HostError: it cannot be done, or does not help; everything is then as it was.
+            HostError: the installation failed, or did not help; the earlier state is restored.
         """
         pid, config = self._local_pid(), self.config
         settings = config.read()
         if flags := [
             word for word in self.machine.arguments(pid) if word.startswith(("--default-runtime", "--add-run"))
         ]:
-            # The engine refuses a setting that stands both on its command line and in its file.
+            # The engine refuses to start if a setting is both on its command line and in its file.
             raise HostError(
-                f"the engine gets {flags[0]} on its command line, so that its file cannot set a runtime",
+                f"the engine's command line has {flags[0]}, so its configuration file cannot set a runtime",
                 next=f"move that setting to {config.file}, restart the engine, and run `lab doctor --fix`",
             )
         self._place(settings)
@@ -131,18 +131,18 @@ class Runtime:
         )
         try:
             self._reload(pid, NAME)
-            if said := self.refusal():
-                raise HostError(f"privileged containers still do not start: {said}", next="lab doctor")
+            if refusal := self.refusal():
+                raise HostError(f"privileged containers still do not start: {refusal}", next="lab doctor")
         except LabError:
             with suppress(HostError):  # containers of an earlier installation may still use it
                 self.uninstall()
             raise
 
     def uninstall(self) -> bool:
-        """Restore the engine's former runtime and remove the installed one; False if none was installed.
+        """Restore the engine's former runtime and delete the installed files; return False if nothing was installed.
 
         Raises:
-            HostError: containers still use it, which could not start any more.
+            HostError: containers still use the runtime, and could not start without it.
         """
         config = self.config
         settings, before = config.read(), config.read_backup()
@@ -151,7 +151,9 @@ class Runtime:
             return False
         containers = self.docker.containers() if self.pid is not None else []
         if users := [container.name for container in containers if container.runtime == NAME]:
-            raise HostError(f"the runtime is in use by {', '.join(users)}", next="lab down, then the same again")
+            raise HostError(
+                f"the runtime is in use by {', '.join(users)}", next="lab down, then run the same command again"
+            )
         runtimes.pop(NAME, None)
         settings.pop("runtimes", None)
         if settings.get("default-runtime") == NAME:
@@ -159,7 +161,7 @@ class Runtime:
             settings |= {key: before[key] for key in ("default-runtime",) if key in before}
         had_file = config.backup.exists()
         if self.pid is not None:
-            # The engine takes over what the file names and forgets nothing else: name the default, then leave it out.
+            # A reload keeps settings that the file no longer has: name the default first, then leave it out.
             default = settings.get("default-runtime", "runc")
             config.write(settings | {"default-runtime": default, "runtimes": runtimes})
             self._reload(self.pid, default)
@@ -176,10 +178,10 @@ class Runtime:
         return True
 
     def refusal(self) -> str | None:
-        """Try a privileged container, and a command in it; None when both start, else what the engine said.
+        """Start a privileged container and a command in it; return the engine's error, or None if both start.
 
-        It needs no image: the container's root is empty, and the machine's own programs are mounted into it. It leaves
-        nothing behind.
+        The lab needs no image for this: it imports an empty one and mounts the machine's own programs into the
+        container. It removes both afterwards.
         """
         mounts = {self.machine.path(d): d for d in ("/usr", "/bin", "/lib", "/lib64") if self.machine.path(d).exists()}
         label = {_PROBE_LABEL: str(os.getpid())}
@@ -217,13 +219,13 @@ class Runtime:
     def _local_pid(self) -> int:
         if self.pid is None:
             raise HostError(
-                "the engine does not run on this machine itself, so that its runtime cannot be set from here",
-                next="give the engine's machine the capability that it lacks, or use another engine",
+                "the engine does not run on this machine, so the lab cannot set its runtime",
+                next="give the engine's machine the missing capability, or use another engine",
             )
         return self.pid
 
     def _place(self, settings: dict[str, Any]) -> None:
-        """Write the program and the link to the runtime that it becomes."""
+        """Write the program and the link to the runtime that it executes."""
         target = self._runtime_before(settings)
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -236,7 +238,7 @@ class Runtime:
             raise HostError(f"cannot be written: {error.strerror}", where=str(self.file)) from error
 
     def _runtime_before(self, settings: dict[str, Any]) -> str | None:
-        """Return the program of the default runtime that the engine has now; None when it is ours already."""
+        """Return the program of the engine's current default runtime; None if that is the lab's runtime already."""
         name = settings.get("default-runtime", "runc")
         if name == NAME:
             return None
@@ -244,13 +246,13 @@ class Runtime:
         path = runtime.get("path") or self.machine.which("runc")
         if path is None or runtime.get("runtimeArgs") or runtime.get("runtimeType"):
             raise HostError(
-                f"the engine's default runtime {name!r} is none that another one can stand in front of",
+                f"the lab cannot wrap the engine's default runtime {name!r}",
                 next=f"make runc the default-runtime in {self.config.file}",
             )
         return str(path)
 
     def _program(self) -> str:
-        """Return the text to install, which starts with a Python that does not go away with the lab's environment."""
+        """Return the program to install; it runs with a Python outside the lab's virtual environment."""
         source = Path(bounded_runc.__file__).read_text(encoding="utf-8")
         python = "/usr/bin/python3"
         if not self.machine.path(python).exists():
@@ -258,7 +260,7 @@ class Runtime:
         return f"#!{python} -IS\n{source.partition(chr(10))[2]}"
 
     def _reload(self, pid: int, runtime: str) -> None:
-        """Let the engine read its file again; runtimes are among the settings that need no restart."""
+        """Make the engine reload its configuration file; a changed runtime needs no restart."""
         os.kill(pid, signal.SIGHUP)
 
         def probe() -> str | wait.NotYet:

@@ -1,4 +1,4 @@
-"""A machine of files and answers: a folder for /, a `run` that knows its commands, an engine that is a record."""
+"""A fake machine: a folder for /, a `run` with recorded commands, and a fake Docker Engine."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class FakeDocker(Docker):
 
 
 @dataclass(frozen=True)
-class FakeSenses(HostProbes):
+class FakeProbes(HostProbes):
     """A machine with room, whose ports are free but for those that are named."""
 
     ends: Sequence[Listener] = ()
@@ -185,8 +185,8 @@ def fake_docker() -> type[FakeDocker]:
 
 
 @pytest.fixture
-def fake_senses() -> type[FakeSenses]:
-    return FakeSenses
+def fake_probes() -> type[FakeProbes]:
+    return FakeProbes
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The runtime wrapper: what it reads from arguments, what it takes out, and the whole of it as a program."""
+"""The runtime wrapper: arguments, removed capabilities, and the whole program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor, one table a check: what is there, and what it says about it."""
+"""The doctor: the findings of each check."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ Look = Callable[..., HostSnapshot]
 
 
 @pytest.fixture
-def look(host: Any, fake_docker: Any, fake_senses: Any, engine: Any, tmp_path: Path) -> Look:
-    """A scene of a machine where all is well; the arguments say what is not."""
+def look(host: Any, fake_docker: Any, fake_probes: Any, engine: Any, tmp_path: Path) -> Look:
+    """A snapshot of a machine where all is well; the arguments say what is not."""
     host.engine_process()
     Paths(cache=tmp_path, state=tmp_path / "state").write_lab_id("1")
     host.file("/proc/sys/net/ipv4/ip_forward", "1\n")
@@ -37,7 +37,7 @@ def look(host: Any, fake_docker: Any, fake_senses: Any, engine: Any, tmp_path: P
         host.file(f"/proc/sys/{key.replace('.', '/')}", f"{value}\n")
 
     def build(toml: str = "", *, machine: dict[str, Any] | None = None, **rest: Any) -> HostSnapshot:
-        senses = {k: rest.pop(k) for k in ("ends", "available", "free", "ifs", "silent") if k in rest}
+        probes = {k: rest.pop(k) for k in ("ends", "available", "free", "ifs", "silent") if k in rest}
         found: dict[str, Any] = {
             "spec": config.parse(toml),
             "paths": Paths(cache=Path("/var/cache/lab"), state=tmp_path / "state"),
@@ -45,7 +45,7 @@ def look(host: Any, fake_docker: Any, fake_senses: Any, engine: Any, tmp_path: P
             "registries": (),
             "machine": host.machine(**(machine or {})),
             "docker": fake_docker(),
-            "senses": fake_senses(**senses),
+            "probes": fake_probes(**probes),
             "state": EngineState.ANSWERS,
             "engine": engine,
         }
@@ -223,8 +223,8 @@ def test_forwarding(look: Look, host: Any, value: str, verdict: Verdict) -> None
     ],
 )
 def test_architecture(look: Look, processor: str, source: str, verdict: Verdict) -> None:
-    scene = look(f'[artifacts]\nsource = "{source}"\n', machine={"architecture": processor})
-    assert only(resources.check_architecture(scene)).verdict is verdict
+    snapshot = look(f'[artifacts]\nsource = "{source}"\n', machine={"architecture": processor})
+    assert only(resources.check_architecture(snapshot)).verdict is verdict
 
 
 @pytest.mark.parametrize(
@@ -251,14 +251,14 @@ def test_memory(  # noqa: PLR0917 - fixtures and one row of the table
 ) -> None:
     nodes = [replace(node, name=f"n{number}") for number in range(running)]
     found = replace(engine, memory_bytes=int(engine_gib * GIB))
-    scene = look(
+    snapshot = look(
         engine=found,
         containers=nodes,
         networks=[network],
         available=int(available_gib * GIB),
         artifacts_ready=ready,
     )
-    assert only(resources.check_memory(scene)).verdict is verdict
+    assert only(resources.check_memory(snapshot)).verdict is verdict
 
 
 def test_memory_of_an_engine_elsewhere_is_what_it_has(look: Look, host: Any) -> None:
@@ -315,8 +315,8 @@ def test_another_labs_node_is_named_by_its_owner_and_never_advised_to_be_deleted
 
 def test_a_port_of_the_labs_own_node_is_its_own(look: Look, node: Any, network: Network) -> None:
     ends = [Listener(ip="127.0.0.1", port=8081, process="docker-proxy", pid=5)]
-    scene = look(ends=ends, containers=[node], networks=[network])
-    assert {finding.observed for finding in checks.network.check_ports(scene)} == {"free", "this lab's own"}
+    snapshot = look(ends=ends, containers=[node], networks=[network])
+    assert {finding.observed for finding in checks.network.check_ports(snapshot)} == {"free", "this lab's own"}
 
 
 def test_a_port_of_another_container_names_the_container(look: Look, node: Any) -> None:
@@ -328,8 +328,8 @@ def test_a_port_of_another_container_names_the_container(look: Look, node: Any) 
 
 
 def test_names_that_are_the_labs_own(look: Look, node: Any, network: Network) -> None:
-    scene = look(containers=[node], networks=[network])
-    assert only(checks.network.check_names(scene)).verdict is Verdict.OK
+    snapshot = look(containers=[node], networks=[network])
+    assert only(checks.network.check_names(snapshot)).verdict is Verdict.OK
 
 
 def test_a_kind_cluster_of_the_same_name_is_foreign_and_not_to_be_touched(look: Look, node: Any) -> None:
@@ -341,7 +341,7 @@ def test_a_kind_cluster_of_the_same_name_is_foreign_and_not_to_be_touched(look: 
 
 def test_a_container_that_only_has_the_name(look: Look, node: Any) -> None:
     finding = only(network.check_names(look(containers=[replace(node, labels={}, networks={})])))
-    assert "a container has the name" in finding.observed
+    assert f"the container {node.name} exists already" in finding.observed
 
 
 def test_a_network_of_the_same_name(look: Look, network: Network) -> None:
@@ -386,7 +386,7 @@ def test_addresses(  # noqa: PLR0917 - fixtures and one row of the table
     ("routes", "toml", "verdict", "words"),
     [
         (["000010AC 0000F0FF"], "", Verdict.WARN, "172.30.0.0/24 is a part of a route of this machine (172.16.0.0/12"),
-        (["00000000 00000080", "00000080 00000080"], "", Verdict.OK, "apart"),
+        (["00000000 00000080", "00000080 00000080"], "", Verdict.OK, "no overlap"),
         (["00001EAC 0000FFFF"], '[network]\nsubnet = "172.30.0.0/16"\n', Verdict.FAIL, "172.30.0.0/16 overlaps"),
     ],
 )
@@ -406,10 +406,10 @@ def test_a_machine_without_a_free_subnet_is_a_failure_before_anything_is_built(l
 
 
 def test_the_labs_own_bridge_is_no_clash(look: Look, network: Network) -> None:
-    scene = look(
+    snapshot = look(
         '[network]\nsubnet = "10.89.0.0/24"\n', networks=[network], ifs=[("br-1", IPv4Interface("10.89.0.1/24"))]
     )
-    assert only(checks.network.check_addresses(scene)).verdict is Verdict.OK
+    assert only(checks.network.check_addresses(snapshot)).verdict is Verdict.OK
 
 
 @pytest.mark.parametrize("environ", [{}, {"HTTPS_PROXY": "http://p:3128"}, {"https_proxy": "http://p:3128"}])
@@ -474,17 +474,17 @@ def test_packages_are_not_asked_for_when_everything_is_built(look: Look) -> None
     ],
 )
 def test_registries(look: Look, source: str, silent: list[str], verdict: Verdict) -> None:
-    scene = look(
+    snapshot = look(
         f'[artifacts]\nsource = "{source}"\n', artifacts_ready=False, registries=("registry.example",), silent=silent
     )
-    assert only(sources.check_registries(scene)).verdict is verdict
+    assert only(sources.check_registries(snapshot)).verdict is verdict
 
 
 def test_a_mirror_is_asked_in_the_registries_place(look: Look) -> None:
-    scene = look(
+    snapshot = look(
         '[artifacts]\nmirror = "mirror.example:5000/x"\n', artifacts_ready=False, silent=["mirror.example:5000"]
     )
-    finding = only(sources.check_registries(scene))
+    finding = only(sources.check_registries(snapshot))
     assert finding.verdict is Verdict.FAIL
     assert "mirror.example:5000" in finding.observed
 
@@ -507,8 +507,8 @@ def test_tools(  # noqa: PLR0917 - fixtures and one row of the table
     if there:
         host.program("/usr/sbin/debootstrap")
     host.run.answers["dpkg-query"] = "debootstrap installed\ndebian-archive-keyring installed\n" if there else ""
-    scene = look(f'[artifacts]\nsource = "{source}"\n', artifacts_ready=False, machine={"uid": uid})
-    finding = only(sources.check_tools(scene))
+    snapshot = look(f'[artifacts]\nsource = "{source}"\n', artifacts_ready=False, machine={"uid": uid})
+    finding = only(sources.check_tools(snapshot))
     assert (finding.verdict, finding.fixable) == (verdict, fixable)
 
 
@@ -520,17 +520,17 @@ def test_every_finding_that_is_not_ok_says_what_to_do() -> None:
         assert "fix=None" not in text.read_text()
 
 
-def test_a_check_that_breaks_hides_no_other(look: Look, host: Any, fake_docker: Any, fake_senses: Any) -> None:
+def test_a_check_that_breaks_hides_no_other(look: Look, host: Any, fake_docker: Any, fake_probes: Any) -> None:
     def check_broken(_: HostSnapshot) -> list[Finding]:
         raise ZeroDivisionError("oops")
 
-    scene = look()
+    snapshot = look()
     found = checks.run(
-        scene.spec,
-        scene.paths,
-        machine=scene.machine,
+        snapshot.spec,
+        snapshot.paths,
+        machine=snapshot.machine,
         docker=fake_docker(),
-        senses=fake_senses(),
+        probes=fake_probes(),
         checks=(check_broken, resources.check_architecture),
     )
     assert [(finding.name, finding.verdict) for finding in found] == [
@@ -541,16 +541,16 @@ def test_a_check_that_breaks_hides_no_other(look: Look, host: Any, fake_docker: 
 
 
 def test_without_an_engine_everything_else_is_still_looked_at(
-    host: Any, look: Look, fake_docker: Any, fake_senses: Any
+    host: Any, look: Look, fake_docker: Any, fake_probes: Any
 ) -> None:
-    scene = look()
+    snapshot = look()
     found = checks.run(
-        scene.spec,
-        scene.paths,
+        snapshot.spec,
+        snapshot.paths,
         artifacts_ready=True,
         machine=host.machine(),
         docker=fake_docker(),
-        senses=fake_senses(),
+        probes=fake_probes(),
     )
     assert [finding.name for finding in checks.failures(found)] == ["engine"]
     assert {"port 8080", "memory", "inotify", "proxies"} <= {finding.name for finding in found}

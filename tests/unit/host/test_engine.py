@@ -1,4 +1,4 @@
-"""Bringing an engine up: what is seen, what is typed, what is asked, and what is said when it does not come."""
+"""Installing and starting the Docker Engine: state, commands, confirmation and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose a network and a node are."""
+"""Ownership of networks and node containers."""
 
 from __future__ import annotations
 

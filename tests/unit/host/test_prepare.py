@@ -1,4 +1,4 @@
-"""`lab up` before it does anything: one question for all changes, or stop with everything untouched."""
+"""Preparing the machine for `lab up`: one question for all changes, or an error without any change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runtime in front of runc: what is written, what is kept, what is given back."""
+"""The runtime that wraps runc: written files, backups and uninstallation."""
 
 from __future__ import annotations
 

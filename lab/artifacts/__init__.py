@@ -1,8 +1,8 @@
-"""Images, binaries and files that the lab is made of: one catalogue, several sources, one content-addressed store.
+"""Images, binaries and files of the lab: one catalogue, several sources, one content-addressed store.
 
-The way through: `catalog.toml` → `catalog` (what there is) → `keys` (what its content depends on) → `store` (is it
-there?) → `plan` (the steps that make what is not) → `make` → `builders` (from package registries) or `upstream`
-(pulled by digest).
+Order of use: `catalog.toml` → `catalog` (all artifacts) → `keys` (content keys) → `store` (finds entries) → `plan`
+(steps for missing artifacts) → `make` → `from_source.builders` (from package registries), `upstream` (by digest) or
+`resolver` (artifacts that are never built).
 """
 
 from lab.artifacts.store import ArtifactStore

@@ -1,7 +1,6 @@
-"""Writes container images into one tar file, without an engine: layers that are shared are there once.
+"""Write container images into one tar file without an engine; the file has each shared layer once.
 
-The format is the one of `docker save` (Docker's image specification v1.2), which `docker load` and `ctr images import`
-read.
+The format is that of `docker save` (Docker's image specification v1.2); `docker load` and `ctr images import` read it.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSpec:
-    """An image: its names, its layers from the bottom up (tar files), and how it starts."""
+    """An image: tags, layers (tar files, lowest first), entrypoint and environment."""
 
     tags: tuple[str, ...]
     layers: tuple[Path, ...]
@@ -33,10 +32,10 @@ class ImageSpec:
 
 
 def layer_of(files: Mapping[str, Path], into: Path) -> Path:
-    """Write a layer of programs: the same files give the same bytes.
+    """Write a layer of programs; the same files give the same bytes.
 
     Args:
-        files: path in the image, without the leading slash, to the file.
+        files: maps the path in the image, without the leading slash, to the file.
         into: the tar file to write.
     """
     with tarfile.open(into, "w", format=tarfile.PAX_FORMAT) as tar:
@@ -53,7 +52,7 @@ def layer_of(files: Mapping[str, Path], into: Path) -> Path:
 
 
 class ImageArchive:
-    """A tar file of images, to be used in a `with` block."""
+    """A tar file of images; use it in a `with` block."""
 
     def __init__(self, file: Path) -> None:
         self._tar = tarfile.open(file, "w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed by the with block
@@ -71,7 +70,7 @@ class ImageArchive:
         self._tar.close()
 
     def add(self, image: ImageSpec) -> None:
-        """Add an image, and those of its layers that are not there yet."""
+        """Add an image, and the layers that the archive does not have yet."""
         digests = [self._layer(layer) for layer in image.layers]
         config = json.dumps(
             {

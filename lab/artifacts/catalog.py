@@ -1,4 +1,4 @@
-"""catalog.toml → `Catalog`: everything that the lab can have, with its version and how it is made."""
+"""Parse catalog.toml into a `Catalog`: all artifacts, with their versions and sources."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OWN_KEYS = {"kind", "version", "title", "recipe", "estimate_s", "upstream", "ta
 
 
 class ArtifactKind(Enum):
-    """What one gets."""
+    """The form of an artifact."""
 
     BINARIES = "binaries"
     IMAGE = "image"
@@ -26,9 +26,9 @@ class ArtifactKind(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Upstream:
-    """Where upstream's own build is, always with what its content must be.
+    """Location and digest of upstream's own build.
 
-    Either `image`, a reference with a digest, or `url` with `sha256`; of a tar archive `member` is the file wanted.
+    Either `image`, a reference with a digest, or `url` with `sha256`; for a tar archive, `member` is the file to take.
     """
 
     image: str | None = None
@@ -36,47 +36,47 @@ class Upstream:
     sha256: str | None = None
     member: str | None = None
     as_file: str | None = None
-    """Path of a downloaded file in the store's entry."""
+    """Path of the downloaded file in the store's entry."""
     version: str | None = None
-    """Where it is not the recipe's."""
+    """Upstream's version, if it differs from the recipe's."""
     machine: str | None = None
-    """The only architecture that it is for, as `uname -m` says; None for an image that has several."""
+    """The only architecture of the build (as in `uname -m`); None for an image with several."""
 
     def __post_init__(self) -> None:
         pinned = self.image is not None and "@sha256:" in self.image
         downloadable = self.url is not None and len(self.sha256 or "") == 64 and self.as_file is not None
         if pinned == downloadable:
-            raise ValueError("upstream needs an image with its digest, or a url with sha256 and as_file")
+            raise ValueError("upstream needs either an image with a digest, or a url with sha256 and as_file")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """What upstream calls its own build, of what is only taken and never built: an image, a program or a chart."""
+    """Upstream's names of an artifact that the lab never builds: an image, a program or a chart."""
 
     image: str | None = None
-    """Upstream's name of it, with its tag; nodes know it by the same name."""
+    """The image's reference with its tag; nodes use the same reference."""
     program: str | None = None
-    """Name of a program; `says` are the arguments with which it says its version and nothing else."""
+    """Name of a program; with the arguments `says` it prints its version and nothing else."""
     says: tuple[str, ...] = ()
     release: str | None = None
-    """URL of the program for x86_64, an asset of a release on GitHub, which tells its digest."""
+    """URL of the program for x86_64: an asset of a GitHub release, whose digest GitHub's API returns."""
     chart: str | None = None
     """Name of a Helm chart."""
     registry: str | None = None
-    """Where the chart is an OCI artifact: registry host and path, without the chart's name."""
+    """Registry host and path of a chart that is an OCI artifact, without the chart's name."""
 
     def __post_init__(self) -> None:
         if sum(what is not None for what in (self.image, self.program, self.chart)) != 1:
-            raise ValueError("taken needs an image, a program or a chart")
+            raise ValueError("taken needs exactly one of image, program and chart")
         if (self.program is None) is bool(self.says):
-            raise ValueError("a program that is taken, and nothing else, needs `says`")
+            raise ValueError("taken needs `says` for a program, and only for a program")
         if (self.release and not self.program) or (self.registry and not self.chart):
-            raise ValueError("a release is of a program, a registry of a chart")
+            raise ValueError("`release` is for programs only, `registry` for charts only")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """One line of the catalogue. `options` belong to the recipe; what has none is only taken, never built."""
+    """One artifact of the catalogue. `options` are its recipe's; without a recipe, the lab never builds it."""
 
     name: str
     kind: ArtifactKind
@@ -84,23 +84,23 @@ class Artifact:
     title: str
     recipe: str | None
     estimate_s: float
-    """How long a build takes on two cores with nothing in the caches."""
+    """Build time on two cores with empty caches."""
     options: Mapping[str, Any] = field(hash=False)
     upstream: Upstream | None = None
     taken: Taken | None = None
 
     def __post_init__(self) -> None:
         if (self.recipe is None) is (self.taken is None):
-            raise ValueError("an artifact has a recipe, or is taken")
+            raise ValueError("an artifact needs either `recipe` or `taken`")
 
     def version_from(self, *, upstream: bool) -> str:
-        """Return the version that a source gives."""
+        """Return the version of upstream's build, or of the recipe's."""
         return (self.upstream.version if self.upstream and upstream else None) or self.version
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """Every artifact by name, in the order of the file."""
+    """All artifacts by name, in the order of the file."""
 
     artifacts: Mapping[str, Artifact]
 
@@ -117,16 +117,18 @@ class Catalog:
         return name in self.artifacts
 
     def with_images(self, images: Mapping[str, str]) -> Catalog:
-        """Return a catalogue that takes other images from upstream, each named with its digest.
+        """Return a catalogue with other upstream images, each given with its digest.
 
         Raises:
-            UsageError: there is no image of such a name.
+            UsageError: the catalogue has no image with such a name.
         """
         changed = dict(self.artifacts)
         for name, image in images.items():
             if name not in self or self[name].kind is not ArtifactKind.IMAGE:
                 known = ", ".join(a.name for a in self if a.kind is ArtifactKind.IMAGE)
-                raise UsageError(f"[versions] {name}: there is no image of that name", next=f"one of: {known}")
+                raise UsageError(
+                    f"[versions] {name}: the catalogue has no image with that name", next=f"use one of: {known}"
+                )
             tag = image.partition("@")[0].rpartition(":")[2]
             taken = self[name].taken and Taken(image=image.partition("@")[0])
             changed[name] = replace(self[name], version=tag, upstream=Upstream(image=image), taken=taken)
@@ -134,10 +136,10 @@ class Catalog:
 
 
 def parse(text: str) -> Catalog:
-    """Turn the text of a catalog.toml into a catalogue.
+    """Parse the text of a catalog.toml.
 
     Raises:
-        ValueError: the file is wrong, which is a defect of the lab and no user's mistake.
+        ValueError: the file is invalid, which is a defect of the lab and not a user's mistake.
     """
     tables: Mapping[str, Mapping[str, Any]] = tomllib.loads(text)
     return Catalog({name: _artifact(name, table) for name, table in tables.items()})

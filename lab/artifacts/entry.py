@@ -1,4 +1,4 @@
-"""Entries of the store on disk: a folder with a manifest that says what every file in it has to be."""
+"""Entries of the store on disk: folders with a manifest that has the digest and size of each file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class FileRecord:
-    """What a file of an entry has to be."""
+    """Expected digest and size of a file of an entry."""
 
     sha256: str
     size: int
@@ -25,7 +25,7 @@ class FileRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One artifact under one content key, as its manifest has it. `image` is a reference, `image_id` an engine's id."""
+    """One artifact under one content key, from its manifest. `image` is a reference, `image_id` the engine's id."""
 
     path: Path
     name: str
@@ -44,30 +44,30 @@ class Entry:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of its files on disk, images in the engine not counted."""
+        """Size of the entry's files on disk, without images in the engine."""
         return sum(record.size for record in self.files.values())
 
     def damage(self, *, thorough: bool) -> str | None:
-        """Say what is wrong with the files; None when nothing is.
+        """Return the first damage of the files; None if they are whole.
 
         Args:
-            thorough: read every byte; otherwise only look whether each file is there with its size.
+            thorough: compare digests, which reads every byte; otherwise only check existence and size.
         """
         for rel, record in self.files.items():
             path = self.path / rel
             try:
-                found = path.lstat()
+                status = path.lstat()
             except OSError:
                 return f"{rel} is missing"
-            if not stat.S_ISREG(found.st_mode) or found.st_size != record.size:
-                return f"{rel} has {found.st_size} bytes, not {record.size}"
+            if not stat.S_ISREG(status.st_mode) or status.st_size != record.size:
+                return f"{rel} has {status.st_size} bytes, not {record.size}"
             if thorough and file_sha256(path) != record.sha256:
-                return f"{rel} does not have its digest"
+                return f"{rel} does not have the digest in the manifest"
         return None
 
 
 def read(folder: Path) -> Entry | None:
-    """Read an entry; None where there is none, or its manifest is not one."""
+    """Read an entry; return None if there is none, or its manifest is invalid."""
     try:
         raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if raw.pop("format") != _FORMAT:
@@ -79,7 +79,7 @@ def read(folder: Path) -> Entry | None:
 
 
 def record_files(folder: Path) -> dict[str, FileRecord]:
-    """Look at every file in a folder that is to become an entry."""
+    """Return the digest and size of every file in a folder that will become an entry."""
     return {
         path.relative_to(folder).as_posix(): FileRecord(sha256=file_sha256(path), size=path.stat().st_size)
         for path in sorted(folder.rglob("*"))
@@ -88,9 +88,9 @@ def record_files(folder: Path) -> dict[str, FileRecord]:
 
 
 def publish(entry: Entry, made_in: Path) -> None:
-    """Move a finished folder to where entries are, whole or not at all.
+    """Move a finished folder into the store atomically.
 
-    A crash leaves the old entry, or none, or the new one: the manifest is on disk before the folder gets its name.
+    A crash leaves the old entry, no entry or the new entry, never a part: the manifest is written before the rename.
     """
     raw = {key: value for key, value in asdict(entry).items() if key != "path"}
     text = json.dumps({"format": _FORMAT, **raw}, indent=1, sort_keys=True)

@@ -1,4 +1,4 @@
-"""Where the files are that recipes start from: in the source tree, or in the installed package."""
+"""Find the recipes' input folders, in the source tree or in the installed package."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _LEFT_OUT = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 
 
 def find(name: str) -> Path:
-    """Return a folder by its name in the catalogue: `apps/…` of the applications, anything else of the recipes.
+    """Return the folder with a name from the catalogue: `apps/…` is an application, any other name a recipe.
 
     Raises:
-        FileNotFoundError: there is no such folder, which is a defect of the lab.
+        FileNotFoundError: the folder does not exist, which is a defect of the lab.
     """
     folder = APPS / name.removeprefix("apps/") if name.startswith("apps/") else RECIPES / name
     if not folder.is_dir():
@@ -24,7 +24,7 @@ def find(name: str) -> Path:
 
 
 def files(given: Path) -> Iterator[Path]:
-    """Yield every file below a folder, or the file, in the same order everywhere, without what tools leave behind."""
+    """Yield the files below a folder (or the file itself) in a fixed order, without the caches of tools."""
     if given.is_file():
         yield given
         return

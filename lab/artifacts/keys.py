@@ -1,7 +1,7 @@
-"""Content keys: two builds with the same key may stand for each other.
+"""Content keys: two builds of an artifact with the same key are interchangeable.
 
-A key covers everything that decides about the content: version, recipe, its options and files, the machine's
-architecture, the source, and the keys of what the artifact is made from. It says nothing about when or where.
+A key is a hash of everything that determines the content: version, recipe with options and files, the machine's
+architecture, the source, and the keys of the artifacts that the build needs. Time and place are not part of it.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from lab.artifacts.resolver import Match, NotFound, Resolver
 
 PACKAGES, UPSTREAM, LOCAL = "packages", "upstream", "local"
-"""Where an artifact comes from."""
+"""Sources of an artifact."""
 KEY_LENGTH = 12
-"""Hex digits: 48 bits, for at most some thousand entries of one artifact."""
+"""Hex digits: 48 bits, enough for some thousand entries of one artifact."""
 
 
 class Keys:
-    """The keys of one catalogue's artifacts, computed once.
+    """The keys of one catalogue's artifacts, each computed once.
 
     Args:
-        catalog: what there is.
-        recipes: each artifact's recipe.
-        upstream: whether to take upstream's own build of what has one.
-        taker: finds what is only taken.
+        catalog: all artifacts.
+        recipes: recipes by artifact name.
+        upstream: whether to use upstream's own builds for artifacts that have one.
+        taker: finds the builds of artifacts without a recipe.
     """
 
     def __init__(
@@ -51,12 +51,12 @@ class Keys:
         self._known: dict[str, str] = {}
 
     def from_upstream(self, name: str) -> bool:
-        """Say whether this artifact is taken from upstream rather than built."""
+        """Say whether this artifact comes from upstream instead of a recipe."""
         upstream = self._catalog[name].upstream
         return self._upstream and upstream is not None and upstream.machine in {None, platform.machine()}
 
     def is_taken(self, name: str) -> bool:
-        """Say whether this artifact is taken from wherever its build is found, or not at all."""
+        """Say whether this artifact is never built: the resolver finds upstream's build locally or in a registry."""
         return self._catalog[name].taken is not None and not self.from_upstream(name)
 
     def source(self, name: str) -> str:
@@ -69,7 +69,7 @@ class Keys:
         return place.source if place is not None else LOCAL
 
     def needs(self, name: str) -> tuple[str, ...]:
-        """Return the artifacts that this one is made from."""
+        """Return the artifacts that the build of this one needs."""
         if self.from_upstream(name) or self.is_taken(name):
             return ()
         return tuple(dict.fromkeys(self._recipes[name].needs()))

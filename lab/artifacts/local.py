@@ -1,7 +1,7 @@
-"""Upstream's own builds that somebody has brought to this machine, under upstream's own names.
+"""Find upstream's own builds on this machine, under upstream's names.
 
-An image is looked for in the engine, by upstream's name and by the same name in the mirror; a program or chart in the
-folder that lab.toml or LAB_LOCAL_DIR names, a program then on PATH.
+The lab searches for an image in the engine, by upstream's name and by the mirror's; for a program or chart in the
+folder that lab.toml or LAB_LOCAL_DIR names; for a program then on PATH.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _VERSION_TIMEOUT_S = 20
 
 @dataclass(kw_only=True)
 class LocalStore:
-    """This machine, as a place that builds are taken from (`resolver.Source`).
+    """This machine as a source of builds (`resolver.Source`).
 
     Args:
         docker: the engine that may have images.
-        mirror: a registry host whose names count as upstream's.
-        folder: of programs and charts, None for PATH alone.
-        run: runs programs, to learn their version.
+        mirror: a registry host whose image names count as upstream's.
+        folder: the folder with programs and charts; None to search PATH only.
+        run: runs programs to read their version.
     """
 
     docker: Docker
@@ -44,43 +44,45 @@ class LocalStore:
     source: str = LOCAL
 
     def look(self, artifact: Artifact) -> Match | NotFound:
-        """Say whether a build is on this machine."""
+        """Search this machine for an artifact's build."""
         taken = names_of(artifact)
         if taken.image is not None:
             return self._image(taken.image)
-        looked: list[str] = []
-        places = self._programs(taken.program) if taken.program else self._charts(artifact)
-        for place in places:
-            if not place.exists():
-                looked.append(f"{place}: not there")
+        searched: list[str] = []
+        candidates = self._programs(taken.program) if taken.program else self._charts(artifact)
+        for path in candidates:
+            if not path.exists():
+                searched.append(f"{path}: does not exist")
                 continue
-            version = self._version(artifact, place)
+            version = self._version(artifact, path)
             if version == artifact.version:
-                return Match(name=str(place), identity=_identity(place), place=self)
-            looked.append(f"{place}: {version}, not {artifact.version}")
+                return Match(name=str(path), identity=_identity(path), place=self)
+            searched.append(f"{path}: {version}, not {artifact.version}")
         if self.folder is None:
-            looked.append("no folder is named (`local` under [artifacts] in lab.toml, or LAB_LOCAL_DIR)")
-        return NotFound(looked=tuple(looked))
+            searched.append("no local folder is set (`local` under [artifacts] in lab.toml, or LAB_LOCAL_DIR)")
+        return NotFound(looked=tuple(searched))
 
-    def take(self, found: Match, work: BuildContext) -> BuildResult:
-        """Tag the image, or copy the files."""
+    def take(self, match: Match, work: BuildContext) -> BuildResult:
+        """Tag the image, or copy the files into the entry."""
         taken = names_of(work.artifact)
-        if isinstance(now := self.look(work.artifact), NotFound):  # taken before, and gone since
+        if isinstance(
+            now := self.look(work.artifact), NotFound
+        ):  # an earlier entry has its digest, but the build was deleted here
             raise absent([(work.artifact, now)])
         if taken.image is not None:
-            if found.name != work.reference:
-                self.docker.tag(found.name, work.reference)
+            if match.name != work.reference:
+                self.docker.tag(match.name, work.reference)
             image = self.docker.image(work.reference)
             return BuildResult(image_id=image.id if image else None)
         if taken.program is not None:
             target = work.into / "bin" / taken.program
             target.parent.mkdir()
-            shutil.copy2(found.name, target)
+            shutil.copy2(match.name, target)
             target.chmod(0o755)
-        elif Path(found.name).is_dir():
-            shutil.copytree(found.name, work.into / CHART)
+        elif Path(match.name).is_dir():
+            shutil.copytree(match.name, work.into / CHART)
         else:
-            put_chart(Path(found.name), work)
+            put_chart(Path(match.name), work)
         return BuildResult()
 
     # How
@@ -108,33 +110,33 @@ class LocalStore:
             yield self.folder / f"{chart}"
             yield self.folder / f"{chart}-{artifact.version}.tgz"
 
-    def _version(self, artifact: Artifact, place: Path) -> str:
-        """Return the version of what is there, or why it can't be told."""
+    def _version(self, artifact: Artifact, path: Path) -> str:
+        """Return the version of a program or chart, or the reason why it is unknown."""
         taken = names_of(artifact)
         if taken.program is not None:
             try:
-                said = self.run([place, *taken.says], timeout_s=_VERSION_TIMEOUT_S, check=False).stdout
+                output = self.run([path, *taken.says], timeout_s=_VERSION_TIMEOUT_S, check=False).stdout
             except (CommandError, HostError, OSError) as error:
-                return f"it can't be run ({type(error).__name__})"
-            return said.strip() or "it does not say its version"
-        if place.suffix == ".tgz":
-            return artifact.version  # its name says it
+                return f"it does not run ({type(error).__name__})"
+            return output.strip() or "it prints no version"
+        if path.suffix == ".tgz":
+            return artifact.version  # the file's name has the version
         try:
-            text = (place / "Chart.yaml").read_text(encoding="utf-8")
-            return str(manifests.load_document(text, source=str(place))["version"])
+            text = (path / "Chart.yaml").read_text(encoding="utf-8")
+            return str(manifests.load_document(text, source=str(path))["version"])
         except (OSError, LabError, KeyError, TypeError):
-            return "no chart"
+            return "not a chart"
 
 
 def _digest_or_id(image: Image, names: list[str]) -> str:
-    """Return the digest by which a registry knows an image, so that pulling it or finding it here is the same."""
+    """Return an image's digest in its registry, so that a local image and a pulled one have the same identity."""
     repositories = {upstream.split(name.rpartition(":")[0]) for name in names}
     given = (known.partition("@") for known in image.digests)
     return next((digest for name, _, digest in given if upstream.split(name) in repositories), image.id)
 
 
-def _identity(place: Path) -> str:
-    if place.is_file():
-        return f"sha256:{file_sha256(place)}"
-    lines = [f"{file.relative_to(place).as_posix()} {file_sha256(file)}" for file in folders.files(place)]
+def _identity(path: Path) -> str:
+    if path.is_file():
+        return f"sha256:{file_sha256(path)}"
+    lines = [f"{file.relative_to(path).as_posix()} {file_sha256(file)}" for file in folders.files(path)]
     return f"sha256:{hashlib.sha256(chr(10).join(lines).encode()).hexdigest()}"

@@ -1,4 +1,4 @@
-"""Makes one artifact and puts it into the store: whole, once, and by one process at a time."""
+"""Make one artifact and publish it in the store atomically; a lock excludes other processes."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _NO_SPACE = "no space left on device"
 
 
 def make(store: ArtifactStore, name: str, *, run: process.Run = process.run) -> StepResult:
-    """Build or fetch an artifact, unless it is there and whole.
+    """Build or fetch an artifact, unless the store has it undamaged.
 
-    What it is made from must be there. An interrupted build leaves no entry; what Go had compiled by then is kept.
+    The artifacts that it needs must be in the store. An interrupted build leaves no entry, but keeps Go's build cache.
 
     Args:
-        store: where it goes.
+        store: the store to publish it in.
         name: the artifact.
-        run: how commands are run.
+        run: runs commands.
 
     Raises:
-        ArtifactError: it could not be built, fetched or trusted; the store is as before.
+        ArtifactError: the build, the download or its verification failed; the store is unchanged.
     """
     with _lock(store, name):
         problem = store.problem(name)
@@ -98,14 +98,14 @@ def _work(store: ArtifactStore, name: str, folder: Path, run: process.Run) -> Bu
 
 def _check(entry: Entry, made: BuildResult) -> None:
     if entry.image is not None and made.image_id is None:
-        raise ArtifactError(f"{entry.name}: the build ended well, but the engine does not have {entry.image}")
+        raise ArtifactError(f"{entry.name}: the build succeeded, but the engine does not have {entry.image}")
     if entry.image is None and not entry.files:
-        raise ArtifactError(f"{entry.name}: the build ended well, but made nothing")
+        raise ArtifactError(f"{entry.name}: the build succeeded, but made no files")
 
 
 @contextmanager
 def _lock(store: ArtifactStore, name: str) -> Iterator[None]:
-    """Hold an artifact's lock. It goes with its process, however that ends."""
+    """Hold an artifact's lock. The kernel releases it when the process ends."""
     folder = store.root / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     what = f"{name}: the end of another process's build"
@@ -115,11 +115,11 @@ def _lock(store: ArtifactStore, name: str) -> Iterator[None]:
 
 @contextmanager
 def _workspace(store: ArtifactStore, name: str) -> Iterator[Path]:
-    """Make a folder to work in, on the store's own file system, and remove it afterwards, also a killed build's."""
+    """Create a work folder on the store's file system and delete it afterwards, with leftovers of killed builds."""
     parent = store.root / "work"
     parent.mkdir(parents=True, exist_ok=True)
-    for left in parent.glob(f"{name}@*"):  # the lock is held, so its maker has ended
-        shutil.rmtree(left)
+    for leftover in parent.glob(f"{name}@*"):  # this process holds the lock, so the other build has ended
+        shutil.rmtree(leftover)
     folder = Path(tempfile.mkdtemp(prefix=f"{name}@", dir=parent))
     folder.chmod(0o755)
     try:
@@ -130,7 +130,7 @@ def _workspace(store: ArtifactStore, name: str) -> Iterator[Path]:
 
 @contextmanager
 def _explained(store: ArtifactStore, name: str) -> Iterator[None]:
-    """Say in the lab's words what can go wrong in any build."""
+    """Translate errors that any build can raise into an ArtifactError with the artifact's name."""
     try:
         yield
     except OSError as error:
@@ -149,7 +149,7 @@ def _explained(store: ArtifactStore, name: str) -> Iterator[None]:
 def _disk_full(store: ArtifactStore, name: str) -> ArtifactError:
     free_mib = shutil.disk_usage(store.root).free // 2**20
     return ArtifactError(
-        f"the disk is full: {free_mib} MiB are free under {store.root}; nothing half-built was kept",
+        f"the disk is full: {free_mib} MiB are free under {store.root}; the unfinished build was deleted",
         where=name,
-        next="free some room (`lab artifacts clean`, `docker system df`), then run it again: it continues",
+        next="free some disk space (`lab artifacts clean`, `docker system df`), then run the command again",
     )

@@ -1,4 +1,4 @@
-"""Which artifacts have to be made, as steps of a plan."""
+"""Plan the steps that make missing artifacts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.base.step import Pool, Step, StepResult
 from lab.tools import go
 
 _PREFIX = "artifact/"
-# These spend their time on the network or the disk; a compiler can have the cores meanwhile.
+# These recipes wait for the network or the disk, so a compiler can use the cores at the same time.
 _WAITING_RECIPES = {"debian-packages", "debian-rootfs", "wheel", "pip-target", "pick", "go-module-files"}
 _GO_RECIPES = {"go", "go-module-files"}
 _VERBS = {UPSTREAM: "fetch", LOCAL: "take", PACKAGES: "build"}
@@ -26,9 +26,9 @@ def step_name(name: str) -> str:
 
 
 def missing(store: ArtifactStore, wanted: Iterable[str]) -> list[str]:
-    """Return what has to be made for `wanted` to be there, what others are made from first.
+    """Return the artifacts to make so that the store has `wanted`; each comes after the artifacts that it needs.
 
-    The parts of an artifact that is there already are not checked.
+    The needs of an artifact that the store has already are not checked.
     """
     needs: dict[str, tuple[str, ...]] = {}
     left = list(wanted)
@@ -41,9 +41,9 @@ def missing(store: ArtifactStore, wanted: Iterable[str]) -> list[str]:
 
 
 def steps(store: ArtifactStore, wanted: Iterable[str]) -> list[Step]:
-    """Return the steps that make what is missing of `wanted`; none when all is there.
+    """Return the steps that make the missing artifacts of `wanted`; empty if none is missing.
 
-    They come in the order of their importance: what the longest chain of builds waits for is first.
+    The first step is the start of the longest chain of builds.
     """
     names = missing(store, wanted)
     weight = _weights(store, names)
@@ -81,9 +81,9 @@ def _has_go() -> bool:
 
 
 def _weights(store: ArtifactStore, names: Sequence[str]) -> dict[str, float]:
-    """Return for each artifact the seconds from its start to the end of the longest chain that waits for it."""
+    """Return the seconds from each artifact's start to the end of the longest chain of builds that need it."""
     weights: dict[str, float] = {}
-    for name in reversed(names):  # its users come later in `names`
-        waiting = [weights[other] for other in weights if name in _needs(store, other)]
-        weights[name] = store.estimate_s(store.catalog[name]) + max(waiting, default=0)
+    for name in reversed(names):  # the artifacts that need it come later in `names`
+        dependents = [weights[other] for other in weights if name in _needs(store, other)]
+        weights[name] = store.estimate_s(store.catalog[name]) + max(dependents, default=0)
     return weights

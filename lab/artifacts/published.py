@@ -1,4 +1,4 @@
-"""Upstream's own builds where upstream publishes them: container registries, a mirror of them, release files."""
+"""Find and download upstream's own builds: from container registries, a mirror, or GitHub releases."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _ASSET = re.compile(r"/([^/]+/[^/]+)/releases/download/([^/]+)/([^/]+)$")
 
 
 class Published:
-    """Upstream's registries and releases, as a place that builds are taken from (`resolver.Source`).
+    """Upstream's registries and releases as a source of builds (`resolver.Source`).
 
     Args:
-        catalog: with the registries to ask.
-        mirror: a registry host that replaces all of them.
-        asks: whether the network may be used at all.
+        catalog: the catalogue that names the registries.
+        mirror: a registry host that replaces all registries.
+        asks: whether the lab may use the network.
     """
 
     source = UPSTREAM
@@ -56,7 +56,7 @@ class Published:
         self._answering: frozenset[str] | None = None
 
     def look(self, artifact: Artifact) -> Match | NotFound:
-        """Ask whether a build is published, and which digest it has."""
+        """Ask the registry or GitHub for an artifact's digest."""
         name = _published(artifact)
         if name is None:
             return NotFound(looked=())
@@ -68,16 +68,16 @@ class Published:
             return NotFound(looked=(str(error),))
         return Match(name=name, identity=digest, place=self)
 
-    def take(self, found: Match, work: BuildContext) -> BuildResult:
-        """Pull or download it by its digest."""
-        taken, digest = names_of(work.artifact), found.identity
+    def take(self, match: Match, work: BuildContext) -> BuildResult:
+        """Pull or download the build by its digest."""
+        taken, digest = names_of(work.artifact), match.identity
         if taken.image is not None:
             return upstream.pull(work, f"{taken.image}@{digest}", self._mirror, keep_digest=True)
         if taken.program is not None:
             sha256 = digest.removeprefix("sha256:")
-            upstream.download(work, Upstream(url=found.name, sha256=sha256, as_file=f"bin/{taken.program}"))
+            upstream.download(work, Upstream(url=match.name, sha256=sha256, as_file=f"bin/{taken.program}"))
         else:
-            put_chart(self._chart(found, work), work)
+            put_chart(self._chart(match, work), work)
         return BuildResult()
 
     # How
@@ -86,11 +86,11 @@ class Published:
         return (self._mirror or upstream.split(name)[0]).partition("/")[0]
 
     def _answers(self, host: str) -> bool:
-        """Say whether a registry answers. The store asks all of them in parallel, once."""
+        """Say whether a registry answers. The first call asks all registries in parallel."""
         if self._answering is None:
             with Threads(max(1, len(self._hosts))) as threads:
-                said = threads.map(upstream.answers, self._hosts)
-                self._answering = frozenset(h for h, yes in zip(self._hosts, said, strict=True) if yes)
+                results = threads.map(upstream.answers, self._hosts)
+                self._answering = frozenset(h for h, yes in zip(self._hosts, results, strict=True) if yes)
         return host in self._answering
 
     def _reference(self, name: str) -> str:
@@ -104,9 +104,9 @@ class Published:
 
     def _digest_of_release(self, url: str) -> str:
         """Ask for an asset's digest (GitHub REST API, "Get a release by tag name", assets[].digest)."""
-        found = _ASSET.search(url)
-        assert found is not None  # noqa: S101 - the catalogue's
-        repository, tag, name = found.groups()
+        parts = _ASSET.search(url)
+        assert parts is not None  # noqa: S101 - the URL is from the catalogue
+        repository, tag, name = parts.groups()
         try:
             answer = requests.get(f"{_GITHUB_API}/repos/{repository}/releases/tags/{tag}", timeout=_TIMEOUT_S)
             answer.raise_for_status()
@@ -115,13 +115,13 @@ class Published:
             raise _NotThereError(f"{url}: {type(error).__name__}") from error
         digest = str(digests.get(name))
         if not digest.startswith("sha256:"):
-            raise _NotThereError(f"{url}: the release {tag} tells no digest of it")
+            raise _NotThereError(f"{url}: the release {tag} has no digest for it")
         return digest
 
-    def _chart(self, found: Match, work: BuildContext) -> Path:
-        """Fetch a packed chart, each part of it by its digest."""
-        reference = self._reference(found.name)
-        manifest = json.loads(self._exactly(reference, "manifests", found.identity))
+    def _chart(self, match: Match, work: BuildContext) -> Path:
+        """Download a packed chart: the manifest and the layer, each by its digest."""
+        reference = self._reference(match.name)
+        manifest = json.loads(self._exactly(reference, "manifests", match.identity))
         layers: list[Mapping[str, Any]] = manifest.get("layers", [])
         layer = next((part["digest"] for part in layers if part["mediaType"] == _CHART_LAYER), None)
         if layer is None:
@@ -131,17 +131,19 @@ class Published:
         return packed
 
     def _exactly(self, reference: str, kind: str, digest: str) -> bytes:
-        """Return what has a digest, and nothing else."""
+        """Download content by its digest, and verify it."""
         try:
             content = self._ask(reference, kind, digest)
         except _NotThereError as error:
-            raise ArtifactError(str(error), next="look at the network, or put it where LAB_LOCAL_DIR points") from error
+            raise ArtifactError(
+                str(error), next="check the network, or put the chart into the folder that LAB_LOCAL_DIR names"
+            ) from error
         if digest != f"sha256:{hashlib.sha256(content).hexdigest()}":
-            raise ArtifactError(f"what {reference} sent does not have the digest {digest}, and was thrown away")
+            raise ArtifactError(f"the content of {reference} does not have the digest {digest}; it was deleted")
         return content
 
     def _ask(self, reference: str, kind: str, what: str) -> bytes:
-        """Return a manifest or blob of a reference's repository, with anonymous or the engine's credentials."""
+        """Download a manifest or blob from a reference's repository, anonymously or with the engine's credentials."""
         oras.logger.setup_logger(quiet=True)
         host = reference.partition("/")[0]
         registry = Registry(hostname=host, insecure=is_loopback(host))
@@ -165,15 +167,15 @@ class _NotThereError(Exception):
 
 
 class _Bounded(HTTPAdapter):
-    """Ends requests that nobody answers; the library itself would wait for ever."""
+    """Set a timeout for every request; the library itself has none."""
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
-        """Send with a bound."""
+        """Send a request with the timeout."""
         return super().send(request, **{**options, "timeout": _TIMEOUT_S})
 
 
 def _published(artifact: Artifact) -> str | None:
-    """Return where upstream publishes a build: an image's or a chart's reference, or a URL."""
+    """Return the published location of a build: an image's or chart's reference, or a URL."""
     taken = names_of(artifact)
     if taken.chart is not None:
         return f"{taken.registry}/{taken.chart}:{artifact.version}" if taken.registry else None

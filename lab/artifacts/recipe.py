@@ -1,4 +1,4 @@
-"""What a recipe is, and what it is given to work with."""
+"""Interface of recipes, the input and result of a build, and helpers for files."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ ARTIFACT_LABEL = "eastwest.lab/artifact"
 
 
 class Lookup(Protocol):
-    """Finds what other artifacts are made of; `ArtifactStore` is one."""
+    """Finds files and images of other artifacts; implemented by `ArtifactStore`."""
 
     def file(self, name: str, rel: str) -> Path:
         """Return a file of an artifact."""
 
     def below(self, name: str, rel: str) -> Iterable[tuple[Path, str]]:
-        """Yield every file of an artifact below a folder of it, with its path from there."""
+        """Yield every file below a folder of an artifact, with its path relative to the folder."""
 
     def image(self, name: str) -> str:
         """Return the reference of an image."""
@@ -32,11 +32,11 @@ class Lookup(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class BuildContext:
-    """What one build works with.
+    """The input of one build.
 
-    `into` is an empty folder whose content becomes the store's entry; `scratch` is thrown away afterwards; `reference`
-    is the name that an image has to get, with `labels`; `go_cache` and `go_modules` outlive the build, so that an
-    interrupted one continues.
+    The content of `into`, at first an empty folder, becomes the store's entry; `scratch` is deleted afterwards. An
+    image must get the name `reference` and the `labels`. `go_cache` and `go_modules` outlive the build, so that an
+    interrupted build continues.
     """
 
     artifact: Artifact
@@ -53,32 +53,32 @@ class BuildContext:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildResult:
-    """What a build made besides files: for an image, its id in the engine, and what is baked into it."""
+    """The result of a build besides files: for an image, its id in the engine and the images inside it."""
 
     image_id: str | None = None
     baked: tuple[str, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
-    """Facts about the build that are not known beforehand, such as Debian's package versions."""
+    """Facts that are known only after the build, such as the versions of Debian packages."""
 
 
 class Recipe(Protocol):
     """A way to build an artifact from package registries."""
 
     revision: ClassVar[int]
-    """Raised when the recipe's code changes what it makes."""
+    """Increased when a change of the recipe's code changes its result."""
 
     def needs(self) -> Iterable[str]:
-        """Name the artifacts that this one is made from."""
+        """Return the artifacts that the build needs."""
 
     def inputs(self) -> Iterable[Path]:
-        """Name the files and folders that go into it."""
+        """Return the files and folders that the build reads."""
 
     def build(self, work: BuildContext) -> BuildResult:
-        """Make it in `work.into` (and in the engine, under `work.reference`)."""
+        """Build the artifact in `work.into`, and an image in the engine as `work.reference`."""
 
 
 def split(source: str) -> tuple[str, str]:
-    """Split `artifact/path/in/it` into both parts."""
+    """Split `artifact/path/in/it` into the artifact's name and the path."""
     name, _, rel = source.partition("/")
     if not name or not rel:
         raise ValueError(f"{source!r} is not of the form artifact/file")
@@ -86,10 +86,10 @@ def split(source: str) -> tuple[str, str]:
 
 
 def usual_modes(folder: Path) -> None:
-    """Let everybody read a folder and all below it, and run what its owner may run.
+    """Set the usual modes in a folder: all users may read, and may execute what the owner may execute.
 
-    Files keep the mode of where they come from: in a checkout or a store that was made with `umask 077`, only their
-    owner may read them, also in an image.
+    Files keep the mode of their source. In a checkout or store that was created with `umask 077`, only the owner can
+    read them, and that would be so in the image as well.
     """
     for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():
@@ -97,9 +97,9 @@ def usual_modes(folder: Path) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Put a file of the store into another folder: without a copy where the file system allows it."""
+    """Hard-link a file of the store into another folder; copy it if the file system does not allow links."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         target.hardlink_to(source)
-    except OSError:  # another file system, or one without links
+    except OSError:  # another file system, or one without hard links
         shutil.copy2(source, target)

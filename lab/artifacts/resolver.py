@@ -1,8 +1,8 @@
-"""Upstream's own builds, of what is never built here: found on this machine, or where upstream publishes them.
+"""Find upstream's builds of artifacts that the lab never builds: on this machine, else in upstream's registries.
 
-No digest of theirs is known to the lab beforehand. The one that a published name has when it is first taken is kept in
-the store's entry, and required afterwards: trust on first use, as with a host's SSH key. So a name that upstream
-points at something else later changes nothing here. Neither does it that the folder a chart came from is gone.
+The catalogue has no digest for them. The lab saves the digest of the first pull in the store's entry and requires it
+afterwards: trust on first use, as with a host's SSH key. So a tag that upstream moves later changes nothing here, and
+neither does a deleted source folder of a chart.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ CHART = "chart"
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """A build that is there: under which name (an image's, a path, a URL), which it is, and where."""
+    """An available build: its name (an image's reference, a path or a URL), its digest and its source."""
 
     name: str
     identity: str
-    """The digest of what it is; of an image that no registry has given a digest, its ID."""
+    """The digest of the content; the image ID for an image that has no digest from a registry."""
     place: Source = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NotFound:
-    """A missing build: each place that was searched, with the result."""
+    """An unavailable build: each searched location, with the result."""
 
     looked: tuple[str, ...]
 
@@ -44,31 +44,31 @@ class NotFound:
 
 
 class Source(Protocol):
-    """Somewhere builds can be taken from."""
+    """A source of builds: this machine, or upstream."""
 
     @property
     def source(self) -> str:
-        """Where that is: `local` or `upstream`."""
+        """The source's name: `local` or `upstream`."""
 
     def look(self, artifact: Artifact) -> Match | NotFound:
-        """Say whether an artifact's build is there."""
+        """Search the source for an artifact's build."""
 
-    def take(self, found: Match, work: BuildContext) -> BuildResult:
-        """Put what was found where the lab uses it from: an image under upstream's name, files into the entry.
+    def take(self, match: Match, work: BuildContext) -> BuildResult:
+        """Tag an image with upstream's name, or copy the files into the entry.
 
         Raises:
-            ArtifactError: it is unavailable now, or differs from what was found.
+            ArtifactError: the build is unavailable now, or differs from the match.
         """
 
 
 @dataclass(kw_only=True)
 class Resolver:
-    """Looks for builds, for each of them once in the life of this object.
+    """Searches the sources for builds; searches once for each artifact.
 
     Args:
         here: this machine.
-        there: where upstream publishes.
-        before: yields the store's entries of an artifact that can still be used, or taken again.
+        there: upstream's registries and releases.
+        before: yields the store's entries of an artifact that are still usable or can be pulled again.
     """
 
     here: Source
@@ -77,26 +77,26 @@ class Resolver:
     _known: dict[str, Match | NotFound] = field(default_factory=dict, repr=False)
 
     def find(self, artifact: Artifact) -> Match | NotFound:
-        """Return this machine's build of an artifact, else what was taken before, else what is published.
+        """Return this machine's build of an artifact, else the build of an earlier entry, else upstream's.
 
-        Where there is none of them: every place that was searched, with the result.
+        If none is available, return every searched location with its result.
         """
         if artifact.name not in self._known:
             self._known[artifact.name] = self._look(artifact)
         return self._known[artifact.name]
 
     def take(self, work: BuildContext) -> BuildResult:
-        """Take an artifact from where it was found.
+        """Take an artifact's build from its source.
 
         Raises:
-            ArtifactError: it is nowhere (the error says where it was looked for), or its place says why not.
+            ArtifactError: the build is unavailable (the error lists the searched locations), or the source failed.
         """
-        found = self.find(work.artifact)
-        if isinstance(found, NotFound):
-            raise absent([(work.artifact, found)])
-        events.progress(f"taking {found.name}")
-        made = found.place.take(found, work)
-        return BuildResult(image_id=made.image_id, notes={"taken from": found.name, "identity": found.identity})
+        match = self.find(work.artifact)
+        if isinstance(match, NotFound):
+            raise absent([(work.artifact, match)])
+        events.progress(f"taking {match.name}")
+        made = match.place.take(match, work)
+        return BuildResult(image_id=made.image_id, notes={"taken from": match.name, "identity": match.identity})
 
     def _look(self, artifact: Artifact) -> Match | NotFound:
         here = self.here.look(artifact)
@@ -118,13 +118,13 @@ class Resolver:
 
 
 def names_of(artifact: Artifact) -> Taken:
-    """Return what upstream calls an artifact that is only taken."""
+    """Return upstream's names of an artifact that the lab never builds."""
     assert artifact.taken is not None  # noqa: S101 - callers pass only such artifacts
     return artifact.taken
 
 
 def absent(missing: Iterable[tuple[Artifact, NotFound]]) -> ArtifactError:
-    """Return the error for unavailable builds: the places that were searched for each, and how to provide them."""
+    """Return the error for unavailable builds: the searched locations of each, and how to provide them."""
     missing = list(missing)
     lines = [f"{artifact.title} {artifact.version} is unavailable here: {found}" for artifact, found in missing]
     names = [names_of(artifact) for artifact, _ in missing]

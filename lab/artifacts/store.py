@@ -1,4 +1,4 @@
-"""The store: which artifacts are there, and where."""
+"""The artifact store: find the files and images of artifacts."""
 
 from __future__ import annotations
 
@@ -25,13 +25,12 @@ TAG_PREFIX = "eastwest-lab"
 
 
 class ArtifactStore:
-    """Finds artifacts by name. Looking never builds, downloads or asks a network.
+    """Finds artifacts by name. It never builds or downloads; computing keys can ask registries.
 
     Args:
-        root: the store's folder.
-        paths: of the lab.
-        spec: which source to take.
-        catalog: what there is; the lab's own by default.
+        paths: the lab's folders.
+        spec: the configured source.
+        catalog: all artifacts; the lab's own catalogue by default.
         docker: the engine that holds the images.
     """
 
@@ -64,14 +63,14 @@ class ArtifactStore:
 
     @property
     def keys(self) -> Keys:
-        """The content keys, for the source that this machine takes."""
+        """The content keys for the source that this machine uses."""
         if self._keys is None:
             is_up = self.paths.kubeconfig.exists()
             take = upstream.chosen(self.spec, self.catalog, memory=self.root / "source", is_up=is_up)
             self._keys = Keys(self.catalog, self.recipes, upstream=take, taker=self.taker)
         return self._keys
 
-    # What users of artifacts ask for
+    # For users of artifacts
 
     def binary(self, name: str) -> Path:
         """Return the path of a program.
@@ -100,9 +99,9 @@ class ArtifactStore:
                 yield entry.path / path, path.removeprefix(rel)
 
     def image(self, name: str) -> str:
-        """Return the reference of an image, as the engine and the nodes' containerd know it.
+        """Return the reference of an image in the engine and in the nodes' containerd.
 
-        An image that is baked into a node image that is there counts as being there.
+        An image that is inside an existing node image counts as available.
 
         Raises:
             ArtifactError: it is missing.
@@ -112,10 +111,10 @@ class ArtifactStore:
             raise self._absent(name)
         return reference
 
-    # What builders ask for
+    # For builders
 
     def reference(self, name: str) -> str:
-        """Return the name that an artifact's image has or will have: of one that is only taken, upstream's own."""
+        """Return the reference of an artifact's image; upstream's reference if the lab never builds it."""
         artifact = self.catalog[name]
         if artifact.kind is not ArtifactKind.IMAGE:
             raise ArtifactError(f"{name} is not an image")
@@ -124,34 +123,34 @@ class ArtifactStore:
         return f"{TAG_PREFIX}/{name}:{self.keys[name]}"
 
     def folder(self, name: str) -> Path:
-        """Return where an artifact's entry is or will be."""
+        """Return the folder of an artifact's entry, which may not exist yet."""
         return self.root / "entries" / name / self.keys[name]
 
     def entry(self, name: str) -> Entry | None:
-        """Return an artifact's entry, without a look at its files; None where there is none."""
+        """Return an artifact's entry without checking its files; None if there is none."""
         return entries.read(self.folder(name))
 
     def problem(self, name: str, *, thorough: bool = False) -> str | None:
-        """Say why an artifact can't be used as it is; None when it can.
+        """Return why an artifact is unusable; None if it is usable.
 
         Args:
             name: the artifact.
-            thorough: read every byte, instead of looking at names and sizes.
+            thorough: compare digests, which reads every byte, instead of names and sizes only.
         """
-        found = self.entry(name)
-        if found is None:
+        entry = self.entry(name)
+        if entry is None:
             return "it is missing"
-        if damage := found.damage(thorough=thorough):
+        if damage := entry.damage(thorough=thorough):
             return f"it is damaged: {damage}"
-        if found.image is not None:
+        if entry.image is not None:
             try:
-                image = self.docker.image(found.image)
+                image = self.docker.image(entry.image)
             except HostError as error:  # an engine that is not installed yet has no images
                 return error.what
             if image is None:
                 return "the engine does not have its image any more"
-            # Another cache on the same engine may have built it again: the same key is the same content.
-            if image.id != found.image_id and image.labels.get(KEY_LABEL) != found.key:
+            # A lab with another cache folder may have built it again: the same key means the same content.
+            if image.id != entry.image_id and image.labels.get(KEY_LABEL) != entry.key:
                 return "the engine has another image under its name"
         return None
 
@@ -179,7 +178,7 @@ class ArtifactStore:
                 yield found
 
     def estimate_s(self, artifact: Artifact) -> float:
-        """Return how long a build takes: as the last real one here, else as the catalogue says."""
+        """Return the expected build time: that of the last real build here, else the catalogue's estimate."""
         built = [e for e in self.entries_of(artifact.name) if e.duration_s >= 1]
         return max(built, key=lambda e: e.built_at).duration_s if built else artifact.estimate_s
 
@@ -192,7 +191,7 @@ class ArtifactStore:
         return found
 
     def _taken_before(self, artifact: Artifact) -> Iterator[Entry]:
-        """Yield what was taken of an artifact: files that are whole, images in a node image, all that is published."""
+        """Yield an artifact's earlier entries: undamaged files, images inside a node image, upstream's builds."""
         nodes = [n for a in self.catalog if a.recipe == "bake" for n in self.entries_of(a.name)]
         for found in self.entries_of(artifact.name):
             if found.source == UPSTREAM:

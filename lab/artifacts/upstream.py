@@ -1,4 +1,4 @@
-"""Upstream's own builds: images pulled by digest, files checked by sha256, from upstream or from a mirror of it."""
+"""Fetch upstream's own builds from upstream or a mirror: pull images by digest, verify files by sha256."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ _DEFAULT_REGISTRY = "docker.io"
 _DEFAULT_REGISTRY_API = "registry-1.docker.io"
 _CHUNK = 1 << 20
 _RETRY_S = 600.0
-"""A captive portal or a VPN is gone after some minutes; commands in a row do not each wait for a silent network."""
+"""How long `auto` remembers that a registry does not answer: so not every command waits for a silent network."""
 
 
 def chosen(spec: ArtifactsSpec, catalog: Catalog, *, memory: Path, is_up: bool) -> bool:
-    """Return whether upstream's builds are taken: as lab.toml says, else if upstream's registries are reachable.
+    """Return whether the lab uses upstream's builds: as set in lab.toml; with `auto`, if the registries answer.
 
-    With `auto`, that they are reachable is remembered until `lab artifacts clean --all`: a lab does not change its
-    source because a registry is away. That they are not is remembered for `_RETRY_S`, and while the lab is up.
+    With `auto`, the lab remembers reachable registries until `lab artifacts clean --all`, so that a registry's failure
+    does not change the source. It remembers unreachable registries for `_RETRY_S`, and while the lab is up.
 
     Args:
-        spec: what lab.toml says.
-        catalog: with the registries to ask.
-        memory: the file with the last answer.
-        is_up: whether the lab is up, with what the last answer led to.
+        spec: the settings of lab.toml.
+        catalog: the catalogue that names the registries.
+        memory: the file with the last result.
+        is_up: whether the lab is up; then it keeps the last result.
     """
     if spec.source != "auto":
         return spec.source == "upstream"
@@ -58,7 +58,7 @@ def chosen(spec: ArtifactsSpec, catalog: Catalog, *, memory: Path, is_up: bool) 
 
 
 def registries(catalog: Catalog, *, mirror: str | None = None) -> tuple[str, ...]:
-    """Return the registry hosts that the catalogue's upstream images come from; with a mirror, only that."""
+    """Return the registry hosts of the catalogue's upstream images; with a mirror, only the mirror."""
     if mirror is not None:
         return (mirror.partition("/")[0],)
     images = (a.upstream.image for a in catalog if a.upstream is not None)
@@ -66,13 +66,13 @@ def registries(catalog: Catalog, *, mirror: str | None = None) -> tuple[str, ...
 
 
 def reachable(catalog: Catalog, *, mirror: str | None = None) -> bool:
-    """Ask every registry that is needed whether it is one. Takes some seconds at most."""
+    """Say whether all needed registries answer; takes some seconds at most."""
     hosts = registries(catalog, mirror=mirror)
     return bool(hosts) and all(answers(host) for host in hosts)
 
 
 def answers(host: str) -> bool:
-    """Ask one registry host whether it is one (the distribution specification's `GET /v2/`: 200 or 401)."""
+    """Say whether a host answers as a registry (distribution specification: `GET /v2/` returns 200 or 401)."""
     api = api_host(host)
     scheme = "http" if is_loopback(api) else "https"  # as the engine does
     try:
@@ -83,18 +83,18 @@ def answers(host: str) -> bool:
 
 
 def api_host(host: str) -> str:
-    """Return the host that speaks for a registry: its own, but for Docker Hub."""
+    """Return the API host of a registry: the same host, except for Docker Hub."""
     return _DEFAULT_REGISTRY_API if host == _DEFAULT_REGISTRY else host
 
 
 def fetch(work: BuildContext, *, mirror: str | None) -> BuildResult:
-    """Fetch an artifact's upstream build, or fail without leaving anything.
+    """Fetch an artifact's upstream build.
 
     Raises:
-        ArtifactError: upstream can't be reached, or what came is not what the catalogue pins.
+        ArtifactError: upstream is unreachable, or the content does not have the pinned digest.
     """
     pinned = work.artifact.upstream
-    assert pinned is not None  # noqa: S101 - the caller asked `Keys.from_upstream`
+    assert pinned is not None  # noqa: S101 - the caller checked `Keys.from_upstream`
     if pinned.image is not None:
         return pull(work, pinned.image, mirror)
     download(work, pinned)
@@ -102,7 +102,7 @@ def fetch(work: BuildContext, *, mirror: str | None) -> BuildResult:
 
 
 def split(image: str) -> tuple[str, str]:
-    """Split a reference into registry host and the rest, as the engine does."""
+    """Split an image reference into registry host and path, as Docker does."""
     first, _, rest = image.partition("/")
     if rest and ("." in first or ":" in first or first == "localhost"):
         return first, rest
@@ -110,20 +110,20 @@ def split(image: str) -> tuple[str, str]:
 
 
 def pull(work: BuildContext, image: str, mirror: str | None, *, keep_digest: bool = False) -> BuildResult:
-    """Pull an image by its digest and tag it as the work's reference.
+    """Pull an image by its digest and tag it as the build's reference.
 
     Args:
-        work: of an image.
+        work: the build of an image.
         image: upstream's reference, with a digest.
         mirror: a registry host that replaces upstream's.
-        keep_digest: leave the engine knowing it by its digest, too.
+        keep_digest: keep the engine's reference by digest, too.
 
     Raises:
-        ArtifactError: it is missing, or differs from the digest.
+        ArtifactError: the registry does not have the image, or its content differs from the digest.
     """
     host, path = split(image)
     name, _, digest = path.partition("@")
-    # Without the tag: what counts is the digest, and an engine may know an image by one of the two only.
+    # Leave the tag out: the digest decides, and an engine may store only one of the two names.
     reference = f"{mirror or host}/{name.partition(':')[0]}@{digest}"
     was_there = work.docker.image(reference) is not None
     events.progress(f"pulling {reference}")
@@ -133,42 +133,44 @@ def pull(work: BuildContext, image: str, mirror: str | None, *, keep_digest: boo
         raise _pull_error(work, reference, error) from error
     work.docker.tag(reference, work.reference)
     if not (was_there or keep_digest):
-        work.docker.remove_image(reference)  # the name only: what is left when the lab goes is what was there before
+        work.docker.remove_image(reference)  # removes the name only, so that the engine has the same names as before
     return made_image(work)
 
 
 def _pull_error(work: BuildContext, reference: str, error: CommandError) -> ArtifactError:
-    said = error.stderr.lower()
+    message = error.stderr.lower()
     name, version = work.artifact.name, work.artifact.version
-    if any(words in said for words in ("verification failed", "digest mismatch", "unexpected eof", "does not match")):
+    if any(
+        words in message for words in ("verification failed", "digest mismatch", "unexpected eof", "does not match")
+    ):
         return ArtifactError(
-            f"{name} {version}: what {reference} sent does not have the pinned digest, and was thrown away",
-            next="run it again; if it stays so, do not trust that registry: name another `mirror` in lab.toml",
+            f"{name} {version}: the content of {reference} does not have the pinned digest; it was deleted",
+            next="run the command again; if it fails again, do not trust that registry: set another `mirror`",
         )
-    if any(words in said for words in ("not found", "manifest unknown", "unknown manifest")):
+    if any(words in message for words in ("not found", "manifest unknown", "unknown manifest")):
         return ArtifactError(
-            f"{name} {version}: {reference} is missing",
+            f"{name} {version}: the registry does not have {reference}",
             next=_or_build(work, "copy it to the mirror"),
         )
     reason = (error.stderr.strip() or "no reason given").splitlines()[-1]
     return ArtifactError(
-        f"{name} {version}: {reference} could not be pulled: {reason}",
-        next=_or_build(work, "look at the network, name a `mirror`"),
+        f"{name} {version}: pulling {reference} failed: {reason}",
+        next=_or_build(work, "check the network, set a `mirror`"),
     )
 
 
 def _or_build(work: BuildContext, first: str) -> str:
-    """Say what to do about a build that can't be fetched: one that has a recipe can also be built."""
+    """Return the next command after a failed download; an artifact with a recipe can also be built."""
     if work.artifact.recipe is None:
-        return f"{first}, or bring it to this machine by yourself (README.md, Two stacks)"
+        return f"{first}, or copy it to this machine yourself (README.md, Two stacks)"
     return f'{first}, or set `source = "packages"` under [artifacts] in lab.toml to build it'
 
 
 def download(work: BuildContext, pinned: Upstream) -> None:
-    """Download a file and put it, or the one wanted of an archive, into the entry.
+    """Download a file, verify it, and put it or the archive's member into the entry.
 
     Raises:
-        ArtifactError: it could not be downloaded, or does not have its sha256.
+        ArtifactError: the download failed, or the file does not have the pinned sha256.
     """
     assert pinned.url is not None and pinned.as_file is not None  # noqa: S101, PT018 - Upstream checks it
     target = work.scratch / "download"
@@ -185,8 +187,8 @@ def download(work: BuildContext, pinned: Upstream) -> None:
                 events.progress(f"{done / 2**20:.0f} MiB downloaded", done / total if total else None)
     if digest.hexdigest() != pinned.sha256:
         raise ArtifactError(
-            f"{pinned.url} has sha256 {digest.hexdigest()}, not {pinned.sha256}; it was thrown away",
-            next="run the command again; if it stays so, do not trust what is downloaded there",
+            f"{pinned.url} has sha256 {digest.hexdigest()}, not {pinned.sha256}; it was deleted",
+            next="run the command again; if it fails again, do not trust that server",
         )
     _place(target, work.into / pinned.as_file, member=pinned.member)
 
@@ -212,6 +214,6 @@ def _explained(work: BuildContext, url: str) -> Iterator[None]:
         yield
     except requests.RequestException as error:
         raise ArtifactError(
-            f"{work.artifact.name} {work.artifact.version}: {url} could not be downloaded: {error}",
-            next=_or_build(work, "look at the network"),
+            f"{work.artifact.name} {work.artifact.version}: downloading {url} failed: {error}",
+            next=_or_build(work, "check the network"),
         ) from error

@@ -1,1 +1,1 @@
-"""Building artifacts from package registries, where no container registry answers."""
+"""Build artifacts from package registries, for machines without a reachable container registry."""

@@ -46,7 +46,7 @@ def _registry_program(folder: Path) -> str:
     if found := shutil.which("docker-registry"):
         return found
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        pytest.skip("docker-registry is not there, and this is no Debian to take it from")
+        pytest.skip("docker-registry is not installed, and this is not Debian")
     fetched = run(["apt-get", "download", "docker-registry"], cwd=folder, timeout_s=300, check=False)
     packages = list(folder.glob("docker-registry_*.deb"))
     if fetched.returncode != 0 or not packages:
@@ -183,7 +183,7 @@ def test_a_corrupt_layer_is_refused(store: ArtifactStore, registry: Registry) ->
     content = bytearray(blob.read_bytes())
     content[len(content) // 2] ^= 0xFF
     blob.write_bytes(content)
-    with pytest.raises(ArtifactError, match="does not have the pinned digest, and was thrown away") as raised:
+    with pytest.raises(ArtifactError, match="does not have the pinned digest; it was deleted") as raised:
         make(store, "thing")
     assert raised.value.where == "thing"
     assert store.entry("thing") is None
@@ -192,20 +192,20 @@ def test_a_corrupt_layer_is_refused(store: ArtifactStore, registry: Registry) ->
 def test_a_manifest_that_is_not_the_pinned_one_is_refused(store: ArtifactStore, registry: Registry) -> None:
     blob = registry.blob(registry.digest)
     blob.write_text(blob.read_text().replace('"schemaVersion": 2', '"schemaVersion":  2'))
-    with pytest.raises(ArtifactError, match="does not have the pinned digest, and was thrown away"):
+    with pytest.raises(ArtifactError, match="does not have the pinned digest; it was deleted"):
         make(store, "thing")
 
 
 def test_a_digest_that_the_registry_does_not_have(registry: Registry, tmp_path: Path, engine: Docker) -> None:
     store = _store(f"sha256:{'d' * 64}", mirror=registry.host, folder=tmp_path, engine=engine)
-    with pytest.raises(ArtifactError, match=f"{'d' * 64} is missing") as raised:
+    with pytest.raises(ArtifactError, match=f"the registry does not have .*{'d' * 64}") as raised:
         make(store, "thing")
     assert "mirror" in (raised.value.next or "")
 
 
 def test_a_registry_that_does_not_answer(tmp_path: Path, engine: Docker) -> None:
     store = _store(f"sha256:{'d' * 64}", mirror=f"127.0.0.1:{_free_port()}", folder=tmp_path, engine=engine)
-    with pytest.raises(ArtifactError, match=r"could not be pulled: .*connection refused") as raised:
+    with pytest.raises(ArtifactError, match=r"pulling .* failed: .*connection refused") as raised:
         make(store, "thing")
     assert 'source = "packages"' in (raised.value.next or "")
 

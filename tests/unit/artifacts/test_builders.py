@@ -1,4 +1,4 @@
-"""Builders: what they run, and what they make of it, without Go, pip, debootstrap or an engine."""
+"""Builders: their commands and results, without Go, pip, debootstrap or an engine."""
 
 from __future__ import annotations
 
@@ -291,7 +291,7 @@ def test_debootstrap_needs_root_and_itself(monkeypatch: pytest.MonkeyPatch, work
     recipe = debian.Packages(packages=("bash",))
     made = work(Runner())
     monkeypatch.setattr(debian.os, "geteuid", lambda: 1000)
-    with pytest.raises(HostError, match="only be made by root"):
+    with pytest.raises(HostError, match="debootstrap needs root"):
         recipe.build(made)
     monkeypatch.setattr(debian.os, "geteuid", lambda: 0)
     monkeypatch.setattr(debian.shutil, "which", lambda name: None)

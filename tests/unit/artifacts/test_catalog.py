@@ -1,4 +1,4 @@
-"""The lab's own catalogue is complete, and a wrong one is refused."""
+"""The lab's own catalogue is complete, and an invalid one is rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A content key changes with everything that decides about the content, and with nothing else."""
+"""A content key changes with everything that determines the content, and with nothing else."""
 
 from __future__ import annotations
 

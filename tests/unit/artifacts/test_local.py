@@ -1,4 +1,4 @@
-"""Builds that are taken from this machine: what is found, what is said of what is not, and what they are called."""
+"""Upstream's builds on this machine: search, results and names."""
 
 from __future__ import annotations
 
@@ -238,5 +238,5 @@ def test_a_name_of_nothing_or_of_two_things_is_refused(taken: str) -> None:
 
 
 def test_an_artifact_has_a_recipe_or_is_taken() -> None:
-    with pytest.raises(ValueError, match="a recipe, or is taken"):
+    with pytest.raises(ValueError, match="needs either `recipe` or `taken`"):
         parse('[x]\ntitle="x"\nkind="files"\nversion="1"\nestimate_s=1\n')

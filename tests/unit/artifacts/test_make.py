@@ -1,4 +1,4 @@
-"""A build is whole or not there: interrupted, out of room, or two at once."""
+"""A build is published whole or not at all: interrupted, disk full, or two at once."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_go_s_caches_outlive_the_build(store: ArtifactStore, during_build: Hooks
 
 def test_a_build_that_makes_nothing_is_an_error(store: ArtifactStore, during_build: Hooks) -> None:
     during_build.append(lambda work: (work.into / "bin/tool").unlink())
-    with pytest.raises(ArtifactError, match="made nothing"):
+    with pytest.raises(ArtifactError, match="made no files"):
         make(store, "tool")
 
 

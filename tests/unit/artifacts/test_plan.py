@@ -1,4 +1,4 @@
-"""What has to be made, and in which order."""
+"""The missing artifacts, and the order of their builds."""
 
 from __future__ import annotations
 

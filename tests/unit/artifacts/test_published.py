@@ -155,7 +155,7 @@ def test_a_chart_that_is_not_what_its_digest_says_is_thrown_away(
 ) -> None:
     web.chart("one", content=packed("two"))
     store = open_store()
-    with pytest.raises(ArtifactError, match=r"does not have the digest sha256:.*thrown away"):
+    with pytest.raises(ArtifactError, match=r"does not have the digest sha256:.*it was deleted"):
         make(store, "chart")
     assert store.entry("chart") is None
 
@@ -165,7 +165,7 @@ def test_a_release_that_tells_no_digest_is_not_taken(open_store: Callable[..., A
     web.pages["/repos/mesh/tool/releases/tags/v2"] = b'{"assets": [{"name": "ctl", "digest": null}]}'
     missing = open_store().unobtainable(["ctl"])
     assert missing is not None
-    assert "the release v2 tells no digest of it" in missing.what
+    assert "the release v2 has no digest for it" in missing.what
 
 
 def test_a_program_is_downloaded_and_held_against_its_published_sha256(
@@ -184,7 +184,7 @@ def test_a_program_that_is_not_what_was_published_is_refused(
 ) -> None:
     web.program(b"something else", sha256="0" * 64)
     store = open_store()
-    with pytest.raises(ArtifactError, match=r"has sha256 .*, not 0000.*thrown away"):
+    with pytest.raises(ArtifactError, match=r"has sha256 .*, not 0000.*it was deleted"):
         make(store, "ctl")
     assert store.entry("ctl") is None
 

@@ -1,4 +1,4 @@
-"""The store notices what is missing or damaged, and says what to type."""
+"""The store reports missing and damaged artifacts with the next command."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_changed_byte_is_noticed_by_the_full_check_only(store: ArtifactStore) 
     make(store, "tool")
     store.binary("tool").write_text("tool 0ne")
     assert store.problem("tool") is None
-    assert "does not have its digest" in (store.problem("tool", thorough=True) or "")
+    assert "does not have the digest in the manifest" in (store.problem("tool", thorough=True) or "")
 
 
 @pytest.mark.parametrize("manifest", ["", "{", "[]", '{"format": 99}', '{"format": 1, "files": 3}'])

@@ -1,4 +1,4 @@
-"""[versions] in lab.toml: another image of upstream's, by digest."""
+"""[versions] in lab.toml: other upstream images, by digest."""
 
 import pytest
 
@@ -17,5 +17,5 @@ def test_another_version_takes_the_place_of_the_labs_own() -> None:
 
 @pytest.mark.parametrize("name", ["podinfoo", "kubectl"])
 def test_a_name_that_is_no_image_is_refused_with_those_that_are(name: str) -> None:
-    with pytest.raises(UsageError, match=r"no image of that name.*podinfo"):
+    with pytest.raises(UsageError, match=r"no image with that name.*podinfo"):
         default().with_images({name: IMAGE})

@@ -1,4 +1,4 @@
-"""The recipes of the catalogue, by the name that it uses for them."""
+"""The recipes by their name in the catalogue."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _BY_NAME: Mapping[str, Callable[..., Recipe]] = {
 
 
 def of(artifact: Artifact) -> Recipe:
-    """Return an artifact's recipe, with the options that the catalogue gives.
+    """Return an artifact's recipe with the catalogue's options.
 
     Raises:
-        ValueError: the catalogue names a recipe or an option that there is not, which is a defect of the lab.
+        ValueError: the catalogue names an unknown recipe or option, which is a defect of the lab.
     """
     options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in artifact.options.items()}
     try:

@@ -1,4 +1,4 @@
-"""A node image with a stack's images inside: a thin layer on top, so that a changed image costs only that layer."""
+"""Build a node image with a stack's images in one layer on top, so that a changed image rebuilds only that layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.base import events
 
 @dataclass(frozen=True, kw_only=True)
 class Bake:
-    """Import the images of `images` (artifacts) into the node image `base`; any kind node image will do."""
+    """Import the artifacts `images` into `base`, which can be any kind node image."""
 
     revision: ClassVar[int] = 1
     base: str

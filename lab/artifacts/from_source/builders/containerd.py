@@ -1,4 +1,4 @@
-"""Puts images into the containerd of a node image, without a machine to run it on."""
+"""Import images into a node image's containerd, in a container without systemd."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _CTR = ("ctr", "--namespace=k8s.io", "images")
 
 
 class Importer:
-    """A container of a node image with containerd running in it, to be used in a `with` block.
+    """A container of a node image in which containerd runs; use it in a `with` block.
 
     Args:
-        work: the build that this belongs to.
+        work: the build.
         base: the node image.
     """
 
@@ -34,8 +34,8 @@ class Importer:
         self._id = ""
 
     def __enter__(self) -> Self:
-        # The entry's lock is held: a container of this name is what a killed build left behind. (A label would not
-        # do: the image that is made of this container has it too, and so has every node that is made of that.)
+        # This process holds the entry's lock, so a container of this name is left over from a killed build. (A label
+        # would not do: the image that is committed from this container has it too, and so has every node of it.)
         name = _container_name(self._work)
         self._docker.remove_container(name)
         self._id = self._docker.run_container(
@@ -60,27 +60,27 @@ class Importer:
         self._remove()
 
     def load(self, archive: Path, *, tags: Sequence[str]) -> None:
-        """Import an archive of images: unpacked only when a node starts to use them.
+        """Import an archive of images; a node unpacks them at their first use.
 
         Args:
-            archive: the tar file; it is copied in, since an engine elsewhere does not see this machine's folders.
-            tags: the names that must be there afterwards.
+            archive: the tar file; it is copied, because a remote engine cannot mount this machine's folders.
+            tags: the names that containerd must have afterwards.
         """
         events.progress(f"importing {len(tags)} images")
         self._docker.copy_into(self._id, archive, _ARCHIVE, timeout_s=_IMPORT_TIMEOUT_S)
-        # Not --all-platforms: an engine with containerd's image store saves the index of all platforms and the
-        # content of one.
+        # Without --all-platforms: an engine with containerd's image store saves the index of all platforms, but the
+        # content of only one.
         self._exec(*_CTR, "import", "--no-unpack", "--digests", _ARCHIVE)
         self._exec("rm", _ARCHIVE)
-        there = set(self._exec(*_CTR, "list", "--quiet").split())
-        if missing := [tag for tag in tags if canonical(tag) not in there]:
-            raise ArtifactError(f"containerd did not take {', '.join(missing)}")
+        imported = set(self._exec(*_CTR, "list", "--quiet").split())
+        if missing := [tag for tag in tags if canonical(tag) not in imported]:
+            raise ArtifactError(f"containerd did not import {', '.join(missing)}")
         for tag in tags:
-            # The kubelet's garbage collection leaves pinned images alone: these can't be pulled again from anywhere.
+            # The kubelet's garbage collection keeps pinned images; no registry has these images to pull again.
             self._exec(*_CTR, "label", canonical(tag), "io.cri-containerd.pinned=pinned")
 
     def commit(self, reference: str) -> None:
-        """Stop containerd and make an image of what there is now."""
+        """Stop containerd and commit the container as an image."""
         self._exec("pkill", "containerd")
         wait.until("containerd has ended", self._ended, timeout_s=30, interval_s=0.1)
         base = self._docker.image(self._base)
@@ -109,7 +109,7 @@ class Importer:
 
 
 def canonical(tag: str) -> str:
-    """Return containerd's full name for an engine's short one: `a/b:1` is `docker.io/a/b:1`."""
+    """Return containerd's full name for Docker's short name: `docker.io/a/b:1` for `a/b:1`."""
     first, _, rest = tag.partition("/")
     if not rest:
         return f"docker.io/library/{tag}"
@@ -117,6 +117,6 @@ def canonical(tag: str) -> str:
 
 
 def _container_name(work: BuildContext) -> str:
-    """Return the name of an artifact's build container, one for each store that may build it."""
+    """Return the name of an artifact's build container, unique for each store."""
     store = hashlib.sha256(str(work.into.parent.parent).encode()).hexdigest()[:8]
     return f"eastwest-lab-build-{work.artifact.name}-{store}"

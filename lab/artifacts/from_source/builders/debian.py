@@ -1,7 +1,7 @@
-"""Root file systems out of Debian packages, which debootstrap fetches and checks against Debian's signatures.
+"""Build root file systems from Debian packages; debootstrap downloads them and verifies Debian's signatures.
 
-Debian keeps one version of a package in a release and replaces it by security updates: a pinned version would be gone
-after a while. What was taken is written down instead, in the notes of the entry's manifest.
+A Debian release has one version of a package, and security updates replace it: a pinned version would be deleted after
+some time. So the entry's manifest records the downloaded versions in its notes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lab.base.errors import ArtifactError, HostError
 SUITE = "bookworm"
 """Its systemd (252) still boots on cgroup v1; 256 and later do not."""
 _TIMEOUT_S = 1800
-# Debian 12 has merged these into /usr, but packages may still carry files under the old names.
+# Debian 12 has merged these into /usr, but packages may still have files under the old names.
 _MERGED = ("bin", "sbin", "lib", "lib64")
 # Not needed to run. Licences (usr/share/doc/*/copyright) stay.
 _SUPERFLUOUS = (
@@ -43,12 +43,12 @@ _SUPERFLUOUS = (
 
 def _debootstrap(work: BuildContext, root: Path, *words: str) -> None:
     if os.geteuid() != 0:
-        raise HostError("a root file system can only be made by root", next="run the command as root")
+        raise HostError("debootstrap needs root", next="run the command as root")
     if shutil.which("debootstrap") is None:
         raise HostError("debootstrap is not installed", next="apt-get install debootstrap")
-    # Its own mount namespace: what debootstrap mounts below `root` is gone with it, also when it is killed.
+    # In its own mount namespace: debootstrap's mounts below `root` end with it, even if it is killed.
     argv = ["unshare", "--mount", "debootstrap", "--variant=minbase", *words, SUITE, str(root)]
-    # A file system that is thrown away after a crash needs no fsync for each file (dpkg(1), --force-unsafe-io).
+    # The file system is deleted after a crash, so it needs no fsync for each file (dpkg(1), --force-unsafe-io).
     fast = {"DPKG_FORCE": "unsafe-io"}
     say = events.reporter()
     work.run(argv, env=fast, timeout_s=_TIMEOUT_S, on_line=lambda line: say(line.removeprefix("I: ").strip()))
@@ -56,7 +56,7 @@ def _debootstrap(work: BuildContext, root: Path, *words: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Packages:
-    """Fetch Debian packages with all that they need into one tar file, `debs.tar`; nothing is installed yet."""
+    """Download Debian packages and their dependencies into one tar file, `debs.tar`, without installing them."""
 
     revision: ClassVar[int] = 1
     packages: tuple[str, ...]
@@ -70,7 +70,7 @@ class Packages:
         return ()
 
     def build(self, work: BuildContext) -> BuildResult:
-        """Fetch them."""
+        """Download the packages."""
         target = work.into / "debs.tar"
         include = f"--include={','.join(self.packages)}"
         _debootstrap(work, work.scratch / "root", include, f"--make-tarball={target}")
@@ -81,11 +81,11 @@ class Packages:
 
 @dataclass(frozen=True, kw_only=True)
 class Rootfs:
-    """Install packages into a file system of their own, `rootfs.tar`: configured, ready to boot.
+    """Install packages into a root file system, `rootfs.tar`, configured and ready to boot.
 
     Args:
         source: the artifact with the packages.
-        packages: to install besides Debian's smallest system.
+        packages: the packages to install besides Debian's minimal system.
     """
 
     revision: ClassVar[int] = 1
@@ -101,7 +101,7 @@ class Rootfs:
         return ()
 
     def build(self, work: BuildContext) -> BuildResult:
-        """Install them and pack the result."""
+        """Install the packages and pack the file system."""
         root = work.scratch / "root"
         debs = work.needs.file(self.source, "debs.tar")
         _debootstrap(work, root, f"--include={','.join(self.packages)}", f"--unpack-tarball={debs}")
@@ -124,12 +124,12 @@ def _is_licence_or_folder(info: tarfile.TarInfo, name: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Unpacked:
-    """The files of packages and nothing else, `rootfs.tar`: no installation, for images that need a few libraries.
+    """Unpack packages into `rootfs.tar` without installing them, for images that need a few libraries.
 
     Args:
         source: the artifact with the packages.
-        packages: whose files to take; what they depend on is not added.
-        links: symbolic links to add, path to target, for what a package's scripts would have made.
+        packages: the packages to unpack, without their dependencies.
+        links: symbolic links (path to target) that the packages' scripts would create.
     """
 
     revision: ClassVar[int] = 1
@@ -157,23 +157,23 @@ class Unpacked:
                 raise ArtifactError(f"{self.source} has no package {', '.join(sorted(missing))}")
             for name in _MERGED:
                 _add_link(out, name, f"usr/{name}")
-            seen: set[str] = set()
+            added: set[str] = set()
             for package in self.packages:
                 content = debs.extractfile(by_name[package])
                 assert content is not None  # noqa: S101 - a regular file, by its name
-                _merge(content.read(), out, seen)
+                _merge(content.read(), out, added)
             for path, destination in self.links.items():
                 _add_link(out, path, destination)
         return BuildResult()
 
 
-def _merge(deb: bytes, out: tarfile.TarFile, seen: set[str]) -> None:
+def _merge(deb: bytes, out: tarfile.TarFile, added: set[str]) -> None:
     with tarfile.open(fileobj=_data_of(deb)) as data:
         for member in data:
             name = _usr_merged(posixpath.normpath(member.name))
-            if name == "." or name in seen or _wanted(member) is None:
+            if name == "." or name in added or _wanted(member) is None:
                 continue
-            seen.add(name)
+            added.add(name)
             content = data.extractfile(member) if member.isreg() else None
             if member.islnk():
                 member.linkname = _usr_merged(posixpath.normpath(member.linkname))
@@ -199,7 +199,7 @@ def _data_of(deb: bytes) -> IO[bytes]:
             return io.BytesIO(lzma.decompress(content))
         if name == "data.tar":
             return io.BytesIO(content)
-    raise ArtifactError("a Debian package is packed in a way that the lab does not know")
+    raise ArtifactError("unknown format of a Debian package: it has neither data.tar.xz nor data.tar")
 
 
 def _ar_members(archive: bytes) -> Iterator[tuple[str, bytes]]:

@@ -1,4 +1,4 @@
-"""Programs and files out of Go modules, pinned by a go.mod and go.sum in the recipe's folder."""
+"""Build programs and take files from Go modules; go.mod and go.sum in the recipe's folder pin them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from lab.base.errors import ArtifactError
 from lab.tools import go
 
 TOOLCHAIN = "go"
-"""The artifact that stands in where PATH has no Go that is new enough. No key has it: it does not change the result."""
+"""The artifact to use if PATH has no new enough Go. It is in no key, because it does not change the result."""
 
 
 def toolchain(work: BuildContext) -> go.Go:
-    """Return the Go to build with: PATH's, or the one from the store."""
+    """Return the Go toolchain: the one on PATH, else the one in the store."""
     program = go.on_path(run=work.run)
     if program is None:
         program = work.needs.file(TOOLCHAIN, "bin/go")
@@ -29,14 +29,14 @@ def toolchain(work: BuildContext) -> go.Go:
 
 @dataclass(frozen=True, kw_only=True)
 class GoBuild:
-    """Build the programs of one go.mod in one `go build`, which then compiles what they share only once.
+    """Build the programs of one go.mod in one `go build`, which compiles their shared packages once.
 
     Args:
-        folder: with go.mod, go.sum and a main package of its own, if it needs one.
-        packages: what to build; `tool` is what go.mod names as tools.
+        folder: the folder with go.mod, go.sum and, if needed, its own main package.
+        packages: the packages to build; `tool` means the tools in go.mod.
         variables: string variables that the linker sets (`-X`).
         tags: build tags.
-        names: other names for programs, where the package's is not the wanted one.
+        names: new names of programs, by the package's name.
     """
 
     revision: ClassVar[int] = 1
@@ -47,7 +47,7 @@ class GoBuild:
     names: Mapping[str, str] = field(default_factory=dict)
 
     def needs(self) -> Iterable[str]:
-        """Return nothing: modules come from the module proxy and are checked by go.sum."""
+        """Return nothing: modules come from the module proxy, and go.sum verifies them."""
         return ()
 
     def inputs(self) -> Iterable[Path]:
@@ -55,7 +55,7 @@ class GoBuild:
         return (folders.find(self.folder),)
 
     def build(self, work: BuildContext) -> BuildResult:
-        """Build into `bin/`."""
+        """Build the programs into `bin/`."""
         compiled = 0
         say = events.reporter()
 
@@ -85,13 +85,13 @@ class GoBuild:
 
 @dataclass(frozen=True, kw_only=True)
 class GoModuleFiles:
-    """Join files of a Go module, which is checked by go.sum, into one.
+    """Join YAML files of a Go module, which go.sum verifies, into one file.
 
     Args:
-        folder: with go.mod and go.sum.
+        folder: the folder with go.mod and go.sum.
         module: the module's path.
-        pattern: which of its files.
-        as_file: the file to write: theirs as YAML documents, in the order of their names.
+        pattern: glob pattern of the files.
+        as_file: the file to write, with the files as YAML documents in the order of their names.
     """
 
     revision: ClassVar[int] = 1
@@ -110,13 +110,13 @@ class GoModuleFiles:
 
     def build(self, work: BuildContext) -> BuildResult:
         """Download the module and join the files."""
-        said = toolchain(work).download(folders.find(self.folder), module=self.module)
-        unpacked = Path(json.loads(said)["Dir"])
-        found = sorted(unpacked.glob(self.pattern))
-        if not found:
+        metadata = toolchain(work).download(folders.find(self.folder), module=self.module)
+        unpacked = Path(json.loads(metadata)["Dir"])
+        files = sorted(unpacked.glob(self.pattern))
+        if not files:
             raise ArtifactError(f"{self.module} has no file {self.pattern}")
         with (work.into / self.as_file).open("wb") as joined:
-            for file in found:
+            for file in files:
                 joined.write(b"---\n")
                 with file.open("rb") as part:
                     shutil.copyfileobj(part, joined)

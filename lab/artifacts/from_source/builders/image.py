@@ -1,4 +1,4 @@
-"""Images from a Dockerfile whose every input is in the store: the build has no network."""
+"""Build images from Dockerfiles without network: all inputs are in the store."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class ImageBuild:
     """Build a folder's Dockerfile.
 
     Args:
-        folder: with the Dockerfile.
-        files: what of the folder belongs to it; everything when not given.
-        context: path in the build context to the file (`artifact/path`) or folder (`artifact/path/`) to put there.
-        base: artifact whose image is the build argument BASE.
+        folder: the folder with the Dockerfile.
+        files: the files of the folder to use; all if empty.
+        context: maps a path in the build context to a file (`artifact/path`) or folder (`artifact/path/`).
+        base: the artifact whose image is the build argument BASE.
     """
 
     revision: ClassVar[int] = 1
@@ -31,16 +31,16 @@ class ImageBuild:
     base: str | None = None
 
     def needs(self) -> Iterable[str]:
-        """Return what the context is filled from."""
+        """Return the artifacts in the build context, and the base."""
         return (*([self.base] if self.base else []), *(split(source)[0] for source in self.context.values()))
 
     def inputs(self) -> Iterable[Path]:
-        """Return the folder, or its files that count."""
+        """Return the folder, or the files of it that the image uses."""
         folder = folders.find(self.folder)
         return [folder / name for name in self.files] if self.files else [folder]
 
     def build(self, work: BuildContext) -> BuildResult:
-        """Fill a context and build."""
+        """Fill the build context and build the image."""
         context = work.scratch / "context"
         root = folders.find(self.folder)
         for given in self.inputs():
@@ -62,7 +62,7 @@ class ImageBuild:
 
 
 def build_image(work: BuildContext, context: Path, *, arguments: Mapping[str, str]) -> BuildResult:
-    """Build a context under the name that the work asks for."""
+    """Build an image from a build context and tag it as the build's reference."""
     usual_modes(context)
     work.docker.build(
         context, tags=[work.reference], labels=work.labels, arguments=arguments, on_line=dockerfile_steps()
@@ -71,7 +71,7 @@ def build_image(work: BuildContext, context: Path, *, arguments: Mapping[str, st
 
 
 def dockerfile_steps() -> Callable[[str], None]:
-    """Return what turns the builder's output into the current step's progress: a Dockerfile's line at a time."""
+    """Return a function that reports each Dockerfile step in the builder's output as progress."""
     say = events.reporter()
 
     def show(line: str) -> None:
@@ -82,6 +82,6 @@ def dockerfile_steps() -> Callable[[str], None]:
 
 
 def made_image(work: BuildContext) -> BuildResult:
-    """Return what there is to say of the image that the work made."""
+    """Return the result of a build that made an image."""
     image = work.docker.image(work.reference)
     return BuildResult(image_id=image.id if image is not None else None)

@@ -1,4 +1,4 @@
-"""The node image: what kind needs to make a container into a Kubernetes node (its "node image" contract)."""
+"""Build the node image, from which kind creates Kubernetes nodes (kind's "node image" contract)."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class NodeBase:
     """Build a node image with the control plane's images inside.
 
     Args:
-        etcd: kubeadm's name for etcd's image in this version (`kubeadm config images list`).
-        coredns: its name for CoreDNS's.
-        pause: its name for the pause image, which containerd uses as well.
+        etcd: kubeadm's reference of etcd's image in this version (`kubeadm config images list`).
+        coredns: kubeadm's reference of CoreDNS's image.
+        pause: kubeadm's reference of the pause image, which containerd uses as well.
     """
 
     revision: ClassVar[int] = 1
@@ -39,7 +39,7 @@ class NodeBase:
     pause: str
 
     def needs(self) -> Iterable[str]:
-        """Return all that a node consists of."""
+        """Return the artifacts in the node image."""
         return (
             "node-rootfs",
             "iptables-rootfs",
@@ -57,7 +57,7 @@ class NodeBase:
         return (folders.find(_FOLDER),)
 
     def build(self, work: BuildContext) -> BuildResult:
-        """Build the machine, then import the images into its containerd."""
+        """Build the node's file system, then import the control plane's images into its containerd."""
         context = work.scratch / "context"
         self._fill(work, context)
         machine = f"{work.reference}-machine"
@@ -112,6 +112,6 @@ class NodeBase:
         yield ImageSpec(tags=(_HELPER,), layers=(shell,))
 
     def _kubernetes(self, work: BuildContext, name: str) -> str:
-        # The names that kubeadm asks containerd for; nothing is ever pulled from there.
+        # kubeadm's references; the node image has the images, so the nodes never pull from this registry.
         registry = self.pause.rpartition("/")[0]
         return f"{registry}/{name}:v{work.artifact.version}"

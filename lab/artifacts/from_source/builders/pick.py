@@ -1,4 +1,4 @@
-"""One file out of another artifact, under a name of its own: so that upstream can have it as a download of its own."""
+"""Take one file of another artifact, for programs that upstream publishes as separate downloads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.artifacts.recipe import BuildContext, BuildResult, link_or_copy, split
 
 @dataclass(frozen=True, kw_only=True)
 class Pick:
-    """Take the file `source` (`artifact/path`) as `as_file`."""
+    """Link the file `source` (`artifact/path`) as `as_file`."""
 
     revision: ClassVar[int] = 1
     source: str
@@ -23,7 +23,7 @@ class Pick:
         return (split(self.source)[0],)
 
     def inputs(self) -> Iterable[Path]:
-        """Return nothing: the file is all."""
+        """Return nothing: the key of the other artifact covers the file."""
         return ()
 
     def build(self, work: BuildContext) -> BuildResult:

@@ -1,4 +1,4 @@
-"""Files out of wheels, pinned by their hashes; pip downloads them from wherever the user's pip does."""
+"""Take files from wheels, pinned by hash; pip downloads them from the user's configured package index."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _pip(work: BuildContext, *words: str | Path) -> None:
     except CommandError as error:
         if "DO NOT MATCH THE HASHES" in error.stdout + error.stderr:
             raise ArtifactError(
-                f"{work.artifact.name}: what was downloaded does not have the pinned digest, and was thrown away",
+                f"{work.artifact.name}: the download does not have the pinned digest; it was deleted",
                 next="check the package index that pip uses (`pip config list`), then run the command again",
             ) from error
         raise
@@ -32,13 +32,13 @@ def _pip(work: BuildContext, *words: str | Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Wheel:
-    """Take files out of one wheel.
+    """Take files from one wheel.
 
     Args:
-        package: its name in the index; the version is the artifact's.
-        sha256: of the wheel, one for each architecture that is supported.
-        members: path in the wheel to path in the entry; a path that ends with `/` stands for all below it.
-        programs: which of the entry's files, by the beginning of their path, are to be executable.
+        package: the package's name in the index; the version is the artifact's.
+        sha256: hashes of the wheel, one for each supported architecture.
+        members: maps a path in the wheel to a path in the entry; a path that ends with `/` means all files below it.
+        programs: path prefixes of the entry's executable files.
     """
 
     revision: ClassVar[int] = 1
@@ -56,11 +56,21 @@ class Wheel:
         return ()
 
     def build(self, work: BuildContext) -> BuildResult:
-        """Download the wheel and take the files out."""
-        wanted = work.scratch / "requirements.txt"
+        """Download the wheel and extract the files."""
+        requirements = work.scratch / "requirements.txt"
         hashes = " ".join(f"--hash=sha256:{digest}" for digest in self.sha256)
-        wanted.write_text(f"{self.package}=={work.artifact.version} {hashes}\n", encoding="utf-8")
-        _pip(work, "download", "--no-deps", "--only-binary=:all:", "--require-hashes", "-r", wanted, "-d", work.scratch)
+        requirements.write_text(f"{self.package}=={work.artifact.version} {hashes}\n", encoding="utf-8")
+        _pip(
+            work,
+            "download",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--require-hashes",
+            "-r",
+            requirements,
+            "-d",
+            work.scratch,
+        )
         (wheel,) = work.scratch.glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             for member in archive.namelist():
@@ -85,12 +95,12 @@ class Wheel:
 
 @dataclass(frozen=True, kw_only=True)
 class PipTarget:
-    """Install locked requirements for the image's Python, not for the one that runs the lab.
+    """Install locked requirements for the image's Python, not for the Python that runs the lab.
 
     Args:
-        folder: with the lock file.
-        lock: the file's name, with hashes.
-        python_version: of the image, such as 3.11.
+        folder: the folder with the lock file.
+        lock: the name of the lock file, which has hashes.
+        python_version: the image's Python version, such as 3.11.
     """
 
     revision: ClassVar[int] = 1
@@ -107,7 +117,7 @@ class PipTarget:
         return (folders.find(self.folder) / self.lock,)
 
     def build(self, work: BuildContext) -> BuildResult:
-        """Install into `site-packages/`."""
+        """Install the packages into `site-packages/`."""
         target = work.into / "site-packages"
         lock = folders.find(self.folder) / self.lock
         _pip(

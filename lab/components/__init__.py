@@ -1,1 +1,1 @@
-"""What the lab installs into a cluster, one file each."""
+"""Components that every stack installs into a cluster, one file each."""

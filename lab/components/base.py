@@ -1,4 +1,4 @@
-"""A component that is a set of manifests: applied, compared and removed as one."""
+"""Components: sets of Kubernetes objects that the lab applies, compares and removes as one."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from lab.lab import Lab
 
 
 class State(Enum):
-    """What `observe` found of a component."""
+    """State of a component in its cluster."""
 
     ABSENT = "absent"
     STALE = "stale"
-    """There, but not as wanted: an older version, half applied, or not ready."""
+    """Installed, but an older version, incomplete, changed by others, or not ready."""
     CURRENT = "current"
 
 
 class Component(Protocol):
-    """Something that is installed into a cluster; one file each in `lab/components`."""
+    """Something that the lab installs into a cluster."""
 
     @property
     def name(self) -> str:
         """Name of the component, unique in its cluster."""
 
     def observe(self, lab: Lab, cluster: Cluster) -> State:
-        """Say what is there now, without changing it."""
+        """Return the component's state, without changing anything."""
 
     def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
-        """Make it be there as wanted, and return when it is ready. Doing it twice changes nothing."""
+        """Install or repair the component, and return when it is ready. A second call changes nothing."""
 
     def remove(self, lab: Lab, cluster: Cluster) -> None:
-        """Delete it, if it exists."""
+        """Delete the component, if it exists."""
 
 
 class ManifestComponent(ABC):
-    """Applies objects to a cluster (server-side), and deletes those that are no longer among them.
+    """Applies objects to a cluster (server-side apply), and deletes objects of an earlier version.
 
-    A component says what it wants in `objects`; the few that need more override `after_apply`, `settled`, `waits_for`.
+    A component returns its objects from `objects`; a few also override `after_apply`, `settled` or `waits_for`.
     """
 
     ready_timeout_s: float = 180
@@ -56,23 +56,23 @@ class ManifestComponent(ABC):
 
     @abstractmethod
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
-        """Return what has to be in the cluster."""
+        """Return the component's objects."""
 
     def after_apply(self, lab: Lab, cluster: Cluster) -> None:
-        """Do what is left to do once the objects are there and before they can become ready."""
+        """Complete the installation after the objects exist and before they can become ready."""
         del lab, cluster
 
     def settled(self, lab: Lab, cluster: Cluster) -> bool:
-        """Say whether what `after_apply` does still holds."""
+        """Return whether the effect of `after_apply` is still in place."""
         del lab, cluster
         return True
 
     def waits_for(self, objects: Sequence[Obj]) -> list[Ref]:
-        """Return what has to be ready before the component is."""
+        """Return the objects that must be ready before the component is."""
         return [ref(obj) for obj in objects if obj["kind"] in HAS_READINESS]
 
     def observe(self, lab: Lab, cluster: Cluster) -> State:
-        """Say whether all is there as wanted, untouched by others, and ready."""
+        """Return CURRENT if all objects exist as applied, unchanged by others, and ready."""
         kube, wanted = connect(cluster), self._wanted(lab, cluster)
         known = inventory.read(kube, self.name)
         if known is None:
@@ -81,11 +81,11 @@ class ManifestComponent(ABC):
         return State.CURRENT if current else State.STALE
 
     def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
-        """Apply what is not as wanted, and return when all is ready.
+        """Apply the objects unless they are unchanged, and return when they are ready.
 
         Raises:
             NotOwnedError: another owner created an object of one of the names; nothing was changed.
-            WaitTimeout: with what did not become ready.
+            WaitTimeout: an object did not become ready.
         """
         kube, wanted = connect(cluster), self._wanted(lab, cluster)
         known = inventory.read(kube, self.name)
@@ -104,13 +104,13 @@ class ManifestComponent(ABC):
             kube.wait_ready(refs, timeout_s=self.ready_timeout_s, what=self.name)
         if not intact:
             inventory.finish(lab, kube, self.name, digest(wanted), applied)
-            # What others changed and changed back, such as a scale to 0 and to 1 again, is as it was.
+            # UNCHANGED also if somebody changed an object and changed it back, such as a scale to 0 and to 1 again.
             if known and known.digest == digest(wanted) and inventory.generations(applied) == before:
                 return UNCHANGED
         return CHANGED
 
     def remove(self, lab: Lab, cluster: Cluster) -> None:
-        """Delete all that was ever applied."""
+        """Delete all objects in the component's inventory."""
         inventory.remove(lab, connect(cluster), self.name)
 
     def _wanted(self, lab: Lab, cluster: Cluster) -> list[Obj]:
@@ -118,7 +118,7 @@ class ManifestComponent(ABC):
         return [labelled(obj, labels) for obj in self.objects(lab, cluster)]
 
     def _intact(self, lab: Lab, kube: Kube, known: inventory.Inventory | None, wanted: Sequence[Obj]) -> bool:
-        """Say whether the cluster has what is wanted, as it was applied."""
+        """Return whether the cluster has exactly the wanted objects, unchanged since they were applied."""
         if known is None or known.digest != digest(wanted):
             return False
         return inventory.present(lab, kube, self.name, known.generations) == known.generations

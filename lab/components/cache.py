@@ -1,4 +1,4 @@
-"""A cache, as JSON, of objects that take long to render: reading JSON is many times faster than parsing YAML."""
+"""Cache rendered objects as JSON, because parsing YAML takes many times longer."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from lab.lab import Lab
 
 
 def cached_objects(lab: Lab, name: str, made_from: str, make: Callable[[], list[Obj]]) -> list[Obj]:
-    """Return what `make` returns, made once for each `made_from`.
+    """Return the objects from the cache, or from `make`, which is called once for each `made_from`.
 
     Args:
-        lab: whose state folder keeps it.
-        name: what it is, for the file's name.
+        lab: the lab whose state folder holds the cache.
+        name: prefix of the file's name.
         made_from: everything that the result depends on.
-        make: makes it.
+        make: renders the objects.
     """
     folder = lab.paths.state / "rendered"
     file = folder / f"{name}-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}.json"
     if file.exists():
-        found: list[Obj] = json.loads(file.read_text(encoding="utf-8"))
-        return found
+        cached: list[Obj] = json.loads(file.read_text(encoding="utf-8"))
+        return cached
     objects = make()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_atomic(file, json.dumps(objects))  # rendered objects may hold keys
+    write_atomic(file, json.dumps(objects))  # rendered objects may contain private keys
     return objects

@@ -1,8 +1,8 @@
-"""The cluster's own DNS, told to remember for seconds, not for half a minute, what it has answered.
+"""CoreDNS with a TTL of 5 s instead of 30 s.
 
-kubeadm's Corefile gives every answer a life of 30 s, also the one that a name has no address. A proxy that starts
-before its control plane has an endpoint does not ask again before that is over (linkerd2-proxy,
-linkerd/app/core/src/control.rs), and after a restart of a node everything starts at once. CoreDNS' own default is 5 s
+kubeadm's Corefile sets a TTL of 30 s, also for negative answers. A Linkerd proxy that starts before its control plane
+has an endpoint does not resolve the name again before the TTL is over (linkerd2-proxy,
+linkerd/app/core/src/control.rs), and after a restart of a node all pods start at once. CoreDNS' own default is 5 s
 (CoreDNS documentation, plugin "kubernetes", ttl).
 """
 
@@ -30,21 +30,21 @@ _PODS = {"k8s-app": "kube-dns"}
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterDns:
-    """CoreDNS, whose answers are good for 5 s."""
+    """CoreDNS of a kubeadm cluster, changed to a TTL of 5 s."""
 
     name: str = "dns"
 
     def observe(self, lab: Lab, cluster: Cluster) -> State:
-        """Say whether the Corefile is as wanted."""
+        """Return whether the Corefile has the wanted TTL."""
         del lab
         text = _corefile(cluster)
         return State.CURRENT if text == with_ttl(text, _TTL_S) else State.STALE
 
     def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
-        """Change the Corefile, and replace pods that may have read the old one; on a new cluster none has.
+        """Change the TTL, and delete CoreDNS pods that may have read the old Corefile; on a new cluster none has.
 
         Raises:
-            ClusterError: the cluster has no CoreDNS as kubeadm makes it.
+            ClusterError: the cluster's Corefile is not the one that kubeadm writes.
         """
         if self.observe(lab, cluster) is State.CURRENT:
             return UNCHANGED
@@ -53,23 +53,27 @@ class ClusterDns:
             kube, _CONFIG, {"data": {_FILE: with_ttl(_corefile(cluster), _TTL_S)}}, grounds=Grounds.CLUSTER_DNS
         )
         for pod in kube.find("v1", "Pod", namespace=DEPLOYMENT.namespace, labels=_PODS):
-            if pod.get("status", {}).get("startTime"):  # a kubelet has it
+            if pod.get("status", {}).get("startTime"):  # a kubelet has started it
                 owned.discard(kube, ref(pod), grounds=Grounds.CLUSTER_DNS_POD)
         return CHANGED
 
     def remove(self, lab: Lab, cluster: Cluster) -> None:
-        """Leave it: it goes with its cluster."""
+        """Do nothing: CoreDNS is deleted with its cluster."""
         del lab, cluster
 
 
 def with_ttl(corefile: str, seconds: int) -> str:
-    """Return a Corefile whose cluster zone gives its answers another life."""
+    """Return a Corefile with another TTL in its cluster zone."""
     return _TTL.sub(rf"\g<1>{seconds}", corefile)
 
 
 def _corefile(cluster: Cluster) -> str:
-    found = connect(cluster).get(_CONFIG)
-    text = str(((found or {}).get("data") or {}).get(_FILE, ""))
+    config = connect(cluster).get(_CONFIG)
+    text = str(((config or {}).get("data") or {}).get(_FILE, ""))
     if not _TTL.search(text):
-        raise ClusterError(f"{_CONFIG} is not kubeadm's: it names no ttl", where=cluster.name)
+        raise ClusterError(
+            f"{_CONFIG} is not the one that kubeadm writes: its {_FILE} sets no ttl",
+            where=cluster.name,
+            next="lab down, then lab up",
+        )
     return text

@@ -1,4 +1,4 @@
-"""The frontend, which asks podinfo and shows who answered (apps/frontend)."""
+"""The frontend, which calls podinfo and shows the cluster that answered (apps/frontend)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lab.lab import Lab
 _PODINFO = "podinfo"
 _PORT = 9898
 _IN_DEVELOPMENT = "my-service"
-"""Whom `lab dev` lets answer (apps/my-service); the name is there whether it does or not."""
+"""The service of `lab dev` (apps/my-service); the frontend has its name whether it runs or not."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Frontend(ManifestComponent):
-    """The service that asks. `request_timeout_s` is how long it waits for an answer, 0 for its own default."""
+    """The calling service. `request_timeout_s` is its time limit for one request; 0 for its own default."""
 
     name: str = "frontend"
     request_timeout_s: int = 0
@@ -44,7 +44,7 @@ class Frontend(ManifestComponent):
 def upstream_names(lab: Lab, cluster: Cluster) -> list[str]:
     """Return the names that a cluster's frontend may call: podinfo, and every other cluster's by its exported name.
 
-    The names are there whether podinfo is exported or not, so that a later export needs no new frontend.
+    The names do not depend on the exports, so that a later export does not restart the frontend.
     """
     federated = [f"{_PODINFO}-federated"] if lab.spec.network.flat else []
     return [_PODINFO, *(f"{_PODINFO}-{other}" for other in lab.clusters if other != cluster.name), *federated]

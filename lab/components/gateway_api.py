@@ -15,7 +15,7 @@ from lab.lab import Lab
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayApi(ManifestComponent):
-    """CRDs only; who serves them is the stack's business."""
+    """The CRDs only; the stack installs their controller."""
 
     name: str = "gateway-api"
 

@@ -1,4 +1,4 @@
-"""Upstream's Helm charts as objects, each in the namespace that it is installed into."""
+"""Render Helm charts to objects, each with its namespace."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"
 def chart_objects(
     lab: Lab, artifact: str, *, release: str, namespace: str, values: Mapping[str, Any] | None = None
 ) -> list[Obj]:
-    """Render a chart, without what only a release's hooks and tests would run; once for the same chart and values.
+    """Render a chart without its hooks and tests; the result is cached by chart and values.
 
     Args:
-        lab: its artifacts hold helm and the chart.
+        lab: the lab whose artifacts contain helm and the chart.
         artifact: the chart's name in the catalogue.
         release: name of the release.
-        namespace: of the objects that the chart leaves without one.
+        namespace: for namespaced objects that the chart renders without one.
         values: the chart's values.
     """
     helm, chart = Helm(lab.artifacts.binary("helm")), lab.artifacts.file(artifact, "chart/Chart.yaml").parent
@@ -43,13 +43,13 @@ def _placed(obj: Obj, namespace: str) -> Obj:
     return obj if obj["kind"] in _CLUSTER_WIDE or "namespace" in obj["metadata"] else in_namespace(obj, namespace)
 
 
-_ASKED_EVERY_S = 2
+_PROBE_PERIOD_S = 2
 
 
 def from_chart(
     lab: Lab, name: str, values: Mapping[str, Any], render: Callable[[Path], str], *, made_from: str
 ) -> list[Obj]:
-    """Render a chart with a file of values, once for each `made_from` and values, and make it fit the lab."""
+    """Call `render` with a file of values, once for each `made_from` and values, and return fitted objects."""
 
     def make() -> list[Obj]:
         with tempfile.TemporaryDirectory() as folder:
@@ -63,16 +63,16 @@ def from_chart(
 
 
 def fitted(obj: Obj) -> Obj:
-    """Return a rendered object as the lab applies it.
+    """Adapt a rendered object to server-side apply and to a quick start, and return it.
 
-    Each container has a variable once, the last one given, as the kubelet would take it: charts give a default before
-    what `additionalEnv` says, and the API server refuses to apply a name twice. And one that is not ready when it is
-    first probed is probed again soon, not after Kubernetes' default of 10 s.
+    - An environment variable that a container has twice keeps its last value, as the kubelet does: charts render a
+      default before `additionalEnv`, and the API server refuses duplicates in server-side apply.
+    - A readiness probe without a period runs every 2 s, not every 10 s, which is Kubernetes' default.
     """
     pod = obj.get("spec", {}).get("template", {}).get("spec", {}) if obj["kind"] == "Deployment" else {}
     for container in (*pod.get("containers", ()), *pod.get("initContainers", ())):
         if env := container.get("env"):
             container["env"] = list({variable["name"]: variable for variable in env}.values())
         if probe := container.get("readinessProbe"):
-            probe.setdefault("periodSeconds", _ASKED_EVERY_S)
+            probe.setdefault("periodSeconds", _PROBE_PERIOD_S)
     return obj

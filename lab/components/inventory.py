@@ -1,8 +1,7 @@
-"""What a component has put into a cluster, kept in the cluster itself.
+"""Inventories: the objects that a component has applied, in one ConfigMap for each component, in the cluster itself.
 
-One ConfigMap a component holds a digest of what was wanted and every object with its generation. A later run compares
-two cheap answers with it, the digest and the generations, and so notices what was deleted or edited by others without
-applying everything again.
+The ConfigMap contains a digest of the wanted objects, and each object's generation and uid. A later run compares them
+with the cluster: it detects deleted and edited objects without applying all objects again.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from lab.kube.owned import Owned
 from lab.lab import Lab
 
 NAMESPACE = "eastwest-lab"
-"""Where the inventories are."""
+"""Namespace of the inventories."""
 _INVENTORIES = "inventory"
 _NO_DIGEST = "applying"
 _OF_AN_ENTRY = frozenset({"generation", "uid"})
-# Their generation changes by what others rightly write into them: certificates, policies of failure.
+# Controllers write certificates and failure policies into these, which changes the generation.
 _NOT_COUNTED = frozenset({"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"})
 _BY_CONTENT = frozenset({"ConfigMap", "Secret"})
-"""Kinds whose changes the API server does not count."""
+"""Kinds that have no generation: their content is hashed instead."""
 _TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - a Secret's type, whose content the cluster writes
 
 Generations = Mapping[Ref, int]
@@ -34,7 +33,7 @@ Generations = Mapping[Ref, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """What was applied: a digest of the wanted objects, and each one's generation (see `generation`) and uid."""
+    """The digest of a component's wanted objects, and each object's generation (see `generation`) and uid."""
 
     digest: str
     generations: Generations
@@ -42,48 +41,48 @@ class Inventory:
 
     @property
     def finished(self) -> bool:
-        """Whether the component was applied to its end."""
+        """Whether the component was applied completely."""
         return self.digest != _NO_DIGEST
 
 
 def owned(lab: Lab, kube: Kube, component: str) -> Owned:
-    """Return a component's objects: those with its labels, and those that its inventory knows by their uid."""
+    """Return the owner of a component's objects: those with its labels, or with a uid from its inventory."""
     known = read(kube, component)
     return Owned(kube, lab.owner(component), known.uids if known else {})
 
 
 def read(kube: Kube, component: str) -> Inventory | None:
     """Return a component's inventory, None where it has none."""
-    found = kube.get(_ref(component))
-    return None if found is None else _read(found)
+    config_map = kube.get(_ref(component))
+    return None if config_map is None else _read(config_map)
 
 
 def read_all(kube: Kube) -> dict[str, Inventory]:
     """Return the inventories of all components of a cluster, by the component's name."""
-    found = kube.find("v1", "ConfigMap", namespace=NAMESPACE)
-    return {obj["metadata"]["name"]: _read(obj) for obj in found if "digest" in (obj.get("data") or {})}
+    config_maps = kube.find("v1", "ConfigMap", namespace=NAMESPACE)
+    return {obj["metadata"]["name"]: _read(obj) for obj in config_maps if "digest" in (obj.get("data") or {})}
 
 
-def _read(found: Obj) -> Inventory:
-    entries = json.loads(found["data"]["objects"])
+def _read(config_map: Obj) -> Inventory:
+    entries = json.loads(config_map["data"]["objects"])
     refs = [Ref(**{k: v for k, v in entry.items() if k not in _OF_AN_ENTRY}) for entry in entries]
     pairs = list(zip(refs, entries, strict=True))
     return Inventory(
-        digest=found["data"]["digest"],
+        digest=config_map["data"]["digest"],
         generations={known: entry["generation"] for known, entry in pairs},
         uids={known: entry["uid"] for known, entry in pairs if entry.get("uid")},
     )
 
 
 def begin(lab: Lab, kube: Kube, component: str, refs: Iterable[Ref]) -> None:
-    """Write down what is about to be applied, so that a killed run leaves nothing behind that nobody knows of."""
+    """Record the objects that will be applied, so that `remove` also finds those of a killed run."""
     old = read(kube, component)
     known = {**(dict(old.generations) if old else {}), **dict.fromkeys(refs, 0)}
     _write(lab, kube, component, Inventory(digest=_NO_DIGEST, generations=known, uids=old.uids if old else {}))
 
 
 def finish(lab: Lab, kube: Kube, component: str, digest: str, applied: Sequence[Obj]) -> None:
-    """Delete the objects that are not wanted any longer, and record the others."""
+    """Record the applied objects, and delete all others in the inventory."""
     now, old = generations(applied), read(kube, component)
     objects = owned(lab, kube, component)
     for gone in set(old.generations if old else ()) - set(now):
@@ -93,36 +92,36 @@ def finish(lab: Lab, kube: Kube, component: str, digest: str, applied: Sequence[
 
 
 def remove(lab: Lab, kube: Kube, component: str) -> None:
-    """Delete all that a component has applied, last things first, and its inventory."""
-    found = read(kube, component)
-    if found is not None:
+    """Delete a component's objects, in reverse order, and its inventory."""
+    inventory = read(kube, component)
+    if inventory is not None:
         objects = owned(lab, kube, component)
-        for gone in reversed(list(found.generations)):
+        for gone in reversed(list(inventory.generations)):
             objects.delete(gone)
         objects.delete(_ref(component))
 
 
 def present(lab: Lab, kube: Kube, component: str, kinds: Iterable[Ref]) -> Generations:
-    """Look which of a component's objects are there, with one request for each kind."""
+    """Return the generations of a component's existing objects, with one request for each kind."""
     refs = set(kinds)
     ordered = sorted({(r.api_version, r.kind) for r in refs})
-    found: dict[Ref, int] = {}
+    present_now: dict[Ref, int] = {}
     for (api_version, kind), _ in groupby(ordered):
         for obj in kube.find(
             api_version, kind, labels=lab.owner(component).labels, metadata_only=kind not in _BY_CONTENT
         ):
-            found[ref(obj)] = generation(obj)
-    # A person's objects can carry these labels, too: `kubectl expose` copies them.
-    return {known: number for known, number in found.items() if known in refs}
+            present_now[ref(obj)] = generation(obj)
+    # Objects of other owners can have these labels, too: `kubectl expose` copies them.
+    return {known: number for known, number in present_now.items() if known in refs}
 
 
 def generations(objects: Iterable[Obj]) -> Generations:
-    """Return the generation of each of some objects."""
+    """Return the generation of each object."""
     return {ref(obj): generation(obj) for obj in objects}
 
 
 def generation(obj: Obj) -> int:
-    """Return how often what is wanted of an object was changed, or a number for its content; 0 where neither counts."""
+    """Return an object's generation, or a hash of its content for kinds without one; 0 if changes do not count."""
     if obj["kind"] in _BY_CONTENT and obj.get("type") != _TOKEN:
         content = json.dumps([obj.get("data"), obj.get("binaryData")], sort_keys=True)
         return int(hashlib.sha256(content.encode()).hexdigest()[:8], 16)
@@ -147,7 +146,7 @@ def _write(lab: Lab, kube: Kube, component: str, inventory: Inventory) -> None:
     objects = lab.owned(kube, component)
     try:
         objects.apply(wanted)
-    except NotNow:  # mostly because the namespace does not exist yet
+    except NotNow:  # most likely the namespace does not exist yet
         namespace: Obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
         lab.owned(kube, _INVENTORIES).apply_all([namespace])
         objects.apply_all([wanted])

@@ -1,8 +1,8 @@
-"""The lab plays the cloud: a Service of type LoadBalancer gets its node's address.
+"""Give a Service of type LoadBalancer its node's address, in the role of a cloud's load balancer controller.
 
-kube-proxy then takes what arrives for that address and the Service's port, on the node as well as from the other
-clusters' nodes (Kubernetes documentation, "Service", `.status.loadBalancer`). No controller runs for it: a status stays
-until somebody writes another one, and the node keeps its address.
+kube-proxy then forwards connections to that address and the Service's port, from the node and from other clusters'
+nodes (Kubernetes documentation, "Service", `.status.loadBalancer`). No controller is needed: the status stays until
+somebody writes another one, and the node keeps its address.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from lab.kube.owned import Grounds
 
 
 def assigned(kube: Kube, service: Ref) -> str | None:
-    """Return the address that a Service has, None where it has none."""
-    found = kube.get(service) or {}
-    ingress = found.get("status", {}).get("loadBalancer", {}).get("ingress") or [{}]
+    """Return a Service's load balancer address, None if it has none."""
+    obj = kube.get(service) or {}
+    ingress = obj.get("status", {}).get("loadBalancer", {}).get("ingress") or [{}]
     address: str | None = ingress[0].get("ip")
     return address
 
 
 def assign(kube: Kube, service: Ref, *, timeout_s: float = 60) -> None:
-    """Give a Service its node's address, as soon as the Service is there.
+    """Write the node's address into a Service's status, as soon as the Service exists.
 
     Raises:
-        WaitTimeout: nobody made the Service.
+        WaitTimeout: the Service does not exist.
     """
     address = network.node_address(kube)
 
@@ -39,4 +39,4 @@ def assign(kube: Kube, service: Ref, *, timeout_s: float = 60) -> None:
         owned.change(kube, service, status, status=True, grounds=Grounds.LOAD_BALANCER)
         return True
 
-    wait.until(f"{kube.cluster.name}: {service} has address {address}", write, timeout_s=timeout_s)
+    wait.until(f"{service} in {kube.cluster.name}", write, timeout_s=timeout_s)

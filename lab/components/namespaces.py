@@ -1,4 +1,4 @@
-"""The namespaces that components share, with the labels and annotations by which a mesh finds them."""
+"""The namespaces that components share, with the labels and annotations that the mesh reads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.lab import Lab
 
 @dataclass(frozen=True, kw_only=True)
 class Namespaces(ManifestComponent):
-    """Namespaces, each with its labels (`{cluster}` in a value stands for the cluster's name) and annotations."""
+    """Namespaces with labels and annotations; `{cluster}` in a label's value is replaced by the cluster's name."""
 
     labels: Mapping[str, Mapping[str, str]]
     annotations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

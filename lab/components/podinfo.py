@@ -1,4 +1,4 @@
-"""podinfo, upstream's own, in each cluster's colours (apps/podinfo)."""
+"""Upstream's podinfo, with a message and a colour for each cluster (apps/podinfo)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from lab.lab import Lab
 
 @dataclass(frozen=True, kw_only=True)
 class Podinfo(ManifestComponent):
-    """The service that answers."""
+    """The called service."""
 
     name: str = "podinfo"
 
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
         """Return podinfo's objects."""
-        look = lab.spec.clusters[cluster.name].podinfo
+        settings = lab.spec.clusters[cluster.name].podinfo
         rendered = manifests.render(
             APPS / "podinfo" / "manifests" / "podinfo.yaml",
             image=lab.artifacts.image("podinfo"),
             cluster=cluster.name,
-            message=look.message,
-            color=look.color,
-            replicas=look.replicas,
+            message=settings.message,
+            color=settings.color,
+            replicas=settings.replicas,
         )
         return [in_namespace(obj, NAMESPACE) for obj in rendered]

@@ -1,4 +1,4 @@
-"""The lab's own workloads in the applications' namespace: their replicas, and pods that have left them."""
+"""Scale the lab's Deployments in the applications' namespace, and delete pods that were relabelled out of them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lab.kube.owned import Grounds
 
 
 def scale(kube: Kube, deployment: Ref, replicas: int) -> None:
-    """Set the replicas of a workload of the lab."""
+    """Set the replicas of a Deployment of the lab."""
     owned.change(kube, deployment, {"spec": {"replicas": replicas}}, grounds=Grounds.WORKLOAD)
 
 
 def delete_strays(kube: Kube) -> Iterator[Ref]:
     """Delete pods that were relabelled out of a Deployment of the lab, and yield each.
 
-    Such a pod keeps the name that its ReplicaSet generated. A pod that somebody else created stays.
+    Such a pod has the name that its ReplicaSet generated. Other pods stay.
     """
     deployments = kube.find("apps/v1", "Deployment", namespace=NAMESPACE, metadata_only=True)
     names = {obj["metadata"]["name"] for obj in deployments if LAB_LABEL in labels_of(obj)}
@@ -29,7 +29,7 @@ def delete_strays(kube: Kube) -> Iterator[Ref]:
 
 
 def _generated_for(pod: Obj) -> str:
-    """Return the Deployment that a pod's generated name, DEPLOYMENT-HASH-, begins with; empty for a name of choice."""
+    """Return the Deployment of a pod from its generateName, DEPLOYMENT-HASH-; empty if it has no such name."""
     replica_set = labels_of(pod).get("pod-template-hash", "")
     generated = str(pod["metadata"].get("generateName", ""))
     return generated.removesuffix(f"-{replica_set}-") if replica_set and generated.endswith(f"-{replica_set}-") else ""

@@ -1,4 +1,4 @@
-"""What scenarios, status and the command line ask of any mesh, whatever product it is."""
+"""The interface of a service mesh, the same for Istio and Linkerd: scenarios, status and the command line use it."""
 
 from __future__ import annotations
 

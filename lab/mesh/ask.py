@@ -1,4 +1,4 @@
-"""How a mesh asks several clusters at once, and what it then makes of the answers, whatever product it is."""
+"""Query several clusters at once and combine their answers; the same for every mesh."""
 
 from __future__ import annotations
 
@@ -18,13 +18,20 @@ from lab.mesh.protocols import Mesh
 T = TypeVar("T")
 
 ASK_S = 1.5
-"""Seconds: one screen of status must not wait for a cluster that is down."""
+"""Time limit of one request in seconds: `lab status` must not wait long for a cluster that is down."""
 
 
 def each(
     lab: Lab, clusters: Iterable[str] | None, ask: Callable[[Kube], T], otherwise: Callable[[str, KubeError], T]
 ) -> dict[str, T]:
-    """Ask several clusters at once, all of the lab for None; `otherwise` answers for one that does not."""
+    """Call `ask` for several clusters at once.
+
+    Args:
+        lab: the lab with the clusters.
+        clusters: names of clusters; None for all.
+        ask: queries one cluster.
+        otherwise: returns the answer for a cluster that raised KubeError.
+    """
     names = list(clusters) if clusters is not None else list(lab.clusters)
     answers: dict[str, T] = {}
 
@@ -39,42 +46,42 @@ def each(
 
 
 def flat(answers: Mapping[str, Sequence[T]]) -> list[T]:
-    """Return what all clusters answered, as one list."""
-    return [item for found in answers.values() for item in found]
+    """Return the answers of all clusters as one list."""
+    return [item for items in answers.values() for item in items]
 
 
 def east_west_address(mesh: Mesh, cluster: str) -> tuple[str, int]:
-    """Return address and port of a cluster's gateway for other clusters.
+    """Return address and port of a cluster's east-west gateway.
 
     Raises:
-        ClusterError: it has none, or no address.
+        ClusterError: the cluster has no such gateway, or the gateway has no address.
     """
     for gateway in mesh.gateways([cluster]):
         if gateway.role == "east-west" and gateway.address:
             return gateway.address, gateway.port
-    raise ClusterError("there is no gateway with an address", where=cluster, next="lab status")
+    raise ClusterError("the cluster has no east-west gateway with an address", where=cluster, next="lab status")
 
 
 def exports(
     lab: Lab, clusters: Iterable[str] | None, listed: Callable[[Kube], Iterable[tuple[str, str]]]
 ) -> list[Export]:
-    """Put together which exported services clusters see.
+    """Return the exported services that clusters know.
 
     Args:
-        lab: whose clusters.
-        clusters: which of them; None for all.
-        listed: yields what one cluster sees, each as the service and the cluster that it runs in.
+        lab: the lab with the clusters.
+        clusters: names of the importing clusters; None for all.
+        listed: yields a cluster's imported services, each as (service, exporting cluster).
     """
-    seen: dict[tuple[str, str], list[str]] = {}
+    importers: dict[tuple[str, str], list[str]] = {}
     counts: dict[str, Mapping[str, int]] = {}
 
     def of(kube: Kube) -> tuple[list[tuple[str, str]], Mapping[str, int]]:
         return list(listed(kube)), ready_endpoints(kube)
 
-    for name, (found, ready) in each(lab, clusters, of, lambda *_: ([], {})).items():
+    for name, (imported, ready) in each(lab, clusters, of, lambda *_: ([], {})).items():
         counts[name] = ready
-        for exported in found:
-            seen.setdefault(exported, []).append(name)
+        for service_and_source in imported:
+            importers.setdefault(service_and_source, []).append(name)
     return [
         Export(
             service=service,
@@ -83,24 +90,24 @@ def exports(
             seen_in=tuple(names),
             endpoints=counts[source].get(service, 0) if counts.get(source) else None,
         )
-        for (service, source), names in sorted(seen.items())
+        for (service, source), names in sorted(importers.items())
     ]
 
 
 def ready_endpoints(kube: Kube) -> dict[str, int]:
     """Return how many ready endpoints each Service of the applications has."""
     counts: dict[str, int] = {}
-    for found in kube.find("discovery.k8s.io/v1", "EndpointSlice", namespace=NAMESPACE):
-        service = labels_of(found).get("kubernetes.io/service-name", "")
-        ready = sum(bool((e.get("conditions") or {}).get("ready")) for e in found.get("endpoints") or ())
+    for slices in kube.find("discovery.k8s.io/v1", "EndpointSlice", namespace=NAMESPACE):
+        service = labels_of(slices).get("kubernetes.io/service-name", "")
+        ready = sum(bool((e.get("conditions") or {}).get("ready")) for e in slices.get("endpoints") or ())
         counts[service] = counts.get(service, 0) + ready
     return counts
 
 
 def not_serving(deployment: Obj | None) -> str:
-    """Say why a gateway's Deployment serves nobody; empty where it does."""
+    """Return why a gateway's Deployment serves no requests; empty if it does."""
     if deployment is None:
         return "its Deployment does not exist"
     if deployment["spec"].get("replicas", 1) == 0:
-        return "it was scaled to no pods"
+        return "it was scaled to 0 pods"
     return unready(deployment) or ""

@@ -1,4 +1,4 @@
-"""What both meshes do alike for a service that an ingress carries: its name, its one port, its marks."""
+"""The common part of ingress routes in all meshes: names, labels, and the check for one HTTP port."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from lab.mesh import exports
 
 _SERVICE, _SOURCE = f"{LABEL_PREFIX}/carried-service", f"{LABEL_PREFIX}/carried-from"
 ObjectKind = tuple[str, str, str]
-"""Where objects are: apiVersion, kind, namespace."""
+"""apiVersion, kind and namespace of objects."""
 
 
 def name_of(service: str, source: str) -> str:
-    """Return the name of a carried service in the other clusters."""
+    """Return the name by which other clusters call a service through its cluster's ingress."""
     return f"{service}-by-ingress-{source}"
 
 
 def labels(service: str, source: str) -> Mapping[str, str]:
-    """Return the labels of everything that makes up one carried service."""
+    """Return the labels of all objects of one ingress route."""
     return {_SERVICE: service, _SOURCE: source}
 
 
 def owned(lab: Lab, cluster: str) -> Owned:
-    """Return what makes up carried services in one cluster."""
+    """Return the owner of the ingress routes' objects in one cluster."""
     return lab.owned(connect(lab.clusters[cluster]), "carry")
 
 
 def http_port(lab: Lab, service: str, source: str, *, origin: exports.Origin) -> int:
-    """Return the one port that an ingress can carry.
+    """Return the port of a service that has exactly one HTTP port.
 
     Raises:
-        ClusterError: the service cannot be exported, or has not one HTTP port.
+        ClusterError: the service cannot be exported, or does not have exactly one HTTP port.
     """
     name = name_of(service, source)
     tcp = exports.exportable(lab.clusters[source], service, name=name, origin=origin)
@@ -50,28 +50,33 @@ def http_port(lab: Lab, service: str, source: str, *, origin: exports.Origin) ->
         )
     if len(ports) != 1:
         raise ClusterError(
-            f"an ingress carries a service with one HTTP port; {service} has {len(ports)}",
+            f"an ingress route needs a service with exactly one HTTP port; {service} has {len(ports)}",
             where=source,
-            next=f"lab export {service} --from {source}: the mesh's gateway carries all of its ports",
+            next=f"lab export {service} --from {source}: the mesh's gateway forwards all of its ports",
         )
     return ports[0].number
 
 
-def delete(lab: Lab, service: str, source: str, places: Iterable[ObjectKind]) -> bool:
-    """Delete what makes up a carried service, in all clusters; False when there was nothing."""
-    marks = labels(service, source)
-    kinds = tuple(places)
+def delete(lab: Lab, service: str, source: str, kinds: Iterable[ObjectKind]) -> bool:
+    """Delete the objects of an ingress route in all clusters; return False if there were none."""
+    selector = labels(service, source)
+    kinds = tuple(kinds)
     gone = [
         objects.delete(ref(obj))
         for objects in (owned(lab, cluster) for cluster in lab.clusters)
         for version, kind, namespace in kinds
-        for obj in objects.kube.find(version, kind, namespace=namespace, labels=marks)
+        for obj in objects.kube.find(version, kind, namespace=namespace, labels=selector)
     ]
     return any(gone)
 
 
-def listed(kube: Kube, place: ObjectKind) -> list[tuple[str, str]]:
-    """Return the services that a cluster's ingress carries, each with its cluster; `place` is of what leads to them."""
-    version, kind, namespace = place
-    found = map(labels_of, kube.find(version, kind, namespace=namespace))
-    return [(marks[_SERVICE], marks[_SOURCE]) for marks in found if _SERVICE in marks]
+def listed(kube: Kube, route: ObjectKind) -> list[tuple[str, str]]:
+    """Return the ingress routes of a cluster, each as (service, source cluster).
+
+    Args:
+        kube: the cluster whose ingress routes the requests.
+        route: kind of the object by which the ingress routes them.
+    """
+    version, kind, namespace = route
+    all_labels = map(labels_of, kube.find(version, kind, namespace=namespace))
+    return [(each[_SERVICE], each[_SOURCE]) for each in all_labels if _SERVICE in each]

@@ -1,4 +1,4 @@
-"""Capabilities: what a mesh can do, as scenarios require it and skips explain it."""
+"""Capabilities of a mesh: a scenario requires some, and is skipped with the reason where a mesh lacks one."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from enum import Enum
 
 
 class Capability(Enum):
-    """What a mesh can do. A scenario names what it needs; one that a mesh lacks is a skip with its reason."""
+    """Something that a mesh can do. The value completes the sentence "the mesh cannot …"."""
 
     EXPORT = "export a service under a name of its own"
-    FEDERATE = "make services of the same name one, on a flat network"
-    MERGED_SERVICE = "spread a service of the same name over clusters by itself"
+    FEDERATE = "join services of the same name into one, on a flat network"
+    MERGED_SERVICE = "merge services of the same name in all clusters by itself"
     SPLIT = "split requests by weight"
-    FAILOVER = "prefer one cluster's endpoints, and another's when they fail"
+    FAILOVER = "prefer one cluster's endpoints, and use another's when they fail"
     SPLIT_SMI = "split requests by an SMI TrafficSplit"
-    MTLS = "mutual TLS from workload to workload"
+    MTLS = "encrypt requests between workloads with mutual TLS"
     AUTHORIZE_IDENTITY = "allow callers by identity, across clusters"
     AUTHORIZE_REQUEST = "allow callers by method and path"
     INTERCEPT = "send requests with a chosen header to another service"
-    COUNTED_IDENTITIES = "tell by the proxies' own metrics who spoke to whom"
-    INGRESS_ROUTE = "let the other cluster's ingress carry requests to a service, with mutual TLS"
+    COUNTED_IDENTITIES = "count requests by the identity at the other end, in the proxies' metrics"
+    INGRESS_ROUTE = "route requests to a service through the other cluster's ingress, with mutual TLS"

@@ -1,4 +1,4 @@
-"""Which services can be exported. Both stacks ask here before they write anything."""
+"""Check whether a service can be exported. Both stacks do so before they change anything."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SOURCE_LABEL = f"{LABEL_PREFIX}/exported-from"
 _NAME_LIMIT = 63  # a Service's name is a DNS label (RFC 1035)
 
 Origin = Callable[[Obj], tuple[str, str] | None]
-"""Returns which service of which cluster a Service stands for, None where it is not an exported one."""
+"""Return the (service, cluster) that a Service is the export of, None for any other Service."""
 
 
 def exportable(
@@ -27,29 +27,29 @@ def exportable(
         source: the cluster that the service runs in.
         service: its name there.
         name: its name in the other clusters.
-        origin: how the mesh marks exported services.
+        origin: reads the mesh's mark of an exported service.
         headless: whether a gateway can forward to a Service without a cluster IP.
 
     Raises:
-        ClusterError: the service is missing, is itself an exported one, is of type ExternalName, is headless where
-            that is not possible, has no TCP port, or `name` is too long.
+        ClusterError: the service is missing, is itself the export of another one, is of type ExternalName, is
+            headless where the gateway cannot forward to that, has no TCP port, or `name` is too long.
     """
-    found = connect(source).get(service_ref(service))
-    if found is None:
+    exported = connect(source).get(service_ref(service))
+    if exported is None:
         raise ClusterError(
             f"there is no Service {service!r} in namespace {NAMESPACE}",
             where=source.name,
             next=f"kubectl --context={source.context} --namespace={NAMESPACE} get services",
         )
-    if original := origin(found):
+    if original := origin(exported):
         raise ClusterError(
             f"{service} is itself exported from {original[1]}",
             where=source.name,
             next=f"lab export {original[0]} --from {original[1]}",
         )
-    check_addressable(source, found, headless=headless)
+    check_addressable(source, exported, headless=headless)
     check_length(source, name)
-    ports = ports_of(found)
+    ports = ports_of(exported)
     if not ports:
         raise ClusterError(
             f"the Service {service} has no TCP port, and gateways forward TCP only",
@@ -59,13 +59,13 @@ def exportable(
     return ports
 
 
-def check_addressable(cluster: Cluster, found: Obj, *, headless: bool = False) -> None:
-    """Return if a Service has pods, and a cluster IP unless `headless`.
+def check_addressable(cluster: Cluster, service: Obj, *, headless: bool = False) -> None:
+    """Check that a Service can have pods, and has a cluster IP unless `headless`.
 
     Raises:
-        ClusterError: it is of type ExternalName, or headless.
+        ClusterError: the Service is of type ExternalName, or headless.
     """
-    name, spec = found["metadata"]["name"], found["spec"]
+    name, spec = service["metadata"]["name"], service["spec"]
     if spec.get("type") == "ExternalName":
         target = spec.get("externalName", "another DNS name")
         raise ClusterError(
@@ -75,17 +75,17 @@ def check_addressable(cluster: Cluster, found: Obj, *, headless: bool = False) -
         )
     if spec.get("clusterIP") == "None" and not headless:
         raise ClusterError(
-            f"the Service {name} is headless: its callers choose pods by address, and a gateway cannot forward that",
+            f"the Service {name} is headless: its callers choose pods by address, which a gateway cannot forward",
             where=cluster.name,
             next=f"export a Service with a cluster IP, such as a copy of {name} without `clusterIP: None`",
         )
 
 
 def check_length(cluster: Cluster, name: str) -> None:
-    """Return if a Service can have this name.
+    """Check the length of a Service's name.
 
     Raises:
-        ClusterError: it is too long.
+        ClusterError: the name is too long.
     """
     if len(name) > _NAME_LIMIT:
         raise ClusterError(

@@ -1,4 +1,4 @@
-"""The nouns of a mesh: gateways, links, exports, splits, permissions and what else changes requests."""
+"""The data of a mesh: gateways, links, exports, identities, and the objects that route or restrict requests."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from datetime import datetime
 
 @dataclass(frozen=True, kw_only=True)
 class Gateway:
-    """A gateway of a cluster. `role` is "ingress" or "east-west"; `detail` says what is wrong when it is not alive.
+    """A gateway of a cluster. `role` is "ingress" or "east-west"; `detail` is the problem if it is not alive.
 
-    `pods` is the label selector of its pods; `identity` what its certificate says, empty where it ends no TLS.
+    `pods` is the label selector of its pods; `identity` the name in its certificate, empty if it does not end TLS.
     """
 
     cluster: str
@@ -27,9 +27,9 @@ class Gateway:
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """`source` sees what runs in `target`. `server` is the API server that it watches for that.
+    """The mesh of `source` discovers the services of `target`. `server` is the API server that it watches.
 
-    `services` and `latency_ms` (to the target's gateway) are None where the mesh does not say them.
+    `services` (their number) and `latency_ms` (to the target's gateway) are None if the mesh does not report them.
     """
 
     source: str
@@ -43,9 +43,9 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """A service that runs in `source` and is known as `name` in the clusters `seen_in`.
+    """A service that runs in `source` and is called `name` in the clusters `seen_in`.
 
-    `endpoints` is how many of its pods are ready in the source, None while the source does not answer.
+    `endpoints` is the number of its ready endpoints in the source, None if the source does not answer.
     """
 
     service: str
@@ -57,9 +57,9 @@ class Export:
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Whom a cluster's workloads are, and whom they trust: fingerprints are SHA-256, hexadecimal.
+    """The identity of a cluster: its trust domain, trust anchor (SHA-256 fingerprint, hexadecimal) and issuer.
 
-    `names` is the form of its workloads' identities, with … for what differs.
+    `names` is the pattern of its workloads' identities, with … for the part that differs.
     """
 
     cluster: str
@@ -72,9 +72,9 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """How a cluster's requests to a service are divided. `weights` maps service names, `podinfo-east` among them.
+    """The weights by which a cluster's requests to a service are divided, by service name such as `podinfo-east`.
 
-    `smi`: by an SMI TrafficSplit, which upstream has deprecated, instead of the mesh's present way.
+    `smi`: by an SMI TrafficSplit, which upstream has deprecated, instead of the mesh's own kind of route.
     """
 
     cluster: str
@@ -85,7 +85,7 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Caller:
-    """A workload's identity: which service account of which namespace, in which cluster."""
+    """A workload that sends requests, named by cluster, namespace and service account."""
 
     cluster: str
     namespace: str
@@ -94,7 +94,7 @@ class Caller:
 
 @dataclass(frozen=True, kw_only=True)
 class Permission:
-    """Who may call a service of a cluster; everybody else is refused. Empty methods or paths mean any."""
+    """The only callers that may call a service of a cluster. Empty methods or paths mean any."""
 
     cluster: str
     service: str
@@ -105,7 +105,7 @@ class Permission:
 
 @dataclass(frozen=True, kw_only=True)
 class Failover:
-    """A cluster's requests to a service go to `primary`'s endpoints while they work, else to `backup`'s."""
+    """A cluster's requests to a service go to the endpoints in `primary`; if those fail, to those in `backup`."""
 
     cluster: str
     service: str
@@ -115,9 +115,9 @@ class Failover:
 
 @dataclass(frozen=True, kw_only=True)
 class Intercept:
-    """A cluster's requests to `service` that carry `header` with exactly this `value` go to the service `to` instead.
+    """A cluster's requests to `service` with exactly this `header: value` go to the service `to` instead.
 
-    Without a header all of them go there.
+    Without a header, all requests go there.
     """
 
     cluster: str
@@ -129,10 +129,11 @@ class Intercept:
 
 @dataclass(frozen=True, kw_only=True)
 class Hop:
-    """Whom a proxy spoke to with mutual TLS, as its own metrics count it.
+    """A mutual TLS peer of a proxy, from the proxy's own metrics.
 
-    `at` is the proxy, as CLUSTER/WORKLOAD; `client` is who asked it, `server` whom it asked, each empty where the
-    metric does not say it; `count` how often, requests or connections; `said` the metric.
+    `at` is the proxy, as CLUSTER/WORKLOAD; `client` and `server` are the identities of the peer that called it and
+    of the peer that it called, each empty if the metric does not contain it; `count` is the number of requests or
+    connections; `said` is the metric's line.
     """
 
     at: str
@@ -144,10 +145,10 @@ class Hop:
 
 @dataclass(frozen=True, kw_only=True)
 class TlsEntrance:
-    """How a TLS client without a proxy reaches a service behind a cluster's gateway.
+    """The TLS parameters with which a client without a proxy reaches a service behind a cluster's gateway.
 
-    It connects to the address with this server name and application protocol, and sends `preface` before its request.
-    `identity` is that of the certificate which the client meets there.
+    The client connects to the address with this server name and ALPN protocol, and sends `preface` before its request.
+    `identity` is the name in the server's certificate.
     """
 
     address: str
@@ -160,10 +161,10 @@ class TlsEntrance:
 
 @dataclass(frozen=True, kw_only=True)
 class ProxyAnswer:
-    """The HTTP answer of a proxy that refuses a request itself, and the marks by which it is recognised.
+    """The pattern of the HTTP answer with which a proxy refuses a request itself.
 
-    `headers` maps names in lower case to regular expressions of the whole value, an empty one for a header that must
-    be missing; `body` is a regular expression that is searched for.
+    `headers` maps names in lower case to regular expressions that match the whole value, an empty one for a header
+    that must be missing; `body` is a regular expression that matches anywhere in the body.
     """
 
     by: str
@@ -175,11 +176,13 @@ class ProxyAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class Refusals:
-    """How a mesh's proxies refuse.
+    """The answers with which a mesh's proxies refuse requests.
 
-    `denied`: the server's proxy, a caller of the mesh that a permission does not let in. `denied_plain`: the same, a
-    caller without an identity, where the proxy reads its request at all. `no_backend`: the caller's proxy, a request
-    for which it reaches no endpoint.
+    | field | proxy | refuses |
+    | --- | --- | --- |
+    | `denied` | the server's | a caller of the mesh without permission |
+    | `denied_plain` | the server's | a caller without an identity; None if it closes the connection instead |
+    | `no_backend` | the caller's | a request for which it reaches no endpoint |
     """
 
     denied: ProxyAnswer
@@ -189,10 +192,10 @@ class Refusals:
 
 @dataclass(frozen=True, kw_only=True)
 class IngressRoute:
-    """A service of `source` that the source's ingress carries; the other clusters call it by `name`.
+    """A route through the ingress of `source` to a service there; the other clusters call it by `name`.
 
-    `carrier` is who the ingress is, `entrance` the URL at which its cluster takes such requests from callers with an
-    identity.
+    `carrier` is the ingress as a caller of the service, `entrance` the URL at which `source` accepts such requests
+    from callers with an identity.
     """
 
     service: str

@@ -1,4 +1,4 @@
-"""How services and their ports are named in every cluster, whatever the mesh."""
+"""Names of services and their ports, the same in every cluster and for every mesh."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OTHER = frozenset({"https", "tls", "tcp", "mongo", "mysql", "redis"})
 
 @dataclass(frozen=True, kw_only=True)
 class ServicePort:
-    """A Service's port. `protocol` is empty where neither its `appProtocol` nor its name says one."""
+    """A Service's port. `protocol` is empty if neither its `appProtocol` nor its name gives one."""
 
     name: str
     number: int
@@ -22,12 +22,12 @@ class ServicePort:
 
     @property
     def is_detected(self) -> bool:
-        """Whether the mesh has to find out from the bytes what is spoken on it."""
+        """Whether the mesh has to detect the protocol from the first bytes."""
         return not self.protocol
 
     @property
     def is_http(self) -> bool:
-        """Whether the mesh sees requests on it, rather than bytes."""
+        """Whether the mesh routes HTTP requests on it, instead of TCP connections."""
         return self.protocol in _HTTP
 
 
@@ -42,15 +42,15 @@ def host(service: str) -> str:
 
 
 def ports_of(service: Obj) -> tuple[ServicePort, ...]:
-    """Return a Service's TCP ports; a protocol that is not given is told by the port's name, as Istio does."""
-    found = [p for p in service["spec"].get("ports", ()) if p.get("protocol", "TCP") == "TCP"]
+    """Return a Service's TCP ports; without `appProtocol`, the port's name gives the protocol, as in Istio."""
+    tcp = [p for p in service["spec"].get("ports", ()) if p.get("protocol", "TCP") == "TCP"]
     return tuple(
         ServicePort(
             name=p.get("name") or f"port-{p['port']}",
             number=p["port"],
             protocol=p.get("appProtocol") or _by_name(p.get("name") or ""),
         )
-        for p in found
+        for p in tcp
     )
 
 

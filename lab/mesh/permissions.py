@@ -1,4 +1,4 @@
-"""A permission as an annotation beside the objects that a mesh makes of it, so that it can be read back as given."""
+"""Store a permission in an annotation of the objects that enforce it, and read it back."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _ANNOTATION = f"{LABEL_PREFIX}/permission"
 
 
 def as_annotation(permission: Permission) -> Mapping[str, str]:
-    """Return the annotation that says what an object is made of."""
+    """Return the annotation that holds a permission."""
     return {_ANNOTATION: json.dumps(asdict(permission))}
 
 
 def read(objects: Iterable[Obj]) -> list[Permission]:
-    """Return the permissions that objects are made of; of those that carry none, nothing."""
-    found = (annotations_of(obj).get(_ANNOTATION) for obj in objects)
-    return [_read(json.loads(text)) for text in found if text]
+    """Return the permissions in the annotations of objects; skip objects without one."""
+    texts = (annotations_of(obj).get(_ANNOTATION) for obj in objects)
+    return [_read(json.loads(text)) for text in texts if text]
 
 
 def no_pods(permission: Permission) -> ClusterError:
@@ -30,7 +30,7 @@ def no_pods(permission: Permission) -> ClusterError:
     return ClusterError(
         f"there is no Service {permission.service!r} with pods of its own in namespace {NAMESPACE}",
         where=permission.cluster,
-        next="authorize a service in the cluster that it runs in",
+        next="authorize the service in the cluster that its pods run in",
     )
 
 

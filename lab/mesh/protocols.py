@@ -1,7 +1,8 @@
-"""What a mesh offers, one protocol for each capability. `Mesh` is what every stack's mesh has; the others are optional.
+"""Protocols of a mesh, one for each group of commands. Every stack's mesh implements `Mesh`; three others are optional.
 
-Questions about clusters that do not answer are answered as far as possible: what exists there is not alive, and its
-detail says why. Changes raise ClusterError and leave nothing half done that the same call would not finish.
+Methods that list something do not fail for a cluster that does not answer: its gateways and links are not alive, and
+their detail gives the reason. Methods that change something raise ClusterError; the same call again completes a change
+that was interrupted.
 """
 
 from __future__ import annotations
@@ -29,22 +30,22 @@ from lab.mesh.model import (
 
 
 class Gateways(Protocol):
-    """Gateways, and which cluster sees which."""
+    """Gateways, and links between clusters."""
 
     def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
-        """Return the gateways of all clusters, or of some."""
+        """Return the gateways of these clusters; of all for None."""
 
     def links(self, sources: Iterable[str] | None = None) -> list[Link]:
-        """Return who sees whom, of all source clusters or of some."""
+        """Return the links of these source clusters; of all for None."""
 
     def link(self, source: str, target: str) -> None:
-        """Let a cluster see what runs in another one."""
+        """Link `source` to `target`, so that it discovers the target's services."""
 
     def unlink(self, source: str, target: str) -> bool:
-        """Take a link away, and with it the other cluster's endpoints; False when there was none."""
+        """Delete a link, and with it the target's endpoints in `source`; return False if there was none."""
 
     def tls_entrance(self, cluster: str, service: str, port: int) -> TlsEntrance:
-        """Return how a client with a certificate of its own reaches a port of a service, by the cluster's gateway.
+        """Return the TLS parameters for a client that calls a service through the cluster's gateway.
 
         Raises:
             ClusterError: the cluster has no gateway with an address.
@@ -52,148 +53,148 @@ class Gateways(Protocol):
 
 
 class Identities(Protocol):
-    """Identities, and whether plain text is refused."""
+    """Identities of workloads, and mutual TLS."""
 
     def identities(self, clusters: Iterable[str] | None = None) -> list[Identity]:
-        """Return the identities that clusters have; those that do not answer are left out."""
+        """Return the identities of clusters, without clusters that do not answer."""
 
     @property
     def refusals(self) -> Refusals:
-        """How the proxies refuse a request."""
+        """The answers with which the proxies refuse requests."""
 
     def identity_of(self, caller: Caller) -> str:
-        """Return the identity that a workload's certificate carries: a SPIFFE ID, or what the mesh has instead."""
+        """Return the identity in a workload's certificate: a SPIFFE ID in Istio, a DNS name in Linkerd."""
 
     def require_mtls(self, cluster: str, *, required: bool = True) -> None:
-        """Refuse plain text to all of a cluster's workloads, as `lab up` leaves it, or let it in."""
+        """Require mutual TLS for all workloads of a cluster, as after `lab up`, or accept plain text."""
 
 
 class Exports(Protocol):
-    """Services that other clusters know under a name of their own."""
+    """Exported services, which the other clusters call by a name such as `podinfo-east`."""
 
     def export(self, service: str, source: str) -> list[tuple[str, str]]:
-        """Make a service of `source` known in all other clusters; doing it again follows a change of its ports.
+        """Export a service of `source` to all other clusters; a second call follows a change of its ports.
 
         Returns:
-            Its name there and the cluster, for each of them.
+            (name of the export, importing cluster) for each of them.
 
         Raises:
-            ClusterError: the service does not exist.
+            ClusterError: the service does not exist, or cannot be exported.
         """
 
     def unexport(self, service: str, source: str) -> bool:
-        """Take an export back; False when there was none."""
+        """Delete an export; return False if there was none."""
 
     def exports(self, clusters: Iterable[str] | None = None) -> list[Export]:
-        """Return the exported services that clusters see."""
+        """Return the exported services that clusters know."""
 
 
 class Splits(Protocol):
-    """Requests divided by weight."""
+    """Splits: requests divided by weight."""
 
     def split(self, cluster: str, service: str, weights: Mapping[str, int]) -> Split:
-        """Divide a cluster's requests to a service by weight, and return the split as the cluster has it then.
+        """Divide a cluster's requests to a service by weight, and return the split as read back from the cluster.
 
         Args:
-            cluster: whose requests.
-            service: which name is called.
-            weights: parts by service name: the service itself (as it runs in this cluster) or an exported one.
+            cluster: the callers' cluster.
+            service: the called name.
+            weights: weights by service name: the service itself (its pods in this cluster) or an export of it.
 
         Raises:
-            ClusterError: a name is not known in the cluster, or the weights are invalid.
+            ClusterError: a name does not exist in the cluster, or the weights are invalid.
         """
 
     def unsplit(self, cluster: str, service: str) -> bool:
-        """Take a split away; False when there was none."""
+        """Delete a split; return False if there was none."""
 
     def splits(self, clusters: Iterable[str] | None = None) -> list[Split]:
-        """Return the splits that clusters have."""
+        """Return the splits of clusters."""
 
 
 class Failovers(Protocol):
-    """One cluster preferred, another as backup."""
+    """Failovers: one cluster is the primary, another the backup."""
 
     def fail_over(self, wanted: Failover) -> None:
-        """Prefer one cluster's endpoints of a service, and repeat what fails in the other.
+        """Prefer the primary's endpoints of a service, and retry failed requests at the backup's.
 
         Raises:
-            ClusterError: the service does not exist, or its requests are split already.
+            ClusterError: the service does not exist, or its requests are split.
         """
 
     def unfail_over(self, cluster: str, service: str) -> bool:
-        """Take a failover away; False when there was none."""
+        """Delete a failover; return False if there was none."""
 
     def failovers(self, clusters: Iterable[str] | None = None) -> list[Failover]:
-        """Return the failovers that clusters have."""
+        """Return the failovers of clusters."""
 
 
 class Permissions(Protocol):
-    """Who may call a service."""
+    """Permissions: the callers of a service, by identity."""
 
     def authorize(self, permission: Permission) -> None:
-        """Let these callers in and refuse all others.
+        """Allow the permission's callers and refuse all others.
 
         Raises:
             ClusterError: the service does not exist.
         """
 
     def unauthorize(self, cluster: str, service: str) -> bool:
-        """Take a permission away, so that everybody in the mesh is let in again; False when there was none."""
+        """Delete a permission, which allows every workload of the mesh again; return False if there was none."""
 
     def permissions(self, clusters: Iterable[str] | None = None) -> list[Permission]:
-        """Return the permissions that clusters have."""
+        """Return the permissions of clusters."""
 
 
 class Intercepts(Protocol):
-    """Requests sent to another service."""
+    """Intercepts: requests sent to another service."""
 
     def intercept(self, wanted: Intercept) -> None:
-        """Send some or all requests to a service to another one of the same cluster; the others stay as before.
+        """Send requests with a header, or all, to another service of the same cluster.
 
         Raises:
-            ClusterError: one of the services does not exist, or requests to the first are split or fail over already.
+            ClusterError: one of the services does not exist, or requests to the first are split or fail over.
         """
 
     def remove_intercept(self, cluster: str, service: str) -> bool:
-        """Take a diversion away; False when there was none."""
+        """Delete an intercept; return False if there was none."""
 
     def intercepts(self, clusters: Iterable[str] | None = None) -> list[Intercept]:
-        """Return the diversions that clusters have."""
+        """Return the intercepts of clusters."""
 
 
 class IngressRoutes(Protocol):
-    """Services that another cluster's ingress carries."""
+    """Ingress routes: requests to another cluster that pass through its ingress."""
 
     def add_ingress_route(self, service: str, source: str) -> IngressRoute:
-        """Let the ingress of `source` carry other clusters' requests to a service, beside the mesh's own gateway.
+        """Route other clusters' requests to a service through the ingress of `source`, beside its east-west gateway.
 
         Raises:
-            ClusterError: the service does not exist, or the mesh cannot.
+            ClusterError: the service does not exist, or does not have exactly one HTTP port.
         """
 
     def remove_ingress_route(self, service: str, source: str) -> bool:
-        """Take that path away; False when there was none."""
+        """Delete an ingress route; return False if there was none."""
 
     def ingress_routes(self, clusters: Iterable[str] | None = None) -> list[IngressRoute]:
-        """Return the services that ingresses carry."""
+        """Return the ingress routes of clusters."""
 
 
 @runtime_checkable
 class Federation(Protocol):
-    """Optional: services of the same name joined into one, on a flat network."""
+    """Optional: federated services, which join the Services of one name in all clusters, on a flat network."""
 
     def federate(self, service: str) -> tuple[str, ...]:
-        """Make the services of this name one, `SERVICE-federated`, and return the clusters whose pods are in it.
+        """Join the Services of this name into `SERVICE-federated`, and return the clusters whose pods are in it.
 
         Raises:
-            ClusterError: the mesh or the lab's network cannot, or fewer than two clusters have the service.
+            ClusterError: the lab's network is not flat, or fewer than two clusters have the service.
         """
 
     def unfederate(self, service: str) -> bool:
-        """Take a federated service apart; False when there was none."""
+        """Delete a federated service; return False if there was none."""
 
     def federated(self, clusters: Iterable[str] | None = None) -> list[str]:
-        """Return the services that are members of federated ones."""
+        """Return the services that are members of federated services."""
 
 
 @runtime_checkable
@@ -201,26 +202,26 @@ class TrafficSplits(Protocol):
     """Optional: SMI TrafficSplits, which upstream has deprecated."""
 
     def split_smi(self, cluster: str, service: str, weights: Mapping[str, int]) -> Split:
-        """Divide a cluster's requests with a TrafficSplit, as `Splits.split`; installs what it needs.
+        """Divide a cluster's requests with a TrafficSplit, as `Splits.split`; install the SMI extension if needed.
 
         Raises:
             ClusterError: as `Splits.split`.
-            ArtifactError: what a TrafficSplit needs is unavailable.
+            ArtifactError: an artifact of the extension is unavailable.
         """
 
 
 @runtime_checkable
 class CountedIdentities(Protocol):
-    """Optional: proxies whose metrics name the identity at the other end."""
+    """Optional: metrics of the proxies that contain the peer's identity."""
 
     def hops(self, source: str, target: str, service: str, *, caller: str) -> list[Hop]:
-        """Return what the proxies on the way to a service of another cluster count of each other's identities.
+        """Return the peers that the proxies on the way to a service of another cluster have counted.
 
         Args:
             source: the caller's cluster.
             target: the service's cluster.
             service: its name there.
-            caller: the Deployment that calls.
+            caller: name of the caller's Deployment.
 
         Raises:
             CommandError: a proxy does not answer.
@@ -242,27 +243,29 @@ class Mesh(
 
     @property
     def name(self) -> str:
-        """Name of the product."""
+        """Name of the stack."""
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What it can do."""
+        """Capabilities of the mesh in this lab."""
 
 
-_OFFERS: Mapping[Capability, type] = {
+_OPTIONAL: Mapping[Capability, type] = {
     Capability.FEDERATE: Federation,
     Capability.SPLIT_SMI: TrafficSplits,
     Capability.COUNTED_IDENTITIES: CountedIdentities,
 }
-"""The capabilities that not every mesh has, by the protocol that offers them. `MERGED_SERVICE` is a mesh's own word."""
+"""The optional capabilities and their protocols. `MERGED_SERVICE` has no methods: a mesh adds it itself."""
 
 
 def offered(mesh: Mesh) -> frozenset[Capability]:
     """Return the capabilities that follow from the protocols that a mesh implements."""
-    optional = {*_OFFERS, Capability.MERGED_SERVICE}
-    return frozenset(c for c in Capability if c not in optional or (c in _OFFERS and isinstance(mesh, _OFFERS[c])))
+    not_in_all = {*_OPTIONAL, Capability.MERGED_SERVICE}
+    return frozenset(
+        c for c in Capability if c not in not_in_all or (c in _OPTIONAL and isinstance(mesh, _OPTIONAL[c]))
+    )
 
 
 def lacking(mesh: Mesh, capability: Capability, *, next: str) -> ClusterError:  # noqa: A002
-    """Return the error for a command that this mesh cannot execute."""
+    """Return the error for a command that needs a capability which this mesh lacks."""
     return ClusterError(f"the {mesh.name} stack cannot {capability.value}", next=next)

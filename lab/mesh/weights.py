@@ -1,4 +1,4 @@
-"""What all meshes ask of the weights of a split, and how a split is marked."""
+"""Check the weights of a split, and name the labels of splits and failovers; the same for every mesh."""
 
 from __future__ import annotations
 
@@ -10,28 +10,33 @@ from lab.kube import Kube
 from lab.mesh.names import ServicePort, ports_of, service_ref
 
 SPLIT_LABEL = f"{LABEL_PREFIX}/split"
-"""On an object that divides requests: the called service."""
+"""Label of an object that divides requests; its value is the called service."""
 FAILOVER_LABEL = f"{LABEL_PREFIX}/failover"
-"""On an object that prefers a cluster: the called service."""
+"""Label of an object that prefers one cluster; its value is the called service."""
 
 
 def called_ports(kube: Kube, service: str, names: Iterable[str]) -> tuple[ServicePort, ...]:
-    """Return the ports that requests come in at: the called service's own, which the cluster has to know.
+    """Return the HTTP ports of the called service.
+
+    Args:
+        kube: the callers' cluster.
+        service: the called service.
+        names: services that could be called instead, for the error.
 
     Raises:
         ClusterError: there is no such Service, or it has no HTTP port.
     """
-    found = kube.get(service_ref(service))
+    called = kube.get(service_ref(service))
     others = [name for name in names if name != service]
-    if found is None:
+    if called is None:
         raise ClusterError(
             f"there is no Service {service!r} to call in namespace {NAMESPACE}",
             where=kube.cluster.name,
-            next="name a service that is there" + (f", or call {', '.join(others)} itself" if others else ""),
+            next="name a service that exists there" + (f", or call {', '.join(others)} itself" if others else ""),
         )
-    ports = tuple(port for port in ports_of(found) if port.is_http)
+    ports = tuple(port for port in ports_of(called) if port.is_http)
     if not ports:
-        raise ClusterError(f"{service} has no HTTP port, and only requests can be split", where=kube.cluster.name)
+        raise ClusterError(f"{service} has no HTTP port, and a mesh routes HTTP requests only", where=kube.cluster.name)
     return ports
 
 
@@ -47,5 +52,5 @@ def check_weights(cluster: str, weights: Mapping[str, int]) -> None:
         raise ClusterError(f"weights are whole numbers from 0 to 100, not {given}", where=cluster)
     if sum(weights.values()) == 0:
         raise ClusterError(
-            "the weights add up to 0, so that nobody would answer", where=cluster, next="give one of them a part"
+            "the weights add up to 0: no service would answer", where=cluster, next="give one service a weight above 0"
         )

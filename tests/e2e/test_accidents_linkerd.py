@@ -97,7 +97,7 @@ def test_credentials_that_were_revoked_are_named_and_renewed(lab: RunningLab) ->
 
 def test_a_gateway_that_is_down_is_the_hop_that_status_names(lab: RunningLab) -> None:
     kubectl(lab, "east", "-n", "linkerd-multicluster", "scale", "deployment", "linkerd-gateway", "--replicas=0")
-    comes(lab, "east's gateway: it was scaled to no pods")
+    comes(lab, "east's gateway: it was scaled to 0 pods")
     mended(lab)
 
 

@@ -1,4 +1,4 @@
-"""The cluster's DNS, changed in place."""
+"""The TTL of the cluster's DNS, changed in place."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _pod(name: str) -> str:
     return f"/api/v1/namespaces/kube-system/pods/{name}"
 
 
-def test_answers_age_sooner_and_nothing_else_changes(lab: Lab, dns: FakeApi) -> None:
+def test_the_ttl_is_changed_and_nothing_else(lab: Lab, dns: FakeApi) -> None:
     east = lab.clusters["east"]
     assert ClusterDns().apply(lab, east) == CHANGED
     found = kube(dns, "east").get(cluster_dns._CONFIG)
@@ -52,8 +52,8 @@ def test_only_pods_that_may_have_read_the_old_file_are_replaced(lab: Lab, dns: F
     assert _pod("waiting") in dns.objects
 
 
-def test_a_corefile_without_a_ttl_is_not_what_the_lab_knows(lab: Lab, apis: dict[str, FakeApi]) -> None:
-    with pytest.raises(ClusterError, match="names no ttl"):
+def test_a_corefile_without_a_ttl_is_refused(lab: Lab, apis: dict[str, FakeApi]) -> None:
+    with pytest.raises(ClusterError, match="Corefile sets no ttl"):
         ClusterDns().apply(lab, lab.clusters["west"])
 
 

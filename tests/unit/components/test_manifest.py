@@ -17,7 +17,7 @@ from tests.unit.fake_api import FakeApi, kube, put
 
 @dataclass
 class Things(ManifestComponent):
-    """ConfigMaps by their names."""
+    """A component of VirtualServices with these names."""
 
     names: list[str] = field(default_factory=lambda: ["a", "b"])
     value: str = "1"
@@ -52,7 +52,7 @@ def there(api: FakeApi) -> set[str]:
     return {path.removeprefix(PLACE) for path in api.objects if path.startswith(PLACE)}
 
 
-def test_what_is_applied_is_current_and_not_applied_again(lab: Lab, west: Cluster, api: FakeApi) -> None:
+def test_an_applied_component_is_current_and_not_applied_again(lab: Lab, west: Cluster, api: FakeApi) -> None:
     things = Things()
     assert things.observe(lab, west) is State.ABSENT
     assert things.apply(lab, west).status is StepStatus.CHANGED
@@ -72,7 +72,7 @@ def test_everything_carries_the_labs_labels(lab: Lab, west: Cluster, api: FakeAp
 
 
 @pytest.mark.parametrize("accident", ["deleted", "edited"])
-def test_what_others_deleted_or_edited_is_put_right(lab: Lab, west: Cluster, api: FakeApi, accident: str) -> None:
+def test_a_deleted_or_edited_object_is_applied_again(lab: Lab, west: Cluster, api: FakeApi, accident: str) -> None:
     Things().apply(lab, west)
     if accident == "deleted":
         del api.objects[PLACE + "b"]
@@ -85,13 +85,13 @@ def test_what_others_deleted_or_edited_is_put_right(lab: Lab, west: Cluster, api
     assert Things().observe(lab, west) is State.CURRENT
 
 
-def test_what_is_no_longer_wanted_is_deleted(lab: Lab, west: Cluster, api: FakeApi) -> None:
+def test_objects_of_an_earlier_version_are_deleted(lab: Lab, west: Cluster, api: FakeApi) -> None:
     Things().apply(lab, west)
     Things(names=["b", "c"]).apply(lab, west)
     assert there(api) == {"b", "c"}
 
 
-def test_a_run_killed_while_applying_leaves_nothing_that_nobody_knows_of(
+def test_objects_of_a_killed_run_are_in_the_inventory(
     lab: Lab, west: Cluster, api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: Any) -> None:
@@ -106,7 +106,7 @@ def test_a_run_killed_while_applying_leaves_nothing_that_nobody_knows_of(
     assert there(api) == {"b"}
 
 
-def test_removal_takes_all_and_can_be_repeated(lab: Lab, west: Cluster, api: FakeApi) -> None:
+def test_removal_deletes_all_objects_and_can_be_repeated(lab: Lab, west: Cluster, api: FakeApi) -> None:
     Things().apply(lab, west)
     Things(names=[]).remove(lab, west)
     assert there(api) == set()
@@ -114,7 +114,7 @@ def test_removal_takes_all_and_can_be_repeated(lab: Lab, west: Cluster, api: Fak
     Things().remove(lab, west)
 
 
-def test_what_others_changed_and_changed_back_is_no_change(lab: Lab, west: Cluster, api: FakeApi) -> None:
+def test_an_object_that_somebody_changed_and_changed_back_is_unchanged(lab: Lab, west: Cluster, api: FakeApi) -> None:
     Things().apply(lab, west)
     api.objects[PLACE + "b"]["metadata"]["generation"] += 2
     assert Things().apply(lab, west).status is StepStatus.UNCHANGED
@@ -123,7 +123,7 @@ def test_what_others_changed_and_changed_back_is_no_change(lab: Lab, west: Clust
 
 @dataclass
 class Settings(ManifestComponent):
-    """A ConfigMap, whose changes the API server does not count."""
+    """A ConfigMap, which has no generation."""
 
     name: str = "settings"
 
@@ -132,7 +132,7 @@ class Settings(ManifestComponent):
         return [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"key": "wanted"}}]
 
 
-def test_a_config_map_that_somebody_changed_is_put_right(lab: Lab, west: Cluster, api: FakeApi) -> None:
+def test_an_edited_config_map_is_applied_again(lab: Lab, west: Cluster, api: FakeApi) -> None:
     settings = Settings()
     settings.apply(lab, west)
     there = "/api/v1/namespaces/test/configmaps/settings"

@@ -1,4 +1,4 @@
-"""What the components want in a cluster, without one."""
+"""The objects of components, without a cluster."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def test_the_east_west_gateway_names_its_network_and_never_ends_mtls(lab: Lab) -
     assert gateway["spec"]["listeners"][0]["tls"]["mode"] == "Passthrough"
 
 
-def test_the_ingress_takes_routes_from_the_applications_only(lab: Lab) -> None:
+def test_the_ingress_accepts_routes_of_the_applications_namespace_only(lab: Lab) -> None:
     objects = Ingress().objects(lab, lab.clusters["east"])
     allowed = one(objects, "Gateway")["spec"]["listeners"][0]["allowedRoutes"]["namespaces"]
     assert allowed["selector"]["matchLabels"] == {"kubernetes.io/metadata.name": "test"}
     assert one(objects, "HTTPRoute")["metadata"]["namespace"] == "test"
 
 
-def test_apps_stand_in_the_talks_namespace_and_know_their_cluster(lab: Lab) -> None:
+def test_applications_are_in_the_namespace_test_and_have_their_clusters_name(lab: Lab) -> None:
     east = lab.clusters["east"]
     objects = [*Podinfo().objects(lab, east), *Frontend().objects(lab, east)]
     assert {obj["metadata"]["namespace"] for obj in objects} == {"test"}
@@ -68,7 +68,7 @@ def test_the_trust_secret_holds_the_clusters_issuer_and_the_common_anchor(lab: L
     assert b64decode(east["cert-chain.pem"]) == b64decode(east["ca-cert.pem"]) + b64decode(east["root-cert.pem"])
 
 
-def test_another_cluster_may_only_look(lab: Lab) -> None:
+def test_another_cluster_may_only_read(lab: Lab) -> None:
     objects = RemoteAccess(source="west").objects(lab, lab.clusters["east"])
     rules = [rule for obj in objects if obj["kind"] in {"Role", "ClusterRole"} for rule in obj["rules"]]
     assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "list", "watch"}
@@ -78,7 +78,7 @@ def test_another_cluster_may_only_look(lab: Lab) -> None:
     assert [rule["resourceNames"] for rule in config_maps] == [["istio"]]
 
 
-# What the analyzers of `istioctl analyze` read of a remote cluster, beside what istiod itself does.
+# Kinds that `istioctl analyze` reads from a remote cluster, in addition to those that istiod reads.
 @pytest.mark.parametrize(
     ("group", "kind"),
     [
@@ -134,7 +134,7 @@ def test_the_dashboards_parts_are_named_as_its_chart_names_them() -> None:
     assert values["identityTrustDomain"] == "west.example"
 
 
-def test_what_charts_render_is_made_to_fit() -> None:
+def test_rendered_containers_have_unique_variables_and_a_short_probe_period() -> None:
     container = {
         "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}, {"name": "A", "value": "3"}],
         "readinessProbe": {"httpGet": {"path": "/ready", "port": 1}},

@@ -26,7 +26,7 @@ def test_the_anchor_signs_issuers_that_can_sign_workloads_only(tmp_path: Path) -
     assert pki.trust_domain_of(root) is None
 
 
-def test_what_is_there_is_used_again(tmp_path: Path) -> None:
+def test_existing_certificates_are_reused(tmp_path: Path) -> None:
     assert issuer(tmp_path) == issuer(tmp_path)
     assert pki.anchor(tmp_path, lab_name="dev", now=NOW) == pki.anchor(tmp_path, lab_name="dev", now=NOW)
 
@@ -60,13 +60,13 @@ def test_a_damaged_issuer_or_one_of_another_anchor_is_made_again(tmp_path: Path)
     third.parsed.verify_directly_issued_by(pki.anchor(tmp_path, lab_name="dev", now=NOW).parsed)
 
 
-def test_an_anchor_that_ends_soon_is_an_error_that_says_when(tmp_path: Path) -> None:
+def test_an_anchor_that_expires_soon_is_an_error_with_the_date(tmp_path: Path) -> None:
     issuer(tmp_path)
     with pytest.raises(LabError, match=r"expires on 2036-11-20.*Next: lab down"):
         issuer(tmp_path, now=NOW + timedelta(days=3640))
 
 
-def test_a_damaged_anchor_is_never_replaced_in_silence(tmp_path: Path) -> None:
+def test_a_damaged_anchor_is_an_error_and_not_replaced(tmp_path: Path) -> None:
     issuer(tmp_path)
     (tmp_path / "anchor.key").write_text("damaged")
     with pytest.raises(LabError, match="the trust anchor is damaged"):

@@ -1,4 +1,4 @@
-"""What cannot be exported is refused with its reason, on both stacks, before anything is written."""
+"""A service that cannot be exported is refused with the reason, on both stacks, before anything is changed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def objects(apis: dict[str, FakeApi]) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("by_ingress", [False, True])
 @pytest.mark.parametrize("case", CASES)
-def test_what_a_gateway_cannot_forward_is_refused(
+def test_a_service_that_a_gateway_cannot_forward_to_is_refused(
     apis: dict[str, FakeApi], mesh: Mesh, case: str, by_ingress: bool
 ) -> None:
     found, reason = CASES[case]

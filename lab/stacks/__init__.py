@@ -1,4 +1,4 @@
-"""The stacks, each a folder here whose `stack.py` defines `STACK`; `choose` decides which one a lab is built as."""
+"""The stacks, each a folder here whose `stack.py` defines `STACK`; `choose` selects the lab's stack."""
 
 from lab.stacks.choose import STACKS, Choice, choose, current, mesh, remember
 from lab.stacks.model import CheckVerdict, ClusterComponent, LinkComponent, Stack, UpstreamCheck

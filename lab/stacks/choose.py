@@ -1,4 +1,4 @@
-"""Which stack a lab is built as."""
+"""Choose the stack of a lab, and record it for the time that the lab is up."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ STACKS: Mapping[str, Stack] = {name: import_module(f"lab.stacks.{name}.stack").S
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Which stack the lab is built as, and the reason in one line."""
+    """The lab's stack, and the reason for it in one line."""
 
     stack: Stack
     reason: str
 
 
 def choose(lab: Lab) -> Choice:
-    """Choose the stack that lab.toml or --stack names; for "auto", the first whose artifacts are available.
+    """Return the stack that lab.toml or --stack names; for "auto", the first whose artifacts are available.
 
     A lab that is up keeps its stack. A stack that can be built from packages is always available.
 
     Raises:
-        UsageError: an artifact of the named stack is unavailable (the error lists each with the places that were
-            searched); the lab is up with another stack; or it has no dashboard, and one is wanted.
+        UsageError: an artifact of the named stack is unavailable (the error lists each with the sources that were
+            tried); the lab is up with another stack; or `viz` is set and the stack has no dashboard.
     """
     choice = _choose(lab)
     if lab.spec.viz and not choice.stack.viz:
@@ -81,12 +81,12 @@ def _unavailable(lab: Lab, stack: Stack) -> ArtifactError | None:
 
 
 def current(lab: Lab) -> Stack:
-    """Return the stack that the lab was brought up with or will be, whether its artifacts are available or not."""
+    """Return the stack of a lab that is up, else the one for `lab up`, whether its artifacts are available or not."""
     return _remembered(lab) or STACKS.get(lab.spec.stack) or choose(lab).stack
 
 
 def remember(lab: Lab, stack: Stack) -> None:
-    """Record the stack of a lab that is brought up, until `lab down`."""
+    """Record the lab's stack, until `lab down`."""
     lab.paths.ensure_state()
     write_atomic(lab.paths.stack, f"{stack.name}\n")
 

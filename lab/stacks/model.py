@@ -1,4 +1,4 @@
-"""What a stack is: the one place that the plan, the verbs and the tests ask about it. Nothing here does anything."""
+"""The interface of a stack, for plans, commands and tests. Types only."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lab.mesh import Mesh
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterComponent:
-    """A component of every cluster, its step's title, and the components that must be installed before.
+    """A component of every cluster, the title of its step, and the components that must be installed before it.
 
-    `prepared`: whether it uses what `Stack.prepare` makes, and the images.
+    `prepared`: whether its step also waits for `Stack.prepare` and for the images in the nodes.
     """
 
     component: Component
@@ -29,7 +29,7 @@ class ClusterComponent:
 
 @dataclass(frozen=True, kw_only=True)
 class LinkComponent:
-    """A component of a link: it goes into one of the link's two clusters, after some of the plan's steps."""
+    """A component of a link, the cluster that it is installed into, and the steps that must be done before."""
 
     cluster: str
     component: Component
@@ -39,23 +39,23 @@ class LinkComponent:
 
     @property
     def step(self) -> str:
-        """Name of its step."""
+        """Name of the component's step."""
         return f"{self.cluster}/{self.component.name}"
 
 
 class CheckVerdict(Enum):
-    """What upstream's own check came to."""
+    """Result of a line of upstream's own checks."""
 
     OK = "ok"
     OFFLINE = "not looked"
-    """It only says that the Internet was not reached."""
+    """The check needs the Internet, which was unreachable."""
     WARNING = "warning"
     FAILED = "failed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class UpstreamCheck:
-    """One line of upstream's own checks: the command, what it checked, and its message if it has one."""
+    """One line of upstream's own checks: the command, the subject, the verdict, and a message if there is one."""
 
     cluster: str
     command: str
@@ -73,67 +73,67 @@ class Stack(Protocol):
 
     @property
     def title(self) -> str:
-        """What it is, in a few words."""
+        """The stack's products, in a few words."""
 
     def artifacts(self, lab: Lab) -> tuple[str, ...]:
-        """Return what `lab up` asks the store for; everything else is inside these, or only needed to make them."""
+        """Return the artifacts that `lab up` needs; all others are inside these, or only needed to build them."""
 
     @property
     def node_image(self) -> str:
-        """The artifact that its nodes are made from."""
+        """The artifact that is the nodes' image."""
 
     def images(self, lab: Lab) -> tuple[str, ...]:
-        """Return the artifacts that pods are made from."""
+        """Return the artifacts that are the pods' images."""
 
     @property
     def from_packages(self) -> bool:
-        """Whether all of it can be built from package registries, so that it is available everywhere."""
+        """Whether all artifacts can be built from package registries, so that the stack is available everywhere."""
 
     @property
     def kinds(self) -> Sequence[tuple[str, str]]:
-        """API version and kind of the objects that tell what its mesh does; reports keep them."""
+        """API version and kind of the mesh's configuration objects; reports and `lab logs --export` collect them."""
 
     @property
     def viz(self) -> bool:
-        """Whether it has a dashboard to install on request."""
+        """Whether `--viz` can install a dashboard."""
 
     @property
     def control_plane(self) -> str:
-        """The component that must stand before anything can be exported."""
+        """Name of the component that must be installed before a service can be exported."""
 
     @property
     def prepares(self) -> str:
-        """What `prepare` does, as a step's title."""
+        """Title of the step that calls `prepare`."""
 
     def prepare(self, lab: Lab, cluster: Cluster) -> None:
-        """Make what needs no cluster, while kind makes one."""
+        """Render manifests, which needs no cluster, while kind creates one."""
 
     def components(self, lab: Lab) -> Mapping[str, ClusterComponent]:
-        """Return what goes into each cluster, by the component's name, in an order in which it can be installed."""
+        """Return the components of each cluster by name, in an order in which they can be installed."""
 
     def link_components(self, lab: Lab, source: str, target: str) -> Sequence[LinkComponent]:
-        """Return what lets a cluster see another one; nothing where the lab has no such link."""
+        """Return the components of a link; empty if the lab has no such link."""
 
     def export(self, lab: Lab, service: str, source: str) -> bool:
-        """Export a service, and return when it is known; False when nothing had to be changed."""
+        """Export a service, and return when the other clusters know it; return False if nothing was changed."""
 
     def answers(self, lab: Lab, cluster: str) -> Mapping[str, frozenset[str]]:
-        """Return whom a cluster's frontend calls, and which clusters have to answer it when the lab is up."""
+        """Return the services that a cluster's frontend calls, each with the clusters that must answer."""
 
     def checks(self, lab: Lab, cluster: Cluster) -> list[UpstreamCheck]:
-        """Run upstream's own checks of a cluster, and return what they say.
+        """Run upstream's own checks of a cluster, and return their lines.
 
         Raises:
-            LabError: they could not be run.
+            LabError: the checks could not be run.
         """
 
     def dashboard(self, lab: Lab, cluster: Cluster, *, port: int, on_url: Callable[[str], None]) -> None:
         """Serve a cluster's dashboard on 127.0.0.1 until it is stopped.
 
         Raises:
-            UsageError: there is none, or none is installed.
-            CommandError: it can't be served, such as because the port is taken.
+            UsageError: the stack has no dashboard, or the dashboard is not installed.
+            CommandError: the dashboard cannot be served, for example because the port is in use.
         """
 
     def mesh(self, lab: Lab) -> Mesh:
-        """Return who speaks for its mesh."""
+        """Return the mesh of a lab with this stack."""

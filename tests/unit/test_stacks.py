@@ -1,4 +1,4 @@
-"""Which stack a lab is built as, and what is said of it."""
+"""The choice of a stack, and the properties of all stacks."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def with_stack(lab: Lab, stack: str, *missing: str) -> Lab:
     return replace(lab, spec=spec, artifacts=Artifacts(missing))  # type: ignore[arg-type]
 
 
-def test_auto_is_linkerd_where_everything_can_be_had(lab: Lab) -> None:
+def test_auto_is_linkerd_if_all_artifacts_are_available(lab: Lab) -> None:
     choice = stacks.choose(with_stack(lab, "auto"))
     assert choice.stack.name == "linkerd"
 
 
-def test_auto_is_istio_where_something_is_missing_and_says_what(lab: Lab) -> None:
+def test_auto_is_istio_if_an_artifact_is_missing_and_names_it(lab: Lab) -> None:
     choice = stacks.choose(with_stack(lab, "auto", "proxy", "controller"))
     assert choice.stack.name == "istio"
     assert "proxy is not here: looked in A" in choice.reason
@@ -46,21 +46,21 @@ def test_auto_is_istio_where_something_is_missing_and_says_what(lab: Lab) -> Non
     assert "\n" not in choice.reason
 
 
-def test_linkerd_that_is_insisted_on_names_every_missing_artifact(lab: Lab) -> None:
+def test_linkerd_by_name_lists_every_missing_artifact(lab: Lab) -> None:
     with pytest.raises(UsageError, match="2 artifacts are missing") as raised:
         stacks.choose(with_stack(lab, "linkerd", "proxy", "controller"))
     assert "proxy is not here: looked in A\n  controller is not here" in raised.value.what
     assert raised.value.next == "pull them"
 
 
-def test_a_dashboard_is_no_part_of_a_stack_that_has_none(lab: Lab) -> None:
+def test_viz_is_refused_for_a_stack_without_a_dashboard(lab: Lab) -> None:
     istio = with_stack(lab, "auto", "proxy")
     with pytest.raises(UsageError, match=r"Linkerd, and this lab is Istio .*proxy is not here") as raised:
         stacks.choose(replace(istio, spec=istio.spec.model_copy(update={"viz": True})))
     assert "--viz" in (raised.value.next or "")
 
 
-def test_istio_that_is_asked_for_looks_for_nothing_else(lab: Lab) -> None:
+def test_istio_by_name_checks_no_artifacts_of_other_stacks(lab: Lab) -> None:
     asked = with_stack(lab, "istio", "proxy")
     assert stacks.choose(asked).stack.name == "istio"
     assert asked.artifacts.asked == []  # type: ignore[attr-defined]
@@ -74,7 +74,7 @@ def test_a_lab_that_is_up_keeps_its_stack(lab: Lab) -> None:
         stacks.choose(with_stack(lab, "linkerd"))
 
 
-def test_looking_at_a_lab_whose_stack_cannot_be_had_is_no_error(lab: Lab) -> None:
+def test_the_current_stack_may_have_missing_artifacts(lab: Lab) -> None:
     assert stacks.current(with_stack(lab, "linkerd", "proxy")).name == "linkerd"
 
 
@@ -102,15 +102,15 @@ def test_every_part_can_be_installed_in_the_order_given(lab: Lab, stack: stacks.
     assert {"podinfo", "frontend", "ingress", "namespaces"} <= seen
 
 
-def test_linkerd_links_those_clusters_only_that_something_is_exported_from(lab: Lab) -> None:
+def test_linkerd_links_only_clusters_that_export_something(lab: Lab) -> None:
     stack = STACKS["linkerd"]
-    assert [joint.step for joint in stack.link_components(lab, "west", "east")] == ["west/link-to-east"]
+    assert [component.step for component in stack.link_components(lab, "west", "east")] == ["west/link-to-east"]
     assert stack.link_components(lab, "east", "west") == []
     both = replace(lab, spec=config.parse('[exports]\npodinfo = ["east", "west"]'))
-    assert [joint.step for joint in stack.link_components(both, "east", "west")] == ["east/link-to-west"]
+    assert [component.step for component in stack.link_components(both, "east", "west")] == ["east/link-to-west"]
 
 
-def test_each_stack_says_whose_answers_show_that_it_is_up(lab: Lab) -> None:
+def test_each_stack_names_the_clusters_that_must_answer(lab: Lab) -> None:
     assert STACKS["istio"].answers(lab, "west") == {"podinfo": {"east", "west"}}
     assert STACKS["linkerd"].answers(lab, "west") == {"podinfo": {"west"}, "podinfo-east": {"east"}}
     assert STACKS["linkerd"].answers(lab, "east") == {"podinfo": {"east"}}

@@ -1,1 +1,1 @@
-"""The `istio` stack: everything that is Istio's."""
+"""The `istio` stack."""

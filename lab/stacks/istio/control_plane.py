@@ -30,23 +30,23 @@ STRICT: Obj = {
 
 
 def network_of(cluster: str) -> str:
-    """Return the name of a cluster's pod network, which no other cluster reaches but through a gateway."""
+    """Return Istio's name of a cluster's pod network; other clusters reach it only through its gateway."""
     return f"net-{cluster}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Istio(ManifestComponent):
-    """CRDs, istiod and the mesh-wide rule that plain text is refused."""
+    """CRDs, istiod, and a mesh-wide PeerAuthentication that refuses plain text."""
 
     name: str = "istio"
 
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
-        """Return what istioctl renders, and the rule."""
+        """Return the objects that istioctl renders, and the PeerAuthentication."""
         return [*rendered(lab, cluster), STRICT]
 
 
 def rendered(lab: Lab, cluster: Cluster) -> list[Obj]:
-    """Render Istio's charts for a cluster, or take what was rendered from the same values by the same istioctl."""
+    """Render Istio's charts for a cluster; the result is cached by the values and istioctl."""
     values = operator(place(lab, cluster))
     binary = lab.artifacts.binary("istioctl")
 
@@ -60,7 +60,7 @@ def rendered(lab: Lab, cluster: Cluster) -> list[Obj]:
 
 
 def place(lab: Lab, cluster: Cluster) -> MeshPlace:
-    """Return a cluster's place in the mesh."""
+    """Return the parameters of a cluster's Istio."""
     spec = lab.spec
     return MeshPlace(
         mesh_id=spec.mesh_id,

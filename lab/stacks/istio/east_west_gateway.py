@@ -1,7 +1,7 @@
-"""The east-west gateway: through it the other clusters' workloads reach this one's, without an end to their mTLS.
+"""The east-west gateway: other clusters' workloads reach this cluster's through it, with mTLS from end to end.
 
-It forwards by SNI only (Istio's AUTO_PASSTHROUGH, here in its Gateway API form); the label with the network's name
-tells every istiod that watches this cluster that the network is behind it.
+It forwards by SNI only (Istio's AUTO_PASSTHROUGH, here as a Gateway API listener option). Its label with the network's
+name makes it the gateway of that network for every istiod that watches this cluster.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from lab.stacks.istio.control_plane import NAMESPACE, NETWORK_LABEL, network_of
 from lab.stacks.istio.gateway import CLASS, GatewayComponent
 
 PORT = 15443
+# istiod assumes 15443. For another port, also add the label "networking.istio.io/gatewayPort": str(PORT) to the Gateway
+# below, beside NETWORK_LABEL; Istio copies it to the Service, where every istiod reads it (Istio,
+# pilot/pkg/serviceregistry/kube/controller/network.go, getGatewayDetails).
 GATEWAY = Ref(api_version="gateway.networking.k8s.io/v1", kind="Gateway", name="eastwest", namespace=NAMESPACE)
 
 

@@ -1,8 +1,8 @@
-"""Exported services: `podinfo-east` in every other cluster is podinfo as it runs in East, and only there.
+"""Exports on Istio: `podinfo-east` in every other cluster is the podinfo of East only.
 
-The name is a Service without endpoints of its own, so that it resolves; the mesh sends what goes there to podinfo's
-subset in East, whose endpoints follow East by themselves. The subsets stand on every cluster: a gateway has no way
-for an SNI whose subset its own cluster does not know.
+The name is a Service without a selector, so that it resolves. A VirtualService routes its requests to podinfo's subset
+in East, whose endpoints istiod discovers there. Every cluster needs the DestinationRule with the subsets: a gateway
+does not forward an SNI whose subset its own cluster does not know.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SUBSETS_OF_CLUSTERS = {"galley.istio.io/analyze-suppress": "IST0173"}
 
 
 def source_objects(service: str, clusters: Sequence[str]) -> list[Obj]:
-    """Return what every cluster needs: the service's subsets, one for each cluster it may run in."""
+    """Return the objects for every cluster: a DestinationRule with one subset of the service for each cluster."""
     subsets = [{"name": name, "labels": {"topology.istio.io/cluster": name}} for name in clusters]
     return [
         {
@@ -44,7 +44,7 @@ def source_objects(service: str, clusters: Sequence[str]) -> list[Obj]:
 
 
 def mirror_objects(service: str, source: str, ports: Sequence[ServicePort]) -> list[Obj]:
-    """Return what the other clusters need: the name, and where what goes there is sent."""
+    """Return the objects for the importing clusters: the Service with the export's name, and its VirtualService."""
     name = exported_name(service, source)
     metadata = {
         "name": name,
@@ -63,7 +63,7 @@ def mirror_objects(service: str, source: str, ports: Sequence[ServicePort]) -> l
             "match": [{"port": port.number}],
             "route": [{"destination": destination(service, source, port.number)}],
         }
-        # Where Envoy has to find out the protocol, it looks for both kinds of rules.
+        # Where Envoy detects the protocol, it needs both kinds of rules.
         for kind, fits in (("http", port.is_http or port.is_detected), ("tcp", not port.is_http)):
             if fits:
                 routes[kind].append(rule)
@@ -79,7 +79,7 @@ def mirror_objects(service: str, source: str, ports: Sequence[ServicePort]) -> l
 
 
 def destination(service: str, cluster: str, port: int) -> Obj:
-    """Return a route's destination: a service as it runs in one cluster."""
+    """Return a route's destination: the subset of a service in one cluster."""
     return {"host": host(service), "subset": cluster, "port": {"number": port}}
 
 
@@ -88,15 +88,15 @@ def _app_protocol(port: ServicePort) -> Mapping[str, str]:
 
 
 def apply(lab: Lab, service: str, source: str) -> bool:
-    """Export a service, or renew its export after its ports have changed; False when nothing had to be changed.
+    """Export a service, or update its export after a change of ports; return False if nothing was changed.
 
     Raises:
         ClusterError: as `exportable`; nothing was changed.
-        NotOwnedError: a cluster has an object of one of the names that is not an export's; nothing was changed.
+        NotOwnedError: another owner created an object of one of the names; nothing was changed.
     """
     name = exported_name(service, source)
     ports = exportable(lab.clusters[source], service, name=name, origin=origin)
-    # The source first: before its gateway knows the subset, nobody must send anything there.
+    # The source first: its gateway must know the subset before callers send requests to it.
     clusters = sorted(lab.clusters.values(), key=lambda c: c.name != source)
     wanted = []
     for cluster in clusters:
@@ -104,11 +104,11 @@ def apply(lab: Lab, service: str, source: str) -> bool:
         wanted.append((owned(lab, cluster), [*source_objects(service, list(lab.clusters)), *mirror]))
     for objects, parts in wanted:
         objects.check(parts)
-    return any([objects.ensure_all(parts) for objects, parts in wanted])  # noqa: C419 - all of them, not the first only
+    return any([objects.ensure_all(parts) for objects, parts in wanted])  # noqa: C419 - a list, so that every cluster is changed
 
 
 def remove(lab: Lab, service: str, source: str) -> bool:
-    """Take an export back; False when there was none. The subsets go with the service's last export."""
+    """Delete an export; return False if there was none. The subsets are deleted with the service's last export."""
     everywhere = [owned(lab, cluster) for cluster in lab.clusters.values()]
     gone = [
         objects.delete(ref(obj))
@@ -122,16 +122,16 @@ def remove(lab: Lab, service: str, source: str) -> bool:
 
 
 def listed(kube: Kube) -> Iterator[tuple[str, str]]:
-    """Yield the exported services that a cluster sees, each as its name and the cluster it runs in."""
+    """Yield the exported services that a cluster knows, each as (service, exporting cluster)."""
     for obj in kube.find("v1", "Service", namespace=NAMESPACE):
-        if (found := origin(obj)) is not None:
-            yield found
+        if (service_and_source := origin(obj)) is not None:
+            yield service_and_source
 
 
 def origin(service: Obj) -> tuple[str, str] | None:
-    """Return which service of which cluster an exported name stands for, None for any other Service."""
-    found = labels_of(service)
-    return (found[EXPORTED_LABEL], found[SOURCE_LABEL]) if SOURCE_LABEL in found else None
+    """Return the (service, cluster) that a Service is the export of, None for any other Service."""
+    labels = labels_of(service)
+    return (labels[EXPORTED_LABEL], labels[SOURCE_LABEL]) if SOURCE_LABEL in labels else None
 
 
 def _mirrors(kube: Kube, labels: Mapping[str, str]) -> list[Obj]:
@@ -141,5 +141,5 @@ def _mirrors(kube: Kube, labels: Mapping[str, str]) -> list[Obj]:
 
 
 def owned(lab: Lab, cluster: Cluster) -> Owned:
-    """Return what exports consist of in one cluster."""
+    """Return the owner of the exports' objects in one cluster."""
     return lab.owned(connect(cluster), _PART)

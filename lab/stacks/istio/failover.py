@@ -1,7 +1,7 @@
-"""Failover on Istio: a service's endpoints in one cluster first, those in another when the first ones fail.
+"""Failovers on Istio: a service's endpoints in the primary cluster first, those in the backup when they fail.
 
-Two objects do it. The DestinationRule, which exports own, gets a traffic policy under a field manager of its own, so
-that both can be applied and deleted without the other. A VirtualService repeats failed requests elsewhere.
+A failover has two objects. The exports' DestinationRule gets a traffic policy under a second field manager, so that
+exports and failovers can be applied and deleted independently. A VirtualService retries failed requests elsewhere.
 
 | endpoints | priority | by |
 | --- | --- | --- |
@@ -10,7 +10,7 @@ that both can be applied and deleted without the other. A VirtualService repeats
 | of any further cluster | 2 | the same |
 
 Istio combines the two in this order (Istio, pilot/pkg/networking/core/loadbalancer, ApplyLocalityLoadBalancer). The
-label alone cannot tell the backup from a third cluster: endpoints that miss the first label are all alike.
+label alone cannot distinguish the backup from a third cluster: all endpoints without the label have the same priority.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _PART = "failover"
 
 
 def apply(lab: Lab, wanted: Failover) -> None:
-    """Write a failover.
+    """Apply a failover.
 
     Raises:
-        ClusterError: the service does not exist, or is split already, or the backup would not come second; nothing was
-            changed.
+        ClusterError: the service does not exist or is split, or the backup would not get the second priority; nothing
+            was changed.
     """
     cluster = lab.clusters[wanted.cluster]
     kube = connect(cluster)
@@ -48,7 +48,7 @@ def apply(lab: Lab, wanted: Failover) -> None:
     others = kube.find(_API, "VirtualService", namespace=NAMESPACE, labels={SPLIT_LABEL: wanted.service})
     if others:
         raise ClusterError(
-            f"requests to {wanted.service} are split already, and a service has one or the other",
+            f"requests to {wanted.service} are split already; a service has a split or a failover, not both",
             where=wanted.cluster,
             next=f"lab unsplit {wanted.service}, then the failover",
         )
@@ -61,20 +61,20 @@ def apply(lab: Lab, wanted: Failover) -> None:
 
 
 def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
-    """Take a failover away; False when there was none."""
+    """Delete a failover; return False if there was none."""
     kube = connect(cluster)
     if not lab.owned(kube, _PART).delete(_ref(service)):
         return False
     rule = policy(Failover(cluster=cluster.name, service=service, primary="", backup=""), [])
     if kube.get(Ref(api_version=_API, kind="DestinationRule", name=service, namespace=NAMESPACE)) is not None:
-        # Applying less than before, as the same manager, takes the rest back.
+        # Applying fewer fields as the same manager deletes the others.
         export.owned(lab, cluster).apply({**rule, "spec": {"host": rule["spec"]["host"]}}, manager=_MANAGER)
     return True
 
 
 def listed(kube: Kube) -> list[Failover]:
-    """Return the failovers that a cluster has."""
-    found = [labels_of(obj) for obj in kube.find(_API, "VirtualService", namespace=NAMESPACE)]
+    """Return the failovers of a cluster."""
+    all_labels = [labels_of(obj) for obj in kube.find(_API, "VirtualService", namespace=NAMESPACE)]
     return [
         Failover(
             cluster=kube.cluster.name,
@@ -82,13 +82,13 @@ def listed(kube: Kube) -> list[Failover]:
             primary=labels[_PRIMARY_LABEL],
             backup=labels[_BACKUP_LABEL],
         )
-        for labels in found
+        for labels in all_labels
         if FAILOVER_LABEL in labels
     ]
 
 
 def regions(lab: Lab, wanted: Failover) -> list[Obj]:
-    """Return the rule that puts the backup before any further cluster; empty where there are two clusters only.
+    """Return the rule that prefers the backup to any third cluster; empty if the lab has two clusters only.
 
     Istio puts the caller's own region first among the endpoints that are not the primary's, then the rule's region.
 
@@ -100,7 +100,7 @@ def regions(lab: Lab, wanted: Failover) -> list[Obj]:
     region = {name: spec.region for name, spec in lab.spec.clusters.items()}
     if len(set(region.values())) < len(region):
         raise ClusterError(
-            "Istio tells a backup from other clusters by their regions, and clusters of this lab share one: "
+            "Istio distinguishes a backup from other clusters by region, and clusters of this lab share one: "
             + ", ".join(f"{name} {value}" for name, value in region.items()),
             where=wanted.cluster,
             next="give each cluster a region of its own in lab.toml, then lab down and lab up",
@@ -131,7 +131,7 @@ def policy(wanted: Failover, order: list[Obj]) -> Obj:
             "host": names.host(wanted.service),
             "trafficPolicy": {
                 "connectionPool": {"tcp": {"connectTimeout": "1s"}},
-                # Priorities count only where failing endpoints are noticed (Istio's "Locality Load Balancing").
+                # Priorities need outlier detection (Istio documentation, "Locality Load Balancing").
                 "outlierDetection": {
                     "consecutive5xxErrors": 3,
                     "consecutiveGatewayErrors": 3,
@@ -152,7 +152,7 @@ def policy(wanted: Failover, order: list[Obj]) -> Obj:
 
 
 def retries(wanted: Failover) -> Obj:
-    """Return the VirtualService that repeats a failed request, also in the other cluster."""
+    """Return the VirtualService that retries a failed request, also in the other cluster."""
     labels = {FAILOVER_LABEL: wanted.service, _PRIMARY_LABEL: wanted.primary, _BACKUP_LABEL: wanted.backup}
     rule = {
         "route": [{"destination": {"host": names.host(wanted.service)}}],

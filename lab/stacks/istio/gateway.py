@@ -1,4 +1,4 @@
-"""What the ingress and the east-west gateway have in common: a Gateway that Istio runs, at its node's address."""
+"""The base class of the ingress and the east-west gateway: a Gateway run by Istio at its node's address."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ CLASS = "istio"
 
 
 class GatewayComponent(ManifestComponent):
-    """A Gateway `gateway` in `namespace`, for which Istio makes a Deployment and a Service (`<gateway>-istio`)."""
+    """A Gateway, for which Istio creates a Deployment and a Service of the name `<gateway>-istio`."""
 
     @property
     @abstractmethod
     def gateway(self) -> Ref:
-        """Name of the Gateway."""
+        """Reference of the Gateway."""
 
     @property
     def service(self) -> Ref:
-        """Name of the Service that Istio makes for it."""
+        """Reference of the Service that Istio creates for it."""
         return Ref(
             api_version="v1", kind="Service", name=f"{self.gateway.name}-{CLASS}", namespace=self.gateway.namespace
         )
 
     @property
     def deployment(self) -> Ref:
-        """Name of the Deployment that Istio makes for it."""
+        """Reference of the Deployment that Istio creates for it."""
         return Ref(api_version="apps/v1", kind="Deployment", name=self.service.name, namespace=self.gateway.namespace)
 
     def after_apply(self, lab: Lab, cluster: Cluster) -> None:
-        """Give the gateway's Service its address."""
+        """Write the node's address into the status of the gateway's Service."""
         del lab
         load_balancer.assign(connect(cluster), self.service)
 
     def settled(self, lab: Lab, cluster: Cluster) -> bool:
-        """Say whether the Service still has the node's address."""
+        """Return whether the Service still has the node's address."""
         del lab
         kube = connect(cluster)
         return load_balancer.assigned(kube, self.service) == network.node_address(kube)

@@ -1,8 +1,8 @@
 """The ingress: a Gateway on the node's port 80, behind the cluster's published port, and a route to the frontend.
 
-Its second listener is for the mesh of the other clusters. It ends mutual TLS with the gateway's own identity and lets
-nobody in without a certificate of the mesh; without an HTTPRoute that names it (`ingress_route`) it leads
-nowhere. It is not published on this machine: only nodes of the lab's network reach it.
+Its second listener is for workloads of other clusters. It terminates mutual TLS with the gateway's own identity and
+refuses clients without a certificate of the mesh. It serves only HTTPRoutes that name it (`ingress_route`). Its port is
+not published on this machine: only nodes of the lab's network reach it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HTTP = "http"
 FROM_MESH = "from-mesh"
 """Name of the listener for other clusters' workloads."""
 FROM_MESH_PORT = 15444
-"""A port of the node next to the east-west gateway's 15443."""
+"""Port of that listener on the node; must differ from `east_west_gateway.PORT`."""
 _TERMINATE = {
     "mode": "Terminate",
     # Istio documentation, "Kubernetes Gateway API", "Mutual TLS with the mesh's certificates".
@@ -32,13 +32,13 @@ _TERMINATE = {
 
 
 def parent(listener: str) -> Obj:
-    """Return what an HTTPRoute names as its parent to be served by one of the ingress's listeners."""
+    """Return the parentRef of an HTTPRoute for one of the ingress's listeners."""
     return {"name": GATEWAY.name, "namespace": GATEWAY.namespace, "sectionName": listener}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ingress(GatewayComponent):
-    """The Gateway `ingress` in istio-ingress, and an HTTPRoute beside the frontend."""
+    """The Gateway `ingress` in istio-ingress, and an HTTPRoute in the frontend's namespace."""
 
     name: str = "ingress"
     gateway: Ref = GATEWAY
@@ -71,5 +71,5 @@ class Ingress(GatewayComponent):
         ]
 
     def waits_for(self, objects: Sequence[Obj]) -> list[Ref]:
-        """Leave the route out: its backend comes with the frontend, which may still be on its way."""
+        """Don't wait for the HTTPRoute: its backend, the frontend, may be installed later."""
         return [wanted for wanted in super().waits_for(objects) if wanted.kind != "HTTPRoute"]

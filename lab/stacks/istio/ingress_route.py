@@ -1,8 +1,8 @@
-"""Services carried across clusters by an ingress, on Istio: the talk's path through East's Ambassador.
+"""Ingress routes on Istio: the talk's path through East's Ambassador.
 
-In the other clusters a name of its own (`podinfo-by-ingress-east`) leads to the source's ingress, on the listener
-that ends mutual TLS; there an HTTPRoute leads on to the service. The caller's proxy shows its workload's certificate
-to the ingress and takes no other than the ingress's; podinfo gets both identities in X-Forwarded-Client-Cert.
+In the other clusters, a Service such as `podinfo-by-ingress-east` routes to the source's ingress, on the listener that
+terminates mutual TLS; there an HTTPRoute routes to the service. The caller's proxy sends its workload's certificate and
+accepts only the ingress's identity. podinfo gets both identities in X-Forwarded-Client-Cert.
 """
 
 from __future__ import annotations
@@ -20,54 +20,54 @@ from lab.stacks.istio.ingress import FROM_MESH, FROM_MESH_PORT, parent
 
 _NETWORKING = "networking.istio.io/v1"
 _GATEWAY_API = "gateway.networking.k8s.io/v1"
-_LEADS = (_GATEWAY_API, "HTTPRoute", NAMESPACE)
+_ROUTE = (_GATEWAY_API, "HTTPRoute", NAMESPACE)
 _KINDS = (
     (_NETWORKING, "VirtualService", NAMESPACE),
     (_NETWORKING, "DestinationRule", NAMESPACE),
     (_NETWORKING, "ServiceEntry", NAMESPACE),
     ("v1", "Service", NAMESPACE),
-    _LEADS,
+    _ROUTE,
 )
 
 
 def apply(lab: Lab, service: str, source: str, *, identity: str) -> None:
-    """Let the source's ingress carry a service's requests.
+    """Apply an ingress route.
 
     Args:
-        lab: whose clusters.
-        service: that runs in `source`, with exactly one HTTP port.
-        source: whose ingress.
-        identity: of the ingress's proxy; a server with another one is refused.
+        lab: the lab with the clusters.
+        service: a service of `source` with exactly one HTTP port.
+        source: the cluster of the service and the ingress.
+        identity: identity of the ingress's proxy; callers refuse a server with another one.
 
     Raises:
-        ClusterError: the service does not exist or has not one HTTP port; nothing was changed.
+        ClusterError: the service does not exist or does not have exactly one HTTP port; nothing was changed.
     """
     port = by_ingress.http_port(lab, service, source, origin=export.origin)
     address = network.node_address(connect(lab.clusters[source]))
-    marks = by_ingress.labels(service, source)
-    there = [labelled(route(service, source, port), marks)]
-    calling = [
-        labelled(obj, marks) for obj in caller_objects(service, source, port, address=address, identity=identity)
+    labels = by_ingress.labels(service, source)
+    at_source = [labelled(route(service, source, port), labels)]
+    at_callers = [
+        labelled(obj, labels) for obj in caller_objects(service, source, port, address=address, identity=identity)
     ]
-    wanted = [(by_ingress.owned(lab, name), there if name == source else calling) for name in lab.clusters]
+    wanted = [(by_ingress.owned(lab, name), at_source if name == source else at_callers) for name in lab.clusters]
     for objects, parts in wanted:
         objects.check(parts)
-    for objects, parts in sorted(wanted, key=lambda pair: pair[1] is not there):
+    for objects, parts in sorted(wanted, key=lambda pair: pair[1] is not at_source):
         objects.apply_all(parts)
 
 
 def remove(lab: Lab, service: str, source: str) -> bool:
-    """Take the path away; False when there was none."""
+    """Delete an ingress route; return False if there was none."""
     return by_ingress.delete(lab, service, source, _KINDS)
 
 
 def listed(kube: Kube) -> list[tuple[str, str]]:
-    """Return the services that this cluster's ingress carries for others, each with its cluster."""
-    return by_ingress.listed(kube, _LEADS)
+    """Return the ingress routes of a cluster, each as (service, source cluster)."""
+    return by_ingress.listed(kube, _ROUTE)
 
 
 def entrance(address: str | None) -> str:
-    """Return where an ingress takes what is carried, as a URL."""
+    """Return the URL of an ingress's listener for other clusters."""
     return f"https://{address}:{FROM_MESH_PORT}/"
 
 
@@ -86,11 +86,11 @@ def route(service: str, source: str, port: int) -> Obj:
 
 
 def caller_objects(service: str, source: str, port: int, *, address: str, identity: str) -> list[Obj]:
-    """Return what a calling cluster needs: the name, and the way from it to the source's ingress."""
+    """Return the objects for a calling cluster: a Service with the route's name, and the route to the ingress."""
     metadata = {"name": by_ingress.name_of(service, source), "namespace": NAMESPACE}
     ingress = f"ingress.{source}.internal"
     tls: dict[str, Any] = {"mode": "ISTIO_MUTUAL", "sni": names.host(service), "subjectAltNames": [identity]}
-    # HTTP rules see the name that was called; the ingress finds its route by the service's own.
+    # Callers send the name of the route; the ingress's HTTPRoute matches the name of the service.
     rule = {
         "route": [{"destination": {"host": ingress, "port": {"number": FROM_MESH_PORT}}}],
         "rewrite": {"authority": names.host(service)},

@@ -1,4 +1,4 @@
-"""Diversions on Istio: a VirtualService whose first rule, by a header, leads to another service."""
+"""Intercepts on Istio: a VirtualService whose first rule matches a header and routes to another service."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lab.mesh.model import Intercept
 _API = "networking.istio.io/v1"
 _PART = "divert"
 _LABEL = f"{LABEL_PREFIX}/divert"
-# A header's value may hold what a label's may not.
+# Annotations, because a header's value may contain characters that a label's may not.
 _TO, _HEADER, _VALUE = (f"{LABEL_PREFIX}/divert-{part}" for part in ("to", "header", "value"))
 
 
 def apply(lab: Lab, wanted: Intercept) -> None:
-    """Write a diversion."""
+    """Apply an intercept."""
     kube = connect(lab.clusters[wanted.cluster])
     for name in (wanted.service, wanted.to):
         if kube.get(names.service_ref(name)) is None:
@@ -35,13 +35,13 @@ def apply(lab: Lab, wanted: Intercept) -> None:
 
 
 def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
-    """Delete a diversion; False when there was none."""
+    """Delete an intercept; return False if there was none."""
     return lab.owned(connect(cluster), _PART).delete(_ref(service))
 
 
 def listed(kube: Kube) -> list[Intercept]:
-    """Return the diversions that a cluster has."""
-    found = [annotations_of(obj) for obj in kube.find(_API, "VirtualService", namespace=NAMESPACE)]
+    """Return the intercepts of a cluster."""
+    all_notes = [annotations_of(obj) for obj in kube.find(_API, "VirtualService", namespace=NAMESPACE)]
     return [
         Intercept(
             cluster=kube.cluster.name,
@@ -50,19 +50,19 @@ def listed(kube: Kube) -> list[Intercept]:
             header=notes[_HEADER],
             value=notes[_VALUE],
         )
-        for notes in found
+        for notes in all_notes
         if _LABEL in notes
     ]
 
 
 def build(wanted: Intercept) -> Obj:
     """Return the VirtualService."""
-    away: Obj = {"route": [{"destination": {"host": names.host(wanted.to)}}]}
-    home: Obj = {"route": [{"destination": {"host": names.host(wanted.service)}}]}
+    intercepted: Obj = {"route": [{"destination": {"host": names.host(wanted.to)}}]}
+    other: Obj = {"route": [{"destination": {"host": names.host(wanted.service)}}]}
     if wanted.header:
-        rules = [{"match": [{"headers": {wanted.header.lower(): {"exact": wanted.value}}}], **away}, home]
+        rules = [{"match": [{"headers": {wanted.header.lower(): {"exact": wanted.value}}}], **intercepted}, other]
     else:
-        rules = [away]
+        rules = [intercepted]
     notes = {_LABEL: wanted.service, _TO: wanted.to, _HEADER: wanted.header, _VALUE: wanted.value}
     return {
         "apiVersion": _API,

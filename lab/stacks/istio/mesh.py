@@ -1,4 +1,4 @@
-"""Istio as the lab's mesh."""
+"""The mesh of the `istio` stack."""
 
 from __future__ import annotations
 
@@ -60,19 +60,19 @@ _GATEWAYS: tuple[tuple[str, GatewayComponent, int], ...] = (
 
 @dataclass(frozen=True)
 class IstioMesh:
-    """See `lab.mesh.protocols.Mesh` for what the methods promise."""
+    """Implements `lab.mesh.protocols.Mesh`, which documents the methods."""
 
     lab: Lab
     name: str = "istio"
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What Istio can do here."""
+        """Capabilities of Istio in this lab."""
         return offered(self) | {Capability.MERGED_SERVICE}
 
     @property
     def refusals(self) -> Refusals:
-        """How its proxies refuse a request."""
+        """The answers with which Istio's proxies refuse requests."""
         return REFUSALS
 
     def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
@@ -108,20 +108,20 @@ class IstioMesh:
         return flat(self._each(sources, of, no_answer))
 
     def link(self, source: str, target: str) -> None:
-        """Let a cluster see what runs in another one."""
+        """Create the target's credentials for `source`, and the remote secret in `source`."""
         remote_access.RemoteAccess(source=source).apply(self.lab, self.lab.clusters[target])
         remote_access.RemoteSecret(target=target).apply(self.lab, self.lab.clusters[source])
 
     def unlink(self, source: str, target: str) -> bool:
-        """Take the remote secret away, and the rights behind it."""
+        """Delete the remote secret, and the target's credentials."""
         secret, cluster = remote_access.RemoteSecret(target=target), self.lab.clusters[source]
-        was_there = secret.observe(self.lab, cluster) is not State.ABSENT
+        existed = secret.observe(self.lab, cluster) is not State.ABSENT
         secret.remove(self.lab, cluster)
         remote_access.RemoteAccess(source=source).remove(self.lab, self.lab.clusters[target])
-        return was_there
+        return existed
 
     def identities(self, clusters: Iterable[str] | None = None) -> list[Identity]:
-        """Return what each cluster's istiod and workloads have been given, read from the cluster."""
+        """Return the identities of clusters, read from istiod's Secret and the workloads' trust anchor."""
         return flat(self._each(clusters, lambda kube: [_identity(kube)], lambda *_: []))
 
     def identity_of(self, caller: Caller) -> str:
@@ -130,9 +130,10 @@ class IstioMesh:
         return f"spiffe://{domain}/ns/{caller.namespace}/sa/{caller.service_account}"
 
     def tls_entrance(self, cluster: str, service: str, port: int) -> TlsEntrance:
-        """Name a service as Istio's proxies do: by the server name (Istio, pilot/pkg/model, BuildSubsetKey).
+        """Return the parameters of Istio's proxies.
 
-        A sidecar knows a mesh's own client by the protocol (Istio, pilot/pkg/networking/util: in-mesh HTTP/1.1).
+        The server name selects the service (Istio, pilot/pkg/model, BuildSubsetKey), the ALPN protocol marks
+        a client of the mesh (Istio, pilot/pkg/networking/util: in-mesh HTTP/1.1).
         """
         address, gateway_port = east_west_address(self, cluster)
         name = f"outbound_.{port}_._.{names.host(service)}"
@@ -142,17 +143,17 @@ class IstioMesh:
             port=gateway_port,
             server_name=name,
             alpn="istio-http/1.1",
-            # The gateway passes TLS on; it ends at the service's own proxy.
+            # The gateway forwards TLS; the service's own proxy terminates it.
             identity=self.identity_of(_workload_of(kube, service)),
         )
 
     def export(self, service: str, source: str) -> list[tuple[str, str]]:
-        """Make a service known in all other clusters."""
+        """Export a service to all other clusters."""
         export.apply(self.lab, service, source)
         return [(names.exported_name(service, source), other) for other in self.lab.clusters if other != source]
 
     def unexport(self, service: str, source: str) -> bool:
-        """Take an export back."""
+        """Delete an export."""
         return export.remove(self.lab, service, source)
 
     def exports(self, clusters: Iterable[str] | None = None) -> list[Export]:
@@ -164,7 +165,7 @@ class IstioMesh:
         return split.apply(self.lab, self.lab.clusters[cluster], service, weights)
 
     def unsplit(self, cluster: str, service: str) -> bool:
-        """Take a split away."""
+        """Delete a split."""
         return split.remove(self.lab, self.lab.clusters[cluster], service)
 
     def splits(self, clusters: Iterable[str] | None = None) -> list[Split]:
@@ -172,11 +173,11 @@ class IstioMesh:
         return flat(self._each(clusters, split.listed, lambda *_: []))
 
     def fail_over(self, wanted: Failover) -> None:
-        """Prefer one cluster's endpoints of a service, and repeat what fails in the other."""
+        """Prefer the primary's endpoints, and retry failed requests at the backup's."""
         failover.apply(self.lab, wanted)
 
     def unfail_over(self, cluster: str, service: str) -> bool:
-        """Take a failover away."""
+        """Delete a failover."""
         return failover.remove(self.lab, self.lab.clusters[cluster], service)
 
     def failovers(self, clusters: Iterable[str] | None = None) -> list[Failover]:
@@ -191,11 +192,11 @@ class IstioMesh:
         inventory.owned(self.lab, kube, control_plane.Istio().name).patch(ref(control_plane.STRICT), change)
 
     def authorize(self, permission: Permission) -> None:
-        """Let some callers in and nobody else."""
+        """Allow the permission's callers only."""
         policy.apply(self.lab, permission, [self.identity_of(caller) for caller in permission.callers])
 
     def unauthorize(self, cluster: str, service: str) -> bool:
-        """Let everybody in the mesh in again."""
+        """Delete a permission."""
         return policy.remove(self.lab, self.lab.clusters[cluster], service)
 
     def permissions(self, clusters: Iterable[str] | None = None) -> list[Permission]:
@@ -203,28 +204,28 @@ class IstioMesh:
         return flat(self._each(clusters, policy.listed, lambda *_: []))
 
     def intercept(self, wanted: Intercept) -> None:
-        """Send some or all requests to a service to another one."""
+        """Send requests with a header, or all, to another service."""
         intercept.apply(self.lab, wanted)
 
     def remove_intercept(self, cluster: str, service: str) -> bool:
-        """Take a diversion away."""
+        """Delete an intercept."""
         return intercept.remove(self.lab, self.lab.clusters[cluster], service)
 
     def intercepts(self, clusters: Iterable[str] | None = None) -> list[Intercept]:
-        """Return the diversions."""
+        """Return the intercepts."""
         return flat(self._each(clusters, intercept.listed, lambda *_: []))
 
     def add_ingress_route(self, service: str, source: str) -> IngressRoute:
-        """Let the source's ingress carry requests to a service."""
+        """Route other clusters' requests to a service through the source's ingress."""
         ingress_route.apply(self.lab, service, source, identity=self.identity_of(_ingress_of(source)))
-        return next(carried for carried in self.ingress_routes([source]) if carried.service == service)
+        return next(route for route in self.ingress_routes([source]) if route.service == service)
 
     def remove_ingress_route(self, service: str, source: str) -> bool:
-        """Take that path away."""
+        """Delete an ingress route."""
         return ingress_route.remove(self.lab, service, source)
 
     def ingress_routes(self, clusters: Iterable[str] | None = None) -> list[IngressRoute]:
-        """Return the services that ingresses carry."""
+        """Return the ingress routes."""
 
         def of(kube: Kube) -> list[IngressRoute]:
             entrance = ingress_route.entrance(load_balancer.assigned(kube, ingress.Ingress().service))
@@ -241,8 +242,6 @@ class IstioMesh:
 
         return flat(self._each(clusters, of, lambda *_: []))
 
-    # How
-
     def _each(
         self, clusters: Iterable[str] | None, ask: Callable[[Kube], T], otherwise: Callable[[str, KubeError], T]
     ) -> dict[str, T]:
@@ -255,12 +254,11 @@ class IstioMesh:
         status = synced.get(target)
         server, detail = None, ""
         if status is None:
-            detail = "istiod has no remote secret for it"
+            detail = f"istiod has no remote secret for {target}"
         elif status != "synced":
-            detail = f"istiod says: {status}"
+            detail = f"istiod reports {target} as {status}"
         try:
-            there = connect(self.lab.clusters[target], timeout_s=ASK_S)
-            server = network.server_of(there)
+            server = network.server_of(connect(self.lab.clusters[target], timeout_s=ASK_S))
         except KubeError as error:
             detail = detail or f"{target}: {error.what}"
         return Link(source=source.cluster.name, target=target, server=server, alive=not detail, detail=detail)
@@ -271,7 +269,7 @@ def _ingress_of(cluster: str) -> Caller:
 
 
 def _workload_of(kube: Kube, service: str) -> Caller:
-    """Return the account of the pods behind a service."""
+    """Return a service's pods as a caller: their service account."""
     selector = ((kube.get(names.service_ref(service)) or {}).get("spec") or {}).get("selector") or {}
     pods = kube.find("v1", "Pod", namespace=NAMESPACE, labels=selector) if selector else []
     if not pods:
@@ -291,16 +289,16 @@ def _gateways(kube: Kube) -> list[Gateway]:
     address = network.node_address(kube)
     found = []
     for role, component, port in _GATEWAYS:
-        has = load_balancer.assigned(kube, component.service)
+        assigned = load_balancer.assigned(kube, component.service)
         detail = not_serving(kube.get(component.deployment))
-        if not detail and has != address:
-            detail = f"its Service has address {has}, its node {address}"
+        if not detail and assigned != address:
+            detail = f"its Service has address {assigned}, its node {address}"
         found.append(
             Gateway(
                 cluster=kube.cluster.name,
                 name=component.gateway.name,
                 role=role,
-                address=has,
+                address=assigned,
                 port=port,
                 alive=not detail,
                 detail=detail,
@@ -311,14 +309,14 @@ def _gateways(kube: Kube) -> list[Gateway]:
 
 
 def _synced(kube: Kube) -> dict[str, str]:
-    """Return how far istiod has come with each cluster that it watches, by the cluster's name."""
+    """Return istiod's sync status of each cluster that it watches, by the cluster's name."""
     pods = kube.find("v1", "Pod", namespace=control_plane.NAMESPACE, labels={"app": "istiod"})
     running = [pod["metadata"]["name"] for pod in pods if pod.get("status", {}).get("phase") == "Running"]
     if not running:
         return {}
     argv = ["pilot-discovery", "request", "GET", "/debug/clusterz"]
-    said = kube.execute(running[0], argv, namespace=control_plane.NAMESPACE, timeout_s=ASK_S)
-    return {entry["id"]: str(entry.get("syncStatus", "unknown")) for entry in json.loads(said)}
+    answer = kube.execute(running[0], argv, namespace=control_plane.NAMESPACE, timeout_s=ASK_S)
+    return {entry["id"]: str(entry.get("syncStatus", "unknown")) for entry in json.loads(answer)}
 
 
 def _identity(kube: Kube) -> Identity:
@@ -330,7 +328,7 @@ def _identity(kube: Kube) -> Identity:
         anchor = pki.describe(trusted["data"]["root-cert.pem"].encode())
         mesh = manifests.load_document(config["data"]["mesh"])
     except KeyError as error:
-        raise KubeError(f"the mesh has no {error} here yet", where=kube.cluster.name) from error
+        raise KubeError(f"Istio has not published {error} yet", where=kube.cluster.name) from error
     return Identity(
         cluster=kube.cluster.name,
         trust_domain=mesh["trustDomain"],

@@ -1,6 +1,6 @@
-"""Permissions on Istio: an AuthorizationPolicy that allows some identities, and by that refuses all others.
+"""Permissions on Istio: an AuthorizationPolicy that allows some identities, and so refuses all others.
 
-`principals` alone cannot tell the clusters apart: a mesh with trust domain aliases treats
+`principals` alone cannot distinguish the clusters: a mesh with trust domain aliases treats
 `east.example/ns/test/sa/frontend` and `west.example/ns/test/sa/frontend` as the same identity (Istio documentation,
 "Trust Domain Migration"). So the last entry of X-Forwarded-Client-Cert is compared with the full SPIFFE ID as well. The
 sidecar itself appends that entry, from the certificate that it has just verified; a client can only write entries
@@ -24,7 +24,7 @@ _PART = "permission"
 
 
 def apply(lab: Lab, permission: Permission, spiffe_ids: Sequence[str]) -> None:
-    """Write a permission."""
+    """Apply a permission."""
     kube = connect(lab.clusters[permission.cluster])
     service = kube.get(names.service_ref(permission.service))
     selector = (service or {}).get("spec", {}).get("selector")
@@ -41,11 +41,11 @@ def build(permission: Permission, spiffe_ids: Sequence[str], selector: dict[str,
     }
     rules: list[Obj] = [
         {
-            "from": [{"source": {"principals": [identity_of.removeprefix("spiffe://")]}}],
+            "from": [{"source": {"principals": [spiffe_id.removeprefix("spiffe://")]}}],
             **({"to": [{"operation": operation}]} if operation else {}),
-            "when": [{"key": "request.headers[x-forwarded-client-cert]", "values": [f"*;URI={identity_of}"]}],
+            "when": [{"key": "request.headers[x-forwarded-client-cert]", "values": [f"*;URI={spiffe_id}"]}],
         }
-        for identity_of in spiffe_ids
+        for spiffe_id in spiffe_ids
     ]
     return {
         "apiVersion": _API,
@@ -55,20 +55,19 @@ def build(permission: Permission, spiffe_ids: Sequence[str], selector: dict[str,
             "namespace": NAMESPACE,
             "annotations": as_annotation(permission),
         },
-        # A policy without rules refuses every caller, which is what an empty list of callers means.
+        # An empty list of callers becomes a policy without rules, which refuses every caller.
         "spec": {"selector": {"matchLabels": selector}, "action": "ALLOW", "rules": rules},
     }
 
 
 def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
-    """Delete a permission; False when there was none."""
+    """Delete a permission; return False if there was none."""
     return lab.owned(connect(cluster), _PART).delete(_ref(service))
 
 
 def listed(kube: Kube) -> list[Permission]:
-    """Return the permissions that a cluster has."""
-    found = kube.find(_API, "AuthorizationPolicy", namespace=NAMESPACE)
-    return read(found)
+    """Return the permissions of a cluster."""
+    return read(kube.find(_API, "AuthorizationPolicy", namespace=NAMESPACE))
 
 
 def _ref(service: str) -> Ref:

@@ -1,11 +1,11 @@
-"""How Istio's proxies refuse a request: what Envoy answers by itself (Envoy, RBAC filter and router)."""
+"""The answers with which Istio's proxies refuse requests (Envoy, RBAC filter and router)."""
 
 from __future__ import annotations
 
 from lab.mesh.model import ProxyAnswer, Refusals
 
 _UPSTREAM_TIME = "x-envoy-upstream-service-time"
-"""Set by the caller's proxy when the answer came from another one."""
+"""The caller's proxy sets this header if the answer came from another server."""
 
 REFUSALS = Refusals(
     denied=ProxyAnswer(
@@ -14,7 +14,7 @@ REFUSALS = Refusals(
         headers={"server": "envoy|istio-envoy", _UPSTREAM_TIME: r"\d+"},
         body="^RBAC: access denied$",
     ),
-    # STRICT mutual TLS ends the connection before there is a request.
+    # STRICT mutual TLS closes the connection before the proxy reads a request.
     denied_plain=None,
     no_backend=ProxyAnswer(
         by="the caller's Envoy",

@@ -1,7 +1,7 @@
-"""A link: one cluster's istiod may watch another cluster's API server, with the least rights that do.
+"""Links on Istio: the source's istiod watches the target's API server, with the fewest rights that suffice.
 
-On the target cluster stands a ServiceAccount for each source; on the source its token, as a kubeconfig in a Secret that
-istiod looks for by its label (Istio documentation, "Install Multicluster", remote secrets).
+The target has a ServiceAccount for each source. The source has the account's token, as a kubeconfig in a Secret that
+istiod finds by its label (Istio documentation, "Install Multicluster", remote secrets).
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from lab.stacks.istio.control_plane import NAMESPACE
 
 _RBAC = "rbac.authorization.k8s.io"
 _RULES = (
-    # Where services run, and in which zones. istiod also insists on Secrets, for the certificates of gateways: without
-    # them the link never counts as synced, and the switch that promises to do without makes this version crash.
+    # For services, endpoints and zones. istiod also needs Secrets, for the certificates of gateways: without them the
+    # link is never reported as synced, and this version crashes with the option that disables it.
     {
         "apiGroups": [""],
         "resources": ["namespaces", "nodes", "pods", "secrets", "services"],
         "verbs": ["list", "watch"],
     },
     {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
-    # istiod watches Gateways and WorkloadEntries only where their CRDs are, which it has to see for that.
+    # istiod watches Gateways and WorkloadEntries only if their CRDs exist, so it must be able to list CRDs.
     {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": ["list", "watch"]},
-    # `istioctl analyze` follows the remote secret and waits for every kind of configuration without a time limit.
+    # `istioctl analyze` uses the remote secret and waits for every kind of configuration without a time limit.
     {
         "apiGroups": ["gateway.networking.k8s.io"],
         "resources": [
@@ -77,7 +77,7 @@ _RULES = (
         "verbs": ["list", "watch"],
     },
 )
-# The target's trust domain stands in its mesh configuration: this ConfigMap and no other. `istioctl analyze` gets it.
+# The target's trust domain is in its mesh configuration: this ConfigMap and no other. `istioctl analyze` gets it.
 _MESH_CONFIG = {
     "apiGroups": [""],
     "resources": ["configmaps"],
@@ -93,7 +93,7 @@ def account_of(source: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteAccess(ManifestComponent):
-    """On the target: what `source`'s istiod may see."""
+    """On the target: the account of `source`'s istiod, its rights and its token."""
 
     source: str
 
@@ -103,7 +103,7 @@ class RemoteAccess(ManifestComponent):
         return f"access-of-{self.source}"
 
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
-        """Return account, roles and token."""
+        """Return the ServiceAccount, its roles and the token's Secret."""
         del lab, cluster
         name = account_of(self.source)
         subjects = [{"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}]
@@ -131,27 +131,28 @@ class RemoteAccess(ManifestComponent):
         ]
 
     def after_apply(self, lab: Lab, cluster: Cluster) -> None:
-        """Wait for the token, and ask again where Kubernetes dropped the question.
+        """Wait for the token, and apply the Secret again if Kubernetes has deleted it.
 
-        The token controller deletes a token's Secret whose account it has not seen yet (Kubernetes,
-        pkg/controller/serviceaccount/tokens_controller.go), as it happens on a busy machine.
+        The token controller deletes a token's Secret if its cache does not contain the account yet (Kubernetes,
+        pkg/controller/serviceaccount/tokens_controller.go), which happens on a busy machine.
         """
         kube = connect(cluster)
         (secret,) = (obj for obj in self._wanted(lab, cluster) if obj["kind"] == "Secret")
 
-        def look() -> bool | NotYet:
-            found = kube.get(ref(secret))
-            if found is None:
+        def token_exists() -> bool | NotYet:
+            applied = kube.get(ref(secret))
+            if applied is None:
                 inventory.owned(lab, kube, self.name).apply(secret)
-                return NotYet("asked for it again")
-            return "token" in (found.get("data") or {}) or NotYet("no token yet")
+                return NotYet("applied its Secret again")
+            return "token" in (applied.get("data") or {}) or NotYet("its Secret has no token yet")
 
-        wait.until(f"{cluster.name}: token for {account_of(self.source)}", look, timeout_s=120, interval_s=1)
+        what = f"the token of {account_of(self.source)} in {cluster.name}"
+        wait.until(what, token_exists, timeout_s=120, interval_s=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteSecret(ManifestComponent):
-    """On the source: how its istiod reaches `target`'s API server."""
+    """On the source: the kubeconfig with which its istiod reaches `target`'s API server."""
 
     target: str
 
@@ -161,7 +162,7 @@ class RemoteSecret(ManifestComponent):
         return f"link-to-{self.target}"
 
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
-        """Return the Secret; reads the token from the target."""
+        """Return the Secret, with the token read from the target."""
         target = connect(lab.clusters[self.target])
         token, authority = _credentials(target, account_of(cluster.name))
         kubeconfig = {
@@ -194,13 +195,13 @@ class RemoteSecret(ManifestComponent):
 
 
 def _credentials(target: Kube, account: str) -> tuple[str, str]:
-    """Return the account's token, and the target's certificate authority as it stands beside it, base64."""
+    """Return the account's token, and the certificate authority of the target's API server in base64."""
     secret = Ref(api_version="v1", kind="Secret", name=account, namespace=NAMESPACE)
 
-    def look() -> tuple[str, str] | NotYet:
+    def token_and_authority() -> tuple[str, str] | NotYet:
         data = (target.get(secret) or {}).get("data") or {}
         if "token" not in data or "ca.crt" not in data:
             return NotYet(f"{secret} has no token yet")
         return b64decode(data["token"]).decode(), str(data["ca.crt"])
 
-    return wait.until(f"{target.cluster.name}: token for {account}", look, timeout_s=60)
+    return wait.until(f"the token of {account} in {target.cluster.name}", token_and_authority, timeout_s=60)

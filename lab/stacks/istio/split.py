@@ -19,45 +19,49 @@ _PART = "split"
 
 
 def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) -> Split:
-    """Write a split and return it as the cluster has it then."""
+    """Apply a split, and return it as read back from the cluster."""
     kube = connect(cluster)
     check_weights(cluster.name, weights)
     subsets = {name: _subset(kube, service, name) for name in weights}
     ports = called_ports(kube, service, subsets)
     if kube.find(_API, "VirtualService", namespace=NAMESPACE, labels={FAILOVER_LABEL: service}):
         raise ClusterError(
-            f"requests to {service} fail over already, and a service has one or the other",
+            f"requests to {service} fail over already; a service has a split or a failover, not both",
             where=cluster.name,
             next=f"lab unfailover {service}, then the split",
         )
     objects = lab.owned(kube, _PART)
     wanted_split = build(service, {subsets[name]: weight for name, weight in weights.items()}, ports)
     objects.check([wanted_split])
-    # Subsets that only a split uses must be known on every cluster, too.
+    # Every cluster needs the subsets, also if the service is not exported.
     for other in lab.clusters.values():
         export.owned(lab, other).apply_all(export.source_objects(service, list(lab.clusters)))
     objects.apply(wanted_split)
-    found = next((split for split in listed(kube) if split.service == service), None)
+    applied = next((split for split in listed(kube) if split.service == service), None)
     expected = {name: weight for name, weight in weights.items() if weight > 0}
-    if found is None or {name: w for name, w in found.weights.items() if w > 0} != expected:
-        has = "none" if found is None else dict(found.weights)
-        raise ClusterError(f"the split of {service} was written, but the cluster has {has}", where=cluster.name)
-    return found
+    if applied is None or {name: w for name, w in applied.weights.items() if w > 0} != expected:
+        weights_now = "no split" if applied is None else dict(applied.weights)
+        raise ClusterError(
+            f"the split of {service} was applied, but the cluster has {weights_now}",
+            where=cluster.name,
+            next=f"the same `lab split {service}` again",
+        )
+    return applied
 
 
 def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
-    """Delete a split; False when there was none."""
+    """Delete a split; return False if there was none."""
     return lab.owned(connect(cluster), _PART).delete(_ref(service))
 
 
 def listed(kube: Kube) -> list[Split]:
-    """Return the splits that a cluster has."""
-    found = kube.find(_API, "VirtualService", namespace=NAMESPACE)
-    return [_read(kube.cluster.name, obj) for obj in found if SPLIT_LABEL in labels_of(obj)]
+    """Return the splits of a cluster."""
+    objects = kube.find(_API, "VirtualService", namespace=NAMESPACE)
+    return [_read(kube.cluster.name, obj) for obj in objects if SPLIT_LABEL in labels_of(obj)]
 
 
 def build(service: str, weights: Mapping[str, int], ports: tuple[names.ServicePort, ...]) -> Obj:
-    """Return the VirtualService; `weights` maps the clusters that are sent to."""
+    """Return the VirtualService; `weights` maps target clusters to weights."""
     rules = [
         {
             "match": [{"port": port.number}],
@@ -87,15 +91,15 @@ def _read(cluster: str, obj: Obj) -> Split:
 
 
 def _subset(kube: Kube, service: str, name: str) -> str:
-    """Return the cluster that a name in a split stands for."""
+    """Return the cluster that a name in a split's weights stands for."""
     if name == service:
         return kube.cluster.name
-    found = kube.get(names.service_ref(name))
-    labels = labels_of(found) if found else {}
+    exported = kube.get(names.service_ref(name))
+    labels = labels_of(exported) if exported else {}
     if labels.get(exports.EXPORTED_LABEL) != service:
         known = [service, *(names.exported_name(s, source) for s, source in export.listed(kube) if s == service)]
         raise ClusterError(
-            f"{name} is not {service} as another cluster exports it; here are: {', '.join(known)}",
+            f"{name} is not {service} or an export of it; possible names here: {', '.join(known)}",
             where=kube.cluster.name,
             next=f"lab export {service}",
         )

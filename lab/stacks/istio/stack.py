@@ -1,4 +1,4 @@
-"""The `istio` stack: Istio on both sides, its Gateways, and nothing that is not built from package registries."""
+"""The `istio` stack: Istio and its Gateways in both clusters, all built from package registries."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LEVELS = {"Info": CheckVerdict.OK, "Warning": CheckVerdict.WARNING}
 
 @dataclass(frozen=True)
 class IstioStack:
-    """See `lab.stacks.model.Stack` for what the members promise."""
+    """Implements `lab.stacks.model.Stack`, which documents the members."""
 
     name: str = "istio"
     title: str = "Istio on both sides"
@@ -63,7 +63,7 @@ class IstioStack:
     def components(self, lab: Lab) -> Mapping[str, ClusterComponent]:
         """Return trust, Istio, the gateways and the applications."""
         del lab
-        # Injection waits for the label; the network's name tells istiod where its own pods are.
+        # The injector needs the label of NAMESPACE; istiod reads its own pods' network from its namespace.
         namespaces = Namespaces(
             labels={
                 control_plane.NAMESPACE: {control_plane.NETWORK_LABEL: control_plane.network_of("{cluster}")},
@@ -72,7 +72,7 @@ class IstioStack:
             }
         )
         trust = ClusterComponent(
-            component=IstioTrust(), title="hand out an issuer under the trust anchor", after=("namespaces",)
+            component=IstioTrust(), title="create an issuer under the trust anchor", after=("namespaces",)
         )
         after = ("gateway-api", "trust")
         mesh = ClusterComponent(
@@ -81,27 +81,27 @@ class IstioStack:
         return {
             part.component.name: part
             for part in (
-                ClusterComponent(component=ClusterDns(), title="let DNS answers age in seconds"),
+                ClusterComponent(component=ClusterDns(), title="set the DNS TTL to 5 s"),
                 ClusterComponent(component=namespaces, title="create the namespaces"),
                 ClusterComponent(component=GatewayApi(), title="install the Gateway API's CRDs"),
                 trust,
                 mesh,
                 ClusterComponent(
-                    component=EastWestGateway(), title="open the east-west gateway", after=("istio",), estimate_s=8
+                    component=EastWestGateway(), title="install the east-west gateway", after=("istio",), estimate_s=8
                 ),
-                ClusterComponent(component=Ingress(), title="open the ingress", after=("istio",), estimate_s=8),
+                ClusterComponent(component=Ingress(), title="install the ingress", after=("istio",), estimate_s=8),
                 ClusterComponent(component=Podinfo(), title="deploy podinfo", after=("istio",), estimate_s=10),
                 ClusterComponent(component=Frontend(), title="deploy the frontend", after=("istio",), estimate_s=10),
             )
         }
 
     def link_components(self, lab: Lab, source: str, target: str) -> Sequence[LinkComponent]:
-        """Return an account on the target, and its token on the source."""
+        """Return the account in the target, and the remote secret with its token in the source."""
         del lab
         access = LinkComponent(
             cluster=target,
             component=RemoteAccess(source=source),
-            title=f"let {source} see what runs here",
+            title=f"give {source} access to the API server",
             after=(f"{target}/namespaces",),
         )
         secret = LinkComponent(
@@ -113,18 +113,18 @@ class IstioStack:
         return [access, secret]
 
     def export(self, lab: Lab, service: str, source: str) -> bool:
-        """Make a service known in all other clusters."""
+        """Export a service to all other clusters."""
         return export.apply(lab, service, source)
 
     def answers(self, lab: Lab, cluster: str) -> Mapping[str, frozenset[str]]:
-        """Return that podinfo is one service over all clusters that have one."""
+        """Return podinfo with all clusters that run it: Istio merges its Services."""
         del cluster
         return {"podinfo": frozenset(name for name, c in lab.spec.clusters.items() if c.podinfo.replicas > 0)}
 
     def checks(self, lab: Lab, cluster: Cluster) -> list[UpstreamCheck]:
-        """Run `istioctl analyze`, whose findings are all that it prints."""
-        found = Istioctl(lab.artifacts.binary("istioctl")).analyze(cluster.kubeconfig, cluster.context)
-        named = [
+        """Run `istioctl analyze`, and return a summary line and a line for each finding."""
+        findings = Istioctl(lab.artifacts.binary("istioctl")).analyze(cluster.kubeconfig, cluster.context)
+        checks = [
             UpstreamCheck(
                 cluster=cluster.name,
                 command="istioctl analyze",
@@ -132,22 +132,21 @@ class IstioStack:
                 verdict=_LEVELS.get(finding.level, CheckVerdict.FAILED),
                 words=finding.message,
             )
-            for finding in found
+            for finding in findings
         ]
-        whole = "everything that it knows to look at"
-        passed = not any(check.verdict is CheckVerdict.FAILED for check in named)
+        passed = not any(check.verdict is CheckVerdict.FAILED for check in checks)
         return [
             UpstreamCheck(
                 cluster=cluster.name,
                 command="istioctl analyze",
-                what=whole,
+                what="all analyzers",
                 verdict=CheckVerdict.OK if passed else CheckVerdict.FAILED,
             ),
-            *named,
+            *checks,
         ]
 
     def dashboard(self, lab: Lab, cluster: Cluster, *, port: int, on_url: Callable[[str], None]) -> None:
-        """Say that there is none."""
+        """Raise UsageError: Istio has no dashboard here."""
         del cluster, port, on_url
         raise UsageError(f"the lab {lab.spec.name} is built with Istio, which has no dashboard of its own")
 

@@ -1,4 +1,4 @@
-"""Gives a cluster's Istio its own issuer under the lab's trust anchor (Istio's "Plug in CA Certificates")."""
+"""The cluster's issuer for istiod, under the lab's trust anchor (Istio documentation, "Plug in CA Certificates")."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lab.mesh.issuers import issuer_of
 
 @dataclass(frozen=True, kw_only=True)
 class IstioTrust(ManifestComponent):
-    """The Secret `cacerts`, which istiod signs with."""
+    """The Secret `cacerts`, with the key by which istiod signs workload certificates."""
 
     name: str = "trust"
 
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
-        """Return the Secret; makes the certificates where they are not there yet."""
+        """Return the Secret; create the certificates if they do not exist yet."""
         root = pki.anchor(lab.paths.pki, lab_name=lab.spec.name)
         own = issuer_of(lab, cluster)
         files = {

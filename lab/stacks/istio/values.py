@@ -1,4 +1,4 @@
-"""A cluster's place in the mesh → the values that Istio's charts are rendered with. No I/O."""
+"""Compute the values of Istio's charts for a cluster. No I/O."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Upstream's Envoy has none of Istio's own metrics; these of its own are the evidence of who called whom over mTLS.
+# Upstream's Envoy lacks Istio's own metrics. These Envoy metrics are the evidence of requests, retries and mTLS.
 _EVIDENCE = (
     r"cluster\.outbound\|.*\.upstream_(rq_(total|[1-5]xx|retry|pending_overflow)|cx_(total|connect_fail))$",
     r"cluster\.outbound\|.*\.(ssl\.handshake|membership_(total|healthy))$",
@@ -16,7 +16,7 @@ _EVIDENCE = (
 
 @dataclass(frozen=True, kw_only=True)
 class MeshPlace:
-    """Where a cluster is in the mesh, and what Istio is run from."""
+    """Parameters of a cluster's Istio: mesh, network, trust domains and images."""
 
     mesh_id: str
     cluster: str
@@ -26,17 +26,17 @@ class MeshPlace:
     pilot_image: str
     proxy_image: str
     local_hosts: Sequence[str] = ()
-    """Services that are not merged with those of the same name in other clusters."""
+    """Services that Istio does not merge with Services of the same name in other clusters."""
 
 
 def operator(place: MeshPlace) -> dict[str, Any]:
     """Return the IstioOperator that istioctl renders."""
     mesh_config = {
         "trustDomain": place.trust_domain,
-        # Peers of the other clusters are checked for the same service accounts, under their own trust domains.
+        # Servers in other clusters have the same service accounts, under their own trust domains.
         "trustDomainAliases": sorted(place.other_trust_domains),
         "enableTracing": False,
-        # Each cluster's ingress leads to its own frontend; everything else of the same name is one service.
+        # Each cluster's ingress calls its own frontend; Istio merges all other Services of the same name.
         "serviceSettings": [{"settings": {"clusterLocal": True}, "hosts": list(place.local_hosts)}],
         "defaultConfig": {"concurrency": 1, "proxyStatsMatcher": {"inclusionRegexps": list(_EVIDENCE)}},
     }
@@ -67,10 +67,10 @@ def _values(place: MeshPlace) -> dict[str, Any]:
             "traceSampling": 0,
             "resources": {"requests": {"cpu": "10m", "memory": "128Mi"}},
             "env": {
-                # Both would configure extensions that only Istio's own Envoy has.
+                # Both configure extensions that only Istio's own Envoy contains.
                 "PILOT_ENABLE_METADATA_EXCHANGE": "false",
                 "PILOT_ENABLE_ALPN_FILTER": "false",
-                # How long istiod waits, at its start, for another cluster that is down.
+                # Time that istiod waits, at its start, for another cluster that is down.
                 "PILOT_REMOTE_CLUSTER_TIMEOUT": "10s",
             },
         },
@@ -82,9 +82,9 @@ def _values(place: MeshPlace) -> dict[str, Any]:
 _GATEWAYS = {
     "service": {
         "spec": {
-            # The lab is the cloud that gives addresses (load_balancer.py); ports on the node would be unused.
+            # The lab assigns the addresses (load_balancer.py); node ports would be unused.
             "allocateLoadBalancerNodePorts": False,
-            # All gateways have the node's address, and only one of them could have the status port there.
+            # All gateways have the node's address, where only one of them could use the status port.
             "ports": [{"port": 15021, "$patch": "delete"}],
         }
     },

@@ -1,3 +1,5 @@
+"""Exports on Istio: the objects in each cluster, and the refusals."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -32,7 +34,7 @@ def east(apis: dict[str, FakeApi]) -> FakeApi:
     return apis["east"]
 
 
-def test_the_name_stands_in_the_other_clusters_and_the_subsets_in_all(
+def test_other_clusters_have_the_name_and_all_have_the_subsets(
     lab: Lab, apis: dict[str, FakeApi], east: FakeApi
 ) -> None:
     assert export.apply(lab, "podinfo", "east") is True
@@ -41,7 +43,7 @@ def test_the_name_stands_in_the_other_clusters_and_the_subsets_in_all(
     assert names(apis["west"]) == {"DestinationRule podinfo", "Service podinfo-east", "VirtualService podinfo-east"}
 
 
-def test_the_name_has_no_endpoints_of_its_own_and_leads_to_the_source_only(
+def test_the_name_has_no_selector_and_routes_to_the_source_only(
     lab: Lab, apis: dict[str, FakeApi], east: FakeApi
 ) -> None:
     export.apply(lab, "podinfo", "east")
@@ -62,7 +64,7 @@ def test_ports_follow_the_source_when_it_is_exported_again(lab: Lab, apis: dict[
     assert [rule["match"][0]["port"] for rule in found["VirtualService"]["spec"]["http"]] == [80, 9999]
 
 
-def test_what_is_taken_back_is_gone_and_the_subsets_with_the_last_export(
+def test_a_deleted_export_is_gone_and_the_subsets_with_the_last_one(
     lab: Lab, apis: dict[str, FakeApi], east: FakeApi
 ) -> None:
     put(kube(apis["west"], "west"), service())
@@ -75,7 +77,7 @@ def test_what_is_taken_back_is_gone_and_the_subsets_with_the_last_export(
     assert export.remove(lab, "podinfo", "west") is False
 
 
-def test_a_service_that_is_not_there_is_an_error_and_nothing_is_done(lab: Lab, apis: dict[str, FakeApi]) -> None:
+def test_a_missing_service_is_an_error_and_nothing_is_changed(lab: Lab, apis: dict[str, FakeApi]) -> None:
     with pytest.raises(ClusterError, match=r"east: there is no Service 'cart' in namespace test.*kubectl"):
         export.apply(lab, "cart", "east")
     assert names(apis["west"]) == set()
@@ -99,13 +101,13 @@ def test_an_exported_name_is_not_exported_again(lab: Lab, apis: dict[str, FakeAp
         ({"name": "http", "port": 1, "appProtocol": "tcp"}, False),
     ],
 )
-def test_a_ports_protocol_is_told_as_istio_tells_it(port: dict[str, Any], http: bool) -> None:
+def test_a_ports_protocol_is_read_as_istio_reads_it(port: dict[str, Any], http: bool) -> None:
     assert ports_of(service("x", port))[0].is_http is http
     assert ports_of(service("x", {"port": 1, "protocol": "UDP"})) == ()
 
 
 @pytest.mark.parametrize("port", [{"port": 80}, {"name": "web", "port": 80}])
-def test_a_port_whose_protocol_istio_has_to_detect_has_both_kinds_of_rules(port: dict[str, Any]) -> None:
+def test_a_port_without_a_known_protocol_has_both_kinds_of_rules(port: dict[str, Any]) -> None:
     found = ports_of(service("x", port))
     assert found[0].is_detected
     spec = export.mirror_objects("cart", "east", found)[1]["spec"]
@@ -113,7 +115,7 @@ def test_a_port_whose_protocol_istio_has_to_detect_has_both_kinds_of_rules(port:
     assert spec["http"][0]["match"] == [{"port": 80}]
 
 
-def test_bytes_are_routed_by_tcp_rules() -> None:
+def test_a_tcp_port_has_tcp_rules_only() -> None:
     port = ServicePort(name="redis", number=6379, protocol="redis")
     spec = export.mirror_objects("cart", "east", [port])[1]["spec"]
     assert "http" not in spec

@@ -1,6 +1,6 @@
-"""The objects of splits, failovers, permissions, intercepts, exports and gateways, as YAML that a person can read.
+"""Compare the objects of splits, failovers, permissions, intercepts, exports, links and gateways with YAML files.
 
-`pytest tests/unit/golden --write-golden` writes the files anew; review the difference before you commit it.
+`pytest tests/unit/golden --write-golden` writes the files again; review the difference before you commit it.
 """
 
 from __future__ import annotations
@@ -79,12 +79,12 @@ def snapshot(apis: dict[str, FakeApi]) -> dict[tuple[str, str], Obj]:
 
 
 def changed(before: dict[tuple[str, str], Obj], after: dict[tuple[str, str], Obj]) -> list[Obj]:
-    """Return what was created or changed, each with its cluster as a comment-like annotation key."""
+    """Return the objects that were created or changed, each with its cluster under the key `cluster`."""
     return [{"cluster": key[0], **obj} for key, obj in sorted(after.items()) if before.get(key) != obj]
 
 
 def as_yaml(objects: Sequence[Obj]) -> str:
-    """Return objects as YAML, without what the API server counts."""
+    """Return objects as YAML, without uid, resourceVersion and generation."""
     documents = []
     for obj in objects:
         metadata = {k: v for k, v in obj["metadata"].items() if k not in {"uid", "resourceVersion", "generation"}}
@@ -93,7 +93,7 @@ def as_yaml(objects: Sequence[Obj]) -> str:
 
 
 @pytest.fixture
-def hold(request: pytest.FixtureRequest) -> Callable[[str, Sequence[Obj]], None]:
+def golden(request: pytest.FixtureRequest) -> Callable[[str, Sequence[Obj]], None]:
     """Compare objects with a file, or write it with --write-golden."""
 
     def compare(name: str, objects: Sequence[Obj]) -> None:
@@ -106,32 +106,32 @@ def hold(request: pytest.FixtureRequest) -> Callable[[str, Sequence[Obj]], None]
     return compare
 
 
-Hold = Callable[[str, Sequence[Obj]], None]
+Golden = Callable[[str, Sequence[Obj]], None]
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_istio(istio: IstioMesh, apis: dict[str, FakeApi], hold: Hold, change: str) -> None:
+def test_istio(istio: IstioMesh, apis: dict[str, FakeApi], golden: Golden, change: str) -> None:
     before = snapshot(apis)
     CHANGES[change](istio)
-    hold(f"istio/{change}", changed(before, snapshot(apis)))
+    golden(f"istio/{change}", changed(before, snapshot(apis)))
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_linkerd(linkerd: LinkerdMesh, apis: dict[str, FakeApi], hold: Hold, change: str) -> None:
+def test_linkerd(linkerd: LinkerdMesh, apis: dict[str, FakeApi], golden: Golden, change: str) -> None:
     before = snapshot(apis)
     CHANGES[change](linkerd)
-    hold(f"linkerd/{change}", changed(before, snapshot(apis)))
+    golden(f"linkerd/{change}", changed(before, snapshot(apis)))
 
 
 @pytest.mark.parametrize(("primary", "backup"), [("west", "east"), ("east", "west")])
 def test_istios_failover_among_three_clusters(
-    lab: Lab, istio: IstioMesh, apis: dict[str, FakeApi], *, hold: Hold, primary: str, backup: str
+    lab: Lab, istio: IstioMesh, apis: dict[str, FakeApi], *, golden: Golden, primary: str, backup: str
 ) -> None:
     three = replace(lab, spec=config.parse(THREE))
     before = snapshot(apis)
     istio_failover.apply(three, Failover(cluster="west", service="podinfo", primary=primary, backup=backup))
     objects = [obj for obj in changed(before, snapshot(apis)) if obj["kind"] == "DestinationRule"]
-    hold(f"istio/failover-of-three-{primary}-first", objects)
+    golden(f"istio/failover-of-three-{primary}-first", objects)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_istios_failover_among_three_clusters(
         (THREE.replace("east]", 'east]\nregion = "north"'), "west", "clusters of this lab share one: .*east north"),
     ],
 )
-def test_istio_refuses_a_backup_that_would_not_come_second(
+def test_istio_refuses_a_backup_that_would_not_have_the_second_priority(
     lab: Lab, istio: IstioMesh, apis: dict[str, FakeApi], *, toml: str, primary: str, reason: str
 ) -> None:
     three = replace(lab, spec=config.parse(toml))
@@ -151,18 +151,18 @@ def test_istio_refuses_a_backup_that_would_not_come_second(
     assert snapshot(apis) == before
 
 
-def test_istios_export(lab: Lab, apis: dict[str, FakeApi], hold: Hold) -> None:
+def test_istios_export(lab: Lab, apis: dict[str, FakeApi], golden: Golden) -> None:
     put_services(apis)
     before = snapshot(apis)
     export.apply(lab, "podinfo", "east")
-    hold("istio/export", changed(before, snapshot(apis)))
+    golden("istio/export", changed(before, snapshot(apis)))
 
 
-def test_istios_gateways(lab: Lab, hold: Hold) -> None:
-    hold("istio/gateway-east-west", EastWestGateway().objects(lab, lab.east))
-    hold("istio/gateway-ingress", Ingress().objects(lab, lab.east))
+def test_istios_gateways(lab: Lab, golden: Golden) -> None:
+    golden("istio/gateway-east-west", EastWestGateway().objects(lab, lab.east))
+    golden("istio/gateway-ingress", Ingress().objects(lab, lab.east))
 
 
-def test_linkerds_gateways(hold: Hold) -> None:
-    hold("linkerd/gateway-admits-everybody", [multicluster.everybody()])
-    hold("linkerd/ingress-for-the-mesh", emissary.from_mesh())
+def test_linkerds_gateways(golden: Golden) -> None:
+    golden("linkerd/gateway-admits-everybody", [multicluster.everybody()])
+    golden("linkerd/ingress-for-the-mesh", emissary.from_mesh())

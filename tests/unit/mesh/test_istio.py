@@ -44,7 +44,7 @@ def test_it_is_a_mesh(lab: Lab) -> None:
     assert Capability.SPLIT_SMI not in mesh.capabilities
 
 
-def test_a_split_is_read_back_in_the_names_that_it_was_given_in(mesh: IstioMesh, apis: dict[str, FakeApi]) -> None:
+def test_a_split_is_read_back_with_the_names_it_was_applied_with(mesh: IstioMesh, apis: dict[str, FakeApi]) -> None:
     weights = {"podinfo": 90, "podinfo-east": 10}
     assert mesh.split("west", "podinfo", weights) == Split(cluster="west", service="podinfo", weights=weights)
     assert mesh.splits() == [Split(cluster="west", service="podinfo", weights=weights)]
@@ -61,10 +61,13 @@ def test_a_split_is_read_back_in_the_names_that_it_was_given_in(mesh: IstioMesh,
         ({"podinfo": 0, "podinfo-east": 0}, "add up to 0"),
         ({}, "add up to 0"),
         ({"podinfo": -1, "podinfo-east": 2}, "from 0 to 100, not podinfo=-1"),
-        ({"podinfo": 50, "podinfo-north": 50}, "podinfo-north is not podinfo.*here are: podinfo, podinfo-east"),
+        (
+            {"podinfo": 50, "podinfo-north": 50},
+            "podinfo-north is not podinfo.*possible names here: podinfo, podinfo-east",
+        ),
     ],
 )
-def test_a_split_that_cannot_be_is_refused_and_nothing_is_changed(
+def test_an_invalid_split_is_refused_and_nothing_is_changed(
     mesh: IstioMesh, apis: dict[str, FakeApi], weights: dict[str, int], words: str
 ) -> None:
     before = dict(apis["west"].objects)
@@ -73,7 +76,7 @@ def test_a_split_that_cannot_be_is_refused_and_nothing_is_changed(
     assert apis["west"].objects == before
 
 
-def test_a_split_of_a_service_that_is_not_there_is_refused(mesh: IstioMesh) -> None:
+def test_a_split_of_a_missing_service_is_refused(mesh: IstioMesh) -> None:
     with pytest.raises(ClusterError, match="there is no Service 'cart'"):
         mesh.split("west", "cart", {"cart": 1})
 
@@ -113,23 +116,23 @@ def test_a_permission_names_identity_with_its_trust_domain_method_and_path(
     assert mesh.permissions() == []
 
 
-def test_a_permission_for_nobody_lets_nobody_in(mesh: IstioMesh, apis: dict[str, FakeApi]) -> None:
+def test_a_permission_without_callers_refuses_every_request(mesh: IstioMesh, apis: dict[str, FakeApi]) -> None:
     mesh.authorize(Permission(cluster="east", service="podinfo", callers=()))
     policy = next(o for o in apis["east"].objects.values() if o["kind"] == "AuthorizationPolicy")
     assert (policy["spec"]["action"], policy["spec"]["rules"]) == ("ALLOW", [])
 
 
-def test_a_mirrored_name_cannot_be_authorized_where_its_pods_are_not(mesh: IstioMesh) -> None:
+def test_a_permission_for_an_export_is_refused_in_the_importing_cluster(mesh: IstioMesh) -> None:
     with pytest.raises(ClusterError, match="with pods of its own"):
         mesh.authorize(Permission(cluster="west", service="podinfo-east", callers=(FRONTEND,)))
 
 
-def test_exports_tell_where_a_name_is_seen(mesh: IstioMesh) -> None:
+def test_exports_list_the_importing_clusters(mesh: IstioMesh) -> None:
     (found,) = mesh.exports()
     assert (found.name, found.source, found.seen_in) == ("podinfo-east", "east", ("west",))
 
 
-def test_a_cluster_that_does_not_answer_is_said_and_not_raised(mesh: IstioMesh, apis: dict[str, FakeApi]) -> None:
+def test_a_cluster_that_does_not_answer_is_reported_and_not_raised(mesh: IstioMesh, apis: dict[str, FakeApi]) -> None:
     apis["east"].answers = [NotNow("the API server does not answer", where="east")] * 50
     assert {g.detail for g in mesh.gateways(["east"])} == {"the API server does not answer"}
     (link,) = mesh.links(["east"])

@@ -11,14 +11,14 @@ from lab.stacks.istio.mesh import IstioMesh
 from tests.unit.fake_api import FakeApi, kube, put
 
 
-def test_the_ingress_lets_the_mesh_in_with_mutual_tls_only(lab: Lab) -> None:
+def test_the_ingress_accepts_other_clusters_with_mutual_tls_only(lab: Lab) -> None:
     gateway = next(o for o in Ingress().objects(lab, lab.clusters["east"]) if o["kind"] == "Gateway")
     tls = {listener["name"]: listener.get("tls") for listener in gateway["spec"]["listeners"]}
     assert tls["http"] is None
     assert tls[FROM_MESH]["options"] == {"gateway.istio.io/tls-terminate-mode": "ISTIO_MUTUAL"}
 
 
-def test_the_caller_takes_no_other_server_than_the_ingress() -> None:
+def test_the_caller_accepts_only_the_ingress_identity() -> None:
     objects = {o["kind"]: o["spec"] for o in caller_objects("podinfo", "east", 9898, address="10.0.0.2", identity="me")}
     tls = objects["DestinationRule"]["trafficPolicy"]["tls"]
     assert tls == {"mode": "ISTIO_MUTUAL", "sni": "podinfo.test.svc.cluster.local", "subjectAltNames": ["me"]}
@@ -27,17 +27,17 @@ def test_the_caller_takes_no_other_server_than_the_ingress() -> None:
     assert objects["VirtualService"]["http"][0]["rewrite"] == {"authority": "podinfo.test.svc.cluster.local"}
 
 
-def test_the_route_hangs_on_the_listener_for_the_mesh() -> None:
+def test_the_routes_parent_is_the_listener_for_other_clusters() -> None:
     assert route("podinfo", "east", 9898)["spec"]["parentRefs"][0]["sectionName"] == FROM_MESH
 
 
-def test_a_service_that_is_not_there_changes_nothing(lab: Lab, apis: dict[str, FakeApi]) -> None:
+def test_a_missing_service_changes_nothing(lab: Lab, apis: dict[str, FakeApi]) -> None:
     with pytest.raises(ClusterError, match="no Service 'podinfo'"):
         IstioMesh(lab).add_ingress_route("podinfo", "east")
     assert IstioMesh(lab).ingress_routes() == []
 
 
-def test_what_was_taken_away_is_not_listed(lab: Lab, apis: dict[str, FakeApi]) -> None:
+def test_a_deleted_ingress_route_is_not_listed(lab: Lab, apis: dict[str, FakeApi]) -> None:
     mesh = IstioMesh(lab)
     obj = route("podinfo", "east", 9898)
     obj["metadata"]["labels"] = {

@@ -26,7 +26,7 @@ def hosts(rule: Any) -> list[str]:
     return [part["destination"]["host"].split(".")[0] for part in rule["route"]]
 
 
-def test_a_diversion_is_read_back_as_it_was_given(mesh: IstioMesh) -> None:
+def test_an_intercept_is_read_back_as_it_was_applied(mesh: IstioMesh) -> None:
     mesh.intercept(WANTED)
     assert mesh.intercepts() == [WANTED]
     assert mesh.remove_intercept("west", "my-service") is True
@@ -34,21 +34,21 @@ def test_a_diversion_is_read_back_as_it_was_given(mesh: IstioMesh) -> None:
     assert mesh.remove_intercept("west", "my-service") is False
 
 
-def test_only_the_header_goes_away_and_the_rest_stays() -> None:
-    away, home = build(WANTED)["spec"]["http"]
-    assert away["match"] == [{"headers": {"x-lab-dev": {"exact": "me & you"}}}]
-    assert hosts(away) == ["my-service-dev"]
-    assert "match" not in home
-    assert hosts(home) == ["my-service"]
+def test_only_requests_with_the_header_go_to_the_other_service() -> None:
+    intercepted, other = build(WANTED)["spec"]["http"]
+    assert intercepted["match"] == [{"headers": {"x-lab-dev": {"exact": "me & you"}}}]
+    assert hosts(intercepted) == ["my-service-dev"]
+    assert "match" not in other
+    assert hosts(other) == ["my-service"]
 
 
-def test_without_a_header_all_goes_away() -> None:
+def test_without_a_header_all_requests_go_to_the_other_service() -> None:
     (rule,) = build(Intercept(cluster="west", service="my-service", to="my-service-dev"))["spec"]["http"]
     assert "match" not in rule
     assert hosts(rule) == ["my-service-dev"]
 
 
-def test_doing_it_again_changes_the_header(mesh: IstioMesh) -> None:
+def test_a_second_intercept_of_a_service_replaces_the_first(mesh: IstioMesh) -> None:
     mesh.intercept(WANTED)
     everything = Intercept(cluster="west", service="my-service", to="my-service-dev")
     mesh.intercept(everything)
@@ -56,7 +56,7 @@ def test_doing_it_again_changes_the_header(mesh: IstioMesh) -> None:
 
 
 @pytest.mark.parametrize("missing", ["cart", "cart-dev"])
-def test_a_service_that_is_not_there_is_refused(mesh: IstioMesh, missing: str) -> None:
+def test_a_missing_service_is_refused(mesh: IstioMesh, missing: str) -> None:
     names = {"service": "my-service", "to": "my-service", "to" if missing.endswith("dev") else "service": missing}
     with pytest.raises(ClusterError, match=f"no Service '{missing}'"):
         mesh.intercept(Intercept(cluster="west", **names))

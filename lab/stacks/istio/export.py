@@ -104,7 +104,7 @@ def apply(lab: Lab, service: str, source: str) -> bool:
         wanted.append((owned(lab, cluster), [*source_objects(service, list(lab.clusters)), *mirror]))
     for objects, parts in wanted:
         objects.check(parts)
-    return any([objects.ensure_all(parts) for objects, parts in wanted])  # noqa: C419 - a list, so that every cluster is changed
+    return any([objects.ensure_all(parts) for objects, parts in wanted])  # noqa: C419 - all of them, not only the first
 
 
 def remove(lab: Lab, service: str, source: str) -> bool:

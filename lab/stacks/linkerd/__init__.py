@@ -1,1 +1,1 @@
-"""The `linkerd` stack: everything that is Linkerd's."""
+"""The `linkerd` stack."""

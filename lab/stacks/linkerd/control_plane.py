@@ -1,7 +1,7 @@
-"""Linkerd: its CRDs and its control plane, under the lab's trust anchor, refusing plain text to all workloads.
+"""Linkerd: its CRDs and its control plane, under the lab's trust anchor, with mutual TLS required for all workloads.
 
-Everything is rendered by the real CLI, which makes new keys for the webhooks each time: what was rendered once is
-kept, or each `lab up` would replace them.
+The linkerd CLI renders all objects, with new keys for the webhooks each time. The result is cached: otherwise each
+`lab up` would replace the keys.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from lab.tools.linkerd import LinkerdCli as Cli
 
 NAMESPACE = "linkerd"
 INJECT = "linkerd.io/inject"
-"""Annotation of a namespace or pod that the mesh takes in."""
+"""Annotation of a namespace or pod whose pods get a proxy."""
 INBOUND_POLICY = "config.linkerd.io/default-inbound-policy"
-_SOONER = {
+_FAST_RECONNECT = {
     "LINKERD2_PROXY_OUTBOUND_CONNECT_USER_TIMEOUT": "3s",
     "LINKERD2_PROXY_OUTBOUND_CONNECT_EXP_BACKOFF_MIN": "100ms",
     "LINKERD2_PROXY_OUTBOUND_CONNECT_EXP_BACKOFF_MAX": "1s",
     "LINKERD2_PROXY_OUTBOUND_CONNECT_EXP_BACKOFF_JITTER": "0.1",
 }
-"""A connection that is cut is noticed after 3 s without an acknowledgement, not 10 to 30; and what comes back after
-some seconds is found a second later, not up to a minute (linkerd2-proxy, linkerd/app/src/env.rs)."""
+"""Proxies close a broken connection after 3 s without an acknowledgement instead of 10 to 30 s, and retry a connection
+every second instead of up to every minute (linkerd2-proxy, linkerd/app/src/env.rs)."""
 REQUESTS = {"cpu": {"request": "10m"}, "memory": {"request": "20Mi", "limit": "250Mi"}}
-"""What a small part of Linkerd asks of a node, in the form of its charts."""
+"""Resource requests and limits of a small Linkerd container, in the form of its charts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinkerdCrds(ManifestComponent):
-    """Linkerd's own kinds; the Gateway API's are another component."""
+    """Linkerd's own CRDs; the Gateway API's are another component."""
 
     name: str = "linkerd-crds"
 
@@ -58,31 +58,31 @@ class LinkerdCrds(ManifestComponent):
 
 @dataclass(frozen=True, kw_only=True)
 class LinkerdIdentity(ManifestComponent):
-    """The part of the control plane that gives identities, and all that the rest of it needs besides.
+    """linkerd-identity, and the objects that all Deployments of the control plane need.
 
-    Proxies ask for it by name. One that starts before it has an endpoint is told that there is no such name, and does
-    not ask again before the answer has aged (`cluster_dns`).
+    Proxies resolve its name at their start. A proxy that starts before linkerd-identity has an endpoint gets a negative
+    answer, and does not resolve the name again before the TTL is over (`lab.components.dns`).
     """
 
     name: str = "linkerd-identity"
 
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
-        """Return what the CLI renders, without the Deployments that need an identity."""
+        """Return the rendered objects, without the Deployments that need an identity."""
         return [obj for obj in rendered(lab, cluster) if not _needs_identity(obj)]
 
     def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
-        """Apply as all components do, once names can be resolved at all."""
+        """Wait for CoreDNS, then apply the objects."""
         connect(cluster).wait_ready([dns.DEPLOYMENT], timeout_s=120)
         return super().apply(lab, cluster)
 
     def waits_for(self, objects: Sequence[Obj]) -> list[Ref]:
-        """Wait for the Deployment."""
+        """Wait for the Deployment only."""
         return [wanted for wanted in super().waits_for(objects) if wanted.kind == "Deployment"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinkerdControlPlane(ManifestComponent):
-    """The rest of the control plane: destinations and policies, and the injector."""
+    """The rest of the control plane: the destination and policy controllers, and the proxy injector."""
 
     name: str = "linkerd"
 
@@ -101,7 +101,7 @@ def cli_of(lab: Lab) -> Cli:
 
 
 def rendered(lab: Lab, cluster: Cluster) -> list[Obj]:
-    """Render the control plane for a cluster, or take what was rendered from the same values and certificates."""
+    """Render the control plane for a cluster; the result is cached by the CLI, the values and the certificates."""
     controller, proxy = (lab.artifacts.image(name) for name in ("linkerd-controller", "linkerd-proxy"))
     trust_domain = lab.spec.clusters[cluster.name].trust_domain
     cli, values = cli_of(lab), control_plane_values(trust_domain, controller=controller, proxy=proxy)
@@ -127,15 +127,15 @@ def control_plane_values(trust_domain: str, *, controller: str, proxy: str) -> d
     return {
         "identityTrustDomain": trust_domain,
         "disableHeartBeat": True,
-        # By default a pod that is made while the injector cannot be reached is let in without a proxy, for good.
+        # By default, a pod that is created while the injector is unreachable never gets a proxy.
         "webhookFailurePolicy": "Fail",
         "controllerImage": controller_name,
         "controllerImageVersion": controller_tag,
         "proxy": {
             "image": {"name": proxy_name, "version": proxy_tag},
-            # Plain text is refused, but for the kubelet's probes, which the proxies know by themselves.
+            # Refuse plain text, except for the kubelet's probes, which the proxies recognise.
             "defaultInboundPolicy": "all-authenticated",
             "resources": REQUESTS,
-            "additionalEnv": [{"name": name, "value": value} for name, value in _SOONER.items()],
+            "additionalEnv": [{"name": name, "value": value} for name, value in _FAST_RECONNECT.items()],
         },
     }

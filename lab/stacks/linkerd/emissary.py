@@ -1,7 +1,7 @@
-"""Emissary-ingress (Ambassador's name today) as the ingress, inside of the mesh: what it forwards is mTLS.
+"""Emissary-ingress (formerly Ambassador) as the ingress, inside the mesh: it forwards requests with mutual TLS.
 
-Rendered from upstream's charts. Browsers, which have no identity, call the pods themselves; so they take plain
-text, and the services behind them do not.
+Its objects are rendered from upstream's charts. Browsers have no identity, so Emissary's pods accept plain text; the
+services behind them do not.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ACCOUNT = "emissary-ingress"
 _RELEASE = "emissary-ingress"
 SERVICE = Ref(api_version="v1", kind="Service", name=_RELEASE, namespace=NAMESPACE)
 FROM_MESH = Ref(api_version="v1", kind="Service", name="emissary-from-mesh", namespace=NAMESPACE)
-"""The same pods, on the listener that takes nobody without an identity: what other clusters are carried through."""
+"""Emissary's listener for other clusters, which refuses callers without an identity."""
 CARRIED_LABEL = f"{LABEL_PREFIX}/carried"
 _OPEN, _MESH = "open", "mesh"
 _LISTENER_LABEL = f"{LABEL_PREFIX}/listener"
@@ -41,7 +41,7 @@ DEPLOYMENT = Ref(api_version="apps/v1", kind="Deployment", name=_RELEASE, namesp
 
 @dataclass(frozen=True, kw_only=True)
 class EmissaryCrds(ManifestComponent):
-    """Emissary's kinds, in the one version that needs no conversion webhook."""
+    """Emissary's CRDs, in the one version that needs no conversion webhook."""
 
     name: str = "emissary-crds"
 
@@ -54,41 +54,41 @@ class EmissaryCrds(ManifestComponent):
 
 @dataclass(frozen=True, kw_only=True)
 class Emissary(ManifestComponent):
-    """Emissary, where it listens, and what it forwards: `/` to the frontend, `/podinfo/` to podinfo."""
+    """Emissary, its listeners, and its routes: `/` to the frontend, `/podinfo/` to podinfo."""
 
     name: str = "ingress"
 
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
-        """Return what the chart renders, and the lab's own Listener, Host and Mappings."""
+        """Return the chart's objects, and the lab's own Listeners, Hosts and Mappings."""
         del cluster
         return [*rendered(lab), *routes(), *from_mesh()]
 
     def after_apply(self, lab: Lab, cluster: Cluster) -> None:
-        """Give its Service its address."""
+        """Write the node's address into the status of Emissary's Service."""
         del lab
         load_balancer.assign(connect(cluster), SERVICE)
 
     def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
-        """Apply as all components do, and return when a request from this machine finds its route.
+        """Apply the objects, and return when Emissary routes a request from this machine.
 
-        The pod is Ready before it has its routes. What is behind them may not be there yet: 503 is an answer.
+        The pod is Ready before Envoy has its routes. The services may be installed later, so 503 counts as routed.
         """
         result = super().apply(lab, cluster)
 
-        def look() -> bool | NotYet:
+        def routed() -> bool | NotYet:
             status = http.status(_url(lab, cluster))
             return NotYet("no answer" if status is None else f"HTTP {status}") if status in {None, 404} else True
 
-        # More than once: Envoy answers before and after it has taken a configuration up, and not in between.
-        what = f"{cluster.name}: a request passes the ingress"
-        wait.until(what, look, timeout_s=self.ready_timeout_s, interval_s=0.2, successes=3)
+        # Three times in a row: Envoy does not answer while it loads a new configuration.
+        what = f"{cluster.name}'s ingress to route a request"
+        wait.until(what, routed, timeout_s=self.ready_timeout_s, interval_s=0.2, successes=3, next="lab status")
         return result
 
     def settled(self, lab: Lab, cluster: Cluster) -> bool:
-        """Say whether the Service still has the node's address, and a request is answered by Emissary's Envoy."""
+        """Return whether the Service still has the node's address, and Emissary's Envoy answers a request."""
         kube = connect(cluster)
-        there = load_balancer.assigned(kube, SERVICE) == network.node_address(kube)
-        return there and http.status(_url(lab, cluster)) is not None
+        has_address = load_balancer.assigned(kube, SERVICE) == network.node_address(kube)
+        return has_address and http.status(_url(lab, cluster)) is not None
 
 
 def _url(lab: Lab, cluster: Cluster) -> str:
@@ -104,7 +104,7 @@ def rendered(lab: Lab) -> list[Obj]:
 
 def chart_values(repository: str, tag: str) -> dict[str, Any]:
     """Return the values of Emissary's chart."""
-    soon = {"initialDelaySeconds": 2, "periodSeconds": 1, "failureThreshold": 90}
+    probe = {"initialDelaySeconds": 2, "periodSeconds": 1, "failureThreshold": 90}
     return {
         "replicaCount": 1,
         "image": {"repository": repository, "tag": tag},
@@ -113,15 +113,15 @@ def chart_values(repository: str, tag: str) -> dict[str, Any]:
         "ingressClassResource": {"enabled": False},
         "service": {"type": "LoadBalancer", "ports": [{"name": "http", "port": 80, "targetPort": 8080}]},
         "podAnnotations": {INJECT: "enabled", INBOUND_POLICY: "all-unauthenticated"},
-        "readinessProbe": soon,
+        "readinessProbe": probe,
         "resources": {"requests": {"cpu": "20m", "memory": "200Mi"}, "limits": {"memory": "600Mi"}},
-        # Nothing of a lab's requests is sent to anybody, and no portal is served.
+        # No telemetry to upstream, and no developer portal.
         "env": {"SCOUT_DISABLE": "1", "POLL_EVERY_SECS": "0", "AMBASSADOR_FAST_RECONFIGURE": "true"},
     }
 
 
 def routes() -> list[Obj]:
-    """Return what Emissary serves to everybody, in the words of its own kinds."""
+    """Return the Listener, Host and Mappings for clients outside of the mesh."""
     return [
         *_entrance("everything", _OPEN, _OPEN_PORT, {"app.kubernetes.io/part-of": "eastwest-lab"}),
         _mapping("frontend", "/", f"frontend.{APPS}:80"),
@@ -130,7 +130,7 @@ def routes() -> list[Obj]:
 
 
 def from_mesh() -> list[Obj]:
-    """Return where Emissary listens for other clusters: whatever Mapping has CARRIED_LABEL, for meshed callers only."""
+    """Return the Listener, Host, Service and Server for meshed callers, which use the Mappings with CARRIED_LABEL."""
     port = {"name": "http", "port": 80, "targetPort": _MESH_PORT, "appProtocol": "http"}
     pods = {"app.kubernetes.io/name": _RELEASE, "app.kubernetes.io/instance": _RELEASE}
     return [
@@ -145,7 +145,7 @@ def from_mesh() -> list[Obj]:
             "apiVersion": "policy.linkerd.io/v1beta3",
             "kind": "Server",
             "metadata": {"name": FROM_MESH.name, "namespace": NAMESPACE},
-            # The pods take plain text otherwise (INBOUND_POLICY).
+            # Without a Server, the pods accept plain text on this port, too (INBOUND_POLICY).
             "spec": {
                 "podSelector": {"matchLabels": pods},
                 "port": _MESH_PORT,
@@ -157,24 +157,24 @@ def from_mesh() -> list[Obj]:
 
 
 def carried(name: str, *, header: tuple[str, str], service: str) -> Obj:
-    """Return the Mapping that leads other clusters' requests with a header to a service."""
-    found = _mapping(name, "/", service)
-    found["metadata"]["labels"] = {CARRIED_LABEL: "true"}
-    found["spec"]["headers"] = dict([header])
-    return found
+    """Return the Mapping that routes other clusters' requests with a header to a service."""
+    mapping = _mapping(name, "/", service)
+    mapping["metadata"]["labels"] = {CARRIED_LABEL: "true"}
+    mapping["spec"]["headers"] = dict([header])
+    return mapping
 
 
 def _entrance(name: str, listener: str, port: int, serves: dict[str, str]) -> list[Obj]:
-    """Return a Listener, and the Host behind it that serves the Mappings with these labels."""
+    """Return a Listener, and its Host that serves the Mappings with these labels."""
     selected = {_LISTENER_LABEL: listener}
     binding = {"namespace": {"from": "SELF"}, "selector": {"matchLabels": selected}}
-    listens = {"port": port, "protocol": "HTTP", "securityModel": "XFP", "hostBinding": binding}
+    listener_spec = {"port": port, "protocol": "HTTP", "securityModel": "XFP", "hostBinding": binding}
     host = {
         "hostname": "*",
         "requestPolicy": {"insecure": {"action": "Route"}},
         "mappingSelector": {"matchLabels": serves},
     }
-    return [_own("Listener", listener, listens), _own("Host", name, host, labels=selected)]
+    return [_own("Listener", listener, listener_spec), _own("Host", name, host, labels=selected)]
 
 
 def _own(kind: str, name: str, spec: Obj, *, labels: dict[str, str] | None = None) -> Obj:
@@ -183,6 +183,6 @@ def _own(kind: str, name: str, spec: Obj, *, labels: dict[str, str] | None = Non
 
 
 def _mapping(name: str, prefix: str, service: str) -> Obj:
-    # The frontend streams its answers for as long as somebody looks.
+    # The frontend streams its answers while a browser shows them.
     spec = {"hostname": "*", "prefix": prefix, "service": service, "timeout_ms": 60_000, "idle_timeout_ms": 600_000}
     return _own("Mapping", name, spec, labels={"app.kubernetes.io/part-of": "eastwest-lab"})

@@ -1,4 +1,4 @@
-"""Exported services on Linkerd: a label on the Service, and a mirror of it that the other clusters make themselves."""
+"""Exports on Linkerd: a label on the Service, and a mirror of it that the other clusters' service mirrors create."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _GONE_S = 30
 
 
 def apply(lab: Lab, service: str, source: str) -> bool:
-    """Export a service, and return when every linked cluster has its mirror; False when nothing had to be changed.
+    """Export a service, and return when every linked cluster has its mirror; return False if nothing was changed.
 
     Raises:
-        ClusterError: as `exportable`, or nobody looks at its cluster; nothing was changed.
+        ClusterError: as `exportable`, or no cluster is linked to `source`; nothing was changed.
         WaitTimeout: a cluster has no mirror of it.
     """
     name = exported_name(service, source)
@@ -51,15 +51,15 @@ def apply(lab: Lab, service: str, source: str) -> bool:
 
 
 def remove(lab: Lab, service: str, source: str) -> bool:
-    """Take an export back, and return when its mirrors are gone; False when there was none."""
+    """Delete an export, and return when its mirrors are gone; return False if there was none."""
     return unmirror(lab, service_ref(service), source)
 
 
 def mirror(lab: Lab, service: Ref, source: str) -> bool:
-    """Label a Service of any namespace, and return when each cluster that looks has its mirror in that namespace.
+    """Label a Service of any namespace, and return when each linked cluster has its mirror in that namespace.
 
     Returns:
-        False when it was labelled already.
+        False if the Service already had the label.
 
     Raises:
         NotOwnedError: a cluster has another Service of the mirror's name; nothing was changed.
@@ -73,25 +73,26 @@ def mirror(lab: Lab, service: Ref, source: str) -> bool:
         _label(kube, service, "true")
     for there in others:
 
-        def look(there: Kube = there) -> bool | NotYet:
-            found = there.get(wanted)
-            return (found is not None and _mirrors(found, source)) or NotYet("no mirror yet")
+        def mirrored_there(there: Kube = there) -> bool | NotYet:
+            existing = there.get(wanted)
+            return (existing is not None and _mirrors(existing, source)) or NotYet("no mirror yet")
 
-        wait.until(f"{there.cluster.name}: {wanted.name} mirrored", look, timeout_s=_MIRRORED_S, next="lab status")
+        what = f"the mirror {wanted.name} in {there.cluster.name}"
+        wait.until(what, mirrored_there, timeout_s=_MIRRORED_S, next="lab status")
     return changed
 
 
 def check_mirrors(lab: Lab, service: Ref, source: str) -> None:
-    """Return if the clusters that look at `source` can have a Service's mirror.
+    """Check that the clusters linked to `source` can create a Service's mirror.
 
     Raises:
-        NotOwnedError: one has another Service of the mirror's name.
+        NotOwnedError: a cluster has another Service of the mirror's name.
     """
     wanted = mirror_of(service, source)
     for other in seen_by(lab, source):
         there = connect(lab.clusters[other])
-        found = there.get(wanted)
-        if found is not None and not _mirrors(found, source):
+        existing = there.get(wanted)
+        if existing is not None and not _mirrors(existing, source):
             raise NotOwnedError(
                 f"there is a Service {wanted.name} that is not a mirror of {source}'s {service.name}; "
                 "Linkerd does not replace it, and nothing was changed",
@@ -102,25 +103,25 @@ def check_mirrors(lab: Lab, service: Ref, source: str) -> None:
 
 
 def unmirror(lab: Lab, service: Ref, source: str) -> bool:
-    """Take the label away, and return when the mirrors are gone; False when there was none."""
+    """Remove the label, and return when the mirrors are gone; return False if there was no label."""
     kube = connect(lab.clusters[source])
-    found = kube.get(service)
-    if found is None or multicluster.EXPORTED_LABEL not in labels_of(found):
+    exported = kube.get(service)
+    if exported is None or multicluster.EXPORTED_LABEL not in labels_of(exported):
         return False
     _label(kube, service, None)
     for other in seen_by(lab, source):
         there, wanted = connect(lab.clusters[other]), mirror_of(service, source)
 
-        def look(there: Kube = there, wanted: Ref = wanted) -> bool | NotYet:
-            left = there.get(wanted)
-            return left is None or not _mirrors(left, source) or NotYet("the mirror is still there")
+        def deleted(there: Kube = there, wanted: Ref = wanted) -> bool | NotYet:
+            existing = there.get(wanted)
+            return existing is None or not _mirrors(existing, source) or NotYet("it still exists")
 
-        wait.until(f"{other}: {wanted.name} gone", look, timeout_s=_GONE_S, next="lab status")
+        wait.until(f"{other} to delete the mirror {wanted.name}", deleted, timeout_s=_GONE_S, next="lab status")
     return True
 
 
-def _mirrors(found: Obj, source: str) -> bool:
-    return (mirrored(found) or ("", ""))[1] == source
+def _mirrors(service: Obj, source: str) -> bool:
+    return (mirrored(service) or ("", ""))[1] == source
 
 
 def _label(kube: Kube, service: Ref, value: str | None) -> None:
@@ -129,44 +130,44 @@ def _label(kube: Kube, service: Ref, value: str | None) -> None:
 
 
 def mirror_of(service: Ref, source: str) -> Ref:
-    """Name a Service's mirror in the other clusters."""
+    """Return the reference of a Service's mirror in the other clusters."""
     return replace(service, name=exported_name(service.name, source))
 
 
 def listed(kube: Kube) -> Iterator[tuple[str, str]]:
-    """Yield the exported services that a cluster sees, each as its name and the cluster it runs in."""
+    """Yield the exported services that a cluster knows, each as (service, exporting cluster)."""
     for obj in kube.find("v1", "Service", namespace=NAMESPACE):
-        if (found := mirrored(obj)) is not None:
-            yield found
+        if (service_and_source := mirrored(obj)) is not None:
+            yield service_and_source
 
 
 def mirrored(service: Obj) -> tuple[str, str] | None:
-    """Return which service of which cluster a mirror stands for, None for a Service that is not a mirror."""
+    """Return the (service, cluster) of a mirror, None for a Service that is not a mirror."""
     target = labels_of(service).get(multicluster.TARGET_LABEL)
     return (service["metadata"]["name"].removesuffix(f"-{target}"), target) if target else None
 
 
 def need_gateway(lab: Lab, source: str) -> None:
-    """Check that a cluster has what others need to reach it.
+    """Check that a cluster has a gateway, which it has if another cluster is linked to it.
 
     Raises:
-        ClusterError: nobody looks at it.
+        ClusterError: no cluster is linked to it.
     """
     if not seen_by(lab, source):
         raise ClusterError(
-            f"no cluster looks at {source}: lab.toml exports nothing from it, so that it has no gateway",
+            f"no cluster is linked to {source}, and it has no gateway: lab.toml exports nothing from it",
             where=source,
             next=f'add {source} under [exports] in lab.toml, such as podinfo = ["east", "{source}"], and run lab up',
         )
 
 
 def forget(kube: Kube, target: str) -> None:
-    """Delete a cluster's mirrors of another one's services, as `linkerd multicluster unlink` does."""
+    """Delete the mirrors of a target's services, as `linkerd multicluster unlink` does."""
     labels = {multicluster.TARGET_LABEL: target, multicluster.MIRRORED_LABEL: "true"}
     for obj in kube.find("v1", "Service", labels=labels, metadata_only=True):
         owned.discard(kube, ref(obj), grounds=Grounds.MIRROR)
 
 
 def seen_by(lab: Lab, source: str) -> list[str]:
-    """Return the clusters that look at one."""
+    """Return the clusters that are linked to a source of exports."""
     return [name for name in lab.clusters if source in multicluster.linked(lab, name)]

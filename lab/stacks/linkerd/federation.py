@@ -1,7 +1,7 @@
-"""Federated services on Linkerd: one name whose endpoints are those of a service in every cluster.
+"""Federated services on Linkerd: one Service with the endpoints of the Services of a name in all clusters.
 
-Members are labelled, and the service mirrors of the clusters that look at others make `podinfo-federated` of them.
-Its endpoints are pods' own addresses, without any gateway; so pods must reach each other's (lab.toml, [network] flat).
+The lab labels the members, and the service mirrors create `podinfo-federated` from them. Its endpoints are the pods'
+own addresses, without a gateway, so pods must reach pods in other clusters (lab.toml, [network] flat).
 """
 
 from __future__ import annotations
@@ -24,72 +24,75 @@ _SEEN_S = 60
 
 
 def name_of(service: str) -> str:
-    """Return the name under which all clusters' pods of a service answer."""
+    """Return the name of the federated service."""
     return f"{service}-federated"
 
 
 def apply(lab: Lab, service: str) -> tuple[str, ...]:
-    """Make a service one with its namesakes, and return the clusters whose pods are in it.
+    """Join the Services of this name into a federated service, and return the clusters whose pods are in it.
 
     Raises:
         ClusterError: the network is not flat, fewer than two clusters have the service, it is headless or of type
             ExternalName, or a cluster has another Service of the federated one's name; nothing was changed.
-        WaitTimeout: a cluster that looks at others does not have the federated service.
+        WaitTimeout: a linked cluster does not have the federated service.
     """
     if not lab.spec.network.flat:
         raise ClusterError(
-            "a federated service needs pods that reach each other's addresses, and this lab's network is not flat",
+            "a federated service needs direct routes between pods of all clusters, and this lab's network is not flat",
             next="flat = true under [network] in lab.toml, then lab up",
         )
-    there = {name: connect(cluster) for name, cluster in lab.clusters.items()}
-    found = {name: kube.get(service_ref(service)) for name, kube in there.items()}
-    for name, member in found.items():
+    kubes = {name: connect(cluster) for name, cluster in lab.clusters.items()}
+    services = {name: kube.get(service_ref(service)) for name, kube in kubes.items()}
+    for name, member in services.items():
         if member is not None:
             exports.check_addressable(lab.clusters[name], member)
             exports.check_length(lab.clusters[name], name_of(service))
-    members = tuple(name for name, member in found.items() if member is not None)
+    members = tuple(name for name, member in services.items() if member is not None)
     if len(members) < 2:
-        one = members[0] if members else "none"
-        raise ClusterError(f"a federated service is in two clusters or more; {service} is in {one}")
-    for kube in there.values():
-        there_already = kube.get(service_ref(name_of(service)))
-        if there_already is not None and not {_LOCAL, _REMOTE} & annotations_of(there_already).keys():
+        count = f"{members[0]} only" if members else "no cluster"
+        raise ClusterError(
+            f"a federated service needs the Service in two clusters or more; {service} is in {count}",
+            next=f"deploy {service} in another cluster",
+        )
+    for kube in kubes.values():
+        existing = kube.get(service_ref(name_of(service)))
+        if existing is not None and not {_LOCAL, _REMOTE} & annotations_of(existing).keys():
             raise ClusterError(
                 f"there is a Service {name_of(service)} that is not a federated one; nothing was changed",
                 where=kube.cluster.name,
                 next=f"give that Service another name, then `lab federate {service}`",
             )
-    # One after the other: two service mirrors that make the same Service at once leave one cluster out for good.
+    # One by one: if two service mirrors create the same Service at once, one cluster is never added.
     for number, name in enumerate(members, start=1):
-        _label(there[name], service, _MEMBER)
-        for other, kube in there.items():
+        _label(kubes[name], service, _MEMBER)
+        for other, kube in kubes.items():
             if linked := multicluster.linked(lab, other):
                 _wait_for(kube, service, {other, *linked} & set(members[:number]))
     return members
 
 
 def remove(lab: Lab, service: str) -> bool:
-    """Take a federated service apart, and return when it is gone; False when there was none."""
-    gone = False
+    """Delete a federated service, and return when it is gone; return False if there was none."""
+    was_member = False
     for cluster in lab.clusters.values():
         kube = connect(cluster)
         if multicluster.FEDERATED_LABEL in labels_of(kube.get(service_ref(service)) or {}):
             _label(kube, service, None)
-            gone = True
+            was_member = True
     for name, cluster in lab.clusters.items():
         kube = connect(cluster)
 
-        def look(kube: Kube = kube) -> bool | NotYet:
-            return kube.get(service_ref(name_of(service))) is None or NotYet("it is still there")
+        def deleted(kube: Kube = kube) -> bool | NotYet:
+            return kube.get(service_ref(name_of(service))) is None or NotYet("it still exists")
 
-        wait.until(f"{name}: {name_of(service)} gone", look, timeout_s=_SEEN_S)
-    return gone
+        wait.until(f"{name} to delete {name_of(service)}", deleted, timeout_s=_SEEN_S, next="lab status")
+    return was_member
 
 
 def listed(kube: Kube) -> list[str]:
-    """Return the services of a cluster that are members of federated ones."""
-    found = kube.find("v1", "Service", namespace=NAMESPACE, labels={multicluster.FEDERATED_LABEL: _MEMBER})
-    return sorted(obj["metadata"]["name"] for obj in found)
+    """Return the services of a cluster that are members of federated services."""
+    members = kube.find("v1", "Service", namespace=NAMESPACE, labels={multicluster.FEDERATED_LABEL: _MEMBER})
+    return sorted(obj["metadata"]["name"] for obj in members)
 
 
 def _label(kube: Kube, service: str, value: str | None) -> None:
@@ -98,11 +101,12 @@ def _label(kube: Kube, service: str, value: str | None) -> None:
 
 
 def _wait_for(kube: Kube, service: str, wanted: set[str]) -> None:
-    def look() -> bool | NotYet:
-        found = kube.get(service_ref(name_of(service)))
-        notes = annotations_of(found) if found else {}
-        has = {part.partition("@")[2] for part in notes.get(_REMOTE, "").split(",") if part}
-        has |= {kube.cluster.name} if notes.get(_LOCAL) else set()
-        return has >= wanted or NotYet(f"in it are: {', '.join(sorted(has)) or 'none'}")
+    def has_members() -> bool | NotYet:
+        federated = kube.get(service_ref(name_of(service)))
+        notes = annotations_of(federated) if federated else {}
+        members = {part.partition("@")[2] for part in notes.get(_REMOTE, "").split(",") if part}
+        members |= {kube.cluster.name} if notes.get(_LOCAL) else set()
+        return members >= wanted or NotYet(f"its clusters are: {', '.join(sorted(members)) or 'none'}")
 
-    wait.until(f"{kube.cluster.name}: {name_of(service)}", look, timeout_s=_SEEN_S, next="lab status")
+    what = f"{name_of(service)} in {kube.cluster.name} with the pods of {', '.join(sorted(wanted))}"
+    wait.until(what, has_members, timeout_s=_SEEN_S, next="lab status")

@@ -1,9 +1,14 @@
-"""Who spoke to whom on the way to another cluster, as the proxies themselves count it.
+"""Read the identities of mutual TLS peers from the metrics of the proxies on the way to another cluster.
 
-Linkerd ends TLS at the gateway, so a crossing has two hops, and three proxies know of them: the caller's by
-`request_total` with `direction="outbound"`, the gateway's by the connections that began with a transport header, the
-service's by `request_total` with `direction="inbound"` (Linkerd documentation, "Proxy Metrics";
-linkerd2-proxy, linkerd/app/inbound/src/direct/metrics.rs).
+Linkerd terminates TLS at the gateway, so a request to another cluster has two hops, which three proxies count:
+
+| proxy of | metric |
+| --- | --- |
+| the caller | `request_total` with `direction="outbound"` |
+| the gateway | connections that began with a transport header |
+| the service | `request_total` with `direction="inbound"` |
+
+Sources: Linkerd documentation, "Proxy Metrics"; linkerd2-proxy, linkerd/app/inbound/src/direct/metrics.rs.
 """
 
 from __future__ import annotations
@@ -25,10 +30,10 @@ _REQUESTS = "request_total"
 
 
 def listed(lab: Lab, source: str, target: str, service: str, caller: str) -> list[Hop]:
-    """Return what the three proxies say of a service's callers, nearest to the caller first.
+    """Return the peers that the three proxies have counted, the caller's proxy first.
 
     Args:
-        lab: whose clusters.
+        lab: the lab with the clusters.
         source: the caller's cluster.
         target: the service's cluster.
         service: its name there.
@@ -49,21 +54,21 @@ def listed(lab: Lab, source: str, target: str, service: str, caller: str) -> lis
 
 
 def outbound(at: str, metrics: str, target: str) -> Iterator[Hop]:
-    """Yield whom a caller's proxy sent requests to, in another cluster."""
+    """Yield the servers of another cluster to which a caller's proxy sent requests."""
     wanted = {"direction": "outbound", "dst_target_cluster": target}
     for sample in _samples(at, metrics, _REQUESTS, wanted):
         yield _hop(at, sample, server=sample.labels.get("server_id", ""))
 
 
 def through_gateway(at: str, metrics: str, service: str) -> Iterator[Hop]:
-    """Yield whose connections to a service a gateway's proxy took."""
+    """Yield the clients whose connections to a service a gateway's proxy accepted."""
     for sample in _samples(at, metrics, _CONNECTIONS, {}):
         if sample.labels.get("target_name", "").rstrip(".").startswith(host(service)):
             yield _hop(at, sample, client=sample.labels.get("client_id", ""))
 
 
 def inbound(at: str, metrics: str) -> Iterator[Hop]:
-    """Yield whose requests a service's proxy let in."""
+    """Yield the clients whose requests a service's proxy accepted."""
     for sample in _samples(at, metrics, _REQUESTS, {"direction": "inbound", "tls": "true"}):
         yield _hop(at, sample, client=sample.labels.get("client_id", ""))
 
@@ -89,8 +94,8 @@ def _samples(at: str, metrics: str, name: str, labels: Mapping[str, str]) -> Ite
 
 
 def _metrics(lab: Lab, cluster: str, namespace: str, deployment: str) -> str:
-    where = lab.clusters[cluster]
+    target = lab.clusters[cluster]
     cli = control_plane.cli_of(lab)
     return cli.proxy_metrics(
-        f"deploy/{deployment}", namespace=namespace, kubeconfig=where.kubeconfig, context=where.context
+        f"deploy/{deployment}", namespace=namespace, kubeconfig=target.kubeconfig, context=target.context
     )

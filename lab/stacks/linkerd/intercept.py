@@ -1,4 +1,4 @@
-"""Diversions on Linkerd: an HTTPRoute whose first rule, by a header, leads to another service."""
+"""Intercepts on Linkerd: an HTTPRoute whose first rule matches a header and routes to another service."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lab.stacks.linkerd import route
 from lab.stacks.linkerd.route import DIVERT_LABEL
 
 _PART = "divert"
-# A header's value may hold what a label's may not.
+# Annotations, because a header's value may contain characters that a label's may not.
 _TO, _HEADER, _VALUE = (f"{LABEL_PREFIX}/divert-{part}" for part in ("to", "header", "value"))
 
 
 def apply(lab: Lab, wanted: Intercept) -> None:
-    """Write a diversion."""
+    """Apply an intercept."""
     kube = connect(lab.clusters[wanted.cluster])
     ports = route.http_ports(kube, wanted.service, (wanted.to,))
     if kube.get(names.service_ref(wanted.to)) is None:
@@ -28,30 +28,30 @@ def apply(lab: Lab, wanted: Intercept) -> None:
 
 
 def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
-    """Delete a diversion; False when there was none."""
+    """Delete an intercept; return False if there was none."""
     return route.delete(lab.owned(connect(cluster), _PART), {DIVERT_LABEL: service})
 
 
 def listed(kube: Kube) -> list[Intercept]:
-    """Return the diversions that a cluster has."""
-    found = {
+    """Return the intercepts of a cluster."""
+    intercepts = {
         Intercept(cluster=kube.cluster.name, service=service, to=notes[_TO], header=notes[_HEADER], value=notes[_VALUE])
         for obj in kube.find(route.API, "HTTPRoute", namespace=NAMESPACE)
         if (service := labels_of(obj).get(DIVERT_LABEL)) and (notes := annotations_of(obj))
     }
-    return sorted(found, key=lambda divert: divert.service)
+    return sorted(intercepts, key=lambda intercept: intercept.service)
 
 
 def build(wanted: Intercept, port: int) -> Obj:
     """Return the HTTPRoute for one port, which both services have."""
-    away: Obj = {"backendRefs": [route.backend(wanted.to, port)]}
-    home: Obj = {"backendRefs": [route.backend(wanted.service, port)]}
+    intercepted: Obj = {"backendRefs": [route.backend(wanted.to, port)]}
+    other: Obj = {"backendRefs": [route.backend(wanted.service, port)]}
     match = {"matches": [{"headers": [{"type": "Exact", "name": wanted.header, "value": wanted.value}]}]}
     return route.build(
         f"{wanted.service}-divert-{port}",
         wanted.service,
         port,
-        [{**match, **away}, home] if wanted.header else [away],
+        [{**match, **intercepted}, other] if wanted.header else [intercepted],
         {DIVERT_LABEL: wanted.service},
         annotations={_TO: wanted.to, _HEADER: wanted.header, _VALUE: wanted.value},
     )

@@ -1,7 +1,7 @@
-"""Links on Linkerd: whether a source sees its target, and where it does not, at which hop.
+"""Links on Linkerd: check each hop from the source to its target, and report the first one that fails.
 
-Besides what the service mirrors say of the gateways, each hop is checked by itself: upstream's `multicluster
-gateways` says nothing of API servers, and nothing of why a gateway is not alive.
+The service mirrors' report (`linkerd multicluster gateways`) does not cover API servers, and gives no reason if a
+gateway is not alive; so the lab checks each hop itself as well.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ _TOKEN = Ref(
 
 def listed(lab: Lab, source: Kube) -> list[Link]:
     """Return the links that a cluster has or should have."""
-    said, there = _said_by_mirrors(lab, source.cluster), _linked(source)
-    targets = {*multicluster.linked(lab, source.cluster.name), *there}
-    return [_link(lab, source, target, there, said.get(target)) for target in sorted(targets)]
+    reports, linked = _mirror_reports(lab, source.cluster), _linked(source)
+    targets = {*multicluster.linked(lab, source.cluster.name), *linked}
+    return [_link(lab, source, target, linked, reports.get(target)) for target in sorted(targets)]
 
 
-def _link(lab: Lab, source: Kube, target: str, linked: list[str], said: Mapping[str, Any] | None) -> Link:
-    """Say whether a link works, and where it does not, at which hop: nearest to the source first."""
+def _link(lab: Lab, source: Kube, target: str, linked: list[str], report: Mapping[str, Any] | None) -> Link:
+    """Check the hops of a link, nearest to the source first."""
     detail, server = "", None
     if target not in linked:
-        detail = "there is no Link to it"
+        detail = f"there is no Link to {target}"
     try:
         there = connect(lab.clusters[target], timeout_s=ASK_S)
         server = network.server_of(there)
-        detail = detail or _credentials_trouble(source, there) or _unreached(source, there, said)
+        detail = detail or _credentials_problem(source, there) or _unreached(source, there, report)
     except KubeError as error:
         detail = detail or f"{target}: {error.what}"
     return Link(
@@ -53,32 +53,32 @@ def _link(lab: Lab, source: Kube, target: str, linked: list[str], said: Mapping[
         server=server,
         alive=not detail,
         detail=detail,
-        services=said["numberOfServices"] if said else None,
-        latency_ms=said["latency"] if said and said["alive"] else None,
+        services=report["numberOfServices"] if report else None,
+        latency_ms=report["latency"] if report and report["alive"] else None,
     )
 
 
-def _credentials_trouble(source: Kube, there: Kube) -> str:
+def _credentials_problem(source: Kube, there: Kube) -> str:
     target = there.cluster.name
-    known = source.get(_credentials(target))
-    if known is None:
-        return f"the credentials for {target} are not there"
+    secret = source.get(_credentials(target))
+    if secret is None:
+        return f"the credentials for {target} are missing"
     token = (there.get(_TOKEN) or {}).get("data", {}).get("token", "")
-    kubeconfig = b64decode((known.get("data") or {}).get("kubeconfig", "")).decode()
+    kubeconfig = b64decode((secret.get("data") or {}).get("kubeconfig", "")).decode()
     if not token or b64decode(token).decode() not in kubeconfig:
         return f"the credentials for {target} were revoked there"
     return ""
 
 
-def _unreached(source: Kube, there: Kube, said: Mapping[str, Any] | None) -> str:
+def _unreached(source: Kube, there: Kube, report: Mapping[str, Any] | None) -> str:
     name, target = source.cluster.name, there.cluster.name
     if not provider().wire.reaches(source.cluster, network.node_address(there), network.API_PORT):
         return f"{name} does not reach {target}'s API server: mirrors no longer follow {target}"
-    if words := not_serving(there.get(multicluster.DEPLOYMENT)):
-        return f"{target}'s gateway: {words}"
-    if said is None:
+    if reason := not_serving(there.get(multicluster.DEPLOYMENT)):
+        return f"{target}'s gateway: {reason}"
+    if report is None:
         return "its service mirror does not answer"
-    return "" if said["alive"] else f"the service mirror does not reach {target}'s gateway"
+    return "" if report["alive"] else f"the service mirror does not reach {target}'s gateway"
 
 
 def _credentials(target: str) -> Ref:
@@ -87,16 +87,16 @@ def _credentials(target: str) -> Ref:
 
 def _linked(kube: Kube) -> list[str]:
     """Return the clusters that a cluster has Links to."""
-    found = kube.find(multicluster.LINK_API, "Link", namespace=multicluster.NAMESPACE)
-    return [obj["spec"]["targetClusterName"] for obj in found]
+    links = kube.find(multicluster.LINK_API, "Link", namespace=multicluster.NAMESPACE)
+    return [link["spec"]["targetClusterName"] for link in links]
 
 
-def _said_by_mirrors(lab: Lab, cluster: Cluster) -> dict[str, Mapping[str, Any]]:
-    """Return what `linkerd multicluster gateways` says of each target; nothing where it says nothing."""
+def _mirror_reports(lab: Lab, cluster: Cluster) -> dict[str, Mapping[str, Any]]:
+    """Return the output of `linkerd multicluster gateways` by target; empty if the service mirrors do not answer."""
     try:
-        found = control_plane.cli_of(lab).gateways(
+        gateways = control_plane.cli_of(lab).gateways(
             kubeconfig=cluster.kubeconfig, context=cluster.context, timeout_s=ASK_S
         )
     except (CommandError, ValueError):
         return {}
-    return {str(entry["clusterName"]): entry for entry in found}
+    return {str(entry["clusterName"]): entry for entry in gateways}

@@ -1,4 +1,4 @@
-"""Linkerd as the lab's mesh."""
+"""The mesh of the `linkerd` stack."""
 
 from __future__ import annotations
 
@@ -62,21 +62,21 @@ _EAST_WEST = ("east-west", multicluster.GATEWAY, multicluster.DEPLOYMENT, multic
 
 @dataclass(frozen=True)
 class LinkerdMesh:
-    """See `lab.mesh.protocols.Mesh` for what the methods promise."""
+    """Implements `lab.mesh.protocols.Mesh`, which documents the methods."""
 
     lab: Lab
     name: str = "linkerd"
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What Linkerd can do here: a TrafficSplit if its extension is available, federation on a flat network."""
-        lacks = {Capability.SPLIT_SMI} if linkerd_smi_extension.unobtainable(self.lab.artifacts) else set()
-        lacks |= set() if self.lab.spec.network.flat else {Capability.FEDERATE}
-        return offered(self) - lacks
+        """Capabilities of Linkerd in this lab: TrafficSplits if the extension is available, federation if flat."""
+        missing = {Capability.SPLIT_SMI} if linkerd_smi_extension.unobtainable(self.lab.artifacts) else set()
+        missing |= set() if self.lab.spec.network.flat else {Capability.FEDERATE}
+        return offered(self) - missing
 
     @property
     def refusals(self) -> Refusals:
-        """How its proxies refuse a request."""
+        """The answers with which Linkerd's proxies refuse requests."""
         return REFUSALS
 
     def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
@@ -97,31 +97,31 @@ class LinkerdMesh:
         return flat(self._each(sources, lambda kube: link.listed(self.lab, kube), no_answer))
 
     def link(self, source: str, target: str) -> None:
-        """Give a cluster the Link to another one and the credentials for it."""
+        """Create the Link to the target, and its credentials."""
         multicluster.LinkTo(target=target).apply(self.lab, self.lab.clusters[source])
 
     def unlink(self, source: str, target: str) -> bool:
-        """Take the Link and its credentials away, and the mirrors: they would lead to the target for ever."""
+        """Delete the Link, its credentials, and the mirrors, which Linkerd would keep."""
         link, cluster = multicluster.LinkTo(target=target), self.lab.clusters[source]
-        was_there = link.observe(self.lab, cluster) is not State.ABSENT
+        existed = link.observe(self.lab, cluster) is not State.ABSENT
         link.remove(self.lab, cluster)
         export.forget(connect(cluster), target)
-        return was_there
+        return existed
 
     def identities(self, clusters: Iterable[str] | None = None) -> list[Identity]:
-        """Return what each cluster's control plane signs with and trusts, read from the cluster."""
+        """Return the identities of clusters, read from the control plane's Secret and ConfigMaps."""
         return flat(self._each(clusters, lambda kube: [_identity(kube)], lambda *_: []))
 
     def identity_of(self, caller: Caller) -> str:
-        """Return a workload's identity, as Linkerd writes it into certificates: a DNS name, no SPIFFE URI."""
+        """Return a workload's identity, as Linkerd writes it into certificates: a DNS name instead of a SPIFFE URI."""
         return policy.identity(self.lab, caller)
 
     def hops(self, source: str, target: str, service: str, *, caller: str) -> list[Hop]:
-        """Return what `linkerd diagnostics proxy-metrics` says of both hops."""
+        """Return the peers of both hops from `linkerd diagnostics proxy-metrics`."""
         return hops.listed(self.lab, source, target, service, caller)
 
     def tls_entrance(self, cluster: str, service: str, port: int) -> TlsEntrance:
-        """Name the gateway by its identity, and then the service as Linkerd's proxies do."""
+        """Return the gateway's identity as server name, and a transport header that names the service."""
         address, gateway_port = east_west_address(self, cluster)
         gateway = policy.identity(self.lab, policy.gateway_of(cluster))
         return TlsEntrance(
@@ -134,13 +134,13 @@ class LinkerdMesh:
         )
 
     def export(self, service: str, source: str) -> list[tuple[str, str]]:
-        """Let the clusters that look at this one mirror a service."""
+        """Export a service to the linked clusters."""
         export.apply(self.lab, service, source)
         name = export.exported_name(service, source)
         return [(name, other) for other in export.seen_by(self.lab, source)]
 
     def unexport(self, service: str, source: str) -> bool:
-        """Take an export back."""
+        """Delete an export."""
         return export.remove(self.lab, service, source)
 
     def exports(self, clusters: Iterable[str] | None = None) -> list[Export]:
@@ -156,7 +156,7 @@ class LinkerdMesh:
         return traffic_split.apply(self.lab, self.lab.clusters[cluster], service, weights)
 
     def unsplit(self, cluster: str, service: str) -> bool:
-        """Take a split away, of either kind."""
+        """Delete a split of either kind."""
         gone = [kind.remove(self.lab, self.lab.clusters[cluster], service) for kind in (split, traffic_split)]
         return any(gone)
 
@@ -165,11 +165,11 @@ class LinkerdMesh:
         return flat(self._each(clusters, lambda k: [*split.listed(k), *traffic_split.listed(k)], lambda *_: []))
 
     def fail_over(self, wanted: Failover) -> None:
-        """Prefer one cluster's endpoints of a service, and repeat what fails in the other."""
+        """Prefer the primary's endpoints, and retry failed requests at the backup's."""
         split.fail_over(self.lab, wanted)
 
     def unfail_over(self, cluster: str, service: str) -> bool:
-        """Take a failover away."""
+        """Delete a failover."""
         return split.unfail_over(self.lab, self.lab.clusters[cluster], service)
 
     def failovers(self, clusters: Iterable[str] | None = None) -> list[Failover]:
@@ -177,18 +177,18 @@ class LinkerdMesh:
         return flat(self._each(clusters, split.failovers, lambda *_: []))
 
     def require_mtls(self, cluster: str, *, required: bool = True) -> None:
-        """Refuse plain text, as the control plane's default does, or let it in to the applications."""
+        """Refuse plain text, which is the control plane's default, or accept it for the applications."""
         if required:
             policy.refuse_plain_text(self.lab, cluster)
         else:
             policy.let_plain_text_in(self.lab, cluster)
 
     def authorize(self, permission: Permission) -> None:
-        """Let some callers in and nobody else."""
+        """Allow the permission's callers only."""
         policy.apply(self.lab, permission)
 
     def unauthorize(self, cluster: str, service: str) -> bool:
-        """Let everybody in the mesh in again."""
+        """Delete a permission."""
         return policy.remove(self.lab, cluster, service)
 
     def permissions(self, clusters: Iterable[str] | None = None) -> list[Permission]:
@@ -196,28 +196,28 @@ class LinkerdMesh:
         return flat(self._each(clusters, policy.listed, lambda *_: []))
 
     def intercept(self, wanted: Intercept) -> None:
-        """Send some or all requests to a service to another one, with an HTTPRoute."""
+        """Send requests with a header, or all, to another service, with an HTTPRoute."""
         intercept.apply(self.lab, wanted)
 
     def remove_intercept(self, cluster: str, service: str) -> bool:
-        """Take a diversion away."""
+        """Delete an intercept."""
         return intercept.remove(self.lab, self.lab.clusters[cluster], service)
 
     def intercepts(self, clusters: Iterable[str] | None = None) -> list[Intercept]:
-        """Return the diversions."""
+        """Return the intercepts."""
         return flat(self._each(clusters, intercept.listed, lambda *_: []))
 
     def add_ingress_route(self, service: str, source: str) -> IngressRoute:
-        """Let the source's Emissary carry requests to a service, behind Linkerd's gateway."""
+        """Route other clusters' requests to a service through the source's Emissary, behind Linkerd's gateway."""
         ingress_route.apply(self.lab, service, source)
-        return next(carried for carried in self.ingress_routes([source]) if carried.service == service)
+        return next(route for route in self.ingress_routes([source]) if route.service == service)
 
     def remove_ingress_route(self, service: str, source: str) -> bool:
-        """Take that path away."""
+        """Delete an ingress route."""
         return ingress_route.remove(self.lab, service, source)
 
     def ingress_routes(self, clusters: Iterable[str] | None = None) -> list[IngressRoute]:
-        """Return the services that ingresses carry."""
+        """Return the ingress routes."""
 
         def of(kube: Kube) -> list[IngressRoute]:
             return [
@@ -234,18 +234,16 @@ class LinkerdMesh:
         return flat(self._each(clusters, of, lambda *_: []))
 
     def federate(self, service: str) -> tuple[str, ...]:
-        """Make the services of this name one."""
+        """Join the Services of this name into a federated service."""
         return federation.apply(self.lab, service)
 
     def unfederate(self, service: str) -> bool:
-        """Take a federated service apart."""
+        """Delete a federated service."""
         return federation.remove(self.lab, service)
 
     def federated(self, clusters: Iterable[str] | None = None) -> list[str]:
-        """Return the services that are members of federated ones."""
+        """Return the services that are members of federated services."""
         return sorted(set(flat(self._each(clusters, federation.listed, lambda *_: []))))
-
-    # How
 
     def _each(
         self, clusters: Iterable[str] | None, ask: Callable[[Kube], T], otherwise: Callable[[str, KubeError], T]
@@ -257,14 +255,14 @@ class LinkerdMesh:
 
     def _gateways(self, kube: Kube) -> list[Gateway]:
         address = network.node_address(kube)
-        found = []
+        gateways = []
         for part in self._gateways_of(kube.cluster.name):
             _, service, deployment, _, _ = part
-            has, detail = load_balancer.assigned(kube, service), not_serving(kube.get(deployment))
-            if not detail and has != address:
-                detail = f"its Service has address {has}, its node {address}"
-            found.append(self._gateway(kube.cluster.name, part, has, detail))
-        return found
+            assigned, detail = load_balancer.assigned(kube, service), not_serving(kube.get(deployment))
+            if not detail and assigned != address:
+                detail = f"its Service has address {assigned}, its node {address}"
+            gateways.append(self._gateway(kube.cluster.name, part, assigned, detail))
+        return gateways
 
     def _gateway(self, cluster: str, part: _Part, address: str | None, detail: str) -> Gateway:
         role, service, _, port, pods = part
@@ -282,7 +280,7 @@ class LinkerdMesh:
 
 
 def _account(cluster: str, role: str) -> Caller:
-    """Return who a gateway is."""
+    """Return a gateway's service account as a caller."""
     if role == _INGRESS[0]:
         return Caller(cluster=cluster, namespace=emissary.NAMESPACE, service_account=emissary.ACCOUNT)
     return policy.gateway_of(cluster)
@@ -298,7 +296,7 @@ def _identity(kube: Kube) -> Identity:
         anchor = pki.describe(read("ConfigMap", "linkerd-identity-trust-roots")["ca-bundle.crt"].encode())
         values = manifests.load_document(read("ConfigMap", "linkerd-config")["values"])
     except KeyError as error:
-        raise KubeError(f"the mesh has no {error} here yet", where=kube.cluster.name) from error
+        raise KubeError(f"Linkerd has not published {error} yet", where=kube.cluster.name) from error
     return Identity(
         cluster=kube.cluster.name,
         trust_domain=values["identityTrustDomain"],

@@ -1,8 +1,8 @@
-"""Linkerd's multi-cluster extension: a gateway in clusters that others look at, a service mirror for each of those.
+"""Linkerd's multi-cluster extension: a gateway in exporting clusters, and a service mirror for each link.
 
-The gateway is a Service of type LoadBalancer whose address the lab writes (load_balancer.py), so that its ports are
-the same from everywhere. On a NodePort the probe would need another port than the gateway's own, and the extension
-does not pass it on (linkerd2 #15670).
+The gateway is a Service of type LoadBalancer whose address the lab writes (load_balancer.py), so that all clusters use
+the gateway's own ports. With a NodePort, the gateway's probe would have another port, which the extension does not pass
+to the Link (linkerd2 #15670).
 """
 
 from __future__ import annotations
@@ -27,51 +27,52 @@ from lab.lab import Lab
 from lab.stacks.linkerd.control_plane import cli_of
 
 NAMESPACE = "linkerd-multicluster"
-PORT, PROBE_PORT = 4143, 4191
+PORT = 4143
+"""Port of the gateway: the default of the chart's value `gateway.port`, which `extension_values` does not set."""
 EXPORTED_LABEL = "mirror.linkerd.io/exported"
-"""On a Service that others shall see: "true" through the gateway, "remote-discovery" without one."""
+"""Label of an exported Service: "true" through the gateway, "remote-discovery" without a gateway."""
 FEDERATED_LABEL = "mirror.linkerd.io/federated"
-"""On a Service that shall be one with its namesakes in other clusters: "member"."""
+"""Label of a Service that joins a federated service: "member"."""
 MIRRORED_LABEL = "mirror.linkerd.io/mirrored-service"
 TARGET_LABEL = "mirror.linkerd.io/cluster-name"
-"""On a mirror: the cluster that the service runs in."""
+"""Label of a mirror: the exporting cluster."""
 GATEWAY_ACCOUNT = "linkerd-gateway"
 GATEWAY = Ref(api_version="v1", kind="Service", name="linkerd-gateway", namespace=NAMESPACE)
 DEPLOYMENT = Ref(api_version="apps/v1", kind="Deployment", name="linkerd-gateway", namespace=NAMESPACE)
 GATEWAY_CALLERS = Ref(
     api_version="policy.linkerd.io/v1alpha1", kind="MeshTLSAuthentication", name="any-meshed", namespace=NAMESPACE
 )
-"""Whom the gateway lets in. Permissions narrow it, so the component makes it where it is missing, else leaves it."""
+"""The identities that the gateway accepts. Permissions change it, so the component only creates it if it is missing."""
 _CALLERS = "gateway-callers"
 _ASK_S = 3.0
 LINK_API = "multicluster.linkerd.io/v1alpha3"
 
 
 def targets(lab: Lab) -> frozenset[str]:
-    """Return the clusters that others look at: those from which lab.toml exports something."""
+    """Return the clusters that others are linked to: those from which lab.toml exports something."""
     return frozenset(source for sources in lab.spec.exports.values() for source in sources)
 
 
 def linked(lab: Lab, source: str) -> tuple[str, ...]:
-    """Return the clusters that a cluster looks at."""
+    """Return the targets of a cluster's links."""
     return tuple(name for name in lab.clusters if name != source and name in targets(lab))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Multicluster(ManifestComponent):
-    """The extension, with what a cluster needs of it."""
+    """The extension, with the parts that a cluster needs."""
 
     name: str = "multicluster"
 
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
-        """Return what the CLI renders, without whom the gateway lets in."""
+        """Return the objects that the CLI renders, without the identities that the gateway accepts."""
         cli, values = cli_of(lab), extension_values(lab, cluster.name)
         made_from = str(cli.binary)
         objects = from_chart(lab, f"multicluster-{cluster.name}", values, cli.multicluster, made_from=made_from)
         return [obj for obj in objects if ref(obj) != GATEWAY_CALLERS]
 
     def after_apply(self, lab: Lab, cluster: Cluster) -> None:
-        """Give the gateway's Service its address, and let in everybody in the mesh where nothing else is said."""
+        """Write the node's address into the gateway's Service, and accept all identities unless permissions exist."""
         if cluster.name in targets(lab):
             kube = connect(cluster)
             load_balancer.assign(kube, GATEWAY)
@@ -79,7 +80,7 @@ class Multicluster(ManifestComponent):
                 lab.owned(kube, _CALLERS).apply(everybody())
 
     def settled(self, lab: Lab, cluster: Cluster) -> bool:
-        """Say whether the Service still has the node's address, and the gateway knows whom to let in."""
+        """Return whether the Service still has the node's address, and the gateway's identities exist."""
         kube = connect(cluster)
         if cluster.name not in targets(lab):
             return True
@@ -107,40 +108,40 @@ class LinkTo(ManifestComponent):
             context=target.context,
             name=self.target,
             server=server_of(connect(target)),
-            # By these a component knows what is its own; a mirror is nobody's.
+            # These labels mark the lab's own objects; mirrors belong to Linkerd.
             without_labels=sorted(lab.owner(self.name).labels),
         )
         return [_wanted(obj) for obj in manifests.parse(text, source="linkerd multicluster link-gen")]
 
     def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
-        """Apply as all components do, and return when the service mirror has reached the target's gateway.
+        """Apply the objects, and return when the service mirror reaches the target's gateway.
 
         Raises:
-            WaitTimeout: it has not; requests to the target would go nowhere.
+            WaitTimeout: the service mirror does not reach it, and requests to the target would fail.
         """
         result = super().apply(lab, cluster)
-        what = f"{cluster.name}: {self.target}'s gateway alive"
+        what = f"{cluster.name}'s service mirror to reach {self.target}'s gateway"
         wait.until(what, lambda: self._reached(lab, cluster), timeout_s=self.ready_timeout_s, next="lab status")
         return result
 
     def _reached(self, lab: Lab, cluster: Cluster) -> bool | NotYet:
         try:
-            where = cli_of(lab).gateways(kubeconfig=cluster.kubeconfig, context=cluster.context, timeout_s=_ASK_S)
+            gateways = cli_of(lab).gateways(kubeconfig=cluster.kubeconfig, context=cluster.context, timeout_s=_ASK_S)
         except CommandError:
-            return NotYet("its service mirror does not answer")
-        alive = any(gateway["alive"] for gateway in where if gateway["clusterName"] == self.target)
-        return alive or NotYet("its service mirror has not reached it")
+            return NotYet("it does not answer")
+        alive = any(gateway["alive"] for gateway in gateways if gateway["clusterName"] == self.target)
+        return alive or NotYet("it reports that the gateway is not alive")
 
 
 def everybody() -> Obj:
-    """Return that the gateway lets in all identities of the mesh, as upstream's chart has it."""
+    """Return the MeshTLSAuthentication with which the gateway accepts all identities, as in upstream's chart."""
     metadata = {"name": GATEWAY_CALLERS.name, "namespace": NAMESPACE}
     spec = {"identities": ["*"]}
     return {"apiVersion": GATEWAY_CALLERS.api_version, "kind": GATEWAY_CALLERS.kind, "metadata": metadata, "spec": spec}
 
 
 def extension_values(lab: Lab, cluster: str) -> dict[str, Any]:
-    """Return the values of the extension's chart."""
+    """Return the values of the extension's chart for a cluster."""
     name, _, tag = lab.artifacts.image("linkerd-controller").rpartition(":")
     image = {"name": name, "version": tag}
     controllers: list[Mapping[str, Any]] = [{"link": {"ref": {"name": target}}} for target in linked(lab, cluster)]
@@ -150,13 +151,13 @@ def extension_values(lab: Lab, cluster: str) -> dict[str, Any]:
         "remoteMirrorServiceAccount": cluster in targets(lab),
         "controllers": controllers,
         "controllerDefaults": {"image": image},
-        # It puts services of this cluster into federated ones, which need a flat network.
+        # It adds services of this cluster to federated services, which need a flat network.
         "localServiceMirror": {"replicas": int(lab.spec.network.flat and bool(controllers)), "image": image},
     }
 
 
 def _wanted(obj: Obj) -> Obj:
-    """Return an object without what only the API server writes."""
+    """Return an object without the fields that only the API server writes."""
     metadata = {
         key: value for key, value in obj["metadata"].items() if value is not None and key != "creationTimestamp"
     }

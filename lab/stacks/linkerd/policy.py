@@ -1,9 +1,11 @@
-"""Permissions on Linkerd: a Server that lets in nobody but the identities that an AuthorizationPolicy names.
+"""Permissions on Linkerd: a Server, and an AuthorizationPolicy with the identities that may call it.
 
-What comes from another cluster arrives with the identity of the gateway (linkerd2 #7235, #9848): a service that lets
-in callers of another cluster lets in its own gateway, and the gateway lets in those callers and nobody else. The
-gateway cannot tell services apart. So two services of a cluster that let in different callers from outside are
-refused, and only those callers can then reach services that are not locked at all.
+Requests from another cluster arrive with the identity of the gateway (linkerd2 #7235, #9848). So a service with callers
+in another cluster accepts its own cluster's gateway, and the gateway accepts only those callers. The gateway cannot
+distinguish services, which has two effects:
+
+- The lab refuses permissions for two services of a cluster with different callers from other clusters.
+- Other clusters' workloads without permission cannot reach services without a permission either.
 """
 
 from __future__ import annotations
@@ -38,18 +40,18 @@ _PLAIN = Ref(api_version=_SERVER, kind="Server", name="plain-text", namespace=NA
 
 
 def identity(lab: Lab, caller: Caller) -> str:
-    """Return a workload's identity as Linkerd writes it into certificates: a DNS name, no URI."""
+    """Return a workload's identity as Linkerd writes it into certificates: a DNS name instead of a URI."""
     domain = lab.spec.clusters[caller.cluster].trust_domain
     return f"{caller.service_account}.{caller.namespace}.serviceaccount.identity.linkerd.{domain}"
 
 
 def gateway_of(cluster: str) -> Caller:
-    """Return who a cluster's gateway is."""
+    """Return the service account of a cluster's gateway as a caller."""
     return Caller(cluster=cluster, namespace=multicluster.NAMESPACE, service_account=multicluster.GATEWAY_ACCOUNT)
 
 
 def apply(lab: Lab, permission: Permission) -> None:
-    """Write a permission, the gateway's part first."""
+    """Apply a permission, the gateway's part first."""
     kube = connect(lab.clusters[permission.cluster])
     service = kube.get(names.service_ref(permission.service))
     selector = (service or {}).get("spec", {}).get("selector")
@@ -60,7 +62,7 @@ def apply(lab: Lab, permission: Permission) -> None:
     wanted = build(lab, permission, selector, _target_ports(service), _probe_paths(kube, selector))
     objects = lab.owned(kube, _PART)
     objects.check(wanted)
-    _lock_gateway(lab, kube, [permission, *others])
+    _restrict_gateway(lab, kube, [permission, *others])
     objects.apply_all([labelled(obj, {_LABEL: permission.service}) for obj in wanted])
     kept = {ref(obj) for obj in wanted}
     for obj in _written_for(kube, permission.service):
@@ -69,38 +71,40 @@ def apply(lab: Lab, permission: Permission) -> None:
 
 
 def remove(lab: Lab, cluster: str, service: str) -> bool:
-    """Delete a permission, the gateway's part last; False when there was none."""
+    """Delete a permission, the gateway's part last; return False if there was none."""
     kube = connect(lab.clusters[cluster])
     objects = lab.owned(kube, _PART)
     gone = [objects.delete(ref(obj)) for obj in _written_for(kube, service)]
     if gone:
-        _lock_gateway(lab, kube, listed(kube))
+        _restrict_gateway(lab, kube, listed(kube))
     return any(gone)
 
 
 def listed(kube: Kube) -> list[Permission]:
-    """Return the permissions that a cluster has."""
-    found = {p.service: p for p in read(kube.find(_SERVER, "Server", namespace=NAMESPACE))}
-    return list(found.values())
+    """Return the permissions of a cluster."""
+    by_service = {p.service: p for p in read(kube.find(_SERVER, "Server", namespace=NAMESPACE))}
+    return list(by_service.values())
 
 
 def let_plain_text_in(lab: Lab, cluster: str) -> None:
-    """Let plain text in to the applications of a cluster.
+    """Accept plain text for the applications of a cluster.
 
     Raises:
-        ClusterError: a permission stands, which refuses it.
+        ClusterError: the cluster has a permission, which requires mutual TLS.
     """
     kube = connect(lab.clusters[cluster])
-    if locked := [permission.service for permission in listed(kube)]:
+    if restricted := [permission.service for permission in listed(kube)]:
         raise ClusterError(
-            f"plain text cannot be let in while a permission stands for {', '.join(locked)}", where=cluster
+            f"plain text cannot be accepted: a permission for {', '.join(restricted)} requires mutual TLS",
+            where=cluster,
+            next="lab reset, which deletes permissions",
         )
     spec = {"podSelector": {}, "port": "http", "accessPolicy": "all-unauthenticated"}
     lab.owned(kube, _PART).apply(_object(_PLAIN, spec))
 
 
 def refuse_plain_text(lab: Lab, cluster: str) -> None:
-    """Refuse plain text again, as the control plane's own default does."""
+    """Refuse plain text again, which is the control plane's default."""
     lab.owned(connect(lab.clusters[cluster]), _PART).delete(_PLAIN)
 
 
@@ -110,11 +114,11 @@ def build(
     """Return the objects of a permission.
 
     Args:
-        lab: for trust domains.
-        permission: what is allowed.
+        lab: the lab with the trust domains.
+        permission: the permission.
         selector: labels of the service's pods.
-        ports: of the pods.
-        probes: paths that the kubelet asks, which has no identity.
+        ports: target ports in the pods.
+        probes: paths of the kubelet's probes, which have no identity.
     """
     name = permission.service
     objects = [
@@ -126,7 +130,7 @@ def build(
         for port in ports
     ]
     servers = [ref(obj) for obj in objects]
-    identities = _let_in(lab, permission)
+    identities = _accepted(lab, permission)
     by_request = bool(permission.methods or permission.paths)
     if identities:
         callers = _named(_AUTHORIZATION, "MeshTLSAuthentication", f"{name}-callers")
@@ -137,7 +141,7 @@ def build(
             objects.append(_object(targets[0], _route(servers, permission.methods, permission.paths)))
         objects += [_allow(f"{target.name}-callers", target, callers) for target in targets]
     if identities and by_request and probes:
-        # Servers with routes no longer know the probes by themselves (Linkerd documentation, "Authorization Policy").
+        # A Server with routes no longer accepts probes by itself (Linkerd documentation, "Authorization Policy").
         anywhere = _named(_AUTHORIZATION, "NetworkAuthentication", f"{name}-kubelet")
         route = _named(_ROUTE, "HTTPRoute", f"{name}-probes")
         objects.append(_object(anywhere, {"networks": [{"cidr": "0.0.0.0/0"}, {"cidr": "::/0"}]}))
@@ -145,8 +149,8 @@ def build(
     return objects
 
 
-def _let_in(lab: Lab, permission: Permission) -> list[str]:
-    """Return whom the service's own proxy sees: callers of this cluster, and the gateway for all others."""
+def _accepted(lab: Lab, permission: Permission) -> list[str]:
+    """Return the identities that the service accepts: callers of its cluster, and the gateway for all others."""
     own = [identity(lab, c) for c in permission.callers if c.cluster == permission.cluster]
     remote = any(c.cluster != permission.cluster for c in permission.callers)
     return [*own, *([identity(lab, gateway_of(permission.cluster))] if remote else [])]
@@ -161,19 +165,19 @@ def _refuse_two_groups(permission: Permission, others: Iterable[Permission]) -> 
     for other in others:
         if wanted and _remote(other) and _remote(other) != wanted:
             raise ClusterError(
-                f"{permission.service} and {other.service} would let in different callers from other clusters, and "
-                "Linkerd's gateway lets the same ones in to all services",
+                f"{permission.service} and {other.service} would have different callers from other clusters, and "
+                "Linkerd's gateway accepts the same callers for all services",
                 where=permission.cluster,
-                next=f"the same callers for both, or take the permission of {other.service} away",
+                next="authorize the same callers for both, or run `lab reset`, which deletes permissions",
             )
 
 
-def _lock_gateway(lab: Lab, kube: Kube, permissions: Iterable[Permission]) -> None:
-    """Let in to the gateway whom the permissions name from other clusters; everybody in the mesh where none does."""
+def _restrict_gateway(lab: Lab, kube: Kube, permissions: Iterable[Permission]) -> None:
+    """Set the identities that the gateway accepts: the permissions' callers from other clusters, or all if none."""
     callers = sorted({caller for permission in permissions for caller in _remote(permission)})
-    found = kube.get(multicluster.GATEWAY_CALLERS)
+    current = kube.get(multicluster.GATEWAY_CALLERS)
     identities = [identity(lab, caller) for caller in callers] or multicluster.everybody()["spec"]["identities"]
-    if found is not None and found["spec"].get("identities") != identities:
+    if current is not None and current["spec"].get("identities") != identities:
         change = {"spec": {"identities": identities}}
         owned.change(kube, multicluster.GATEWAY_CALLERS, change, grounds=Grounds.GATEWAY_CALLERS)
 
@@ -195,7 +199,7 @@ def _probe_paths(kube: Kube, selector: Obj) -> list[str]:
             for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
                 if path := ((container.get(kind) or {}).get("httpGet") or {}).get("path"):
                     paths[path] = None
-    return [path for path in paths if path not in {"/live", "/ready"}]  # those are the proxy's own
+    return [path for path in paths if path not in {"/live", "/ready"}]  # these are paths of the proxy itself
 
 
 def _named(api_version: str, kind: str, name: str) -> Ref:
@@ -215,8 +219,8 @@ def _reference(wanted: Ref) -> Obj:
     return {"group": _POLICY, "kind": wanted.kind, "name": wanted.name}
 
 
-def _allow(name: str, target: Ref, who: Ref) -> Obj:
-    spec = {"targetRef": _reference(target), "requiredAuthenticationRefs": [_reference(who)]}
+def _allow(name: str, target: Ref, authentication: Ref) -> Obj:
+    spec = {"targetRef": _reference(target), "requiredAuthenticationRefs": [_reference(authentication)]}
     return _object(_named(_AUTHORIZATION, "AuthorizationPolicy", name), spec)
 
 

@@ -1,9 +1,9 @@
-"""How Linkerd's proxies refuse a request (linkerd2-proxy, linkerd/app/core/src/errors/respond.rs).
+"""The answers with which Linkerd's proxies refuse requests (linkerd2-proxy, linkerd/app/core/src/errors/respond.rs).
 
-A refusal has no body and no header that says `server`. The proxy that refuses adds its reason, `l5d-proxy-error`, for
-peers with an identity only, and the caller's proxy takes that header out again (linkerd/app/outbound/src/http/
-handle_proxy_error_headers.rs). What is left of another proxy's refusal is the bare status; the header itself, and
-`l5d-proxy-connection`, arrive where the caller's own proxy refuses.
+A refusal has no body and no `server` header. The refusing proxy adds its reason in `l5d-proxy-error` only for peers
+with an identity, and the caller's proxy removes it (linkerd/app/outbound/src/http/handle_proxy_error_headers.rs). So a
+client sees only the status of another proxy's refusal. It sees `l5d-proxy-error` and `l5d-proxy-connection` if the
+caller's own proxy refuses.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _ERROR, _CONNECTION = "l5d-proxy-error", "l5d-proxy-connection"
 REFUSALS = Refusals(
     denied=ProxyAnswer(
         by="the service's linkerd-proxy",
-        # 404 where a permission names methods and paths, and no route fits the request.
+        # 404 if a permission has methods or paths, and no route matches the request.
         statuses=frozenset({403, 404}),
         headers={"content-length": "0"},
         bare=True,

@@ -1,4 +1,4 @@
-"""HTTPRoutes on Linkerd whose parent is the Service that is called: written, found, and one kind for each service."""
+"""HTTPRoutes on Linkerd: build, apply and delete routes of a called Service, which may have one kind of route only."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ DIVERT_LABEL = f"{LABEL_PREFIX}/divert"
 SMI_API = "split.smi-spec.io/v1alpha2"
 _ACCEPTED_S = 15
 _USES = {
-    SPLIT_LABEL: ("are split", "lab unsplit"),
-    FAILOVER_LABEL: ("fail over", "lab unfailover"),
-    DIVERT_LABEL: ("are diverted", "lab reset, not"),
+    SPLIT_LABEL: ("are split", "lab unsplit {service} --in {cluster}"),
+    FAILOVER_LABEL: ("fail over", "lab unfailover {service} --in {cluster}"),
+    DIVERT_LABEL: ("are intercepted", "lab reset"),
 }
-"""By the label on a route: what requests to the service do, and the command that ends it."""
+"""By the label of a route: a verb phrase for errors, and the command that deletes the route."""
 RETRIES = {"retry.linkerd.io/http": "5xx", "retry.linkerd.io/limit": "3"}
 
 
 def build(name: str, service: str, port: int, rules: list[Obj], labels: Mapping[str, str], **metadata: Obj) -> Obj:
-    """Return an HTTPRoute for one port of a service that repeats what failed."""
+    """Return an HTTPRoute for one port of a service, with retries of failed requests."""
     annotations = {**RETRIES, **metadata.get("annotations", {})}
     return {
         "apiVersion": API,
@@ -39,7 +39,7 @@ def build(name: str, service: str, port: int, rules: list[Obj], labels: Mapping[
 
 
 def backend(name: str, port: int, **more: str | int) -> Obj:
-    """Return a reference to a Service."""
+    """Return a backendRef of a Service."""
     return {"group": "", "kind": "Service", "name": name, "port": port, **more}
 
 
@@ -48,7 +48,7 @@ def write(objects: Owned, routes: Iterable[Obj]) -> None:
 
     Raises:
         NotOwnedError: another owner created a route of one of the names; none was applied.
-        WaitTimeout: it has not, with its reason.
+        WaitTimeout: Linkerd has not accepted a route; the error has its reason.
     """
     routes = list(routes)
     objects.apply_all(routes)
@@ -56,38 +56,49 @@ def write(objects: Owned, routes: Iterable[Obj]) -> None:
 
 
 def delete(objects: Owned, labels: Mapping[str, str]) -> bool:
-    """Delete the routes with these labels; False when there was none."""
-    found = objects.kube.find(API, "HTTPRoute", namespace=NAMESPACE, labels=labels)
-    gone = [objects.delete(ref(obj)) for obj in found]
+    """Delete the routes with these labels; return False if there was none."""
+    routes = objects.kube.find(API, "HTTPRoute", namespace=NAMESPACE, labels=labels)
+    gone = [objects.delete(ref(obj)) for obj in routes]
     return any(gone)
 
 
 def refuse_other(kube: Kube, service: str, label: str = "", *, smi: bool = False) -> None:
-    """Refuse a service whose requests are changed in another way already.
+    """Check that a service has no other kind of route.
+
+    Args:
+        kube: the callers' cluster.
+        service: the called service.
+        label: label of the wanted kind of route.
+        smi: whether the wanted kind is a TrafficSplit.
 
     Raises:
-        ClusterError: they are routed already, by something else than `label`, or else than a TrafficSplit (`smi`).
+        ClusterError: the service has a route of another kind, or a TrafficSplit.
     """
     for obj in kube.find(API, "HTTPRoute", namespace=NAMESPACE):
-        for other, (does, undo) in _USES.items():
+        for other, (verb, undo) in _USES.items():
             if other != label and labels_of(obj).get(other) == service:
-                raise _taken(kube, service, does, undo)
+                raise _other_kind(kube, service, verb, undo)
     if not smi and any(
         obj["spec"]["service"] == service for obj in kube.find(SMI_API, "TrafficSplit", namespace=NAMESPACE)
     ):
-        raise _taken(kube, service, "are split by an SMI TrafficSplit", "lab unsplit")
+        raise _other_kind(kube, service, "are split by an SMI TrafficSplit", _USES[SPLIT_LABEL][1])
 
 
-def _taken(kube: Kube, service: str, does: str, undo: str) -> ClusterError:
+def _other_kind(kube: Kube, service: str, verb: str, undo: str) -> ClusterError:
     return ClusterError(
-        f"requests to {service} {does} already, and a service has one or the other",
+        f"requests to {service} {verb} already; a service has one kind of route",
         where=kube.cluster.name,
-        next=f"`{undo} {service} --in {kube.cluster.name}` first",
+        next=f"{undo.format(service=service, cluster=kube.cluster.name)}, then the command again",
     )
 
 
 def http_ports(kube: Kube, service: str, names: Iterable[str]) -> list[int]:
-    """Return the ports that requests come in at: the called service's own, which the cluster has to know.
+    """Return the HTTP ports of the called service.
+
+    Args:
+        kube: the callers' cluster.
+        service: the called service.
+        names: services that could be called instead, for the error.
 
     Raises:
         ClusterError: there is no such Service, or it has no HTTP port.

@@ -1,7 +1,7 @@
-"""Linkerd's SMI extension: TrafficSplit, and the adaptor that makes a ServiceProfile of each.
+"""Linkerd's SMI extension: the TrafficSplit CRD, and the adaptor that converts each into a ServiceProfile.
 
-Upstream has deprecated it for Gateway API routes (Linkerd documentation, "Linkerd SMI"); the talk used it. It is
-installed for the first TrafficSplit.
+Upstream has deprecated it in favour of Gateway API routes (Linkerd documentation, "Linkerd SMI"); the talk used it. The
+lab installs it for the first TrafficSplit.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _REQUESTS = {"cpu": "10m", "memory": "20Mi"}
 
 def unobtainable(store: ArtifactStore) -> str:
     """Return why the extension is unavailable here; empty if it is available."""
-    missing = store.unobtainable(ARTIFACTS)
-    return missing.what if missing else ""
+    error = store.unobtainable(ARTIFACTS)
+    return error.what if error else ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinkerdSmi(ManifestComponent):
-    """The extension: the kind TrafficSplit, and the adaptor."""
+    """The extension: the TrafficSplit CRD, and the adaptor."""
 
     name: str = "linkerd-smi"
 
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
-        """Return what the chart renders, without what only a release's hooks would run."""
+        """Return the chart's objects, without its hooks."""
         del cluster
         name, _, tag = lab.artifacts.image("smi-adaptor").rpartition(":")
         values = chart_values(name, tag)
@@ -48,10 +48,10 @@ class LinkerdSmi(ManifestComponent):
         return [namespace, *(obj for obj in objects if obj["kind"] != "Namespace")]
 
     def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
-        """Take the artifacts and bring the image into the node, then apply as all components do.
+        """Pull the artifacts, load the image into the node, and apply the objects.
 
         Raises:
-            ArtifactError: one of them is unavailable.
+            ArtifactError: an artifact is unavailable.
         """
         for name in missing(lab.artifacts, ARTIFACTS):
             make(lab.artifacts, name)

@@ -1,9 +1,9 @@
-"""Splits and failovers on Linkerd: an HTTPRoute whose parent is the Service that is called.
+"""Splits and failovers on Linkerd: an HTTPRoute whose parent is the called Service.
 
-The proxy sends each request to one backend of those that are available, by weight (linkerd2-proxy,
-linkerd/distribute: RandomAvailable). A backup with a millionth of the weight is therefore asked when the primary is
-not available, and else next to never. The primary is not before the proxy has found no endpoint of it for 3 s; what
-waits meanwhile is sent again, to the backup (retry.linkerd.io annotations).
+The caller's proxy sends each request to one of the available backends, by weight (linkerd2-proxy, linkerd/distribute:
+RandomAvailable). A backup with a millionth of the weight gets requests when the primary is unavailable, and otherwise
+one in a million. The proxy takes 3 s without an endpoint to make the primary unavailable; requests that fail meanwhile
+are retried, at the backup (retry.linkerd.io annotations).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from lab.stacks.linkerd.export import mirrored
 
 _SPLIT, _FAILOVER = "split", "failover"
 _PRIMARY_LABEL, _BACKUP_LABEL = f"{LABEL_PREFIX}/primary", f"{LABEL_PREFIX}/backup"
-_FIRST, _ONLY_WHEN_NEEDED = 1_000_000, 1  # a weight's largest value in the Gateway API, and its smallest but none
+_FIRST, _ONLY_WHEN_NEEDED = 1_000_000, 1  # the largest weight in the Gateway API, and the smallest above 0
 
 
 def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) -> Split:
-    """Write a split and return it as the cluster has it then."""
+    """Apply a split, and return it as read back from the cluster."""
     kube = connect(cluster)
     check_weights(cluster.name, weights)
     ports = route.http_ports(kube, service, weights)
@@ -36,34 +36,38 @@ def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) 
     route.refuse_other(kube, service, SPLIT_LABEL)
     routes = [build(service, port, weights, {SPLIT_LABEL: service}) for port in ports]
     route.write(lab.owned(kube, _SPLIT), routes)
-    found = next((split for split in listed(kube) if split.service == service), None)
-    if found is None or dict(found.weights) != dict(weights):
-        has = "none" if found is None else dict(found.weights)
-        raise ClusterError(f"the split of {service} was written, but the cluster has {has}", where=cluster.name)
-    return found
+    applied = next((split for split in listed(kube) if split.service == service), None)
+    if applied is None or dict(applied.weights) != dict(weights):
+        weights_now = "no split" if applied is None else dict(applied.weights)
+        raise ClusterError(
+            f"the split of {service} was applied, but the cluster has {weights_now}",
+            where=cluster.name,
+            next=f"the same `lab split {service}` again",
+        )
+    return applied
 
 
 def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
-    """Delete a split; False when there was none."""
+    """Delete a split; return False if there was none."""
     return route.delete(lab.owned(connect(cluster), _SPLIT), {SPLIT_LABEL: service})
 
 
 def listed(kube: Kube) -> list[Split]:
-    """Return the splits that a cluster has."""
-    found: dict[str, Split] = {}
+    """Return the splits of a cluster."""
+    splits: dict[str, Split] = {}
     for obj in kube.find(route.API, "HTTPRoute", namespace=NAMESPACE):
         if service := labels_of(obj).get(SPLIT_LABEL):
             weights = {part["name"]: int(part.get("weight", 1)) for part in obj["spec"]["rules"][0]["backendRefs"]}
-            found[service] = Split(cluster=kube.cluster.name, service=service, weights=weights)
-    return list(found.values())
+            splits[service] = Split(cluster=kube.cluster.name, service=service, weights=weights)
+    return list(splits.values())
 
 
 def fail_over(lab: Lab, wanted: Failover) -> None:
-    """Write a failover."""
+    """Apply a failover."""
     kube = connect(lab.clusters[wanted.cluster])
     backends = [
-        wanted.service if place == wanted.cluster else names.exported_name(wanted.service, place)
-        for place in (wanted.primary, wanted.backup)
+        wanted.service if name == wanted.cluster else names.exported_name(wanted.service, name)
+        for name in (wanted.primary, wanted.backup)
     ]
     ports = route.http_ports(kube, wanted.service, dict.fromkeys(backends, 1))
     for name in backends:
@@ -75,13 +79,13 @@ def fail_over(lab: Lab, wanted: Failover) -> None:
 
 
 def unfail_over(lab: Lab, cluster: Cluster, service: str) -> bool:
-    """Take a failover away; False when there was none."""
+    """Delete a failover; return False if there was none."""
     return route.delete(lab.owned(connect(cluster), _FAILOVER), {FAILOVER_LABEL: service})
 
 
 def failovers(kube: Kube) -> list[Failover]:
-    """Return the failovers that a cluster has."""
-    found = {
+    """Return the failovers of a cluster."""
+    routed = {
         Failover(
             cluster=kube.cluster.name,
             service=labels[FAILOVER_LABEL],
@@ -91,7 +95,7 @@ def failovers(kube: Kube) -> list[Failover]:
         for labels in map(labels_of, kube.find(route.API, "HTTPRoute", namespace=NAMESPACE))
         if FAILOVER_LABEL in labels
     }
-    return sorted(found, key=lambda failover: failover.service)
+    return sorted(routed, key=lambda failover: failover.service)
 
 
 def build(service: str, port: int, weights: Mapping[str, int], labels: Mapping[str, str]) -> Obj:
@@ -102,19 +106,19 @@ def build(service: str, port: int, weights: Mapping[str, int], labels: Mapping[s
 
 
 def check_backend(kube: Kube, service: str, name: str) -> None:
-    """Check that the cluster knows a name of a split.
+    """Check a name in the weights of a split.
 
     Raises:
-        ClusterError: it is neither the service nor that service as another cluster exports it.
+        ClusterError: the name is neither the service nor an export of it.
     """
     if name == service:
         return
-    found = kube.get(names.service_ref(name))
-    if found is None or (mirrored(found) or ("",))[0] != service:
+    backend = kube.get(names.service_ref(name))
+    if backend is None or (mirrored(backend) or ("",))[0] != service:
         mirrors = [m for obj in kube.find("v1", "Service", namespace=NAMESPACE) if (m := mirrored(obj))]
         known = [service, *(names.exported_name(*m) for m in mirrors if m[0] == service)]
         raise ClusterError(
-            f"{name} is not {service} as another cluster exports it; here are: {', '.join(known)}",
+            f"{name} is not {service} or an export of it; possible names here: {', '.join(known)}",
             where=kube.cluster.name,
             next=f"lab export {service}",
         )

@@ -1,4 +1,4 @@
-"""The `linkerd` stack, the talk's own: Linkerd with its multi-cluster extension, Emissary-ingress in front."""
+"""The `linkerd` stack, as in the talk: Linkerd with its multi-cluster extension, and Emissary-ingress."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from lab.stacks.linkerd.route import SMI_API
 from lab.stacks.model import CheckVerdict, ClusterComponent, LinkComponent, UpstreamCheck
 from lab.tools.linkerd import CheckLine
 
-# Linkerd's proxies need 3 s to call a backend unavailable (linkerd2, policy-controller/grpc/src/outbound.rs); what they
-# then send elsewhere has to be waited for.
+# Linkerd's proxies mark a backend as unavailable after 3 s (linkerd2, policy-controller/grpc/src/outbound.rs), and then
+# retry at another one: the frontend must wait longer than that.
 FRONTEND = Frontend(request_timeout_s=6)
 
 
 @dataclass(frozen=True)
 class LinkerdStack:
-    """See `lab.stacks.model.Stack` for what the members promise."""
+    """Implements `lab.stacks.model.Stack`, which documents the members."""
 
     name: str = "linkerd"
     title: str = "Linkerd on both sides, Emissary-ingress in front"
@@ -48,7 +48,7 @@ class LinkerdStack:
     prepares: str = "render Linkerd's and Emissary's charts"
 
     def artifacts(self, lab: Lab) -> tuple[str, ...]:
-        """Return programs, CRDs, charts and the node image; images of what is not always there, too."""
+        """Return programs, CRDs, charts, the node image, and the images of optional components."""
         programs = ("kind", "kubectl", "linkerd", "helm")
         files = ("gateway-api", "emissary-crds", "emissary-chart")
         return (*programs, *files, self.node_image, *_on_request(lab))
@@ -79,20 +79,20 @@ class LinkerdStack:
         )
         identity = ClusterComponent(
             component=control_plane.LinkerdIdentity(),
-            title="install Linkerd's identities",
+            title="install Linkerd's identity service",
             after=("dns", "gateway-api", "linkerd-crds"),
             estimate_s=12,
             prepared=True,
         )
         extension = ClusterComponent(
             component=multicluster.Multicluster(),
-            title="open the gateway, start the service mirrors",
+            title="install the gateway and the service mirrors",
             after=("linkerd",),
             estimate_s=10,
         )
         ingress = ClusterComponent(
             component=emissary.Emissary(),
-            title="open the ingress",
+            title="install the ingress",
             after=("linkerd", "emissary-crds", "namespaces"),
             estimate_s=30,
         )
@@ -107,7 +107,7 @@ class LinkerdStack:
         return {
             part.component.name: part
             for part in (
-                ClusterComponent(component=ClusterDns(), title="let DNS answers age in seconds"),
+                ClusterComponent(component=ClusterDns(), title="set the DNS TTL to 5 s"),
                 ClusterComponent(component=namespaces, title="create the namespaces"),
                 ClusterComponent(component=GatewayApi(), title="install the Gateway API's CRDs"),
                 ClusterComponent(component=control_plane.LinkerdCrds(), title="install Linkerd's CRDs", prepared=True),
@@ -123,7 +123,7 @@ class LinkerdStack:
         }
 
     def link_components(self, lab: Lab, source: str, target: str) -> Sequence[LinkComponent]:
-        """Return the Link, where the target exports something."""
+        """Return the Link, if the target exports something."""
         if target not in multicluster.linked(lab, source):
             return []
         link = LinkComponent(
@@ -135,15 +135,15 @@ class LinkerdStack:
         return [link]
 
     def export(self, lab: Lab, service: str, source: str) -> bool:
-        """Label a service, and return when its mirrors are there."""
+        """Export a service, and return when its mirrors exist."""
         return export.apply(lab, service, source)
 
     def answers(self, lab: Lab, cluster: str) -> Mapping[str, frozenset[str]]:
-        """Return that podinfo is the cluster's own, and each exported one its source's."""
+        """Return podinfo with the cluster itself, and each export of it with its source."""
         own = {"podinfo": frozenset({cluster})} if lab.spec.clusters[cluster].podinfo.replicas else {}
         sources = (s for s in lab.spec.exports.get("podinfo", ()) if s != cluster)
-        there = (s for s in sources if lab.spec.clusters[s].podinfo.replicas)
-        return {**own, **{export.exported_name("podinfo", source): frozenset({source}) for source in there}}
+        running = (s for s in sources if lab.spec.clusters[s].podinfo.replicas)
+        return {**own, **{export.exported_name("podinfo", source): frozenset({source}) for source in running}}
 
     def checks(self, lab: Lab, cluster: Cluster) -> list[UpstreamCheck]:
         """Run `linkerd check`, which runs `linkerd multicluster check` as well."""
@@ -176,14 +176,14 @@ def _on_request(lab: Lab) -> tuple[str, ...]:
 
 
 _COMMANDS = {"linkerd-multicluster": "linkerd multicluster check", "linkerd-viz": "linkerd viz check"}
-_NEWEST = ("versioncheck.linkerd.io", "unable to determine version channel")
-"""What linkerd says when it cannot ask for the newest version; that says nothing of this lab."""
+_OFFLINE = ("versioncheck.linkerd.io", "unable to determine version channel")
+"""Messages of `linkerd check` if it cannot read the newest version from the Internet; not a fault of the lab."""
 _RESULTS = {"success": CheckVerdict.OK, "warning": CheckVerdict.WARNING}
 
 
 def verdict(line: CheckLine) -> CheckVerdict:
-    """Tell what only says "no Internet" from what is wrong here."""
-    if line.result != "success" and any(words in line.said for words in _NEWEST):
+    """Return a line's verdict; OFFLINE if the check only lacks the Internet."""
+    if line.result != "success" and any(words in line.said for words in _OFFLINE):
         return CheckVerdict.OFFLINE
     return _RESULTS.get(line.result, CheckVerdict.FAILED)
 

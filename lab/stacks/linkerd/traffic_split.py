@@ -1,12 +1,12 @@
-"""SMI TrafficSplits on Linkerd, as the talk used them.
+"""SMI TrafficSplits on Linkerd, as in the talk.
 
-A proxy decides between a ServiceProfile and routes when it first hears of a service, and again only after it has had
-no request for it for CALLERS_REST_S (linkerd2-proxy, linkerd/app/outbound/src/sidecar.rs): callers that never pause
-keep to what was before.
+The extension's adaptor writes the weights into a ServiceProfile of the service, which the proxies use instead of
+HTTPRoutes. When the TrafficSplit is deleted, the adaptor empties the profile but does not delete it (linkerd-smi,
+pkg/adaptor/controller.go); the lab deletes it.
 
-The extension's adaptor writes the weights into a ServiceProfile of the service, which the proxies then follow instead
-of any HTTPRoute. It empties that again when the TrafficSplit is gone, but leaves the profile (linkerd-smi,
-pkg/adaptor/controller.go); the lab deletes the one that was made for its split.
+A proxy chooses between a ServiceProfile and HTTPRoutes at its first request to a service, and again only after
+CALLERS_REST_S without a request (linkerd2-proxy, linkerd/app/outbound/src/sidecar.rs): callers without such a pause
+keep the old routing.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from lab.stacks.linkerd.route import SMI_API
 
 CALLERS_REST_S = 5.0
 """linkerd2, charts/linkerd-control-plane/values.yaml, outboundDiscoveryCacheUnusedTimeout."""
-_TAKEN_S = 60.0
+_PROFILE_S = 60.0
 _PART = "split"
 
 
 def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) -> Split:
-    """Write a TrafficSplit, and return when the adaptor has made a ServiceProfile of it."""
+    """Apply a TrafficSplit, and return when the adaptor has written its ServiceProfile."""
     kube = connect(cluster)
     check_weights(cluster.name, weights)
     route.http_ports(kube, service, weights)
@@ -45,38 +45,39 @@ def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) 
         raise ClusterError(
             f"a TrafficSplit needs Linkerd's SMI extension, which is unavailable here: {problem}",
             where=cluster.name,
-            next="the same split without --smi is an HTTPRoute, which needs nothing",
+            next="the same split without --smi, which needs no extension",
         )
     objects, wanted = lab.owned(kube, _PART), build(service, weights)
     objects.check([wanted])
     smi.LinkerdSmi().apply(lab, cluster)
     objects.apply_all([wanted])
 
-    def taken() -> bool | NotYet:
-        return _profile(kube, service) == dict(weights) or NotYet("the adaptor has not made a ServiceProfile of it")
+    def written() -> bool | NotYet:
+        return _profile(kube, service) == dict(weights) or NotYet("it does not have the weights")
 
-    wait.until(f"{cluster.name}: split of {service}", taken, timeout_s=_TAKEN_S, next="lab logs")
+    wait.until(f"the ServiceProfile of {service} in {cluster.name}", written, timeout_s=_PROFILE_S, next="lab logs")
     return Split(cluster=cluster.name, service=service, weights=dict(weights), smi=True)
 
 
 def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
-    """Delete a TrafficSplit and the ServiceProfile that was made of it; False when there was none."""
+    """Delete a TrafficSplit and its ServiceProfile; return False if there was none."""
     kube = connect(cluster)
     if not lab.owned(kube, _PART).delete(_ref(service)):
         return False
 
     def emptied() -> bool | NotYet:
-        return not _profile(kube, service) or NotYet("the adaptor has not emptied the ServiceProfile")
+        return not _profile(kube, service) or NotYet("it still has weights")
 
-    wait.until(f"{cluster.name}: split of {service} gone", emptied, timeout_s=_TAKEN_S)
-    found = kube.get(_profile_ref(service))
-    if found is not None and not found["spec"].get("routes"):
+    what = f"the adaptor in {cluster.name} to empty the ServiceProfile of {service}"
+    wait.until(what, emptied, timeout_s=_PROFILE_S, next="lab logs")
+    profile = kube.get(_profile_ref(service))
+    if profile is not None and not profile["spec"].get("routes"):
         owned.discard(kube, _profile_ref(service), grounds=Grounds.PROFILE)
     return True
 
 
 def listed(kube: Kube) -> list[Split]:
-    """Return the TrafficSplits that a cluster has."""
+    """Return the TrafficSplits of a cluster."""
     return [
         Split(
             cluster=kube.cluster.name,
@@ -101,7 +102,7 @@ def build(service: str, weights: Mapping[str, int]) -> Obj:
 
 
 def _profile(kube: Kube, service: str) -> dict[str, int]:
-    """Return the weights that the proxies are told, by service name."""
+    """Return the weights in the ServiceProfile, by service name."""
     spec = (kube.get(_profile_ref(service)) or {}).get("spec", {})
     return {part["authority"].partition(".")[0]: int(part["weight"]) for part in spec.get("dstOverrides") or ()}
 

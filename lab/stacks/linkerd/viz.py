@@ -1,4 +1,4 @@
-"""Linkerd's Viz extension: the dashboard, and the metrics that it and `linkerd viz` show. Installed on request."""
+"""Linkerd's Viz extension: the dashboard and its metrics. The lab installs it with --viz."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ IMAGES = ("linkerd-metrics-api", "linkerd-tap", "linkerd-web", "prometheus")
 
 @dataclass(frozen=True, kw_only=True)
 class LinkerdViz(ManifestComponent):
-    """The extension, with a Prometheus of its own that keeps six hours."""
+    """The extension, with its own Prometheus, which keeps metrics for six hours."""
 
     name: str = "linkerd-viz"
 
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
-        """Return what the CLI renders."""
+        """Return the objects that the CLI renders."""
         cli = cli_of(lab)
         images = dict(zip(IMAGES, map(lab.artifacts.image, IMAGES), strict=True))
         values = chart_values(lab.spec.clusters[cluster.name].trust_domain, images)
@@ -32,7 +32,7 @@ class LinkerdViz(ManifestComponent):
 
 
 def chart_values(trust_domain: str, images: Mapping[str, str]) -> dict[str, Any]:
-    """Return the values of the extension's chart; `images` maps IMAGES to references."""
+    """Return the values of the extension's chart; `images` maps IMAGES to image references."""
     metrics, tap, web, prometheus = (_parts(images[name]) for name in IMAGES)
     return {
         "identityTrustDomain": trust_domain,

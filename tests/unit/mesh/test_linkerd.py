@@ -1,4 +1,4 @@
-"""Linkerd behind the mesh's interface: which objects it makes, and what it refuses, without a cluster."""
+"""The mesh of the linkerd stack: its objects and refusals, without a cluster."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FRONTEND = Caller(cluster="west", namespace="test", service_account="frontend")
 OTHER = Caller(cluster="west", namespace="test", service_account="other")
 GATEWAY_ID = "linkerd-gateway.linkerd-multicluster.serviceaccount.identity.linkerd.east.example"
 FRONTEND_ID = "frontend.test.serviceaccount.identity.linkerd.west.example"
-SAID = [{"clusterName": "east", "alive": True, "numberOfServices": 1, "latency": 2}]
+REPORTS = [{"clusterName": "east", "alive": True, "numberOfServices": 1, "latency": 2}]
 
 
 def service(name: str, **labels: str) -> Obj:
@@ -59,10 +59,10 @@ class Nodes:
 
 @pytest.fixture
 def mesh(lab: Lab, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch) -> LinkerdMesh:
-    """A mesh whose routes are Accepted at once, and whose service mirror has made podinfo-east."""
+    """A mesh that accepts routes at once, with the mirror podinfo-east in West."""
     monkeypatch.setattr(Kube, "wait_ready", lambda *_, **__: None)
     monkeypatch.setattr(linkerd_link, "provider", lambda: Nodes([]))
-    monkeypatch.setattr(linkerd_link, "_said_by_mirrors", lambda lab, cluster: {e["clusterName"]: e for e in SAID})
+    monkeypatch.setattr(linkerd_link, "_mirror_reports", lambda lab, cluster: {e["clusterName"]: e for e in REPORTS})
     for name, api in apis.items():
         put(kube(api, name), service("podinfo"))
         put(kube(api, name), service("cart"))
@@ -76,7 +76,7 @@ def of_kind(api: FakeApi, kind: str, namespace: str = NAMESPACE) -> dict[str, An
     return {obj["metadata"]["name"]: obj for obj in found}
 
 
-def gateway_lets_in(api: FakeApi) -> Any:
+def gateway_accepts(api: FakeApi) -> Any:
     return of_kind(api, "MeshTLSAuthentication", multicluster.NAMESPACE)["any-meshed"]["spec"]["identities"]
 
 
@@ -87,7 +87,7 @@ def test_it_is_a_mesh(lab: Lab) -> None:
     assert mesh.identity_of(FRONTEND) == FRONTEND_ID
 
 
-def test_a_service_is_exported_by_its_label_and_no_longer_without(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+def test_a_label_exports_a_service(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
     assert mesh.export("podinfo", "east") == [("podinfo-east", "west")]
     labels = of_kind(apis["east"], "Service")["podinfo"]["metadata"]["labels"]
     assert labels == {"mirror.linkerd.io/exported": "true"}
@@ -104,10 +104,10 @@ def test_a_service_is_exported_by_its_label_and_no_longer_without(mesh: LinkerdM
     [
         ("nothing", "east", "there is no Service 'nothing'"),
         ("podinfo-east", "west", "itself exported from east"),
-        ("podinfo", "west", "no cluster looks at west"),
+        ("podinfo", "west", "no cluster is linked to west"),
     ],
 )
-def test_what_cannot_be_exported_is_said_and_nothing_is_changed(
+def test_a_refused_export_changes_nothing(
     mesh: LinkerdMesh, apis: dict[str, FakeApi], name: str, source: str, words: str
 ) -> None:
     before = dict(apis[source].objects)
@@ -141,13 +141,13 @@ def test_a_split_is_a_route_of_the_called_service(mesh: LinkerdMesh, apis: dict[
         (
             "podinfo",
             {"podinfo": 1, "podinfo-north": 1},
-            "podinfo-north is not podinfo.*here are: podinfo, podinfo-east",
+            "podinfo-north is not podinfo.*possible names here: podinfo, podinfo-east",
         ),
         ("podinfo", {"podinfo": 1, "cart": 1}, "cart is not podinfo"),
         ("nothing", {"nothing": 1}, "there is no Service 'nothing'"),
     ],
 )
-def test_a_split_that_cannot_be_is_refused_and_nothing_is_changed(
+def test_an_invalid_split_is_refused_and_nothing_is_changed(
     mesh: LinkerdMesh, apis: dict[str, FakeApi], service_name: str, weights: dict[str, int], words: str
 ) -> None:
     before = dict(apis["west"].objects)
@@ -156,7 +156,7 @@ def test_a_split_that_cannot_be_is_refused_and_nothing_is_changed(
     assert apis["west"].objects == before
 
 
-def test_a_failover_asks_the_backup_next_to_never_and_sends_again_what_fails(
+def test_a_failover_gives_the_backup_a_millionth_and_retries_failed_requests(
     mesh: LinkerdMesh, apis: dict[str, FakeApi]
 ) -> None:
     wanted = Failover(cluster="west", service="podinfo", primary="west", backup="east")
@@ -175,13 +175,13 @@ def test_a_failover_asks_the_backup_next_to_never_and_sends_again_what_fails(
         mesh.fail_over(wanted)
 
 
-def test_a_caller_of_another_cluster_is_let_in_by_the_gateway_and_the_gateway_by_the_service(
+def test_the_gateway_accepts_a_caller_of_another_cluster_and_the_service_the_gateway(
     mesh: LinkerdMesh, apis: dict[str, FakeApi]
 ) -> None:
     wanted = Permission(cluster="east", service="podinfo", callers=(FRONTEND,))
     mesh.authorize(wanted)
     east = apis["east"]
-    assert gateway_lets_in(east) == [FRONTEND_ID]
+    assert gateway_accepts(east) == [FRONTEND_ID]
     (server,) = of_kind(east, "Server").values()
     assert server["spec"] == {"podSelector": {"matchLabels": {"app": "podinfo"}}, "port": "http"}
     (callers,) = of_kind(east, "MeshTLSAuthentication").values()
@@ -190,11 +190,11 @@ def test_a_caller_of_another_cluster_is_let_in_by_the_gateway_and_the_gateway_by
     assert policy["spec"]["targetRef"]["name"] == server["metadata"]["name"]
     assert mesh.permissions() == [wanted]
     assert mesh.unauthorize("east", "podinfo") is True
-    assert gateway_lets_in(east) == ["*"]
+    assert gateway_accepts(east) == ["*"]
     assert (of_kind(east, "Server"), of_kind(east, "AuthorizationPolicy"), mesh.permissions()) == ({}, {}, [])
 
 
-def test_methods_and_paths_are_a_route_and_the_kubelet_keeps_its_own(
+def test_methods_and_paths_are_a_route_and_the_kubelets_probes_another(
     mesh: LinkerdMesh, apis: dict[str, FakeApi]
 ) -> None:
     pod = {
@@ -217,13 +217,13 @@ def test_methods_and_paths_are_a_route_and_the_kubelet_keeps_its_own(
     assert of_kind(apis["east"], "HTTPRoute") == {}
 
 
-def test_a_permission_for_nobody_lets_nobody_in_and_leaves_the_gateway_open(
+def test_a_permission_without_callers_refuses_all_and_leaves_the_gateway_open(
     mesh: LinkerdMesh, apis: dict[str, FakeApi]
 ) -> None:
     mesh.authorize(Permission(cluster="east", service="podinfo", callers=()))
     assert of_kind(apis["east"], "Server")
     assert of_kind(apis["east"], "AuthorizationPolicy") == {}
-    assert gateway_lets_in(apis["east"]) == ["*"]
+    assert gateway_accepts(apis["east"]) == ["*"]
 
 
 def test_two_groups_of_callers_behind_one_gateway_are_refused(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
@@ -235,12 +235,12 @@ def test_two_groups_of_callers_behind_one_gateway_are_refused(mesh: LinkerdMesh,
     mesh.authorize(Permission(cluster="east", service="cart", callers=(FRONTEND,)))
 
 
-def test_a_mirror_cannot_be_authorized_where_its_pods_are_not(mesh: LinkerdMesh) -> None:
+def test_a_permission_for_a_missing_service_is_refused(mesh: LinkerdMesh) -> None:
     with pytest.raises(ClusterError, match="with pods of its own"):
         mesh.authorize(Permission(cluster="west", service="nothing", callers=(FRONTEND,)))
 
 
-def test_plain_text_is_let_in_and_refused_again(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+def test_plain_text_is_accepted_and_refused_again(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
     mesh.require_mtls("west", required=False)
     (server,) = of_kind(apis["west"], "Server").values()
     assert server["spec"]["accessPolicy"] == "all-unauthenticated"
@@ -249,7 +249,7 @@ def test_plain_text_is_let_in_and_refused_again(mesh: LinkerdMesh, apis: dict[st
     assert of_kind(apis["west"], "Server") == {}
 
 
-def link_up(apis: dict[str, FakeApi], *, given: str = "t1", available: int = 1) -> None:
+def link_up(apis: dict[str, FakeApi], *, granted: str = "t1", available: int = 1) -> None:
     east, west = kube(apis["east"], "east"), kube(apis["west"], "west")
     place = multicluster.NAMESPACE
     put(
@@ -264,8 +264,8 @@ def link_up(apis: dict[str, FakeApi], *, given: str = "t1", available: int = 1) 
     secret = {"apiVersion": "v1", "kind": "Secret"}
     credentials = {"name": "cluster-credentials-east", "namespace": place}
     put(west, {**secret, "metadata": credentials, "data": {"kubeconfig": b64encode(b"token: t1").decode()}})
-    granted = {"name": "linkerd-service-mirror-remote-access-default-token", "namespace": place}
-    put(east, {**secret, "metadata": granted, "data": {"token": b64encode(given.encode()).decode()}})
+    token = {"name": "linkerd-service-mirror-remote-access-default-token", "namespace": place}
+    put(east, {**secret, "metadata": token, "data": {"token": b64encode(granted.encode()).decode()}})
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "dev-east-control-plane"}}
     put(east, node)
     apis["east"].objects["/api/v1/nodes/dev-east-control-plane"]["status"] = {
@@ -295,16 +295,16 @@ def test_a_link_says_services_and_latency(mesh: LinkerdMesh, apis: dict[str, Fak
 
 
 @pytest.mark.parametrize(
-    ("given", "available", "words"),
+    ("granted", "available", "words"),
     [
         ("t2", 1, "the credentials for east were revoked there"),
         ("t1", 0, "east's gateway: Deployment linkerd-multicluster/linkerd-gateway 0/1 Available"),
     ],
 )
-def test_a_link_that_is_broken_says_at_which_hop(
-    mesh: LinkerdMesh, apis: dict[str, FakeApi], given: str, available: int, words: str
+def test_a_broken_link_names_the_hop(
+    mesh: LinkerdMesh, apis: dict[str, FakeApi], granted: str, available: int, words: str
 ) -> None:
-    link_up(apis, given=given, available=available)
+    link_up(apis, granted=granted, available=available)
     (link,) = mesh.links()
     assert (link.alive, link.detail) == (False, words)
 
@@ -313,14 +313,14 @@ def test_a_gateway_that_the_mirror_does_not_reach_is_the_last_hop(
     mesh: LinkerdMesh, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link_up(apis)
-    dead = {"east": {**SAID[0], "alive": False}}
-    monkeypatch.setattr(linkerd_link, "_said_by_mirrors", lambda lab, cluster: dead)
+    dead = {"east": {**REPORTS[0], "alive": False}}
+    monkeypatch.setattr(linkerd_link, "_mirror_reports", lambda lab, cluster: dead)
     assert [link.detail for link in mesh.links()] == ["the service mirror does not reach east's gateway"]
-    monkeypatch.setattr(linkerd_link, "_said_by_mirrors", lambda lab, cluster: {})
+    monkeypatch.setattr(linkerd_link, "_mirror_reports", lambda lab, cluster: {})
     assert [link.detail for link in mesh.links()] == ["its service mirror does not answer"]
 
 
-def test_an_api_server_that_the_source_does_not_reach_is_a_hop_of_its_own(
+def test_an_unreachable_api_server_is_the_first_hop(
     mesh: LinkerdMesh, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link_up(apis)
@@ -331,7 +331,7 @@ def test_an_api_server_that_the_source_does_not_reach_is_a_hop_of_its_own(
     assert asked == [("172.30.0.2", 6443)]
 
 
-def test_a_cluster_that_does_not_answer_is_said_and_not_raised(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+def test_a_cluster_that_does_not_answer_is_reported_and_not_raised(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
     link_up(apis)
     apis["east"].answers = [NotNow("the API server does not answer", where="east")] * 50
     assert {g.detail for g in mesh.gateways(["east"])} == {"the API server does not answer"}
@@ -340,9 +340,7 @@ def test_a_cluster_that_does_not_answer_is_said_and_not_raised(mesh: LinkerdMesh
     assert mesh.identities(["east"]) == []
 
 
-def test_an_export_is_refused_where_a_service_of_the_mirrors_name_is_no_mirror(
-    lab: Lab, apis: dict[str, FakeApi]
-) -> None:
+def test_an_export_is_refused_if_another_service_has_the_mirrors_name(lab: Lab, apis: dict[str, FakeApi]) -> None:
     put(kube(apis["east"], "east"), service("web"))
     put(kube(apis["west"], "west"), service("web-east"))
     before = [dict(api.objects) for api in apis.values()]

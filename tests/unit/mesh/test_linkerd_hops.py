@@ -1,4 +1,4 @@
-"""What is read out of proxies' metrics."""
+"""Reading the peers of proxies from recorded metrics."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ inbound_tcp_transport_header_connections_total{{session_protocol="http/2",target
 """  # noqa: E501 - as proxies print it
 
 
-def test_a_callers_proxy_counts_whom_it_asked_in_the_other_cluster() -> None:
+def test_a_callers_proxy_counts_servers_of_the_other_cluster() -> None:
     (hop,) = hops.outbound("west/frontend", METRICS, "east")
     said = f'request_total{{direction="outbound", dst_target_cluster="east", server_id="{GATEWAY}", tls="true"}} 120'
     assert hop == Hop(at="west/frontend", client="", server=GATEWAY, count=120, said=said)
 
 
-def test_a_gateways_proxy_counts_connections_to_the_service_that_is_asked_about() -> None:
+def test_a_gateways_proxy_counts_connections_to_the_service() -> None:
     (hop,) = hops.through_gateway("east/linkerd-gateway", METRICS, "podinfo")
     assert (hop.client, hop.server, hop.count) == (FRONTEND, "", 2)
 
 
-def test_a_services_proxy_counts_those_with_an_identity_only() -> None:
+def test_a_services_proxy_counts_clients_with_an_identity_only() -> None:
     (hop,) = hops.inbound("east/podinfo", METRICS)
     assert (hop.client, hop.count) == (GATEWAY, 4)
 
@@ -47,5 +47,5 @@ def test_metrics_that_cannot_be_parsed_name_the_proxy(metrics: str) -> None:
     assert raised.value.where == "west/frontend"
 
 
-def test_the_metrics_of_two_pods_are_read_one_after_the_other() -> None:
+def test_the_metrics_of_two_pods_are_both_read() -> None:
     assert len(list(hops.outbound("west/frontend", METRICS + METRICS, "east"))) == 2

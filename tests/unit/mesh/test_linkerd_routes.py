@@ -1,4 +1,4 @@
-"""Diversions, carried services and TrafficSplits on Linkerd: which objects are made, without a cluster."""
+"""The objects of intercepts, ingress routes, TrafficSplits and federated services on Linkerd, without a cluster."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ def names(rule: Obj) -> list[str]:
     return [part["name"] for part in rule["backendRefs"]]
 
 
-def test_a_diversion_is_read_back_as_it_was_given(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+def test_an_intercept_is_read_back_as_it_was_applied(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
     mesh.intercept(WANTED)
     assert mesh.intercepts() == [WANTED]
-    away, home = rules(apis["west"])
-    assert away["matches"] == [{"headers": [{"type": "Exact", "name": "x-lab-dev", "value": "me & you"}]}]
-    assert (names(away), names(home)) == (["cart-dev"], ["cart"])
-    assert "matches" not in home
+    intercepted, other = rules(apis["west"])
+    assert intercepted["matches"] == [{"headers": [{"type": "Exact", "name": "x-lab-dev", "value": "me & you"}]}]
+    assert (names(intercepted), names(other)) == (["cart-dev"], ["cart"])
+    assert "matches" not in other
     assert mesh.remove_intercept("west", "cart") is True
     assert mesh.intercepts() == []
     assert mesh.remove_intercept("west", "cart") is False
 
 
-def test_without_a_header_all_goes_away(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+def test_without_a_header_all_requests_go_to_the_other_service(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
     mesh.intercept(Intercept(cluster="west", service="cart", to="cart-dev"))
     (rule,) = rules(apis["west"])
     assert names(rule) == ["cart-dev"]
@@ -62,13 +62,13 @@ def test_without_a_header_all_goes_away(mesh: LinkerdMesh, apis: dict[str, FakeA
 def test_a_service_has_one_kind_of_route(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
     mesh.intercept(Intercept(cluster="west", service="podinfo", to="cart-dev"))
     before = dict(apis["west"].objects)
-    with pytest.raises(ClusterError, match="are diverted already"):
+    with pytest.raises(ClusterError, match=r"are intercepted already.*Next: lab reset, then"):
         mesh.split("west", "podinfo", {"podinfo": 50, "podinfo-east": 50})
     assert apis["west"].objects == before
 
 
 @pytest.mark.parametrize(("service_name", "to"), [("nothing", "cart"), ("cart", "nothing")])
-def test_a_service_that_is_not_there_is_refused(mesh: LinkerdMesh, service_name: str, to: str) -> None:
+def test_a_missing_service_is_refused(mesh: LinkerdMesh, service_name: str, to: str) -> None:
     with pytest.raises(ClusterError, match="there is no Service 'nothing'"):
         mesh.intercept(Intercept(cluster="west", service=service_name, to=to))
     assert mesh.intercepts() == []
@@ -89,7 +89,9 @@ def mirrored_ingress(apis: dict[str, FakeApi]) -> None:
 
 
 @pytest.mark.usefixtures("mirrored_ingress")
-def test_a_carried_service_is_a_name_a_header_and_a_mapping(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+def test_an_ingress_route_is_a_service_a_route_with_a_header_and_a_mapping(
+    mesh: LinkerdMesh, apis: dict[str, FakeApi]
+) -> None:
     carried = mesh.add_ingress_route("podinfo", "east")
     assert (carried.name, carried.entrance) == ("podinfo-by-ingress-east", "http://10.0.0.2:4143/")
     assert mesh.identity_of(carried.carrier).startswith("emissary-ingress.emissary.serviceaccount")
@@ -111,14 +113,14 @@ def test_a_carried_service_is_a_name_a_header_and_a_mapping(mesh: LinkerdMesh, a
     assert mesh.remove_ingress_route("podinfo", "east") is False
 
 
-def test_what_cannot_be_carried_changes_nothing(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+def test_a_refused_ingress_route_changes_nothing(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
     before = dict(apis["west"].objects)
-    with pytest.raises(ClusterError, match="no cluster looks at west"):
+    with pytest.raises(ClusterError, match="no cluster is linked to west"):
         mesh.add_ingress_route("podinfo", "west")
     assert apis["west"].objects == before
 
 
-def test_the_ingress_takes_nobody_without_an_identity_where_it_carries() -> None:
+def test_the_listener_for_other_clusters_refuses_callers_without_an_identity() -> None:
     server = next(o for o in emissary.from_mesh() if o["kind"] == "Server")
     listener = next(o for o in emissary.from_mesh() if o["kind"] == "Listener")
     assert server["spec"]["accessPolicy"] == "all-authenticated"
@@ -167,7 +169,7 @@ def test_a_federated_service_has_members_in_all_clusters(lab: Lab, mesh: Linkerd
     put(kube(apis["west"], "west"), made)
     assert flat.federate("podinfo") == ("east", "west")
     assert flat.federated() == ["podinfo"]
-    with pytest.raises(ClusterError, match="nothing is in none"):
+    with pytest.raises(ClusterError, match="nothing is in no cluster"):
         flat.federate("nothing")
     del apis["west"].objects["/api/v1/namespaces/test/services/podinfo-federated"]
     assert flat.unfederate("podinfo") is True

@@ -1,4 +1,4 @@
-"""The header that Linkerd's gateway reads before anything else."""
+"""The transport header that Linkerd's gateway reads first."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def test_a_small_port_takes_one_byte() -> None:
     assert b"\x08\x50\x12" in transport_header.header("a.test", 80)
 
 
-def test_a_name_that_the_length_cannot_hold_is_refused() -> None:
-    with pytest.raises(ValueError, match="128 characters"):
+def test_a_name_longer_than_127_characters_is_refused() -> None:
+    with pytest.raises(ValueError, match="has 128 characters"):
         transport_header.header("a" * 128, 80)

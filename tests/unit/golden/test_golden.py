@@ -18,12 +18,15 @@ from lab.kube import Kube, manifests
 from lab.kube.objects import Obj
 from lab.lab import Lab
 from lab.mesh import Caller, Failover, Intercept, Mesh, Permission
-from lab.stacks.istio import export
+from lab.stacks.istio import control_plane, export
 from lab.stacks.istio import failover as istio_failover
+from lab.stacks.istio import ingress_route as istio_ingress_route
 from lab.stacks.istio.east_west_gateway import EastWestGateway
 from lab.stacks.istio.ingress import Ingress
 from lab.stacks.istio.mesh import IstioMesh
+from lab.stacks.istio.values import operator
 from lab.stacks.linkerd import emissary, multicluster
+from lab.stacks.linkerd.control_plane import control_plane_values
 from lab.stacks.linkerd.mesh import LinkerdMesh
 from tests.unit.fake_api import FakeApi, kube, put
 
@@ -84,11 +87,12 @@ def changed(before: dict[tuple[str, str], Obj], after: dict[tuple[str, str], Obj
 
 
 def as_yaml(objects: Sequence[Obj]) -> str:
-    """Return objects as YAML, without uid, resourceVersion and generation."""
+    """Return objects or charts' values as YAML, without uid, resourceVersion and generation."""
     documents = []
     for obj in objects:
-        metadata = {k: v for k, v in obj["metadata"].items() if k not in {"uid", "resourceVersion", "generation"}}
-        documents.append(manifests.dump({**obj, "metadata": metadata}))
+        ignored = {"uid", "resourceVersion", "generation"}
+        metadata = {key: value for key, value in obj.get("metadata", {}).items() if key not in ignored}
+        documents.append(manifests.dump({**obj, **({"metadata": metadata} if metadata else {})}))
     return "---\n".join(documents)
 
 
@@ -163,6 +167,42 @@ def test_istios_gateways(lab: Lab, golden: Golden) -> None:
     golden("istio/gateway-ingress", Ingress().objects(lab, lab.east))
 
 
+def test_istios_values_and_mtls(lab: Lab, golden: Golden) -> None:
+    golden("istio/operator", [operator(control_plane.place(lab, lab.east))])
+    golden("istio/mtls", [control_plane.STRICT])
+
+
+def test_istios_ingress_route(golden: Golden) -> None:
+    identity = "spiffe://east.example/ns/istio-ingress/sa/ingress-istio"
+    calling = istio_ingress_route.caller_objects("podinfo", "east", 9898, address="172.30.0.2", identity=identity)
+    golden("istio/ingress-route", [istio_ingress_route.route("podinfo", "east", 9898), *calling])
+
+
 def test_linkerds_gateways(golden: Golden) -> None:
     golden("linkerd/gateway-admits-everybody", [multicluster.everybody()])
+    golden("linkerd/ingress", emissary.routes())
     golden("linkerd/ingress-for-the-mesh", emissary.from_mesh())
+
+
+def test_linkerds_values(lab: Lab, golden: Golden) -> None:
+    controller, proxy = (lab.artifacts.image(f"linkerd-{name}") for name in ("controller", "proxy"))
+    golden("linkerd/control-plane-values", [control_plane_values("east.example", controller=controller, proxy=proxy)])
+    golden("linkerd/gateway-values-east", [multicluster.extension_values(lab, "east")])
+    golden("linkerd/gateway-values-west", [multicluster.extension_values(lab, "west")])
+    golden("linkerd/ingress-values", [emissary.chart_values("eastwest-lab/emissary", "1")])
+
+
+def test_linkerd_accepts_plain_text(linkerd: LinkerdMesh, apis: dict[str, FakeApi], golden: Golden) -> None:
+    before = snapshot(apis)
+    linkerd.require_mtls("west", required=False)
+    golden("linkerd/plain-text", changed(before, snapshot(apis)))
+
+
+def test_linkerds_ingress_route(linkerd: LinkerdMesh, apis: dict[str, FakeApi], golden: Golden) -> None:
+    ingress = next(obj for obj in emissary.from_mesh() if obj["kind"] == "Service")
+    put(kube(apis["east"], "east"), ingress)
+    metadata = {**ingress["metadata"], "name": "emissary-from-mesh-east", "labels": {multicluster.TARGET_LABEL: "east"}}
+    put(kube(apis["west"], "west"), {**ingress, "metadata": metadata})
+    before = snapshot(apis)
+    linkerd.add_ingress_route("podinfo", "east")
+    golden("linkerd/ingress-route", changed(before, snapshot(apis)))

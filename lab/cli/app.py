@@ -23,7 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Two real Kubernetes clusters, one mesh across them, and what that gives you.",
+    help="Run two real Kubernetes clusters with one service mesh across them, and test what the mesh does.",
     epilog="Exit codes: 0 ok, 1 a check failed, 2 usage or configuration, 3 the lab failed, 130 interrupted.",
 )
 for _commands in (lifecycle, scenarios, traffic, dev, artifacts):
@@ -68,7 +68,7 @@ def _run() -> NoReturn:
 
 
 def _explained(error: LabError) -> LabError:
-    """Return the error with what it means, where a tool's error is known."""
+    """Return the error with an explanation if it is a known error of a tool."""
     if not isinstance(error, CommandError):
         return error
     from lab.tools.docker import explain
@@ -87,7 +87,7 @@ def _fail(error: LabError, *, as_json: bool) -> NoReturn:
 
 
 def _interrupted(error: Exception) -> NoReturn:
-    """End after Ctrl-C during a plan, with what is left to do; any other error is a defect and is raised again."""
+    """Exit after Ctrl-C during a plan and list what is left to do; raise any other error again: it is a defect."""
     from lab.cli import tables
     from lab.lifecycle.runner import Interrupted
 
@@ -96,9 +96,9 @@ def _interrupted(error: Exception) -> NoReturn:
     _end_interrupted(tables.interrupted(error.report))
 
 
-def _end_interrupted(words: str) -> NoReturn:
-    """Say what is left, and end without waiting for threads that hang."""
-    err().print(words, markup=False)
+def _end_interrupted(message: str) -> NoReturn:
+    """Print what is left to do, and exit without waiting for threads that hang."""
+    err().print(message, markup=False)
     process.kill_all()
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()
@@ -106,9 +106,9 @@ def _end_interrupted(words: str) -> NoReturn:
 
 
 def _stop_at_once() -> None:
-    """End on the second signal: kill what the lab started, and wait for nothing."""
+    """Exit on the second signal: kill the programs that the lab started, and wait for nothing."""
     process.kill_all()
-    words = "stopped at once: what ran is unfinished, and what was being undone is not undone"
+    message = "stopped at once: the command is unfinished, and its changes are not undone"
     show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
-    os.write(sys.stderr.fileno(), f"{show_cursor}\n{words}\nnext:  the same command again, or lab reset\n".encode())
+    os.write(sys.stderr.fileno(), f"{show_cursor}\n{message}\nnext:  the same command again, or lab reset\n".encode())
     os._exit(_INTERRUPTED)

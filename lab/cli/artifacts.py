@@ -1,4 +1,4 @@
-"""Commands about the images, binaries and files that the lab is built from."""
+"""`lab artifacts`: list, build and delete the images, programs and files that the lab installs."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ def register(app: typer.Typer) -> None:
 @artifacts_app.command(name="list")
 def show(
     file: ConfigFile = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Read every file again and check its digest.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every file and check its digest.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show every artifact: version, source, size, state."""
+    """List every artifact: version, source, size, state."""
     from lab import stacks
     from lab.cli import tables
     from lab.lifecycle import artifacts
 
     lab = lab_of(file)
-    found = artifacts.listing(lab, stacks.current(lab).artifacts(lab), verify=verify)
-    tables.artifacts(out(), found, as_json=as_json)
+    listed = artifacts.listing(lab, stacks.current(lab).artifacts(lab), verify=verify)
+    tables.artifacts(out(), listed, as_json=as_json)
 
 
 @artifacts_app.command()
 def build(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="Artifacts. Default: all that the lab needs.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Names of artifacts. Default: all that `lab up` needs.")
     ] = None,
     file: ConfigFile = None,
     plan_only: PlanOnly = False,
@@ -47,7 +47,7 @@ def build(
 ) -> None:
     """Build or download missing artifacts.
 
-    An interrupted build continues where it stopped.
+    After an interruption, run it again: artifacts that are finished stay.
     """
     from lab import stacks
     from lab.cli import machine, running, tables
@@ -66,11 +66,13 @@ def build(
 @artifacts_app.command()
 def clean(
     file: ConfigFile = None,
-    everything: Annotated[bool, typer.Option("--all", help="Also those that this version of the lab uses.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also delete artifacts that this version of the lab uses.")
+    ] = False,
 ) -> None:
     """Delete artifacts that this version of the lab does not use.
 
-    Images are deleted from the engine too.
+    Deletes their images from the container engine too.
     """
     from lab.lifecycle import artifacts
 

@@ -1,4 +1,4 @@
-"""Commands for developing a service: dev shared, dev pod, dev process, dev stop."""
+"""`lab dev`: run a service under development as a pod or as a local process."""
 
 from __future__ import annotations
 
@@ -51,44 +51,48 @@ def shared(file: ConfigFile = None) -> None:
 
 
 def pod(
-    folder: Annotated[Path, typer.Argument(help="A folder whose main.py serves HTTP on the port in PORT.")],
+    folder: Annotated[Path, typer.Argument(help="A folder with a main.py that serves HTTP on the port in PORT.")],
     service: Service = "my-service",
     once: Annotated[bool, typer.Option("--once", help="Deploy once and exit, without watching for changes.")] = False,
     file: ConfigFile = None,
 ) -> None:
     """Run a folder as a pod in West, and update it on every save.
 
-    No image is built. Ctrl-C deletes the pod.
+    Copies the files into the pod, without an image build. Ctrl-C deletes the pod.
     """
     from lab.dev.laptop.pod import DevPod
 
     lab = running_lab(file)
-    made = DevPod(lab=lab, service=service, folder=folder)
+    dev = DevPod(lab=lab, service=service, folder=folder)
     with locked(lab, "lab dev pod"):
-        first = made.start()
-    _said(first)
+        first = dev.start()
+    _print(first)
     if once:
-        typer.echo("it stays there; next: lab dev stop")
+        typer.echo("the pod keeps running; next: lab dev stop")
         return
     try:
-        typer.echo(f"watching {folder}; Ctrl-C takes {service} away")
-        made.follow(Event(), _said, pod=first.pod)
+        typer.echo(f"watching {folder}; Ctrl-C deletes {service}")
+        dev.follow(Event(), _print, pod=first.pod)
     finally:
         with _undoing(lab, "lab dev pod"):
-            made.stop()
-        done(f"{service} is gone from west")
+            dev.stop()
+        done(f"deleted {service} from west")
 
 
 def process(
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="COMMAND", help="The command to start, after `--`. Default: you start it."),
+        typer.Argument(
+            metavar="COMMAND", help="The command to start, after `--`. Default: none; you start it yourself."
+        ),
     ] = None,
     service: Service = "my-service",
     header: Annotated[
         str,
         typer.Option(
-            "--header", metavar="NAME=VALUE", help="Only requests with this header; the pod answers all others."
+            "--header",
+            metavar="NAME=VALUE",
+            help="Intercept only requests with this header; the pod answers all others.",
         ),
     ] = "",
     port: Annotated[
@@ -97,21 +101,21 @@ def process(
             "--port",
             min=0,
             max=65535,
-            help="The port where your process listens; 0: a free port, passed to COMMAND as PORT.",
+            help="The port that your process listens on; 0: a free port, passed to COMMAND as PORT.",
         ),
     ] = 0,
     file: ConfigFile = None,
 ) -> None:
     """Let a process on this machine answer a service's requests.
 
-    It reaches the cluster's names through HTTP_PROXY. The lab listens on loopback addresses only. Ctrl-C gives the
-    requests back to the pod.
+    The process calls the cluster's Services through HTTP_PROXY. The lab listens on loopback addresses only. After
+    Ctrl-C the pod answers all requests again.
     """
     from lab import stacks
     from lab.dev.laptop.process import DevProcess
 
     lab = running_lab(file)
-    one = DevProcess(
+    dev = DevProcess(
         lab=lab,
         mesh=stacks.mesh(lab),
         service=service,
@@ -122,26 +126,26 @@ def process(
     )
     code = 0
     with locked(lab, "lab dev process"):
-        one.__enter__()
+        dev.__enter__()
     try:
         which = f"requests with {header}" if header else "all requests"
-        done(f"{which} to {service} in west are answered by port {one.port} of this machine; Ctrl-C ends it")
+        done(f"port {dev.port} of this machine answers {which} to {service} in west; Ctrl-C ends it")
         if not command:
-            words = (f"export {name}={shlex.quote(value)}" for name, value in one.environment.items())
-            typer.echo("for a process that reaches the cluster's names:\n  " + "\n  ".join(words))
-        code = one.wait(Event())
+            words = (f"export {name}={shlex.quote(value)}" for name, value in dev.environment.items())
+            typer.echo("to call the cluster's Services from your process:\n  " + "\n  ".join(words))
+        code = dev.wait(Event())
     finally:
         with _undoing(lab, "lab dev process"):
-            one.__exit__()
-        done(f"{service} is as it was before")
+            dev.__exit__()
+        done(f"removed the intercept of {service}")
     if code:
-        raise LabError(f"the command ended with {code}", next="fix it and run `lab dev process` again")
+        raise LabError(f"the command exited with {code}", next="fix it and run `lab dev process` again")
 
 
 def stop(service: Service = "my-service", file: ConfigFile = None) -> None:
-    """Remove everything that `lab dev` created.
+    """Delete everything that `lab dev` created.
 
-    This includes what a killed run left.
+    Also after a run that was killed.
     """
     from lab import stacks
     from lab.dev import parts
@@ -153,19 +157,19 @@ def stop(service: Service = "my-service", file: ConfigFile = None) -> None:
         mesh.remove_intercept(lab.west.name, service)
         parts.remove_all(lab, service)
         shared_services.stop(lab, mesh, lab.east)
-    done("nothing of `lab dev` is left")
+    done("deleted everything that `lab dev` created")
 
 
 @contextmanager
 def _undoing(lab: Lab, command: str) -> Iterator[None]:
-    """Hold the lab's lock for an undo, also after Ctrl-C: wait for the command that holds it now."""
+    """Hold the lab's lock for an undo, also after Ctrl-C; wait for a command that holds it."""
     if cancel.token().cancelled:
         typer.echo(f"undoing what `{command}` did; press Ctrl-C again to stop at once")
     with cancel.undoing(_UNDO_S), locked(lab, command, wait_s=_UNDO_S):
         yield
 
 
-def _said(put: Put) -> None:
+def _print(put: Put) -> None:
     out(soft_wrap=True).print(put.words, style="red" if put.problem else None, markup=False)
 
 

@@ -1,4 +1,4 @@
-"""The commands in titled groups, as `lab --help` lists them."""
+"""Group the commands under titles in `lab --help`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _ORDER = (LIFECYCLE, SCENARIOS, TRAFFIC, DEVELOPMENT, ARTIFACTS)
 
 
 class TitledGroup(TyperGroup):
-    """Lists its commands under the title that each was registered with (Typer's `rich_help_panel`).
+    """A group that lists each command under its title (Typer's `rich_help_panel`).
 
-    Typer draws such panels with Rich only; this does it in plain text, which a pipe and a screen reader keep.
+    Typer prints such titles only with Rich; this prints plain text, which pipes and screen readers can use.
     """
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

@@ -1,4 +1,4 @@
-"""Commands that create, look at, repair and delete the lab. Each imports its tools when it is called."""
+"""Commands that create, check, repair and delete the lab. Each command imports what it needs when it is called."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from lab.cli.named import cluster_of, lab_of, locked
 from lab.cli.options import AsJson, CallingCluster, ConfigFile, NoInstall, OneCluster, PlanOnly, Yes
 from lab.cli.output import done, out, waiting, warn
 
-Stack = Annotated[str | None, typer.Option("--stack", help=f"{', '.join(STACKS)} or auto; overrides lab.toml.")]
+Stack = Annotated[
+    str | None, typer.Option("--stack", help=f"{', '.join(STACKS)} or auto; overrides `stack` in lab.toml.")
+]
 Viz = Annotated[
     bool, typer.Option("--viz", help="Also install Linkerd's dashboard with its metrics; kept until `lab down`.")
 ]
@@ -38,7 +40,7 @@ def up(
 ) -> None:
     """Create the lab, or repair it.
 
-    A second run changes nothing if the lab is complete.
+    Changes nothing if the lab is complete.
     """
     from lab import stacks
     from lab.base import pki
@@ -85,7 +87,7 @@ def down(file: ConfigFile = None, plan_only: PlanOnly = False, as_json: AsJson =
 
 
 def status(file: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Check the lab, and show what was changed.
+    """Check the lab, and show changes since `lab up`.
 
     Exits with 1 if something is not alive.
     """
@@ -101,11 +103,13 @@ def status(file: ConfigFile = None, as_json: AsJson = False) -> None:
 def doctor(
     file: ConfigFile = None,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Show the changes that fix problems, ask once, make them.")
+        bool, typer.Option("--fix", help="Show the changes that fix problems, ask once, then make them.")
     ] = False,
     undo: Annotated[
         bool,
-        typer.Option("--undo", help="Remove the container runtime that --fix installed; packages and sysctl stay."),
+        typer.Option(
+            "--undo", help="Remove the container runtime that --fix installed; packages and sysctl settings stay."
+        ),
     ] = False,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -120,7 +124,11 @@ def doctor(
 
     lab = lab_of(file)
     if undo:
-        typer.echo("the engine is as it was before" if Runtime().uninstall() else "there is nothing to take out")
+        typer.echo(
+            "removed the lab's container runtime; packages and sysctl settings stay"
+            if Runtime().uninstall()
+            else "nothing to remove: the lab's container runtime is not installed"
+        )
         return
     if fix:
         machine.fix(lab, yes=yes)
@@ -149,16 +157,21 @@ def reset(file: ConfigFile = None) -> None:
 def logs(
     workload: Annotated[
         str | None,
-        typer.Argument(metavar="WORKLOAD", help="Such as istiod or frontend. Default: the log of the last run."),
+        typer.Argument(
+            metavar="WORKLOAD", help="A workload, such as istiod or frontend. Default: the log of the last run."
+        ),
     ] = None,
     cluster: OneCluster = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Lines from the end.")] = 50,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of lines from the end.")] = 50,
     export_to: Annotated[
-        Path | None, typer.Option("--export", metavar="FOLDER", help="Collect everything into this new folder.")
+        Path | None, typer.Option("--export", metavar="FOLDER", help="Write all logs and objects into this new folder.")
     ] = None,
     file: ConfigFile = None,
 ) -> None:
-    """Show the last run or a workload's log, or collect all logs."""
+    """Show the log of the last run or a workload, or collect all logs.
+
+    Keys and tokens are left out.
+    """
     from lab.cli import running
     from lab.lifecycle import logs as lifecycle_logs
 
@@ -176,17 +189,19 @@ def logs(
 def kubeconfig(
     file: ConfigFile = None,
     merge: Annotated[bool, typer.Option("--merge", help="Add the lab's contexts to your own kubeconfig.")] = False,
-    unmerge: Annotated[bool, typer.Option("--unmerge", help="Remove them from it.")] = False,
+    unmerge: Annotated[
+        bool, typer.Option("--unmerge", help="Remove the lab's contexts from your own kubeconfig.")
+    ] = False,
 ) -> None:
     """Print the path of the lab's kubeconfig.
 
-    Your own kubeconfig changes only with --merge, and its current context never.
+    Only --merge and --unmerge change your own kubeconfig. Its current context never changes.
     """
     from lab.clusters import kubeconfig as kubeconfigs
 
     lab = lab_of(file)
     if merge and unmerge:
-        raise UsageError("--merge and --unmerge exclude each other")
+        raise UsageError("--merge and --unmerge cannot be used together")
     if merge:
         done(kubeconfigs.merge(lab))
     elif unmerge:
@@ -204,7 +219,7 @@ def dashboard(
 ) -> None:
     """Serve a cluster's Linkerd dashboard until Ctrl-C.
 
-    `lab up --viz` installs it.
+    Install the dashboard first: `lab up --viz`.
     """
     from lab import stacks
 

@@ -1,4 +1,4 @@
-"""The doctor's part of commands: look at this machine, ask the person, prepare it."""
+"""Check this machine with the doctor, ask the user, and prepare the machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.lifecycle import artifacts
 
 
 def confirm() -> Callable[[str], bool] | None:
-    """Return how to ask the person; None where nobody is there."""
+    """Return a function that asks the user yes or no; None if standard input is not a terminal."""
     return (lambda question: typer.confirm(question, default=True)) if sys.stdin.isatty() else None
 
 
@@ -27,16 +27,16 @@ def findings(lab: Lab) -> list[doctor.Finding]:
 
 
 def fix(lab: Lab, *, yes: bool) -> None:
-    """Make the changes to this machine that fix what the doctor finds, after one question."""
+    """Fix what the doctor finds on this machine, after one question."""
     planned = doctor.changes(findings(lab))
     if not planned:
-        _say("there is nothing that the lab can fix here by itself")
+        _say("nothing to do: the lab cannot fix anything on this machine")
     changes.make(planned, confirm=None if yes else confirm(), say=_say)
 
 
 def make_ready(lab: Lab, *, install: bool, yes: bool) -> None:
-    """Compare the machine with the lab's needs, and fix what may be fixed, before anything else is changed."""
-    found = prepare(
+    """Check this machine and fix problems before the lab changes anything else."""
+    findings_left = prepare(
         lab.spec,
         lab.paths,
         install=install,
@@ -45,9 +45,9 @@ def make_ready(lab: Lab, *, install: bool, yes: bool) -> None:
         artifacts_ready=artifacts.ready(lab, stacks.current(lab).artifacts(lab)),
         registries=artifacts.registries(lab),
     )
-    for finding in doctor.warnings(found):
+    for finding in doctor.warnings(findings_left):
         warn(f"{finding.name}: {finding.observed}. Fix: {finding.fix}")
 
 
-def _say(words: str) -> None:
-    typer.echo(words, err=True)
+def _say(message: str) -> None:
+    typer.echo(message, err=True)

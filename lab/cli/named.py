@@ -1,4 +1,4 @@
-"""From what a command line names to the things themselves: the lab, a cluster of it."""
+"""Find the lab and the clusters that a command line names, and check that they can be used."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def running_lab(file: Path | None) -> Lab:
 
 
 def need_nodes(lab: Lab) -> Lab:
-    """Return the lab if none of its nodes stands still, so that no command waits for one.
+    """Return the lab if all of its nodes run, so that no command waits for a stopped one.
 
     Raises:
         LabError: a node exists and does not run.

@@ -12,7 +12,7 @@ import typer
 
 @dataclass
 class Invocation:
-    """What the command line asks of every command, also of its errors."""
+    """Options of the whole command line, which also decide how an error is printed."""
 
     as_json: bool = False
 
@@ -25,7 +25,7 @@ def _note_json(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - T
 
 
 def cluster_names(incomplete: str) -> list[str]:
-    """Return the clusters of the nearest lab.toml whose names begin so."""
+    """Return the clusters of the nearest lab.toml whose names begin with `incomplete`."""
     from lab import config
     from lab.base.errors import ConfigError
 
@@ -36,7 +36,7 @@ def cluster_names(incomplete: str) -> list[str]:
 
 
 def scenario_names(incomplete: str) -> list[str]:
-    """Return the scenarios whose names begin so."""
+    """Return the scenarios whose names begin with `incomplete`."""
     from lab.scenario import registry
 
     return [name for name in registry.names() if name.startswith(incomplete)]
@@ -45,13 +45,13 @@ def scenario_names(incomplete: str) -> list[str]:
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
-        "--config", "-c", envvar="LAB_CONFIG", help="The lab.toml to use. Default: the nearest one, upwards from here."
+        "--config", "-c", envvar="LAB_CONFIG", help="The lab.toml to use. Default: in this folder or the nearest above."
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", callback=_note_json, help="Print JSON instead of text.")]
-PlanOnly = Annotated[bool, typer.Option("--plan", help="Print the steps and change nothing.")]
+PlanOnly = Annotated[bool, typer.Option("--plan", help="Print what would be done, and change nothing.")]
 NoInstall = Annotated[bool, typer.Option("--no-install", help="Never install or configure anything on this machine.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 OneCluster = Annotated[
     str | None, typer.Option("--cluster", autocompletion=cluster_names, help="Only this cluster. Default: all.")
 ]
@@ -75,6 +75,8 @@ CallingCluster = Annotated[
 ]
 ScenarioNames = Annotated[
     list[str] | None,
-    typer.Argument(metavar="SCENARIO", autocompletion=scenario_names, help="Names of scenarios. Default: all."),
+    typer.Argument(
+        metavar="SCENARIO", autocompletion=scenario_names, help="Names of scenarios, see --list. Default: all."
+    ),
 ]
 Full = Annotated[bool, typer.Option("--full", help="Also run the steps that stop whole clusters.")]

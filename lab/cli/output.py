@@ -1,4 +1,4 @@
-"""Where commands print. Rich is imported by the first command that prints, not by `lab --help`."""
+"""Print results, warnings and JSON. Rich is imported by the first command that prints, not by `lab --help`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def print_json(console: Console, value: object) -> None:
 
 
 class Unbroken:
-    """Standard output that a command outlives: when its reader has gone, the rest is discarded.
+    """Standard output that discards the rest when its reader has gone.
 
     A run that is piped into `head` still restores the lab.
     """
@@ -97,7 +97,7 @@ def unbroken() -> Iterator[None]:
 
 @contextmanager
 def waiting(command: str) -> Iterator[None]:
-    """Show on standard error what a command waits for: one changing line on a terminal, else a line now and then."""
+    """Show progress on standard error: one line that changes on a terminal, else a line now and then."""
     console = err()
     if console.is_terminal:
         with console.status(command) as line, events.reporting(lambda text, _: line.update(text)):
@@ -115,11 +115,11 @@ def waiting(command: str) -> Iterator[None]:
         yield
 
 
-def warn(words: object) -> None:
-    """Print one thing that is not as it should be, and does not stop the command."""
-    typer.echo(f"! {words}", err=True)
+def warn(message: object) -> None:
+    """Print a warning; the command continues."""
+    typer.echo(f"! {message}", err=True)
 
 
-def done(words: object) -> None:
-    """Print one thing that was done."""
-    typer.echo(f"✓ {words}")
+def done(message: object) -> None:
+    """Print one thing that the command did."""
+    typer.echo(f"✓ {message}")

@@ -1,4 +1,4 @@
-"""Events → what a person sees: a live view on a terminal, plain timestamped lines elsewhere."""
+"""Show the events of a plan: a live view on a terminal, plain lines with timestamps elsewhere."""
 
 from __future__ import annotations
 
@@ -64,23 +64,23 @@ def logging_to(log: logging.Logger) -> Sink:
 
 
 class _PlainLines:
-    """One line when a step begins or ends, and one now and then while it waits."""
+    """Prints a line when a step begins or ends, and one every 10 s while it waits."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._said: dict[str, tuple[float, str]] = {}
+        self._printed: dict[str, tuple[float, str]] = {}
 
     def take(self, event: Event) -> None:
-        """Print what is worth a line."""
+        """Print a line for an event, if it needs one."""
         name = event.step.name
         match event:
             case StepStarted():
                 self._line(event, "·", event.step.title)
-                self._said[name] = (event.at_s, "")
+                self._printed[name] = (event.at_s, "")
             case StepProgress(text=text):
-                last_s, last = self._said.get(name, (0.0, ""))
+                last_s, last = self._printed.get(name, (0.0, ""))
                 if text != last and event.at_s - last_s >= _PROGRESS_EVERY_S:
-                    self._said[name] = (event.at_s, text)
+                    self._printed[name] = (event.at_s, text)
                     self._line(event, "…", text)
             case StepEnded(result=result):
                 mark, _ = _MARKS[result.status]
@@ -106,14 +106,14 @@ class _Running:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Seen:
-    """What the events up to now say. Never changed: a frame is drawn in another thread while events come in."""
+class _PlanState:
+    """The state after some events. Immutable: another thread draws a frame while events come in."""
 
     running: Mapping[str, _Running] = field(default_factory=dict)
     ended: Mapping[str, StepEnded] = field(default_factory=dict)
 
-    def after(self, event: Event) -> _Seen:
-        """Return what is known after one more event."""
+    def after(self, event: Event) -> _PlanState:
+        """Return the state after one more event."""
         name = event.step.name
         others = {other: running for other, running in self.running.items() if other != name}
         match event:
@@ -124,48 +124,48 @@ class _Seen:
                 now = replace(self.running[name], text=event.text, fraction=event.fraction)
                 return replace(self, running={**self.running, name: now})
             case StepEnded():
-                return _Seen(running=others, ended={**self.ended, name: event})
+                return _PlanState(running=others, ended={**self.ended, name: event})
         return self
 
 
 class _LiveView:
-    """Each cluster with what it has done, what it does now, and since when."""
+    """Shows, for each cluster, the steps that ended, the steps that run, and for how long."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self._steps = tuple(steps)
         self._began = time.monotonic()
-        self._seen = _Seen()
+        self._state = _PlanState()
         self._spinner = Spinner("dots", style="cyan")
         self._closed = False
 
     def take(self, event: Event) -> None:
-        """Remember what the next frame shows; called for one event at a time."""
-        self._seen = self._seen.after(event)
+        """Take an event for the next frame; called for one event at a time."""
+        self._state = self._state.after(event)
 
     def close(self) -> None:
-        """Make the last frame the one that stays: all that ended, nothing that spins."""
+        """Make the next frame the last one: all steps that ended, and no spinner."""
         self._closed = True
 
     def __rich_console__(self, console: Console, options: object) -> Iterator[RenderableType]:
         """Draw one frame that fits the terminal's height."""
-        seen, now = self._seen, time.monotonic() - self._began
-        done = len(seen.ended)
+        state, now = self._state, time.monotonic() - self._began
+        done = len(state.ended)
         yield Text.assemble(
             (f"{clock(now)} ", "bold"),
             (f"{done} of {len(self._steps)} steps", "bold cyan" if not self._closed else ""),
         )
         groups = dict.fromkeys(step.cluster or _ALL_CLUSTERS for step in self._steps)
-        room = max(1, (console.height - 3 - len(groups) - len(seen.running)) // max(1, len(groups)))
+        room = max(1, (console.height - 3 - len(groups) - len(state.running)) // max(1, len(groups)))
         for group in groups:
-            yield self._group(seen, group, now, room if not self._closed else len(self._steps))
+            yield self._group(state, group, now, room if not self._closed else len(self._steps))
 
-    def _group(self, seen: _Seen, group: str, now: float, room: int) -> RenderableType:
+    def _group(self, state: _PlanState, group: str, now: float, room: int) -> RenderableType:
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(width=1)
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         table.add_column(justify="right", no_wrap=True)
         mine = [step for step in self._steps if (step.cluster or _ALL_CLUSTERS) == group]
-        ended = [seen.ended[step.name] for step in mine if step.name in seen.ended]
+        ended = [state.ended[step.name] for step in mine if step.name in state.ended]
         ended.sort(key=lambda event: event.at_s)
         unchanged = [event for event in ended if event.result.status is StepStatus.UNCHANGED]
         shown = [event for event in ended if event.result.status is not StepStatus.UNCHANGED][-room:]
@@ -177,7 +177,7 @@ class _LiveView:
             if event.result.detail and event.result.status is not StepStatus.ERRORED:
                 text.append(f"  {event.result.detail}", "dim")
             table.add_row(Text(mark, style), text, Text(f"{event.result.duration_s:.1f} s", "dim"))
-        for running in seen.running.values():
+        for running in state.running.values():
             if (running.step.cluster or _ALL_CLUSTERS) == group and not self._closed:
                 elapsed = Text(_elapsed(running.step, now - running.since_s), "cyan")
                 table.add_row(self._spinner, _doing(running), elapsed)

@@ -1,4 +1,4 @@
-"""Run a plan: a live view for the person, a log file for later."""
+"""Run a plan with a live view, and write a log file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lab.lifecycle import runner
 
 
 def run(lab: Lab, steps: Sequence[Step], *, verb: str, quiet: bool = False) -> runner.RunReport:
-    """Run the steps of a plan and return what each came to."""
+    """Run the steps of a plan and return the result of each."""
     with _log_file(lab.paths, verb) as note, showing(steps, Console(stderr=True, quiet=quiet)) as show:
 
         def sink(event: Any) -> None:
@@ -34,11 +34,11 @@ def last_run(paths: Paths, lines: int) -> str:
     """Return the end of the newest log.
 
     Raises:
-        LabError: no run has written one yet.
+        LabError: there is no log yet.
     """
     runs = sorted(paths.logs.glob("*.log")) if paths.logs.exists() else []
     if not runs:
-        raise LabError("no run has left a log yet", next="lab up")
+        raise LabError("there is no log of a run yet", next="lab up")
     text = runs[-1].read_text(encoding="utf-8").splitlines()
     return "\n".join([f"{runs[-1]}, last {min(lines, len(text))} of {len(text)} lines", *text[-lines:]])
 

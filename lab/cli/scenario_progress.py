@@ -1,4 +1,4 @@
-"""A run of scenarios on a terminal: one line per step and check, and what a long step is doing."""
+"""Show a run of scenarios: one line for each step and check, and the progress of the step that runs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _PROGRESS_EVERY_S = 10.0
 
 
 class ScenarioConsole:
-    """Prints events as they come; on a terminal the last line tells what is being done now."""
+    """Prints events as they come; on a terminal the last line shows the current step."""
 
     def __init__(self, console: Console, *, verbose: bool = False) -> None:
         self._console = console
         self._verbose = verbose
         self._status: Status | None = None
-        self._said_s = 0.0
+        self._printed_s = 0.0
         self._doing = ""
 
     def take(self, event: Event) -> None:
@@ -45,16 +45,16 @@ class ScenarioConsole:
                 self._print(Text(f"! {words}", "bold yellow"))
                 self._now("undoing")
             case Restoring():
-                self._now("taking back what was changed")
+                self._now("undoing the changes")
             case Ended(run=run):
                 self._end(run)
 
     def progress(self, text: str, _fraction: float | None = None) -> None:
-        """Show what the running step waits for; without a terminal one line now and then."""
+        """Show what the current step waits for; without a terminal, one line every 10 s."""
         if self._console.is_terminal:
             self._now(f"{self._doing.partition('  ')[0]}  {text}")
-        elif time.monotonic() - self._said_s >= _PROGRESS_EVERY_S:
-            self._said_s = time.monotonic()
+        elif time.monotonic() - self._printed_s >= _PROGRESS_EVERY_S:
+            self._printed_s = time.monotonic()
             self._print(Text(f"  … {text}"))
 
     def _end(self, run: ScenarioRun) -> None:
@@ -73,7 +73,7 @@ class ScenarioConsole:
         self._print(Text.assemble((f"{mark} {words}", style), (f"  {run.duration_s:.1f} s", "dim")))
 
     def _evidence(self, result: CheckResult) -> None:
-        # What was seen is kept back until something is wrong, and shown in full then.
+        # Evidence of passed checks is long and rarely read.
         if self._verbose or result.outcome in {Outcome.FAILED, Outcome.ERRORED}:
             for piece in result.evidence:
                 self._print(Text(f"      {piece.title}", "dim"))
@@ -91,12 +91,12 @@ class ScenarioConsole:
             self._status.update(Text(text))
 
     def _print(self, text: Text) -> None:
-        self._said_s = time.monotonic()
+        self._printed_s = time.monotonic()
         self._console.print(text, highlight=False, soft_wrap=True)
 
 
 def check_line(result: CheckResult) -> Text:
-    """Return a check in one line: its claim and what was seen; what was expected where that was not seen."""
+    """Return one line for a check: the claim, the observation, and for a failed check the expectation."""
     words = result.claim
     match result.outcome:
         case Outcome.PASSED:
@@ -115,7 +115,7 @@ def _line(outcome: Outcome, words: str, duration_s: float) -> Text:
 
 
 def end(console: Console, report: Report, where: str) -> None:
-    """Say how a run ended and where its report is."""
+    """Print the result of a run and the path of its report."""
     if report.mode == "run":
         counts = summary(report.counts)
     else:

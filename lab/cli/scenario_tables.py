@@ -1,4 +1,4 @@
-"""What the verbs about scenarios print: tables for a person, JSON for a program."""
+"""Print scenarios, checks, runs and their differences: as tables, or as JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _table(*columns: str) -> Table:
 
 
 def scenarios(console: Console, chosen: Sequence[Scenario], *, as_json: bool) -> None:
-    """Show scenarios with their claims and steps."""
+    """Print scenarios with their claims and steps."""
     if as_json:
         fields = [
             {"name": s.name, "act": s.act, "claim": s.claim, "steps": [step.name for step in s.steps]} for s in chosen
@@ -44,7 +44,7 @@ def report(console: Console, written: Report) -> None:
 
 
 def step_checks(console: Console, step: StepRun, *, as_json: bool) -> None:
-    """Show the checks of one step."""
+    """Print the checks of one step."""
     if as_json:
         checks = [
             {
@@ -63,7 +63,7 @@ def step_checks(console: Console, step: StepRun, *, as_json: bool) -> None:
 
 
 def runs(console: Console, found: Sequence[RunFolder], *, as_json: bool) -> None:
-    """Show runs, the newest first."""
+    """Print runs, the newest first."""
     reports = [(run, load(run)) for run in found]
     if as_json:
         rows = [
@@ -86,12 +86,12 @@ def runs(console: Console, found: Sequence[RunFolder], *, as_json: bool) -> None
 
 
 def differences(console: Console, found: Sequence[Difference], *, as_json: bool) -> None:
-    """Show what differs between two runs."""
+    """Print the differences between two runs."""
     if as_json:
         print_json(console, found)
         return
     if not found:
-        console.print("the two runs saw the same", style="green")
+        console.print("no differences between the two runs", style="green")
         return
     table = _table("where", "what", "before", "after")
     for d in found:
@@ -109,7 +109,7 @@ _SIGNS = {
 
 
 def upstream_checks(console: Console, found: Sequence[UpstreamCheck], *, as_json: bool) -> None:
-    """Show what upstream's own checks said: every line that is not well, and how many are."""
+    """Print the results of upstream's own checks: each one that is not OK, then the counts."""
     if as_json:
         print_json(console, found)
         return
@@ -119,7 +119,7 @@ def upstream_checks(console: Console, found: Sequence[UpstreamCheck], *, as_json
             words = f": {check.words}" if check.words else ""
             text = Text.assemble((f"{mark} {check.cluster} ", style), f"{check.what}{words}")
             if check.verdict is CheckVerdict.OFFLINE:
-                text.append(" (no Internet; says nothing of the lab)", "dim")
+                text.append(" (needs the Internet; not a problem of the lab)", "dim")
             console.print(text, soft_wrap=True)
     for cluster, command in dict.fromkeys((check.cluster, check.command) for check in found):
         lines = [check for check in found if (check.cluster, check.command) == (cluster, command)]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 report_app = typer.Typer(invoke_without_command=True, help="List, open and compare the reports of earlier runs.")
 _INTERRUPTED = 130
 
-Rate = Annotated[float, typer.Option("--rate", min=1, max=200, help="Requests per second of steady loads.")]
+Rate = Annotated[float, typer.Option("--rate", min=1, max=200, help="Requests per second of the load generator.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -37,15 +37,15 @@ def run(
     full: Full = False,
     rate: Rate = 50.0,
     sabotage: Annotated[
-        bool, typer.Option("--sabotage", help="Switch each mechanism off: its check must fail.")
+        bool, typer.Option("--sabotage", help="Switch each mechanism off; passes if the check of that mechanism fails.")
     ] = False,
-    listed: Annotated[bool, typer.Option("--list", help="List the scenarios and run none.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the scenarios, and run nothing.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also show the evidence of passed checks.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run scenarios: act, check with evidence, restore.
+    """Run scenarios: do each step, check the result, undo all changes.
 
-    Writes runs/ID with report.json, junit.xml and report.html. Exits with 1 if a check failed.
+    Writes report.json, junit.xml and report.html into runs/ID. Exits with 1 if a check failed.
     """
     from rich.console import Console
 
@@ -88,18 +88,18 @@ def run(
 def walk(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SCENARIO", help="Scenarios, or acts by name or number. Default: all."),
+        typer.Argument(metavar="SCENARIO|ACT", help="Names of scenarios, or acts by name or number. Default: all."),
     ] = None,
     file: ConfigFile = None,
     full: Full = False,
-    auto: Annotated[bool, typer.Option("--auto", help="Press the keys automatically: for a rehearsal or CI.")] = False,
+    auto: Annotated[bool, typer.Option("--auto", help="Do not wait for keys; for a rehearsal or CI.")] = False,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin at the first step, not where the last walk ended.")
+        bool, typer.Option("--fresh", help="Begin at the first step, not where the last walk stopped.")
     ] = False,
 ) -> None:
-    """Present scenarios step by step.
+    """Present scenarios or whole acts step by step.
 
-    Each step shows its narration and its command, runs it on a key, and checks the result.
+    Shows the narration and the command of each step, runs it when you press a key, and checks the result.
     """
     from lab.present.keyboard import read_key
     from lab.present.screen import Screen
@@ -108,7 +108,7 @@ def walk(
 
     chosen = registry().pick(_by_act(names or [], list(registry().scenarios.values())))
     if not auto and not sys.stdin.isatty():
-        raise UsageError("a walk needs a terminal for its keys", next="lab walk --auto")
+        raise UsageError("standard input is not a terminal, so a walk cannot read keys", next="lab walk --auto")
     lab = need_nodes(lab_of(file))
     place = Position() if auto else Position.read(lab.paths.walk)
     if fresh:
@@ -130,15 +130,15 @@ def check(
     step: Annotated[
         str | None,
         typer.Argument(
-            metavar="SCENARIO/STEP", help="As `lab run --list` shows them. Default: upstream's own checks of the mesh."
+            metavar="SCENARIO/STEP", help="A step, see `lab run --list`. Default: upstream's own checks of the mesh."
         ),
     ] = None,
     file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a step's claims, or run upstream's own checks.
+    """Check the claims of a step, or run upstream's own checks.
 
-    Changes nothing. Exits with 1 if a check failed, with 2 if nothing could be checked because the step has not run.
+    Changes nothing. Exits with 1 if a check failed, with 2 if the step must run before it can be checked.
     """
     from lab import stacks
     from lab.cli import scenario_tables
@@ -156,7 +156,7 @@ def check(
         return
     lab = need_nodes(lab_of(file))
     runner = _runner(lab, full=True, rate=50.0)
-    runner.context.memo = Position.read(lab.paths.walk).memo  # what the steps of an unfinished walk have measured
+    runner.context.memo = Position.read(lab.paths.walk).memo  # the measurements of an unfinished walk
     result = check_one(runner, registry().pick([]), step)
     scenario_tables.step_checks(out(soft_wrap=True), result, as_json=as_json)
     _end_with(result.outcome)
@@ -177,9 +177,11 @@ def report_list(context: typer.Context, as_json: AsJson = False) -> None:
 
 @report_app.command(name="open")
 def report_open(
-    which: Annotated[str | None, typer.Argument(metavar="RUN", help="Default: the newest run.")] = None,
+    which: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="A run's id, or the beginning of one. Default: the newest run.")
+    ] = None,
 ) -> None:
-    """Open a run's page in a browser and print its path."""
+    """Open the report of a run in a browser, and print its path."""
     import webbrowser
 
     from lab import report
@@ -193,10 +195,10 @@ def report_open(
 @report_app.command(name="diff")
 def report_diff(
     before: Annotated[str, typer.Argument(metavar="BEFORE", help="A run's id, or the beginning of one.")],
-    after: Annotated[str, typer.Argument(metavar="AFTER", help="The run to compare with it.")],
+    after: Annotated[str, typer.Argument(metavar="AFTER", help="The run to compare with BEFORE.")],
     as_json: AsJson = False,
 ) -> None:
-    """Compare two runs: outcomes, durations, losses, versions.
+    """Compare two runs: outcomes, durations, lost requests, versions.
 
     Exits with 1 if something became worse.
     """
@@ -220,7 +222,7 @@ def _runner(lab: Lab, *, full: bool, rate: float) -> ScenarioRunner:
 
 
 def _end_with(*outcomes: Outcome) -> None:
-    """End the command with 1 if a check failed, with 3 if one could not be made."""
+    """Exit with 1 if a check failed, with 3 if one could not be done."""
     from lab.scenario.model import Outcome
 
     if Outcome.FAILED in outcomes:

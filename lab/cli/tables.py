@@ -1,4 +1,4 @@
-"""What the verbs print at their end: tables for a person, JSON for a program."""
+"""Print the results of the lifecycle commands: as tables, or as JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def _table(*columns: str, whole: Collection[str] = ()) -> Table:
-    """Return a table; the columns in `whole` are never broken into lines."""
+    """Return a table; cells of the columns in `whole` are never wrapped."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column in whole)
@@ -33,7 +33,7 @@ def _table(*columns: str, whole: Collection[str] = ()) -> Table:
 
 
 def plan(console: Console, steps: Sequence[Step], *, as_json: bool) -> None:
-    """Show the steps of a plan in order, with what each waits for."""
+    """Print the steps of a plan in order, with the steps that each waits for."""
     if as_json:
         fields = ("name", "title", "cluster", "after", "estimate_s")
         print_json(console, [{name: getattr(step, name) for name in fields} for step in steps])
@@ -46,7 +46,7 @@ def plan(console: Console, steps: Sequence[Step], *, as_json: bool) -> None:
 
 
 def up(console: Console, lab: Lab, report: RunReport, left: Sequence[Change], *, as_json: bool) -> None:
-    """Say that the lab is up, how long it took, and where to look, and show what a person has changed."""
+    """Print that the lab is up, how long it took, the URLs, and the changes that are left from earlier."""
     urls = {name: f"http://localhost:{cluster.ingress_port}" for name, cluster in lab.spec.clusters.items()}
     if as_json:
         results = {
@@ -66,7 +66,7 @@ def up(console: Console, lab: Lab, report: RunReport, left: Sequence[Change], *,
 
 
 def interrupted(report: RunReport) -> str:
-    """Say what is done, what was stopped, what is left, and how to continue."""
+    """Return the steps that are done, failed, stopped and left, and how to continue."""
     results = report.results
     done = [name for name, r in results.items() if r.status in {StepStatus.CHANGED, StepStatus.UNCHANGED}]
     failed = [name for name, r in results.items() if r.status is StepStatus.ERRORED]
@@ -82,7 +82,7 @@ _VERDICTS = {Verdict.OK: ("✓", "green"), Verdict.WARN: ("!", "yellow"), Verdic
 
 
 def findings(console: Console, found: Sequence[Finding], *, as_json: bool) -> None:
-    """Show the doctor's findings, each with its fix."""
+    """Print the doctor's findings, each with its fix."""
     if as_json:
         print_json(console, found)
         return
@@ -100,7 +100,7 @@ def findings(console: Console, found: Sequence[Finding], *, as_json: bool) -> No
 
 
 def version(console: Console, own: str, installs: Mapping[str, str], *, as_json: bool) -> None:
-    """Show the lab's version and what it installs."""
+    """Print the lab's version and the versions that it installs."""
     if as_json:
         print_json(console, {"lab": own, "installs": installs})
         return
@@ -112,7 +112,7 @@ def version(console: Console, own: str, installs: Mapping[str, str], *, as_json:
 
 
 def artifacts(console: Console, listed: Sequence[Listed], *, as_json: bool) -> None:
-    """Show every artifact."""
+    """Print every artifact."""
     if as_json:
         print_json(console, listed)
         return
@@ -123,40 +123,37 @@ def artifacts(console: Console, listed: Sequence[Listed], *, as_json: bool) -> N
         name = Text(item.name, "bold" if item.wanted else "")
         table.add_row(name, item.version, item.source, size, f"{item.seconds:.0f} s", state)
     console.print(table)
-    console.print("bold: what `lab up` asks for; the others are parts of these", style="dim", highlight=False)
+    console.print("bold: used by `lab up` directly; the others are parts of these", style="dim", highlight=False)
 
 
 def owned(console: Console, items: Sequence[OwnedResource], *, as_json: bool) -> None:
-    """Show what `lab down` would remove."""
+    """Print what `lab down` would delete."""
     if as_json:
         print_json(console, items)
         return
     for item in items:
         console.print(f"  {item.kind} {item.name}", markup=False, highlight=False)
-    console.print(f"{len(items)} things belong to the lab; nothing was changed", highlight=False)
+    console.print(f"{len(items)} objects of the lab would be deleted; nothing was changed", highlight=False)
 
 
 def gone(console: Console, items: Sequence[OwnedResource], *, as_json: bool) -> None:
-    """Show what `lab down` has removed."""
+    """Print what `lab down` has deleted."""
     if as_json:
         print_json(console, items)
         return
     for item in items:
         console.print(f"✓ {item.kind} {item.name}", markup=False, highlight=False)
-    told = (
-        "nothing of the lab is left on this machine but its built artifacts" if items else "there was nothing to remove"
-    )
-    console.print(told, highlight=False)
+    console.print("the lab is deleted; its built artifacts stay" if items else "nothing to delete", highlight=False)
 
 
 def _sign(alive: bool, detail: str = "") -> Text:  # noqa: FBT001 - one flag, and the name says which
     return Text("✓ alive", "green") if alive else Text(f"✗ {detail or 'not alive'}", "red")
 
 
-def _clusters(seen: Status) -> Table:
+def _clusters(status: Status) -> Table:
     columns = ("cluster", "stands in for", "node", "version", "address", "frontend")
     clusters = _table(*columns, whole=("address", "frontend"))
-    for cluster in seen.clusters.values():
+    for cluster in status.clusters.values():
         node = Text(cluster.node, "green") if not cluster.trouble else Text(cluster.trouble, "red")
         url = Text(cluster.url, "bold" if not cluster.trouble else "dim")
         clusters.add_row(
@@ -166,57 +163,57 @@ def _clusters(seen: Status) -> Table:
 
 
 def _more(link: Link) -> str:
-    """Say what a link that is alive brings."""
+    """Return the details of a link that is alive: mirrored services and latency."""
     if not link.alive:
         return ""
     services = "" if link.services is None else f", {link.services} service{'s' if link.services != 1 else ''}"
     return services + ("" if link.latency_ms is None else f", {link.latency_ms:g} ms")
 
 
-def status(console: Console, seen: Status, *, as_json: bool) -> None:
-    """Show a whole lab on one screen."""
+def status(console: Console, status: Status, *, as_json: bool) -> None:
+    """Print the status of a lab on one screen."""
     if as_json:
-        print_json(console, seen)
+        print_json(console, status)
         return
-    console.print(Text.assemble(("lab ", ""), (seen.lab, "bold"), f", {seen.stack} stack"), highlight=False)
-    parts = [_clusters(seen)]
-    if seen.gateways or seen.links:
+    console.print(Text.assemble(("lab ", ""), (status.lab, "bold"), f", {status.stack} stack"), highlight=False)
+    parts = [_clusters(status)]
+    if status.gateways or status.links:
         gateways = _table("gateway", "role", "address", "state", whole=("gateway", "address"))
-        for gateway in seen.gateways:
+        for gateway in status.gateways:
             address = f"{gateway.address}:{gateway.port}" if gateway.address else "-"
             name = f"{gateway.cluster}/{gateway.name}"
             gateways.add_row(name, gateway.role, address, _sign(gateway.alive, gateway.detail))
-        for link in seen.links:
+        for link in status.links:
             name = f"{link.source} → {link.target}"
             server = (link.server or "-").removeprefix("https://")
             gateways.add_row(name, "link", server, _sign(link.alive, link.detail).append(_more(link)))
         parts.append(gateways)
-    if (services := _services(seen)).row_count:
+    if (services := _services(status)).row_count:
         parts.append(services)
-    if seen.identities:
+    if status.identities:
         identities = _table("identities", "trust anchor", "anchor until", "issuer until")
-        for identity in seen.identities:
+        for identity in status.identities:
             days = (f"{identity.anchor_ends:%Y-%m-%d}", f"{identity.issuer_ends:%Y-%m-%d}")
             identities.add_row(identity.names, identity.anchor_fingerprint[:16], *days)
         parts.append(identities)
     console.print(Group(*parts))
-    for found in seen.answers:
-        by = ", ".join(f"{name} {count}" for name, count in found.by_cluster.items()) or "nobody"
-        if not found.problem:
-            whose = f"{found.cluster}'s frontend to {found.upstream}"
-            console.print(f"✓ {found.requests} requests of {whose}: answered by {by}", style="green")
-    changed(console, seen.changes)
-    for words in seen.problems:
-        console.print(f"✗ {words}", style="bold red", markup=False, highlight=False, soft_wrap=True)
-    if seen.healthy:
+    for answers in status.answers:
+        by = ", ".join(f"{name} {count}" for name, count in answers.by_cluster.items()) or "nobody"
+        if not answers.problem:
+            path = f"{answers.cluster}'s frontend to {answers.upstream}"
+            console.print(f"✓ {answers.requests} requests from {path}: answered by {by}", style="green")
+    changed(console, status.changes)
+    for problem in status.problems:
+        console.print(f"✗ {problem}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+    if status.healthy:
         console.print("everything is alive", style="green", end="; ")
     else:
-        console.print(f"something is not alive; next: {seen.next}", style="bold red", end="; ")
-    console.print(f"looked for {seen.took_s:.1f} s; kubeconfig: {seen.kubeconfig}", highlight=False, soft_wrap=True)
+        console.print(f"something is not alive; next: {status.next}", style="bold red", end="; ")
+    console.print(f"checked in {status.took_s:.1f} s; kubeconfig: {status.kubeconfig}", highlight=False, soft_wrap=True)
 
 
 def changed(console: Console, found: Sequence[Change]) -> None:
-    """Show what a walk, a command or a person has changed, and what undoes it."""
+    """Print changes since `lab up`, and the command that undoes them."""
     for change in found:
         words = f"! changed in {change.cluster}: {change.effect}"
         console.print(words, style="yellow", markup=False, highlight=False, soft_wrap=True)
@@ -224,11 +221,11 @@ def changed(console: Console, found: Sequence[Change]) -> None:
         console.print("  `lab reset` undoes these changes", style="yellow", highlight=False)
 
 
-def _services(seen: Status) -> Table:
-    """Return the exported services."""
+def _services(status: Status) -> Table:
+    """Return the table of exported services."""
     services = _table("service", "is", "seen in", "endpoints")
-    for export in seen.exports:
+    for export in status.exports:
         count = "?" if export.endpoints is None else str(export.endpoints)
-        told = f"{export.service} of {export.source}"
-        services.add_row(Text(export.name, "bold"), told, ", ".join(export.seen_in), count)
+        origin = f"{export.service} of {export.source}"
+        services.add_row(Text(export.name, "bold"), origin, ", ".join(export.seen_in), count)
     return services

@@ -1,4 +1,4 @@
-"""Commands that change where requests go."""
+"""Commands that change how requests are routed: exports, splits, failovers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lab.mesh.protocols import Federation, Mesh, TrafficSplits
 
 ByIngress = Annotated[
-    bool, typer.Option("--by-ingress", help="Through that cluster's ingress, as SERVICE-by-ingress-CLUSTER.")
+    bool, typer.Option("--by-ingress", help="Route through that cluster's ingress, as SERVICE-by-ingress-CLUSTER.")
 ]
 
 
@@ -37,28 +37,28 @@ def export(
     source = cluster_of(lab, source).name
     with _changing(lab, "lab export") as mesh:
         if by_ingress:
-            done(f"{mesh.add_ingress_route(service, source).name}, carried by {source}'s ingress")
+            done(f"{mesh.add_ingress_route(service, source).name}, routed through {source}'s ingress")
             return
-        for name, where in mesh.export(service, source):
-            done(f"{name} in {where}")
+        for name, cluster in mesh.export(service, source):
+            done(f"{name} in {cluster}")
 
 
 def unexport(
     service: ServiceName, source: SourceCluster = "east", by_ingress: ByIngress = False, file: ConfigFile = None
 ) -> None:
-    """Remove SERVICE-CLUSTER from the other clusters."""
+    """Delete SERVICE-CLUSTER from the other clusters."""
     lab = lab_of(file)
     source = cluster_of(lab, source).name
     with _changing(lab, "lab unexport") as mesh:
         gone = (mesh.remove_ingress_route if by_ingress else mesh.unexport)(service, source)
     name = f"{service}{'-by-ingress' if by_ingress else ''}-{source}"
-    done(f"{name} is gone" if gone else f"there was no {name} of the lab's")
+    done(f"deleted {name}" if gone else f"nothing to delete: the lab has no export {name}")
 
 
 def federate(service: ServiceName, file: ConfigFile = None) -> None:
-    """Join a Service of all clusters into SERVICE-federated.
+    """Join the Services of this name in all clusters into SERVICE-federated.
 
-    Pods of one cluster must reach pods of the others (`flat = true` under [network] in lab.toml).
+    Needs Linkerd, and `flat = true` under [network] in lab.toml: pods must reach pods of other clusters.
     """
     with _changing(lab_of(file), "lab federate") as mesh:
         members = _federation(mesh, service).federate(service)
@@ -66,10 +66,10 @@ def federate(service: ServiceName, file: ConfigFile = None) -> None:
 
 
 def unfederate(service: ServiceName, file: ConfigFile = None) -> None:
-    """Remove SERVICE-federated."""
+    """Delete SERVICE-federated."""
     with _changing(lab_of(file), "lab unfederate") as mesh:
         gone = _federation(mesh, service).unfederate(service)
-    typer.echo(f"✓ {service}-federated is gone" if gone else "= there was no federated service")
+    typer.echo(f"✓ deleted {service}-federated" if gone else f"= nothing to delete: {service} is not federated")
 
 
 def split(
@@ -83,11 +83,15 @@ def split(
     ],
     cluster: CallingCluster = "west",
     smi: Annotated[
-        bool, typer.Option("--smi", help="Use an SMI TrafficSplit, as in the talk; deprecated by Linkerd.")
+        bool,
+        typer.Option("--smi", help="Use an SMI TrafficSplit (Linkerd only, deprecated by upstream), as in the talk."),
     ] = False,
     file: ConfigFile = None,
 ) -> None:
-    """Divide a cluster's requests to a Service by weight."""
+    """Divide a cluster's requests to a Service by weight.
+
+    `lab unsplit SERVICE` undoes it.
+    """
     service, parts = _split(weights)
     lab = lab_of(file)
     cluster = cluster_of(lab, cluster).name
@@ -97,46 +101,52 @@ def split(
     if made.smi:
         from lab.stacks.linkerd.traffic_split import CALLERS_REST_S
 
-        typer.echo("  by an SMI TrafficSplit, which upstream has deprecated; without --smi it is an HTTPRoute")
-        typer.echo(f"  callers take it up once they have not called {service} for {CALLERS_REST_S:.0f} s")
+        typer.echo("  as an SMI TrafficSplit, which upstream has deprecated; without --smi the lab uses an HTTPRoute")
+        typer.echo(f"  a caller uses the split after it has not called {service} for {CALLERS_REST_S:.0f} s")
 
 
 def unsplit(service: ServiceName, cluster: CallingCluster = "west", file: ConfigFile = None) -> None:
-    """Remove a split."""
+    """Remove the split of a Service."""
     lab = lab_of(file)
     cluster = cluster_of(lab, cluster).name
     with _changing(lab, "lab unsplit") as mesh:
         gone = mesh.unsplit(cluster, service)
-    typer.echo("✓ the split is gone" if gone else "= there was no split")
+    typer.echo(f"✓ removed the split of {service}" if gone else f"= nothing to remove: {service} is not split")
 
 
 def failover(
     service: ServiceName,
-    primary: Annotated[str, typer.Option(help="The cluster that answers while it works.")] = "west",
-    backup: Annotated[str, typer.Option(help="The cluster that answers when the primary fails.")] = "east",
+    primary: Annotated[str, typer.Option(help="The cluster that answers while it is available.")] = "west",
+    backup: Annotated[str, typer.Option(help="The cluster that answers while the primary is not available.")] = "east",
     cluster: CallingCluster = "west",
     file: ConfigFile = None,
 ) -> None:
-    """Send requests to a backup cluster when the primary fails."""
+    """Send requests to a primary cluster, and to a backup when it fails.
+
+    `lab unfailover SERVICE` undoes it.
+    """
     from lab.mesh.model import Failover
 
     lab = lab_of(file)
     cluster, primary, backup = (cluster_of(lab, name).name for name in (cluster, primary, backup))
     if primary == backup:
         raise UsageError(f"primary and backup are both {primary}", next="name two clusters with --primary and --backup")
-    wanted = Failover(cluster=cluster, service=service, primary=primary, backup=backup)
+    change = Failover(cluster=cluster, service=service, primary=primary, backup=backup)
     with _changing(lab, "lab failover") as mesh:
-        mesh.fail_over(wanted)
-    done(f"{cluster}: {service} is answered by {primary}, else by {backup}")
+        mesh.fail_over(change)
+    done(f"{cluster}'s requests to {service} go to {primary}, and to {backup} when {primary} fails")
 
 
 def unfailover(service: ServiceName, cluster: CallingCluster = "west", file: ConfigFile = None) -> None:
-    """Remove a failover."""
+    """Remove the failover of a Service.
+
+    Requests go where they went before `lab failover`.
+    """
     lab = lab_of(file)
     cluster = cluster_of(lab, cluster).name
     with _changing(lab, "lab unfailover") as mesh:
         gone = mesh.unfail_over(cluster, service)
-    typer.echo("✓ the failover is gone" if gone else "= there was no failover")
+    typer.echo(f"✓ removed the failover of {service}" if gone else f"= nothing to remove: {service} has no failover")
 
 
 @contextmanager

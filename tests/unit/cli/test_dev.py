@@ -43,7 +43,7 @@ def test_without_a_lab_the_next_command_is_named(lab: Command, words: tuple[str,
 def test_a_pod_goes_with_its_command(lab: Command, up: Path, pod: list[str]) -> None:
     ended = lab("dev", "pod", ".")
     assert (ended.code, pod) == (0, ["start", "follow", "stop"])
-    assert "my-service is gone from west" in ended.out
+    assert "deleted my-service from west" in ended.out
 
 
 def test_a_pod_that_is_put_once_stays(lab: Command, up: Path, pod: list[str]) -> None:

@@ -47,7 +47,7 @@ def test_a_run_is_reported_and_listed(lab: Command, demo: Registry, up: Path, ap
     (run,) = lab("report", "--json").json
     assert (Path(run["path"]) / "report.html").is_file()
     assert run["id"] in lab("report").out
-    assert lab("report", "diff", run["id"], run["id"]).out == "the two runs saw the same\n"
+    assert lab("report", "diff", run["id"], run["id"]).out == "no differences between the two runs\n"
     assert lab("report", "diff", run["id"], "none").code == 2
 
 

@@ -12,7 +12,7 @@ from tests.unit.cli.conftest import Command
 def test_export_and_unexport_name_the_cluster(lab: Command, mesh: Any) -> None:
     fake = mesh(export=[("web-east", "west")], unexport=True)
     assert lab("export", "web").out == "✓ web-east in west\n"
-    assert lab("unexport", "web", "--from", "east").out == "✓ web-east is gone\n"
+    assert lab("unexport", "web", "--from", "east").out == "✓ deleted web-east\n"
     assert fake.called == [("export", "web", "east"), ("unexport", "web", "east")]
 
 
@@ -20,19 +20,19 @@ def test_a_split_reaches_the_mesh_as_weights(lab: Command, mesh: Any) -> None:
     made = Split(cluster="west", service="web", weights={"web": 90, "web-east": 10})
     fake = mesh(split=made, unsplit=True)
     assert lab("split", "web=90", "web-east=10").out == "✓ west: web → web 90, web-east 10\n"
-    assert lab("unsplit", "web").out == "✓ the split is gone\n"
+    assert lab("unsplit", "web").out == "✓ removed the split of web\n"
     assert fake.called == [("split", "west", "web", {"web": 90, "web-east": 10}), ("unsplit", "west", "web")]
 
 
-def test_what_was_not_there_is_said(lab: Command, mesh: Any) -> None:
+def test_an_undo_without_anything_to_undo_says_so(lab: Command, mesh: Any) -> None:
     mesh(unsplit=False, unfail_over=False)
-    assert lab("unsplit", "web").out == "= there was no split\n"
-    assert lab("unfailover", "web").out == "= there was no failover\n"
+    assert lab("unsplit", "web").out == "= nothing to remove: web is not split\n"
+    assert lab("unfailover", "web").out == "= nothing to remove: web has no failover\n"
 
 
 def test_a_failover_has_a_primary_and_a_backup(lab: Command, mesh: Any) -> None:
     fake = mesh(fail_over=None)
-    assert lab("failover", "web").out == "✓ west: web is answered by west, else by east\n"
+    assert lab("failover", "web").out == "✓ west's requests to web go to west, and to east when west fails\n"
     assert fake.called == [("fail_over", Failover(cluster="west", service="web", primary="west", backup="east"))]
 
 

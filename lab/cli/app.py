@@ -23,7 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Run two real Kubernetes clusters with one service mesh across them, and test what the mesh does.",
+    help="Run two real Kubernetes clusters with one service mesh, and test the mesh.",
     epilog="Exit codes: 0 ok, 1 a check failed, 2 usage or configuration, 3 the lab failed, 130 interrupted.",
 )
 for _commands in (lifecycle, scenarios, traffic, dev, artifacts):

@@ -168,7 +168,7 @@ def logs(
     ] = None,
     file: ConfigFile = None,
 ) -> None:
-    """Show the log of the last run or a workload, or collect all logs.
+    """Show the log of the last run or a workload, or collect all.
 
     Keys and tokens are left out.
     """

@@ -43,7 +43,7 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also show the evidence of passed checks.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run scenarios: do each step, check the result, undo all changes.
+    """Run scenarios: do each step, check it, undo all changes.
 
     Writes report.json, junit.xml and report.html into runs/ID. Exits with 1 if a check failed.
     """

@@ -56,7 +56,7 @@ def unexport(
 
 
 def federate(service: ServiceName, file: ConfigFile = None) -> None:
-    """Join the Services of this name in all clusters into SERVICE-federated.
+    """Join a Service of all clusters into SERVICE-federated.
 
     Needs Linkerd, and `flat = true` under [network] in lab.toml: pods must reach pods of other clusters.
     """
@@ -121,7 +121,7 @@ def failover(
     cluster: CallingCluster = "west",
     file: ConfigFile = None,
 ) -> None:
-    """Send requests to a primary cluster, and to a backup when it fails.
+    """Send requests to a backup cluster when the primary fails.
 
     `lab unfailover SERVICE` undoes it.
     """

@@ -1,4 +1,4 @@
-"""Real answers: requests that a cluster's frontend sends to an upstream, asked for through its ingress."""
+"""Send requests from a cluster's frontend to an upstream, through the cluster's ingress, and count who answers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from lab.lab import Lab
 from lab.measure import http
 
 _EACH = 12
-"""Requests for each cluster that has to answer: with two clusters at random, one is missed once in 4,096 looks."""
+"""Requests for each expected cluster: 24 requests to two random clusters miss one of them once in 8 million times."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrontendAnswers:
-    """Who answered the requests of a cluster's frontend to `upstream`. `problem` is empty where all is well."""
+    """The clusters that answered a frontend's requests to `upstream`; `problem` is empty if all is well."""
 
     cluster: str
     upstream: str
@@ -26,27 +26,27 @@ class FrontendAnswers:
 
 
 def ask(lab: Lab, cluster: str, upstream: str, expected: Collection[str], *, timeout_s: float) -> FrontendAnswers:
-    """Let a cluster's frontend call `upstream`, and say whether all `expected` clusters answer and nothing fails."""
+    """Let a cluster's frontend call `upstream`, and check that all `expected` clusters answer and nothing fails."""
     count = _EACH * max(1, len(expected))
     url = f"http://127.0.0.1:{lab.spec.clusters[cluster].ingress_port}/api/answers"
     params: dict[str, str | int] = {"upstream": upstream, "count": count, "parallel": _EACH}
-    whose = f"{cluster}'s frontend"
+    caller = f"{cluster}'s frontend"
     try:
-        found = http.get_json(url, params=params, timeout_s=timeout_s)
+        response = http.get_json(url, params=params, timeout_s=timeout_s)
     except TransientError as error:
-        problem = f"{whose} does not answer through its ingress: {error}"
+        problem = f"{caller} does not answer through its ingress: {error}"
         return FrontendAnswers(cluster=cluster, upstream=upstream, requests=count, failed=count, problem=problem)
-    totals, asked = found["totals"], found["frontend"]["cluster"]
+    totals, caller_cluster = response["totals"], response["frontend"]["cluster"]
     failed, by_cluster = int(totals["failed"]), dict(totals["by_cluster"])
     problem = ""
-    if asked != cluster:
-        problem = f"{cluster}'s ingress port leads to {asked}'s frontend"
+    if caller_cluster != cluster:
+        problem = f"{cluster}'s ingress port leads to {caller_cluster}'s frontend"
     elif failed:
-        details = [row["error"]["detail"] for row in found["answers"] if row["error"]]
+        details = [row["error"]["detail"] for row in response["answers"] if row["error"]]
         why = f": {details[0]}" if details else ""
-        problem = f"{failed} of {count} requests of {whose} to {upstream} fail{why}"
+        problem = f"{failed} of {count} requests of {caller} to {upstream} fail{why}"
     elif missing := sorted(set(expected) - set(by_cluster)):
-        problem = f"{' and '.join(missing)} answered none of {count} requests of {whose} to {upstream}"
+        problem = f"{' and '.join(missing)} answered none of {count} requests of {caller} to {upstream}"
     return FrontendAnswers(
         cluster=cluster, upstream=upstream, requests=count, failed=failed, by_cluster=by_cluster, problem=problem
     )

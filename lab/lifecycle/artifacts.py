@@ -1,4 +1,4 @@
-"""What `lab artifacts` does: list, build, clean. Plain records and lines; the command line decides how they look."""
+"""List, build and delete artifacts for `lab artifacts`; the command line formats the records."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ class Listed:
     kind: str
     there: bool
     state: str
-    """`there`, or why it can't be used."""
+    """`there`, or the reason why it is unusable."""
     source: str
-    """Where it came from, or would come from: `packages`, `upstream` or `local`."""
+    """The source that it came from, or would come from: `packages`, `upstream` or `local`."""
     key: str
     size_bytes: int
-    """Of its files; an image's layers are in the engine and not counted."""
+    """Size of its files; image layers are in the container engine and not counted."""
     seconds: float
-    """How long its last build took here, or how long one takes."""
+    """Duration of its last build here, or an estimate."""
     wanted: bool
-    """Whether `lab up` asks for it by name, not only for what it is part of."""
+    """Whether `lab up` uses it directly, not only as a part of another artifact."""
 
 
 def versions() -> dict[str, str]:
-    """Return what the lab installs, as text, with its version."""
+    """Return the titles of all that the lab installs, with versions."""
     return {a.title: a.version for a in default() if a.options.get("source") is None and a.recipe != "debian-rootfs"}
 
 
 def listing(lab: Lab, wanted: Sequence[str], *, verify: bool = False) -> list[Listed]:
-    """Look at every artifact.
+    """Return the state of every artifact.
 
     Args:
-        lab: whose artifacts.
-        wanted: what `lab up` asks for; everything else is inside these, or only needed to make them.
-        verify: read every byte of every file.
+        lab: the lab.
+        wanted: artifacts that `lab up` uses directly; all others are parts of these, or needed to build them.
+        verify: read every file and check its digest.
     """
     store = lab.artifacts
     return [_listed(store, artifact, wanted=artifact.name in wanted, verify=verify) for artifact in store.catalog]
@@ -78,34 +78,34 @@ def _listed(store: ArtifactStore, artifact: Artifact, *, wanted: bool, verify: b
 
 
 def ready(lab: Lab, wanted: Sequence[str]) -> bool:
-    """Say whether all that `lab up` needs is there, so that nothing has to be built or fetched."""
+    """Return whether no artifact must be built or downloaded for `lab up`."""
     return not plan.missing(lab.artifacts, wanted)
 
 
 def registries(lab: Lab) -> tuple[str, ...]:
-    """Return the registry hosts that the lab would pull images from; none with the `packages` source."""
+    """Return the registries that the lab would pull images from; none with the `packages` source."""
     spec = lab.spec.artifacts
     return () if spec.source == "packages" else upstream.registries(lab.artifacts.catalog, mirror=spec.mirror)
 
 
 def steps(lab: Lab, names: Sequence[str]) -> list[Step]:
-    """Return the steps that make what is missing of some artifacts.
+    """Return the steps that build or download the missing ones of some artifacts.
 
     Raises:
-        UsageError: there is no artifact of such a name.
+        UsageError: an artifact of that name does not exist.
     """
     if unknown := [name for name in names if name not in lab.artifacts.catalog]:
         known = ", ".join(artifact.name for artifact in lab.artifacts.catalog)
-        raise UsageError(f"there is no artifact {', '.join(unknown)}", next=f"take some of: {known}")
+        raise UsageError(f"there is no artifact {', '.join(unknown)}", next=f"name one or more of: {known}")
     return plan.steps(lab.artifacts, names)
 
 
 def clean(lab: Lab, *, everything: bool = False) -> Iterator[str]:
-    """Delete what no longer has a use, and say so line by line.
+    """Delete artifacts that are no longer used; yield a line for each.
 
     Args:
-        lab: whose artifacts.
-        everything: also what this version of the lab uses, and Go's caches: the next build begins from nothing.
+        lab: the lab.
+        everything: also delete those that this version uses, and Go's caches: the next build starts from scratch.
     """
     store = lab.artifacts
     current = set() if everything else {store.folder(artifact.name) for artifact in store.catalog}
@@ -125,7 +125,7 @@ def clean(lab: Lab, *, everything: bool = False) -> Iterator[str]:
 def _clean_images(store: ArtifactStore, *, everything: bool) -> Iterator[str]:
     kept = set() if everything else {store.reference(a.name) for a in store.catalog if a.kind.value == "image"}
     built = {tag for image in store.docker.images({ARTIFACT_LABEL: None}) for tag in image.tags}
-    # Names that the lab did not give an image itself are somebody else's.
+    # An image may have tags that somebody else gave it.
     built = {tag for tag in built if tag.startswith(f"{TAG_PREFIX}/")}
     fetched = {e.image for e in store.all_entries() if e.image is not None and e.source != LOCAL}
     gone = (built | fetched) - kept
@@ -141,7 +141,7 @@ def _clean_images(store: ArtifactStore, *, everything: bool) -> Iterator[str]:
 
 
 def make_writable(folder: Path) -> None:
-    """Undo Go's read-only module folders, which nobody but root could delete otherwise."""
+    """Make folders writable: Go makes its module folders read-only, and only root could delete them."""
     for path in folder.rglob("*"):
         if path.is_dir() and not path.is_symlink():
             path.chmod(0o755)

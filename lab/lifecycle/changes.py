@@ -1,6 +1,6 @@
-"""What a walk, a command or a person has changed since `lab up`, and what each change does to requests.
+"""Find changes since `lab up` that a walk, a command or a person made, and their effect on requests.
 
-`lab status` shows it, `lab up` reports it, and `lab reset` undoes it.
+`lab status` and `lab up` report them, and `lab reset` undoes them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ROUTING = frozenset({"permission", "split", "failover", "intercept", "cut"})
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One thing that `lab up` did not make. `effect` says what it does."""
+    """One change that `lab up` did not make; `effect` describes it."""
 
     cluster: str
     kind: str
@@ -43,13 +43,13 @@ class Change:
 
     @property
     def decides_answers(self) -> bool:
-        """Whether it decides who answers a request, and whether anybody does."""
+        """Whether it changes who answers a request, or prevents answers."""
         return self.kind in _ROUTING
 
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """What the mesh has been told about requests, beside what `lab up` tells it."""
+    """The mesh's routing objects and permissions, without those of `lab up`."""
 
     splits: tuple[Split, ...] = ()
     failovers: tuple[Failover, ...] = ()
@@ -61,22 +61,22 @@ class Traffic:
 
 
 def traffic(mesh: Mesh, clusters: Sequence[str]) -> Traffic:
-    """Ask clusters for all of it at once; one that does not answer has none."""
+    """Return the traffic objects of several clusters, read in parallel; none for a cluster that does not answer."""
     with Threads(8, thread_name_prefix="changes") as threads:
 
         def ask(question: Callable[[Sequence[str]], Sequence[T]]) -> Callable[[], Sequence[T]]:
             return threads.submit(question, clusters).result
 
-        splits, failovers, diverts = ask(mesh.splits), ask(mesh.failovers), ask(mesh.intercepts)
-        permissions, carried = ask(mesh.permissions), ask(mesh.ingress_routes)
+        splits, failovers, intercepts = ask(mesh.splits), ask(mesh.failovers), ask(mesh.intercepts)
+        permissions, ingress_routes = ask(mesh.permissions), ask(mesh.ingress_routes)
         exports = ask(mesh.exports)
         federated = ask(mesh.federated) if isinstance(mesh, Federation) else tuple
         return Traffic(
             splits=tuple(splits()),
             failovers=tuple(failovers()),
-            intercepts=tuple(diverts()),
+            intercepts=tuple(intercepts()),
             permissions=tuple(permissions()),
-            ingress_routes=tuple(carried()),
+            ingress_routes=tuple(ingress_routes()),
             exports=tuple(exports()),
             federated=tuple(federated()),
         )
@@ -86,23 +86,23 @@ def find(lab: Lab, found: Traffic, clusters: Sequence[str], cuts: Sequence[tuple
     """Return all changes.
 
     Args:
-        lab: whose clusters.
-        found: what the mesh has been told.
-        clusters: those that run.
-        cuts: pairs of a cluster and the one that it drops all traffic to.
+        lab: the lab.
+        found: routing objects and permissions of the mesh.
+        clusters: the running clusters.
+        cuts: pairs of a source cluster and the target cluster that it drops all traffic to.
     """
     objects = flat(each(lab, clusters, lambda kube: list(_of_objects(lab, kube)), lambda *_: []))
     return (*_of_traffic(lab, found), *_of_cuts(cuts), *objects)
 
 
 def now(lab: Lab, mesh: Mesh) -> tuple[Change, ...]:
-    """Return all changes of a lab that runs."""
+    """Return all changes of a running lab."""
     names = list(lab.clusters)
     return find(lab, traffic(mesh, names), names, provider().wire.state(lab, names).cuts)
 
 
 def made_by_scenarios(lab: Lab, kube: Kube) -> Iterator[tuple[Ref, str]]:
-    """Yield the objects that scenarios and `lab dev` have made, with their makers' names; not those being deleted."""
+    """Yield objects that scenarios and `lab dev` created, with their owner's name; without those being deleted."""
     owner = lab.made_by_scenario(kube).owner
     for api_version, kind in _KINDS:
         for obj in kube.find(api_version, kind, metadata_only=True):
@@ -111,7 +111,7 @@ def made_by_scenarios(lab: Lab, kube: Kube) -> Iterator[tuple[Ref, str]]:
 
 
 def unwanted_exports(lab: Lab, exports: Collection[Export]) -> list[Export]:
-    """Return the exports that lab.toml does not ask for."""
+    """Return the exports that are not in lab.toml."""
     return [export for export in exports if export.source not in lab.spec.exports.get(export.service, ())]
 
 
@@ -128,15 +128,15 @@ def _of_traffic(lab: Lab, found: Traffic) -> Iterator[Change]:
         words = f"{failover.cluster}'s requests to {failover.service} go to {failover.primary}"
         effect = f"failover: {words}, and to {failover.backup} when {failover.primary} fails"
         yield Change(cluster=failover.cluster, kind="failover", effect=effect)
-    for divert in found.intercepts:
-        which = f"with {divert.header}={divert.value} " if divert.header else ""
-        effect = f"intercept: {divert.cluster}'s requests to {divert.service} {which}go to {divert.to}"
-        yield Change(cluster=divert.cluster, kind="intercept", effect=effect)
+    for intercept in found.intercepts:
+        which = f"with {intercept.header}={intercept.value} " if intercept.header else ""
+        effect = f"intercept: {intercept.cluster}'s requests to {intercept.service} {which}go to {intercept.to}"
+        yield Change(cluster=intercept.cluster, kind="intercept", effect=effect)
     for permission in found.permissions:
         yield Change(cluster=permission.cluster, kind="permission", effect=f"locked: {_allowed(permission)}")
-    for carried in found.ingress_routes:
-        effect = f"export: {carried.source}'s ingress carries {carried.service}, as {carried.name}"
-        yield Change(cluster=carried.source, kind="export", effect=effect)
+    for route in found.ingress_routes:
+        effect = f"export: {route.source}'s ingress routes to {route.service}, as {route.name}"
+        yield Change(cluster=route.source, kind="export", effect=effect)
     for export in unwanted_exports(lab, found.exports):
         effect = f"export: {export.service} of {export.source} is {export.name} in {', '.join(export.seen_in)}"
         yield Change(cluster=export.source, kind="export", effect=effect)
@@ -146,7 +146,7 @@ def _of_traffic(lab: Lab, found: Traffic) -> Iterator[Change]:
 
 
 def _allowed(permission: Permission) -> str:
-    """Say who may call a service, as in "only west/frontend may GET /api/info of podinfo in east"."""
+    """Return a permission as text: "only west/frontend may GET /api/info of podinfo in east"."""
     callers = " and ".join(_caller(caller) for caller in permission.callers)
     target = f"{permission.service} in {permission.cluster}"
     if not callers:
@@ -158,8 +158,8 @@ def _allowed(permission: Permission) -> str:
 
 
 def _caller(caller: Caller) -> str:
-    place = "" if caller.namespace == NAMESPACE else f"{caller.namespace}/"
-    return f"{caller.cluster}/{place}{caller.service_account}"
+    namespace = "" if caller.namespace == NAMESPACE else f"{caller.namespace}/"
+    return f"{caller.cluster}/{namespace}{caller.service_account}"
 
 
 def _of_cuts(cuts: Sequence[tuple[str, str]]) -> Iterator[Change]:

@@ -1,4 +1,4 @@
-"""`lab check`: upstream's own checks, of all clusters at once."""
+"""Run upstream's own checks of the mesh in all clusters, in parallel."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lab.stacks import UpstreamCheck
 
 
 def run(lab: Lab) -> list[UpstreamCheck]:
-    """Run the checks that the lab's stack brings.
+    """Run the checks of the lab's stack.
 
     Raises:
-        LabError: the lab is not up, or a check could not be run.
+        LabError: the lab is not up, or a check program could not run.
     """
     if not lab.paths.kubeconfig.exists():
         raise LabError(f"the lab {lab.spec.name} is not up", next="lab up")

@@ -1,4 +1,4 @@
-"""Workloads: whether every Deployment and Service that `lab up` has installed is there, ready and has endpoints."""
+"""Check that all workloads and Services that `lab up` installed exist, are ready and have endpoints."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 
 
 def problems(lab: Lab, stack: Stack, kube: Kube) -> list[str]:
-    """Return what is wrong with a cluster's workloads, one phrase each.
+    """Return the problems of a cluster's workloads.
 
     Raises:
         KubeError: the cluster does not answer.

@@ -1,4 +1,4 @@
-"""Logs of workloads and objects of clusters, to read and to attach to a report. Secrets are left out."""
+"""Read logs of workloads, and export logs and objects of clusters without keys and tokens."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ _NAME_LABELS = ("app.kubernetes.io/name", "app", "gateway.networking.k8s.io/gate
 
 
 def of_workload(lab: Lab, clusters: Iterable[str], workload: str, lines: int) -> Iterator[str]:
-    """Yield the last lines that a workload's containers printed, each with where it comes from.
+    """Yield the last log lines of a workload's containers, each with its cluster, pod and container.
 
     Raises:
-        LabError: no cluster has a workload of that name.
+        LabError: a workload of that name does not exist in any cluster.
     """
-    seen: set[str] = set()
-    found = False
+    known: set[str] = set()
+    exists = False
     for name in clusters:
         kube = connect(lab.clusters[name])
         for pod in kube.find("v1", "Pod"):
             names = {labels_of(pod).get(label, "") for label in _NAME_LABELS} - {""}
-            seen |= names
+            known |= names
             if workload in names:
-                found = True
+                exists = True
                 yield from _lines(kube, pod, lines)
-    if not found:
-        raise LabError(f"there is no workload {workload!r}", next=f"one of: {', '.join(sorted(seen))}")
+    if not exists:
+        raise LabError(f"there is no workload {workload!r}", next=f"one of: {', '.join(sorted(known))}")
 
 
 def _lines(kube: Kube, pod: Obj, lines: int) -> Iterator[str]:
     metadata = pod["metadata"]
     for container in _containers(pod):
-        where = f"{kube.cluster.name} {metadata['name']} {container}"
+        prefix = f"{kube.cluster.name} {metadata['name']} {container}"
         try:
             text = kube.logs(metadata["name"], namespace=metadata["namespace"], container=container, lines=lines)
         except KubeError as error:
             text = f"({error.what})"
-        yield from (f"{where}: {line}" for line in text.splitlines())
+        yield from (f"{prefix}: {line}" for line in text.splitlines())
 
 
 def _containers(pod: Obj) -> list[str]:
@@ -57,32 +57,32 @@ def _containers(pod: Obj) -> list[str]:
 
 
 def collect(lab: Lab, clusters: Iterable[str], folder: Path, *, lines: int = 5000) -> Path:
-    """Write logs and objects of clusters into a new folder, a folder for each, and return it.
+    """Write logs and objects of clusters into a new folder, with a subfolder for each cluster, and return it.
 
-    Keys and tokens are left out; the folder is its owner's only. A cluster or container that does not answer leaves a
-    note instead of an end.
+    Keys and tokens are left out; the folder has mode 0700. For a cluster or container that does not answer, the error
+    is written instead.
 
     Raises:
-        LabError: the folder is there already.
+        LabError: the folder exists.
     """
     if folder.exists():
-        raise LabError(f"{folder} is there already", next="name a new folder")
+        raise LabError(f"{folder} exists", next="name a folder that does not exist")
     folder.mkdir(parents=True, mode=0o700)
     shell, kinds = provider().shell, objects.kinds_of(lab)
     for name in clusters:
-        place = folder / name
-        place.mkdir()
+        subfolder = folder / name
+        subfolder.mkdir()
         try:
-            _write(place / "node.log", shell.logs(lab.clusters[name]))
+            _write(subfolder / "node.log", shell.logs(lab.clusters[name]))
             kube = connect(lab.clusters[name])
-            objects.write(kube, kinds, place)
+            objects.write(kube, kinds, subfolder)
             for pod in kube.find("v1", "Pod"):
-                file = place / f"{pod['metadata']['namespace']}-{pod['metadata']['name']}.log"
+                file = subfolder / f"{pod['metadata']['namespace']}-{pod['metadata']['name']}.log"
                 _write(file, "\n".join(_lines(kube, pod, lines)))
             inventories = kube.find("v1", "ConfigMap", namespace=OWN_NAMESPACE)
-            _write(place / "inventories.yaml", dump(inventories))
+            _write(subfolder / "inventories.yaml", dump(inventories))
         except (KubeError, CommandError) as error:
-            _write(place / "trouble.txt", str(error))
+            _write(subfolder / "trouble.txt", str(error))
     own = sorted(lab.paths.logs.glob("*.log")) if lab.paths.logs.exists() else []
     for log in own[-5:]:
         _write(folder / log.name, log.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The Kubernetes objects that `lab logs --export` and the report of a failed scenario keep."""
+"""Write the Kubernetes objects for `lab logs --export` and for the report of a failed scenario."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.lab import Lab
 
 Kind = tuple[str, str]
 """API version and kind."""
-# No Secret is among them, and no ConfigMap: programs keep keys in both.
+# Without Secrets and ConfigMaps: programs keep keys in both.
 _EVERY_STACK: tuple[Kind, ...] = (
     ("v1", "Node"),
     ("v1", "Pod"),
@@ -27,7 +27,7 @@ _EVERY_STACK: tuple[Kind, ...] = (
 
 
 def kinds_of(lab: Lab) -> Sequence[Kind]:
-    """Return the kinds of every stack and of the lab's own one."""
+    """Return the kinds that every stack has, and those of the lab's own stack."""
     return (*_EVERY_STACK, *stacks.current(lab).kinds)
 
 

@@ -1,4 +1,4 @@
-"""What `lab up` does, as a graph of steps: the page to read first. It only looks at which artifacts are there."""
+"""The plan of `lab up` as a graph of steps: the module to read first. Making the plan changes nothing."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from lab.lifecycle import answers, changes
 from lab.stacks import Stack
 
 _PATIENCE_S = 4.0
-"""How long answers may be missing before the plan asks whether what somebody has changed prevents them."""
+"""Time without answers after which the plan checks whether somebody's change prevents them."""
 
 
 def up(lab: Lab) -> list[Step]:
-    """Return the steps that bring a lab up, in the order in which a reader reads them."""
+    """Return the steps that create or repair a lab, in reading order."""
     stack = stacks.current(lab)
     builds = artifacts.steps(lab.artifacts, stack.artifacts(lab))
     built = tuple(step.name for step in builds)
@@ -44,10 +44,10 @@ def up(lab: Lab) -> list[Step]:
 
 
 def _cluster(lab: Lab, stack: Stack, name: str, built: tuple[str, ...]) -> Iterator[Step]:
-    """Create a cluster and install its parts; what needs no cluster is made while kind makes one."""
+    """Yield the steps that create a cluster and install its components; manifests are rendered meanwhile."""
 
-    def own(what: str) -> str:
-        return f"{name}/{what}"
+    def step_name(step: str) -> str:
+        return f"{name}/{step}"
 
     def ensure() -> StepResult:
         return provider().ensure(lab, lab.clusters[name], image=lab.node_image or stack.node_image)
@@ -60,25 +60,25 @@ def _cluster(lab: Lab, stack: Stack, name: str, built: tuple[str, ...]) -> Itera
         return provider().ensure_images(lab, lab.clusters[name], [lab.artifacts.image(i) for i in stack.images(lab)])
 
     yield Step(
-        name=own("cluster"),
+        name=step_name("cluster"),
         title="create the cluster",
         run=ensure,
         after=("network", *built),
         cluster=name,
         estimate_s=30,
     )
-    yield Step(name=own("manifests"), title=stack.prepares, run=prepare, after=built, cluster=name, estimate_s=2)
+    yield Step(name=step_name("manifests"), title=stack.prepares, run=prepare, after=built, cluster=name, estimate_s=2)
     yield Step(
-        name=own("images"),
-        title="bring images that the node lacks",
+        name=step_name("images"),
+        title="load images that the node lacks",
         run=images,
-        after=(own("cluster"),),
+        after=(step_name("cluster"),),
         cluster=name,
         estimate_s=1,
     )
     for part in stack.components(lab).values():
-        needs = [own(other) for other in part.after] or [own("cluster")]
-        needs += [own("manifests"), own("images")] if part.prepared else []
+        needs = [step_name(other) for other in part.after] or [step_name("cluster")]
+        needs += [step_name("manifests"), step_name("images")] if part.prepared else []
         yield _component(lab, name, part.component, title=part.title, after=needs, estimate_s=part.estimate_s)
 
 
@@ -99,14 +99,14 @@ def _component(
 
 
 def _routes(lab: Lab) -> Step:
-    """Say how far nodes send what is meant for pods of other clusters."""
+    """Return the step that sets the nodes' routes to other clusters' pods."""
     nodes = tuple(f"{name}/cluster" for name in lab.clusters)
     title = "let pods reach pods of other clusters" if lab.spec.network.flat else "keep pods to their cluster"
     return Step(name="routes", title=title, run=lambda: provider().wire.ensure_routes(lab), after=nodes, estimate_s=1)
 
 
 def _link(lab: Lab, stack: Stack, source: str, target: str) -> Iterator[Step]:
-    """Let a cluster see another one."""
+    """Yield the steps that link a source cluster to a target cluster."""
     for part in stack.link_components(lab, source, target) if source != target else ():
         yield _component(
             lab, part.cluster, part.component, title=part.title, after=part.after, estimate_s=part.estimate_s
@@ -128,38 +128,38 @@ def _export(lab: Lab, stack: Stack, service: str, source: str) -> Step:
 
 
 def _answers(lab: Lab, stack: Stack, name: str, before: Iterable[Step]) -> Step:
-    """Ask a frontend, as a person would, until answers come from every cluster that has to give one."""
+    """Return the step that waits until a frontend gets answers from every expected cluster."""
     return Step(
         name=f"{name}/answers",
-        title="ask the frontend until answers come from every cluster",
-        run=lambda: _asked(lab, stack, name),
+        title="wait for answers from every cluster at the frontend",
+        run=lambda: _wait_for_answers(lab, stack, name),
         after=tuple(step.name for step in before),
         cluster=name,
         estimate_s=3,
     )
 
 
-def _asked(lab: Lab, stack: Stack, name: str) -> StepResult:
+def _wait_for_answers(lab: Lab, stack: Stack, name: str) -> StepResult:
     wait_for_answers(lab, stack, name)
     return UNCHANGED
 
 
 def wait_for_answers(lab: Lab, stack: Stack, name: str, *, timeout_s: float = 120) -> None:
-    """Return when a cluster's frontend gets answers from every cluster that has to give one.
+    """Wait until a cluster's frontend gets answers from every expected cluster.
 
     Raises:
-        LabError: what a walk, a command or a person has left prevents them.
-        WaitTimeout: they do not come, with what was seen instead.
+        LabError: a change that a walk, a command or a person made prevents them.
+        WaitTimeout: a cluster did not answer in time; the error has the last observation.
     """
     for upstream, clusters in stack.answers(lab, name).items():
-        look = AnswersProbe(lab=lab, stack=stack, cluster=name, upstream=upstream, clusters=clusters)
-        what = f"{name}: answers for {upstream} from {', '.join(sorted(clusters))}"
-        wait.until(what, look, timeout_s=timeout_s, next="lab status")
+        probe = AnswersProbe(lab=lab, stack=stack, cluster=name, upstream=upstream, clusters=clusters)
+        what = f"answers to {name}'s frontend for {upstream} from {', '.join(sorted(clusters))}"
+        wait.until(what, probe, timeout_s=timeout_s, next="lab status")
 
 
 @dataclass(kw_only=True)
 class AnswersProbe:
-    """Looks for answers. What a walk or a person has left can prevent them for ever: then it does not wait."""
+    """Asks a frontend for answers; stops waiting if a change that somebody made prevents them."""
 
     lab: Lab
     stack: Stack
@@ -170,26 +170,26 @@ class AnswersProbe:
     began_s: float | None = None
 
     def __call__(self) -> bool | NotYet:
-        """Look once.
+        """Ask once.
 
         Raises:
-            LabError: answers have been missing for seconds, and what somebody has left decides them.
+            LabError: answers have been missing for seconds, and a change that somebody made prevents them.
         """
-        found = answers.ask(self.lab, self.cluster, self.upstream, self.clusters, timeout_s=10)
-        if not found.problem:
+        result = answers.ask(self.lab, self.cluster, self.upstream, self.clusters, timeout_s=10)
+        if not result.problem:
             return True
         if self.began_s is None:
             self.began_s = self.clock()
         if self.clock() - self.began_s >= _PATIENCE_S:
-            self._refuse(found.problem)
-        return NotYet(found.problem)
+            self._refuse(result.problem)
+        return NotYet(result.problem)
 
     def _refuse(self, problem: str) -> None:
         left = changes.now(self.lab, self.stack.mesh(self.lab))
         effects = [change.effect for change in left if change.decides_answers]
         if effects:
             raise LabError(
-                f"{problem}; a walk, a command or a person has left: {'; '.join(effects)}",
+                f"{problem}; changed by a walk, a command or a person: {'; '.join(effects)}",
                 where=self.cluster,
                 next="lab reset",
             )

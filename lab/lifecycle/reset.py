@@ -21,10 +21,10 @@ _READY_S = 120.0
 
 
 def reset(lab: Lab, mesh: Mesh) -> Iterator[str]:
-    """Restore the state that `lab up` creates; yields each thing that was done, as text.
+    """Restore the state that `lab up` creates; yields a line for each change.
 
     Raises:
-        ClusterError: the clusters of this lab's name are another lab's.
+        ClusterError: clusters of this name belong to another lab, or a node does not exist.
         WaitTimeout: a cluster or workload did not become ready.
     """
     if theirs := provider().foreign(lab):
@@ -44,15 +44,15 @@ def reset(lab: Lab, mesh: Mesh) -> Iterator[str]:
 def _wake(lab: Lab) -> Iterator[str]:
     found = provider().look(lab)
     if gone := [node.name for node in found.values() if node.status not in {NodeStatus.RUNNING, *STANDS_STILL}]:
-        raise ClusterError(f"no node of the lab: {', '.join(gone)}; reset does not create clusters", next="lab up")
+        raise ClusterError(f"missing nodes: {', '.join(gone)}; reset does not create clusters", next="lab up")
     at_once(lambda name: provider().power.start(lab.clusters[name], timeout_s=_READY_S), found)
     yield from (f"{name}: node started" for name, node in found.items() if node.status in STANDS_STILL)
     wire = provider().wire
     for source, target in wire.state(lab, list(lab.clusters)).cuts:
         if target in lab.clusters and wire.restore(lab.clusters[source], lab.clusters[target]):
-            yield f"{source}: the network to {target} is not cut any longer"
+            yield f"{source}: network to {target} restored"
     if wire.ensure_routes(lab).status is StepStatus.CHANGED:
-        yield "the nodes' routes to other clusters' pods are there again"
+        yield "routes between the clusters restored"
 
 
 def _objects_of_scenarios(lab: Lab, cluster: Cluster) -> Iterator[str]:
@@ -73,16 +73,16 @@ def _mesh(lab: Lab, mesh: Mesh) -> Iterator[str]:
     for failover in mesh.failovers():
         mesh.unfail_over(failover.cluster, failover.service)
         yield f"{failover.cluster}: failover of {failover.service} removed"
-    for divert in mesh.intercepts():
-        mesh.remove_intercept(divert.cluster, divert.service)
-        yield f"{divert.cluster}: diversion of {divert.service} removed"
-    for carried in mesh.ingress_routes():
-        mesh.remove_ingress_route(carried.service, carried.source)
-        yield f"{carried.source}: the ingress no longer carries {carried.service}"
+    for intercept in mesh.intercepts():
+        mesh.remove_intercept(intercept.cluster, intercept.service)
+        yield f"{intercept.cluster}: intercept of {intercept.service} removed"
+    for route in mesh.ingress_routes():
+        mesh.remove_ingress_route(route.service, route.source)
+        yield f"{route.source}: ingress route to {route.service} removed"
     if isinstance(mesh, Federation):
         for service in mesh.federated():
             mesh.unfederate(service)
-            yield f"{service} is not federated any longer"
+            yield f"{service}-federated deleted"
     for name in lab.clusters:
         mesh.require_mtls(name)
     for broken in mesh.links():
@@ -96,7 +96,7 @@ def _mesh(lab: Lab, mesh: Mesh) -> Iterator[str]:
         yield f"{service} exported from {source}"
     for service, source in sorted(there - wanted):
         mesh.unexport(service, source)
-        yield f"{service} no longer exported from {source}"
+        yield f"export of {service} from {source} removed"
 
 
 def _apps(lab: Lab, cluster: Cluster) -> Iterator[str]:
@@ -106,4 +106,4 @@ def _apps(lab: Lab, cluster: Cluster) -> Iterator[str]:
     parts = stacks.current(lab).components(lab)
     for component in (parts["podinfo"].component, parts["frontend"].component):
         if component.apply(lab, cluster).status is StepStatus.CHANGED:
-            yield f"{cluster.name}: {component.name} as wanted again"
+            yield f"{cluster.name}: {component.name} restored"

@@ -1,4 +1,4 @@
-"""Walks a plan's graph: a step starts when all that it needs has ended well, independent steps run at once."""
+"""Run a plan: a step starts when the steps that it needs have succeeded; independent steps run in parallel."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STOPPED = StepResult(status=StepStatus.NOT_RUN, detail="stopped in the middle")
 
 @dataclass(frozen=True, kw_only=True)
 class RunReport:
-    """What became of a plan: a result for each step, in the order they ended; `duration_s` for the whole."""
+    """The result of a plan: one result for each step, in the order in which they ended, and the whole duration."""
 
     results: Mapping[str, StepResult]
     duration_s: float
@@ -36,9 +36,9 @@ class RunReport:
 
 
 class Interrupted(Exception):
-    """Ctrl-C during a run; `report` tells what was done and what is left.
+    """Ctrl-C during a run; `report` has the steps that are done and those that are left.
 
-    No KeyboardInterrupt: Typer ends those by itself, without a word.
+    Not a KeyboardInterrupt: Typer would end those without a message.
     """
 
     def __init__(self, report: RunReport) -> None:
@@ -47,10 +47,10 @@ class Interrupted(Exception):
 
 
 def check(steps: Sequence[Step]) -> TopologicalSorter[str]:
-    """Check that the steps form a graph, and return their names ready to be taken in its order.
+    """Check that the steps form a graph without cycles, and return the sorter of their names.
 
     Raises:
-        ValueError: two steps have one name, a step needs an unknown one, or steps need each other in a circle.
+        ValueError: two steps have the same name, a step needs an unknown step, or steps need each other.
     """
     names = [step.name for step in steps]
     if twice := {name for name in names if names.count(name) > 1}:
@@ -67,18 +67,18 @@ def check(steps: Sequence[Step]) -> TopologicalSorter[str]:
 
 
 def run(steps: Sequence[Step], *, sink: Sink, build_jobs: int | None = None) -> RunReport:
-    """Run a plan to its end.
+    """Run the steps of a plan.
 
-    A step that fails stops nothing that already runs, but nothing new begins after it.
+    After a step has failed, running steps continue, but no new step starts.
 
     Args:
-        steps: the graph, in the order in which a reader reads it; the runner prefers that order.
+        steps: the graph; of the steps that can start, the runner prefers the first.
         sink: called with each event, one at a time.
-        build_jobs: how many steps of the build pool may run at once; one for each core by default.
+        build_jobs: maximum of build steps in parallel; by default the number of cores.
 
     Raises:
-        StepsFailed: with every step's error.
-        Interrupted: the run was cancelled. Steps have had time to stop; a thread that still hangs was left behind.
+        StepsFailed: steps failed; the error has the error of each.
+        Interrupted: the run was cancelled. Steps had time to stop; a thread that still hangs is abandoned.
     """
     order = check(steps)
     limits = {Pool.WAIT: 32, Pool.BUILD: build_jobs or os.cpu_count() or 1}
@@ -92,7 +92,7 @@ class _Run:
     sink: Sink
     limits: Mapping[Pool, int]
     ready: frozenset[str] = frozenset()
-    """Steps whose needs have ended, and that have not begun."""
+    """Steps that can start: all that they need has succeeded."""
     results: dict[str, StepResult] = field(default_factory=dict)
     running: dict[Future[StepResult], Step] = field(default_factory=dict)
     guard: threading.Lock = field(default_factory=threading.Lock)

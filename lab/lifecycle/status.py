@@ -1,4 +1,4 @@
-"""`lab status`: whether the lab works, and what was changed, in less than 3 seconds, also while a cluster is down."""
+"""`lab status`: check the lab and list changes, in less than 3 seconds, also while a cluster is down."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ANSWERS_S = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterStatus:
-    """One cluster. `node` is a NodeStatus as text; `trouble` says why it does not work, empty if it does."""
+    """The state of one cluster; `node` is the value of a NodeStatus, `trouble` the problem or empty."""
 
     name: str
     stands_in_for: str
@@ -44,17 +44,17 @@ class ClusterStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """A whole lab at one moment. `took_s` is how long it took to look."""
+    """The state of a lab; `took_s` is the duration of the check."""
 
     lab: str
     stack: str
     healthy: bool
     problems: tuple[str, ...]
-    """Everything that is not as it has to be, each with its place and reason."""
+    """All problems, each with its cluster and reason."""
     next: str
-    """The command that repairs it; empty where all is well."""
+    """The command that repairs the lab; empty if it is healthy."""
     changes: tuple[Change, ...]
-    """What a walk, a command or a person has changed, and what that does. A change alone is not a problem."""
+    """Changes since `lab up`, with their effects. A change alone is not a problem."""
     answers: tuple[FrontendAnswers, ...]
     clusters: Mapping[str, ClusterStatus]
     gateways: tuple[Gateway, ...]
@@ -67,13 +67,13 @@ class Status:
     permissions: tuple[Permission, ...]
     identities: tuple[Identity, ...]
     distrust: tuple[str, ...]
-    """Why clusters would refuse each other's certificates, each with what to do; part of `problems` too."""
+    """Problems of certificates, each with its fix; also in `problems`."""
     kubeconfig: str
     took_s: float
 
 
 def gather(lab: Lab) -> Status:
-    """Look at everything at once.
+    """Return the state of a lab; all parts are checked in parallel.
 
     Raises:
         LabError: the container engine does not answer.
@@ -101,7 +101,7 @@ def gather(lab: Lab) -> Status:
             for name, node in nodes.items()
         }
         there = any(node.status is not NodeStatus.ABSENT for node in nodes.values())
-        asked = tuple(one() for one in answers)
+        results = tuple(one() for one in answers)
         doubts = distrust(identities(), datetime.now(UTC))
         problems = (
             *(f"{cluster.name}: {cluster.trouble}" for cluster in clusters.values() if cluster.trouble),
@@ -111,9 +111,9 @@ def gather(lab: Lab) -> Status:
             *_missing_exports(lab, traffic().exports, running),
             *_missing_routes(wire().missing_routes),
             *doubts,
-            *(one.problem for one in asked if one.problem),
+            *(one.problem for one in results if one.problem),
         )
-        blocked = any(change.decides_answers for change in changed()) and any(one.problem for one in asked)
+        blocked = any(change.decides_answers for change in changed()) and any(one.problem for one in results)
         return Status(
             lab=lab.spec.name,
             stack=mesh.name,
@@ -121,7 +121,7 @@ def gather(lab: Lab) -> Status:
             problems=problems,
             next="" if not problems else "lab reset" if blocked else "lab up",
             changes=changed(),
-            answers=asked,
+            answers=results,
             clusters=clusters,
             gateways=tuple(gateways()) if there else (),
             links=tuple(links()) if there else (),
@@ -144,15 +144,15 @@ def _answers(lab: Lab, stack: Stack, cluster: str) -> Iterator[Callable[[], Fron
 
 
 def _missing_exports(lab: Lab, exports: Sequence[Export], running: Sequence[str]) -> Iterator[str]:
-    """Say which exports of lab.toml nobody sees, or lead to no pods."""
+    """Yield the exports of lab.toml that do not exist or have no ready endpoints."""
     there = {(export.service, export.source): export for export in exports}
     for service, sources in lab.spec.exports.items():
         for source in sources:
             export = there.get((service, source))
             if export is None and len(running) > 1:
-                yield f"{source}: {service} is not exported, and lab.toml says that it is"
+                yield f"{source}: {service} is not exported, although it is in lab.toml"
             elif export is not None and export.endpoints == 0:
-                yield f"{source}: {service} is exported and has no ready endpoints"
+                yield f"{source}: {service} is exported but has no ready endpoints"
 
 
 def _missing_routes(lacking: Mapping[str, Sequence[str]]) -> Iterator[str]:
@@ -161,20 +161,22 @@ def _missing_routes(lacking: Mapping[str, Sequence[str]]) -> Iterator[str]:
 
 
 def distrust(identities: Sequence[Identity], now: datetime) -> tuple[str, ...]:
-    """Say what is wrong with whom clusters are and whom they trust; nothing where all is well."""
+    """Return problems of trust anchors and issuers: expired ones, and anchors that differ."""
     found = []
     for one in identities:
         if one.anchor_ends <= now:
             found.append(
-                f"{one.cluster}: trust anchor expired on {one.anchor_ends:%Y-%m-%d}; all mTLS connections fail: "
-                "lab down, then lab up make a new one"
+                f"{one.cluster}: trust anchor expired on {one.anchor_ends:%Y-%m-%d}; all mTLS connections fail; "
+                "run `lab down`, then `lab up`"
             )
         elif one.issuer_ends <= now:
-            found.append(f"{one.cluster}'s issuer ended on {one.issuer_ends:%Y-%m-%d}; lab up makes a new one")
+            found.append(f"{one.cluster}: issuer certificate expired on {one.issuer_ends:%Y-%m-%d}; run `lab up`")
     anchors = {one.anchor_fingerprint for one in identities}
     if len(anchors) > 1:
-        who = ", ".join(f"{one.cluster} {one.anchor_fingerprint[:16]}…" for one in identities)
-        found.append(f"clusters trust different anchors ({who}) and refuse each other; lab up restores the lab's own")
+        fingerprints = ", ".join(f"{one.cluster} {one.anchor_fingerprint[:16]}…" for one in identities)
+        found.append(
+            f"clusters trust different anchors ({fingerprints}) and refuse each other; `lab up` restores the lab's own"
+        )
     return tuple(found)
 
 

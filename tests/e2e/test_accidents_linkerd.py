@@ -62,7 +62,7 @@ def trust(lab: RunningLab, cluster: str, certificate: bytes) -> None:
 def test_a_wrong_trust_anchor_is_named_and_mended(lab: RunningLab, tmp_path: Path) -> None:
     trust(lab, "east", pki.anchor(tmp_path, lab_name="somebody-else").certificate)
     comes(lab, "clusters trust different anchors", distrust)
-    assert "lab up restores the lab's own" in distrust(lab)
+    assert "`lab up` restores the lab's own" in distrust(lab)
     mended(lab)
     assert distrust(lab) == ""
 

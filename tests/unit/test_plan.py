@@ -117,7 +117,9 @@ def test_what_somebody_has_left_ends_the_wait_for_answers_within_seconds(
 ) -> None:
     left = Change(cluster="east", kind="permission", effect="locked: only west/frontend may call podinfo in east")
     monkeypatch.setattr(plan.changes, "now", lambda *_: (left,))
-    with pytest.raises(LabError, match=r"12 of 12 requests .* has left: locked: only west/frontend") as raised:
+    with pytest.raises(
+        LabError, match=r"12 of 12 requests .* changed by a walk, a command or a person: locked: only west/frontend"
+    ) as raised:
         wait.until("answers", probe, timeout_s=120, sleep=lambda _: None)
     assert raised.value.next == "lab reset"
     assert not isinstance(raised.value, WaitTimeout)

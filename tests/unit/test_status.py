@@ -49,8 +49,8 @@ def test_another_anchor_is_named_with_both_and_the_fix() -> None:
 def test_what_has_ended_is_named_with_its_day_and_the_fix() -> None:
     anchor, issuer = distrust((replace(EAST, anchor_ends=NOW), replace(WEST, issuer_ends=NOW)), NOW)
     assert "east: trust anchor expired on 2026-01-01" in anchor
-    assert "lab down, then lab up" in anchor
-    assert "west's issuer ended" in issuer
+    assert "`lab down`, then `lab up`" in anchor
+    assert "west: issuer certificate expired" in issuer
 
 
 EXPORT = Export(service="podinfo", source="east", name="podinfo-east", seen_in=("west",), endpoints=1)

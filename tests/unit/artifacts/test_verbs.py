@@ -40,7 +40,7 @@ def test_the_list_says_what_is_there(store: ArtifactStore) -> None:
 def test_an_unknown_name_is_a_usage_error(store: ArtifactStore) -> None:
     with pytest.raises(UsageError, match="there is no artifact tol") as raised:
         verbs.steps(lab(store), ["tol"])
-    assert raised.value.next == "take some of: tool, part, whole"
+    assert raised.value.next == "name one or more of: tool, part, whole"
 
 
 def test_clean_keeps_what_is_used(store: ArtifactStore, make_store: Open) -> None:

@@ -1,4 +1,4 @@
-"""Where clusters come from."""
+"""Create, stop and delete the lab's clusters."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ __all__ = ["Node", "NodeStatus", "Provider", "provider"]
 
 
 def provider() -> Provider:
-    """Return the source of the lab's clusters: kind; clusters that exist already are to come."""
+    """Return the provider of the lab's clusters: kind."""
     return KindProvider()

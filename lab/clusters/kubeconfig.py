@@ -1,7 +1,7 @@
-"""Kubeconfig files: the lab's own, and on request the user's.
+"""Read and write kubeconfig files: the lab's own, and on request the user's.
 
-The lab's own file has one context per cluster, named like it. In the user's file the lab's entries carry an
-extension (clientcmd v1, `NamedExtension`), by which they are found again; the current context is never changed.
+The lab's own file has one context for each cluster, with the same name. In the user's file, an extension (clientcmd
+v1, `NamedExtension`) marks the lab's entries; the current context never changes.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ Config = dict[str, Any]
 
 
 def adopt(file: Path, *, name: str, from_kind: str) -> bool:
-    """Put a cluster into the lab's kubeconfig as context `name`; False when it stood there just so.
+    """Add a cluster to the lab's kubeconfig as context `name`; False if the same entry existed.
 
     Args:
-        file: the lab's kubeconfig; readable by its owner only.
-        name: of the context, the cluster and the user.
-        from_kind: the kubeconfig of one cluster, as kind writes it.
+        file: the lab's kubeconfig, with mode 0600.
+        name: name of the context, the cluster and the user.
+        from_kind: text of a kubeconfig with one cluster, from kind.
     """
     found = manifests.load_document(from_kind)
     entries = {kind: {**found[kind][0], "name": name} for kind in _KINDS}
@@ -49,10 +49,10 @@ def adopt(file: Path, *, name: str, from_kind: str) -> bool:
 
 
 def drop(file: Path, name: str) -> None:
-    """Remove a cluster from the lab's kubeconfig, if it is in it."""
+    """Remove a cluster from the lab's kubeconfig, if it is there."""
     with _own_file:
         config = _read(file)
-        gone = [_take(config, kind, lambda entry: entry["name"] == name) for kind in _KINDS]
+        gone = [_remove_entries(config, kind, lambda entry: entry["name"] == name) for kind in _KINDS]
         if any(gone):
             _write(file, config)
 
@@ -70,12 +70,12 @@ def user_file() -> Path:
 
 
 def merge(lab: Lab, file: Path | None = None) -> str:
-    """Put the lab's contexts into the user's kubeconfig, or renew them there, and say which.
+    """Add or update the lab's contexts in the user's kubeconfig, and return a message.
 
-    A context is named like its cluster, or `<lab>-<cluster>` where that name is somebody else's.
+    A context has its cluster's name, or `<lab>-<cluster>` if another entry has that name.
 
     Raises:
-        ClusterError: the lab has no contexts yet, or both names are somebody else's.
+        ClusterError: the lab has no clusters yet, or other entries have both names.
         LabError: the user's file cannot be read or written; it stays as it is.
     """
     own = _read(lab.paths.kubeconfig)
@@ -85,9 +85,9 @@ def merge(lab: Lab, file: Path | None = None) -> str:
     names: list[str] = []
     with _writable(target), _locked(target):
         config = _read(target)
-        _take_out(config, lab.spec.name)
+        _remove_entries_of(config, lab.spec.name)
         for name in (entry["name"] for entry in own["contexts"]):
-            # Clusters and users get the long name: nobody types it, and it clashes with nothing.
+            # Clusters and users have the long name, which people do not type.
             long_name = f"{lab.spec.name}-{name}"
             names.append(_free(config["contexts"], (name, long_name), target))
             _free([*config["clusters"], *config["users"]], (long_name,), target)
@@ -101,7 +101,7 @@ def merge(lab: Lab, file: Path | None = None) -> str:
 
 
 def unmerge(lab: Lab, file: Path | None = None) -> str:
-    """Take the lab's contexts out of the user's kubeconfig, and say what was done.
+    """Remove the lab's contexts from the user's kubeconfig, and return a message.
 
     Raises:
         LabError: the user's file cannot be read or written; it stays as it is.
@@ -111,7 +111,7 @@ def unmerge(lab: Lab, file: Path | None = None) -> str:
         return f"{target} has no contexts of the lab {lab.spec.name}"
     with _writable(target), _locked(target):
         config = _read(target)
-        gone = _take_out(config, lab.spec.name)
+        gone = _remove_entries_of(config, lab.spec.name)
         if any(config[kind] for kind in _KINDS) or config.get("current-context"):
             _write(target, config)
         else:
@@ -120,7 +120,7 @@ def unmerge(lab: Lab, file: Path | None = None) -> str:
 
 
 def merged(lab: Lab, file: Path | None = None) -> tuple[str, ...]:
-    """Return the names of the lab's contexts in the user's kubeconfig, none where it was never merged.
+    """Return the names of the lab's contexts in the user's kubeconfig.
 
     Raises:
         LabError: the user's file cannot be read.
@@ -133,7 +133,7 @@ def merged(lab: Lab, file: Path | None = None) -> tuple[str, ...]:
 
 
 def _read(file: Path) -> Config:
-    """Return what a kubeconfig holds; an empty one where there is no file.
+    """Return the content of a kubeconfig; an empty kubeconfig if the file does not exist.
 
     Raises:
         LabError: it cannot be read, or is not a kubeconfig.
@@ -159,8 +159,8 @@ def _read(file: Path) -> Config:
 
 
 def _write(file: Path, config: Mapping[str, Any]) -> None:
-    """Replace a file in one go, with its permissions; a new one is for its owner only."""
-    target = file.resolve()  # behind a symbolic link, so that the link stays
+    """Replace a file atomically and keep its mode; a new file has mode 0600."""
+    target = file.resolve()  # follow a symbolic link, so that the link stays
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
     write_atomic(target, manifests.dump(dict(config)), mode=mode)
@@ -168,13 +168,13 @@ def _write(file: Path, config: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _writable(file: Path) -> Iterator[None]:
-    """Change a file of the user's in the block, or say why it cannot be changed.
+    """Change a file of the user in the block, and turn OS errors into a LabError.
 
-    A file without write permission is meant to stay, also where its folder or root's rights would allow to replace it.
+    A file without write permission must stay, even if its folder or root's rights would allow to replace it.
     """
     try:
         if file.exists() and not (stat.S_IMODE(file.stat().st_mode) & 0o222 and os.access(file, os.W_OK)):
-            raise LabError("is read-only, and stays as it is", where=str(file), next=_OTHER_FILE)
+            raise LabError("is read-only; it was not changed", where=str(file), next=_OTHER_FILE)
         yield
     except OSError as error:
         raise LabError(f"cannot be written: {error.strerror}", where=str(file), next=_OTHER_FILE) from error
@@ -182,7 +182,7 @@ def _writable(file: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    """Hold kubectl's own lock on a kubeconfig (client-go, clientcmd/loader.go: an exclusive file beside it)."""
+    """Hold kubectl's lock on a kubeconfig: an exclusive file next to it (client-go, clientcmd/loader.go)."""
     lock = file.with_name(f"{file.name}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -190,13 +190,13 @@ def _locked(file: Path) -> Iterator[None]:
         try:
             return os.open(lock, os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
-            return NotYet(f"{lock} is there")
+            return NotYet(f"{lock} exists")
 
     handle = wait.until(
-        f"nobody else writes to {file}",
+        f"other programs to stop writing {file}",
         take,
         timeout_s=10,
-        next=f"remove {lock} if no kubectl is running",
+        next=f"delete {lock} if no kubectl is running",
     )
     try:
         yield
@@ -214,15 +214,15 @@ def _put(config: Config, kind: str, entry: Mapping[str, Any]) -> bool:
     return True
 
 
-def _take(config: Config, kind: str, goes: Callable[[Config], bool]) -> list[str]:
-    gone = [entry["name"] for entry in config[kind] if goes(entry)]
-    config[kind] = [entry for entry in config[kind] if not goes(entry)]
+def _remove_entries(config: Config, kind: str, matches: Callable[[Config], bool]) -> list[str]:
+    gone = [entry["name"] for entry in config[kind] if matches(entry)]
+    config[kind] = [entry for entry in config[kind] if not matches(entry)]
     return gone
 
 
-def _take_out(config: Config, lab_name: str) -> list[str]:
+def _remove_entries_of(config: Config, lab_name: str) -> list[str]:
     def of(kind: str) -> list[str]:
-        return _take(config, kind, lambda entry: _owner(entry, kind) == lab_name)
+        return _remove_entries(config, kind, lambda entry: _owner(entry, kind) == lab_name)
 
     return {kind: of(kind) for kind in _KINDS}["contexts"]
 

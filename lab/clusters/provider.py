@@ -1,4 +1,4 @@
-"""Where clusters come from: what every source of clusters can do."""
+"""The interface of a cluster provider: clusters, their nodes and the network between them."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from lab.measure.capture import Capture
 
 
 class NodeStatus(Enum):
-    """What is there of a cluster, seen from outside of it."""
+    """The state of a cluster's node, from outside of the cluster."""
 
     ABSENT = "absent"
     FOREIGN = "not the lab's"
     UNFINISHED = "unfinished"
-    """Left over by a run that was killed."""
+    """A run was killed while it created the node."""
     STOPPED = "stopped"
     PAUSED = "paused"
     RUNNING = "running"
 
 
 STANDS_STILL = frozenset({NodeStatus.STOPPED, NodeStatus.PAUSED})
-"""A node that `Power.start` brings back."""
+"""States from which `Power.start` brings a node back."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """A cluster's node from outside. `address` is where other clusters reach it, None while it is not known."""
+    """A cluster's node; `address` is its address for other clusters, None if it is unknown."""
 
     name: str
     status: NodeStatus
@@ -42,7 +42,7 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnedResource:
-    """A thing on this machine that the lab owns, such as the container `dev-east-control-plane`."""
+    """A resource on this machine that the lab owns, such as the container `dev-east-control-plane`."""
 
     kind: str
     name: str
@@ -55,29 +55,29 @@ class Power(Protocol):
         """Stop a cluster's node as a shutdown does."""
 
     def kill(self, cluster: Cluster) -> str:
-        """Kill a cluster's node as a power cut does, and return the command that does it, as it can be typed."""
+        """Kill a cluster's node as a power cut does, and return a command with the same effect, to type."""
 
     def pause(self, cluster: Cluster) -> None:
         """Suspend a cluster's node, as a laptop's sleep does."""
 
     def start(self, cluster: Cluster, *, timeout_s: float = 180) -> bool:
-        """Start or resume a cluster's node and return when the cluster is back; True where the node stood still.
+        """Start or resume a cluster's node and wait until the cluster is ready; True if the node was not running.
 
-        The API server says for a while what was true before; this waits until the node and its pods have reported
-        since the start.
+        After a start the API server reports old state for a while; this waits until the node and its pods have
+        reported since the start.
 
         Raises:
-            ClusterError: there is no such node.
-            WaitTimeout: the cluster is not back in time.
+            ClusterError: the node does not exist.
+            WaitTimeout: the cluster is not ready in time.
         """
 
 
 @dataclass(frozen=True, kw_only=True)
 class WireState:
-    """What the nodes' routing tables say.
+    """State of the nodes' routing tables.
 
-    `missing_routes` are those that keep traffic to other clusters' pods and Services where it belongs, by the cluster
-    that lacks them. `cuts` are pairs of a cluster and the one that it drops all traffic to.
+    `missing_routes` lists, for each cluster, missing routes to other clusters' pods and Services. `cuts` are pairs of a
+    source cluster and the target cluster that it drops all traffic to.
     """
 
     missing_routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -88,25 +88,25 @@ class Wire(Protocol):
     """The network between clusters."""
 
     def cut(self, source: Cluster, target: Cluster) -> str:
-        """Drop all that a cluster sends to another one's node; returns the command that does it, as it can be typed."""
+        """Drop all traffic from a cluster to another one's node; returns a command with the same effect, to type."""
 
     def restore(self, source: Cluster, target: Cluster) -> bool:
-        """Undo `cut`; True where it was cut."""
+        """Undo `cut`; True if it was cut."""
 
     def reaches(self, source: Cluster, address: str, port: int) -> bool:
-        """Say whether a cluster's node can connect to a port at an address, within a second."""
+        """Return whether a cluster's node can connect to an address and port within a second."""
 
     def ensure_routes(self, lab: Lab) -> StepResult:
-        """Put the routes between clusters where they are missing."""
+        """Add missing routes between clusters to the nodes."""
 
     def state(self, lab: Lab, clusters: Sequence[str]) -> WireState:
-        """Return what the routing tables of several clusters' nodes say; a node that does not answer says nothing."""
+        """Return the state of the routing tables of several clusters' nodes, without nodes that do not answer."""
 
     def capture(self, lab: Lab, cluster: Cluster) -> Capture:
-        """Return a capture, to be used in a `with` block, of what a cluster's node sends and receives.
+        """Return a packet capture at a cluster's node, for a `with` block.
 
         Raises:
-            CaptureUnavailableError: it needs what this machine does not have.
+            CaptureUnavailableError: this machine cannot capture packets.
         """
 
 
@@ -117,16 +117,16 @@ class NodeShell(Protocol):
         """Run a command in a cluster's node.
 
         Raises:
-            CommandError: it exited with an error and `check` is set.
+            CommandError: it failed, and `check` is set.
             CommandTimeout: it did not end in time.
         """
 
     def logs(self, cluster: Cluster) -> str:
-        """Return what a cluster's node itself printed."""
+        """Return the log of a cluster's node."""
 
 
 class Provider(Protocol):
-    """A source of clusters, and the only way to their nodes."""
+    """A provider of clusters, and the only way to reach their nodes."""
 
     @property
     def power(self) -> Power:
@@ -141,31 +141,31 @@ class Provider(Protocol):
         """Commands in nodes."""
 
     def prepare(self, lab: Lab) -> StepResult:
-        """Make what all clusters need together, such as their network."""
+        """Create what all clusters share, such as their network."""
 
     def ensure(self, lab: Lab, cluster: Cluster, *, image: str) -> StepResult:
-        """Make the cluster be there, its API server answer and its kubeconfig context stand in the lab's kubeconfig.
+        """Create or start the cluster, wait for its API server, and add it to the lab's kubeconfig.
 
         Args:
-            lab: whose cluster.
-            cluster: which one.
-            image: the artifact that a new node is created from.
+            lab: the lab.
+            cluster: one of its clusters.
+            image: the artifact for a new node.
 
         Raises:
-            ClusterError: one of that name is there and not the lab's, or was made with settings that cannot change.
+            ClusterError: a cluster of that name is not the lab's, or was created with settings that cannot change.
         """
 
     def look(self, lab: Lab) -> dict[str, Node]:
-        """Say of every cluster of the lab what is there, by its name, without asking its API server."""
+        """Return the nodes of the lab by cluster name, without a request to their API servers."""
 
     def ensure_images(self, lab: Lab, cluster: Cluster, images: Sequence[str]) -> StepResult:
-        """Bring images of the local Docker store into the nodes that lack them."""
+        """Load images from the local Docker store into a node that lacks them."""
 
     def owned(self, lab: Lab) -> list[OwnedResource]:
-        """List all that the lab owns outside of the clusters."""
+        """List the resources that the lab owns on this machine."""
 
     def foreign(self, lab: Lab) -> str:
-        """Say whose the clusters of this lab's name are, where they are another lab's; else nothing."""
+        """Return a message with the owner if clusters of this lab's name belong to another lab, else nothing."""
 
     def remove(self, lab: Lab) -> None:
         """Delete everything that the lab owns, and nothing else."""

@@ -1,4 +1,4 @@
-"""The developer's loop: a service as a pod that follows a folder, or as a process on this machine.
+"""`lab dev`: run a service as a pod that follows a folder, or as a process on this machine.
 
-`mux`, `agent` and `runner` run inside a pod, too, on nothing but Python's standard library.
+`mux`, `agent` and `runner` also run inside a pod, with Python's standard library only.
 """

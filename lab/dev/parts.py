@@ -1,4 +1,4 @@
-"""What `lab dev` puts into the laptop's cluster for a service: its name, and who answers for it."""
+"""The objects that `lab dev` creates in West for a service: the Service and the workload that answers."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from lab.lab import Lab
 
 CONTAINER = "dev"
 PYTHON = "/usr/bin/python3.11"
-"""As apps/frontend/Dockerfile says; the image has no other name for it."""
+"""Path of Python in the frontend's image, see apps/frontend/Dockerfile."""
 OWNER = "dev"
-"""The value of SCENARIO_LABEL on all that `lab dev` creates; `lab reset` deletes it."""
+"""The value of SCENARIO_LABEL on all objects of `lab dev`; `lab reset` deletes them."""
 _HERE = Path(__file__).parent
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,40}[a-z0-9])?")  # RFC 1035, with room for "-dev-code"
 _POD_S = 90.0
@@ -29,7 +29,7 @@ _POD_S = 90.0
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """A pod of `lab dev`. `module` of `lab.dev.inpod` is its main process, `code` the files that this needs."""
+    """A workload of `lab dev`: `module` of `lab.dev.inpod` is its main process, `code` the files that it needs."""
 
     name: str
     account: str
@@ -38,7 +38,7 @@ class Workload:
     health_port: int
 
     def objects(self, lab: Lab, cluster: Cluster) -> list[Obj]:
-        """Return its Deployment and the code for it."""
+        """Return its Deployment and the ConfigMap with its code."""
         code = {name: (_HERE / "inpod" / name).read_text(encoding="utf-8") for name in self.code}
         labels = {SCENARIO_LABEL: OWNER, "app.kubernetes.io/name": self.name}
         config: Obj = {
@@ -69,12 +69,12 @@ class Workload:
 
 
 def runner_of(service: str) -> Workload:
-    """Return the pod that runs a folder."""
+    """Return the workload that runs a folder."""
     return Workload(name=service, account=service, module="runner", code=("runner.py",), health_port=8080)
 
 
 def agent_of(service: str) -> Workload:
-    """Return the pod that stands in for a process. It has the service's own identity."""
+    """Return the workload that forwards requests to a process; it has the service's own identity."""
     return Workload(
         name=stand_in(service),
         account=service,
@@ -85,21 +85,21 @@ def agent_of(service: str) -> Workload:
 
 
 def stand_in(service: str) -> str:
-    """Return the name of the Service behind which the process is."""
+    """Return the name of the Service that forwards to the process."""
     return f"{service}-dev"
 
 
 def service_objects(name: str) -> list[Obj]:
-    """Return a Service and the account of its pods."""
+    """Return a Service and the ServiceAccount of its pods."""
     rendered = manifests.render(_HERE / "manifests" / "service.yaml", name=name, labels={SCENARIO_LABEL: OWNER})
     return [in_namespace(obj, NAMESPACE) for obj in rendered]
 
 
 def checked_name(service: str) -> str:
-    """Return a service's name.
+    """Return a service's name after a check.
 
     Raises:
-        UsageError: no Service can have it.
+        UsageError: it is not a valid name of a Service.
     """
     if not _NAME.fullmatch(service):
         raise UsageError(f"{service!r} is not a name for a Service", next="use a-z, 0-9 and -, as in my-service")
@@ -107,21 +107,21 @@ def checked_name(service: str) -> str:
 
 
 def owned(lab: Lab) -> Owned:
-    """Return what `lab dev` has created in the laptop's cluster."""
+    """Return the objects of `lab dev` in West."""
     return lab.made_by_scenario(local(lab), OWNER)
 
 
 def wanted(lab: Lab, workload: Workload, service: str, *, ours_only: bool) -> list[Obj]:
-    """Return what has to be applied for a workload to answer for a service: nothing is changed yet.
+    """Return the objects to apply so that a workload answers for a service; changes nothing.
 
     Args:
-        lab: whose laptop's cluster.
-        workload: the pod.
+        lab: the lab.
+        workload: the workload.
         service: the Service's name.
-        ours_only: the Service must be one that `lab dev` created; else one of another owner is left as it is.
+        ours_only: refuse a Service of another owner; if False, leave such a Service as it is.
 
     Raises:
-        NotOwnedError: another owner created an object of one of the names.
+        NotOwnedError: an object of that name exists and belongs to another owner.
     """
     objects, names = owned(lab), service_objects(service)
     theirs = set() if ours_only else set(map(ref, objects.foreign(map(ref, names))))
@@ -134,10 +134,10 @@ def wanted(lab: Lab, workload: Workload, service: str, *, ours_only: bool) -> li
 
 
 def remove(lab: Lab, workload: Workload, service: str) -> bool:
-    """Delete a pod, and with the last one the Service and its account: what `lab dev` created, and nothing else.
+    """Delete a workload, and after the last one the Service and its ServiceAccount, if `lab dev` created them.
 
     Returns:
-        Whether there was anything.
+        Whether something was deleted.
     """
     objects, kube = owned(lab), local(lab)
     others = {runner_of(service).deployment, agent_of(service).deployment} - {workload.deployment}
@@ -150,10 +150,10 @@ def remove(lab: Lab, workload: Workload, service: str) -> bool:
 
 
 def remove_all(lab: Lab, service: str) -> None:
-    """Delete what `lab dev` created for a service, as pod and as process.
+    """Delete all that `lab dev` created for a service.
 
     Raises:
-        NotOwnedError: it created nothing for it, and the Deployment of that name has another owner.
+        NotOwnedError: `lab dev` created nothing, and the Deployment of that name belongs to another owner.
     """
     gone = [remove(lab, workload, service) for workload in (agent_of(service), runner_of(service))]
     objects = owned(lab)
@@ -166,11 +166,11 @@ def remove_all(lab: Lab, service: str) -> None:
 
 
 def pod_of(kube: Kube, workload: Workload) -> str:
-    """Return the name of a workload's pod whose container runs.
+    """Wait for a running pod of a workload and return its name.
 
     Raises:
-        ClusterError: the workload itself is gone.
-        WaitTimeout: no pod runs.
+        ClusterError: the Deployment does not exist any longer.
+        WaitTimeout: no pod runs in time.
     """
 
     def look() -> str | NotYet:
@@ -185,7 +185,7 @@ def pod_of(kube: Kube, workload: Workload) -> str:
 
 
 def running(kube: Kube, workload: Workload) -> Sequence[str]:
-    """Return the pods of a workload whose own container runs, and that are not about to end."""
+    """Return the pods of a workload whose container runs and that are not being deleted."""
     labels = {"app.kubernetes.io/name": workload.name}
     return [
         pod["metadata"]["name"]
@@ -200,5 +200,5 @@ def _runs(pod: Obj) -> bool:
 
 
 def local(lab: Lab) -> Kube:
-    """Return the API of the laptop's cluster."""
+    """Return the API client of West."""
     return connect(lab.west)

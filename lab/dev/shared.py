@@ -1,4 +1,4 @@
-"""The sample's shared services (apps/shared) in the cluster that everybody shares."""
+"""Deploy the sample's shared services (apps/shared) to East."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _APP = APPS / "shared"
 
 
 def objects(lab: Lab, cluster: str) -> list[Obj]:
-    """Return the three services."""
+    """Return the objects of the three services."""
     code: Obj = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -41,7 +41,7 @@ def objects(lab: Lab, cluster: str) -> list[Obj]:
 
 
 def start(lab: Lab, mesh: Mesh, cluster: Cluster) -> None:
-    """Deploy the services to a cluster; to East, also export `users`, the one that others call."""
+    """Deploy the services to a cluster; in East, also export `users`."""
     kube, wanted = connect(cluster), objects(lab, cluster.name)
     lab.made_by_scenario(kube, OWNER).apply_all(wanted)
     kube.wait_ready([ref(o) for o in wanted if o["kind"] in HAS_READINESS], timeout_s=120, what="the shared services")
@@ -50,7 +50,7 @@ def start(lab: Lab, mesh: Mesh, cluster: Cluster) -> None:
 
 
 def stop(lab: Lab, mesh: Mesh, cluster: Cluster) -> None:
-    """Delete the services, and the export."""
+    """Delete the services and the export."""
     if cluster == lab.east:
         mesh.unexport(EXPORTED, cluster.name)
     own = lab.made_by_scenario(connect(cluster), OWNER)

@@ -1,7 +1,7 @@
-"""Command lines as a person types them, run without a shell.
+"""Run command lines as typed, without a shell, so that a scenario runs exactly the command that it shows.
 
-What a scenario shows is what it runs: a line is split into words as a POSIX shell would, `|` joins programs, and a
-backslash at a line's end continues it. Nothing else of a shell's language is there, on purpose.
+A line is split into words as in a POSIX shell, `|` connects programs, and a backslash at the end continues the line.
+Other shell syntax is not supported, on purpose.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from lab.base import process
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One command line: the programs with their arguments, each fed with the output of the one before."""
+    """One command line: programs with arguments; each reads the output of the program before it."""
 
     text: str
     programs: tuple[tuple[str, ...], ...]
 
 
 def parse(text: str) -> tuple[Line, ...]:
-    """Split text into command lines; empty lines and lines that start with `#` are left out.
+    """Split text into command lines, without empty lines and comments.
 
     Raises:
-        ValueError: a quote does not end, or a `|` has nothing on one side.
+        ValueError: a quote is not closed, or a `|` has no program on one side.
     """
     lines = []
     for line in text.replace("\\\n", " ").splitlines():
@@ -46,21 +46,21 @@ def parse(text: str) -> tuple[Line, ...]:
 
 
 def run(text: str, *, env: Mapping[str, str], timeout_s: float, runner: process.Run = process.run) -> str:
-    """Run the lines one after the other and return all that they printed, in order.
+    """Run command lines one after the other and return their output.
 
     Args:
-        text: as in `parse`.
-        env: variables on top of this process's own (KUBECONFIG, PATH).
+        text: command lines, see `parse`.
+        env: environment variables in addition to those of this process (KUBECONFIG, PATH).
         timeout_s: seconds for each program.
-        runner: runs one program (tests pass their own).
+        runner: function that runs one program.
 
     Raises:
-        CommandError: a program exited with an error; the lines after it are not run.
+        CommandError: a program failed; the lines after it are not run.
     """
     printed: list[str] = []
     for line in parse(text):
-        fed: str | None = None
+        output: str | None = None
         for argv in line.programs:
-            fed = runner(argv, env=env, input=fed, timeout_s=timeout_s).stdout
-        printed.append(fed or "")
+            output = runner(argv, env=env, input=output, timeout_s=timeout_s).stdout
+        printed.append(output or "")
     return "".join(printed)

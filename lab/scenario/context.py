@@ -1,4 +1,4 @@
-"""What a scenario's acts and checks are given to work with."""
+"""The context of a scenario: its lab, its mesh, and measurements that later steps need."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ COMMAND_TIMEOUT_S = 60.0
 
 
 class StepNotRunError(Exception):
-    """What a check raises that looks at what its step's act measured, where no act has left that."""
+    """A check needs a measurement of its step, and the step has not run."""
 
 
 @dataclass(kw_only=True)
 class Context:
-    """One lab, its mesh, and what a scenario remembers from step to step.
+    """One lab, its mesh, and the data that steps pass on.
 
-    `memo` is all that a later step may know of an earlier one; it is plain JSON, so that a walk can be left and
-    taken up again in another process. `env` are the variables for typed commands (KUBECONFIG, PATH).
+    `memo` is the only data that a step passes to later steps. It is plain JSON, so that another process can continue a
+    walk. `env` has the environment variables of typed commands (KUBECONFIG, PATH).
     """
 
     lab: Lab
@@ -36,9 +36,9 @@ class Context:
     env: Mapping[str, str] = field(default_factory=dict)
     memo: dict[str, Json] = field(default_factory=dict)
     full: bool = False
-    """The whole set, cluster stops included."""
+    """Also run steps that stop whole clusters."""
     rate_per_s: float = 50.0
-    """Of steady loads."""
+    """Requests per second of a steady load."""
     runner: process.Run = process.run
     _printed: list[str] = field(default_factory=list)
 
@@ -53,37 +53,37 @@ class Context:
         return self.lab.west
 
     def recall(self, key: str) -> Json:
-        """Return what an earlier act has put into `memo` for a check.
+        """Return a measurement that an act put into `memo`.
 
         Raises:
-            StepNotRunError: no act has.
+            StepNotRunError: the act has not run.
         """
         if key not in self.memo:
             raise StepNotRunError(key)
         return self.memo[key]
 
     def created_by(self, scenario: str, cluster: Cluster) -> Owned:
-        """Return what a scenario has created in a cluster: it can change and delete nothing else."""
+        """Return the objects that a scenario created in a cluster; it cannot change or delete others."""
         return self.lab.made_by_scenario(connect(cluster), scenario)
 
     def type(self, command: str, *, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
-        """Run command lines as typed; what they print is the step's output, and is returned.
+        """Run command lines, add their output to the step's output, and return it.
 
         Raises:
-            CommandError: a command exited with an error.
+            CommandError: a command failed.
         """
         output = commands.run(command, env=self.env, timeout_s=timeout_s, runner=self.runner)
         self.say(output)
         return output
 
     def say(self, text: str) -> None:
-        """Add to what the step printed, and show it as progress."""
+        """Add a text to the step's output, and show its last line as progress."""
         if text.strip():
             self._printed.append(text.rstrip("\n"))
             events.progress(text.strip().splitlines()[-1])
 
     def take_printed(self) -> str:
-        """Return what was printed since the last time."""
+        """Return and clear the step's output."""
         text = "\n".join(self._printed)
         self._printed.clear()
         return text

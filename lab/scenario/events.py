@@ -1,4 +1,4 @@
-"""What happens while a scenario runs, as a stream of events that a console can show."""
+"""Events of a running scenario, for a console."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.scenario.results import CheckResult, ScenarioRun, StepRun
 
 @dataclass(frozen=True, kw_only=True)
 class Began:
-    """A scenario, or with `step` one of its steps, begins."""
+    """A scenario began, or one of its steps if `step` is set."""
 
     scenario: Scenario
     step: ScenarioStep | None = None
@@ -37,7 +37,7 @@ class ScenarioStepEnded:
 
 @dataclass(frozen=True, kw_only=True)
 class Restoring:
-    """A scenario undoes what it did; `interrupted` because of Ctrl-C, and then in a limited time."""
+    """A scenario undoes its changes; after Ctrl-C (`interrupted`) in a limited time."""
 
     scenario: Scenario
     interrupted: bool = False
@@ -45,7 +45,7 @@ class Restoring:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """A scenario has ended, and its changes are undone."""
+    """A scenario has ended, after its undo."""
 
     scenario: Scenario
     run: ScenarioRun

@@ -1,4 +1,4 @@
-"""What a check saw, kept with its result: a reader can judge the claim without running anything again."""
+"""Evidence of a check: the requests, packets, logs or objects that its result is based on."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from lab.base.names import Json
 from lab.base.redaction import redact, redact_json
 
 INLINE_CHARS = 6000
-"""Text up to this length stands in the report itself; of longer text the report holds both ends."""
+"""Maximum length of a text in the report; of a longer text the report has the beginning and the end."""
 
 
 class EvidenceKind(Enum):
-    """Where a piece of evidence comes from."""
+    """The source of a piece of evidence."""
 
     ANSWERS = "answers"
-    """Requests that were sent, and who answered them."""
+    """Requests and the clusters that answered them."""
     CAPTURE = "capture"
-    """Bytes seen on the wire."""
+    """Packets on the network between clusters."""
     COMMAND = "command"
-    """A command's output."""
+    """The output of a command."""
     LOAD = "load"
-    """A steady load: every request counted, as `lab.measure.recording.Recording.as_json` writes it."""
+    """A steady load with a count of all requests, as `lab.measure.recording.Recording.as_json` writes it."""
     LOG = "log"
     METRIC = "metric"
     OBJECT = "object"
-    """A Kubernetes object, as the API server has it."""
+    """A Kubernetes object, read from the API server."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """One thing that was seen.
+    """One piece of evidence.
 
-    `text` is for people, `data` for programs, `file` (relative to the run's folder) has the whole text where the
-    report holds only its ends.
+    `text` is for people, `data` for programs. `file`, relative to the run's folder, has the whole text if the report
+    has only its beginning and end.
     """
 
     kind: EvidenceKind
@@ -47,13 +47,13 @@ class Evidence:
 
 @dataclass
 class EvidenceFolder:
-    """Where a run's evidence goes. `folder` is the run's own; without one, nothing is written to disk."""
+    """The folder for the evidence of a run; without a folder, nothing is written to disk."""
 
     folder: Path | None = None
     _written: int = 0
 
     def keep(self, evidence: Evidence) -> Evidence:
-        """Return the evidence as the report holds it: without secrets, long text moved to a file."""
+        """Remove secrets from the evidence, write a long text to a file, and return it for the report."""
         clean = replace(evidence, text=redact(evidence.text), data=redact_json(evidence.data))
         if len(clean.text) <= INLINE_CHARS:
             return clean

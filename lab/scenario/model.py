@@ -1,9 +1,9 @@
-"""The step model: one description that is run, presented, checked by a learner, and written down.
+"""The step model: one description of a scenario, to run it, present it, check it and write its walkthrough page.
 
-A scenario is a claim and the steps that prove it. Each step has words for people (`narration`), the command that is
-shown (and, without an `act`, run exactly as shown), checks that can fail, what takes it back (`undo`), and, where the
-step switches on a mechanism, a `sabotage`: the mechanism switched off again, and the name of the check that must then
-be FAILED. `lab.scenario.runner` walks it; `lab.present.walk` presents it; `lab.report.walkthrough` writes it down.
+A scenario is a claim and the steps that prove it. Each step has a text for people (`narration`), the command that is
+shown (and, without an `act`, run exactly as shown), checks that can fail, an `undo`, and, if the
+step switches on a mechanism, a `sabotage`: it switches the mechanism off, and names the check that must then be FAILED.
+`lab.scenario.runner` runs a scenario, `lab.present.walk` presents it, `lab.report.walkthrough` writes its page.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from lab.scenario.evidence import Evidence
 
 
 class Outcome(Enum):
-    """How a check, a step or a scenario ended. The four are never merged."""
+    """The result of a check, a step or a scenario."""
 
     PASSED = "passed"
     FAILED = "failed"
-    """The behaviour is not what the claim says."""
+    """The claim is wrong."""
     ERRORED = "errored"
-    """The lab broke, so nothing is known about the claim."""
+    """The lab failed, so the claim could not be checked."""
     SKIPPED = "skipped"
-    """Not checked, for a stated reason."""
+    """Not checked; the result has the reason."""
 
 
 class CannotLookError(Exception):
-    """What a look raises where this machine gives it no way to look: the check is SKIPPED, with these words."""
+    """This machine cannot make an observation; the check is SKIPPED with the error's text as reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """The result of a look: whether the claim holds, what was seen, as text, and the evidence.
+    """What a check observed: whether the claim holds, the observation as text, and the evidence.
 
     `unclear` says why nothing is known about the claim, such as an answer by somebody who was not asked: the check is
     ERRORED with these words.
@@ -84,26 +84,26 @@ class Sabotage:
 
 @dataclass(frozen=True, kw_only=True)
 class ScenarioStep:
-    """One thing to tell, do and see. `undo` may be called whether `act` ended well, failed in the middle or was cut."""
+    """One step of a scenario. `undo` must work after `act` has succeeded, failed or was interrupted."""
 
     name: str
     title: str
     narration: str
     command: str = ""
-    """What is shown as typed, one command a line; run as it stands when there is no `act`."""
+    """The commands to show, one on each line; without an `act`, the step runs them."""
     act: Act | None = field(default=None, compare=False, repr=False)
     checks: tuple[Check, ...] = ()
     undo: Act | None = field(default=None, compare=False, repr=False)
     undo_command: str = ""
-    """What a reader types to take the step back."""
+    """The commands that undo the step, to show to a reader."""
     sabotage: Sabotage | None = None
     full_only: bool = False
-    """Takes so long (a cluster stops) that it runs in the full set only."""
+    """Stops a whole cluster, so the step runs only with `--full`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TopologyNode:
-    """One cluster of a topology: what it is in this story, and what runs there."""
+    """One cluster of a topology, with its role in the scenario and its services."""
 
     cluster: str
     role: str
@@ -112,7 +112,7 @@ class TopologyNode:
 
 @dataclass(frozen=True, kw_only=True)
 class Arrow:
-    """A path that requests take, `cluster/service` to `cluster/service`; `allowed` False for one that is refused."""
+    """A path of requests from `cluster/service` to `cluster/service`; `allowed` is False if they are refused."""
 
     source: str
     target: str
@@ -122,7 +122,7 @@ class Arrow:
 
 @dataclass(frozen=True, kw_only=True)
 class Topology:
-    """The picture of a scenario."""
+    """The diagram of a scenario."""
 
     nodes: tuple[TopologyNode, ...]
     arrows: tuple[Arrow, ...] = ()
@@ -135,14 +135,14 @@ class Scenario:
     name: str
     title: str
     act: str
-    """Which of the talk's acts it belongs to."""
+    """The act of the talk that it belongs to."""
     claim: str
     topology: Topology
     steps: tuple[ScenarioStep, ...]
     saw: str
-    """What a reader has seen at the end."""
+    """Summary at the end of the page."""
     try_next: tuple[str, ...]
-    """What a reader can try."""
+    """Suggestions for the reader."""
     requires: frozenset[Capability] = frozenset()
 
     def __post_init__(self) -> None:
@@ -158,9 +158,9 @@ class Scenario:
 def _problems(scenario: Scenario) -> Iterator[str]:
     step_names = [step.name for step in scenario.steps]
     check_names = [check.name for step in scenario.steps for check in step.checks]
-    for what, names in (("step", step_names), ("check", check_names)):
+    for kind, names in (("step", step_names), ("check", check_names)):
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            yield f"{what} names stand twice: {', '.join(twice)}"
+            yield f"{kind} names are not unique: {', '.join(twice)}"
     if not check_names:
         yield "has no check, so it cannot fail"
     if not scenario.sabotaged_steps:
@@ -174,15 +174,15 @@ def _problems(scenario: Scenario) -> Iterator[str]:
 
 @dataclass
 class Registry:
-    """Scenarios by name, in the order in which they are told."""
+    """Scenarios by name, in the order of the talk."""
 
     scenarios: dict[str, Scenario] = field(default_factory=dict)
 
     def add(self, scenario: Scenario) -> Scenario:
-        """Take in a scenario.
+        """Add a scenario.
 
         Raises:
-            ValueError: there is one of this name.
+            ValueError: a scenario of this name exists.
         """
         if scenario.name in self.scenarios:
             raise ValueError(f"two scenarios are named {scenario.name}")
@@ -190,10 +190,10 @@ class Registry:
         return scenario
 
     def pick(self, names: Sequence[str]) -> tuple[Scenario, ...]:
-        """Return the named scenarios in the order given; all of them for no name.
+        """Return the named scenarios in the given order, or all if no name is given.
 
         Raises:
-            UsageError: there is no scenario of a name.
+            UsageError: a scenario of that name does not exist.
         """
         if unknown := [name for name in names if name not in self.scenarios]:
             raise UsageError(
@@ -204,6 +204,6 @@ class Registry:
 
 
 def missing(required: frozenset[Capability], present: frozenset[Capability]) -> str | None:
-    """Return why something that needs `required` cannot be shown, or None where it can."""
+    """Return the reason why a stack cannot run something that needs `required`, or None if it can."""
     lacking = sorted(capability.value for capability in required - present)
     return f"this stack cannot {', nor '.join(lacking)}" if lacking else None

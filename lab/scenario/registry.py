@@ -1,4 +1,4 @@
-"""The registry of scenarios: names at once, the scenarios themselves on first use."""
+"""Find the scenarios: their names without an import, the scenarios on first use."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _INSTALLED, _CHECKOUT = "lab._scenarios", "scenarios"
 
 
 def _package() -> str:
-    """Return the package of the scenarios: inside the installed lab, else the checkout's."""
+    """Return the name of the package with the scenarios: in an installed lab, or in a checkout."""
     return _INSTALLED if find_spec(_INSTALLED) else _CHECKOUT
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all scenarios, in the order in which they are told."""
+    """Return the names of all scenarios, in the order of the talk."""
     found: tuple[str, ...] = import_module(_package()).NAMES
     return found
 
@@ -27,7 +27,7 @@ def names() -> tuple[str, ...]:
 @cache
 def registry() -> Registry:
     """Import every scenario and return them all."""
-    # Shell completion asks for names only: the step model with all that it imports comes with the scenarios.
+    # Shell completion needs only names; the import of the step model takes long.
     from lab.scenario.model import Registry  # noqa: PLC0415
 
     found = Registry()

@@ -1,4 +1,4 @@
-"""What became of scenarios: the nouns of a report. `lab.report` writes and reads them."""
+"""Results of scenarios, steps and checks; `lab.report` writes and reads them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from lab.scenario.evidence import Evidence
 from lab.scenario.model import Outcome, Topology
 
 SCHEMA = "eastwest.lab/report/v1"
-"""Raised with every change that a reader of report.json would notice."""
+"""Its version is increased with every change that a reader of report.json would notice."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """A check that ran, or the reason why it did not. `duration_s`: until it held or was given up."""
+    """The result of a check, or the reason why it did not run; `duration_s` includes its retries."""
 
     name: str
     claim: str
@@ -28,7 +28,7 @@ class CheckResult:
 
 @dataclass(frozen=True, kw_only=True)
 class StepRun:
-    """A step that ran, or why it did not. `output` is what its commands printed."""
+    """The result of a step, or the reason why it did not run; `output` is the output of its commands."""
 
     name: str
     title: str
@@ -43,9 +43,9 @@ class StepRun:
 
 @dataclass(frozen=True, kw_only=True)
 class SabotageRun:
-    """What was switched off, which check had to fail by it, and whether exactly that happened.
+    """The result of a sabotage: what was switched off, the check that must fail, and whether it failed.
 
-    `caught` is None where it was not tried, because the scenario needs what the stack lacks.
+    `caught` is None if it was not tried, because the stack lacks a capability.
     """
 
     step: str
@@ -57,7 +57,7 @@ class SabotageRun:
 
 @dataclass(frozen=True, kw_only=True)
 class ScenarioRun:
-    """A scenario that ran. `restore_problems`: what could not be undone."""
+    """The result of a scenario; `restore_problems` lists changes that could not be undone."""
 
     name: str
     title: str
@@ -71,11 +71,11 @@ class ScenarioRun:
     restore_problems: tuple[str, ...] = ()
     sabotage: SabotageRun | None = None
     files: tuple[str, ...] = ()
-    """Logs and state that were kept because something went wrong, relative to the run's folder."""
+    """Files with logs and state of a scenario that failed, relative to the run's folder."""
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
-        """How every check ended, and every step without checks in which the lab broke."""
+        """The outcomes of all checks, and of all steps without checks that are ERRORED."""
         broken = [step.outcome for step in self.steps if step.outcome is Outcome.ERRORED and not step.checks]
         return (*(check.outcome for check in self.checks), *broken)
 
@@ -87,7 +87,7 @@ class ScenarioRun:
 
 @dataclass(frozen=True, kw_only=True)
 class LabFacts:
-    """On what it ran: the lab's name, its stack, its clusters with their parts, versions by name."""
+    """The lab of a run: its name, stack, clusters and versions."""
 
     name: str
     stack: str
@@ -110,12 +110,12 @@ class Report:
 
     @property
     def counts(self) -> Mapping[Outcome, int]:
-        """How many checks ended how; a step without checks counts when the lab broke in it."""
+        """The number of checks by outcome; a step without checks counts if it is ERRORED."""
         return count(outcome for scenario in self.scenarios for outcome in scenario.outcomes)
 
     @property
     def exit_code(self) -> int:
-        """0 ok, 1 a claim does not hold, 3 the lab broke; a wrong behaviour outranks a broken lab."""
+        """0 ok, 1 a check failed, 3 the lab failed; 1 takes precedence over 3."""
         if self.mode == "sabotage":
             uncaught = [run for run in self.scenarios if run.sabotage is not None and run.sabotage.caught is False]
             errored = any(run.outcome is Outcome.ERRORED for run in uncaught)
@@ -136,5 +136,5 @@ def count(outcomes: Iterable[Outcome]) -> dict[Outcome, int]:
 
 
 def summary(counts: Mapping[Outcome, int]) -> str:
-    """Return the counts in words: "12 passed, 0 failed, 0 errored, 1 skipped"."""
+    """Return the counts as text: "12 passed, 0 failed, 0 errored, 1 skipped"."""
     return ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome)

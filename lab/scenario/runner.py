@@ -1,4 +1,4 @@
-"""Runs a scenario: act, look, and take everything back in reverse order, also after a failure or Ctrl-C."""
+"""Run a scenario: do its steps, check them, and undo them in reverse order, also after a failure or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNDO_S = 120.0
 
 
 class ScenarioInterrupted(KeyboardInterrupt):
-    """Ctrl-C during a scenario. Its changes were undone before this was raised; `run` has the rest."""
+    """Ctrl-C during a scenario, raised after its changes were undone; `run` has the result."""
 
     def __init__(self, run: ScenarioRun) -> None:
         super().__init__()
@@ -35,11 +35,11 @@ class ScenarioRunner:
     """Runs scenarios one at a time.
 
     Args:
-        context: handed to acts and checks.
-        folder: where evidence goes.
-        sink: told of everything that happens.
-        progress: shows what a running step waits for; None shows nothing.
-        collect: keeps logs and state of a scenario that went wrong, and returns the names of the files.
+        context: the context for acts and checks.
+        folder: the folder for evidence.
+        sink: receives all events.
+        progress: shows what a step waits for; None shows nothing.
+        collect: saves logs and state of a failed scenario, and returns the names of the files.
     """
 
     context: Context
@@ -49,26 +49,26 @@ class ScenarioRunner:
     collect: Callable[[Scenario], Sequence[str]] = lambda _: ()
 
     def run(self, scenario: Scenario, *, sabotage: ScenarioStep | None = None) -> ScenarioRun:
-        """Run a scenario and restore what it changed.
+        """Run a scenario and undo its changes.
 
         Args:
-            scenario: what to run.
-            sabotage: the step whose sabotage is done; the run ends after that step, and its result tells whether
-                exactly the named check was FAILED.
+            scenario: the scenario.
+            sabotage: the step to sabotage; the run ends after that step, and its result says whether the named check
+                is FAILED.
 
         Raises:
-            ScenarioInterrupted: on Ctrl-C, after restoring.
+            ScenarioInterrupted: on Ctrl-C, after the undo.
         """
         with events.reporting(self.progress) if self.progress else nullcontext():
             return _Run(runner=self, scenario=scenario, sabotage=sabotage).to_end()
 
     def run_step(self, scenario: Scenario, step: ScenarioStep, *, act: bool = True) -> StepRun:
-        """Run one step and leave what it changed (for the presenter); `act` False only looks (for the learner)."""
+        """Run one step without an undo (for `lab walk`); with `act` False, only check it (for `lab check`)."""
         with events.reporting(self.progress) if self.progress else nullcontext():
             return _Run(runner=self, scenario=scenario, sabotage=None).step(step, act=act)
 
     def undo_step(self, scenario: Scenario, step: ScenarioStep) -> tuple[str, ...]:
-        """Undo one step; returns what could not be undone, as text."""
+        """Undo one step, and return the problems."""
         with events.reporting(self.progress) if self.progress else nullcontext():
             run = _Run(runner=self, scenario=scenario, sabotage=None)
             run.undos = [(step.name, step.undo)] if step.undo else []
@@ -152,12 +152,12 @@ class _Run:
         if act:
             problem = self._act(step)
         if problem:
-            checks += _not_looked_at(step, Outcome.ERRORED, problem)
+            checks += _unchecked(step, Outcome.ERRORED, problem)
         else:
             for check in step.checks:
-                # Once the sabotage has been told, waiting for the other checks would tell nothing more.
-                told = any(step is self.sabotage and _told(step, result) for result in checks)
-                result = self._check(check, within_s=0.0 if told else check.within_s, acted=act)
+                # After the expected failure, waiting for the other checks would show nothing new.
+                caught = any(step is self.sabotage and _is_expected_failure(step, result) for result in checks)
+                result = self._check(check, within_s=0.0 if caught else check.within_s, acted=act)
                 checks.append(result)
                 self.runner.sink(Checked(scenario=self.scenario, step=step, result=result))
         outcome = Outcome.ERRORED if problem else _worst([check.outcome for check in checks])
@@ -174,7 +174,7 @@ class _Run:
         )
 
     def _act(self, step: ScenarioStep) -> str:
-        """Do the step, and its sabotage if it is the one; returns what went wrong, or nothing."""
+        """Do the step, with its sabotage if it is the sabotaged one, and return the problem, or nothing."""
         if step.undo is not None:
             self.undos.append((step.name, step.undo))  # before the act: one that fails in the middle is undone too
         context = self.runner.context
@@ -185,7 +185,7 @@ class _Run:
             elif step.command:
                 context.type(step.command)
             self._sabotage(step, before_act=False)
-        except Exception as error:  # whatever it is, the step is ERRORED by it
+        except Exception as error:  # any error makes the step ERRORED
             return _words(error)
         return ""
 
@@ -209,17 +209,20 @@ class _Run:
                 outcome, reason = Outcome.SKIPPED, _words(error).removeprefix("CannotLookError: ")
             except StepNotRunError as error:
                 if acted:
-                    outcome, reason = Outcome.ERRORED, f"the step has kept nothing under {str(error)!r} for this check"
+                    outcome, reason = (
+                        Outcome.ERRORED,
+                        f"the step has not measured {str(error)!r}, which this check needs",
+                    )
                 else:
                     outcome, reason = Outcome.SKIPPED, _run_first(self.scenario)
-            except Exception as error:  # a look that breaks says nothing about the claim
+            except Exception as error:  # an observation that fails says nothing about the claim
                 outcome, reason = Outcome.ERRORED, _words(error)
             else:
                 outcome, observed = Outcome.PASSED if seen.holds else Outcome.FAILED, seen.seen
                 if seen.unclear:
                     outcome, reason = Outcome.ERRORED, seen.unclear
                 elif not seen.evidence:
-                    outcome, reason = Outcome.ERRORED, "the check brought no evidence"
+                    outcome, reason = Outcome.ERRORED, "the check has no evidence"
         return CheckResult(
             name=check.name,
             claim=check.claim,
@@ -232,10 +235,10 @@ class _Run:
         )
 
     def restore(self) -> tuple[str, ...]:
-        """Undo backwards, and return what could not be undone. An undo that Ctrl-C interrupts is still to be done.
+        """Undo all steps in reverse order, and return the problems.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C; `restore` once more does the rest.
+            KeyboardInterrupt: on Ctrl-C; call `restore` again to undo the rest, with the interrupted undo.
         """
         while self.undos:
             name, undo = self.undos[-1]
@@ -250,9 +253,9 @@ class _Run:
         with cancel.undoing(UNDO_S):
             try:
                 self.restore()
-            except KeyboardInterrupt:  # the time is over: a second Ctrl-C ends the process
+            except KeyboardInterrupt:  # the time is up; a second Ctrl-C ends the process
                 left = ", ".join(name for name, _ in reversed(self.undos))
-                self.problems.append(f"{left}: not undone within {UNDO_S:g} s; run `lab reset`")
+                self.problems.append(f"timed out after {UNDO_S:g} s undoing {left}; run `lab reset`")
                 self.undos.clear()
 
     def _outcome(self) -> Outcome:
@@ -267,13 +270,13 @@ class _Run:
         return ""
 
 
-def _told(step: ScenarioStep, result: CheckResult) -> bool:
-    """Say whether this is the failure that the step's sabotage has to cause."""
+def _is_expected_failure(step: ScenarioStep, result: CheckResult) -> bool:
+    """Return whether this is the failure that the step's sabotage must cause."""
     return step.sabotage is not None and result.name == step.sabotage.fails and result.outcome is Outcome.FAILED
 
 
 def _look(check: Check, context: Context, within_s: float) -> Observation:
-    """Look until it holds or the check's time is up; the last look is the observation."""
+    """Repeat an observation until the claim holds or the time is up, and return the last one."""
     last: Observation | None = None
 
     def probe() -> Observation | wait.NotYet:
@@ -286,18 +289,18 @@ def _look(check: Check, context: Context, within_s: float) -> Observation:
     try:
         return wait.until(check.claim, probe, timeout_s=within_s, interval_s=CHECK_INTERVAL_S)
     except WaitTimeout:
-        if last is None:  # every look was a TransientError
+        if last is None:  # every observation raised a TransientError
             raise
         return last
 
 
 def _run_first(scenario: Scenario) -> str:
     name = scenario.name
-    return f"the step measures this while it runs; run it first: `lab walk {name}`, or all of it: `lab run {name}`"
+    return f"the step measures this while it runs; run it first: `lab walk {name}`, or all steps: `lab run {name}`"
 
 
 def _worst(outcomes: Sequence[Outcome]) -> Outcome:
-    """ERRORED outranks FAILED here only because later looks mean nothing on a broken lab; both stay in the results."""
+    """Return the worst outcome. ERRORED comes first: on a broken lab, a failed check means nothing."""
     for outcome in (Outcome.ERRORED, Outcome.FAILED, Outcome.PASSED, Outcome.SKIPPED):
         if outcome in outcomes:
             return outcome
@@ -336,11 +339,11 @@ def _not_run(step: ScenarioStep, reason: str) -> StepRun:
         outcome=Outcome.SKIPPED,
         reason=reason,
         duration_s=0.0,
-        checks=tuple(_not_looked_at(step, Outcome.SKIPPED, reason)),
+        checks=tuple(_unchecked(step, Outcome.SKIPPED, reason)),
     )
 
 
-def _not_looked_at(step: ScenarioStep, outcome: Outcome, reason: str) -> list[CheckResult]:
+def _unchecked(step: ScenarioStep, outcome: Outcome, reason: str) -> list[CheckResult]:
     return [
         CheckResult(
             name=check.name,

@@ -1,4 +1,4 @@
-"""A cluster's spec → kind's configuration, as typed dicts (kind.x-k8s.io/v1alpha4). No I/O."""
+"""Build kind's configuration of a cluster (kind.x-k8s.io/v1alpha4). No I/O."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from lab.base.names import LAB_ID_LABEL, LAB_LABEL
 from lab.config import ClusterSpec
 
 INGRESS_NODE_PORT = 80
-"""Port of the node behind the published ingress port."""
+"""The node's port that the published ingress port leads to."""
 REGION_LABEL = "topology.kubernetes.io/region"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 
 
 class PortMapping(TypedDict):
-    """A port of the machine that leads to a port of the node."""
+    """A port of this machine, mapped to a port of the node."""
 
     containerPort: int
     hostPort: int
@@ -24,7 +24,7 @@ class PortMapping(TypedDict):
 
 
 class NodeConfig(TypedDict):
-    """One node."""
+    """A node."""
 
     role: str
     image: str
@@ -34,7 +34,7 @@ class NodeConfig(TypedDict):
 
 
 class Networking(TypedDict):
-    """A cluster's addresses."""
+    """The address ranges of a cluster."""
 
     apiServerAddress: str
     podSubnet: str
@@ -42,7 +42,7 @@ class Networking(TypedDict):
 
 
 class KindConfig(TypedDict):
-    """A whole cluster."""
+    """A cluster."""
 
     kind: str
     apiVersion: str
@@ -54,27 +54,27 @@ class KindConfig(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class EngineLimits:
-    """What of the engine's machine decides how a node must be configured."""
+    """Limits of the container engine's machine that change a node's configuration."""
 
     cgroup_v1: bool = False
     may_raise_priority: bool = True
     """Whether CAP_SYS_RESOURCE is in the bounding set."""
 
 
-# Without CAP_SYS_RESOURCE a process may not be given a lower OOM score than its parent's; containerd then refuses
-# to start pods unless it is told to take what it can get (containerd, CRI plugin configuration).
+# Without CAP_SYS_RESOURCE a process cannot have a lower OOM score than its parent; without this option containerd then
+# refuses to start pods (containerd, CRI plugin configuration).
 _RESTRICTED_OOM_SCORES = """\
 [plugins."io.containerd.grpc.v1.cri"]
   restrict_oom_score_adj = true
 """
-# When a node is started again, all containers of its pods are restarted several times, each after twice the wait; by
-# default that goes up to five minutes (KEP-4603, in the kubelet since 1.35).
+# After a restart of a node, the containers of its pods restart several times with a growing delay; by default it grows
+# to five minutes (KEP-4603, in the kubelet since 1.35).
 _RESTART_SOON = """\
 kind: KubeletConfiguration
 crashLoopBackOff:
   maxContainerRestartPeriod: 5s
 """
-# Since Kubernetes 1.35 the kubelet does not start on cgroup v1 unless it is told to (KEP-5573).
+# Since Kubernetes 1.35 the kubelet does not start on cgroup v1 without this option (KEP-5573).
 _CGROUP_V1 = """\
 kind: KubeletConfiguration
 failCgroupV1: false
@@ -82,7 +82,7 @@ failCgroupV1: false
 
 
 def node_labels(lab_name: str, lab_id: str, spec: ClusterSpec) -> dict[str, str]:
-    """Return the labels that make a node look like what its cluster stands in for, and name the lab that it is of."""
+    """Return a node's labels: region and zone of the cluster that it stands in for, and the lab that owns it."""
     return {REGION_LABEL: spec.region, ZONE_LABEL: spec.zone, LAB_LABEL: lab_name, LAB_ID_LABEL: lab_id}
 
 

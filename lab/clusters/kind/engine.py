@@ -1,4 +1,4 @@
-"""What the engine's machine decides about nodes, and how several nodes are handled at once."""
+"""Detect limits of the container engine's machine that change how nodes are configured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STATUS = Path("/proc/self/status")
 
 
 def engine(docker: Docker, status: Path = _STATUS) -> EngineLimits:
-    """Say what the engine's machine can do. An engine on another machine is taken to be able to do everything."""
+    """Return the limits of the engine's machine; a machine other than this one is assumed to have none."""
     return EngineLimits(
         cgroup_v1=docker.cgroup_version() == "1", may_raise_priority=_bounding_set_has(status, _CAP_SYS_RESOURCE)
     )

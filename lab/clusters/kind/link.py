@@ -1,7 +1,7 @@
-"""The network between two clusters: cut and restored by a route on one node that drops traffic to the other.
+"""Cut and restore the network between two clusters, with a route on one node that drops traffic to the other.
 
-A dropped packet is what a cut cable does: nothing is refused, connections that stand stay silent. The route is in the
-node's container only, and gone when that is started again.
+Dropped packets behave like a cut cable: nothing is refused, and open connections become silent. The route exists only
+in the node's container, and a restart of the container removes it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _ASK_S = 1.5
 
 
 def cut(docker: Docker, source: Cluster, target: Cluster) -> str:
-    """Drop all that a cluster's node and pods send to the other's node; done twice, it stays cut.
+    """Drop all traffic from a cluster's node and pods to the other's node; idempotent.
 
     Returns:
-        The command that did it, as it can be typed.
+        A command with the same effect, to type.
     """
     argv = _route("replace", target)
     docker.execute(source.node, argv)
@@ -28,18 +28,18 @@ def cut(docker: Docker, source: Cluster, target: Cluster) -> str:
 
 
 def restore(docker: Docker, source: Cluster, target: Cluster) -> bool:
-    """Let the traffic through again; True where it was cut."""
+    """Remove the cut; True if there was one."""
     return docker.execute(source.node, _route("del", target), check=False).returncode == 0
 
 
 def cut_addresses(table: Sequence[str]) -> list[str]:
-    """Return the addresses that a node drops all traffic to, of the lines of its routing table."""
+    """Return the addresses that a node drops all traffic to, from the lines of its routing table."""
     words = [line.split() for line in table]
     return [line[1].removesuffix("/32") for line in words if line[:1] == ["blackhole"]]
 
 
 def address_of(cluster: Cluster) -> str:
-    """Return the address that a cut of the network to a cluster names, empty while the cluster does not say it."""
+    """Return the address in a cut to this cluster; empty if the API server does not answer."""
     try:
         return node_address(connect(cluster, timeout_s=_ASK_S))
     except KubeError:
@@ -47,7 +47,7 @@ def address_of(cluster: Cluster) -> str:
 
 
 def reaches(docker: Docker, source: Cluster, address: str, port: int) -> bool:
-    """Say whether a cluster's node can connect to a port at another one's address, within a second."""
+    """Return whether a cluster's node can connect to an address and port within a second."""
     argv = ["timeout", "1", "bash", "-c", 'exec 3<>"/dev/tcp/$0/$1"', address, str(port)]
     return docker.execute(source.node, argv, check=False).returncode == 0
 

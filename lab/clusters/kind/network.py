@@ -1,7 +1,7 @@
-"""The nodes' own Docker network: labelled, with an explicit subnet, so that nodes can keep their addresses.
+"""Create the lab's Docker network, with labels and an explicit subnet, so that nodes keep their addresses.
 
-kind's default network gives addresses in the order in which nodes start. Only a network that was created with a
-subnet accepts addresses of choice (Docker documentation, `docker network connect --ip`).
+On kind's default network, addresses depend on the order in which nodes start. Only a network that was created with a
+subnet accepts chosen addresses (Docker documentation, `docker network connect --ip`).
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from lab.tools.docker import Docker
 from lab.tools.docker_records import Network
 
 API_PORT = 6443
-"""Of API servers, at their nodes' addresses (kubeadm's default)."""
+"""Port of the API server at a node's address (kubeadm's default)."""
 _BRIDGE = "bridge"
 """The engine's default network, which has the engine's MTU."""
 _MTU = "com.docker.network.driver.mtu"
 
 
 def find(docker: Docker, identity: LabIdentity) -> Network | None:
-    """Return the lab's network, None if it does not exist.
+    """Return the lab's network, or None if it does not exist.
 
     Raises:
-        ClusterError: a network of that name is there and not the lab's.
+        ClusterError: a network of that name exists and is not the lab's.
     """
     found, name = docker.network(identity.name), identity.name
     if found is not None and not identity.owns_network(found):
@@ -46,7 +46,7 @@ def find(docker: Docker, identity: LabIdentity) -> Network | None:
 
 
 def is_there(docker: Docker, identity: LabIdentity) -> bool:
-    """Say whether the lab's network is there; one of that name that is not the lab's does not count."""
+    """Return whether the lab's network exists; a network of that name that is not the lab's does not count."""
     found = docker.network(identity.name)
     return found is not None and identity.owns_network(found)
 
@@ -65,27 +65,27 @@ def ensure(
     Args:
         docker: the engine.
         spec: the lab.
-        identity: the lab's, with an id.
-        before: the subnet that the lab's nodes have addresses of; a network that was pruned gets it again.
-        machine: whose routes count.
-        probes: how to look at its interfaces.
+        identity: the lab's identity, with an id.
+        before: the subnet of the existing nodes' addresses; a network that was pruned gets it again.
+        machine: this machine, for its routes.
+        probes: reads its network interfaces.
 
     Raises:
-        ClusterError: a network of that name is not the lab's, or has another subnet than lab.toml says.
-        HostError: the subnet, or every one that could be chosen, is in use; the error says by what.
+        ClusterError: a network of that name is not the lab's, or has another subnet than in lab.toml.
+        HostError: the subnet, or every possible subnet, is in use; the error names the user.
     """
-    wanted = spec.network.subnet
+    configured = spec.network.subnet
     found = find(docker, identity)
     if found is not None:
-        if wanted is not None and wanted not in found.subnets:
-            has = ", ".join(str(subnet) for subnet in found.subnets)
+        if configured is not None and configured not in found.subnets:
+            actual = ", ".join(str(subnet) for subnet in found.subnets)
             raise ClusterError(
-                f"the network {spec.name!r} has the subnet {has}, lab.toml says {wanted}; a network keeps its subnet",
+                f"the network {spec.name!r} has the subnet {actual}, lab.toml says {configured}; it cannot change",
                 next="lab down, then lab up",
             )
         return UNCHANGED
     subnets = used(spec, docker.networks(), probes.interfaces(), machine.read(ROUTES))
-    if wanted is None and before is not None:
+    if configured is None and before is not None:
         if taker := subnets.taker(before):
             raise HostError(
                 f"the network {spec.name!r} is gone, and its subnet {before} is now in use by {taker}; the nodes keep "
@@ -94,12 +94,12 @@ def ensure(
             )
         _create(docker, identity, before)
         return CHANGED
-    if wanted is not None:
-        if taker := subnets.taker(wanted):
+    if configured is not None:
+        if taker := subnets.taker(configured):
             raise HostError(
-                f"the subnet {wanted} is in use by {taker}", next="another [network] subnet in lab.toml, or none"
+                f"the subnet {configured} is in use by {taker}", next="another [network] subnet in lab.toml, or none"
             )
-        _create(docker, identity, wanted)
+        _create(docker, identity, configured)
         return CHANGED
     for subnet in subnets.free():
         try:
@@ -107,13 +107,13 @@ def ensure(
         except HostError as error:
             if "subnet" not in error.what:
                 raise
-            continue  # another lab was quicker, or the engine knows of a use that we cannot see
+            continue  # another lab was faster, or the engine knows another use of this subnet
         return CHANGED
     raise HostError(f"no free subnet was found in {RANGE}", next="set [network] subnet in lab.toml")
 
 
 def node_address(kube: Kube) -> str:
-    """Return the address of a cluster's node, where other clusters reach it.
+    """Return the address of a cluster's node for other clusters.
 
     Raises:
         ClusterError: the node has none.
@@ -126,13 +126,13 @@ def node_address(kube: Kube) -> str:
 
 
 def server_of(target: Kube) -> str:
-    """Return where other clusters reach a cluster's API server: its node's address, which stays over restarts."""
+    """Return the URL of a cluster's API server for other clusters; it survives restarts."""
     return f"https://{node_address(target)}:{API_PORT}"
 
 
 def _create(docker: Docker, identity: LabIdentity, subnet: IPv4Network) -> None:
     bridge = docker.network(_BRIDGE)
-    # As kind does: behind a VPN or in a virtual machine, packets of 1500 bytes may get lost on the way out.
+    # As kind does: behind a VPN or in a virtual machine, packets of 1500 bytes may be lost.
     mtu = bridge.options.get(_MTU) if bridge is not None else None
     docker.create_network(
         identity.name,

@@ -1,4 +1,4 @@
-"""Nodes as containers that are stopped, killed, paused and started."""
+"""Stop, kill, pause and start nodes, which are containers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BACK_S = 180.0
 
 @dataclass(frozen=True)
 class KindPower:
-    """The nodes' power; see `lab.clusters.provider.Power` for what the methods promise."""
+    """Power of kind's nodes; implements `lab.clusters.provider.Power`."""
 
     docker: Docker
 
@@ -36,15 +36,15 @@ class KindPower:
         self.docker.pause(cluster.node)
 
     def start(self, cluster: Cluster, *, timeout_s: float = _BACK_S) -> bool:
-        """Start or resume the node, and return when the cluster is back."""
+        """Start or resume the node, and wait until the cluster is ready."""
         container = self._container(cluster)
-        stood_still = not container.running
-        since = self.resume(cluster) if stood_still else container.started_at
+        was_stopped = not container.running
+        since = self.resume(cluster) if was_stopped else container.started_at
         wake.wait_until_back(connect(cluster), since=since, restarted=container.status != "paused", timeout_s=timeout_s)
-        return stood_still
+        return was_stopped
 
     def resume(self, cluster: Cluster) -> datetime | None:
-        """Start or resume the node's container without a wait, and return since when it runs."""
+        """Start or resume the node's container without a wait, and return its start time."""
         container = self._container(cluster)
         if container.running:
             return container.started_at
@@ -58,5 +58,5 @@ class KindPower:
     def _container(self, cluster: Cluster) -> Container:
         container = self.docker.container(cluster.node)
         if container is None:
-            raise ClusterError(f"there is no node {cluster.node}", where=cluster.name, next="lab up")
+            raise ClusterError(f"the node {cluster.node} does not exist", where=cluster.name, next="lab up")
         return container

@@ -1,8 +1,7 @@
-"""Clusters from kind, each one node container on the lab's own network.
+"""Clusters from kind: each is one node container on the lab's network.
 
-`lab.host.ownership` says which node containers are the lab's. A finished cluster has a mark inside its node that says
-with which settings it was made, and for which lab; a node without one is what a killed run left over, and is made
-again.
+`lab.host.ownership` decides which node containers are the lab's. A finished cluster has a mark inside its node, with
+its settings and its lab. A node without a mark is left over from a killed run, and is created again.
 """
 
 from __future__ import annotations
@@ -43,9 +42,9 @@ _CTR = ("ctr", "--namespace", "k8s.io", "images")
 
 @dataclass(frozen=True, kw_only=True)
 class NodeMark:
-    """With which settings a cluster was made, and for which lab. All but the memory stay for its lifetime.
+    """The settings of a cluster and its lab. Only the memory limit can change in the cluster's lifetime.
 
-    Marks from before labs had an id lack `lab_id`, `home` and `subnet`.
+    Old marks lack `lab_id`, `home` and `subnet`.
     """
 
     pod_cidr: str
@@ -59,7 +58,7 @@ class NodeMark:
 
     @property
     def network(self) -> IPv4Network:
-        """The subnet that the node's address is from."""
+        """The subnet of the node's address."""
         return IPv4Network(self.subnet or f"{self.address}/24", strict=False)
 
 
@@ -70,13 +69,13 @@ def kind_name(lab_name: str, cluster: str) -> str:
 
 @dataclass(frozen=True)
 class KindProvider:
-    """kind's clusters; see `lab.clusters.provider.Provider` for what the methods promise."""
+    """Clusters from kind; implements `lab.clusters.provider.Provider`."""
 
     docker: Docker = field(default_factory=Docker)
     machine: Machine = field(default_factory=Machine)
-    """This machine, whose routes exclude subnets."""
+    """This machine; its routes exclude subnets."""
     probes: HostProbes = field(default_factory=HostProbes)
-    """How to look at its interfaces."""
+    """Reads this machine's network interfaces."""
 
     @property
     def power(self) -> KindPower:
@@ -94,9 +93,9 @@ class KindProvider:
         return KindShell(self.docker)
 
     def prepare(self, lab: Lab) -> StepResult:
-        """Create the nodes' network, and start nodes that stand still: while they do, their addresses are not safe.
+        """Create the nodes' network, and start stopped nodes: another container could take a stopped node's address.
 
-        A network that was removed while its nodes stood still is created with the same addresses.
+        A network that was deleted while its nodes were stopped is created with the same addresses.
         """
         if theirs := self.foreign(lab):
             raise ClusterError(f"{theirs}; it was not touched", next="another `name` in lab.toml")
@@ -116,11 +115,11 @@ class KindProvider:
         return made
 
     def ensure(self, lab: Lab, cluster: Cluster, *, image: str) -> StepResult:
-        """Make the cluster be there and answer; a stopped one is started, a leftover made again."""
+        """Create the cluster, start a stopped one, or replace one that a killed run left over."""
         node = self._look(lab, cluster)
         if node.status is NodeStatus.FOREIGN:
             raise ClusterError(
-                f"there is a container {node.name!r} that is not the lab's; it was not touched",
+                f"the container {node.name!r} exists and is not the lab's; it was not touched",
                 where=cluster.name,
                 next=f"another `name` in lab.toml, or, if nobody needs it, `docker rm --force --volumes {node.name}`",
             )
@@ -129,7 +128,7 @@ class KindProvider:
         mark = self._mark(node.name) if node.status not in {NodeStatus.ABSENT, NodeStatus.UNFINISHED} else None
         if mark is None:
             if node.status is not NodeStatus.ABSENT:
-                events.progress("removing what a killed run left over")
+                events.progress("deleting a node that a killed run left over")
                 self.docker.remove_container(node.name)
             self._create(lab, cluster, image)
             return CHANGED
@@ -141,7 +140,7 @@ class KindProvider:
         return CHANGED if changed else UNCHANGED
 
     def look(self, lab: Lab) -> dict[str, Node]:
-        """Say of every cluster what is there of it, from four commands, however many clusters there are."""
+        """Return the nodes of all clusters, with four commands for any number of clusters."""
         names = [cluster.node for cluster in lab.clusters.values()]
         containers = {container.name: container for container in self.docker.containers(names=names)}
         networks = self._networks(lab) if containers else []
@@ -151,10 +150,10 @@ class KindProvider:
         }
 
     def ensure_images(self, lab: Lab, cluster: Cluster, images: Sequence[str]) -> StepResult:
-        """Bring images that the node image does not hold into the node."""
+        """Load images that the node lacks."""
         node = cluster.node
-        said = self.docker.execute(node, [*_CTR, "ls", "--quiet"]).stdout
-        missing = [image for image in images if full_name(image) not in said.split()]
+        loaded = self.docker.execute(node, [*_CTR, "ls", "--quiet"]).stdout.split()
+        missing = [image for image in images if full_name(image) not in loaded]
         if not missing:
             return UNCHANGED
         lab.paths.ensure_state()
@@ -175,13 +174,13 @@ class KindProvider:
         return found
 
     def remove(self, lab: Lab) -> None:
-        """Remove the node containers with their volumes, the network, and what was kept to make them."""
+        """Delete the node containers with their volumes, and the network."""
         at_once(self.docker.remove_container, [container.name for container in self._containers(lab)])
         if network.is_there(self.docker, _identity(lab)):
             self.docker.remove_network(lab.spec.name)
 
     def foreign(self, lab: Lab) -> str:
-        """Say whose the network or a node of this lab's name is, where it is another lab's; else nothing."""
+        """Return a message with the owner if the network or a node of this name is another lab's, else nothing."""
         identity, networks = _identity(lab), self._networks(lab)
         for found in networks:
             if found.name == lab.spec.name and not identity.owns_network(found):
@@ -194,10 +193,8 @@ class KindProvider:
                     return f"the node {container.name!r} {whose(owner)}"
         return ""
 
-    # How
-
     def _settle_identity(self, lab: Lab) -> LabIdentity:
-        """Return the lab's identity with its id, which a lab that lost its state folder takes from what it owns."""
+        """Return the lab's identity with its id; a lab without a state folder takes the id from its resources."""
         identity = _identity(lab)
         if identity.lab_id:
             return identity
@@ -213,7 +210,7 @@ class KindProvider:
         return {name: mark for name, mark in marks.items() if mark is not None}
 
     def _containers(self, lab: Lab) -> list[Container]:
-        """Find all nodes of the lab, also of clusters that no longer stand in lab.toml."""
+        """Return all node containers of the lab, also of clusters that are no longer in lab.toml."""
         networks = self._networks(lab)
         return [c for c in self.docker.containers({CLUSTER_LABEL: None}) if self._owns(lab, c, networks)]
 
@@ -266,36 +263,36 @@ class KindProvider:
         found = self.docker.network(lab.spec.name)
         subnet = str(found.subnets[0]) if found and found.subnets else ""
         self._write_mark(cluster.node, replace(_mark_of(lab, cluster, address), subnet=subnet))
-        # The node was off its network for a moment.
+        # `_pin` disconnected the node from its network for a moment.
         wake.wait_for_api(connect(cluster))
 
     def _pin(self, lab: Lab, cluster: Cluster, address: str | None) -> str:
-        """Give a node its address for good: the one that it had when it was made."""
+        """Fix the node's address: by default its current one."""
         container = self.docker.container(cluster.node)
-        has = container.networks.get(lab.spec.name) if container else None
-        wanted = IPv4Address(address) if address else has
-        if wanted is None:
+        current = container.networks.get(lab.spec.name) if container else None
+        fixed = IPv4Address(address) if address else current
+        if fixed is None:
             raise ClusterError(
-                "the node has no address on the lab's network", where=cluster.name, next="lab down; lab up"
+                "the node has no address on the lab's network", where=cluster.name, next="lab down, then lab up"
             )
         if container is not None and lab.spec.name in container.networks:
             self.docker.disconnect(lab.spec.name, cluster.node)
-        self.docker.connect(lab.spec.name, cluster.node, ip=wanted)
-        return str(wanted)
+        self.docker.connect(lab.spec.name, cluster.node, ip=fixed)
+        return str(fixed)
 
     def _settle(self, lab: Lab, cluster: Cluster, mark: NodeMark) -> bool:
-        """Compare a finished cluster with lab.toml, and correct what can be changed while it runs."""
+        """Compare a finished cluster with lab.toml, and apply changes that need no new cluster."""
         wanted = _mark_of(lab, cluster, mark.address)
         differ = [
-            f"{key} is {has}, lab.toml says {asdict(wanted)[key]}"
-            for key, has in asdict(mark).items()
-            if key not in _MAY_DIFFER and has != asdict(wanted)[key]
+            f"{key} is {value}, lab.toml says {asdict(wanted)[key]}"
+            for key, value in asdict(mark).items()
+            if key not in _MAY_DIFFER and value != asdict(wanted)[key]
         ]
         if differ:
             raise ClusterError(
-                f"the cluster was made with other settings: {'; '.join(differ)}",
+                f"the cluster was created with other settings: {'; '.join(differ)}",
                 where=cluster.name,
-                next="lab down, then lab up; or put lab.toml back",
+                next="lab down, then lab up; or restore the old values in lab.toml",
             )
         changed = False
         if self._look(lab, cluster).address != mark.address:
@@ -310,7 +307,7 @@ class KindProvider:
         return changed
 
     def _adopt(self, lab: Lab, cluster: Cluster, kubeconfig_file: Path) -> bool:
-        """Put the cluster into the lab's kubeconfig where it is missing there, and renew it in the user's."""
+        """Add the cluster to the lab's kubeconfig if it is missing, and update the user's kubeconfig."""
         if kubeconfig_file.exists():
             text = kubeconfig_file.read_text(encoding="utf-8")
         elif cluster.context in kubeconfig.contexts(lab.paths.kubeconfig):
@@ -323,8 +320,8 @@ class KindProvider:
             try:
                 if kubeconfig.merged(lab):
                     kubeconfig.merge(lab)
-            except LabError as error:  # a lab comes up without the user's own file
-                events.progress(f"not renewed: {error.where}: {error.what}")
+            except LabError as error:  # a lab works without the user's own kubeconfig
+                events.progress(f"kubeconfig not updated: {error.where}: {error.what}")
         return changed
 
     def _relabel(self, lab: Lab, cluster: Cluster) -> bool:
@@ -377,7 +374,7 @@ def _mark_of(lab: Lab, cluster: Cluster, address: str) -> NodeMark:
 
 
 def full_name(image: str) -> str:
-    """Return an image's name as containerd knows it (distribution reference, familiar names normalised)."""
+    """Return an image's full name, as containerd lists it (distribution reference, normalised)."""
     first, slash, _ = image.partition("/")
     if not slash:
         return f"docker.io/library/{image}"

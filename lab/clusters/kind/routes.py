@@ -1,13 +1,13 @@
-"""Routes from a cluster's node to the pods and Services of other clusters.
+"""Routes between clusters: reject or forward traffic to other clusters' pod and Service CIDRs.
 
-By default a node rejects such traffic: the addresses are private, and without a route of its own the node would send
-it to this machine's network, where the addresses belong to somebody else or to nobody. On a flat network pods are
-reached through the other cluster's node. A start of the node's container empties its routing table, so the node keeps
-the routes in a file, and a systemd unit in the node puts them back before the kubelet starts any pod.
+By default a node rejects such traffic: without a route, the node would send it to this machine's network, where the
+addresses belong to other hosts or to none. On a flat network, pod traffic goes to the other cluster's node. A restart
+of the node's container clears its routing table, so the node keeps the routes in a file, and a systemd unit restores
+them before the kubelet starts pods.
 
-The same holds for the node's own Services: kube-proxy in iptables mode rewrites the ports that a Service has, and a
-pod's request to any other port of a Service's address would leave the machine. One rule rejects it, as kube-proxy
-rejects requests to a Service without endpoints.
+The node's own Services need a rule as well: kube-proxy in iptables mode rewrites only the ports of a Service, and a
+request to another port of a Service's address would leave the machine. One rule rejects it, as kube-proxy rejects
+requests to a Service without endpoints.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lab.lab import Lab
 from lab.tools.docker import Docker
 
 _FILE = "/etc/eastwest-lab-routes"
-"""In a node: a script that makes the routes and the rule. It is written last, so it says that the unit is there."""
+"""A script in the node that adds the routes and the rule. It is written last: if it exists, so does the unit."""
 _UNITS = "/etc/systemd/system"
 _UNIT = "eastwest-lab-routes.service"
 _READ = f"ip route show; iptables -w -S FORWARD; cat {_FILE} 2>/dev/null || true"
@@ -49,7 +49,7 @@ mv {_FILE}.new {_FILE}
 
 
 def ensure(docker: Docker, lab: Lab) -> StepResult:
-    """Put missing routes and rules into every node's tables, and into the file that outlives a restart of the node."""
+    """Add missing routes and rules to every node's tables, and to the file that survives a restart of the node."""
     wanted = wanted_everywhere(lab)
     changed: list[str] = []
 
@@ -65,7 +65,7 @@ def ensure(docker: Docker, lab: Lab) -> StepResult:
 
 
 def wanted_everywhere(lab: Lab) -> dict[str, list[str]]:
-    """Return what each cluster's node needs, in the words of `ip route show` and `iptables -S`."""
+    """Return the routes and rules of each cluster's node, in the format of `ip route show` and `iptables -S`."""
     to = {name: _wanted(lab, name) for name in lab.clusters}
     return {
         source: [*(r for target in to if target != source for r in to[target]), _rule(lab, source)]
@@ -74,12 +74,12 @@ def wanted_everywhere(lab: Lab) -> dict[str, list[str]]:
 
 
 def read(docker: Docker, node: str) -> list[str]:
-    """Return the lines of a node's routing table, and those of the file that outlives its restart."""
+    """Return the lines of a node's routing table, of its FORWARD chain, and of the file that survives a restart."""
     return docker.execute(node, ["sh", "-c", _READ], timeout_s=10).stdout.splitlines()
 
 
 def tables(docker: Docker, lab: Lab, clusters: Iterable[str]) -> dict[str, list[str]]:
-    """Return the routing tables of the nodes of several clusters, as `read` does; of a node that cannot, none."""
+    """Return the lines of `read` for the nodes of several clusters, without nodes that do not answer."""
     found: dict[str, list[str]] = {}
 
     def one(name: str) -> None:
@@ -91,13 +91,13 @@ def tables(docker: Docker, lab: Lab, clusters: Iterable[str]) -> dict[str, list[
 
 
 def missing(wanted: Sequence[str], has: Sequence[str]) -> list[str]:
-    """Return the wanted routes and rules that a node's routing tables do not have."""
+    """Return the routes and rules that are missing in a node's tables."""
     lines = [" ".join(line.split()) for line in has]
     return [route for route in wanted if not any(f"{line} ".startswith(f"{route} ") for line in lines)]
 
 
 def _wanted(lab: Lab, target: str) -> list[str]:
-    """Return the routes of every other cluster's node to a cluster's pods and Services."""
+    """Return the routes to a cluster's pods and Services, for the nodes of all other clusters."""
     spec = lab.spec.clusters[target]
     nowhere = f"unreachable {spec.service_cidr}"
     if lab.spec.network.flat:
@@ -106,12 +106,12 @@ def _wanted(lab: Lab, target: str) -> list[str]:
 
 
 def _rule(lab: Lab, name: str) -> str:
-    """Return the rule of a cluster's node for its own Services' addresses."""
+    """Return the rule of a cluster's node for the addresses of its own Services."""
     return f"-A FORWARD -d {lab.spec.clusters[name].service_cidr} -j REJECT --reject-with icmp-port-unreachable"
 
 
 def _line(wanted: str) -> str:
-    """Return the line of the script that makes a route or the rule, and does nothing where it is there."""
+    """Return the script line that adds a route or the rule, unless it exists."""
     if wanted.startswith("-A "):
         rule = wanted.removeprefix("-A ")
         return f"iptables -w -C {rule} 2>/dev/null || iptables -w -A {rule}"

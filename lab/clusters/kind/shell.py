@@ -1,4 +1,4 @@
-"""Commands in a node, and what the node printed."""
+"""Run commands in a node, and read its log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.tools.docker import Docker
 
 @dataclass(frozen=True)
 class KindShell:
-    """A shell in the nodes; see `lab.clusters.provider.NodeShell` for what the methods promise."""
+    """Commands in kind's nodes; implements `lab.clusters.provider.NodeShell`."""
 
     docker: Docker
 
@@ -21,5 +21,5 @@ class KindShell:
         return self.docker.execute(cluster.node, argv, check=check, timeout_s=timeout_s)
 
     def logs(self, cluster: Cluster) -> str:
-        """Return what the node's main process printed."""
+        """Return the log of the node's container."""
         return self.docker.logs(cluster.node)

@@ -1,7 +1,7 @@
-"""How to tell that a cluster is back after its node was started.
+"""Wait until a cluster is ready after its node was started.
 
-Right after a start the API server still says what was true before: the node Ready, its pods running. The node's
-lease and the start times of its containers tell old words from new ones.
+Right after a start the API server still reports the state before it: node Ready, pods running. The node's lease and
+the start times of containers show whether a status is newer than the start.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _LEASES = "kube-node-lease"
 
 
 def wait_for_api(kube: Kube, *, timeout_s: float = 120) -> None:
-    """Return when the API server says that it is ready.
+    """Wait until the API server reports that it is ready.
 
     Raises:
-        WaitTimeout: it does not.
+        WaitTimeout: it does not in time.
     """
     name = kube.cluster.name
 
@@ -31,7 +31,7 @@ def wait_for_api(kube: Kube, *, timeout_s: float = 120) -> None:
         except KubeError as error:
             if error.status != HTTPStatus.FORBIDDEN:
                 raise
-            # Right after its start the API server answers before it has read who may do what.
+            # Right after its start the API server answers before it has loaded the RBAC rules.
             return NotYet("does not know its administrator yet")
 
     wait.until(
@@ -43,33 +43,33 @@ def wait_for_api(kube: Kube, *, timeout_s: float = 120) -> None:
 
 
 def wait_until_back(kube: Kube, *, since: datetime | None, restarted: bool = True, timeout_s: float = 180) -> None:
-    """Return when the API server answers, the node is Ready, and what both say is younger than `since`.
+    """Wait until the API server answers, the node is Ready, and the status of both is newer than `since`.
 
     Args:
-        kube: of the cluster.
-        since: when the node was started or resumed.
-        restarted: whether that has restarted its pods' containers as well; resuming a paused node does not.
-        timeout_s: seconds for each, the API server and the node.
+        kube: API client of the cluster.
+        since: time at which the node was started or resumed.
+        restarted: whether the pods' containers restarted with the node; they do not after a pause.
+        timeout_s: seconds for the API server, and again for the node.
 
     Raises:
-        WaitTimeout: with what is still old or missing.
+        WaitTimeout: the error says which status is old or missing.
     """
     wait_for_api(kube, timeout_s=timeout_s)
     name = kube.cluster.name
     wait.until(
         f"{name}'s node",
-        lambda: _old_words(kube, since, restarted=restarted) or True,
+        lambda: _stale(kube, since, restarted=restarted) or True,
         timeout_s=timeout_s,
         next=f"docker logs {kube.cluster.node}",
     )
 
 
-def _old_words(kube: Kube, since: datetime | None, *, restarted: bool) -> NotYet | None:
+def _stale(kube: Kube, since: datetime | None, *, restarted: bool) -> NotYet | None:
     node = kube.get(Ref(api_version="v1", kind="Node", name=kube.cluster.node))
     if node is None:
         return NotYet("the node has not registered")
-    if words := unready(node):
-        return NotYet(words)
+    if reason := unready(node):
+        return NotYet(reason)
     if since is None:
         return None
     lease = kube.get(Ref(api_version="coordination.k8s.io/v1", kind="Lease", name=kube.cluster.node, namespace=_LEASES))

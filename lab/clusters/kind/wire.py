@@ -1,8 +1,8 @@
-"""The network between nodes: cut and restored, its routes, and what is on it.
+"""The network between nodes: cuts, routes and packet captures.
 
-Packets are captured in the source node's network namespace, by a container that joins it. No image of the lab and not
-kindest/node contains tcpdump, and nothing is pulled for it; the frontend's image has Python, which reads the same
-packet socket. That also works where the engine runs in a virtual machine, or without root on this machine.
+A container that joins the node's network namespace captures packets. The lab's images and kindest/node do not contain
+tcpdump, and the lab pulls no image for it; the frontend's image has Python, which reads the same packet socket. This
+also works with an engine in a virtual machine, and without root on this machine.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _IMAGE = "frontend"
 
 @dataclass(frozen=True)
 class KindWire:
-    """The wire between nodes; see `lab.clusters.provider.Wire` for what the methods promise."""
+    """The network between kind's nodes; implements `lab.clusters.provider.Wire`."""
 
     docker: Docker
 
     def cut(self, source: Cluster, target: Cluster) -> str:
-        """Drop all that a cluster's node and pods send to the other's node."""
+        """Drop all traffic from a cluster's node and pods to the other's node."""
         return link.cut(self.docker, source, target)
 
     def restore(self, source: Cluster, target: Cluster) -> bool:
-        """Let the traffic through again."""
+        """Remove a cut."""
         return link.restore(self.docker, source, target)
 
     def reaches(self, source: Cluster, address: str, port: int) -> bool:
@@ -42,11 +42,11 @@ class KindWire:
         return link.reaches(self.docker, source, address, port)
 
     def ensure_routes(self, lab: Lab) -> StepResult:
-        """Put missing routes between clusters back."""
+        """Add missing routes between clusters."""
         return routes.ensure(self.docker, lab)
 
     def state(self, lab: Lab, clusters: Sequence[str]) -> WireState:
-        """Read the nodes' routing tables, all at once."""
+        """Read the nodes' routing tables in parallel."""
         tables = routes.tables(self.docker, lab, clusters)
         wanted = routes.wanted_everywhere(lab) if tables else {}
         missing = {name: routes.missing(wanted[name], table) for name, table in tables.items()}
@@ -60,12 +60,12 @@ class KindWire:
         )
 
     def capture(self, lab: Lab, cluster: Cluster) -> Capture:
-        """Return a capture of what a cluster's node sends and receives."""
+        """Return a packet capture at a cluster's node."""
         reference = lab.artifacts.image(_IMAGE)
         image = self.docker.image(reference)
         if image is None:
             raise CaptureUnavailableError(
-                f"the container engine does not have the image {reference}, whose Python reads the packets",
+                f"cannot capture packets: the container engine does not have the image {reference}",
                 next=f"lab artifacts build {_IMAGE}",
             )
         argv = self.docker.argv(

@@ -1,1 +1,1 @@
-"""What runs inside a pod, with the standard library only."""
+"""Programs that run inside a pod, with the standard library only."""

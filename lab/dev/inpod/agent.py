@@ -1,8 +1,8 @@
-"""The tunnel's end in the cluster: stands in for a service, and reaches others for a process. Standard library only.
+"""The agent: the tunnel's end in the cluster. Standard library only.
 
-`serve` is the pod's main process: it listens where the service would, and gives each connection to the tunnel. `pipe`
-is what `kubectl exec` runs: it joins its standard input and output to `serve`, and that is the tunnel's connection. So
-nothing but Kubernetes' own exec, with Kubernetes' own rights, reaches the tunnel, and no port is open for it.
+`serve` is the pod's main process: it listens on the service's port and sends each connection into the tunnel; for the
+local process it connects to other Services. `kubectl exec` runs `pipe`, which connects its standard input and output to
+`serve`: that is the tunnel's connection. So the tunnel needs Kubernetes' right to exec, and opens no port.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from contextlib import suppress
 
 from lab.dev.inpod.mux import CHUNK, Mux, RefusedError, Stream, splice
 
-SOCKET = "/tmp/tunnel"  # noqa: S108 - of a container that nobody else is in
+SOCKET = "/tmp/tunnel"  # noqa: S108 - in a container with one user
 PORT, HEALTH_PORT = 8080, 8081
 SERVICE = "service"
-"""The only target that the process's end accepts."""
+"""The only target that the local end of the tunnel accepts."""
 _CONNECT_S = 5.0
 
 
 class Agent:
-    """Holds the one tunnel there is; a new one takes the place of the old one."""
+    """Serves one tunnel at a time; a new tunnel replaces the old one."""
 
     def __init__(self) -> None:
         self.mux: Mux | None = None
@@ -41,10 +41,10 @@ class Agent:
             self.mux = None
 
     async def inbound(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Give a connection of the cluster to the process."""
+        """Forward a connection from the cluster to the local process."""
         try:
             if self.mux is None:
-                raise RefusedError("no process is connected")  # noqa: TRY301 - one answer for both ways to fail
+                raise RefusedError("no process is connected")  # noqa: TRY301 - same answer for both errors
             stream = await self.mux.open(SERVICE)
         except RefusedError as error:
             await _unavailable(reader, writer, str(error))
@@ -52,21 +52,21 @@ class Agent:
         await splice(stream, reader, writer)
 
     async def health(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Say whether a tunnel is there: Kubernetes sends no requests to a pod that is not ready."""
+        """Answer the readiness probe: ready while a tunnel is connected."""
         if self.mux is not None and self.mux.alive.is_set():
             await _answer(reader, writer, "200 OK", {"status": "ok"})
         else:
             await _unavailable(reader, writer, "no process is connected")
 
     async def _reach(self, stream: Stream, target: str) -> None:
-        """Connect to `host:port`, as the cluster resolves it."""
+        """Connect a stream to `host:port` in the cluster."""
         host, _, port = target.rpartition(":")
         mux = self.mux
         try:
             async with asyncio.timeout(_CONNECT_S):
                 reader, writer = await asyncio.open_connection(host, int(port))
         except TimeoutError:
-            await stream.reset(f"{target}: no connection within {_CONNECT_S:g} s")
+            await stream.reset(f"{target}: timed out after {_CONNECT_S:g} s waiting for a connection")
         except (OSError, ValueError) as error:
             await stream.reset(f"{target}: {error}")
         else:
@@ -79,7 +79,7 @@ class Agent:
         over = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
         with suppress(FileNotFoundError):
-            os.unlink(path)  # noqa: PTH108 - of this container's former life
+            os.unlink(path)  # noqa: PTH108 - left by a container before this one
         servers = [
             await asyncio.start_server(self.inbound, "0.0.0.0", port),  # noqa: S104 - in a pod
             await asyncio.start_server(self.health, "0.0.0.0", health_port),  # noqa: S104
@@ -95,12 +95,12 @@ async def _unavailable(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
 
 
 async def _answer(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: str, said: dict[str, str]
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: str, document: dict[str, str]
 ) -> None:
-    body = json.dumps(said).encode()
+    body = json.dumps(document).encode()
     with suppress(OSError, TimeoutError):
         async with asyncio.timeout(1):
-            await reader.read(CHUNK)  # closing before the request was read would lose the answer
+            await reader.read(CHUNK)  # closing before reading the request would lose the answer
         head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
         writer.write(f"{head}connection: close\r\n\r\n".encode() + body)
         await writer.drain()
@@ -108,7 +108,7 @@ async def _answer(
 
 
 def pipe(path: str = SOCKET) -> None:
-    """Join standard input and output to the agent until either ends."""
+    """Connect standard input and output to the agent until either ends."""
     link = socket.socket(socket.AF_UNIX)
     link.connect(path)
 

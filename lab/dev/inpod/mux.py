@@ -1,10 +1,10 @@
-"""Many byte streams over one connection: the tunnel's protocol, the same at both ends. Standard library only.
+"""Multiplex many byte streams over one connection: the tunnel's protocol. Standard library only.
 
 A frame is `kind: 1 byte, stream: 4 bytes, length: 4 bytes` (big-endian) and `length` bytes. A stream is opened by
-OPEN with a target as text; the other end answers OPENED, or RESET with a reason. DATA carries bytes, END says that
-no more come in this direction, RESET ends both. As in HTTP/2 (RFC 9113, section 5.2) each direction of a stream has a
-window: a sender may have WINDOW bytes under way, and CREDIT gives back what the reader has taken. So one slow reader
-stops its own stream and no other. Each end sends PING every PING_S; a connection silent for SILENT_S is dead.
+OPEN with a target as text; the other end answers OPENED, or RESET with a reason. DATA has bytes, END closes one
+direction, RESET closes both. As in HTTP/2 (RFC 9113, section 5.2) each direction of a stream has a
+window: a sender may have WINDOW unread bytes in flight, and CREDIT returns the bytes that were read. So a slow reader
+blocks only its own stream. Each end sends PING every PING_S; a connection that is silent for SILENT_S is dead.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LIMIT = 1 << 20
 
 
 class FrameKind(IntEnum):
-    """What a frame is."""
+    """The kind of a frame."""
 
     OPEN = 1
     OPENED = 2
@@ -37,11 +37,11 @@ class FrameKind(IntEnum):
 
 
 class RefusedError(Exception):
-    """The other end did not open a stream, or ended it; its words are the reason."""
+    """The other end refused or reset a stream; the text is its reason."""
 
 
 class Stream:
-    """One byte stream. Only `Mux` makes them."""
+    """One byte stream, created by `Mux`."""
 
     def __init__(self, mux: Mux, number: int) -> None:
         self._mux, self._number = mux, number
@@ -52,7 +52,7 @@ class Stream:
         self._reason: str | None = None
 
     async def read(self) -> bytes:
-        """Return the next bytes, none at the end.
+        """Return the next bytes; empty at the end.
 
         Raises:
             RefusedError: the stream was reset.
@@ -67,7 +67,7 @@ class Stream:
         return data
 
     async def write(self, data: bytes) -> None:
-        """Send bytes, as fast as the other end takes them.
+        """Send bytes, as fast as the other end reads them.
 
         Raises:
             RefusedError: the stream was reset.
@@ -82,31 +82,31 @@ class Stream:
             data = data[len(part) :]
 
     async def end(self) -> None:
-        """Say that no more bytes come."""
+        """Close the sending direction."""
         await self._mux.send(FrameKind.END, self._number)
 
     async def reset(self, reason: str) -> None:
-        """End both directions at once."""
+        """Close both directions at once."""
         if self._mux.forget(self._number):
             await self._mux.send(FrameKind.RESET, self._number, reason.encode())
         await self.take(FrameKind.RESET, reason.encode())
 
     def close(self) -> None:
-        """Say that this end has read and sent everything."""
+        """Forget the stream: this end has read and sent everything."""
         self._mux.forget(self._number)
 
     async def opened(self) -> None:
-        """Return when the other end has opened it.
+        """Wait until the other end has opened the stream.
 
         Raises:
-            RefusedError: it did not.
+            RefusedError: the other end refused it.
         """
         async with self._changed:
             await self._changed.wait_for(lambda: self._opened or self._reason is not None)
             self._check()
 
     async def take(self, kind: FrameKind, payload: bytes) -> None:
-        """Take a frame in; called by the connection's reader."""
+        """Handle a frame; called by the connection's reader."""
         async with self._changed:
             if kind is FrameKind.DATA:
                 self._chunks.append(payload)
@@ -126,7 +126,7 @@ class Stream:
 
 
 Accept = Callable[[Stream, str], Awaitable[None]]
-"""Is given each stream that the other end opens, with its target; it answers with `Mux.accept` or `Stream.reset`."""
+"""Called with each stream that the other end opens, and its target; calls `Mux.accept` or `Stream.reset`."""
 
 
 class Mux:
@@ -148,17 +148,17 @@ class Mux:
         self._sending = asyncio.Lock()
         self._over = False
         self.alive = asyncio.Event()
-        """Set when the other end has said something."""
+        """Set when the other end has sent a frame."""
 
     async def run(self) -> None:
-        """Serve the connection until it ends, however it does; every stream is reset then."""
+        """Serve the connection until it ends or breaks, then reset every stream."""
         pinging = asyncio.create_task(self._ping())
         try:
             while True:
                 async with asyncio.timeout(SILENT_S):
                     kind, number, length = _HEADER.unpack(await self._reader.readexactly(_HEADER.size))
                     if length > _LIMIT:
-                        return  # whatever talks there, it is not this protocol
+                        return  # the other end speaks another protocol
                     payload = await self._reader.readexactly(length)
                 self.alive.set()
                 await self._take(FrameKind(kind), number, payload)
@@ -183,7 +183,7 @@ class Mux:
         """Open a stream to a target of the other end.
 
         Raises:
-            RefusedError: the other end did not, and says why.
+            RefusedError: the other end refused it; the text is its reason.
         """
         number, self._next = self._next, self._next + 2
         stream = self._streams[number] = Stream(self, number)
@@ -194,15 +194,15 @@ class Mux:
         return stream
 
     async def accept(self, stream: Stream) -> None:
-        """Tell the other end that its stream is open."""
+        """Answer that the other end's stream is open."""
         await self.send(FrameKind.OPENED, next(n for n, known in self._streams.items() if known is stream))
 
     def forget(self, number: int) -> bool:
-        """Drop a stream; False when it was dropped before."""
+        """Forget a stream; False if it was already forgotten."""
         return self._streams.pop(number, None) is not None
 
     async def send(self, kind: FrameKind, number: int, payload: bytes = b"") -> None:
-        """Send a frame; on a connection that has ended it goes nowhere, and its streams are reset already."""
+        """Send a frame; do nothing on a connection that has ended, since its streams are reset."""
         if self._over:
             return
         with suppress(OSError, RuntimeError):
@@ -232,7 +232,7 @@ async def _finished(work: Awaitable[None]) -> None:
 
 
 async def splice(stream: Stream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Carry bytes between a stream and a TCP connection until both directions have ended, or either breaks."""
+    """Copy bytes between a stream and a TCP connection until both directions end, or one breaks."""
 
     async def away() -> None:
         while data := await reader.read(CHUNK):

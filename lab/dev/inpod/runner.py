@@ -1,7 +1,7 @@
-"""Runs a folder's `main.py` in a pod, and again whenever the folder is put there. Standard library only.
+"""Run the `main.py` of a folder in a pod, and restart it when a new version arrives. Standard library only.
 
-`serve` is the pod's main process. `put` is what Kubernetes' exec runs: it reads an archive from standard input (its
-length first, in eight bytes) and prints what `serve` made of it, as JSON.
+`serve` is the pod's main process. Kubernetes' exec runs `put`, which reads an archive from standard input (eight bytes
+of length first), passes it to `serve` and prints the result as JSON.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
-SOCKET = "/tmp/runner"  # noqa: S108 - of a container that nobody else is in
+SOCKET = "/tmp/runner"  # noqa: S108 - in a container with one user
 WORK = Path("/work")
 MAIN = "main.py"
 PORT = 8080
@@ -33,22 +33,22 @@ _CHUNK = 64 << 10
 
 
 class Runner:
-    """Holds the one program that runs.
+    """Runs one program at a time.
 
     Args:
-        work: a folder of its own.
-        port: where the program has to listen; it is told by PORT and HOST.
+        work: a folder for the program's files.
+        port: the port that the program must listen on; passed as PORT.
     """
 
     def __init__(self, work: Path = WORK, port: int = PORT) -> None:
         self._work, self._port = work, port
         self._child: asyncio.subprocess.Process | None = None
-        self._said: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._putting = asyncio.Lock()
         self._reading: asyncio.Task[None] | None = None
 
     async def put(self, archive: bytes) -> dict[str, object]:
-        """Take a folder, run it instead of what runs, and tell when it listens or how it ended."""
+        """Unpack a folder, replace the running program by it, and return when it listens or has ended."""
         async with self._putting:
             began = time.monotonic()
             new, code = self._work / "new", self._work / "code"
@@ -62,12 +62,12 @@ class Runner:
             return {"problem": problem, "seconds": round(time.monotonic() - began, 3)}
 
     async def resume(self) -> None:
-        """Run what the container's former life had."""
+        """Run the files that a container before this one left in the volume."""
         if (self._work / "code" / MAIN).exists():
             await self._start(self._work / "code")
 
     async def stop(self) -> None:
-        """End the program: politely, then not."""
+        """Stop the program with SIGTERM, then with SIGKILL."""
         child = self._child
         if child is None or child.returncode is not None:
             return
@@ -79,8 +79,8 @@ class Runner:
             await child.wait()
 
     async def _start(self, code: Path) -> str:
-        """Run the program; returns what is wrong, or nothing once it listens."""
-        self._said.clear()
+        """Start the program and wait until it listens; return the problem, or nothing."""
+        self._last_lines.clear()
         env = {**os.environ, "PORT": str(self._port), "HOST": "0.0.0.0", "PYTHONPATH": os.environ.get("CODE_PATH", "")}  # noqa: S104 - in a pod
         child = self._child = await asyncio.create_subprocess_exec(
             sys.executable, MAIN, cwd=code, env=env, stderr=asyncio.subprocess.PIPE
@@ -90,30 +90,35 @@ class Runner:
         while time.monotonic() < deadline:
             if child.returncode is not None:
                 await self._reading
-                return "\n".join([f"{MAIN} ended with {child.returncode}", *self._said])
+                return "\n".join([f"{MAIN} exited with {child.returncode}", *self._last_lines])
             with suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", self._port)
                 writer.close()
                 return ""
             await asyncio.sleep(0.02)
-        return "\n".join([f"{MAIN} does not listen on port {self._port} (PORT) after {_LISTENS_S:g} s", *self._said])
+        return "\n".join(
+            [
+                f"timed out after {_LISTENS_S:g} s waiting for {MAIN} to listen on port {self._port} (PORT)",
+                *self._last_lines,
+            ]
+        )
 
     async def _read(self, child: asyncio.subprocess.Process) -> None:
         assert child.stderr is not None  # noqa: S101 - opened above
         while line := await child.stderr.readline():
             sys.stderr.buffer.write(line)
             sys.stderr.flush()
-            self._said.append(line.decode("utf-8", "replace").rstrip())
+            self._last_lines.append(line.decode("utf-8", "replace").rstrip())
         await child.wait()
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one `put`."""
         (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
         try:
-            said = await self.put(await reader.readexactly(length))
+            result = await self.put(await reader.readexactly(length))
         except (OSError, zipfile.BadZipFile) as error:
-            said = {"problem": f"the folder could not be unpacked: {error}", "seconds": 0}
-        writer.write(json.dumps(said).encode())
+            result = {"problem": f"the folder could not be unpacked: {error}", "seconds": 0}
+        writer.write(json.dumps(result).encode())
         await writer.drain()
         writer.close()
 
@@ -122,7 +127,7 @@ class Runner:
         over = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
         with suppress(FileNotFoundError):
-            os.unlink(path)  # noqa: PTH108 - of this container's former life
+            os.unlink(path)  # noqa: PTH108 - left by a container before this one
         server = await asyncio.start_unix_server(self.handle, path)
         await self.resume()
         await over.wait()
@@ -131,7 +136,7 @@ class Runner:
 
 
 def put(path: str = SOCKET) -> None:
-    """Hand standard input to the runner and print its answer."""
+    """Pass standard input to the runner and print its answer."""
     head = b""
     while len(head) < LENGTH.size and (data := os.read(0, LENGTH.size - len(head))):
         head += data

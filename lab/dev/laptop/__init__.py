@@ -1,1 +1,1 @@
-"""What runs on the developer's machine."""
+"""Programs that run on the developer's machine."""

@@ -1,4 +1,4 @@
-"""A folder as it is put into a pod, and the wait for a save in it; the only module that imports watchfiles."""
+"""Pack a folder into an archive for a pod, and watch it for changes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FILTER = watchfiles.DefaultFilter()
 
 
 def check(folder: Path) -> None:
-    """Say whether a folder can be run.
+    """Check that a folder can be run.
 
     Raises:
         UsageError: it does not exist or has no main.py.
@@ -33,9 +33,9 @@ def check(folder: Path) -> None:
 
 
 def archive(folder: Path) -> bytes:
-    """Return the folder's files as a ZIP archive, without what editors, Python and version control keep there.
+    """Return the folder's files as a ZIP archive, without files of editors, Python caches and version control.
 
-    A file that vanishes meanwhile, as when an editor replaces it or a branch is changed, is a reason to pack again.
+    If a file vanishes meanwhile (an editor replaces it, or git changes the branch), the folder is packed again.
 
     Raises:
         UsageError: it is larger than MAX_MIB, a file cannot be read, or files vanish each time.
@@ -65,7 +65,7 @@ def _pack(folder: Path) -> bytes:
 
 
 def saves(folder: Path, over: Event, *, idle_s: float = 5.0) -> Iterator[bool]:
-    """Yield True whenever something was saved in a folder, and False after each `idle_s` without; until `over`."""
+    """Yield True after each change in a folder, and False after each `idle_s` without a change, until `over` is set."""
     for changes in watchfiles.watch(
         folder,
         stop_event=over,

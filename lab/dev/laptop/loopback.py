@@ -1,4 +1,4 @@
-"""A port of this machine, on both loopback addresses: some development servers listen on ::1 only."""
+"""Connect to a port on this machine's loopback addresses; some development servers listen on ::1 only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter
     """Connect to the port, on 127.0.0.1 or else on ::1.
 
     Raises:
-        OSError: nothing listens on any of them; the error is 127.0.0.1's.
+        OSError: nothing listens on either address; the error is from 127.0.0.1.
     """
     ipv4, ipv6 = ADDRESSES
     try:

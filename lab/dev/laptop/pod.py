@@ -1,4 +1,4 @@
-"""A folder as a pod: put there once, and again whenever something is saved. No image is built."""
+"""`lab dev pod`: copy a folder into a pod, again after each change. No image is built."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from lab.lab import Lab
 
 _PUT_S = 40.0
 _UNDO_S = 5.0
-"""How long an interrupted start may undo what it did: it deletes objects and waits for nothing."""
+"""Time limit of the undo after an interrupted start, which deletes objects and does not wait."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Put:
-    """A folder was put into its pod. `problem` is what its program said when it did not come up, else empty."""
+    """The result of a copy into the pod; `problem` has the program's output if it did not start, else it is empty."""
 
     pod: str
     seconds: float
@@ -35,33 +35,33 @@ class Put:
 
     @property
     def words(self) -> str:
-        """The result in a line."""
+        """The result as one line."""
         if self.problem:
             return f"✗ {self.problem}"
-        return f"✓ {self.pod} runs it after {self.seconds:.2f} s ({self.size_bytes / 1024:.1f} KiB)"
+        return f"✓ updated {self.pod} in {self.seconds:.2f} s ({self.size_bytes / 1024:.1f} KiB)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DevPod:
-    """A service of the laptop's cluster that runs a folder."""
+    """A service in West that runs a folder."""
 
     lab: Lab
     service: str
     folder: Path
 
     def start(self) -> Put:
-        """Create the pod and put the folder into it; an error undoes what was created before it.
+        """Create the pod and copy the folder into it; after an error, delete what was created.
 
         Raises:
             UsageError: the folder cannot be run.
-            NotOwnedError: another owner created an object of one of the names; nothing was changed.
+            NotOwnedError: an object of that name belongs to another owner; nothing was changed.
         """
         folders.check(self.folder)
         parts.checked_name(self.service)
         kube, workload = parts.local(self.lab), parts.runner_of(self.service)
         wanted = parts.wanted(self.lab, workload, self.service, ours_only=True)
         with ExitStack() as undo:
-            if kube.get(workload.deployment) is None:  # else an earlier run put it there to stay
+            if kube.get(workload.deployment) is None:  # else it was deployed earlier with --once
                 undo.callback(self._stop_in_time)
             parts.owned(self.lab).apply_all(wanted)
             put = self.put()
@@ -71,12 +71,12 @@ class DevPod:
         return put
 
     def put(self) -> Put:
-        """Put the folder into the pod, and tell how its program came up; seconds count from the call."""
+        """Copy the folder into the pod and return whether its program started; seconds count from the call."""
         began = time.monotonic()
         kube = parts.local(self.lab)
         packed = folders.archive(self.folder)
         pod = parts.pod_of(kube, parts.runner_of(self.service))
-        said = json.loads(
+        result = json.loads(
             kube.execute(
                 pod,
                 [parts.PYTHON, "-m", "lab.dev.inpod.runner", "put"],
@@ -86,15 +86,15 @@ class DevPod:
                 timeout_s=_PUT_S,
             )
         )
-        return Put(pod=pod, seconds=time.monotonic() - began, size_bytes=len(packed), problem=said["problem"])
+        return Put(pod=pod, seconds=time.monotonic() - began, size_bytes=len(packed), problem=result["problem"])
 
     def follow(self, over: Event, tell: Callable[[Put], None], *, pod: str = "") -> None:
-        """Put the folder whenever something is saved in it, or Kubernetes has made a new pod; until `over`.
+        """Copy the folder after each change, and into each new pod, until `over` is set.
 
         Args:
-            over: ends it.
-            tell: is given each result.
-            pod: which pod has the folder already.
+            over: ends the loop.
+            tell: called with each result.
+            pod: the pod that has the folder already.
 
         Raises:
             ClusterError: the pod was deleted, as by `lab reset`.
@@ -105,11 +105,11 @@ class DevPod:
                 if not saved and pod in (parts.running(kube, workload) or [pod]) and kube.get(workload.deployment):
                     continue
                 put = self.put()
-            except TransientError:  # a pod that is just being replaced, or a cluster asleep: the next look tries again
+            except TransientError:  # the pod is being replaced, or the cluster is paused: try again later
                 pod = ""
                 continue
-            except UsageError as error:  # the folder cannot be packed; the next save tries again
-                problem = f"{error}; the pod still runs what it had"
+            except UsageError as error:  # the folder cannot be packed: try again after the next change
+                problem = f"{error}; the pod still runs the earlier version"
                 put = Put(pod=pod, seconds=0, size_bytes=0, problem=problem)
             pod = put.pod
             tell(put)
@@ -119,5 +119,5 @@ class DevPod:
             self.stop()
 
     def stop(self) -> None:
-        """Take the pod away."""
+        """Delete the pod."""
         parts.remove(self.lab, parts.runner_of(self.service), self.service)

@@ -1,4 +1,4 @@
-"""A process on this machine as a service of the laptop's cluster."""
+"""`lab dev process`: a process on this machine answers for a service in West."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from lab.mesh.protocols import Mesh
 
 _LISTENS_S = 60.0
 UNDO_S = 60.0
-"""How long a start that failed or was interrupted may undo what it did."""
+"""Time limit of the undo after a start that failed or was interrupted."""
 DRAIN_S = 2.0
-"""How long the process continues after its intercept was removed: every proxy has the new routes by then."""
+"""Time that the process continues after its intercept was removed, until every proxy has the new routes."""
 
 
 @dataclass(kw_only=True)
@@ -38,12 +38,12 @@ class DevProcess:
     Args:
         lab: the lab.
         mesh: its mesh.
-        service: whose requests it gets.
-        command: started here; none for one that the developer starts.
-        port: where it listens, on a loopback address; 0 for a free one, which the command gets as PORT.
+        service: the service that it answers for.
+        command: the command to start; empty if the developer starts the process.
+        port: the loopback port that it listens on; 0 for a free one, passed to the command as PORT.
         header: name and value of the header that a request must have; None for all requests.
-        cwd: where the command is started.
-        say: is told what happens.
+        cwd: working directory of the command.
+        say: called with progress messages.
     """
 
     lab: Lab
@@ -63,7 +63,7 @@ class DevProcess:
         if Capability.INTERCEPT not in self.mesh.capabilities:
             raise UsageError(f"this stack cannot {Capability.INTERCEPT.value}", next="lab dev pod FOLDER")
         if not self.command and not self.port:
-            raise UsageError("neither a command nor the port of a process is given", next="lab dev process --help")
+            raise UsageError("neither a command nor a port is given", next="lab dev process --help")
         if not self.command and not loopback.listens(self.port):
             raise UsageError(
                 f"nothing listens on port {self.port} of {' or '.join(loopback.ADDRESSES)}",
@@ -74,7 +74,7 @@ class DevProcess:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The variables that lead a process into the cluster. HTTP_PROXY holds a password: not for logs."""
+        """Environment variables for calls into the cluster. HTTP_PROXY has a password: keep it out of logs."""
         proxy = self.tunnel.proxy.url
         around = ",".join(filter(None, [os.environ.get("NO_PROXY", ""), "localhost,127.0.0.1,::1"]))
         return {
@@ -87,7 +87,7 @@ class DevProcess:
         }
 
     def __enter__(self) -> Self:
-        """Connect the process; a failure undoes what was done before it."""
+        """Connect the process; after a failure, undo everything."""
         try:
             self._start()
         except BaseException as error:
@@ -99,11 +99,11 @@ class DevProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Give the requests back, then end the process, the tunnel and the agent."""
+        """Remove the intercept, then stop the process, the tunnel and the agent."""
         self._undo.close()
 
     def wait(self, over: Event) -> int:
-        """Return when `over` is set (0), or with the exit status of a command that has ended by itself.
+        """Wait until `over` is set (returns 0) or the command has exited (returns its exit status).
 
         Raises:
             LabError: the agent was deleted, as by `lab reset`.
@@ -136,21 +136,21 @@ class DevProcess:
 
     def _give_back(self) -> None:
         if self.mesh.remove_intercept(self.lab.west.name, self.service):
-            wait.rest("proxies take the old routes up again", DRAIN_S)
+            wait.rest("proxies get the old routes", DRAIN_S)
 
     def _wait_listens(self, child: Any) -> None:
         def look() -> bool | NotYet:
             if child.poll() is not None:
-                raise LabError(f"`{self.command[0]}` ended with {child.returncode} before it listened")
+                raise LabError(f"`{self.command[0]}` exited with {child.returncode} before it listened on a port")
             return loopback.listens(self.port) or NotYet("nothing listens there")
 
-        hint = "let it listen on a loopback address and the port in PORT, or name its port with --port"
-        wait.until(f"a process on port {self.port}", look, timeout_s=_LISTENS_S, interval_s=0.2, next=hint)
+        hint = "make it listen on a loopback address and the port in PORT, or name its port with --port"
+        wait.until(f"a process to listen on port {self.port}", look, timeout_s=_LISTENS_S, interval_s=0.2, next=hint)
 
     def _argv(self) -> Sequence[str | Path]:
         kube = connect(self.lab.west)
         pods = parts.running(kube, parts.agent_of(self.service))
-        if not pods:  # not waited for here: the tunnel asks again, and must be able to end
+        if not pods:  # no wait here: the tunnel retries, and must be able to end
             raise ClusterError("the agent's pod does not run yet", where=kube.cluster.name)
         return [
             self.lab.artifacts.binary("kubectl"),

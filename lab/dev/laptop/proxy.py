@@ -1,7 +1,7 @@
-"""An HTTP forward proxy on this machine's loopback, whose way out is the tunnel (RFC 9110, section 3.7 and 9.3.6).
+"""An HTTP forward proxy on loopback that sends requests through the tunnel (RFC 9110, section 3.7 and 9.3.6).
 
-It takes `GET http://host/path` and `CONNECT host:port` from a program that knows its password; programs find both in
-HTTP_PROXY. Every request gets a connection of its own.
+It accepts `GET http://host/path` and `CONNECT host:port` with its password; HTTP_PROXY has its address and password.
+Each request has its own connection.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HOP_BY_HOP = {"connection", "proxy-connection", "proxy-authorization", "keep-al
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """A request's head, read for a proxy: whom to connect to, and what to send there first."""
+    """The parsed head of a proxy request: the target, and the bytes to send to it."""
 
     target: str
     forward: bytes
@@ -33,7 +33,7 @@ class Head:
 
 
 def read_head(data: bytes, credentials: str) -> Head:
-    """Read a request's head.
+    """Parse the head of a request.
 
     Raises:
         ValueError: it is not a request to a proxy.
@@ -68,16 +68,16 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """What HTTP_PROXY has to be. It holds the password: not for logs."""
+        """The value for HTTP_PROXY. It has the password: keep it out of logs."""
         return f"http://lab:{self.password}@127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        """Listen on a free port of the loopback."""
+        """Listen on a free loopback port."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         if self._server is not None:
             self._server.close()
 

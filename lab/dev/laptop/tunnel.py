@@ -1,7 +1,7 @@
-"""The tunnel's end on this machine: gives West's connections to a process, and the process a way to East's services.
+"""The tunnel's end on this machine: forwards connections from West to a process, and from the process to the cluster.
 
-Its connection is `kubectl exec` into the agent's pod. It is made again when it breaks; requests meanwhile are refused
-at the other end, none is kept waiting.
+Its connection is `kubectl exec` into the agent's pod. After a break the tunnel connects again; meanwhile the agent
+refuses requests at once.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from lab.dev.laptop import loopback
 from lab.dev.laptop.proxy import Proxy
 
 Argv = Callable[[], Sequence[str | Path]]
-"""Returns the command whose standard input and output reach an agent; raises LabError while there is none."""
+"""Returns the command that connects its standard input and output to an agent; raises LabError if no agent runs."""
 _AGAIN_S = 0.5
 _CONNECTED_S = 90.0
 
 
 @dataclass(kw_only=True)
 class Tunnel:
-    """One tunnel, in a thread of its own while the block runs.
+    """One tunnel, in its own thread while the block runs.
 
     Args:
         argv: see `Argv`.
-        port: where the process listens, on a loopback address.
-        say: receives a text when the connection comes and goes.
+        port: the loopback port of the process.
+        say: called with a message when the tunnel connects or disconnects.
     """
 
     argv: Argv
@@ -54,14 +54,14 @@ class Tunnel:
         self._thread = threading.Thread(target=self._loop.run_forever, name="tunnel", daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin to connect; `wait_connected` returns when it is."""
+        """Start to connect; `wait_connected` returns after that."""
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self.proxy.start(), self._loop).result()
         self._keeping = asyncio.run_coroutine_threadsafe(self._keep(), self._loop)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the connection and every stream on it."""
+        """Close the connection and all of its streams."""
         self._over = True
         self.cut()
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(timeout=30)
@@ -71,24 +71,24 @@ class Tunnel:
 
     @property
     def connected(self) -> bool:
-        """Whether the agent is there."""
+        """Whether the agent has answered on the current connection."""
         return self._mux is not None and self._mux.alive.is_set()
 
     def wait_connected(self) -> None:
-        """Return when the agent has answered.
+        """Wait until the agent has answered.
 
         Raises:
-            WaitTimeout: with why it could not be reached.
+            WaitTimeout: it has not; the error has the last observation.
         """
         wait.until(
-            "the tunnel to the agent connected",
+            "the tunnel to connect to the agent",
             lambda: self.connected or NotYet(self._last),
             timeout_s=_CONNECTED_S,
             interval_s=0.1,
         )
 
     def cut(self) -> None:
-        """Break the connection, as a network would; it is made again unless the block has ended."""
+        """Break the connection; the tunnel connects again unless the block has ended."""
         if (child := self._child) is not None:
             process.stop(child)
 
@@ -120,7 +120,7 @@ class Tunnel:
             await asyncio.to_thread(process.stop, child)
             await complaints
         if was and not self._over:
-            self.say("the tunnel's connection was lost, connecting again")
+            self.say("the tunnel lost its connection, connecting again")
 
     def _command(self) -> Sequence[str | Path]:
         try:
@@ -139,10 +139,10 @@ class Tunnel:
                 self._last = line.decode("utf-8", "replace").strip() or self._last
 
     async def _accept(self, stream: Stream, target: str) -> None:
-        """Give a stream to the process: nothing else on this machine can be reached through the tunnel."""
+        """Connect a stream to the process; the tunnel reaches nothing else on this machine."""
         mux = self._mux
         if mux is None or target != SERVICE:
-            await stream.reset(f"{target} is not what this tunnel leads to")
+            await stream.reset(f"this tunnel does not lead to {target}")
             return
         try:
             reader, writer = await loopback.connect(self.port)

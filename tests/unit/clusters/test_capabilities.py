@@ -84,7 +84,7 @@ def test_a_running_node_is_left_as_it_is(
 
 def test_a_node_that_is_not_there_cannot_be_started(provider: Provider, docker: FakeDocker, lab: Lab) -> None:
     del docker.nodes[EAST]
-    with pytest.raises(ClusterError, match=r"no node dev-east-control-plane.*lab up"):
+    with pytest.raises(ClusterError, match=r"node dev-east-control-plane does not exist.*lab up"):
         provider.power.start(lab.clusters["east"])
 
 

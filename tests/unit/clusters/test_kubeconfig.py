@@ -177,7 +177,7 @@ def test_kubectls_lock_is_respected(lab: Lab, tmp_path: Path, monkeypatch: pytes
     until = wait.until
     monkeypatch.setattr(wait, "until", at_once)
     (tmp_path / "config.lock").touch()
-    with pytest.raises(WaitTimeout, match=r"config\.lock is there"):
+    with pytest.raises(WaitTimeout, match=r"config\.lock exists"):
         kubeconfig.merge(lab, tmp_path / "config")
 
 

@@ -109,7 +109,7 @@ def test_an_error_before_the_pod_is_there_leaves_an_earlier_runs_pod(
 
 def test_a_process_that_never_listens_leaves_nothing(lab: Lab, apis: dict[str, FakeApi], tmp_path: Path) -> None:
     one = DevProcess(lab=lab, mesh=IstioMesh(lab), service=NAME, command=("false",), cwd=tmp_path)
-    with pytest.raises(Exception, match="ended with 1 before it listened"):
+    with pytest.raises(Exception, match="exited with 1 before it listened"):
         one.__enter__()
     assert names(apis["west"]) == set()
     assert one.child.poll() == 1
@@ -123,7 +123,7 @@ def test_a_port_where_nothing_listens_is_refused_at_once(lab: Lab, apis: dict[st
 
 
 def test_neither_command_nor_port_is_refused(lab: Lab) -> None:
-    with pytest.raises(UsageError, match="neither a command nor the port"):
+    with pytest.raises(UsageError, match="neither a command nor a port"):
         DevProcess(lab=lab, mesh=IstioMesh(lab), service=NAME)
     with pytest.raises(UsageError, match="not a name for a Service"):
         DevProcess(lab=lab, mesh=IstioMesh(lab), service="My_Service", port=8000)

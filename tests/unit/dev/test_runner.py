@@ -52,7 +52,7 @@ def test_a_folder_runs_is_replaced_and_says_what_is_wrong(tmp_path: Path) -> Non
         assert await put(MAIN.replace("VERSION", "one")) == ""
         assert await asyncio.to_thread(said, port) == "one"
         problem = await put("def broken(:\n")
-        assert problem.startswith("main.py ended with 1")
+        assert problem.startswith("main.py exited with 1")
         assert "SyntaxError" in problem
         assert await put(MAIN.replace("VERSION", "two")) == ""
         assert await asyncio.to_thread(said, port) == "two"
@@ -133,7 +133,7 @@ def test_a_folder_that_grows_too_large_does_not_end_the_watch(
         saving.join()
     assert told[0].pod == "pod-1"
     assert "is larger than 0 MiB" in told[0].problem
-    assert "still runs what it had" in told[0].words
+    assert "still runs the earlier version" in told[0].words
     assert apis["west"].objects == {}
 
 

@@ -94,7 +94,7 @@ def test_a_cut_connection_is_made_again(stage: Stage, serve: Serve) -> None:
         tunnel.cut()
         until(lambda: stage.said.count("the tunnel is connected") == 2)
         assert ask(stage.port)[0] == 200
-    assert stage.said[1] == "the tunnel's connection was lost, connecting again"
+    assert stage.said[1] == "the tunnel lost its connection, connecting again"
 
 
 def test_at_the_end_nothing_is_left(stage: Stage, serve: Serve) -> None:
@@ -157,7 +157,7 @@ def test_the_other_end_reaches_nothing_but_the_process(stage: Stage, serve: Serv
     tunnel._mux = object()  # type: ignore[assignment]
     asyncio.run(tunnel._accept(Refusing(), f"127.0.0.1:{other}"))  # type: ignore[arg-type]
     tunnel._loop.close()
-    assert said == [f"127.0.0.1:{other} is not what this tunnel leads to"]
+    assert said == [f"this tunnel does not lead to 127.0.0.1:{other}"]
 
 
 @pytest.mark.parametrize("head", ["GET / HTTP/1.1", "GET https://x/ HTTP/1.1", "CONNECT x HTTP/1.1", "nonsense"])

@@ -62,7 +62,7 @@ def test_a_check_without_evidence_is_no_check(context: Context) -> None:
     run = ScenarioRunner(context=context).run(scenario(step(checks=(bare,))))
 
     assert run.checks[0].outcome is Outcome.ERRORED
-    assert run.checks[0].reason == "the check brought no evidence"
+    assert run.checks[0].reason == "the check has no evidence"
 
 
 def test_undo_runs_backwards_and_for_the_step_that_broke(context: Context) -> None:

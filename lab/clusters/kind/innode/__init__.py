@@ -1,1 +1,1 @@
-"""What runs beside a node, in its network namespace: the standard library only."""
+"""Programs that run in a node's network namespace, with the standard library only."""

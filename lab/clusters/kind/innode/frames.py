@@ -1,7 +1,7 @@
-"""Copies the frames of a node's uplink to standard output, until standard input ends.
+"""Copy the frames of a node's uplink to standard output, until standard input ends.
 
-It runs as the only process of a container in the node's network namespace, so it imports nothing of the lab. Each
-frame follows its length (four bytes, big-endian); a length of 0 says that listening has begun.
+This is the only process of a container in the node's network namespace, so it imports nothing of the lab. Each frame
+has its length before it (four bytes, big-endian); a length of 0 means that the capture has started.
 """
 
 import select
@@ -24,7 +24,7 @@ def uplink(table: str) -> str:
 
 
 def main() -> None:
-    """Listen and copy."""
+    """Capture frames and copy them."""
     interface = uplink(Path("/proc/net/route").read_text(encoding="ascii"))
     # A socket for one protocol sees only what arrives; one for all sees what is sent as well (packet(7)).
     listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL_PROTOCOLS))
@@ -34,7 +34,7 @@ def main() -> None:
     out.flush()
     while True:
         ready, _, _ = select.select([listener, sys.stdin], [], [])
-        if sys.stdin in ready:  # nothing is ever written to it
+        if sys.stdin in ready:  # readable only at its end: nothing is written to it
             return
         if listener in ready:
             frame = listener.recv(_LARGEST)

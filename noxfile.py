@@ -1,4 +1,4 @@
-"""The project's commands. `nox -l` lists them; `nox` alone checks everything on real clusters."""
+"""The project's commands: `nox -l` lists them, `nox` runs lint, unit tests and the tests on real clusters."""
 
 import nox
 
@@ -16,25 +16,25 @@ def _lab(session: nox.Session, *args: str) -> None:
 
 @nox.session(name="lab-up")
 def lab_up(session: nox.Session) -> None:
-    """Bring the whole lab up: `nox -s lab-up`. What stands behind -- goes to `lab up`."""
+    """Create or repair the lab with `lab up`; arguments after `--` are passed on."""
     _lab(session, "up")
 
 
 @nox.session(name="lab-down")
 def lab_down(session: nox.Session) -> None:
-    """Remove all that the lab made on this machine, except built artifacts."""
+    """Delete the lab with `lab down`; built artifacts stay."""
     _lab(session, "down")
 
 
 @nox.session(name="lab-status")
 def lab_status(session: nox.Session) -> None:
-    """Show clusters, gateways, links, mirrored services and URLs on one screen."""
+    """Check the lab with `lab status`."""
     _lab(session, "status")
 
 
 @nox.session
 def scenarios(session: nox.Session) -> None:
-    """Run every scenario on the lab, which is brought up first if it is not: JUnit and an HTML report in runs/."""
+    """Run `lab up`, then every scenario; writes JUnit and an HTML report into runs/."""
     session.install("-e", ".[test]", silent=True)
     session.run("lab", "up")
     session.run("pytest", "scenarios", "--require-lab", *session.posargs)
@@ -42,7 +42,7 @@ def scenarios(session: nox.Session) -> None:
 
 @nox.session
 def sabotage(session: nox.Session) -> None:
-    """Switch each mechanism off and see that the right check of each scenario fails."""
+    """Run every scenario with each mechanism switched off; the check of that mechanism must fail."""
     session.install("-e", ".[test]", silent=True)
     session.run("lab", "up")
     session.run("pytest", "scenarios", "--require-lab", "--sabotage", *session.posargs)
@@ -59,16 +59,16 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Unit tests: seconds, no clusters, no engine."""
+    """Run the unit tests, without clusters and without a container engine."""
     session.install("-e", ".[test]", silent=True)
     session.run("pytest", "tests/unit", *session.posargs)
 
 
 @nox.session
 def e2e(session: nox.Session) -> None:
-    """End-to-end tests on two real clusters, which they bring up themselves and delete again.
+    """Run the end-to-end tests on two real clusters, which they create and delete, then the contract tests.
 
-    Then the contract tests: they want an engine, and on a new machine there is none before the lab was up.
+    The contract tests need a container engine; on a new machine, `lab up` installs it.
     """
     session.install("-e", ".[test]", silent=True)
     files = [f"tests/e2e/test_{name}.py" for name in _E2E]
@@ -86,6 +86,6 @@ def walkthrough(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure bring-up, second run, teardown and memory against the same commands one after the other."""
+    """Measure `lab up`, a second `lab up`, `lab down` and memory, and compare with the same steps in sequence."""
     session.install("-e", ".[test]", silent=True)
     session.run("python", "-m", "bench", *session.posargs)

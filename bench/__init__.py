@@ -1,1 +1,1 @@
-"""How fast and how large the lab is, measured: `nox -s bench`."""
+"""Measure duration and memory of the lab: `nox -s bench`."""

@@ -1,8 +1,8 @@
-"""Measures the lab against the same steps one after the other, in one run, and writes JSON and a table.
+"""Measure the lab, compare it with the same steps in sequence, and write JSON and a table.
 
-The comparison takes the plan of `lab up` itself, in its order, one step at a time, on nodes made from the plain node
-image, into which the images are then loaded: what a person does who follows the documented commands. Times are
-wall-clock, and machines are noisy: the ratios are what to quote.
+The comparison runs the plan of `lab up` one step at a time, on nodes from the plain node image, and loads the images
+afterwards, as a person does who follows the documented commands. Durations are wall-clock time and differ between
+machines: compare the ratios.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ console = Console()
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """One figure, what it may be at most, and in which unit."""
+    """One figure with its limit and unit."""
 
     name: str
     value: float
@@ -48,15 +48,15 @@ class Goal:
 
     @property
     def met(self) -> bool | None:
-        """Whether the goal is met; None if there is no goal."""
+        """Whether the figure is within its limit; None without a limit."""
         return None if self.at_most is None else self.value <= self.at_most
 
 
 def main() -> int:
-    """Measure, print, write; exit status 1 when a goal was missed."""
+    """Measure, print and write the figures; return 1 if a limit is exceeded."""
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
-    parser.add_argument("--artifacts", action="store_true", help="also build all artifacts from nothing (20 minutes)")
-    parser.add_argument("--stack", default="auto", choices=("auto", *stacks.STACKS), help="what to measure")
+    parser.add_argument("--artifacts", action="store_true", help="also build all artifacts from scratch (20 minutes)")
+    parser.add_argument("--stack", default="auto", choices=("auto", *stacks.STACKS), help="the stack to measure")
     parser.add_argument("--output", type=Path, default=Path("bench-results"), help="folder for the results")
     options = parser.parse_args()
     figures = list(artifact_figures(options.stack)) if options.artifacts else []
@@ -67,9 +67,9 @@ def main() -> int:
 
 
 def artifact_figures(stack: str) -> Sequence[Goal]:
-    """Build everything that `lab up` needs in an empty cache, then drop that cache.
+    """Build all artifacts of `lab up` in an empty cache, then delete that cache.
 
-    The images stay in the engine: the same keys have the same content.
+    The images stay in the engine: images with the same key have the same content.
     """
     with tempfile.TemporaryDirectory() as cache:
         lab = _lab(Path(cache), stack, cache=Path(cache))
@@ -79,7 +79,7 @@ def artifact_figures(stack: str) -> Sequence[Goal]:
 
 
 def lab_figures(state: Path, stack: str) -> list[Goal]:
-    """Bring the lab up, again, and down; then the same steps one after the other."""
+    """Measure `lab up`, a second `lab up` and `lab down`, then the same steps in sequence."""
     lab = _lab(state, stack)
     name = stacks.current(lab).name
     run(artifacts.steps(lab, stacks.current(lab).artifacts(lab)))
@@ -107,7 +107,7 @@ def run(steps: Sequence[Step]) -> None:
 
 
 def bring_up(lab: Lab) -> None:
-    """Do what `lab up` does on a machine that is ready."""
+    """Run the plan of `lab up` on a prepared machine."""
     stacks.remember(lab, stacks.current(lab))
     run(plan.up(lab))
 
@@ -123,13 +123,13 @@ def run_in_turn(lab: Lab) -> None:
 
 
 def _in_order(steps: Sequence[Step]) -> list[Step]:
-    """Return the steps in an order in which each finds what it needs."""
+    """Return the steps in topological order."""
     named = {step.name: step for step in steps}
     return [named[name] for name in TopologicalSorter({step.name: step.after for step in steps}).static_order()]
 
 
 def memory_mib(lab: Lab) -> float:
-    """Return what all processes of both nodes hold: anonymous memory by their resident sets, less what they share."""
+    """Return the memory of all processes in the nodes, in MiB: resident set size without shared memory."""
     total = 0
     for cluster in lab.clusters.values():
         pid = int(subprocess.check_output(["docker", "inspect", "--format", "{{.State.Pid}}", cluster.node], text=True))
@@ -144,7 +144,7 @@ def memory_mib(lab: Lab) -> float:
 
 
 def timed(name: str, work: Callable[[], object]) -> float:
-    """Do something and return the seconds that it took."""
+    """Run a function and return its duration in seconds."""
     console.rule(name)
     began = time.monotonic()
     work()
@@ -152,7 +152,7 @@ def timed(name: str, work: Callable[[], object]) -> float:
 
 
 def write(figures: Sequence[Goal], folder: Path) -> None:
-    """Print the table and write both forms."""
+    """Print a table of the figures, and write them as JSON."""
     table = Table(title="East/West lab, measured")
     for column in ("figure", "measured", "at most", "met"):
         table.add_column(column)

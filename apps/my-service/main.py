@@ -1,7 +1,7 @@
-"""my-service: says who it is, and what it knows of users in the shared cluster. Change VERSION, save, look again.
+"""my-service: answers like podinfo, with data of the service users in the shared cluster. Change VERSION and save.
 
-Python's standard library only: the same file runs in a pod and on a developer's machine. It answers as podinfo does
-(`/api/info`), so that the lab's frontend can ask it.
+Python's standard library only: the same file runs in a pod and on a developer's machine. It answers `/api/info` like
+podinfo, so that the lab's frontend can call it.
 """
 
 import json
@@ -16,13 +16,13 @@ USERS_URL = os.environ.get("USERS_URL", "http://users-east.test.svc.cluster.loca
 
 
 def users() -> dict[str, object]:
-    """Ask users by its name in the cluster; on a laptop HTTP_PROXY leads there."""
+    """Call users by its name in the cluster; on a laptop, through HTTP_PROXY."""
     with urllib.request.urlopen(USERS_URL, timeout=2.5) as answer:
         return json.load(answer)
 
 
 def info() -> dict[str, object]:
-    """Who I am and what I know."""
+    """Return this service's answer, in the format of podinfo's `/api/info`."""
     known = users()
     names = ", ".join(user["name"] for user in known["users"])
     return {
@@ -39,12 +39,12 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        """Answer."""
+        """Answer with the info as JSON, or with 502 if users does not answer."""
         try:
-            said, status = info(), 200
+            document, status = info(), 200
         except (OSError, ValueError, KeyError) as error:
-            said, status = {"error": f"users does not answer: {error}"}, 502
-        body = json.dumps(said).encode()
+            document, status = {"error": f"users does not answer: {error}"}, 502
+        body = json.dumps(document).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
@@ -52,11 +52,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Server(ThreadingHTTPServer):
-    """Room for many at once."""
+    """A server with a queue for many connections."""
 
     request_queue_size = 128
 

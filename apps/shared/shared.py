@@ -12,21 +12,21 @@ USERS = [{"name": "Ada"}, {"name": "Grace"}, {"name": "Radia"}]
 LARGE = Path("/data/large-stuff.bin")
 LARGE_MIB = 32
 MARKER = f"large-stuff-{secrets.token_hex(16)}"
-"""Stands in every line of the data, and nowhere else in the world: who has it has the data."""
+"""A random text in every line of the data: a copy of the data can be found by it."""
 
 
 def users() -> dict[str, object]:
-    """The data that everybody needs."""
+    """Return the users."""
     return {"users": USERS}
 
 
 def large_stuff() -> dict[str, object]:
-    """What there is too much of to copy."""
+    """Return size and marker of the large data."""
     return {"bytes": LARGE.stat().st_size, "marker": MARKER}
 
 
 def backend() -> dict[str, object]:
-    """Put together from the other two, which are beside it."""
+    """Return a summary of the other two services, called in the same cluster."""
     with urllib.request.urlopen("http://users/", timeout=5) as answer:
         people = json.load(answer)["users"]
     with urllib.request.urlopen("http://large-stuff/", timeout=5) as answer:
@@ -38,21 +38,21 @@ SERVICES = {"backend": backend, "users": users, "large-stuff": large_stuff}
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers every path with the service's document, and who asked for it as the mesh says."""
+    """Answers every path with the service's document, and with the caller's identity from the mesh's header."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        """Answer."""
+        """Answer with the document as JSON."""
         name = sys.argv[1]
         try:
-            said = {} if self.path == "/healthz" else SERVICES[name]()
+            document = {} if self.path == "/healthz" else SERVICES[name]()
             status = 200
         except (OSError, ValueError, KeyError) as error:
-            said, status = {"error": f"{type(error).__name__}: {error}"}, 502
+            document, status = {"error": f"{type(error).__name__}: {error}"}, 502
         caller = self.headers.get("x-forwarded-client-cert", "").rpartition("URI=")[2]
         where = {"service": name, "cluster": os.environ["CLUSTER_NAME"], "caller": caller}
-        body = json.dumps({**where, **said}).encode()
+        body = json.dumps({**where, **document}).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
@@ -60,11 +60,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: who asked what is nobody's business."""
+        """Log no requests."""
 
 
 def main() -> None:
-    """Serve until the pod ends."""
+    """Serve until the pod is deleted."""
     if sys.argv[1] == "large-stuff":
         line = (MARKER + "\n").encode()
         block = line * ((1 << 20) // len(line))

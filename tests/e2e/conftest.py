@@ -1,4 +1,4 @@
-"""Two real clusters for the tests: the lab brings them up itself, by its command line, and takes them away again."""
+"""Two real clusters for the tests: created with `lab up`, deleted with `lab down`."""
 
 from __future__ import annotations
 

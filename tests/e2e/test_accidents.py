@@ -1,4 +1,4 @@
-"""Accidents: the lab heals, or says what is wrong, and touches nothing that is not its own."""
+"""Failures: the lab recovers or names the problem, and changes nothing that it does not own."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_nodes_that_start_in_the_other_order_keep_their_addresses_and_heal_by_th
 
 @pytest.fixture
 def small(lab: RunningLab) -> Iterator[CommandLine]:
-    """A second lab beside the first one, taken away at the end."""
+    """A second lab beside the first one, deleted at the end."""
     other = CommandLine(folder=lab.folder / "second", name="e2e2", toml=ports(100))
     yield other
     other.run("down")
@@ -73,11 +73,11 @@ def test_a_run_that_is_ended_in_the_middle_is_finished_by_the_next(small: Comman
     first = small.start("up", "--yes")
     wait.until("a node of the second lab", lambda: leftovers("e2e2")[1:] or NotYet("no node yet"), timeout_s=120)
     first.send_signal(how)
-    said, _ = first.communicate(timeout=60)
+    output, _ = first.communicate(timeout=60)
     if how is signal.SIGINT:
         assert first.returncode == 130
-        assert "interrupted" in said
-        assert "next:" in said
+        assert "interrupted" in output
+        assert "next:" in output
     small.run("up", "--yes")
     assert small.status()["clusters"]["east"]["node"] == "running"
 
@@ -127,8 +127,8 @@ def test_a_kind_cluster_of_the_same_name_that_is_not_the_labs_is_never_touched(
     try:
         before = docker("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", "e2e4-east-control-plane")
         other = CommandLine(folder=lab.folder / "foreign", name="e2e4", toml=ports(400))
-        said = other.run("up", "--yes", exit_code=3)
-        assert "is not this lab's" in said
+        output = other.run("up", "--yes", exit_code=3)
+        assert "is not this lab's" in output
         other.run("down")
         assert docker("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", "e2e4-east-control-plane") == before
     finally:

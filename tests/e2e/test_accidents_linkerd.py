@@ -1,4 +1,4 @@
-"""Accidents that only a Linkerd lab can have: status names the hop and the fix, `lab up` mends it."""
+"""Failures of a Linkerd lab: `lab status` names the hop and the fix, and `lab up` repairs it."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def details(lab: RunningLab) -> str:
 
 
 def comes(lab: RunningLab, words: str, look: Callable[[RunningLab], str] = details) -> None:
-    def seen() -> bool | NotYet:
-        said = look(lab)
-        return words in said or NotYet(said or "everything is alive")
+    def says() -> bool | NotYet:
+        output = look(lab)
+        return words in output or NotYet(output or "everything is alive")
 
-    wait.until(f"status says {words!r}", seen, timeout_s=60)
+    wait.until(f"status says {words!r}", says, timeout_s=60)
 
 
-def mended(lab: RunningLab) -> None:
+def repaired(lab: RunningLab) -> None:
     lab.run("up")
 
     # A service mirror notices that a gateway is gone, and that it is back, by a probe every 3 s.
@@ -53,25 +53,25 @@ def mended(lab: RunningLab) -> None:
 
 
 def trust(lab: RunningLab, cluster: str, certificate: bytes) -> None:
-    """Give a cluster's control plane another anchor to trust, as a hand with kubectl does."""
+    """Replace the trust anchor of a cluster's control plane, as a person with kubectl would."""
     change = {"data": {"ca-bundle.crt": certificate.decode()}}
     names = ("-n", "linkerd", "patch", "configmap", "linkerd-identity-trust-roots", "--type=merge")
     kubectl(lab, cluster, *names, "--patch", json.dumps(change))
 
 
-def test_a_wrong_trust_anchor_is_named_and_mended(lab: RunningLab, tmp_path: Path) -> None:
+def test_a_wrong_trust_anchor_is_named_and_repaired(lab: RunningLab, tmp_path: Path) -> None:
     trust(lab, "east", pki.anchor(tmp_path, lab_name="somebody-else").certificate)
     comes(lab, "clusters trust different anchors", distrust)
     assert "`lab up` restores the lab's own" in distrust(lab)
-    mended(lab)
+    repaired(lab)
     assert distrust(lab) == ""
 
 
-def test_an_expired_trust_anchor_is_named_and_mended(lab: RunningLab, tmp_path: Path) -> None:
+def test_an_expired_trust_anchor_is_named_and_repaired(lab: RunningLab, tmp_path: Path) -> None:
     ended = datetime.now(UTC) - pki.ANCHOR_LIFETIME - timedelta(days=1)
     trust(lab, "east", pki.anchor(tmp_path, lab_name="long-ago", now=ended).certificate)
     comes(lab, "east: trust anchor expired on", distrust)
-    mended(lab)
+    repaired(lab)
     assert distrust(lab) == ""
 
 
@@ -80,9 +80,9 @@ def test_a_lab_whose_own_anchor_is_over_says_so_before_it_makes_anything(lab: Ru
     ended = datetime.now(UTC) - pki.ANCHOR_LIFETIME - timedelta(days=1)
     pki.anchor(other.folder / "state" / "e2e5" / "pki", lab_name="e2e5", now=ended)
     try:
-        said = other.run("up", "--yes", exit_code=3)
-        assert "the trust anchor expired on" in said
-        assert "lab down, then lab up" in said
+        output = other.run("up", "--yes", exit_code=3)
+        assert "the trust anchor expired on" in output
+        assert "lab down, then lab up" in output
         assert leftovers("e2e5") == []
     finally:
         other.run("down")
@@ -92,13 +92,13 @@ def test_credentials_that_were_revoked_are_named_and_renewed(lab: RunningLab) ->
     account = "linkerd-service-mirror-remote-access-default"
     kubectl(lab, "east", "-n", "linkerd-multicluster", "delete", "secret", f"{account}-token")
     comes(lab, "the credentials for east were revoked there")
-    mended(lab)
+    repaired(lab)
 
 
 def test_a_gateway_that_is_down_is_the_hop_that_status_names(lab: RunningLab) -> None:
     kubectl(lab, "east", "-n", "linkerd-multicluster", "scale", "deployment", "linkerd-gateway", "--replicas=0")
     comes(lab, "east's gateway: it was scaled to 0 pods")
-    mended(lab)
+    repaired(lab)
 
 
 def test_an_api_server_that_west_does_not_reach_is_the_hop_that_status_names(lab: RunningLab) -> None:
@@ -112,11 +112,11 @@ def test_an_api_server_that_west_does_not_reach_is_the_hop_that_status_names(lab
         comes(lab, "west does not reach east's API server")
     finally:
         wire.restore(clusters["west"], clusters["east"])
-    mended(lab)
+    repaired(lab)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("podinfo=50", "podinfo-north=50"), "podinfo-north is not podinfo as another cluster exports it"),
         (("nobody", "nobody=50", "podinfo-east=50"), "there is no Service 'nobody'"),
@@ -124,8 +124,8 @@ def test_an_api_server_that_west_does_not_reach_is_the_hop_that_status_names(lab
         (("podinfo=101", "podinfo-east=0"), "weights are whole numbers from 0 to 100"),
     ],
 )
-def test_a_split_that_cannot_be_changes_nothing(lab: RunningLab, words: tuple[str, ...], said: str) -> None:
-    assert said in lab.run("split", *words, exit_code=3)
+def test_a_split_that_cannot_be_changes_nothing(lab: RunningLab, words: tuple[str, ...], message: str) -> None:
+    assert message in lab.run("split", *words, exit_code=3)
     assert lab.status()["splits"] == []
 
 
@@ -137,7 +137,7 @@ def test_everything_that_is_missing_is_named_where_images_are_on_another_machine
         toml='stack = "linkerd"\n[artifacts]\nsource = "packages"\n',
         env={**elsewhere, "LAB_CACHE_DIR": str(lab.folder / "cache"), "PATH": "/usr/bin:/bin"},
     )
-    said = other.run("up", "--yes", exit_code=2)
+    output = other.run("up", "--yes", exit_code=2)
     for name in (
         "linkerd CLI",
         "Linkerd's controller image",
@@ -145,5 +145,5 @@ def test_everything_that_is_missing_is_named_where_images_are_on_another_machine
         "docker pull",
         "LAB_LOCAL_DIR",
     ):
-        assert name in said
+        assert name in output
     assert docker("network", "ls", "--format", "{{.Name}}").split().count("e2e6") == 0

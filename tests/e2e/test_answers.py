@@ -1,4 +1,4 @@
-"""What the lab is for: who answers, and with which identity."""
+"""Requests on a running lab: which cluster answers, and with which identity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs on a lab that is up: what they say, and that they change nothing that is right."""
+"""Commands on a running lab: their output, and that they leave a healthy lab unchanged."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def test_two_runs_at_once_name_the_first(lab: RunningLab) -> None:
 
     state = lab.folder / "state" / NAME
     with lock.held(Paths(cache=state, state=state), "lab up"):
-        said = lab.run("up", exit_code=3)
-    assert f"`lab up` (process {os.getpid()})" in said
+        output = lab.run("up", exit_code=3)
+    assert f"`lab up` (process {os.getpid()})" in output
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,9 @@ def test_two_runs_at_once_name_the_first(lab: RunningLab) -> None:
 )
 def test_bad_input_says_what_where_and_what_next(lab: RunningLab, toml: str, exit_code: int, words: list[str]) -> None:
     wrong = CommandLine(folder=lab.folder / "wrong", name="wrong", toml=toml)
-    said = wrong.run("up", exit_code=exit_code)
+    output = wrong.run("up", exit_code=exit_code)
     for word in [*words, "next:"]:
-        assert word in said
+        assert word in output
     assert "wrong" not in docker("network", "ls", "--format", "{{.Name}}").split()
 
 

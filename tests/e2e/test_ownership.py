@@ -1,4 +1,4 @@
-"""What is not the lab's, or belongs to another part of it, is refused by name and never changed."""
+"""Resources of other owners: the lab refuses to change them, and names the owner."""
 
 from __future__ import annotations
 

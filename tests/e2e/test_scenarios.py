@@ -1,4 +1,4 @@
-"""The scenarios on real clusters: they pass, each one's sabotage is noticed, and the lab is as it was before."""
+"""The scenarios on real clusters: they pass, each sabotage is caught, and all changes are undone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(lab: RunningLab) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_scenario_passes(run: dict[str, Any], name: str) -> None:
-    said = [
+    problems = [
         f"{check['name']}: {check['outcome']}: {check['observed'] or check['reason']}"
         for step in run[name]["steps"]
         for check in step["checks"]
@@ -33,7 +33,7 @@ def test_a_scenario_passes(run: dict[str, Any], name: str) -> None:
     ]
     if run[name]["outcome"] == "skipped":
         pytest.skip(run[name]["reason"])
-    assert run[name]["outcome"] == "passed", "\n".join([run[name]["reason"], *said])
+    assert run[name]["outcome"] == "passed", "\n".join([run[name]["reason"], *problems])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -46,5 +46,5 @@ def test_a_scenario_turns_red_when_its_mechanism_is_switched_off(lab: RunningLab
     assert all(s["sabotage"]["caught"] for s in report["scenarios"]), verdicts
 
 
-def test_reset_finds_nothing_left_to_take_back(lab: RunningLab) -> None:
+def test_reset_finds_nothing_left_to_undo(lab: RunningLab) -> None:
     assert lab.run("reset").strip() == "✓ the lab is in its known state"

@@ -27,7 +27,7 @@ def test_a_deleted_deployment_is_named_and_up_creates_it(lab: RunningLab) -> Non
     alive(lab)
 
 
-def test_a_split_alone_is_shown_and_is_no_problem(lab: RunningLab) -> None:
+def test_a_split_alone_is_shown_and_is_not_a_problem(lab: RunningLab) -> None:
     lab.run("split", "podinfo", "--in", "west", "podinfo=50", "podinfo-east=50")
     try:
         alive(lab)

@@ -95,7 +95,7 @@ class LocalStore:
                 if image is not None:
                     return Match(name=candidate, identity=_digest_or_id(image, names), place=self)
         except HostError as error:
-            return NotFound(looked=(error.what,))
+            return NotFound(looked=(error.what,), next=error.next)
         return NotFound(looked=tuple(f"the local Docker store has no {candidate}" for candidate in names))
 
     def _programs(self, name: str) -> Iterator[Path]:

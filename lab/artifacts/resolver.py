@@ -38,6 +38,8 @@ class NotFound:
     """An unavailable build: each searched location, with the result."""
 
     looked: tuple[str, ...]
+    next: str | None = None
+    """The command that makes an unavailable source answer, such as one that starts the engine."""
 
     def __str__(self) -> str:
         return "; ".join(self.looked)
@@ -105,7 +107,7 @@ class Resolver:
         if (before := self._taken_before(artifact)) is not None:
             return before
         there = self.there.look(artifact)
-        return there if isinstance(there, Match) else NotFound(looked=(*here.looked, *there.looked))
+        return there if isinstance(there, Match) else NotFound(looked=(*here.looked, *there.looked), next=here.next)
 
     def _taken_before(self, artifact: Artifact) -> Match | None:
         names = names_of(artifact)
@@ -127,10 +129,9 @@ def absent(missing: Iterable[tuple[Artifact, NotFound]]) -> ArtifactError:
     """Return the error for unavailable builds: the searched locations of each, and how to provide them."""
     missing = list(missing)
     lines = [f"{artifact.title} {artifact.version} is unavailable here: {found}" for artifact, found in missing]
-    names = [names_of(artifact) for artifact, _ in missing]
-    images = [taken.image for taken in names if taken.image]
-    files = [taken.program or taken.chart or "" for taken in names if not taken.image]
-    ways = [f"docker pull {image}" for image in images]
+    names = [(names_of(artifact), found) for artifact, found in missing]
+    files = [taken.program or taken.chart or "" for taken, _ in names if not taken.image]
+    ways = [*dict.fromkeys(found.next or f"docker pull {taken.image}" for taken, found in names if taken.image)]
     ways += [f"put {', '.join(files)} into the folder that LAB_LOCAL_DIR names"] if files else []
     return ArtifactError("\n  ".join(lines), next="; ".join(ways))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from lab.cli.groups import ARTIFACTS
 from lab.cli.named import lab_of, locked
 from lab.cli.options import AsJson, ConfigFile, NoInstall, PlanOnly, Yes
 from lab.cli.output import done, out
+
+if TYPE_CHECKING:
+    from lab.base.step import Step
 
 artifacts_app = typer.Typer(no_args_is_help=True, help="List, build and delete images, programs and files.")
 
@@ -54,13 +57,17 @@ def build(
     from lab.lifecycle import artifacts
 
     lab = lab_of(file)
-    steps = artifacts.steps(lab, names or stacks.current(lab).artifacts(lab))
+
+    def steps() -> list[Step]:
+        return artifacts.steps(lab, names or stacks.current(lab).artifacts(lab))
+
+    planned = steps()  # refuses an unknown name before anything changes
     if plan_only:
-        tables.plan(out(), steps, as_json=False)
+        tables.plan(out(), planned, as_json=False)
         return
     with locked(lab, "lab artifacts build"):
-        machine.make_ready(lab, install=not no_install, yes=yes)
-        running.run(lab, steps, verb="artifacts")
+        lab = machine.make_ready(lab, install=not no_install, yes=yes)
+        running.run(lab, steps(), verb="artifacts")
 
 
 @artifacts_app.command()

@@ -48,15 +48,16 @@ def up(
     from lab.lifecycle import changes, plan
 
     lab = lab_of(file, **({"stack": stack} if stack else {}), **({"viz": True} if viz else {}))
-    choice = stacks.choose(lab)
+    stacks.choose(lab)  # refuses before anything changes
     if plan_only:
         tables.plan(out(), plan.up(lab), as_json=as_json)
         return
-    if not as_json:
-        typer.echo(f"lab {lab.spec.name}: {choice.reason}")
     pki.refuse_ended(lab.paths.pki)
     with locked(lab, "lab up"):
-        machine.make_ready(lab, install=not no_install, yes=yes)
+        lab = machine.make_ready(lab, install=not no_install, yes=yes)
+        choice = stacks.choose(lab)
+        if not as_json:
+            typer.echo(f"lab {lab.spec.name}: {choice.reason}")
         stacks.remember(lab, choice.stack)
         report = running.run(lab, plan.up(lab), verb="up", quiet=as_json)
         left = changes.now(lab, stacks.mesh(lab))

@@ -34,9 +34,12 @@ def fix(lab: Lab, *, yes: bool) -> None:
     changes.make(planned, confirm=None if yes else confirm(), say=_say)
 
 
-def make_ready(lab: Lab, *, install: bool, yes: bool) -> None:
-    """Check this machine and fix problems before the lab changes anything else."""
-    findings_left = prepare(
+def make_ready(lab: Lab, *, install: bool, yes: bool) -> Lab:
+    """Check this machine and fix problems before the lab changes anything else.
+
+    Return the lab to continue with: an engine that has just started can have images that were unavailable before.
+    """
+    prepared = prepare(
         lab.spec,
         lab.paths,
         install=install,
@@ -45,8 +48,9 @@ def make_ready(lab: Lab, *, install: bool, yes: bool) -> None:
         artifacts_ready=artifacts.ready(lab, stacks.current(lab).artifacts(lab)),
         registries=artifacts.registries(lab),
     )
-    for finding in doctor.warnings(findings_left):
+    for finding in doctor.warnings(prepared.findings):
         warn(f"{finding.name}: {finding.observed}. Fix: {finding.fix}")
+    return Lab.of(lab.spec) if prepared.changed else lab
 
 
 def _say(message: str) -> None:

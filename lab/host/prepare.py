@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from dataclasses import dataclass
+
 from lab.base import events
 from lab.base.errors import HostError
 from lab.base.paths import Paths
@@ -14,6 +16,14 @@ from lab.host.changes import Confirm
 from lab.host.doctor import Finding
 from lab.host.machine import Machine
 from lab.tools.docker import Docker
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """The doctor's findings about a machine that is ready, and whether the lab changed the machine."""
+
+    findings: list[Finding]
+    changed: bool
 
 
 def prepare(
@@ -27,8 +37,8 @@ def prepare(
     registries: Iterable[str] = (),
     machine: Machine | None = None,
     docker: Docker | None = None,
-) -> list[Finding]:
-    """Check the machine, make the changes that the user agrees to, and return the findings.
+) -> Prepared:
+    """Check the machine, and make the changes that the user agrees to.
 
     If the lab cannot fix one of the failures, it changes nothing and raises an error. Fixable warnings, such as low
     inotify limits, are fixed together with the failures; without permission they stay warnings.
@@ -60,15 +70,15 @@ def prepare(
         raise not_ready(failures, changed=False)
     planned = checks.changes((*failures, *checks.warnings(findings)), machine=machine, docker=docker) if install else []
     if not planned:
-        return findings
+        return Prepared(findings=findings, changed=False)
     if not changes.make(planned, confirm=confirm, say=say):
         if failures:
             raise not_ready(failures, changed=False)
-        return findings
+        return Prepared(findings=findings, changed=False)
     findings = check()
     if failures := checks.failures(findings):
         raise not_ready(failures, changed=True)
-    return findings
+    return Prepared(findings=findings, changed=True)
 
 
 def not_ready(failures: list[Finding], *, changed: bool) -> HostError:

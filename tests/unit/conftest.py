@@ -33,6 +33,12 @@ class Artifacts:
 
 
 @pytest.fixture(autouse=True)
+def no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No unit test reaches a container engine, so that the result is the same on each machine."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 'no-engine.sock'}")
+
+
+@pytest.fixture(autouse=True)
 def token() -> Iterator[cancel.Token]:
     """A token of its own for each test, so that one that cancels its run cancels no other test's."""
     with cancel.using(cancel.Token()) as own:

@@ -150,11 +150,23 @@ def test_without_a_folder_the_ways_to_name_one_are_said(docker: FakeDocker) -> N
 
 def test_an_engine_that_is_not_there_has_no_images(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(_: str) -> None:
-        raise HostError("no engine answers")
+        raise HostError("no engine answers", next="lab doctor --fix")
 
     monkeypatch.setattr(docker, "image", gone)
     store = LocalStore(docker=docker)  # type: ignore[arg-type]
-    assert store.look(ARTIFACTS["proxy"]) == NotFound(looked=("no engine answers",))
+    assert store.look(ARTIFACTS["proxy"]) == NotFound(looked=("no engine answers",), next="lab doctor --fix")
+
+
+def test_an_engine_that_does_not_answer_is_started_before_anybody_pulls(
+    docker: FakeDocker, monkeypatch: pytest.MonkeyPatch, open_store: Callable[[], ArtifactStore]
+) -> None:
+    def gone(_: str) -> None:
+        raise HostError("no engine answers", next="lab doctor --fix")
+
+    monkeypatch.setattr(docker, "image", gone)
+    missing = open_store().unobtainable(["proxy"])
+    assert missing is not None
+    assert missing.next == "lab doctor --fix"
 
 
 def test_taking_what_is_not_there_fails_and_leaves_nothing(open_store: Callable[[], ArtifactStore]) -> None:

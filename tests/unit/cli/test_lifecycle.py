@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from lab import stacks
 from lab.base.errors import ClusterError, CommandError
 from lab.base.step import CHANGED, Step
 from lab.clusters.provider import OwnedResource
 from lab.host.doctor import Finding, Verdict
+from lab.host.prepare import Prepared
 from tests.unit.cli.conftest import Command
 
 FAILS = Finding(name="engine", verdict=Verdict.FAIL, observed="no engine", why="nodes are containers", fix="install it")
@@ -18,8 +20,9 @@ OWNED = [OwnedResource(kind="container", name="dev-west-control-plane")]
 def test_up_runs_the_plan_and_shows_where_the_lab_is(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = [Step(name="west/cluster", title="create west", run=lambda: CHANGED)]
     monkeypatch.setattr("lab.lifecycle.plan.up", lambda _: steps)
-    monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: [])
+    monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: Prepared(findings=[], changed=False))
     monkeypatch.setattr("lab.lifecycle.artifacts.ready", lambda *_: True)
+    monkeypatch.setattr("lab.lifecycle.changes.now", lambda *_: [])
     ended = lab("up", "--yes")
     assert ended.code == 0
     assert "1 of 1 steps changed something" in ended.out
@@ -28,12 +31,28 @@ def test_up_runs_the_plan_and_shows_where_the_lab_is(lab: Command, monkeypatch: 
     assert "west/cluster: create west" in lab("logs").out
 
 
+def test_up_searches_again_for_artifacts_after_it_started_the_engine(
+    lab: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[Any] = []
+    choose = stacks.choose
+    monkeypatch.setattr(stacks, "choose", lambda lab: searched.append(lab.artifacts) or choose(lab))
+    monkeypatch.setattr("lab.lifecycle.plan.up", lambda lab: searched.append(lab.artifacts) or [])
+    monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: Prepared(findings=[], changed=True))
+    monkeypatch.setattr("lab.lifecycle.artifacts.ready", lambda *_: True)
+    monkeypatch.setattr("lab.lifecycle.changes.now", lambda *_: [])
+    assert lab("up", "--yes").code == 0
+    before, after, planned = searched
+    assert before is not after
+    assert planned is after
+
+
 def test_a_failed_step_ends_up_with_its_error(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails() -> Any:
         raise ClusterError("the node is gone", where="west", next="lab up")
 
     monkeypatch.setattr("lab.lifecycle.plan.up", lambda _: [Step(name="west/cluster", title="create", run=fails)])
-    monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: [])
+    monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: Prepared(findings=[], changed=False))
     monkeypatch.setattr("lab.lifecycle.artifacts.ready", lambda *_: True)
     ended = lab("up", "--json")
     assert ended.code == 3

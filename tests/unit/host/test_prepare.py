@@ -50,7 +50,7 @@ class Machine:
 
         self.rounds = list(rounds)
         ask = None if answer is None else confirm
-        return prepare(config.parse(""), Paths.of("eastwest"), say=self.happened.append, confirm=ask, **how)
+        return prepare(config.parse(""), Paths.of("eastwest"), say=self.happened.append, confirm=ask, **how).findings
 
 
 @pytest.fixture

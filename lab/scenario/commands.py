@@ -1,31 +1,54 @@
-"""Command lines as a person types them, run without a shell.
+"""Command lines that a person could type: rendered for a lab, parsed, and run without a shell.
 
-What a scenario shows is what it runs: a line is split into words as a POSIX shell would, `|` joins programs, and a
-backslash at a line's end continues it. Nothing else of a shell's language is there, on purpose.
+A scenario runs the lines that it shows. Each line is split into words by the rules of a POSIX shell. `|` connects
+programs, and a backslash at the end of a line continues it. Nothing else of the shell's language is supported.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lab.base import process
+from lab.base.names import NAMESPACE, node_name
+from lab.config import LabSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One command line: the programs with their arguments, each fed with the output of the one before."""
+    """One command line: programs with their arguments; each reads the output of the one before."""
 
     text: str
     programs: tuple[tuple[str, ...], ...]
 
 
+def render(text: str, spec: LabSpec) -> str:
+    """Replace the placeholders of a text with the names and addresses of a lab.
+
+    | placeholder | value |
+    | --- | --- |
+    | {east}, {west} | name of the cluster in this role, which is also its context |
+    | {east_url}, {west_url} | URL of its ingress on this machine |
+    | {east_node}, {west_node} | its node container |
+    | {namespace} | namespace of the applications |
+
+    All other text in braces, such as JSON, stays as it is.
+    """
+    values = {"namespace": NAMESPACE}
+    for role, name in (("east", spec.roles.east), ("west", spec.roles.west)):
+        values[role] = name
+        values[f"{role}_url"] = f"http://localhost:{spec.clusters[name].ingress_port}"
+        values[f"{role}_node"] = node_name(spec.name, name)
+    return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), text)
+
+
 def parse(text: str) -> tuple[Line, ...]:
-    """Split text into command lines; empty lines and lines that start with `#` are left out.
+    """Split text into command lines, without empty lines and lines that start with `#`.
 
     Raises:
-        ValueError: a quote does not end, or a `|` has nothing on one side.
+        ValueError: a quote is not closed, or one side of a `|` is empty.
     """
     lines = []
     for line in text.replace("\\\n", " ").splitlines():
@@ -46,21 +69,21 @@ def parse(text: str) -> tuple[Line, ...]:
 
 
 def run(text: str, *, env: Mapping[str, str], timeout_s: float, runner: process.Run = process.run) -> str:
-    """Run the lines one after the other and return all that they printed, in order.
+    """Run the lines in order and return their output.
 
     Args:
         text: as in `parse`.
-        env: variables on top of this process's own (KUBECONFIG, PATH).
+        env: variables to add to this process's own (KUBECONFIG, PATH).
         timeout_s: seconds for each program.
         runner: runs one program (tests pass their own).
 
     Raises:
-        CommandError: a program exited with an error; the lines after it are not run.
+        CommandError: a program exited with an error; the lines after it do not run.
     """
-    printed: list[str] = []
+    outputs: list[str] = []
     for line in parse(text):
-        fed: str | None = None
+        output: str | None = None
         for argv in line.programs:
-            fed = runner(argv, env=env, input=fed, timeout_s=timeout_s).stdout
-        printed.append(fed or "")
-    return "".join(printed)
+            output = runner(argv, env=env, input=output, timeout_s=timeout_s).stdout
+        outputs.append(output or "")
+    return "".join(outputs)

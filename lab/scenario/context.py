@@ -1,10 +1,10 @@
-"""What a scenario's acts and checks are given to work with."""
+"""The context of a scenario's acts and checks: the lab, its mesh, and the values kept between steps."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lab.base import events, process
 from lab.base.names import Cluster, Json
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from lab.mesh.protocols import Mesh
 
 COMMAND_TIMEOUT_S = 60.0
+
+Role = Literal["east", "west"]
+"""A role of lab.toml: scenarios name roles, and the lab's specification names the clusters that have them."""
 
 
 class StepNotRunError(Exception):
@@ -52,6 +55,10 @@ class Context:
         """The laptop's cluster."""
         return self.lab.west
 
+    def cluster(self, role: Role) -> Cluster:
+        """Return the cluster in a role."""
+        return self.east if role == "east" else self.west
+
     def recall(self, key: str) -> Json:
         """Return what an earlier act has put into `memo` for a check.
 
@@ -66,13 +73,17 @@ class Context:
         """Return what a scenario has created in a cluster: it can change and delete nothing else."""
         return self.lab.made_by_scenario(connect(cluster), scenario)
 
+    def command(self, text: str) -> str:
+        """Return a command with this lab's names and addresses in place of its placeholders (`commands.render`)."""
+        return commands.render(text, self.lab.spec)
+
     def type(self, command: str, *, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
-        """Run command lines as typed; what they print is the step's output, and is returned.
+        """Run command lines, with placeholders or without, and return their output, which is also the step's.
 
         Raises:
             CommandError: a command exited with an error.
         """
-        output = commands.run(command, env=self.env, timeout_s=timeout_s, runner=self.runner)
+        output = commands.run(self.command(command), env=self.env, timeout_s=timeout_s, runner=self.runner)
         self.say(output)
         return output
 

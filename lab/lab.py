@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lab.artifacts.store import ArtifactStore
-from lab.base.names import SCENARIO_LABEL, Cluster
+from lab.base.names import SCENARIO_LABEL, Cluster, node_name
 from lab.base.paths import Paths
 from lab.config import LabSpec
 from lab.kube import Kube
@@ -65,7 +65,7 @@ class Lab:
                 name=name,
                 context=name,
                 kubeconfig=self.paths.kubeconfig,
-                node=f"{self.spec.name}-{name}-control-plane",
+                node=node_name(self.spec.name, name),
             )
             for name in self.spec.clusters
         }

@@ -1,4 +1,4 @@
-"""What the lab shows, one module per scenario: claim, topology, steps, checks, negative control."""
+"""The scenarios, one module each: claim, topology, steps, checks, sabotage."""
 
 NAMES = (
     "service_discovery",
@@ -8,4 +8,4 @@ NAMES = (
     "disaster_recovery",
     "dev_loop",
 )
-"""The scenarios in the order in which they are told; each is the SCENARIO of the module of its name."""
+"""The scenarios in the order of presentation. The module of each name defines SCENARIO."""

@@ -1,6 +1,6 @@
-"""A card number on its way to the payment service, and the look for it in all that a cluster writes down.
+"""A random card number, and a search for it in a cluster's logs and metrics.
 
-The number is made up for each run. It appears in no evidence.
+Each run has its own number. Evidence never contains it.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from .probes import frontend_pod
 
 HEADER = "x-lab-card-number"
 _LINES = 20_000
-# Where a proxy tells its metrics: Istio's sidecar, Linkerd's.
+# The metrics of a proxy: Istio's sidecar, Linkerd's.
 _METRICS = ("http://127.0.0.1:15020/stats/prometheus", "http://127.0.0.1:4191/metrics")
-_LOOK = """
+_SEARCH = """
 import json, sys, urllib.request
 urls, words = json.loads(sys.argv[1])
-ask = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 for url in urls:
     try:
-        text = ask(url, timeout=8).read().decode("utf-8", "replace")
+        text = opener(url, timeout=8).read().decode("utf-8", "replace")
     except OSError:
         continue
     print(json.dumps({"bytes": len(text), "found": [word in text for word in words]}))
@@ -36,7 +36,7 @@ _WRITE = "import sys; print(sys.argv[1], file=open('/proc/1/fd/1', 'w'), flush=T
 
 
 def number() -> str:
-    """Return a card number that nobody has: 16 digits, the first of them 4."""
+    """Return a random card number: 16 digits, the first is 4."""
     return "4" + "".join(secrets.choice("0123456789") for _ in range(15))
 
 
@@ -51,9 +51,9 @@ class Found:
 
 
 def in_logs(cluster: Cluster, card: str, namespaces: tuple[str, ...]) -> Found:
-    """Look for a card number in what all containers of some namespaces printed.
+    """Search the logs of all containers in some namespaces for a card number.
 
-    The control is a mark that the frontend is made to print: the look has to find it.
+    The control is a mark that the frontend prints first: the search has to find it.
     """
     kube, mark = connect(cluster), f"mark-{secrets.token_hex(8)}"
     argv = ["python3.11", "-c", _WRITE, mark]
@@ -65,35 +65,35 @@ def in_logs(cluster: Cluster, card: str, namespaces: tuple[str, ...]) -> Found:
         for container in _started(pod)
     }
     return _found(
-        f"{cluster.name}: what {len(logs)} containers printed",
+        f"{cluster.name}: logs of {len(logs)} containers",
         {name: (len(text), card in text, mark in text) for name, text in logs.items()},
     )
 
 
 def in_metrics(cluster: Cluster, card: str, *, control: str) -> Found:
-    """Look for a card number in the metrics of the frontend's proxy, where `control` has to be found."""
-    asked = json.dumps([_METRICS, [card, control]])
+    """Search the metrics of the frontend's proxy for a card number. The search has to find `control`."""
+    request = json.dumps([_METRICS, [card, control]])
     pod = frontend_pod(cluster)
-    said = json.loads(
+    result = json.loads(
         connect(cluster).execute(
-            pod, ["python3.11", "-c", _LOOK, asked], namespace=NAMESPACE, container="frontend", timeout_s=30
+            pod, ["python3.11", "-c", _SEARCH, request], namespace=NAMESPACE, container="frontend", timeout_s=30
         )
         or '{"bytes": 0, "found": [false, false]}'
     )
-    return _found(f"{cluster.name}: metrics of {pod}'s proxy", {pod: (said["bytes"], *said["found"])})
+    return _found(f"{cluster.name}: metrics of {pod}'s proxy", {pod: (result["bytes"], *result["found"])})
 
 
-def _found(title: str, looked: dict[str, tuple[int, bool, bool]]) -> Found:
-    places = tuple(name for name, (_, card, _) in looked.items() if card)
-    total = sum(size for size, _, _ in looked.values())
+def _found(title: str, searched: dict[str, tuple[int, bool, bool]]) -> Found:
+    places = tuple(name for name, (_, card, _) in searched.items() if card)
+    total = sum(size for size, _, _ in searched.values())
     lines = [
         f"{name}: {size} characters{', THE CARD NUMBER' if card else ''}{', the control' if control else ''}"
-        for name, (size, card, control) in looked.items()
+        for name, (size, card, control) in searched.items()
     ]
     return Found(
         places=places,
-        read=f"{total} characters of {len(looked)}",
-        control=any(control for _, _, control in looked.values()),
+        read=f"{total} characters of {len(searched)}",
+        control=any(control for _, _, control in searched.values()),
         evidence=Evidence(kind=EvidenceKind.LOG, title=title, text="\n".join(lines), data={"found_in": list(places)}),
     )
 

@@ -1,4 +1,4 @@
-"""`pytest scenarios` runs every scenario on the lab that is up; `--sabotage` runs every sabotage instead."""
+"""`pytest scenarios` runs every scenario on the running lab; with `--sabotage`, every sabotage instead."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of a run."""
     group = parser.getgroup("scenarios")
     group.addoption("--sabotage", action="store_true", help="switch each mechanism off: its check must fail")
-    group.addoption("--full", action="store_true", help="also the steps that stop whole clusters")
+    group.addoption("--full", action="store_true", help="also run the steps that stop whole clusters")
     group.addoption("--rate", type=float, default=50.0, help="requests per second of steady loads")
 
 
 @pytest.fixture(scope="session")
 def session(pytestconfig: pytest.Config) -> Iterator[Session]:
-    """The run: its report is written when the last test has ended."""
+    """Return the session of this run; it writes the report after the last test."""
     lab = Lab.of(config.load(config.find()))
     mesh = stacks.mesh(lab)
     try:

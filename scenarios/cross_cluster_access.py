@@ -1,4 +1,4 @@
-"""Act 2. Requests across clusters: through the gateway, encrypted and with identities, and nobody else gets in."""
+"""Act 2, cross-cluster access: requests through the gateway, encrypted, with identities; all others are refused."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lab.clusters import provider
 from lab.measure.capture import CaptureUnavailableError
 from lab.mesh.capabilities import Capability
 from lab.mesh.model import Caller, Gateway, Hop
+from lab.mesh.names import exported_name
 from lab.mesh.protocols import CountedIdentities
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
@@ -30,36 +31,36 @@ from lab.scenario.model import (
 from . import refusals
 from .probes import Probe, frontend_pod, send
 from .refusals import ALERTS, Refuser, refused
-from .seeing import answers, identities
+from .seeing import answers, identities, mirror
 
 NAME = "cross_cluster_access"
 SERVICE = "podinfo"
-MIRROR = "podinfo-east"
+MIRROR = exported_name(SERVICE, "{east}")
 REQUESTS = 100
 _URL = f"http://{SERVICE}.{NAMESPACE}:9898/api/info"
 _PLAIN_PORT = 18080
-_OUTSIDER = Probe(name="probe-unmeshed", cluster="west", meshed=False, account="probe-unmeshed")
+_OUTSIDER = Probe(name="probe-unmeshed", role="west", meshed=False, account="probe-unmeshed")
 _PLAIN_SERVER = Probe(
-    name="probe-plain", cluster="east", meshed=False, account="probe-plain", host_network=True, port=_PLAIN_PORT
+    name="probe-plain", role="east", meshed=False, account="probe-plain", host_network=True, port=_PLAIN_PORT
 )
-_WHO = re.compile(r"(?:URI=|for=|L5d-Client-Id\W+)([\w.:/-]+)")
-"""Who was on the way, nearest to the caller first: Istio's X-Forwarded-Client-Cert, Linkerd's two headers."""
+_PATH_IDENTITY = re.compile(r"(?:URI=|for=|L5d-Client-Id\W+)([\w.:/-]+)")
+"""Identities on the path, the caller's first: Istio's X-Forwarded-Client-Cert, Linkerd's two headers."""
 _MARKER_HEADER = "x-lab-marker"
 
 
 def _east_gateway(context: Context) -> Gateway:
-    return next(g for g in context.mesh.gateways(["east"]) if g.role == "east-west")
+    return next(g for g in context.mesh.gateways([context.east.name]) if g.role == "east-west")
 
 
-def _ask(context: Context) -> None:
-    context.mesh.export(SERVICE, "east")
-    got = answers(context, context.west, MIRROR, count=10)
-    context.say(got.evidence.text)
+def _call(context: Context) -> None:
+    context.mesh.export(SERVICE, context.east.name)
+    counts = answers(context, context.west, mirror(context, SERVICE), count=10)
+    context.say(counts.evidence.text)
 
 
 def _answered_by_east(context: Context) -> Observation:
-    got = answers(context, context.west, MIRROR, count=REQUESTS)
-    return Observation(holds=got.only("east"), seen=got.words, evidence=(got.evidence,))
+    counts = answers(context, context.west, mirror(context, SERVICE), count=REQUESTS)
+    return Observation(holds=counts.only(context.east.name), seen=counts.words, evidence=(counts.evidence,))
 
 
 def _gateway_alive(context: Context) -> Observation:
@@ -71,36 +72,37 @@ def _gateway_alive(context: Context) -> Observation:
 
 
 def _show_identities(context: Context) -> None:
-    context.say(identities(context, context.west, MIRROR).evidence.text)
+    context.say(identities(context, context.west, mirror(context, SERVICE)).evidence.text)
 
 
 def _both_identities(context: Context) -> Observation:
-    found = identities(context, context.west, MIRROR)
+    ends = identities(context, context.west, mirror(context, SERVICE))
     client, server = _expected_identities(context)
-    # A gateway that ends TLS stands between the two, and podinfo names that instead of itself.
-    other, wanted = (found.server, server) if found.server else (found.gateway, _east_gateway(context).identity)
+    # If the gateway terminates TLS, podinfo names the gateway instead of itself.
+    other, expected = (ends.server, server) if ends.server else (ends.gateway, _east_gateway(context).identity)
     return Observation(
-        holds=found.client == client and other == wanted != "",
-        seen=f"{found.client or 'nobody'} → {other or 'not named'}",
-        evidence=(found.evidence,),
+        holds=ends.client == client and other == expected != "",
+        seen=f"{ends.client or 'no client identity'} → {other or 'not named'}",
+        evidence=(ends.evidence,),
     )
 
 
 def _counted_identities(context: Context) -> Observation:
-    """Look at every proxy on the way: the frontend's, the gateway's, podinfo's."""
+    """Read the metrics of every proxy on the path: the frontend's, the gateway's, podinfo's."""
     assert isinstance(context.mesh, CountedIdentities)  # noqa: S101 - the check requires the capability
-    hops = context.mesh.hops("west", "east", SERVICE, caller="frontend")
+    east, west = context.east.name, context.west.name
+    hops = context.mesh.hops(west, east, SERVICE, caller="frontend")
     client, _ = _expected_identities(context)
     gateway = _east_gateway(context).identity
-    asked = [hop for hop in hops if hop.at.startswith("west/") and hop.server == gateway]
-    taken = [hop for hop in hops if hop.client == client]
-    let_in = [hop for hop in hops if hop.at == f"east/{SERVICE}" and hop.client == gateway]
+    sent = [hop for hop in hops if hop.at.startswith(f"{west}/") and hop.server == gateway]
+    accepted = [hop for hop in hops if hop.client == client]
+    allowed = [hop for hop in hops if hop.at == f"{east}/{SERVICE}" and hop.client == gateway]
     text = "\n".join(f"{hop.at}: {hop.said}" for hop in hops)
-    evidence = Evidence(kind=EvidenceKind.METRIC, title="what the proxies count of each other's identities", text=text)
+    evidence = Evidence(kind=EvidenceKind.METRIC, title="identities in the proxies' metrics", text=text)
     return Observation(
-        holds=bool(asked and taken and let_in),
-        seen=f"West's frontend asked {gateway} ({_total(asked)} requests); it took connections of {client} "
-        f"({_total(taken)}); podinfo let it in ({_total(let_in)} requests)",
+        holds=bool(sent and accepted and allowed),
+        seen=f"West's frontend called {gateway} ({_total(sent)} requests); the gateway accepted connections of "
+        f"{client} ({_total(accepted)}); podinfo allowed the gateway ({_total(allowed)} requests)",
         evidence=(evidence,),
     )
 
@@ -111,8 +113,8 @@ def _total(hops: list[Hop]) -> int:
 
 def _expected_identities(context: Context) -> tuple[str, str]:
     return (
-        context.mesh.identity_of(Caller(cluster="west", namespace=NAMESPACE, service_account="frontend")),
-        context.mesh.identity_of(Caller(cluster="east", namespace=NAMESPACE, service_account=SERVICE)),
+        context.mesh.identity_of(Caller(cluster=context.west.name, namespace=NAMESPACE, service_account="frontend")),
+        context.mesh.identity_of(Caller(cluster=context.east.name, namespace=NAMESPACE, service_account=SERVICE)),
     )
 
 
@@ -138,21 +140,26 @@ def _gateway_refuses_plain(context: Context) -> Observation:
     gateway = _east_gateway(context)
     url = f"http://{gateway.address}:{gateway.port}/api/info"
     outside = send(context.west, _OUTSIDER.name, url, headers={"host": f"{SERVICE}.{NAMESPACE}.svc.cluster.local"})
-    inside = send(context.west, frontend_pod(context.west), f"http://{MIRROR}:9898/api/info", container="frontend")
+    inside = send(
+        context.west,
+        frontend_pod(context.west),
+        f"http://{mirror(context, SERVICE)}:9898/api/info",
+        container="frontend",
+    )
     refuser = refusals.plain_text(context.mesh, gateway.address or "", "East's gateway")
     return refused(outside, refuser, control=inside, control_name="through the mesh")
 
 
 def _allow_plain(context: Context) -> None:
-    context.mesh.require_mtls("west", required=False)
+    context.mesh.require_mtls(context.west.name, required=False)
 
 
 def _refuse_plain(context: Context) -> None:
-    context.mesh.require_mtls("west")
+    context.mesh.require_mtls(context.west.name)
 
 
 def _capture_both(context: Context) -> None:
-    """Send a marked request through the mesh and one around it, and listen between the nodes."""
+    """Send a marked request through the mesh and one around it, and capture the packets between the nodes."""
     _OUTSIDER.start(context, NAME)
     _PLAIN_SERVER.start(context, NAME)
     gateway = _east_gateway(context)
@@ -161,7 +168,8 @@ def _capture_both(context: Context) -> None:
     try:
         with provider().wire.capture(context.lab, context.west) as capture:
             pod = frontend_pod(context.west)
-            meshed = send(context.west, pod, f"http://{MIRROR}:9898/headers", container="frontend", headers=headers)
+            url = f"http://{mirror(context, SERVICE)}:9898/headers"
+            meshed = send(context.west, pod, url, container="frontend", headers=headers)
             through = capture.take()
             plain = send(context.west, _OUTSIDER.name, f"http://{gateway.address}:{_PLAIN_PORT}/", headers=headers)
             around = capture.take()
@@ -188,16 +196,16 @@ def _capture_both(context: Context) -> None:
 
 
 def _captured(context: Context) -> Observation:
-    found = context.recall("capture")
-    if "unavailable" in found:
-        raise CannotLookError(found["unavailable"])
+    packets = context.recall("capture")
+    if "unavailable" in packets:
+        raise CannotLookError(packets["unavailable"])
     evidence = Evidence(
         kind=EvidenceKind.CAPTURE,
-        title="packets between the nodes while a marked request went through the mesh, and one around it",
-        text=json.dumps(found, indent=1),
-        data=found,
+        title="packets between the nodes during a marked request through the mesh, and during one around it",
+        text=json.dumps(packets, indent=1),
+        data=packets,
     )
-    mesh, around = found["mesh"], found["around"]
+    mesh, around = packets["mesh"], packets["around"]
     return Observation(
         holds=mesh["seen"] and mesh["packets"] > 0 and mesh["plain"] == 0 and around["plain"] > 0,
         seen=f"through the mesh: {mesh['packets']} packets, {mesh['bytes']} bytes, {mesh['plain']} with the marker; "
@@ -206,41 +214,41 @@ def _captured(context: Context) -> Observation:
     )
 
 
-def _carry(context: Context) -> None:
+def _add_route(context: Context) -> None:
     if Capability.INGRESS_ROUTE in context.mesh.capabilities:
-        carried = context.mesh.add_ingress_route(SERVICE, "east")
-        context.say(f"West calls {carried.name}; East's ingress carries it to {SERVICE}")
+        route = context.mesh.add_ingress_route(SERVICE, context.east.name)
+        context.say(f"West calls {route.name}; East's ingress forwards the requests to {SERVICE}")
 
 
-def _uncarry(context: Context) -> None:
-    context.mesh.remove_ingress_route(SERVICE, "east")
+def _remove_route(context: Context) -> None:
+    context.mesh.remove_ingress_route(SERVICE, context.east.name)
 
 
 def _identity_through_ingress(context: Context) -> Observation:
-    carried = next(iter(context.mesh.ingress_routes(["east"])))
-    url = f"http://{carried.name}:9898/headers"
-    said = send(context.west, frontend_pod(context.west), url, container="frontend")
+    route = next(iter(context.mesh.ingress_routes([context.east.name])))
+    url = f"http://{route.name}:9898/headers"
+    response = send(context.west, frontend_pod(context.west), url, container="frontend")
     client, _ = _expected_identities(context)
-    carrier = context.mesh.identity_of(carried.carrier)
-    shown = [who for who in re.findall(_WHO, said.body) if who in {client, carrier}]
+    ingress = context.mesh.identity_of(route.carrier)
+    path = [name for name in re.findall(_PATH_IDENTITY, response.body) if name in {client, ingress}]
     return Observation(
-        holds=said.allowed and shown == [client, carrier],
-        seen=" → ".join([*shown, SERVICE]) if said.allowed else said.words,
-        evidence=(said.evidence,),
+        holds=response.allowed and path == [client, ingress],
+        seen=" → ".join([*path, SERVICE]) if response.allowed else response.words,
+        evidence=(response.evidence,),
     )
 
 
 def _ingress_refuses_strangers(context: Context) -> Observation:
-    """Ask the ingress's listener for the mesh without a certificate, where the frontend is answered with its own."""
-    carried = next(iter(context.mesh.ingress_routes(["east"])))
-    url = f"http://{carried.name}:9898/api/info"
+    """Call the ingress's mTLS listener without a certificate, and with the frontend's as the control."""
+    route = next(iter(context.mesh.ingress_routes([context.east.name])))
+    url = f"http://{route.name}:9898/api/info"
     inside = send(context.west, frontend_pod(context.west), url, container="frontend")
-    outside = send(context.west, _OUTSIDER.name, f"{carried.entrance}api/info")
-    address = urlsplit(carried.entrance).hostname or ""
-    carrier = context.mesh.identity_of(carried.carrier)
+    outside = send(context.west, _OUTSIDER.name, f"{route.entrance}api/info")
+    address = urlsplit(route.entrance).hostname or ""
+    ingress = context.mesh.identity_of(route.carrier)
     refuser = (
-        Refuser(name=carrier, failures=ALERTS, peer=address, identity=carrier)
-        if carried.entrance.startswith("https:")
+        Refuser(name=ingress, failures=ALERTS, peer=address, identity=ingress)
+        if route.entrance.startswith("https:")
         else refusals.plain_text(context.mesh, address, "East's gateway")
     )
     return refused(outside, refuser, control=inside, control_name="with the frontend's certificate")
@@ -255,7 +263,7 @@ SCENARIO = Scenario(
     name=NAME,
     title="Cross-cluster access",
     act="Cross-cluster Access",
-    claim="Requests cross clusters through a gateway, encrypted, with identities on both ends; nobody else gets in",
+    claim="Requests cross clusters through a gateway, encrypted, with identities at both ends; others are refused",
     requires=frozenset({Capability.EXPORT, Capability.MTLS}),
     topology=Topology(
         nodes=(
@@ -274,20 +282,20 @@ SCENARIO = Scenario(
     steps=(
         ScenarioStep(
             name="ask",
-            title="West asks East",
-            narration=f"West's frontend calls {MIRROR}. Behind that name is East's gateway, and behind it podinfo.",
-            command=f"curl 'http://localhost:8080/api/answers?upstream={MIRROR}&count=10'",
-            act=_ask,
+            title="West calls East",
+            narration=f"West's frontend calls {MIRROR}. East's gateway gets the requests and forwards them to podinfo.",
+            command=f"curl '{{west_url}}/api/answers?upstream={MIRROR}&count=10'",
+            act=_call,
             checks=(
                 Check(
                     name="gateway_is_alive",
-                    claim="East's gateway is there at an address that West reaches",
+                    claim="East's gateway is alive, at an address that West can reach",
                     expected="alive, with an address",
                     look=_gateway_alive,
                 ),
                 Check(
                     name="east_answers",
-                    claim="Every request is answered by East",
+                    claim="East answers every request",
                     expected=f"{REQUESTS} of {REQUESTS} by East, none failed",
                     look=_answered_by_east,
                     within_s=10,
@@ -296,20 +304,21 @@ SCENARIO = Scenario(
         ),
         ScenarioStep(
             name="identities",
-            title="Who speaks to whom",
-            narration="Each end shows a certificate. East's podinfo sees who West's frontend is, not an address.",
-            command=f"curl 'http://localhost:8080/api/identity?upstream={MIRROR}'",
+            title="Identities at both ends",
+            narration="Each end presents a certificate. East's podinfo sees the identity of West's frontend, not only "
+            "an address.",
+            command=f"curl '{{west_url}}/api/identity?upstream={MIRROR}'",
             act=_show_identities,
             checks=(
                 Check(
                     name="identities_on_both_ends",
-                    claim="East's podinfo sees West's frontend by its identity, and whom that spoke to",
-                    expected="West's frontend → East's podinfo, or East's gateway where TLS ends there",
+                    claim="East's podinfo sees the identities of the caller, West's frontend, and of the server",
+                    expected="West's frontend → East's podinfo, or East's gateway if it terminates TLS",
                     look=_both_identities,
                 ),
                 Check(
                     name="proxies_count_identities",
-                    claim="Every proxy on the way counts the identity of the one that it spoke to",
+                    claim="Every proxy on the path counts requests by the identity at the other end",
                     expected="the frontend's: East's gateway; the gateway's: West's frontend; podinfo's: the gateway",
                     look=_counted_identities,
                     within_s=10,
@@ -320,13 +329,14 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="outsider",
             title="A pod outside of the mesh",
-            narration="The same request from a pod without a proxy has no certificate. The service refuses it, and so "
-            "does East's gateway.",
-            command=f"kubectl --context=west --namespace={NAMESPACE} exec {_OUTSIDER.name} -- python3.11 -c "
+            narration="A pod without a proxy sends the same request, without a certificate. The service and East's "
+            "gateway refuse it.",
+            command=f"kubectl --context={{west}} --namespace={{namespace}} exec {_OUTSIDER.name} -- python3.11 -c "
             f"'import urllib.request; urllib.request.urlopen(\"{_URL}\", timeout=4)'",
             act=_start_outsider,
             undo=_stop_outsider,
-            undo_command=f"kubectl --context=west --namespace={NAMESPACE} delete pod,serviceaccount {_OUTSIDER.name}",
+            undo_command="kubectl --context={west} --namespace={namespace} delete "
+            f"pod,serviceaccount {_OUTSIDER.name}",
             checks=(
                 Check(
                     name="outsider_is_refused",
@@ -352,16 +362,16 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="through_the_ingress",
             title="Through East's ingress",
-            narration="The talk's slides let the ingress on East carry the request. Here too: West calls another name, "
-            "East's ingress ends mutual TLS with its own certificate and asks podinfo. podinfo sees both.",
-            command=f"lab export {SERVICE} --from east --by-ingress",
-            act=_carry,
-            undo=_uncarry,
-            undo_command=f"lab unexport {SERVICE} --from east --by-ingress",
+            narration="On the talk's slides, East's ingress forwards the request. Here too: West calls another name, "
+            "and East's ingress terminates mutual TLS and calls podinfo with its own certificate. podinfo sees both.",
+            command=f"lab export {SERVICE} --from {{east}} --by-ingress",
+            act=_add_route,
+            undo=_remove_route,
+            undo_command=f"lab unexport {SERVICE} --from {{east}} --by-ingress",
             checks=(
                 Check(
                     name="ingress_carries_identities",
-                    claim="podinfo sees the frontend's identity, and behind it the ingress's that carried the request",
+                    claim="podinfo sees the identities of the frontend and of the ingress that forwarded the request",
                     expected="West's frontend → East's ingress → podinfo",
                     look=_identity_through_ingress,
                     within_s=30,
@@ -369,8 +379,8 @@ SCENARIO = Scenario(
                 ),
                 Check(
                     name="ingress_refuses_strangers",
-                    claim="East's ingress takes what the frontend's certificate vouches for, and nobody without one",
-                    expected="with the frontend's certificate: HTTP 200; without: refused by the entrance",
+                    claim="East's ingress accepts the frontend's certificate and refuses callers without a certificate",
+                    expected="with the frontend's certificate: HTTP 200; without: refused by the ingress",
                     look=_ingress_refuses_strangers,
                     requires=frozenset({Capability.INGRESS_ROUTE}),
                 ),
@@ -378,25 +388,25 @@ SCENARIO = Scenario(
         ),
         ScenarioStep(
             name="capture",
-            title="What is on the wire",
-            narration="A request with a mark in a header goes to East through the mesh, and another one around it. "
-            "Between the nodes the mark is only seen in the second.",
+            title="The bytes on the wire",
+            narration="A request with a marker in a header goes to East through the mesh, and another one around it. "
+            "Between the nodes, only the second shows the marker.",
             act=_capture_both,
             undo=_stop_both,
             checks=(
                 Check(
                     name="wire_shows_nothing",
-                    claim="No byte of the request is readable between the nodes, and it would be without the mesh",
-                    expected="through the mesh: packets, none with the mark; around it: some with the mark",
+                    claim="The marker is not readable between the nodes; without the mesh it is",
+                    expected="through the mesh: packets, none with the marker; around it: some with the marker",
                     look=_captured,
                 ),
             ),
         ),
     ),
-    saw="West's requests reach East through one gateway, encrypted from workload to workload; East knows who asks, and "
-    "a client without an identity is refused by service and gateway alike.",
+    saw="West's requests reach East through one gateway, encrypted from workload to workload. East knows the caller's "
+    "identity; the service and the gateway both refuse a client without one.",
     try_next=(
-        "The other way round: `lab export podinfo --from west`, then East's page at http://localhost:8081.",
-        "Delete East's gateway pod, as disaster_recovery does, and watch West's page at http://localhost:8080.",
+        "The other direction: `lab export podinfo --from {west}`, then East's page at {east_url}.",
+        "Delete East's gateway pod, as disaster_recovery does, and watch West's page at {west_url}.",
     ),
 )

@@ -1,4 +1,4 @@
-"""The checks of the dev loop: who answers, with whose data, how soon, and what must not be in West."""
+"""The checks of dev_loop: answering clusters, users' data, reload times, and the absence of large-stuff in West."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _DATA_OF_PODS = ("/var/lib/kubelet/pods", "/var/log/pods")
 
 
 def _backend(context: Context) -> Obj:
-    """Ask backend in East, from East."""
-    said = send(context.east, frontend_pod(context.east), "http://backend/", container="frontend")
-    found: Obj = json.loads(said.body) if said.allowed else {"error": said.words}
-    return found
+    """Call backend in East, from East."""
+    response = send(context.east, frontend_pod(context.east), "http://backend/", container="frontend")
+    document: Obj = json.loads(response.body) if response.allowed else {"error": response.words}
+    return document
 
 
 def _evidence(title: str, text: str, kind: EvidenceKind = EvidenceKind.ANSWERS) -> Evidence:
@@ -53,34 +53,37 @@ def _evidence(title: str, text: str, kind: EvidenceKind = EvidenceKind.ANSWERS) 
 
 
 def shared_works(context: Context) -> Observation:
-    """Look whether backend finds users and large-stuff."""
-    said = _backend(context)
-    large = (said.get("large_stuff") or {}).get("bytes", 0)
+    """Check that backend reaches users and large-stuff."""
+    document = _backend(context)
+    large = (document.get("large_stuff") or {}).get("bytes", 0)
     return Observation(
-        holds=said.get("users") == 3 and large >= 32_000_000,
-        seen=str(said.get("error") or f"backend: {said.get('users')} users, {large / 1e6:.1f} MB of large-stuff"),
-        evidence=(_evidence("East's backend, asked from East", str(said)),),
+        holds=document.get("users") == 3 and large >= 32_000_000,
+        seen=str(
+            document.get("error") or f"backend: {document.get('users')} users, {large / 1e6:.1f} MB of large-stuff"
+        ),
+        evidence=(_evidence("the answer of East's backend, called from East", str(document)),),
     )
 
 
-def _greeted(got: Answers) -> bool:
-    """Say whether every answer holds the data that users in East has."""
-    return bool(got.messages) and all("Ada, Grace, Radia, users of east" in words for words in got.messages)
+def _greeted(context: Context, counts: Answers) -> bool:
+    """Return whether every answer contains the data of East's users."""
+    data = f"Ada, Grace, Radia, users of {context.east.name}"
+    return bool(counts.messages) and all(data in message for message in counts.messages)
 
 
 def pod_answers(context: Context) -> Observation:
-    """Look who answers West's frontend, and with whose data."""
-    got = answered(context, count=10)
-    greeted = _greeted(got)
+    """Check that the pod in West answers West's frontend, with data of East's users."""
+    counts = answered(context, count=10)
+    greeted = _greeted(context, counts)
     return Observation(
-        holds=got.only("west") and greeted,
-        seen=f"{got.words}; {'with' if greeted else 'without'} users' data from East",
-        evidence=(got.evidence,),
+        holds=counts.only(context.west.name) and greeted,
+        seen=f"{counts.words}; {'with' if greeted else 'without'} users' data from East",
+        evidence=(counts.evidence,),
     )
 
 
 def reload_is_quick(context: Context) -> Observation:
-    """Look at the seconds that saves took."""
+    """Check the seconds from each save to the first answer."""
     seconds = context.recall("reloads_s")
     words = ", ".join(f"{s:.2f} s" for s in seconds)
     return Observation(
@@ -91,42 +94,46 @@ def reload_is_quick(context: Context) -> Observation:
 
 
 def nothing_was_built(context: Context) -> Observation:
-    """Look whether the pod is still the same."""
+    """Check that the pod is still the same."""
     before, after = context.recall("pod_before"), context.recall("pod_after")
     return Observation(
         holds=bool(before) and before == after,
         seen=f"{', '.join(before)} before, {', '.join(after)} after; "
-        + ("same UID, images and restarts" if before == after else "not the same any more"),
+        + ("same UID, images and restarts" if before == after else "they differ"),
         evidence=(_evidence("the pod before and after", f"{before}\n{after}", EvidenceKind.OBJECT),),
     )
 
 
 def only_chosen(context: Context) -> Observation:
-    """Look who gets requests with the header, without it, and with another value."""
+    """Check which cluster answers requests with the header, without it, and with another value."""
     mine, plain, other = (answered(context, header=value) for value in (HEADER[1], "", "somebody-else"))
     return Observation(
-        holds=mine.only(LAPTOP) and plain.only("west") and other.only("west"),
+        holds=mine.only(LAPTOP) and plain.only(context.west.name) and other.only(context.west.name),
         seen=f"with {'='.join(HEADER)}: {mine.words}; without: {plain.words}; with another value: {other.words}",
         evidence=(mine.evidence, plain.evidence, other.evidence),
     )
 
 
 def process_reaches_users(context: Context) -> Observation:
-    """Look whether the process has users' data."""
-    got = answered(context, header=HEADER[1], count=10)
+    """Check that the process gets data of East's users."""
+    counts = answered(context, header=HEADER[1], count=10)
     pid = running[0].child.pid
-    own = context.mesh.identity_of(Caller(cluster="west", namespace=NAMESPACE, service_account=SERVICE))
-    identity = "under my-service's identity" if any(own in words for words in got.messages) else ""
+    own = context.mesh.identity_of(Caller(cluster=context.west.name, namespace=NAMESPACE, service_account=SERVICE))
+    identity = "under my-service's identity" if any(own in message for message in counts.messages) else ""
+    greeted = _greeted(context, counts)
     return Observation(
-        holds=got.only(LAPTOP) and _greeted(got) and all(pod.endswith(f":{pid}") for pod in got.by_pod),
-        seen=f"{got.words}: {', '.join(got.by_pod)}, {'with' if _greeted(got) else 'without'} users' data from East "
+        holds=counts.only(LAPTOP) and greeted and all(pod.endswith(f":{pid}") for pod in counts.by_pod),
+        seen=f"{counts.words}: {', '.join(counts.by_pod)}, {'with' if greeted else 'without'} users' data from East "
         f"{identity}".rstrip(),
-        evidence=(got.evidence, _evidence("what my-service knows of users", "\n".join(sorted(got.messages)))),
+        evidence=(
+            counts.evidence,
+            _evidence("my-service's messages with data of users", "\n".join(sorted(counts.messages))),
+        ),
     )
 
 
 def only_loopback(context: Context) -> Observation:
-    """Look at every socket that this program and all that it has started listen on."""
+    """Check that this program and its child processes listen on 127.0.0.1 only."""
     del context
     here = psutil.Process(os.getpid())
     open_at = {
@@ -143,89 +150,90 @@ def only_loopback(context: Context) -> Observation:
 
 
 def everything_comes(context: Context) -> Observation:
-    """Look who answers without a header."""
-    got = answered(context, count=100, parallel=25)
-    return Observation(holds=got.only(LAPTOP), seen=got.words, evidence=(got.evidence,))
+    """Check that the process answers requests without a header."""
+    counts = answered(context, count=100, parallel=25)
+    return Observation(holds=counts.only(LAPTOP), seen=counts.words, evidence=(counts.evidence,))
 
 
 def comes_back(context: Context) -> Observation:
-    """Look who answers after the tunnel was cut."""
+    """Check that the process answers after the tunnel was cut."""
     away_s = context.recall("away_s")
-    got = answered(context)
-    seen = f"{got.words}, {away_s:.2f} s after the tunnel was cut"
-    return Observation(holds=got.only(LAPTOP), seen=seen, evidence=(got.evidence,))
+    counts = answered(context)
+    seen = f"{counts.words}, {away_s:.2f} s after the tunnel was cut"
+    return Observation(holds=counts.only(LAPTOP), seen=seen, evidence=(counts.evidence,))
 
 
 def given_back(context: Context) -> Observation:
-    """Look who answers after the process has ended, and what is left of it."""
-    got = answered(context)
+    """Check that the pod answers after the process has ended, and that no object of it is left."""
+    counts = answered(context)
     left = [str(ref(obj)) for obj in _objects(context.west) if parts.stand_in(SERVICE) in obj["metadata"]["name"]]
-    diverts = context.mesh.intercepts(["west"])
+    intercepts = context.mesh.intercepts([context.west.name])
     return Observation(
-        holds=got.only("west") and not left and not diverts,
-        seen=f"{got.words}; left over: {', '.join(left) or 'nothing'}, {len(diverts)} diversions",
-        evidence=(got.evidence,),
+        holds=counts.only(context.west.name) and not left and not intercepts,
+        seen=f"{counts.words}; left over: {', '.join(left) or 'nothing'}, {len(intercepts)} intercepts",
+        evidence=(counts.evidence,),
     )
 
 
 _BIG_ANSWER = rf'"service": *"{shared.BIG}"'
-"""What large-stuff itself answers (apps/shared)."""
+"""A part of large-stuff's own answer (apps/shared)."""
 
 
 def _objects(cluster: Cluster) -> list[Obj]:
-    """Return all that could be a copy of a service, in every namespace; pods that are just ending are none."""
+    """Return all objects that could belong to a copy of a service, in every namespace, without terminating ones."""
     kube = connect(cluster)
     found = [obj for version, kind in _KINDS for obj in kube.find(version, kind, metadata_only=True)]
     return [obj for obj in found if "deletionTimestamp" not in obj["metadata"]]
 
 
 def no_objects(context: Context) -> Observation:
-    """Look for objects named like large-stuff in both clusters."""
-    there, here = (
+    """Check that objects named like large-stuff exist in East and not in West."""
+    in_east, in_west = (
         [str(ref(obj)) for obj in _objects(cluster) if shared.BIG in obj["metadata"]["name"]]
         for cluster in (context.east, context.west)
     )
-    asked = send(context.west, frontend_pod(context.west), f"http://{host(shared.BIG)}/", container="frontend")
-    verdict, words = judge(asked, [refusals.no_name()], service=_BIG_ANSWER)
+    response = send(context.west, frontend_pod(context.west), f"http://{host(shared.BIG)}/", container="frontend")
+    verdict, words = judge(response, [refusals.no_name()], service=_BIG_ANSWER)
     return Observation(
-        holds=bool(there) and not here and verdict is Judgement.REFUSED,
-        seen=f"{len(there)} objects in East, {len(here)} in West; West asks for it: {words}",
+        holds=bool(in_east) and not in_west and verdict is Judgement.REFUSED,
+        seen=f"{len(in_east)} objects in East, {len(in_west)} in West; a request from West: {words}",
         unclear=words if verdict is Judgement.UNCLEAR else "",
         evidence=(
-            _evidence("objects in East named so", "\n".join(there), EvidenceKind.OBJECT),
-            _evidence("objects in West named so", "\n".join(here) or "none", EvidenceKind.OBJECT),
-            asked.evidence,
+            _evidence("objects of large-stuff in East", "\n".join(in_east), EvidenceKind.OBJECT),
+            _evidence("objects of large-stuff in West", "\n".join(in_west) or "none", EvidenceKind.OBJECT),
+            response.evidence,
         ),
     )
 
 
 def no_images(context: Context) -> Observation:
-    """Look for images that were not there before."""
+    """Check that West's node has no new image."""
     before, now = set(context.recall("images")), set(images(context))
     words = "\n".join(sorted(now))
     return Observation(
         holds=bool(before) and now == before,
-        seen=f"{len(before)} images in West's node before, {len(now)} now; new: {', '.join(now - before) or 'none'}",
-        evidence=(_evidence("images in West's node", words, EvidenceKind.COMMAND),),
+        seen=f"{len(before)} images on West's node before, {len(now)} now; new: {', '.join(now - before) or 'none'}",
+        evidence=(_evidence("images on West's node", words, EvidenceKind.COMMAND),),
     )
 
 
 def no_data(context: Context) -> Observation:
-    """Look for what stands in every line of the data, on each node's disk: the same search finds it in East."""
-    there, here = (_files_with_data(cluster) for cluster in (context.east, context.west))
+    """Search each node's disk for large-stuff's data: the search finds it in East, and not in West."""
+    in_east, in_west = (_files_with_data(cluster) for cluster in (context.east, context.west))
     return Observation(
-        holds=bool(there) and not here,
-        seen=f"files that hold its data: {len(there)} in East, {len(here)} in West",
+        holds=bool(in_east) and not in_west,
+        seen=f"files with its data: {len(in_east)} in East, {len(in_west)} in West",
         evidence=(
-            _evidence("files with its data in East's node", "\n".join(there) or "none", EvidenceKind.COMMAND),
-            _evidence("files with its data in West's node", "\n".join(here) or "none", EvidenceKind.COMMAND),
+            _evidence("files with its data on East's node", "\n".join(in_east) or "none", EvidenceKind.COMMAND),
+            _evidence("files with its data on West's node", "\n".join(in_west) or "none", EvidenceKind.COMMAND),
         ),
     )
 
 
 def _files_with_data(cluster: Cluster) -> list[str]:
     argv = ["grep", "--recursive", "--files-with-matches", "--text", "--extended-regexp", _MARKER, *_DATA_OF_PODS]
-    found = provider().shell.run(cluster, argv, check=False, timeout_s=60)
-    if found.returncode > 1 and "No such file" not in found.stderr:  # 1: nothing found; pods end while it looks
-        raise ClusterError(f"its disk could not be searched: {found.stderr.strip()}", where=cluster.name)
-    return found.stdout.split()
+    search = provider().shell.run(cluster, argv, check=False, timeout_s=60)
+    # 1: nothing found; pods can end during the search.
+    if search.returncode > 1 and "No such file" not in search.stderr:
+        raise ClusterError(f"searching the node's disk failed: {search.stderr.strip()}", where=cluster.name)
+    return search.stdout.split()

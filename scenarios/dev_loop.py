@@ -1,4 +1,4 @@
-"""Act 4, development: my-service on the laptop, as a pod and as a process; everything else stays shared."""
+"""Act 4, development: my-service on the laptop, as a pod and as a process; all other services stay shared."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SCENARIO = Scenario(
     name="dev_loop",
     title="Development",
     act="Profit",
-    claim="my-service is developed on the laptop, in seconds, with the shared cluster's users and without a copy of it",
+    claim="A developer changes my-service on the laptop in seconds, with users of the shared cluster and no copy of it",
     requires=frozenset({Capability.EXPORT, Capability.INTERCEPT}),
     topology=Topology(
         nodes=(
@@ -34,8 +34,9 @@ SCENARIO = Scenario(
     steps=(
         ScenarioStep(
             name="shared",
-            title="A cluster that everybody shares",
-            narration="East has what nobody wants on a laptop: backend, users, large-stuff. Only users is exported.",
+            title="A shared cluster",
+            narration="East runs the services that are too large for a laptop: backend, users, large-stuff. It exports "
+            "only users.",
             command="lab dev shared",
             act=acts.share,
             undo=acts.unshare,
@@ -43,7 +44,7 @@ SCENARIO = Scenario(
             checks=(
                 Check(
                     name="shared_works",
-                    claim="In East backend puts users and large-stuff together",
+                    claim="In East, backend reaches users and large-stuff",
                     expected="3 users and more than 32 MB",
                     look=looks.shared_works,
                     within_s=_SETTLES_S,
@@ -53,8 +54,8 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="pod",
             title="my-service as a pod, from a folder",
-            narration="The folder goes into a pod on West through Kubernetes' exec. No image is built: the pod runs "
-            "the Python that the node has already.",
+            narration="The lab copies the folder into a pod in West with Kubernetes' exec. It builds no image: the pod "
+            "uses an image with Python that the node already has.",
             command=f"lab dev pod apps/{SERVICE}",
             act=acts.start_pod,
             undo=acts.stop_pod,
@@ -62,8 +63,8 @@ SCENARIO = Scenario(
             checks=(
                 Check(
                     name="pod_reaches_users",
-                    claim="West's frontend gets answers of my-service in West, with users' data from East",
-                    expected="10 of 10 from West, each with East's users",
+                    claim="my-service in West answers West's frontend, with data of East's users",
+                    expected="10 of 10 from West, each with data of East's users",
                     look=looks.pod_answers,
                     within_s=_SETTLES_S,
                 ),
@@ -71,26 +72,26 @@ SCENARIO = Scenario(
         ),
         ScenarioStep(
             name="reload",
-            title="Save, and look",
-            narration="Change a line and save. The folder is watched; what was saved runs in the pod a moment later.",
+            title="Save and reload",
+            narration="Change a line and save. The lab watches the folder, and the pod runs the new code in seconds.",
             act=acts.save,
             undo=acts.watched,
             checks=(
                 Check(
                     name="reload_is_quick",
-                    claim="A saved change answers West's frontend within seconds",
-                    expected=f"three saves, each answered with within {RELOADED_WITHIN_S:.0f} s",
+                    claim="West's frontend gets an answer of a saved change within seconds",
+                    expected=f"three saves, each in an answer within {RELOADED_WITHIN_S:.0f} s",
                     look=looks.reload_is_quick,
                 ),
                 Check(
                     name="nothing_was_built",
-                    claim="No image was built and no pod was made for it",
-                    expected="the pod's UID, images and restarts are those of before",
+                    claim="The change needed no new image and no new pod",
+                    expected="the pod has the same UID, images and restarts as before",
                     look=looks.nothing_was_built,
                 ),
             ),
             sabotage=Sabotage(
-                title="the folder is not watched",
+                title="nothing watches the folder",
                 act=acts.unwatched,
                 undo=acts.watched,
                 fails="reload_is_quick",
@@ -99,9 +100,9 @@ SCENARIO = Scenario(
         ),
         ScenarioStep(
             name="header",
-            title="my-service as a process, for me alone",
-            narration="Now a plain process on this machine. Requests with a header of my choice go to it, all others "
-            "still reach the pod: colleagues notice nothing.",
+            title="my-service as a process, for one header",
+            narration="Now a plain process on this machine. Requests with a chosen header go to it. All others still "
+            "reach the pod, so colleagues notice nothing.",
             command=f"lab dev process --header {'='.join(HEADER)} -- python3 apps/{SERVICE}/main.py",
             act=acts.start_process(header=HEADER),
             undo=acts.stop_process,
@@ -110,14 +111,14 @@ SCENARIO = Scenario(
                 Check(
                     name="only_chosen_header",
                     claim="Requests with the chosen header, and only those, reach the process",
-                    expected=f"{SAMPLE} of {SAMPLE} by the laptop with it; by West without it, and with another value",
+                    expected=f"{SAMPLE} of {SAMPLE} by the laptop with it; by West without it and with another value",
                     look=looks.only_chosen,
                     within_s=_SETTLES_S,
                 ),
                 Check(
                     name="process_reaches_users",
-                    claim="The process reaches users in East by its name in the cluster",
-                    expected="10 of 10 by this process, each with East's users",
+                    claim="The process reaches East's users by its name in the cluster",
+                    expected="10 of 10 by this process, each with data of East's users",
                     look=looks.process_reaches_users,
                 ),
                 Check(
@@ -128,7 +129,7 @@ SCENARIO = Scenario(
                 ),
             ),
             sabotage=Sabotage(
-                title="the header's route is removed",
+                title="the intercept is removed",
                 act=acts.remove_intercept,
                 undo=acts.remove_intercept,
                 fails="only_chosen_header",
@@ -136,8 +137,8 @@ SCENARIO = Scenario(
         ),
         ScenarioStep(
             name="everything",
-            title="my-service as a process, for everybody",
-            narration="Without a header everything goes to the process, many requests at once.",
+            title="my-service as a process, for all requests",
+            narration="Without a header, all requests go to the process, many at the same time.",
             command=f"lab dev process -- python3 apps/{SERVICE}/main.py",
             act=acts.start_process(header=None),
             undo=acts.stop_process,
@@ -145,7 +146,7 @@ SCENARIO = Scenario(
             checks=(
                 Check(
                     name="everything_comes",
-                    claim="The process answers all of West's requests, 25 at once",
+                    claim="The process answers all of West's requests, 25 at the same time",
                     expected="100 of 100 by the laptop",
                     look=looks.everything_comes,
                     within_s=_SETTLES_S,
@@ -155,7 +156,7 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="reconnect",
             title="The connection breaks",
-            narration="The laptop changes its network: the tunnel's connection is cut, and comes back by itself.",
+            narration="The laptop changes its network: the tunnel's connection breaks, and the lab reconnects it.",
             act=acts.cut_and_wait,
             checks=(
                 Check(
@@ -169,13 +170,13 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="give_back",
             title="Ctrl-C",
-            narration="The process ends, and the pod gets its requests back.",
+            narration="The process ends, and the pod gets the requests again.",
             act=acts.stop_process,
             checks=(
                 Check(
                     name="given_back",
-                    claim="The pod answers again, and nothing of the process is left in West",
-                    expected=f"{SAMPLE} of {SAMPLE} by West, no object, no diversion",
+                    claim="The pod answers again, and no object of the process is left in West",
+                    expected=f"{SAMPLE} of {SAMPLE} by West, no object, no intercept",
                     look=looks.given_back,
                     within_s=_SETTLES_S,
                 ),
@@ -183,24 +184,24 @@ SCENARIO = Scenario(
         ),
         ScenarioStep(
             name="large_stuff",
-            title="And large-stuff?",
-            narration="It has stayed where it is: no pod, no image and no data of it came to the laptop.",
+            title="large-stuff stays in East",
+            narration="The laptop got no pod, no image and no data of large-stuff.",
             checks=(
                 Check(
                     name="no_objects",
-                    claim="West has no object of large-stuff, and cannot even ask for it",
-                    expected="some in East, none in West, no answer",
+                    claim="West has no object of large-stuff, and no name for it",
+                    expected="some in East, none in West, no such name",
                     look=looks.no_objects,
                 ),
                 Check(
                     name="no_images",
-                    claim="West's node has the images of before, and no other",
+                    claim="West's node has the same images as before",
                     expected="no new image",
                     look=looks.no_images,
                 ),
                 Check(
                     name="no_data",
-                    claim="No file of West's pods holds large-stuff's data",
+                    claim="No file of West's pods contains large-stuff's data",
                     expected="found in East, not in West",
                     look=looks.no_data,
                 ),
@@ -213,11 +214,11 @@ SCENARIO = Scenario(
             ),
         ),
     ),
-    saw="A change is live in a second or so, in a pod or in a process with a debugger, with real users behind it and "
-    "nobody else disturbed; the large cluster's stuff stayed in the large cluster.",
+    saw="A saved change is live in about a second, in a pod or in a process with a debugger. It uses the real users "
+    "service and disturbs no other developer, and large-stuff stays in the large cluster.",
     try_next=(
-        "Open http://localhost:8080/?upstream=my-service and change the colour in apps/my-service/main.py.",
-        "Start it under your debugger: `lab dev process --port 8000` prints the variables that it needs.",
-        "Break it: save a syntax error while `lab dev pod` watches.",
+        "Open {west_url}/?upstream=my-service and change the colour in apps/my-service/main.py.",
+        "Start it in your debugger: `lab dev process --port 8000` prints the variables that it needs.",
+        "Save a syntax error while `lab dev pod` watches.",
     ),
 )

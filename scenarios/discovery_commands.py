@@ -1,38 +1,57 @@
-"""What service_discovery types: Kubernetes by hand, as somebody without a mesh would do it."""
+"""The commands of service_discovery: plain Kubernetes, as a person without a mesh would type it.
+
+`{east}` and `{west}` stand for the clusters in these roles (lab.scenario.commands).
+"""
 
 from __future__ import annotations
 
-from lab.base.names import NAMESPACE, SCENARIO_LABEL
+from lab.base.names import SCENARIO_LABEL
+from lab.mesh.names import exported_name
 
 SERVICE = "podinfo"
+MIRROR = exported_name(SERVICE, "{east}")
 COPY = "podinfo-copied"
+_EAST = "kubectl --context={east} --namespace={namespace}"
 RESTART = f"""\
-kubectl --context=east --namespace={NAMESPACE} rollout restart deployment {SERVICE}
-kubectl --context=east --namespace={NAMESPACE} rollout status deployment {SERVICE} --timeout=90s"""
-SCALE = f"kubectl --context=east --namespace={NAMESPACE} scale deployment {SERVICE} --replicas={{replicas}}"
-RELABEL = (
-    f"kubectl --context=east --namespace={NAMESPACE} label pods --selector=app.kubernetes.io/name={SERVICE} "
-    "app.kubernetes.io/name-"
-)
+{_EAST} rollout restart deployment {SERVICE}
+{_EAST} rollout status deployment {SERVICE} --timeout=90s"""
+RELABEL = f"{_EAST} label pods --selector=app.kubernetes.io/name={SERVICE} app.kubernetes.io/name-"
 SECOND = "greeter"
+SECOND_MIRROR = exported_name(SECOND, "{east}")
 OLD_PORT, NEW_PORT = 8000, 8080
 EXPOSE = (
-    f"kubectl --context=east --namespace={NAMESPACE} expose deployment {SERVICE} --name={SECOND} --port={OLD_PORT} "
+    f"{_EAST} expose deployment {SERVICE} --name={SECOND} --port={OLD_PORT} "
     f"--target-port=http --labels={SCENARIO_LABEL}=service_discovery"
 )
-PATCH = f"kubectl --context=east --namespace={NAMESPACE} patch service {SECOND} --type=json --patch="
+PATCH = f"{_EAST} patch service {SECOND} --type=json --patch="
 IS_HTTP = f"""{PATCH}'[{{"op":"add","path":"/spec/ports/0/appProtocol","value":"http"}}]'"""
 MOVE_PORT = f"""{PATCH}'[{{"op":"replace","path":"/spec/ports/0/port","value":{NEW_PORT}}}]'"""
-SERVICES = f"kubectl --context=west --namespace={NAMESPACE} get services"
+EXPORT_SECOND = f"lab export {SECOND} --from {{east}}"
+NEW_PORT_STEPS = f"""\
+{EXPOSE}
+{IS_HTTP}
+{EXPORT_SECOND}
+{MOVE_PORT}
+{EXPORT_SECOND}"""
+REMOVE_SECOND = f"lab unexport {SECOND} --from {{east}}\n{_EAST} delete service {SECOND}"
+SERVICES = "kubectl --context={west} --namespace={namespace} get services"
+EXPORT = f"lab export {SERVICE} --from {{east}}"
+UNEXPORT = f"lab unexport {SERVICE} --from {{east}}"
 AS_IT_IS = f"""\
-kubectl --context=east --namespace={NAMESPACE} get service {SERVICE} --output=yaml | \
+{_EAST} get service {SERVICE} --output=yaml | \
 kubectl patch --local --filename=- --type=json --output=yaml --patch='[\
 {{"op":"replace","path":"/metadata/name","value":"{COPY}"}}]' | \
-kubectl --context=west apply --filename=-"""
+kubectl --context={{west}} apply --filename=-"""
 EDITED = f"""\
-kubectl --context=east --namespace={NAMESPACE} get service {SERVICE} --output=yaml | \
+{_EAST} get service {SERVICE} --output=yaml | \
 kubectl patch --local --filename=- --type=json --output=yaml --patch='[\
 {{"op":"replace","path":"/metadata/name","value":"{COPY}"}},\
-{{"op":"replace","path":"/metadata/labels","value":{{"eastwest.lab/scenario":"service_discovery"}}}},\
+{{"op":"replace","path":"/metadata/labels","value":{{"{SCENARIO_LABEL}":"service_discovery"}}}},\
 {{"op":"remove","path":"/spec/clusterIP"}},{{"op":"remove","path":"/spec/clusterIPs"}}]' | \
-kubectl --context=west apply --filename=-"""
+kubectl --context={{west}} apply --filename=-"""
+REMOVE_COPY = f"kubectl --context={{west}} --namespace={{namespace}} delete service {COPY}"
+
+
+def scale(replicas: int) -> str:
+    """Return the command that scales East's podinfo."""
+    return f"{_EAST} scale deployment {SERVICE} --replicas={replicas}"

@@ -1,4 +1,4 @@
-"""Act 4, isolation: a card payment service in a compliance environment, and who is kept out of it."""
+"""Act 4, isolation: a card payment service in a compliance environment, and the callers that it refuses."""
 
 from __future__ import annotations
 
@@ -21,50 +21,72 @@ from lab.scenario.model import Arrow, Check, Look, Observation, Sabotage, Scenar
 from . import cardholder, refusals
 from .probes import Probe, Said, TlsClient, frontend_pod, send
 from .refusals import Refuser, refused
-from .seeing import service
+from .seeing import mirror, service
 
 NAME = "isolation"
 SERVICE = "podinfo"
 OTHER_SERVICE = "ledger"
 OTHER_NAMESPACE = "isolation-elsewhere"
-_HOST = f"{SERVICE}-east.{NAMESPACE}"
 _PORT = 9898
-_URL = f"http://{_HOST}:{_PORT}/api/info"
+_INFO = "/api/info"
 _OTHER_PORT = 8080
-_OTHER_URL = f"http://{OTHER_SERVICE}-east.{NAMESPACE}:{_OTHER_PORT}/"
 _NAMESPACE = Ref(api_version="v1", kind="Namespace", name=OTHER_NAMESPACE)
 _SETTLES_S = 30.0
 _GONE_S = 60.0
-# The applications, and whatever carries their requests.
+# The namespaces of the applications and of the proxies and gateways of both stacks.
 _WEST_WRITES = (NAMESPACE, "istio-system", "istio-ingress", "linkerd", "linkerd-multicluster", "emissary")
 
-_OTHER_ACCOUNT = Probe(name="probe-account", cluster="west", meshed=True, account="probe-account")
-_ELSEWHERE = Probe(name="probe-elsewhere", cluster="west", meshed=True, account="frontend", namespace=OTHER_NAMESPACE)
-_UNMESHED = Probe(name="probe-unmeshed", cluster="west", meshed=False, account="probe-unmeshed")
-_LEDGER = Probe(name=OTHER_SERVICE, cluster="east", meshed=True, account=OTHER_SERVICE, port=_OTHER_PORT)
+_OTHER_ACCOUNT = Probe(name="probe-account", role="west", meshed=True, account="probe-account")
+_ELSEWHERE = Probe(name="probe-elsewhere", role="west", meshed=True, account="frontend", namespace=OTHER_NAMESPACE)
+_UNMESHED = Probe(name="probe-unmeshed", role="west", meshed=False, account="probe-unmeshed")
+_LEDGER = Probe(name=OTHER_SERVICE, role="east", meshed=True, account=OTHER_SERVICE, port=_OTHER_PORT)
 _PROBES = (_OTHER_ACCOUNT, _ELSEWHERE, _UNMESHED, _LEDGER)
-_FRONTEND = Caller(cluster="west", namespace=NAMESPACE, service_account="frontend")
-PERMISSION = Permission(
-    cluster="east", service=SERVICE, callers=(_FRONTEND,), methods=("GET",), paths=("/api/info", "/headers")
-)
-NOBODY = Permission(cluster="east", service=OTHER_SERVICE, callers=())
 
 Send = Callable[[Context], Said]
 By = Callable[[Context], Refuser]
 _LISTING, _HEADERS, _ENVIRONMENT = "<title>Directory listing", '"Accept-Encoding"', "HOSTNAME=podinfo-"
-"""What the ledger, podinfo's /headers and podinfo's /env answer."""
+"""Parts of the responses of the ledger, of podinfo's /headers and of podinfo's /env."""
 
 
-def _from_frontend(context: Context, url: str = _URL, method: str = "GET") -> Said:
+def _frontend(context: Context) -> Caller:
+    return Caller(cluster=context.west.name, namespace=NAMESPACE, service_account="frontend")
+
+
+def permission(context: Context) -> Permission:
+    """Return the permission of the card payment service: the frontend may GET two paths."""
+    return Permission(
+        cluster=context.east.name,
+        service=SERVICE,
+        callers=(_frontend(context),),
+        methods=("GET",),
+        paths=(_INFO, "/headers"),
+    )
+
+
+def no_permission(context: Context) -> Permission:
+    """Return the permission of the other service: no caller."""
+    return Permission(cluster=context.east.name, service=OTHER_SERVICE, callers=())
+
+
+def _url(context: Context, path: str = _INFO) -> str:
+    return f"http://{mirror(context, SERVICE)}.{NAMESPACE}:{_PORT}{path}"
+
+
+def _other_url(context: Context) -> str:
+    return f"http://{mirror(context, OTHER_SERVICE)}.{NAMESPACE}:{_OTHER_PORT}/"
+
+
+def _from_frontend(context: Context, url: str = "", method: str = "GET") -> Said:
+    url = url or _url(context)
     return send(context.west, frontend_pod(context.west), url, container="frontend", method=method)
 
 
-def _from(probe: Probe, url: str = _URL) -> Send:
-    return lambda context: send(context.west, probe.name, url, namespace=probe.namespace)
+def _from(probe: Probe) -> Send:
+    return lambda context: send(context.west, probe.name, _url(context), namespace=probe.namespace)
 
 
 def _start(context: Context) -> None:
-    """Bring up everyone who will try, and export a second service, so that there is something else to ask."""
+    """Start the callers, and export a second service of East that the frontend can call."""
     namespace = {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -74,7 +96,7 @@ def _start(context: Context) -> None:
             "annotations": {"linkerd.io/inject": "enabled"},
         },
     }
-    # The only pod of the scenario in East is the ledger's.
+    # The selector matches the ledger's pod: the scenario has no other pod in East.
     ledger = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -84,15 +106,15 @@ def _start(context: Context) -> None:
             "ports": [{"name": "http", "port": _OTHER_PORT, "targetPort": _OTHER_PORT, "appProtocol": "http"}],
         },
     }
-    _wait_for_the_end_of_the_last_run(context)
+    _wait_for_last_run(context)
     context.created_by(NAME, context.west).apply_all([namespace])
     context.created_by(NAME, context.east).apply_all([ledger])
-    context.mesh.export(SERVICE, "east")
-    context.mesh.export(OTHER_SERVICE, "east")
+    context.mesh.export(SERVICE, context.east.name)
+    context.mesh.export(OTHER_SERVICE, context.east.name)
     with Threads() as threads:
-        for started in [threads.submit(probe.start, context, NAME) for probe in _PROBES]:
-            started.result()
-    context.say("\n".join(f"{name}: {said.words}" for name, said in _everyone(context)))
+        for start in [threads.submit(probe.start, context, NAME) for probe in _PROBES]:
+            start.result()
+    context.say("\n".join(f"{name}: {response.words}" for name, response in _everyone(context)))
 
 
 def _everyone(context: Context) -> list[tuple[str, Said]]:
@@ -100,55 +122,56 @@ def _everyone(context: Context) -> list[tuple[str, Said]]:
         ("frontend", _from_frontend(context)),
         ("another service account", _from(_OTHER_ACCOUNT)(context)),
         ("another namespace", _from(_ELSEWHERE)(context)),
-        ("another service of East", _from_frontend(context, _OTHER_URL)),
+        ("another service of East", _from_frontend(context, _other_url(context))),
     ]
 
 
 def _all_in(context: Context) -> Observation:
-    tried = _everyone(context)
+    responses = _everyone(context)
     return Observation(
-        holds=all(said.allowed for _, said in tried),
-        seen="; ".join(f"{name}: {said.words}" for name, said in tried),
-        evidence=tuple(said.evidence for _, said in tried),
+        holds=all(response.allowed for _, response in responses),
+        seen="; ".join(f"{name}: {response.words}" for name, response in responses),
+        evidence=tuple(response.evidence for _, response in responses),
     )
 
 
 def _stop(context: Context) -> None:
     for probe in _PROBES:
         probe.stop(context, NAME)
-    context.mesh.unexport(OTHER_SERVICE, "east")
+    context.mesh.unexport(OTHER_SERVICE, context.east.name)
     context.created_by(NAME, context.east).delete(service(OTHER_SERVICE))
     context.created_by(NAME, context.west).delete(_NAMESPACE)
 
 
-def _wait_for_the_end_of_the_last_run(context: Context) -> None:
-    """A namespace goes with all that is in it, which takes seconds; what is put into it meanwhile goes too."""
+def _wait_for_last_run(context: Context) -> None:
+    """Wait until the last run's namespace is deleted: until then, Kubernetes also deletes new objects in it."""
 
     def gone() -> bool | NotYet:
-        found = connect(context.west).get(_NAMESPACE)
-        return found is None or "deletionTimestamp" not in found["metadata"] or NotYet("it is being deleted")
+        namespace = connect(context.west).get(_NAMESPACE)
+        return namespace is None or "deletionTimestamp" not in namespace["metadata"] or NotYet("it is being deleted")
 
-    wait.until(f"namespace {OTHER_NAMESPACE} of the last run is gone", gone, timeout_s=_GONE_S)
+    wait.until(f"the deletion of the last run's namespace {OTHER_NAMESPACE}", gone, timeout_s=_GONE_S)
 
 
 def _lock(context: Context) -> None:
-    context.mesh.authorize(PERMISSION)
-    context.mesh.authorize(NOBODY)
-    allowed = ", ".join(context.mesh.identity_of(caller) for caller in PERMISSION.callers)
-    context.say(f"{SERVICE} in East: only {allowed}, only {PERMISSION.methods} of {PERMISSION.paths}")
-    context.say(f"{OTHER_SERVICE} in East: nobody")
+    payment = permission(context)
+    context.mesh.authorize(payment)
+    context.mesh.authorize(no_permission(context))
+    allowed = ", ".join(context.mesh.identity_of(caller) for caller in payment.callers)
+    context.say(f"{SERVICE} in East: only {allowed}, only {', '.join(payment.methods)} of {', '.join(payment.paths)}")
+    context.say(f"{OTHER_SERVICE} in East: no caller")
 
 
 def _unlock(context: Context) -> None:
-    context.mesh.unauthorize("east", SERVICE)
-    context.mesh.unauthorize("east", OTHER_SERVICE)
+    context.mesh.unauthorize(context.east.name, SERVICE)
+    context.mesh.unauthorize(context.east.name, OTHER_SERVICE)
 
 
-def _refused(tried: Send, refuser: By, service: str) -> Look:
-    """Return a look: the frontend's own request is allowed, and this one, at the same time, is not."""
+def _refused(request: Send, refuser: By, service: str) -> Look:
+    """Return a look that holds if this request is refused while the frontend's own request is allowed."""
 
     def look(context: Context) -> Observation:
-        allowed, other = _from_frontend(context), tried(context)
+        allowed, other = _from_frontend(context), request(context)
         return refused(other, refuser(context), control=allowed, control_name="the frontend", service=service)
 
     return look
@@ -169,7 +192,7 @@ def _pod_network(context: Context) -> Said:
 
 
 def _gateway(context: Context) -> Gateway:
-    return next(g for g in context.mesh.gateways(["east"]) if g.role == "east-west")
+    return next(g for g in context.mesh.gateways([context.east.name]) if g.role == "east-west")
 
 
 def _plain_to_gateway(context: Context) -> Said:
@@ -182,20 +205,21 @@ def _by_gateway(context: Context) -> Refuser:
 
 
 def _with_a_certificate_of(context: Context, folder: Path, lab_name: str, entrance: TlsEntrance) -> Said:
-    """Ask as the frontend, straight at East's gateway, with a certificate for it that this folder's authority signs."""
-    domain = context.lab.spec.clusters["west"].trust_domain
-    issuer = pki.issuer(folder, lab_name=lab_name, cluster="issuer-west", trust_domain=domain)
-    identity = pki.leaf(issuer, context.mesh.identity_of(_FRONTEND))
+    """Send a request to East's gateway with a certificate in the frontend's name, signed by this folder's anchor."""
+    west = context.west.name
+    domain = context.lab.spec.clusters[west].trust_domain
+    issuer = pki.issuer(folder, lab_name=lab_name, cluster=f"issuer-{west}", trust_domain=domain)
+    identity = pki.leaf(issuer, context.mesh.identity_of(_frontend(context)))
     url = f"https://{entrance.address}:{entrance.port}/api/info"
     client = TlsClient(entrance=entrance, identity=identity)
-    # From a pod without a proxy: not every engine lets this machine reach a node's address.
+    # From a pod without a proxy: with some engines, this machine cannot reach a node's address.
     return send(context.west, _UNMESHED.name, url, headers={"host": host(SERVICE)}, tls=client)
 
 
 def _another_anchor(context: Context) -> Observation:
-    """Two clients that differ in one thing: who signed the frontend's name."""
+    """Compare two clients that differ in one thing: the trust anchor that signed the frontend's name."""
     lab = context.lab
-    entrance = context.mesh.tls_entrance("east", SERVICE, _PORT)
+    entrance = context.mesh.tls_entrance(context.east.name, SERVICE, _PORT)
     own = _with_a_certificate_of(context, lab.paths.pki, lab.spec.name, entrance)
     with TemporaryDirectory() as folder:
         other = _with_a_certificate_of(context, Path(folder), "somebody-else", entrance)
@@ -205,15 +229,15 @@ def _another_anchor(context: Context) -> Observation:
 def _pay(context: Context) -> None:
     card = cardholder.number()
     context.memo["card"] = card
-    said = send(
+    response = send(
         context.west,
         frontend_pod(context.west),
-        f"http://{_HOST}:{_PORT}/headers",
+        _url(context, "/headers"),
         container="frontend",
         headers={cardholder.HEADER: card},
     )
-    context.memo["arrived"] = card in said.body
-    context.say(f"{said.words}; the card number arrived: {card in said.body}")
+    context.memo["arrived"] = card in response.body
+    context.say(f"{response.words}; the card number arrived: {'yes' if card in response.body else 'no'}")
 
 
 def _never_written_down(context: Context) -> Observation:
@@ -224,7 +248,7 @@ def _never_written_down(context: Context) -> Observation:
     controls = f"controls found: logs {'yes' if logs.control else 'no'}, metrics {'yes' if metrics.control else 'no'}"
     return Observation(
         holds=arrived and not places and logs.control and metrics.control,
-        seen=f"arrived: {'yes' if arrived else 'no'}; written down in West: {places or 'nowhere'} "
+        seen=f"arrived: {'yes' if arrived else 'no'}; recorded in West: {', '.join(places) or 'nowhere'} "
         f"(logs: {logs.read} containers, metrics: {metrics.read} proxy; {controls})",
         evidence=(logs.evidence, metrics.evidence),
     )
@@ -233,7 +257,7 @@ def _never_written_down(context: Context) -> Observation:
 def _check(
     name: str,
     claim: str,
-    tried: Send,
+    request: Send,
     *,
     by: By = _denied,
     service: str = refusals.PODINFO,
@@ -242,8 +266,8 @@ def _check(
     return Check(
         name=name,
         claim=claim,
-        expected="refused by the proxy or node that has to, while the frontend's request gets HTTP 200",
-        look=_refused(tried, by, service),
+        expected="refused by the expected proxy or node, while the frontend's request gets HTTP 200",
+        look=_refused(request, by, service),
         within_s=_SETTLES_S,
         requires=requires,
     )
@@ -255,7 +279,7 @@ SCENARIO = Scenario(
     name=NAME,
     title="Cluster isolation",
     act="Profit",
-    claim="Only the frontend's identity reaches the card payment service, and only what it may ask",
+    claim="Only the frontend's identity reaches the card payment service, and only with the allowed requests",
     requires=frozenset({Capability.EXPORT, Capability.AUTHORIZE_IDENTITY}),
     topology=Topology(
         nodes=(
@@ -273,14 +297,14 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="open",
             title="An open mesh",
-            narration="In a mesh without permissions every identity gets in: another service account, another "
-            "namespace, and also another service of East is reached.",
+            narration="In a mesh without permissions, every identity is allowed: another service account and another "
+            "namespace reach the service, and the frontend reaches another service of East.",
             act=_start,
             undo=_stop,
             checks=(
                 Check(
                     name="everybody_gets_in",
-                    claim="Without a permission everybody in the mesh is answered",
+                    claim="Without permissions, every caller in the mesh gets an answer",
                     expected="HTTP 200 for all",
                     look=_all_in,
                     within_s=_SETTLES_S,
@@ -290,9 +314,9 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="locked",
             title="Only the frontend, only to pay",
-            narration="The card payment service lets in one identity, for one method and two paths. Everything else in "
-            "East lets in nobody.",
-            command="kubectl --context=east --namespace=test get authorizationpolicies",
+            narration="The card payment service allows one identity, one method and two paths. The other service in "
+            "East refuses every caller.",
+            command="kubectl --context={east} --namespace={namespace} get authorizationpolicies",
             act=_lock,
             undo=_unlock,
             undo_command="lab reset",
@@ -307,44 +331,46 @@ SCENARIO = Scenario(
                     "unmeshed_is_refused",
                     "A pod outside of the mesh is refused",
                     _from(_UNMESHED),
-                    by=lambda context: refusals.service_from_outside(context.mesh, context.west, f"{SERVICE}-east"),
+                    by=lambda context: refusals.service_from_outside(
+                        context.mesh, context.west, mirror(context, SERVICE)
+                    ),
                 ),
                 _check(
                     "gateway_is_no_way_around",
-                    "So is its plain request to East's gateway",
+                    "East's gateway refuses a plain request of that pod",
                     _plain_to_gateway,
                     by=_by_gateway,
                 ),
                 _check(
                     "other_service_is_refused",
-                    "The frontend itself is refused by another service behind the same gateway",
-                    lambda context: _from_frontend(context, _OTHER_URL),
+                    "Another service behind the same gateway refuses the frontend",
+                    lambda context: _from_frontend(context, _other_url(context)),
                     service=_LISTING,
                 ),
                 _check(
                     "pod_network_is_no_way_around",
-                    "East's pod network is not reached from West",
+                    "West cannot reach East's pod network",
                     _pod_network,
                     by=lambda context: refusals.pod_from_outside(context, _pod_address(context)),
                 ),
                 _check(
                     "other_method_is_refused",
                     "The frontend is refused with another method",
-                    lambda context: _from_frontend(context, f"http://{_HOST}:{_PORT}/headers", "POST"),
+                    lambda context: _from_frontend(context, _url(context, "/headers"), "POST"),
                     service=_HEADERS,
                     requires=_BY_REQUEST,
                 ),
                 _check(
                     "other_path_is_refused",
                     "The frontend is refused on another path",
-                    lambda context: _from_frontend(context, f"http://{_HOST}:{_PORT}/env"),
+                    lambda context: _from_frontend(context, _url(context, "/env")),
                     service=_ENVIRONMENT,
                     requires=_BY_REQUEST,
                 ),
                 Check(
                     name="another_anchor_is_refused",
-                    claim="The frontend's own name, signed by another trust anchor, is refused at East's gateway",
-                    expected="refused by the proxy that ends TLS there, while the same client with the lab's signature "
+                    claim="East's gateway refuses the frontend's name if another trust anchor signed it",
+                    expected="refused by the proxy that terminates TLS, while the same client with the lab's signature "
                     "gets HTTP 200",
                     look=_another_anchor,
                     within_s=_SETTLES_S,
@@ -357,22 +383,22 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="card",
             title="A card number passes through",
-            narration="The frontend pays with a card number that was made up for this run. It arrives in East. West's "
-            "logs and metrics are then searched for it; a mark put there on purpose shows that the search finds.",
+            narration="The frontend pays with a random card number, and the number arrives in East. The lab then "
+            "searches West's logs and metrics for it. It also finds a known mark there, so the search works.",
             act=_pay,
             checks=(
                 Check(
                     name="card_is_never_written_down",
-                    claim="The card number arrives in East, and stands in none of West's logs and metrics",
+                    claim="The card number arrives in East, and none of West's logs and metrics contains it",
                     expected="arrived, found nowhere in West, both controls found",
                     look=_never_written_down,
                 ),
             ),
         ),
     ),
-    saw="One gateway connects two clusters, and yet a single identity gets through it to a single service.",
+    saw="One gateway connects two clusters, and only one identity reaches one service through it.",
     try_next=(
-        "Read the rule that your mesh made of it: `kubectl --context=east -n test get authorizationpolicies -o yaml`.",
-        "Add yourself: change `PERMISSION` in scenarios/isolation.py and run `lab run isolation` again.",
+        "Read the rules of your mesh: `kubectl --context={east} -n {namespace} get authorizationpolicies -o yaml`.",
+        "Add a caller: change `permission` in scenarios/isolation.py and run `lab run isolation` again.",
     ),
 )

@@ -1,4 +1,4 @@
-"""A whole cluster's death under load, and its return: its node is killed and started again."""
+"""Outages of whole clusters under load: kill a node, start it again."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .seeing import frontend
 _BACK_S = 180.0
 
 
-def cluster_dies(context: Context, cluster: Cluster, name: str, *asked: Cluster) -> None:
-    """Kill a cluster under a load through the ingresses of `asked`, start it again, and keep what the load saw.
+def cluster_dies(context: Context, cluster: Cluster, name: str, *entrances: Cluster) -> None:
+    """Kill a cluster under a load through the ingresses of `entrances`, start it again, and keep the recording.
 
     Raises:
         WaitTimeout: a cluster does not answer through its ingress, before or after.
     """
     for each in (context.east, context.west):
         _answers(context, each)
-    with ingress_load(context, *asked) as load:
+    with ingress_load(context, *entrances) as load:
         load.run(QUIET_S)
         load.mark("cluster dies")
         context.say(f"$ {provider().power.kill(cluster)}")
@@ -35,7 +35,7 @@ def cluster_dies(context: Context, cluster: Cluster, name: str, *asked: Cluster)
 
 
 def revive(context: Context, cluster: Cluster) -> None:
-    """Start a cluster's node where it does not run.
+    """Start a cluster's node if it does not run.
 
     Raises:
         WaitTimeout: the cluster does not answer through its ingress.
@@ -45,15 +45,15 @@ def revive(context: Context, cluster: Cluster) -> None:
 
 
 def _answers(context: Context, cluster: Cluster) -> None:
-    """Return when requests through a cluster's ingress are answered.
+    """Wait until requests through a cluster's ingress are answered.
 
-    Pods are Ready some 20 s before: the gateways' proxies wait for their configuration, and until then there is
-    nobody behind the node's port.
+    Pods become Ready about 20 s earlier: until the gateways' proxies have their configuration, nothing listens behind
+    the node's port.
     """
 
     def probe() -> bool | NotYet:
         totals = frontend(context, cluster, f"/api/answers?upstream={SERVICE}&count=10")["totals"]
         return totals["failed"] == 0 or NotYet(f"{totals['failed']} of {totals['requests']} failed")
 
-    # More than once: the proxies take their endpoints up one after the other.
-    wait.until(f"{cluster.name}'s ingress answers", probe, timeout_s=_BACK_S, successes=2)
+    # Twice in a row: the proxies learn their endpoints one after the other.
+    wait.until(f"answers through {cluster.name}'s ingress", probe, timeout_s=_BACK_S, successes=2)

@@ -1,4 +1,4 @@
-"""Runs inside a pod (standard library only): send one request, print what became of it as JSON.
+"""A program that runs inside a pod (standard library only): sends one request and prints the result as JSON.
 
 Argument: the request as JSON (url, method, timeout_s, headers; for a TLS client with a certificate of its own also
 server_name, alpn, preface in base64, and identity_bytes, the length of the key and certificate on standard input).
@@ -19,52 +19,52 @@ UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH}
 
 def main() -> None:
     """Send the request that the argument describes."""
-    asked = json.loads(sys.argv[1])
-    said = {"status": 0, "headers": {}, "body": "", "error": "", "failure": "", "peer": "", "certificate": ""}
+    request = json.loads(sys.argv[1])
+    result = {"status": 0, "headers": {}, "body": "", "error": "", "failure": "", "peer": "", "certificate": ""}
     try:
-        send(asked, said)
+        send(request, result)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        said["error"] = f"{type(error).__name__}: {error}"
-        said["failure"] = failure(error)
-    print(json.dumps(said))
+        result["error"] = f"{type(error).__name__}: {error}"
+        result["failure"] = failure(error)
+    print(json.dumps(result))
 
 
-def send(asked: dict, said: dict) -> None:
+def send(request: dict, result: dict) -> None:
     """Connect, speak TLS if requested, send the request, and record each stage that is reached."""
-    url = urlsplit(asked["url"])
+    url = urlsplit(request["url"])
     secure = url.scheme == "https"
     connection = http.client.HTTPConnection(
-        url.hostname, url.port or (443 if secure else 80), timeout=asked["timeout_s"]
+        url.hostname, url.port or (443 if secure else 80), timeout=request["timeout_s"]
     )
     try:
         connection.connect()
-        said["peer"] = connection.sock.getpeername()[0]
+        result["peer"] = connection.sock.getpeername()[0]
         if secure:
-            connection.sock = tls(connection.sock, asked, url.hostname)
-            said["certificate"] = base64.b64encode(connection.sock.getpeercert(binary_form=True) or b"").decode()
-            connection.sock.sendall(base64.b64decode(asked.get("preface", "")))
+            connection.sock = tls(connection.sock, request, url.hostname)
+            result["certificate"] = base64.b64encode(connection.sock.getpeercert(binary_form=True) or b"").decode()
+            connection.sock.sendall(base64.b64decode(request.get("preface", "")))
         path = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        connection.request(asked["method"], path, headers=asked["headers"])
-        answer = connection.getresponse()
-        said["status"] = answer.status
-        said["headers"] = {name.lower(): value for name, value in answer.getheaders()}
-        said["body"] = answer.read(4000).decode("utf-8", "replace")
+        connection.request(request["method"], path, headers=request["headers"])
+        response = connection.getresponse()
+        result["status"] = response.status
+        result["headers"] = {name.lower(): value for name, value in response.getheaders()}
+        result["body"] = response.read(4000).decode("utf-8", "replace")
     finally:
         connection.close()
 
 
-def tls(plain: socket.socket, asked: dict, host: str) -> ssl.SSLSocket:
-    """Return a TLS connection that believes any server: a refusal has to be the server's, not this client's."""
+def tls(plain: socket.socket, request: dict, host: str) -> ssl.SSLSocket:
+    """Return a TLS connection that accepts any server certificate, so that only the server can refuse."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    if "alpn" in asked:
-        context.set_alpn_protocols([asked["alpn"]])
-    if "identity_bytes" in asked:
-        file = os.memfd_create("identity")  # the pod's file system is read-only, and a key belongs in no file
-        os.write(file, sys.stdin.buffer.read(asked["identity_bytes"]))
+    if "alpn" in request:
+        context.set_alpn_protocols([request["alpn"]])
+    if "identity_bytes" in request:
+        file = os.memfd_create("identity")  # the pod's file system is read-only, and no disk should hold a key
+        os.write(file, sys.stdin.buffer.read(request["identity_bytes"]))
         context.load_cert_chain(f"/proc/self/fd/{file}")
         os.close(file)
-    return context.wrap_socket(plain, server_hostname=asked.get("server_name", host))
+    return context.wrap_socket(plain, server_hostname=request.get("server_name", host))
 
 
 KINDS = (
@@ -79,7 +79,7 @@ KINDS = (
 
 
 def failure(error: Exception) -> str:
-    """Return how a request ended without an answer, as a value of scenarios.probes.Failure."""
+    """Return how a request without a response ended, as a value of scenarios.probes.Failure."""
     if isinstance(error, socket.gaierror):
         return "no such name" if error.errno in {socket.EAI_NONAME, socket.EAI_NODATA} else "other"
     if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):

@@ -1,4 +1,4 @@
-"""Pods that send one and the same request from different places: what is refused stands beside what is allowed."""
+"""Probe pods, and requests sent from inside pods: the same request from different workloads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.base.wait import NotYet
 from lab.kube import connect, manifests
 from lab.kube.objects import Obj, Ref
 from lab.mesh.model import TlsEntrance
-from lab.scenario.context import Context
+from lab.scenario.context import Context, Role
 from lab.scenario.evidence import Evidence, EvidenceKind
 
 _MANIFEST = Path(__file__).with_name("manifests") / "probe.yaml"
@@ -26,10 +26,10 @@ _READY_S = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """A pod that requests can be sent from (or, with `port`, to)."""
+    """A pod that sends requests, or with `port` receives them. `role` names its cluster."""
 
     name: str
-    cluster: str
+    role: Role
     meshed: bool
     account: str
     namespace: str = NAMESPACE
@@ -37,7 +37,7 @@ class Probe:
     port: int = 0
 
     def objects(self, context: Context, scenario: str) -> list[Obj]:
-        """Return the pod and its account."""
+        """Return the pod and its service account."""
         return manifests.render(
             _MANIFEST,
             name=self.name,
@@ -51,19 +51,19 @@ class Probe:
         )
 
     def start(self, context: Context, scenario: str) -> None:
-        """Make the pod, and return when it is ready."""
-        kube = connect(context.lab.clusters[self.cluster])
+        """Create the pod, and wait until it is ready."""
+        kube = connect(context.cluster(self.role))
         context.created_by(scenario, kube.cluster).apply_all(self.objects(context, scenario))
 
         def ready() -> bool | NotYet:
             conditions = ((kube.get(_pod(self)) or {}).get("status") or {}).get("conditions") or []
             return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions) or NotYet("not Ready")
 
-        wait.until(f"{self.cluster}: pod {self.name} Ready", ready, timeout_s=_READY_S)
+        wait.until(f"{kube.cluster.name}'s pod {self.name} to become Ready", ready, timeout_s=_READY_S)
 
     def stop(self, context: Context, scenario: str) -> None:
-        """Take the pod and its account away."""
-        objects = context.created_by(scenario, context.lab.clusters[self.cluster])
+        """Delete the pod and its service account."""
+        objects = context.created_by(scenario, context.cluster(self.role))
         objects.delete(_pod(self))
         objects.delete(Ref(api_version="v1", kind="ServiceAccount", name=self.account, namespace=self.namespace))
 
@@ -73,27 +73,27 @@ def _pod(probe: Probe) -> Ref:
 
 
 class Failure(Enum):
-    """How a request without an HTTP answer ended, as the client in the pod saw it."""
+    """How a request without an HTTP response ended, as the client in the pod saw it."""
 
     NO_NAME = "no such name"
-    """The name has no address: nothing was sent."""
+    """DNS has no address for the name: the client sent nothing."""
     UNREACHABLE = "unreachable"
-    """A route of the node, or a router's ICMP message, says that there is no way."""
+    """A route of the node, or a router's ICMP message, reports that the address is unreachable."""
     NO_PORT = "connection refused"
     TIMED_OUT = "timed out"
     RESET = "reset"
     CLOSED = "closed"
-    """The other end closed the connection without an answer."""
+    """The other end closed the connection without a response."""
     TLS_ALERT = "TLS alert"
     OTHER = "other"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """What became of one request: an HTTP answer, or the failure and its text.
+    """The result of one request: an HTTP response, or the failure and its text.
 
-    `peer` is the address that the connection reached, empty where it reached none. `identities` are those of the
-    certificate that the server showed, where the client spoke TLS itself.
+    `peer` is the address that the connection reached, empty if it reached none. `identities` are the names in the
+    server's certificate, if the client itself used TLS.
     """
 
     status: int = 0
@@ -107,18 +107,18 @@ class Said:
 
     @property
     def words(self) -> str:
-        """The result in a few words."""
+        """The result as a short text."""
         return f"HTTP {self.status}" if self.status else self.error
 
     @property
     def allowed(self) -> bool:
-        """Whether the request was answered."""
+        """Whether the response is HTTP 200."""
         return self.status == 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class TlsClient:
-    """A TLS client that is not a proxy: where it connects, and the certificate that it shows."""
+    """A TLS client without a proxy: the entrance that it connects to, and the certificate that it presents."""
 
     entrance: TlsEntrance
     identity: Issued
@@ -139,13 +139,13 @@ def send(
     """Send one request from inside a pod.
 
     Raises:
-        KubeError: the pod cannot be used; that says nothing about the request.
+        KubeError: the command in the pod failed; nothing is known about the request.
     """
-    asked: dict[str, Json] = {"url": url, "method": method, "timeout_s": timeout_s, "headers": dict(headers or {})}
-    # On standard input, because a key does not belong into argv.
+    request: dict[str, Json] = {"url": url, "method": method, "timeout_s": timeout_s, "headers": dict(headers or {})}
+    # On standard input, because argv must not contain a private key.
     identity = tls.identity.key + tls.identity.certificate if tls else b""
     if tls:
-        asked |= {
+        request |= {
             "server_name": tls.entrance.server_name,
             "alpn": tls.entrance.alpn,
             "preface": b64encode(tls.entrance.preface).decode(),
@@ -153,7 +153,7 @@ def send(
         }
     text = connect(cluster).execute(
         pod,
-        ["python3.11", "-c", CLIENT, json.dumps(asked)],
+        ["python3.11", "-c", CLIENT, json.dumps(request)],
         namespace=namespace,
         container=container,
         stdin=identity,
@@ -163,25 +163,25 @@ def send(
 
 
 def said_of(output: str, *, title: str) -> Said:
-    """Read what the client in the pod printed."""
-    said = json.loads(output)
-    certificate = b64decode(said.pop("certificate"))
-    said["identities"] = list(pki.identities(certificate)) if certificate else []
-    lines = [f"HTTP {said['status']}", *(f"{k}: {v}" for k, v in said["headers"].items()), "", said["body"]]
+    """Parse the output of the client in the pod."""
+    result = json.loads(output)
+    certificate = b64decode(result.pop("certificate"))
+    result["identities"] = list(pki.identities(certificate)) if certificate else []
+    lines = [f"HTTP {result['status']}", *(f"{k}: {v}" for k, v in result["headers"].items()), "", result["body"]]
     evidence = Evidence(
         kind=EvidenceKind.ANSWERS,
         title=title,
-        text="\n".join(lines) if said["status"] else said["error"],
-        data={key: value for key, value in said.items() if key != "body"},
+        text="\n".join(lines) if result["status"] else result["error"],
+        data={key: value for key, value in result.items() if key != "body"},
     )
     return Said(
-        status=said["status"],
-        body=said["body"],
-        error=said["error"],
-        headers=said["headers"],
-        failure=Failure(said["failure"]) if said["failure"] else None,
-        peer=said["peer"],
-        identities=tuple(said["identities"]),
+        status=result["status"],
+        body=result["body"],
+        error=result["error"],
+        headers=result["headers"],
+        failure=Failure(result["failure"]) if result["failure"] else None,
+        peer=result["peer"],
+        identities=tuple(result["identities"]),
         evidence=evidence,
     )
 
@@ -190,13 +190,15 @@ def frontend_pod(cluster: Cluster) -> str:
     """Return the name of a running pod of the frontend.
 
     Raises:
-        WaitTimeout: there is none.
+        WaitTimeout: no pod of the frontend runs.
     """
 
-    def look() -> str | NotYet:
+    def find() -> str | NotYet:
         labels = {"app.kubernetes.io/name": "frontend"}
         pods = connect(cluster).find("v1", "Pod", namespace=NAMESPACE, labels=labels)
-        up = [p for p in pods if p["status"].get("phase") == "Running" and "deletionTimestamp" not in p["metadata"]]
-        return up[0]["metadata"]["name"] if up else NotYet("no pod of the frontend runs")
+        running = [
+            p for p in pods if p["status"].get("phase") == "Running" and "deletionTimestamp" not in p["metadata"]
+        ]
+        return running[0]["metadata"]["name"] if running else NotYet("no pod of the frontend runs")
 
-    return wait.until(f"{cluster.name}: a pod of the frontend", look, timeout_s=30)
+    return wait.until(f"a running pod of {cluster.name}'s frontend", find, timeout_s=30)

@@ -1,4 +1,4 @@
-"""Act 3. Requests divided between two clusters by weight."""
+"""Act 3, request routing: split requests between two clusters by weight."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from lab.measure import stats
 from lab.measure.load import steady, through_frontend
 from lab.measure.recording import Recording
 from lab.mesh.capabilities import Capability
+from lab.mesh.names import exported_name
 from lab.mesh.protocols import TrafficSplits
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
@@ -28,43 +29,48 @@ from lab.scenario.model import (
 )
 from lab.stacks.linkerd.traffic_split import CALLERS_REST_S
 
-from .seeing import answers, base_url, settled
+from .seeing import answers, base_url, mirror, settled
 
 SERVICE = "podinfo"
-MIRROR = "podinfo-east"
+MIRROR = exported_name(SERVICE, "{east}")
 SAMPLE = 200
 SETTLES_WITHIN_S = 40.0
-"""A look that finds the old split is repeated for so long; on a busy machine one look takes 10 s itself."""
+"""Checks retry for this time while proxies still use the old split; on a busy machine one look takes 10 s."""
 TAKES_EFFECT_WITHIN_S = 5.0
 _LOAD_S = 3.0
 _RESTED_S = CALLERS_REST_S + 1
+_UNSPLIT = f"lab unsplit {SERVICE} --in {{west}}"
 
 
-def _weights(west: int, east: int) -> Mapping[str, int]:
-    return {SERVICE: west, MIRROR: east}
+def _weights(context: Context, west: int, east: int) -> Mapping[str, int]:
+    return {SERVICE: west, mirror(context, SERVICE): east}
+
+
+def _command(west: int, east: int, *, options: str = "") -> str:
+    return f"lab split {SERVICE} --in {{west}} {options}{SERVICE}={west} {MIRROR}={east}"
 
 
 def _split(west: int, east: int) -> Act:
     def act(context: Context) -> None:
-        made = context.mesh.split("west", SERVICE, _weights(west, east))
-        context.say(f"{made.cluster}: {made.service} → " + ", ".join(f"{n} {w}" for n, w in made.weights.items()))
+        split = context.mesh.split(context.west.name, SERVICE, _weights(context, west, east))
+        context.say(f"{split.cluster}: {split.service} → " + ", ".join(f"{n} {w}" for n, w in split.weights.items()))
 
     return act
 
 
 def _unsplit(context: Context) -> None:
-    context.mesh.unsplit("west", SERVICE)
+    context.mesh.unsplit(context.west.name, SERVICE)
 
 
 def _divided(east_percent: int, *, connection: str = "new") -> Look:
-    """Return a look that compares who answers with the counts that the exact binomial test accepts."""
+    """Return a look that compares East's share of the answers with the counts that an exact binomial test accepts."""
 
     def look(context: Context) -> Observation:
-        got = answers(context, context.west, SERVICE, count=SAMPLE, connection=connection)
-        east = got.by_cluster.get("east", 0)
+        counts = answers(context, context.west, SERVICE, count=SAMPLE, connection=connection)
+        east = counts.by_cluster.get(context.east.name, 0)
         p_value = stats.binomial_p_value(east, SAMPLE, east_percent / 100)
-        holds = got.failed == 0 and east in stats.accepted(SAMPLE, east_percent / 100)
-        return Observation(holds=holds, seen=f"{got.words}; p = {p_value:.2g}", evidence=(got.evidence,))
+        holds = counts.failed == 0 and east in stats.accepted(SAMPLE, east_percent / 100)
+        return Observation(holds=holds, seen=f"{counts.words}; p = {p_value:.2g}", evidence=(counts.evidence,))
 
     return look
 
@@ -75,11 +81,11 @@ def _expected(east_percent: int) -> str:
 
 
 def _shift_under_load(context: Context) -> None:
-    """Shift everything from West to East and back while a steady load runs, and keep the recording."""
+    """Shift all requests from West to East and back under a steady load, and keep the recording."""
     _split(100, 0)(context)
-    settled(context, SERVICE, "west", timeout_s=SETTLES_WITHIN_S)
-    ask = through_frontend([base_url(context, context.west)], SERVICE)
-    with steady("through West's ingress", ask, rate_per_s=context.rate_per_s) as load:
+    settled(context, SERVICE, context.west, timeout_s=SETTLES_WITHIN_S)
+    request = through_frontend([base_url(context, context.west)], SERVICE)
+    with steady("through West's ingress", request, rate_per_s=context.rate_per_s) as load:
         load.run(_LOAD_S)
         load.mark("0:100")
         _split(0, 100)(context)
@@ -112,8 +118,9 @@ def _takes_effect(context: Context) -> Observation:
     recording, evidence = _recorded(context)
     to_east, to_west = recording.marks
     before_back = replace(recording, requests=tuple(r for r in recording.requests if r.at_s < to_west.at_s))
-    took_s = (before_back.last_answer_s("west", since=to_east), recording.last_answer_s("east", since=to_west))
-    arrived = {r.answered_by for r in before_back.requests if r.at_s >= to_east.at_s} >= {"east"}
+    east, west = context.east.name, context.west.name
+    took_s = (before_back.last_answer_s(west, since=to_east), recording.last_answer_s(east, since=to_west))
+    arrived = {r.answered_by for r in before_back.requests if r.at_s >= to_east.at_s} >= {east}
     return Observation(
         holds=arrived and max(took_s) <= TAKES_EFFECT_WITHIN_S,
         seen=f"to East after {took_s[0]:.2f} s, back to West after {took_s[1]:.2f} s",
@@ -124,26 +131,26 @@ def _takes_effect(context: Context) -> Observation:
 def _weighted(
     name: str, title: str, narration: str, west: int, east: int, *, more: tuple[Check, ...] = ()
 ) -> ScenarioStep:
-    """Return the step that sets a split and counts who answers."""
+    """Return a step that sets a split and counts the answers by cluster."""
     return ScenarioStep(
         name=name,
         title=title,
         narration=narration,
-        command=f"lab split {SERVICE} --in west {SERVICE}={west} {MIRROR}={east}",
+        command=_command(west, east),
         act=_split(west, east),
         undo=_unsplit,
-        undo_command=f"lab unsplit {SERVICE} --in west",
+        undo_command=_UNSPLIT,
         checks=(
             Check(
                 name=f"{name}_is_counted",
-                claim=f"{west} of 100 requests are answered by West, {east} by East",
+                claim=f"West answers {west} of 100 requests, East {east}",
                 expected=_expected(east),
                 look=_divided(east),
                 within_s=SETTLES_WITHIN_S,
             ),
             *more,
         ),
-        # Without a split the mesh spreads requests as it likes: half and half, or all of them at home.
+        # Without a split, the mesh itself decides: half of the requests to each cluster, or all of them to West.
         sabotage=Sabotage(
             title=f"the split {west}:{east} is removed", act=_unsplit, undo=_unsplit, fails=f"{name}_is_counted"
         )
@@ -154,29 +161,29 @@ def _weighted(
 
 def _split_as_in_the_talk(context: Context) -> None:
     if isinstance(context.mesh, TrafficSplits) and Capability.SPLIT_SMI in context.mesh.capabilities:
-        context.mesh.unsplit("west", SERVICE)
-        context.mesh.split_smi("west", SERVICE, _weights(50, 50))
-        context.say("a TrafficSplit stands; upstream has deprecated it for Gateway API routes")
+        context.mesh.unsplit(context.west.name, SERVICE)
+        context.mesh.split_smi(context.west.name, SERVICE, _weights(context, 50, 50))
+        context.say("created a TrafficSplit; upstream has deprecated it in favour of Gateway API routes")
 
-        def look() -> bool | NotYet:
-            got = answers(context, context.west, SERVICE, count=50)
-            return {"east", "west"} <= set(got.by_cluster) or NotYet(got.words)
+        def probe() -> bool | NotYet:
+            counts = answers(context, context.west, SERVICE, count=50)
+            return {context.east.name, context.west.name} <= set(counts.by_cluster) or NotYet(counts.words)
 
-        # Asked more often, callers would never take it up.
-        wait.until("the split taken up", look, timeout_s=SETTLES_WITHIN_S, interval_s=_RESTED_S)
+        # The callers' proxies look for a TrafficSplit only after a pause between requests.
+        wait.until("the proxies to use the TrafficSplit", probe, timeout_s=SETTLES_WITHIN_S, interval_s=_RESTED_S)
 
 
 def _end_traffic_split(context: Context) -> None:
     if Capability.SPLIT_SMI in context.mesh.capabilities:
-        context.mesh.unsplit("west", SERVICE)
-        wait.rest("letting the callers' proxies forget which kind of route they found", _RESTED_S)
+        context.mesh.unsplit(context.west.name, SERVICE)
+        wait.rest("letting the callers' proxies forget the TrafficSplit", _RESTED_S)
 
 
 SCENARIO = Scenario(
     name="request_routing",
     title="Request routing",
     act="Request Routing",
-    claim="Requests to one name are divided between two clusters by weight, and a change loses none",
+    claim="Weights split the requests to one name between two clusters, and a change of the weights loses none",
     requires=frozenset({Capability.SPLIT}),
     topology=Topology(
         nodes=(
@@ -192,53 +199,54 @@ SCENARIO = Scenario(
         _weighted(
             "half",
             "Half and half",
-            "West's frontend calls podinfo. Half of its requests shall be answered by West, half by East.",
+            "West's frontend calls podinfo. West shall answer half of its requests, East the other half.",
             50,
             50,
             more=(
                 Check(
                     name="half_is_not_sticky",
-                    claim="One connection's requests are divided as well: the split is by request, not by connection",
+                    claim="The requests of one connection are split as well: by request, not by connection",
                     expected=_expected(50),
                     look=_divided(50, connection="reuse"),
                 ),
             ),
         ),
-        _weighted("canary", "A canary: 90 to 10", "Nine of ten stay at home, one of ten tries East.", 90, 10),
-        _weighted("all_east", "All to East", "The canary lives: everything goes to East.", 0, 100),
-        _weighted("all_west", "And back", "And everything comes home.", 100, 0),
+        _weighted(
+            "canary", "A canary: 90 to 10", "Nine of ten requests stay in West, one of ten goes to East.", 90, 10
+        ),
+        _weighted("all_east", "All to East", "The canary works: all requests go to East.", 0, 100),
+        _weighted("all_west", "All back to West", "All requests go to West again.", 100, 0),
         ScenarioStep(
             name="under_load",
-            title="Shift it while everybody looks",
-            narration="Now with a steady load, every request counted: all to East, and back again.",
-            command=f"lab split {SERVICE} --in west {SERVICE}=0 {MIRROR}=100\n"
-            f"lab split {SERVICE} --in west {SERVICE}=100 {MIRROR}=0",
+            title="Shift under load",
+            narration="A steady load runs, and every request is counted: all to East, and back again.",
+            command=f"{_command(0, 100)}\n{_command(100, 0)}",
             act=_shift_under_load,
             undo=_unsplit,
-            undo_command=f"lab unsplit {SERVICE} --in west",
+            undo_command=_UNSPLIT,
             checks=(
                 Check(name="shift_loses_nothing", claim="No request is lost", expected="0 lost", look=_nothing_lost),
                 Check(
                     name="shift_takes_effect",
                     claim="A new split takes effect within seconds",
-                    expected=f"{TAKES_EFFECT_WITHIN_S:.0f} s or less until the last request went the old way",
+                    expected=f"{TAKES_EFFECT_WITHIN_S:.0f} s or less until the last request by the old weights",
                     look=_takes_effect,
                 ),
             ),
         ),
         ScenarioStep(
             name="traffic_split",
-            title="The talk's own way",
-            narration="On stage this was an SMI TrafficSplit. Upstream has deprecated it, but where its extension can "
-            "be had, it still divides requests.",
-            command=f"lab split {SERVICE} --in west --smi {SERVICE}=50 {MIRROR}=50",
+            title="The talk's SMI TrafficSplit",
+            narration="The talk used an SMI TrafficSplit. Upstream has deprecated it, but with its extension it still "
+            "splits requests.",
+            command=_command(50, 50, options="--smi "),
             act=_split_as_in_the_talk,
             undo=_end_traffic_split,
-            undo_command=f"lab unsplit {SERVICE} --in west",
+            undo_command=_UNSPLIT,
             checks=(
                 Check(
                     name="traffic_split_is_counted",
-                    claim="A TrafficSplit 50:50 divides requests as a route does",
+                    claim="A TrafficSplit 50:50 splits requests like a route",
                     expected=_expected(50),
                     look=_divided(50),
                     within_s=SETTLES_WITHIN_S,
@@ -247,10 +255,10 @@ SCENARIO = Scenario(
             ),
         ),
     ),
-    saw="Weights decide who answers, request by request, in counts that an exact test accepts; a change takes effect "
-    "within a second or two and loses nothing.",
+    saw="Weights decide for each request which cluster answers, and an exact test accepts the counts. A change takes "
+    "effect within a second or two and loses nothing.",
     try_next=(
-        "Look at http://localhost:8080 while you type `lab split podinfo --in west podinfo=70 podinfo-east=30`.",
-        "See what your mesh makes of it: `kubectl --context=west -n test get virtualservices,httproutes -o yaml`.",
+        f"Watch {{west_url}} while you type `{_command(70, 30)}`.",
+        "Read your mesh's objects: `kubectl --context={west} -n {namespace} get virtualservices,httproutes -o yaml`.",
     ),
 )

@@ -1,4 +1,4 @@
-"""How scenarios look: answers through a frontend, Kubernetes objects, commands. Each look brings its evidence."""
+"""Observe a lab: answers through a frontend, identities, Kubernetes objects, each with its evidence."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lab.kube import connect
 from lab.kube.manifests import dump
 from lab.kube.objects import Obj, Ref
 from lab.measure.load import get_json
+from lab.mesh.names import exported_name
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 
@@ -23,7 +24,7 @@ _SHOWN = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """Who answered a number of requests that a frontend sent."""
+    """Counts of the answers to requests that a frontend sent, by cluster and by pod."""
 
     requests: int
     by_cluster: Mapping[str, int]
@@ -40,19 +41,24 @@ class Answers:
         return f"{self.requests} requests, answered by {by}" + (f", {self.failed} failed" if self.failed else "")
 
     def only(self, cluster: str) -> bool:
-        """Say whether every request was answered by this cluster."""
+        """Return whether this cluster answered every request."""
         return self.by_cluster == {cluster: self.requests}
 
 
+def mirror(context: Context, service: str) -> str:
+    """Return the name in West of a service that East exports."""
+    return exported_name(service, context.east.name)
+
+
 def base_url(context: Context, cluster: Cluster) -> str:
-    """Return where a cluster's ingress is reached on this machine."""
+    """Return the URL of a cluster's ingress on this machine."""
     return f"http://127.0.0.1:{context.lab.spec.clusters[cluster.name].ingress_port}"
 
 
 def frontend(
     context: Context, cluster: Cluster, path: str, *, headers: Mapping[str, str] | None = None
 ) -> Mapping[str, Json]:
-    """Ask a cluster's frontend through its ingress.
+    """Get a path of a cluster's frontend through its ingress.
 
     Raises:
         TransientError: no answer, or not the expected one; a look that waits continues.
@@ -74,20 +80,20 @@ def answers(
     connection: str = "new",
     headers: Mapping[str, str] | None = None,
 ) -> Answers:
-    """Let a cluster's frontend call `upstream`, and tell who answered.
+    """Let a cluster's frontend send requests to `upstream`, and count the answers by cluster and pod.
 
     Args:
-        context: of the scenario.
-        cluster: whose frontend asks.
-        upstream: the frontend's name of whom to call.
+        context: the scenario's.
+        cluster: the caller's cluster.
+        upstream: the called service, by the frontend's name for it.
         count: number of requests; 500 at most.
-        parallel: so many at once.
+        parallel: number of requests at the same time.
         connection: "new" for each request, or "reuse".
-        headers: sent along; the frontend passes on those that begin with `x-lab-`.
+        headers: request headers; the frontend forwards those that begin with `x-lab-`.
     """
     path = f"/api/answers?upstream={upstream}&count={count}&parallel={parallel}&connection={connection}"
-    found = frontend(context, cluster, path, headers=headers)
-    totals, rows = found["totals"], found["answers"]
+    document = frontend(context, cluster, path, headers=headers)
+    totals, rows = document["totals"], document["answers"]
     lines = [_line(row) for row in rows[:_SHOWN]]
     if len(rows) > _SHOWN:
         lines.append(f"… {len(rows) - _SHOWN} more")
@@ -109,33 +115,33 @@ def answers(
                     *lines,
                 ]
             ),
-            data={"upstream": found["upstream"], "totals": totals},
+            data={"upstream": document["upstream"], "totals": totals},
         ),
     )
 
 
 def _line(row: Mapping[str, Any]) -> str:
-    what = row["error"]["detail"] if row["error"] else f"{row['cluster']} {row['pod']}"
-    return f"{row['n']:>4}  {row['sent_at']}  {row['latency_ms']:>8.1f} ms  {what}"
+    result = row["error"]["detail"] if row["error"] else f"{row['cluster']} {row['pod']}"
+    return f"{row['n']:>4}  {row['sent_at']}  {row['latency_ms']:>8.1f} ms  {result}"
 
 
-def settled(context: Context, upstream: str, cluster: str, *, timeout_s: float = 20) -> None:
-    """Return when one cluster answers all that West's frontend asks `upstream`.
+def settled(context: Context, upstream: str, cluster: Cluster, *, timeout_s: float = 20) -> None:
+    """Wait until one cluster answers all requests of West's frontend to `upstream`.
 
     Raises:
-        WaitTimeout: with who answers instead.
+        WaitTimeout: another cluster still answers; with the last counts.
     """
 
     def probe() -> bool | NotYet:
-        got = answers(context, context.west, upstream, count=50)
-        return got.only(cluster) or NotYet(got.words)
+        counts = answers(context, context.west, upstream, count=50)
+        return counts.only(cluster.name) or NotYet(counts.words)
 
-    wait.until(f"everything answered by {cluster}", probe, timeout_s=timeout_s)
+    wait.until(f"{cluster.name} to answer every request", probe, timeout_s=timeout_s)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeenIdentities:
-    """The identities on both ends of a request, as the target's side saw them; empty where it named none."""
+    """The identities at both ends of a request, as the target saw them; empty if it named none."""
 
     client: str
     server: str
@@ -144,13 +150,13 @@ class SeenIdentities:
 
 
 def identities(context: Context, cluster: Cluster, upstream: str) -> SeenIdentities:
-    """Let a cluster's frontend ask `upstream` with whose identity its request arrived."""
+    """Let a cluster's frontend ask `upstream` which identities it saw on the request."""
     path = f"/api/identity?upstream={upstream}"
-    found = frontend(context, cluster, path)
-    said = found["identity"]
-    ends = {end: (said[end] or {}).get("id", "") for end in ("client", "server", "gateway")}
-    header = {name: value for name, value in found["headers"].items() if name == said["source"]}
-    lines = [f"GET {path}", *(f"{end}: {who or '(not named)'}" for end, who in ends.items()), f"header: {header}"]
+    document = frontend(context, cluster, path)
+    identity = document["identity"]
+    ends = {end: (identity[end] or {}).get("id", "") for end in ("client", "server", "gateway")}
+    header = {name: value for name, value in document["headers"].items() if name == identity["source"]}
+    lines = [f"GET {path}", *(f"{end}: {name or '(not named)'}" for end, name in ends.items()), f"header: {header}"]
     evidence = Evidence(
         kind=EvidenceKind.ANSWERS,
         title=f"identities on a request of {cluster.name}'s frontend to {upstream}, as the target saw them",
@@ -161,31 +167,31 @@ def identities(context: Context, cluster: Cluster, upstream: str) -> SeenIdentit
 
 
 def service(name: str, *, namespace: str = NAMESPACE) -> Ref:
-    """Name a Service."""
+    """Return the reference of a Service."""
     return Ref(api_version="v1", kind="Service", name=name, namespace=namespace)
 
 
 def deployment(name: str, *, namespace: str = NAMESPACE) -> Ref:
-    """Name a Deployment."""
+    """Return the reference of a Deployment."""
     return Ref(api_version="apps/v1", kind="Deployment", name=name, namespace=namespace)
 
 
 def endpoints(cluster: Cluster, name: str, *, namespace: str = NAMESPACE) -> tuple[tuple[str, ...], Evidence]:
-    """Return the addresses behind a Service, as Kubernetes has them in its EndpointSlices."""
+    """Return the addresses in a Service's EndpointSlices."""
     slices = connect(cluster).find(
         "discovery.k8s.io/v1", "EndpointSlice", namespace=namespace, labels={"kubernetes.io/service-name": name}
     )
-    found = tuple(
+    addresses = tuple(
         sorted(address for s in slices for endpoint in s.get("endpoints") or () for address in endpoint["addresses"])
     )
-    text = dump({"service": name, "endpoints": list(found)})
-    return found, Evidence(kind=EvidenceKind.OBJECT, title=f"{cluster.name}: EndpointSlices of {name}", text=text)
+    text = dump({"service": name, "endpoints": list(addresses)})
+    return addresses, Evidence(kind=EvidenceKind.OBJECT, title=f"{cluster.name}: EndpointSlices of {name}", text=text)
 
 
-def object_evidence(cluster: Cluster, wanted: Ref, found: Obj | None) -> Evidence:
-    """Return an object as evidence, or that it does not exist."""
-    text = f"{wanted} does not exist"
-    if found is not None:
-        metadata = {k: v for k, v in found["metadata"].items() if k in {"name", "namespace", "labels", "annotations"}}
-        text = dump({**{k: v for k, v in found.items() if k != "status"}, "metadata": metadata})
-    return Evidence(kind=EvidenceKind.OBJECT, title=f"{cluster.name}: {wanted}", text=text)
+def object_evidence(cluster: Cluster, reference: Ref, obj: Obj | None) -> Evidence:
+    """Return an object as evidence, or the fact that it does not exist."""
+    text = f"{reference} does not exist"
+    if obj is not None:
+        metadata = {k: v for k, v in obj["metadata"].items() if k in {"name", "namespace", "labels", "annotations"}}
+        text = dump({**{k: v for k, v in obj.items() if k != "status"}, "metadata": metadata})
+    return Evidence(kind=EvidenceKind.OBJECT, title=f"{cluster.name}: {reference}", text=text)

@@ -1,4 +1,4 @@
-"""Act 1. Services of another cluster: by hand first, then by the mesh."""
+"""Act 1, service discovery: copy a Service to another cluster by hand, then export it through the mesh."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ from lab.scenario.model import Arrow, Check, Observation, Sabotage, Scenario, Sc
 
 from . import discovery_commands as commands
 from . import refusals
-from .discovery_commands import COPY, SERVICE
+from .discovery_commands import COPY, MIRROR, SECOND, SECOND_MIRROR, SERVICE
 from .probes import Said, frontend_pod, send
 from .refusals import Judgement, judge
-from .seeing import answers, deployment, endpoints, object_evidence, service
+from .seeing import answers, deployment, endpoints, mirror, object_evidence, service
 
 NAME = "service_discovery"
 
-MIRROR = "podinfo-east"
 APPEARS_WITHIN_S = 15.0
 FOLLOWS_WITHIN_S = 10.0
 
 
 def _unexport(context: Context) -> None:
-    context.mesh.unexport(SERVICE, "east")
+    context.mesh.unexport(SERVICE, context.east.name)
     context.type(commands.SERVICES)
 
 
 def _export(context: Context) -> None:
-    context.mesh.export(SERVICE, "east")
+    context.mesh.export(SERVICE, context.east.name)
 
 
 def _export_and_show(context: Context) -> None:
@@ -44,22 +43,27 @@ def _export_and_show(context: Context) -> None:
 
 
 def _absent(context: Context) -> Observation:
-    found = connect(context.west).get(service(MIRROR))
-    said = send(context.west, frontend_pod(context.west), f"http://{host(MIRROR)}:9898/api/info", container="frontend")
-    verdict, words = judge(said, [refusals.no_name()])
+    name = mirror(context, SERVICE)
+    obj = connect(context.west).get(service(name))
+    response = _send(context, f"http://{host(name)}:9898/api/info")
+    verdict, words = judge(response, [refusals.no_name()])
     return Observation(
-        holds=found is None and verdict is Judgement.REFUSED,
-        seen=f"{MIRROR} is {'not there' if found is None else 'there'}; asking it: {words}",
-        unclear=words if found is None and verdict is Judgement.UNCLEAR else "",
-        evidence=(object_evidence(context.west, service(MIRROR), found), said.evidence),
+        holds=obj is None and verdict is Judgement.REFUSED,
+        seen=f"{name} {'does not exist' if obj is None else 'exists'}; a request to it: {words}",
+        unclear=words if obj is None and verdict is Judgement.UNCLEAR else "",
+        evidence=(object_evidence(context.west, service(name), obj), response.evidence),
     )
+
+
+def _send(context: Context, url: str, *, timeout_s: float = 4.0) -> Said:
+    return send(context.west, frontend_pod(context.west), url, container="frontend", timeout_s=timeout_s)
 
 
 def _copy_as_it_is(context: Context) -> None:
     try:
         context.type(commands.AS_IT_IS)
         context.memo["refusal"] = ""
-    except CommandError as error:  # that it is refused is what the step shows
+    except CommandError as error:  # the step shows this refusal
         context.memo["refusal"] = error.stderr.strip()
         context.say(error.stderr)
 
@@ -73,7 +77,7 @@ def _refused(context: Context) -> Observation:
         unclear=f"expected a refusal by West's API server, but got {words[:300]}"
         if words and not by_api_server
         else "",
-        evidence=(Evidence(kind=EvidenceKind.COMMAND, title="what West's API server said", text=words or "nothing"),),
+        evidence=(Evidence(kind=EvidenceKind.COMMAND, title="output of West's API server", text=words or "nothing"),),
     )
 
 
@@ -84,7 +88,7 @@ def _remove_copy(context: Context) -> None:
 def _copy_points_home(context: Context) -> Observation:
     addresses, evidence = endpoints(context.west, COPY)
     copy = connect(context.west).get(service(COPY))
-    in_east = [a for a in addresses if ip_address(a) in context.lab.spec.clusters["east"].pod_cidr]
+    in_east = [a for a in addresses if ip_address(a) in context.lab.spec.clusters[context.east.name].pod_cidr]
     return Observation(
         holds=copy is not None and not in_east,
         seen=f"endpoints: {', '.join(addresses) or 'none'}; {len(in_east)} of them in East",
@@ -93,34 +97,35 @@ def _copy_points_home(context: Context) -> Observation:
 
 
 def _appears(context: Context) -> Observation:
-    got = answers(context, context.west, MIRROR, count=5)
-    found = connect(context.west).get(service(MIRROR))
+    name = mirror(context, SERVICE)
+    counts = answers(context, context.west, name, count=5)
+    obj = connect(context.west).get(service(name))
     return Observation(
-        holds=found is not None and got.only("east"),
-        seen=got.words,
-        evidence=(got.evidence, object_evidence(context.west, service(MIRROR), found)),
+        holds=obj is not None and counts.only(context.east.name),
+        seen=counts.words,
+        evidence=(counts.evidence, object_evidence(context.west, service(name), obj)),
     )
 
 
 def _replace_pods(context: Context) -> None:
-    context.memo["pods"] = list(answers(context, context.west, MIRROR, count=10).by_pod)
+    context.memo["pods"] = list(answers(context, context.west, mirror(context, SERVICE), count=10).by_pod)
     context.type(commands.RESTART, timeout_s=120)
 
 
 def _new_pods_answer(context: Context) -> Observation:
     before = context.recall("pods")
-    got = answers(context, context.west, MIRROR, count=20)
-    old = sum(count for pod, count in got.by_pod.items() if pod in before)
+    counts = answers(context, context.west, mirror(context, SERVICE), count=20)
+    old = sum(count for pod, count in counts.by_pod.items() if pod in before)
     return Observation(
-        holds=got.only("east") and old == 0,
-        seen=f"{got.words}: {', '.join(got.by_pod)}; before: {', '.join(before)}",
-        evidence=(got.evidence,),
+        holds=counts.only(context.east.name) and old == 0,
+        seen=f"{counts.words}: {', '.join(counts.by_pod)}; before: {', '.join(before)}",
+        evidence=(counts.evidence,),
     )
 
 
 def _relabel(context: Context) -> None:
-    """Take East's pods out of the Service by their label; the Deployment makes new ones that have it."""
-    context.memo["pods"] = list(answers(context, context.west, MIRROR, count=10).by_pod)
+    """Remove the Service's label from East's pods; the Deployment creates new pods that have it."""
+    context.memo["pods"] = list(answers(context, context.west, mirror(context, SERVICE), count=10).by_pod)
     context.type(commands.RELABEL)
     connect(context.east).wait_ready([deployment(SERVICE)], timeout_s=60)
 
@@ -130,31 +135,30 @@ def _remove_unlabelled(context: Context) -> None:
 
 
 def _move_port(context: Context) -> None:
-    """Export a second name of podinfo, let it be answered, and give it another port."""
+    """Export a second Service of podinfo's pods, wait for an answer, and change its port."""
     context.type(f"{commands.EXPOSE}\n{commands.IS_HTTP}")
-    context.mesh.export(commands.SECOND, "east")
+    context.mesh.export(SECOND, context.east.name)
 
     def answered() -> bool | NotYet:
-        said = _ask_second(context, commands.OLD_PORT)
-        return said.allowed or NotYet(said.words)
+        response = _call_second(context, commands.OLD_PORT)
+        return response.allowed or NotYet(response.words)
 
-    wait.until(f"{commands.SECOND}-east answers at {commands.OLD_PORT}", answered, timeout_s=FOLLOWS_WITHIN_S)
+    name = mirror(context, SECOND)
+    wait.until(f"an answer of {name} at port {commands.OLD_PORT}", answered, timeout_s=FOLLOWS_WITHIN_S)
     context.type(commands.MOVE_PORT)
-    context.mesh.export(commands.SECOND, "east")
+    context.mesh.export(SECOND, context.east.name)
 
 
-def _ask_second(context: Context, port: int) -> Said:
-    pod = frontend_pod(context.west)
-    url = f"http://{commands.SECOND}-east.{NAMESPACE}:{port}/api/info"
-    return send(context.west, pod, url, container="frontend", timeout_s=2)
+def _call_second(context: Context, port: int) -> Said:
+    return _send(context, f"http://{mirror(context, SECOND)}.{NAMESPACE}:{port}/api/info", timeout_s=2)
 
 
 def _port_moved(context: Context) -> Observation:
-    new, old = (_ask_second(context, port) for port in (commands.NEW_PORT, commands.OLD_PORT))
-    refuser = refusals.port_without_service(context.mesh, context.west, f"{commands.SECOND}-east")
+    new, old = (_call_second(context, port) for port in (commands.NEW_PORT, commands.OLD_PORT))
+    refuser = refusals.port_without_service(context.mesh, context.west, mirror(context, SECOND))
     verdict, words = judge(old, [refuser])
     return Observation(
-        holds=new.allowed and "cluster=east" in new.body and verdict is Judgement.REFUSED,
+        holds=new.allowed and f"cluster={context.east.name}" in new.body and verdict is Judgement.REFUSED,
         seen=f"at {commands.NEW_PORT}: {new.words}; at {commands.OLD_PORT}: {words}",
         unclear=words if verdict is Judgement.UNCLEAR else "",
         evidence=(new.evidence, old.evidence),
@@ -162,52 +166,53 @@ def _port_moved(context: Context) -> Observation:
 
 
 def _remove_second(context: Context) -> None:
-    context.mesh.unexport(commands.SECOND, "east")
-    context.created_by(NAME, context.east).delete(service(commands.SECOND))
+    context.mesh.unexport(SECOND, context.east.name)
+    context.created_by(NAME, context.east).delete(service(SECOND))
 
 
 def _no_pods(context: Context) -> None:
-    context.type(commands.SCALE.format(replicas=0))
+    context.type(commands.scale(0))
 
 
-def _pods_as_wanted(context: Context) -> None:
-    replicas = context.lab.spec.clusters["east"].podinfo.replicas
+def _restore_pods(context: Context) -> None:
+    replicas = context.lab.spec.clusters[context.east.name].podinfo.replicas
     workloads.scale(connect(context.east), deployment(SERVICE), replicas)
     connect(context.east).wait_ready([deployment(SERVICE)], timeout_s=60)
 
 
 def _nobody_answers(context: Context) -> Observation:
-    got = answers(context, context.west, MIRROR, count=5)
-    said = send(context.west, frontend_pod(context.west), f"http://{host(MIRROR)}:9898/api/info", container="frontend")
-    verdict, words = judge(said, [refusals.no_backend(context.mesh)])
+    name = mirror(context, SERVICE)
+    counts = answers(context, context.west, name, count=5)
+    response = _send(context, f"http://{host(name)}:9898/api/info")
+    verdict, words = judge(response, [refusals.no_backend(context.mesh)])
     return Observation(
-        holds=got.failed == 5 and verdict is Judgement.REFUSED,
-        seen=f"{got.words}; one more: {words}",
+        holds=counts.failed == 5 and verdict is Judgement.REFUSED,
+        seen=f"{counts.words}; one more: {words}",
         unclear=words if verdict is Judgement.UNCLEAR else "",
-        evidence=(got.evidence, said.evidence),
+        evidence=(counts.evidence, response.evidence),
     )
 
 
 def _cut_link(context: Context) -> None:
-    """Remove what West sees of East, and return when its proxies have forgotten it, too."""
-    context.mesh.unlink("west", "east")
+    """Delete West's link to East, and wait until West's proxies have no endpoints of East."""
+    context.mesh.unlink(context.west.name, context.east.name)
 
     def forgotten() -> bool | NotYet:
-        got = answers(context, context.west, MIRROR, count=5)
-        return got.failed == 5 or NotYet(got.words)
+        counts = answers(context, context.west, mirror(context, SERVICE), count=5)
+        return counts.failed == 5 or NotYet(counts.words)
 
-    wait.until("West's proxies know nothing of East", forgotten, timeout_s=30)
+    wait.until("West's proxies to forget East's endpoints", forgotten, timeout_s=30)
 
 
 def _link(context: Context) -> None:
-    context.mesh.link("west", "east")
+    context.mesh.link(context.west.name, context.east.name)
 
 
 SCENARIO = Scenario(
     name=NAME,
     title="Service discovery",
     act="Service Discovery",
-    claim="A service of one cluster gets a name in another one that follows it by itself, which a copy does not",
+    claim="An exported service gets a name in another cluster and follows every change; a copied Service does not",
     topology=Topology(
         nodes=(
             TopologyNode(cluster="west", role="West (Docker Desktop)", services=("frontend", MIRROR)),
@@ -218,16 +223,16 @@ SCENARIO = Scenario(
     steps=(
         ScenarioStep(
             name="nothing_there",
-            title="West knows nothing of East",
-            narration="West has a frontend that wants to ask podinfo in East. Nobody in West knows that name yet.",
-            command=f"lab unexport {SERVICE} --from east\n{commands.SERVICES}",
+            title="West does not know East",
+            narration="West's frontend wants to call podinfo in East. West has no Service for it yet.",
+            command=f"{commands.UNEXPORT}\n{commands.SERVICES}",
             act=_unexport,
             undo=_export,
-            undo_command=f"lab export {SERVICE} --from east",
+            undo_command=commands.EXPORT,
             checks=(
                 Check(
                     name="name_is_absent",
-                    claim=f"West has no {MIRROR}, and asking it fails",
+                    claim=f"West has no {MIRROR}, and a request to it fails",
                     expected="no such Service, no such name",
                     look=_absent,
                     within_s=FOLLOWS_WITHIN_S,
@@ -237,15 +242,15 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="copy_as_it_is",
             title="Copy the Service by hand",
-            narration="A Service is only YAML: copy it under a new name. Its address is East's, and West refuses it.",
+            narration="A Service is only YAML: copy it with a new name. It has an address of East, so West refuses it.",
             command=commands.AS_IT_IS,
             act=_copy_as_it_is,
             undo=_remove_copy,
             checks=(
                 Check(
                     name="copy_is_refused",
-                    claim="West's API server refuses the Service as it is in East",
-                    expected="spec.clusterIPs: Invalid value: an address that is not West's to give",
+                    claim="West's API server refuses an unchanged copy of East's Service",
+                    expected="spec.clusterIPs: Invalid value: the address is outside of West's Service CIDR",
                     look=_refused,
                 ),
             ),
@@ -253,11 +258,11 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="copy_edited",
             title="Copy it without its address",
-            narration="Without the address West takes it. But a selector finds pods of its own cluster only: the copy "
-            "points at West's own podinfo, and no one would change it when East changes.",
+            narration="Without the address, West accepts the copy. But a selector finds pods of its own cluster only: "
+            "the copy points at West's own podinfo, and nothing updates it when East changes.",
             command=commands.EDITED,
             undo=_remove_copy,
-            undo_command=f"kubectl --context=west --namespace={NAMESPACE} delete service {COPY}",
+            undo_command=commands.REMOVE_COPY,
             checks=(
                 Check(
                     name="copy_does_not_reach",
@@ -270,14 +275,14 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="export",
             title="Export it through the mesh",
-            narration="East's podinfo is exported. West's control plane watches East's API server through the link, "
-            f"and {MIRROR} appears: same port, East's pods behind it.",
-            command=f"lab export {SERVICE} --from east\n{commands.SERVICES}",
+            narration="The lab exports East's podinfo. West's control plane watches East's API server through the "
+            f"link. {MIRROR} appears, with the same port and with East's pods as endpoints.",
+            command=f"{commands.EXPORT}\n{commands.SERVICES}",
             act=_export_and_show,
             checks=(
                 Check(
                     name="name_appears",
-                    claim=f"{MIRROR} is there, and East answers it",
+                    claim=f"{MIRROR} exists, and East answers its requests",
                     expected=f"5 of 5 answers from East within {APPEARS_WITHIN_S:.0f} s",
                     look=_appears,
                     within_s=APPEARS_WITHIN_S,
@@ -290,14 +295,14 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="new_pods",
             title="East changes: new pods",
-            narration="East replaces podinfo's pods. Nobody tells West, and yet its requests reach the new ones.",
+            narration="East replaces podinfo's pods. Nothing changes in West, and its requests reach the new pods.",
             command=commands.RESTART,
             act=_replace_pods,
             checks=(
                 Check(
                     name="new_pods_answer",
-                    claim="East's new pods answer West's requests, and no old one",
-                    expected="20 of 20 answers from East, none of a pod that answered before",
+                    claim="East's new pods answer all of West's requests, its old pods none",
+                    expected="20 of 20 answers from East, none from a pod that answered before",
                     look=_new_pods_answer,
                     within_s=FOLLOWS_WITHIN_S,
                 ),
@@ -306,16 +311,16 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="new_labels",
             title="East changes: other labels",
-            narration="East's pods lose the label by which the Service finds them, and others take their place. The "
-            "old ones still run, and West no longer asks them.",
+            narration="East's pods lose the label that the Service selects, and new pods replace them. The old pods "
+            "still run, and West sends them no more requests.",
             command=commands.RELABEL,
             act=_relabel,
             undo=_remove_unlabelled,
             checks=(
                 Check(
                     name="unlabelled_pods_are_left_out",
-                    claim="Pods with the label answer West's requests, and none without it",
-                    expected="20 of 20 answers from East, none of a pod that answered before",
+                    claim="Pods with the label answer all of West's requests, pods without it none",
+                    expected="20 of 20 answers from East, none from a pod that answered before",
                     look=_new_pods_answer,
                     within_s=FOLLOWS_WITHIN_S,
                 ),
@@ -324,25 +329,16 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="new_port",
             title="East changes: another port",
-            narration=f"A second service of East, {commands.SECOND}, is exported, then moved to another port. "
-            "A Service's port is part of its contract, so in this mesh it follows when the export is said again.",
-            command="\n".join(
-                (
-                    commands.EXPOSE,
-                    commands.IS_HTTP,
-                    f"lab export {commands.SECOND} --from east",
-                    commands.MOVE_PORT,
-                    f"lab export {commands.SECOND} --from east",
-                )
-            ),
+            narration=f"The lab exports a second Service of East, {SECOND}, and then its port changes. The port "
+            "is part of a Service's contract, so this mesh follows the change when the Service is exported again.",
+            command=commands.NEW_PORT_STEPS,
             act=_move_port,
             undo=_remove_second,
-            undo_command=f"lab unexport {commands.SECOND} --from east\n"
-            f"kubectl --context=east --namespace={NAMESPACE} delete service {commands.SECOND}",
+            undo_command=commands.REMOVE_SECOND,
             checks=(
                 Check(
                     name="port_follows",
-                    claim=f"{commands.SECOND}-east answers at its new port, and not at the old one",
+                    claim=f"{SECOND_MIRROR} answers at its new port, and not at the old one",
                     expected=f"at {commands.NEW_PORT}: HTTP 200 from East; at {commands.OLD_PORT}: refused",
                     look=_port_moved,
                     within_s=FOLLOWS_WITHIN_S,
@@ -352,16 +348,16 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="no_pods",
             title="East changes: no pods",
-            narration="East scales podinfo to nothing. West's name is still there, and nobody is behind it.",
-            command=commands.SCALE.format(replicas=0),
+            narration="East scales podinfo to 0. West's Service still exists, without endpoints.",
+            command=commands.scale(0),
             act=_no_pods,
-            undo=_pods_as_wanted,
-            undo_command=commands.SCALE.format(replicas=1),
+            undo=_restore_pods,
+            undo_command=commands.scale(1),
             checks=(
                 Check(
                     name="nobody_answers",
-                    claim="Without pods in East no request of West is answered, by anybody",
-                    expected="5 of 5 fail, and a proxy says that it reaches no endpoint",
+                    claim="Without pods in East, all of West's requests fail",
+                    expected="5 of 5 fail, and a proxy reports that it has no endpoint",
                     look=_nobody_answers,
                     within_s=FOLLOWS_WITHIN_S + 10,
                 ),
@@ -369,16 +365,16 @@ SCENARIO = Scenario(
         ),
         ScenarioStep(
             name="unexport",
-            title="Take it back",
-            narration="East's podinfo is not exported any longer, and its name disappears from West.",
-            command=f"lab unexport {SERVICE} --from east\n{commands.SERVICES}",
+            title="End the export",
+            narration="The lab ends the export of East's podinfo, and its name disappears from West.",
+            command=f"{commands.UNEXPORT}\n{commands.SERVICES}",
             act=_unexport,
             undo=_export,
-            undo_command=f"lab export {SERVICE} --from east",
+            undo_command=commands.EXPORT,
             checks=(
                 Check(
                     name="name_disappears",
-                    claim=f"West has no {MIRROR} any more, and asking it fails",
+                    claim=f"West has no {MIRROR} any more, and a request to it fails",
                     expected="no such Service, no such name",
                     look=_absent,
                     within_s=FOLLOWS_WITHIN_S,
@@ -386,11 +382,10 @@ SCENARIO = Scenario(
             ),
         ),
     ),
-    saw="A copied Service is refused, or points at the wrong pods, and is stale at once. An exported one is there "
-    "within "
-    "seconds, follows East's pods by itself, and disappears when the export ends.",
+    saw="West refuses a copied Service, or the copy points at the wrong pods and nothing updates it. An exported "
+    "Service appears within seconds, follows East's pods, and disappears when the export ends.",
     try_next=(
-        "Scale podinfo in East while you look at West's page at http://localhost:8080.",
-        "Export it the other way round: `lab export podinfo --from west`, and ask East's page at http://localhost:8081.",
+        "Scale podinfo in East while you watch West's page at {west_url}.",
+        "Export it in the other direction: `lab export podinfo --from {west}`, then open East's page at {east_url}.",
     ),
 )

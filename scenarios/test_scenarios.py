@@ -1,9 +1,10 @@
-"""One test per scenario, or with `--sabotage` one per sabotage. FAILED, ERRORED and SKIPPED stay what they are."""
+"""One test per scenario, or with `--sabotage` one per sabotage. FAILED, ERRORED and SKIPPED stay distinct."""
 
 from __future__ import annotations
 
 import pytest
 
+from lab import config
 from lab.report.session import Session
 from lab.scenario.model import Outcome
 from lab.scenario.registry import registry
@@ -11,8 +12,8 @@ from lab.scenario.results import CheckResult
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make a test of each scenario, or of each of its sabotages."""
-    chosen = registry().pick([])
+    """Create a test for each scenario, or for each sabotage."""
+    chosen = registry(config.load(config.find())).pick([])
     if not metafunc.config.getoption("--sabotage"):
         cases = [pytest.param(scenario, None, id=scenario.name) for scenario in chosen]
     else:
@@ -21,7 +22,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_scenario(session: Session, scenario, sabotaged) -> None:  # type: ignore[no-untyped-def]
-    """The claim holds; or, sabotaged, the right check notices."""
+    """Test that the claim holds, or that the named check fails under sabotage."""
     run = session.run_one(scenario, sabotaged)
     for check in run.checks:
         print(words(check))
@@ -39,6 +40,6 @@ def test_scenario(session: Session, scenario, sabotaged) -> None:  # type: ignor
 
 
 def words(check: CheckResult) -> str:
-    """Return a check in one line."""
-    said = check.observed or check.reason
-    return f"{check.outcome.value:<8} {check.duration_s:6.2f} s  {check.claim}: {said}"
+    """Return a check's result as one line."""
+    result = check.observed or check.reason
+    return f"{check.outcome.value:<8} {check.duration_s:6.2f} s  {check.claim}: {result}"

@@ -39,6 +39,11 @@ Json = Any
 """A JSON document. (With a recursive type, every reader would need a cast.)"""
 
 
+def node_name(lab: str, cluster: str) -> str:
+    """Return the name of a cluster's node container, as kind creates it."""
+    return f"{lab}-{cluster}-control-plane"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
     """A cluster and its context. The lab always names it, and never uses the current context."""

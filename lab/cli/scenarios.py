@@ -56,11 +56,12 @@ def run(
     from lab.report.session import Session, runs_folder
     from lab.scenario.registry import registry
 
-    chosen = registry().pick(names or [])
+    lab = lab_of(file)
+    chosen = registry(lab.spec).pick(names or [])
     if listed:
         scenario_tables.scenarios(out(), chosen, as_json=as_json)
         return
-    lab = need_nodes(lab_of(file))
+    need_nodes(lab)
     view = ScenarioConsole(Console(stderr=as_json, quiet=as_json), verbose=verbose)
     with locked(lab, "lab run"):
         runner = _runner(lab, full=full, rate=rate)
@@ -106,10 +107,12 @@ def walk(
     from lab.present.walk import Position, Walk
     from lab.scenario.registry import registry
 
-    chosen = registry().pick(_by_act(names or [], list(registry().scenarios.values())))
+    lab = lab_of(file)
+    known = registry(lab.spec)
+    chosen = known.pick(_by_act(names or [], list(known.scenarios.values())))
     if not auto and not sys.stdin.isatty():
         raise UsageError("standard input is not a terminal, so a walk cannot read keys", next="lab walk --auto")
-    lab = need_nodes(lab_of(file))
+    need_nodes(lab)
     place = Position() if auto else Position.read(lab.paths.walk)
     if fresh:
         place.forget()
@@ -157,7 +160,7 @@ def check(
     lab = need_nodes(lab_of(file))
     runner = _runner(lab, full=True, rate=50.0)
     runner.context.memo = Position.read(lab.paths.walk).memo  # the measurements of an unfinished walk
-    result = check_one(runner, registry().pick([]), step)
+    result = check_one(runner, registry(lab.spec).pick([]), step)
     scenario_tables.step_checks(out(soft_wrap=True), result, as_json=as_json)
     _end_with(result.outcome)
     if result.outcome is Outcome.SKIPPED:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-
 from dataclasses import dataclass
 
 from lab.base import events

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from lab import config
 from lab.base.errors import LabError, UsageError
 from lab.base.paths import PROJECT
 from lab.report.folder import find, load
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(*, check: bool, run: str | None) -> int:
     if not (PROJECT / "docs").is_dir():
         raise UsageError("the walkthrough pages are in the project's repository", next="run this in a checkout")
-    folder, scenarios = PROJECT / "docs" / "walkthrough", registry().pick([])
+    folder, scenarios = PROJECT / "docs" / "walkthrough", registry(config.parse("")).pick([])
     if check:
         difference = drift(folder, scenarios)
         if difference:

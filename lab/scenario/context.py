@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lab.base import events, process
 from lab.base.names import Cluster, Json
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from lab.mesh.protocols import Mesh
 
 COMMAND_TIMEOUT_S = 60.0
+
+Role = Literal["east", "west"]
+"""A role of lab.toml: scenarios name roles, and the lab's specification names the clusters that have them."""
 
 
 class StepNotRunError(Exception):
@@ -52,6 +55,10 @@ class Context:
         """The laptop's cluster."""
         return self.lab.west
 
+    def cluster(self, role: Role) -> Cluster:
+        """Return the cluster in a role."""
+        return self.east if role == "east" else self.west
+
     def recall(self, key: str) -> Json:
         """Return a measurement that an act put into `memo`.
 
@@ -66,13 +73,17 @@ class Context:
         """Return the objects that a scenario created in a cluster; it cannot change or delete others."""
         return self.lab.made_by_scenario(connect(cluster), scenario)
 
+    def command(self, text: str) -> str:
+        """Return a command with this lab's names and addresses in place of its placeholders (`commands.render`)."""
+        return commands.render(text, self.lab.spec)
+
     def type(self, command: str, *, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
-        """Run command lines, add their output to the step's output, and return it.
+        """Run command lines, with placeholders or without, add their output to the step's output, and return it.
 
         Raises:
             CommandError: a command failed.
         """
-        output = commands.run(command, env=self.env, timeout_s=timeout_s, runner=self.runner)
+        output = commands.run(self.command(command), env=self.env, timeout_s=timeout_s, runner=self.runner)
         self.say(output)
         return output
 

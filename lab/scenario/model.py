@@ -9,11 +9,14 @@ step switches on a mechanism, a `sabotage`: it switches the mechanism off, and n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import Enum
+from typing import Any
 
 from lab.base.errors import UsageError
+from lab.config import LabSpec
 from lab.mesh.capabilities import Capability
+from lab.scenario import commands
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence
 
@@ -149,10 +152,25 @@ class Scenario:
         if problems := list(_problems(self)):
             raise ValueError(f"scenario {self.name}: {'; '.join(problems)}")
 
+    def of_lab(self, spec: LabSpec) -> Scenario:
+        """Return this scenario with a lab's names and addresses in all its texts (`commands.render`)."""
+        rendered: Scenario = _rendered(self, spec)
+        return rendered
+
     @property
     def sabotaged_steps(self) -> tuple[ScenarioStep, ...]:
         """The steps that have a sabotage."""
         return tuple(step for step in self.steps if step.sabotage is not None)
+
+
+def _rendered(value: Any, spec: LabSpec) -> Any:
+    if isinstance(value, str):
+        return commands.render(value, spec)
+    if isinstance(value, tuple):
+        return tuple(_rendered(item, spec) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: _rendered(getattr(value, f.name), spec) for f in fields(value)})
+    return value
 
 
 def _problems(scenario: Scenario) -> Iterator[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lab.config import LabSpec
     from lab.scenario.model import Registry
 
 _INSTALLED, _CHECKOUT = "lab._scenarios", "scenarios"
@@ -24,13 +24,12 @@ def names() -> tuple[str, ...]:
     return found
 
 
-@cache
-def registry() -> Registry:
-    """Import every scenario and return them all."""
+def registry(spec: LabSpec) -> Registry:
+    """Import every scenario and return them all, with the names and addresses of this lab in their texts."""
     # Shell completion needs only names; the import of the step model takes long.
     from lab.scenario.model import Registry  # noqa: PLC0415
 
     found = Registry()
     for name in names():
-        found.add(import_module(f"{_package()}.{name}").SCENARIO)
+        found.add(import_module(f"{_package()}.{name}").SCENARIO.of_lab(spec))
     return found

@@ -60,7 +60,8 @@ def test_applications_and_scenarios_are_the_installed_ones(installed: Path) -> N
         "from lab.base.paths import APPS\n"
         "from lab.artifacts import folders\n"
         "from lab.scenario.registry import registry\n"
-        "registry()\n"
+        "from lab import config\n"
+        "registry(config.parse(''))\n"
         "import sys\n"
         "print(APPS, folders.find('apps/frontend'), sys.modules['lab._scenarios.isolation'].__file__, sep='\\n')\n"
     )

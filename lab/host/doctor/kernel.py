@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from lab.base.errors import CommandError, HostError
+from lab.base.names import node_name
 from lab.host.changes import MachineChange
 from lab.host.doctor.findings import Finding, fail, ok, warn
 from lab.host.doctor.snapshot import HostSnapshot
@@ -54,7 +55,7 @@ def check_inotify(snapshot: HostSnapshot) -> Iterator[Finding]:
         return
     fix = snapshot.machine.as_root(f"sysctl -w {' '.join(f'{key}={value}' for key, value in few.items())}")
     nodes = {c.name for c in snapshot.containers if c.running and CLUSTER_LABEL in c.labels}
-    nodes |= {f"{snapshot.spec.name}-{cluster}-control-plane" for cluster in snapshot.spec.clusters}
+    nodes |= {node_name(snapshot.spec.name, cluster) for cluster in snapshot.spec.clusters}
     too_few = now["fs.inotify.max_user_instances"] < _INSTANCES_A_NODE * len(nodes)
     say = fail if too_few else warn
     yield say(name, observed, why, fix=fix, fixable=snapshot.machine.is_root)

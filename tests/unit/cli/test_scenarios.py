@@ -16,7 +16,7 @@ def demo(monkeypatch: pytest.MonkeyPatch, mesh: Any) -> Registry:
     """One small scenario, on a lab that is not asked."""
     made = Registry()
     made.add(scenario(step(act=lambda _: None, checks=(check(),))))
-    monkeypatch.setattr("lab.scenario.registry.registry", lambda: made)
+    monkeypatch.setattr("lab.scenario.registry.registry", lambda spec: made)
     monkeypatch.setattr("lab.artifacts.store.ArtifactStore.binary", lambda _self, name: Path("bin") / name)
     mesh(capabilities=frozenset()).capabilities = frozenset()
     return made

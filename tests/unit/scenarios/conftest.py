@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from lab import config
 from lab.mesh.capabilities import Capability
 from lab.scenario.context import Context
 from tests.unit.scenarios.kit import FakeRunner
@@ -13,4 +14,8 @@ from tests.unit.scenarios.kit import FakeRunner
 @pytest.fixture
 def context() -> Context:
     mesh = SimpleNamespace(capabilities=frozenset({Capability.SPLIT}))
-    return Context(lab=cast("Any", SimpleNamespace()), mesh=cast("Any", mesh), runner=FakeRunner({"echo": "hello\n"}))
+    return Context(
+        lab=cast("Any", SimpleNamespace(spec=config.parse(""))),
+        mesh=cast("Any", mesh),
+        runner=FakeRunner({"echo": "hello\n"}),
+    )

@@ -1,4 +1,4 @@
-"""A scenario engine on no cluster: fakes for the lab and its mesh, and makers of small scenarios."""
+"""Test kit for the scenario engine without clusters: a fake command runner, and small scenarios."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.model import Act, Check, Observation, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
 
-SEEN = Evidence(kind=EvidenceKind.COMMAND, title="what was seen", text="something")
+SEEN = Evidence(kind=EvidenceKind.COMMAND, title="an observation", text="something")
 PICTURE = Topology(nodes=(TopologyNode(cluster="west", role="primary", services=("frontend",)),))
 
 
 class FakeRunner:
-    """Answers commands by their first words; an unexpected argv fails loudly."""
+    """Answer commands by their first words; fail on an unexpected command."""
 
     def __init__(self, answers: dict[str, str]) -> None:
         self.answers = answers

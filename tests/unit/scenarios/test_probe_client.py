@@ -1,4 +1,4 @@
-"""The client that scenarios run inside pods, against servers on this machine."""
+"""Run the client that scenarios use inside pods, with servers on this machine."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _read(connection: socket.socket) -> None:
     connection.recv(1000)
 
 
-def test_an_answer_comes_with_its_headers_and_the_address_that_gave_it() -> None:
+def test_a_response_has_its_headers_and_the_address_of_the_server() -> None:
     def handle(connection: socket.socket) -> None:
         connection.recv(1000)
         connection.sendall(STRANGER)
@@ -65,7 +65,7 @@ def test_an_answer_comes_with_its_headers_and_the_address_that_gave_it() -> None
     assert said["failure"] == ""
 
 
-def test_a_closed_port_a_closed_and_a_reset_connection_are_told_apart() -> None:
+def test_a_closed_port_a_closed_and_a_reset_connection_are_distinguished() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
     assert ask(f"http://127.0.0.1:{port}/")["failure"] == "connection refused"
@@ -83,7 +83,7 @@ def test_a_closed_port_a_closed_and_a_reset_connection_are_told_apart() -> None:
     assert (said["failure"], said["peer"]) == ("reset", "127.0.0.1")
 
 
-def test_a_server_that_says_nothing_is_a_time_out() -> None:
+def test_a_silent_server_is_a_timeout() -> None:
     def silent(connection: socket.socket) -> None:
         _read(connection)
         _read(connection)  # until the client gives up
@@ -121,7 +121,7 @@ def _ask_over_tls(trusted: Path, signer: Path) -> dict[str, Any]:
         return ask(f"https://127.0.0.1:{port}/", content, server_name="podinfo", identity_bytes=len(content))
 
 
-def test_a_trusted_certificate_is_answered_and_the_servers_own_is_brought_along(tmp_path: Path) -> None:
+def test_a_trusted_certificate_gets_a_response_with_the_servers_certificate(tmp_path: Path) -> None:
     said = _ask_over_tls(tmp_path, tmp_path)
     assert said["status"] == 404
     assert pki.identities(base64.b64decode(said["certificate"])) == (NAME,)

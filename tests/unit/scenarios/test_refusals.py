@@ -1,4 +1,4 @@
-"""Who refused: a negative check accepts the expected refuser's signs and nothing else."""
+"""A negative check accepts the expected refuser's signs and nothing else."""
 
 from __future__ import annotations
 
@@ -91,16 +91,16 @@ def test_a_strangers_answer_is_unclear_and_is_described(expected: ProxyAnswer | 
     assert words.startswith(f"expected a refusal by {expected.by}, but got {said.words}")
 
 
-def test_the_strangers_404_says_where_it_came_from() -> None:
+def test_an_unclear_404_names_its_address_and_server() -> None:
     _, words = judge(STRANGER, [by(ISTIO.denied)])
     assert words.endswith("but got HTTP 404 from 10.0.0.9 (server: keryx, empty body)")
 
 
-def test_the_service_itself_answering_is_no_refusal() -> None:
+def test_an_answer_of_the_service_itself_is_not_a_refusal() -> None:
     assert judge(answer(200, PODINFO), [by(ISTIO.denied)])[0] is Judgement.REACHED
 
 
-def test_somebody_elses_200_is_unclear() -> None:
+def test_a_200_of_another_server_is_unclear() -> None:
     assert judge(answer(200, "<html>Sign in to this network</html>"), [by(ISTIO.denied)])[0] is Judgement.UNCLEAR
 
 
@@ -117,7 +117,7 @@ def test_an_end_of_the_connection_counts_at_exactly_its_hop(kind: Failure) -> No
     assert judge(failure(kind), [gateway])[0] is Judgement.UNCLEAR
 
 
-def test_a_route_that_leads_nowhere_is_recognised_before_any_connection() -> None:
+def test_an_unreachable_route_is_recognised_before_any_connection() -> None:
     node = Refuser(name="the node", failures=frozenset({Failure.UNREACHABLE}))
     assert judge(failure(Failure.UNREACHABLE), [node])[0] is Judgement.REFUSED
     for other in (Failure.TIMED_OUT, Failure.NO_PORT, Failure.RESET, Failure.NO_NAME):
@@ -126,7 +126,7 @@ def test_a_route_that_leads_nowhere_is_recognised_before_any_connection() -> Non
 
 
 @pytest.mark.parametrize("kind", sorted(ALERTS, key=str))
-def test_a_refused_certificate_counts_from_the_one_who_showed_its_own(kind: Failure) -> None:
+def test_a_refused_certificate_counts_only_from_the_expected_identity(kind: Failure) -> None:
     name = "spiffe://east.example/ns/test/sa/podinfo"
     proxy = Refuser(name="podinfo", failures=ALERTS, peer="172.30.0.3", identity=name)
     assert judge(failure(kind, peer="172.30.0.3", identities=(name,)), [proxy])[0] is Judgement.REFUSED
@@ -155,7 +155,7 @@ def test_a_stranger_makes_the_check_errored_and_the_evidence_is_kept(context: Co
     assert run.checks[0].outcome is Outcome.FAILED
 
 
-def test_a_strangers_answer_that_passes_is_waited_out(context: Context) -> None:
+def test_a_check_retries_after_a_strangers_answer(context: Context) -> None:
     control = answer(200, PODINFO)
     answers = iter([STRANGER, DENIED_BY["istio"]])
     late = check(

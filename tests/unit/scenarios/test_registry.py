@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lab import config
 from lab.base.errors import LabError, UsageError
 from lab.base.paths import PROJECT
 from lab.mesh.capabilities import Capability
@@ -21,15 +22,16 @@ ACT_HELPERS = {"_copy"}
 
 
 class Nothing:
-    """A lab, or a mesh that can do all, that is not there."""
+    """A missing lab, or a missing mesh with all capabilities."""
 
     capabilities = frozenset(Capability)
 
     def __getattr__(self, name: str) -> Any:
-        raise LabError(f"nothing is there to be asked for {name}")
+        raise LabError(f"there is no lab: {name}")
 
 
-ALL = list(registry().scenarios.values())
+DEFAULT = config.parse("")
+ALL = list(registry(DEFAULT).scenarios.values())
 
 
 @pytest.mark.parametrize("whole", ALL, ids=lambda s: s.name)
@@ -38,8 +40,8 @@ def test_every_scenario_can_be_shown_to_fail(whole: Scenario) -> None:
 
 
 @pytest.mark.parametrize(("whole", "one"), [(s, one) for s in ALL for one in s.steps], ids=lambda s: s.name)
-def test_every_check_can_be_asked_before_its_step_has_run(whole: Scenario, one: ScenarioStep) -> None:
-    """There is no lab, so no check can hold, and that a dict has no such key is no answer."""
+def test_every_check_can_run_before_its_step(whole: Scenario, one: ScenarioStep) -> None:
+    """Without a lab no check holds, and none may end in a KeyError."""
     context = Context(lab=Nothing(), mesh=Nothing(), full=True, runner=FakeRunner({}))  # type: ignore[arg-type]
     instant = replace(one, checks=tuple(replace(check, within_s=0.0) for check in one.checks))
     for result in ScenarioRunner(context=context).run_step(whole, instant, act=False).checks:
@@ -49,7 +51,7 @@ def test_every_check_can_be_asked_before_its_step_has_run(whole: Scenario, one: 
 
 @pytest.mark.parametrize("file", sorted(PROJECT.glob("scenarios/*.py")), ids=lambda file: file.stem)
 def test_looks_recall_what_acts_remember(file: Path) -> None:
-    """What returns something reads the memo by `recall`, which says that the step has not run."""
+    """A function that returns a value reads the memo by `recall`, which reports a step that has not run."""
     for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(function, ast.FunctionDef) and ast.unparse(function.returns or ast.Constant(None)) != "None":
             found = [ast.unparse(n) for n in ast.walk(function) if isinstance(n, ast.Attribute) and n.attr == "memo"]
@@ -70,7 +72,7 @@ def test_arrows_join_what_is_in_the_picture(whole: Scenario) -> None:
 
 
 def test_completion_knows_the_names_without_the_scenarios() -> None:
-    assert names() == tuple(registry().scenarios)
+    assert names() == tuple(registry(DEFAULT).scenarios)
 
 
 def test_scenarios_are_picked_in_the_order_given_and_once() -> None:

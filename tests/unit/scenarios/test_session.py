@@ -35,7 +35,7 @@ def test_a_run_leaves_its_report_in_three_forms(context: Context, tmp_path: Path
     assert written.lab.machine
 
 
-def test_state_is_kept_of_what_failed_without_secrets(context: Context, tmp_path: Path) -> None:
+def test_state_of_a_failed_scenario_is_kept_without_secrets(context: Context, tmp_path: Path) -> None:
     def keep(folder: Path) -> None:
         (folder / "west.txt").write_text("Bearer abcdefghijkl")
 
@@ -46,7 +46,7 @@ def test_state_is_kept_of_what_failed_without_secrets(context: Context, tmp_path
     assert "abcdefghijkl" not in (it.run_folder.path / "state/wrong/west.txt").read_text()
 
 
-def test_a_lab_too_broken_to_look_at_is_told(context: Context, tmp_path: Path) -> None:
+def test_a_lab_that_does_not_answer_is_reported(context: Context, tmp_path: Path) -> None:
     def keep(_: Path) -> None:
         raise LabError("no API server", where="east")
 

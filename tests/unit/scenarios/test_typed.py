@@ -24,13 +24,13 @@ def test_an_unfinished_quote_is_refused() -> None:
         commands.parse("echo 'a")
 
 
-def test_nothing_of_a_shell_is_interpreted() -> None:
+def test_no_shell_syntax_is_interpreted() -> None:
     assert commands.parse("echo $HOME *.py ; rm x > y")[0].programs == (
         ("echo", "$HOME", "*.py", ";", "rm", "x", ">", "y"),
     )
 
 
-def test_each_program_is_fed_with_what_the_one_before_printed() -> None:
+def test_each_program_reads_the_output_of_the_one_before() -> None:
     runner = FakeRunner({"kubectl get": "kind: Service\n", "kubectl apply": "service/podinfo created\n"})
     output = commands.run("kubectl get svc | kubectl apply -f -", env={}, timeout_s=5, runner=runner)
 

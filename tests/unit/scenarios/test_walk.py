@@ -66,7 +66,7 @@ class Presented:
         return replace(plain, undo=lambda _: self.undone.append(plain.name))
 
 
-def test_enter_runs_a_step_and_then_goes_on(context: Context) -> None:
+def test_enter_runs_a_step_and_then_continues(context: Context) -> None:
     it = Presented(context, "enter enter enter enter enter")
 
     assert it.walk.to_end() is True
@@ -77,7 +77,7 @@ def test_enter_runs_a_step_and_then_goes_on(context: Context) -> None:
     assert it.undone == ["two", "one"]
 
 
-def test_repeat_takes_back_first(context: Context) -> None:
+def test_repeat_undoes_first(context: Context) -> None:
     it = Presented(context, "enter r q")
     it.walk.to_end()
 
@@ -85,7 +85,7 @@ def test_repeat_takes_back_first(context: Context) -> None:
     assert context.runner.ran == [("echo", "one"), ("echo", "one")]
 
 
-def test_rewind_takes_back_the_step_and_then_the_one_before(context: Context) -> None:
+def test_rewind_undoes_the_step_and_then_the_one_before(context: Context) -> None:
     it = Presented(context, "enter enter enter b b q")
     it.walk.to_end()
 
@@ -100,7 +100,7 @@ def test_skip_does_not_run(context: Context) -> None:
     assert context.runner.ran == [("echo", "two")]
 
 
-def test_check_only_looks(context: Context) -> None:
+def test_check_runs_only_the_checks(context: Context) -> None:
     it = Presented(context, "c q")
     it.walk.to_end()
 
@@ -114,7 +114,7 @@ def test_unknown_keys_do_nothing(context: Context) -> None:
     assert context.runner.ran == []
 
 
-def test_quitting_keeps_the_place_and_the_lab_as_it_is(context: Context, tmp_path: Path) -> None:
+def test_quitting_keeps_the_position_and_the_lab(context: Context, tmp_path: Path) -> None:
     file = tmp_path / "walk.json"
     first = Presented(context, "enter enter q", place=Position.read(file))
     context.memo["port"] = 9898
@@ -137,7 +137,7 @@ def test_an_automatic_walk_needs_no_keys_and_restores(context: Context) -> None:
     assert it.undone == ["two", "one"]
 
 
-def test_a_place_that_cannot_be_read_is_the_beginning(tmp_path: Path) -> None:
+def test_an_unreadable_position_is_the_beginning(tmp_path: Path) -> None:
     file = tmp_path / "walk.json"
     file.write_text("{half")
     assert Position.read(file).at is None
@@ -150,7 +150,7 @@ def test_a_scenario_that_the_stack_cannot_show_is_left_out(context: Context) -> 
     assert view.seen == ["A demo is left out: this stack cannot split requests by an SMI TrafficSplit"]
 
 
-def test_a_learners_check_looks_and_does_nothing(context: Context) -> None:
+def test_a_learners_check_changes_nothing(context: Context) -> None:
     whole = scenario(step("one", command="echo", checks=(check(look=look(holds=False, seen="no endpoints")),)))
     runner = ScenarioRunner(context=context)
 
@@ -160,7 +160,7 @@ def test_a_learners_check_looks_and_does_nothing(context: Context) -> None:
         check_one(runner, [whole], "demo/three")
 
 
-def test_a_learners_check_of_what_no_act_has_measured_names_the_step_to_run(context: Context) -> None:
+def test_a_learners_check_without_a_measurement_names_the_step_to_run(context: Context) -> None:
     def recorded(context: Context) -> Observation:
         return Observation(holds=context.recall("seconds") < 1, seen="quick", evidence=(SEEN,))
 
@@ -176,7 +176,7 @@ def test_a_learners_check_of_what_no_act_has_measured_names_the_step_to_run(cont
     assert check_one(runner, [whole], "demo/one").checks[0].outcome is Outcome.PASSED
 
 
-def test_a_step_that_ran_and_measured_nothing_is_errored(context: Context) -> None:
+def test_a_step_that_ran_without_a_measurement_is_errored(context: Context) -> None:
     def recorded(context: Context) -> Observation:
         return Observation(holds=bool(context.recall("seconds")), seen="quick", evidence=(SEEN,))
 

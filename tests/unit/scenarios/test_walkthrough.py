@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from lab import config
 from lab.base.paths import PROJECT
 from lab.report import walkthrough
 from lab.scenario.context import Context
@@ -61,7 +62,9 @@ def test_a_changed_step_is_drift(context: Context, tmp_path: Path) -> None:
 
 
 def test_the_committed_pages_are_what_the_steps_say() -> None:
-    assert walkthrough.drift(PROJECT / "docs" / "walkthrough", registry().pick([])) == "", "nox -s walkthrough"
+    assert walkthrough.drift(PROJECT / "docs" / "walkthrough", registry(config.parse("")).pick([])) == "", (
+        "nox -s walkthrough"
+    )
 
 
 def test_a_page_of_no_scenario_is_drift(tmp_path: Path) -> None:

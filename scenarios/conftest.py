@@ -10,7 +10,7 @@ from lab import config, report, stacks
 from lab.base.errors import LabError
 from lab.lab import Lab
 from lab.lifecycle import lock
-from lab.report.environment import context_of, facts_of, keep_state
+from lab.report.environment import facts_of, keep_state, steps_of
 from lab.report.session import Session, runs_folder
 from lab.scenario.runner import ScenarioRunner
 
@@ -29,7 +29,7 @@ def session(pytestconfig: pytest.Config) -> Iterator[Session]:
     lab = Lab.of(config.load(config.find()))
     mesh = stacks.mesh(lab)
     try:
-        context = context_of(
+        steps = steps_of(
             lab, mesh, full=pytestconfig.getoption("--full"), rate_per_s=pytestconfig.getoption("--rate")
         )
     except LabError as error:
@@ -38,10 +38,10 @@ def session(pytestconfig: pytest.Config) -> Iterator[Session]:
         pytest.skip(f"no lab is up: {error}")
     with lock.held(lab.paths, "pytest scenarios"):
         made = Session(
-            runner=ScenarioRunner(context=context),
+            runner=ScenarioRunner(steps=steps),
             facts=facts_of(lab, mesh),
             run_folder=report.RunFolder.new(runs_folder()),
-            keep_state=lambda folder: keep_state(context, folder),
+            keep_state=lambda folder: keep_state(steps.context, folder),
         )
         yield made
         made.write("sabotage" if pytestconfig.getoption("--sabotage") else "run")

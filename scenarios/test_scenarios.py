@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from lab import config
+from lab import config, stacks
+from lab.lab import Lab
+from lab.report.environment import target_of
 from lab.report.session import Session
-from lab.scenario.model import Outcome
+from lab.scenario.observation import Outcome
 from lab.scenario.registry import registry
 from lab.scenario.results import CheckResult
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Create a test for each scenario, or for each sabotage."""
-    chosen = registry(config.load(config.find())).pick([])
+    lab = Lab.of(config.load(config.find()))
+    chosen = registry(target_of(lab, stacks.current(lab).name)).pick([])
     if not metafunc.config.getoption("--sabotage"):
         cases = [pytest.param(scenario, None, id=scenario.name) for scenario in chosen]
     else:

@@ -33,6 +33,7 @@ class Token:
 
     def __init__(self) -> None:
         self.event = threading.Event()
+        self._children: set[Token] = set()
 
     @property
     def cancelled(self) -> bool:
@@ -40,8 +41,22 @@ class Token:
         return self.event.is_set()
 
     def cancel(self) -> None:
-        """Stop every wait and command that checks this token."""
+        """Stop every wait and command that checks this token, or a child of it."""
         self.event.set()
+        for child in list(self._children):
+            child.cancel()
+
+    @contextmanager
+    def child(self) -> Iterator[Token]:
+        """Return a token for a part of the run: it can be cancelled alone, and is cancelled with this one."""
+        own = Token()
+        self._children.add(own)
+        if self.cancelled:
+            own.cancel()
+        try:
+            yield own
+        finally:
+            self._children.discard(own)
 
     def check(self, what: str) -> None:
         """Raise Cancelled if the run was cancelled; `what` names the work that does not begin or continue."""
@@ -65,6 +80,13 @@ def using(own: Token) -> Iterator[Token]:
         yield own
     finally:
         _token.reset(before)
+
+
+@contextmanager
+def part() -> Iterator[Token]:
+    """Give the work inside the block a token of its own, which can be cancelled alone."""
+    with token().child() as own, using(own):
+        yield own
 
 
 @contextmanager

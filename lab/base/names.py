@@ -35,6 +35,8 @@ def architecture() -> str:
 
 STACKS = ("linkerd", "istio")
 """The stacks, each a folder of `lab/stacks`; "auto" takes the first whose artifacts are available."""
+ROLES = ("east", "west")
+"""The roles of clusters in lab.toml: the shared cluster, and the laptop's."""
 Json = Any
 """A JSON document. (With a recursive type, every reader would need a cast.)"""
 

@@ -69,6 +69,16 @@ class Paths:
         """Position of an unfinished walk, and the measurements of its steps."""
         return self.state / "walk.json"
 
+    @property
+    def work(self) -> Path:
+        """Files that the steps of scenarios create, such as the copy of a sample application."""
+        return self.state / "work"
+
+    @property
+    def manifests(self) -> Path:
+        """Copies of the scenarios' manifests with this lab's names."""
+        return self.state / "scenarios"
+
     def kind_config(self, cluster: str) -> Path:
         """Return the file with kind's configuration of a cluster."""
         return self.state / "kind" / f"{cluster}.yaml"

@@ -146,7 +146,7 @@ def reset(file: ConfigFile = None) -> None:
     """
     from lab import stacks
     from lab.lifecycle import reset as lifecycle_reset
-    from lab.present.walk import Position
+    from lab.scenario.position import Position
 
     lab = lab_of(file)
     with locked(lab, "lab reset"), waiting("lab reset"):

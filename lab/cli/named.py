@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ def lab_of(file: Path | None, **overrides: str | bool) -> Lab:
     from lab import config
     from lab.lab import Lab
 
+    if file is not None:
+        os.environ["LAB_CONFIG"] = str(file.resolve())  # for the `lab` commands that this one starts
     return Lab.of(config.load(file or config.find(), overrides=overrides))
 
 

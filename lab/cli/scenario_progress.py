@@ -9,8 +9,9 @@ from rich.status import Status
 from rich.text import Text
 
 from lab.present.marks import MARKS
-from lab.scenario.events import Began, Checked, Ended, Event, Restoring, ScenarioStepEnded
-from lab.scenario.model import Outcome
+from lab.scenario.events import Began, Checked, Ended, Event, Restoring, ScenarioStepEnded, StepOutput
+from lab.scenario.executor import Printed, Typed
+from lab.scenario.observation import Outcome
 from lab.scenario.results import CheckResult, Report, ScenarioRun, summary
 
 _PROGRESS_EVERY_S = 10.0
@@ -33,6 +34,10 @@ class ScenarioConsole:
                 self._print(Text.assemble("\n", (scenario.title, "bold"), f"  {scenario.claim}"))
             case Began(step=step) if step is not None:
                 self._now(step.title)
+            case StepOutput(output=Typed(text=text)):
+                self._typed(text)
+            case StepOutput(output=Printed(line=line)) if self._verbose:
+                self._print(Text(f"      {line}", "dim"))
             case Checked(result=result):
                 self._print(check_line(result))
                 self._evidence(result)
@@ -56,6 +61,12 @@ class ScenarioConsole:
         elif time.monotonic() - self._printed_s >= _PROGRESS_EVERY_S:
             self._printed_s = time.monotonic()
             self._print(Text(f"  … {text}"))
+
+    def _typed(self, command: str) -> None:
+        if self._verbose:
+            self._print(Text(f"    $ {command}", "dim"))
+        else:
+            self.progress(f"$ {command}")
 
     def _end(self, run: ScenarioRun) -> None:
         if self._status is not None:

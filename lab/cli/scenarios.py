@@ -15,8 +15,9 @@ from lab.cli.output import err, out, waiting
 
 if TYPE_CHECKING:
     from lab.lab import Lab
-    from lab.scenario.model import Outcome, Scenario
-    from lab.scenario.runner import ScenarioRunner
+    from lab.scenario.model import Registry, Scenario
+    from lab.scenario.observation import Outcome
+    from lab.scenario.steps import StepRunner
 
 report_app = typer.Typer(invoke_without_command=True, help="List, open and compare the reports of earlier runs.")
 _INTERRUPTED = 130
@@ -40,7 +41,7 @@ def run(
         bool, typer.Option("--sabotage", help="Switch each mechanism off; passes if the check of that mechanism fails.")
     ] = False,
     listed: Annotated[bool, typer.Option("--list", help="List the scenarios, and run nothing.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also show the evidence of passed checks.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also show each command, its output, and the evidence of passed checks.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run scenarios: do each step, check it, undo all changes.
@@ -54,23 +55,23 @@ def run(
     from lab.report import RunFolder
     from lab.report.environment import facts_of, keep_state
     from lab.report.session import Session, runs_folder
-    from lab.scenario.registry import registry
+    from lab.scenario.runner import ScenarioRunner
 
     lab = lab_of(file)
-    chosen = registry(lab.spec).pick(names or [])
+    chosen = _known(lab).pick(names or [])
     if listed:
         scenario_tables.scenarios(out(), chosen, as_json=as_json)
         return
     need_nodes(lab)
     view = ScenarioConsole(Console(stderr=as_json, quiet=as_json), verbose=verbose)
     with locked(lab, "lab run"):
-        runner = _runner(lab, full=full, rate=rate)
-        runner.sink, runner.progress = view.take, view.progress
+        steps = _steps(lab, full=full, rate=rate)
+        steps.sink, steps.progress = view.take, view.progress
         session = Session(
-            runner=runner,
-            facts=facts_of(lab, runner.context.mesh),
+            runner=ScenarioRunner(steps=steps),
+            facts=facts_of(lab, steps.context.mesh),
             run_folder=RunFolder.new(runs_folder()),
-            keep_state=lambda folder: keep_state(runner.context, folder),
+            keep_state=lambda folder: keep_state(steps.context, folder),
         )
         written = session.sabotage(chosen) if sabotage else session.run(chosen)
     if as_json:
@@ -104,29 +105,31 @@ def walk(
     """
     from lab.present.keyboard import read_key
     from lab.present.screen import Screen
-    from lab.present.walk import Position, Walk
-    from lab.scenario.registry import registry
+    from lab.present.walk import rehearse
+    from lab.present.walk import walk as present
+    from lab.scenario.position import Position
+    from lab.scenario.presenter import Presenter
 
     lab = lab_of(file)
-    known = registry(lab.spec)
+    known = _known(lab)
     chosen = known.pick(_by_act(names or [], list(known.scenarios.values())))
     if not auto and not sys.stdin.isatty():
         raise UsageError("standard input is not a terminal, so a walk cannot read keys", next="lab walk --auto")
     need_nodes(lab)
-    place = Position() if auto else Position.read(lab.paths.walk)
+    position = Position() if auto else Position.read(lab.paths.walk)
     if fresh:
-        place.forget()
+        position.forget()
+    screen = Screen(out(page=True), typed=not auto)
     with locked(lab, "lab walk"):
-        presented = Walk(
-            scenarios=chosen,
-            runner=_runner(lab, full=full, rate=50.0),
-            view=Screen(out(page=True), typed=not auto),
-            keys=None if auto else read_key,
-            place=place,
+        presenter = Presenter(
+            scenarios=chosen, steps=_steps(lab, full=full, rate=50.0), position=position
         )
-        presented.to_end()
+        if auto:
+            rehearse(presenter, screen)
+        else:
+            present(presenter, screen, read_key)
     if auto:
-        _end_with(*presented.outcomes)
+        _end_with(*presenter.outcomes)
 
 
 def check(
@@ -146,9 +149,9 @@ def check(
     from lab import stacks
     from lab.cli import scenario_tables
     from lab.lifecycle import checks
-    from lab.present.walk import Position, check_one
-    from lab.scenario.model import Outcome
-    from lab.scenario.registry import registry
+    from lab.scenario.observation import Outcome
+    from lab.scenario.position import Position
+    from lab.scenario.presenter import check_one
 
     if step is None:
         with waiting("lab check"):
@@ -158,9 +161,9 @@ def check(
             raise typer.Exit(1)
         return
     lab = need_nodes(lab_of(file))
-    runner = _runner(lab, full=True, rate=50.0)
-    runner.context.memo = Position.read(lab.paths.walk).memo  # the measurements of an unfinished walk
-    result = check_one(runner, registry(lab.spec).pick([]), step)
+    steps = _steps(lab, full=True, rate=50.0)
+    steps.context.memo = Position.read(lab.paths.walk).memo  # the measurements of an unfinished walk
+    result = check_one(steps, _known(lab).pick([]), step)
     scenario_tables.step_checks(out(soft_wrap=True), result, as_json=as_json)
     _end_with(result.outcome)
     if result.outcome is Outcome.SKIPPED:
@@ -216,17 +219,25 @@ def report_diff(
         raise typer.Exit(1)
 
 
-def _runner(lab: Lab, *, full: bool, rate: float) -> ScenarioRunner:
+def _known(lab: Lab) -> Registry:
+    """Return every scenario, with this lab's names and its stack's commands."""
     from lab import stacks
-    from lab.report.environment import context_of
-    from lab.scenario.runner import ScenarioRunner
+    from lab.report.environment import target_of
+    from lab.scenario.registry import registry
 
-    return ScenarioRunner(context=context_of(lab, stacks.mesh(lab), full=full, rate_per_s=rate))
+    return registry(target_of(lab, stacks.current(lab).name))
+
+
+def _steps(lab: Lab, *, full: bool, rate: float) -> StepRunner:
+    from lab import stacks
+    from lab.report.environment import steps_of
+
+    return steps_of(lab, stacks.mesh(lab), full=full, rate_per_s=rate)
 
 
 def _end_with(*outcomes: Outcome) -> None:
     """Exit with 1 if a check failed, with 3 if one could not be done."""
-    from lab.scenario.model import Outcome
+    from lab.scenario.observation import Outcome
 
     if Outcome.FAILED in outcomes:
         raise typer.Exit(1)

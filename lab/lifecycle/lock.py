@@ -13,6 +13,15 @@ from lab.base.errors import LockedError, WaitTimeout
 from lab.base.paths import Paths
 
 
+_PASSED_ON = "LAB_LOCK_HELD_BY"
+"""The process that holds the lock, for the `lab` commands that it starts: they work on the lab for it."""
+
+
+def passed_on(paths: Paths) -> dict[str, str]:
+    """Return the variable that lets `lab` commands, started by this process, work on the lab while it holds the lock."""
+    return {_PASSED_ON: f"{os.getpid()}:{paths.lock}"}
+
+
 @contextmanager
 def held(paths: Paths, command: str, *, wait_s: float = 0) -> Iterator[None]:
     """Hold the lab's lock while the block runs. The lock ends with its process, also if the process is killed.
@@ -25,6 +34,9 @@ def held(paths: Paths, command: str, *, wait_s: float = 0) -> Iterator[None]:
     Raises:
         LockedError: another process holds it; the error names its command, process id and start time.
     """
+    if _held_for_us(paths):
+        yield
+        return
     paths.ensure_state()
     holder = paths.lock.with_suffix(".json")
     with ExitStack() as stack:
@@ -37,6 +49,18 @@ def held(paths: Paths, command: str, *, wait_s: float = 0) -> Iterator[None]:
         stack.callback(holder.unlink, missing_ok=True)
         holder.write_text(json.dumps({"command": command, "pid": os.getpid(), "since": time.time()}))
         yield
+
+
+def _held_for_us(paths: Paths) -> bool:
+    """Return whether the process that started this one holds the lock for it."""
+    pid, _, file = os.environ.get(_PASSED_ON, "").partition(":")
+    if file != str(paths.lock) or not pid.isdigit():
+        return False
+    try:
+        holder = json.loads(paths.lock.with_suffix(".json").read_text(encoding="utf-8"))
+        return int(holder["pid"]) == int(pid)
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def _holder(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.scenario.model import Outcome
+from lab.scenario.observation import Outcome
 
 MARKS = {
     Outcome.PASSED: ("✓", "green"),

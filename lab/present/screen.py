@@ -12,15 +12,17 @@ from rich.text import Text
 
 from lab.base import wait
 from lab.present.marks import MARKS
-from lab.present.walk import StepView
-from lab.scenario.model import Outcome, Scenario
+from lab.scenario.executor import Output, Printed
+from lab.scenario.model import Scenario
+from lab.scenario.observation import Outcome
+from lab.scenario.presenter import Snapshot, StepState, StepView
 from lab.scenario.results import StepRun
 
 ACTS = ("Service Discovery", "Cross-cluster Access", "Request Routing", "Profit")
 """The talk's progress bar."""
 _KEY_PAUSE_S = 0.025
 _TYPING_MOST_S = 2.5
-_HELP = "enter run/next   r repeat   c check   s skip   b back   q quit, continue later"
+_HELP = "enter run/next   r repeat   c check   s skip   u undo   b back   q quit, continue later"
 
 
 class Screen:
@@ -30,38 +32,43 @@ class Screen:
         self._console = console
         self._typed = typed
         self._pause = pause
+        self._shown = ""
 
-    def before(self, scene: StepView) -> None:
-        """Show a step that was not run yet."""
-        self._head(scene)
-        self._show(Text(scene.step.narration, style="bold"))
-        if scene.step.command:
-            self._show(Panel(_command(scene.step.command), border_style="white", padding=(1, 2)))
-        self._keys()
+    def state(self, snapshot: Snapshot) -> None:
+        """Show the current step if it has not run."""
+        view = snapshot.current
+        if view is None:
+            return
+        status = next(step for step in snapshot.steps if step.id == view.id)
+        if status.state is StepState.RUNNING:
+            self._head(view)
+        elif status.state is StepState.IDLE and self._shown != view.id:
+            self._head(view)
+            self._show(Text(view.step.narration, style="bold"))
+            if script := view.step.script:
+                self._show(Panel(_command(script), border_style="white", padding=(1, 2)))
+            if view.step.verb:
+                self._show(Text(f"with the lab: {view.step.verb}"))
+            self._keys()
+        self._shown = view.id if status.state is StepState.IDLE else ""
 
-    def typing(self, scene: StepView) -> None:
-        """Show the step's command being typed, and that it runs."""
-        self._head(scene)
-        for line in scene.step.command.splitlines():
-            self._console.print(Text("  $ ", style="bold green"), end="")
-            pause_s = min(_KEY_PAUSE_S, _TYPING_MOST_S / max(1, len(line)))
-            if self._typed and self._console.is_terminal:
-                for letter in line:
-                    self._console.print(Text(letter, style="bold bright_white"), end="", soft_wrap=True)
-                    self._pause(pause_s)
-                self._console.print()
-            else:
-                self._console.print(Text(line, style="bold bright_white"), soft_wrap=True)
+    def output(self, view: StepView, output: Output) -> None:  # noqa: ARG002 - as the View says
+        """Show a command being typed, or a line of its output."""
+        if isinstance(output, Printed):
+            self._console.print(Text(f"  {output.line}"), soft_wrap=True, highlight=False)
+            return
+        self._console.print(Text("  $ ", style="bold green"), end="")
+        if not (self._typed and self._console.is_terminal):
+            self._console.print(Text(output.text, style="bold bright_white"), soft_wrap=True)
+            return
+        pause_s = min(_KEY_PAUSE_S, _TYPING_MOST_S / max(1, len(output.text)))
+        for letter in output.text:
+            self._console.print(Text(letter, style="bold bright_white"), end="", soft_wrap=True)
+            self._pause(pause_s)
         self._console.print()
 
-    def after(self, scene: StepView, run: StepRun) -> None:  # noqa: ARG002 - as the View says
-        """Show what the step printed and what its checks saw."""
-        room = max(6, self._console.height - 16 - 3 * len(run.checks) - len(run.command.splitlines()))
-        lines = run.output.splitlines()
-        if len(lines) > room:
-            lines = [*lines[: room - 1], f"… {len(lines) - room + 1} more lines"]
-        if lines:
-            self._show(Text("\n".join(lines)))
+    def result(self, view: StepView, run: StepRun) -> None:  # noqa: ARG002 - as the View says
+        """Show what the checks of a step saw."""
         if run.outcome is Outcome.ERRORED and run.reason:
             self._show(Text(f"! {run.reason}", style="bold yellow"))
         for check in run.checks:
@@ -87,10 +94,10 @@ class Screen:
         """Show one line."""
         self._console.print(Text(text, style="bold yellow"), soft_wrap=True)
 
-    def _head(self, scene: StepView) -> None:
+    def _head(self, view: StepView) -> None:
         self._clear()
-        self._bar(scene.scenario.act)
-        title = f"{scene.scenario.title}, {scene.number} of {scene.count}: {scene.step.title}"
+        self._bar(view.scenario.act)
+        title = f"{view.scenario.title}, {view.number} of {view.count}: {view.step.title}"
         self._show(Text(title, style="bold bright_white on blue"))
 
     def _bar(self, act: str) -> None:

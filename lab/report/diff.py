@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.scenario.evidence import EvidenceKind
-from lab.scenario.model import Outcome
+from lab.scenario.observation import Outcome
 from lab.scenario.results import CheckResult, Report
 
 ABSENT = "not there"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from lab.base import process
@@ -9,11 +12,15 @@ from lab.base.errors import CommandError, LabError
 from lab.base.names import NAMESPACE
 from lab.kube import KubeError, connect
 from lab.lab import Lab
-from lab.lifecycle import objects
+from lab.lifecycle import lock, objects
 from lab.mesh.protocols import Mesh
-from lab.report.session import typed_environment
+from lab.scenario import registry
 from lab.scenario.context import Context
+from lab.scenario.executor import Executor
+from lab.scenario.rendering import Target
 from lab.scenario.results import LabFacts
+from lab.scenario.steps import StepRunner
+from lab.stacks import STACKS
 
 _KEEP = {
     "pods": ("get", "pods", "--all-namespaces", "--output=wide"),
@@ -33,9 +40,30 @@ def context_of(lab: Lab, mesh: Mesh, *, full: bool, rate_per_s: float) -> Contex
     """
     if not lab.paths.kubeconfig.exists():
         raise LabError(f"the lab {lab.spec.name} is not up", next="lab up")
-    tools = [lab.artifacts.binary("kubectl").parent]
-    env = typed_environment(lab.paths.kubeconfig, tools)
-    return Context(lab=lab, mesh=mesh, env=env, full=full, rate_per_s=rate_per_s)
+    return Context(lab=lab, mesh=mesh, env=environment(lab, mesh), full=full, rate_per_s=rate_per_s)
+
+
+def environment(lab: Lab, mesh: Mesh) -> Mapping[str, str]:
+    """Return the variables under which typed commands find the lab's clusters, its tools, and the lab itself."""
+    stack = STACKS[mesh.name]
+    tools = [lab.artifacts.binary(name).parent for name in ("kubectl", *stack.programs)]
+    path = os.pathsep.join([*map(str, tools), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return {"KUBECONFIG": str(lab.paths.kubeconfig), "PATH": path, "LC_ALL": "C.UTF-8", **lock.passed_on(lab.paths)}
+
+
+def steps_of(lab: Lab, mesh: Mesh, *, full: bool, rate_per_s: float) -> StepRunner:
+    """Return what runs the steps of scenarios on this lab.
+
+    Raises:
+        LabError: the lab is not up.
+    """
+    context = context_of(lab, mesh, full=full, rate_per_s=rate_per_s)
+    return StepRunner(executor=Executor(context=context, manifests=target_of(lab, mesh.name).manifests))
+
+
+def target_of(lab: Lab, stack: str) -> Target:
+    """Return the lab and the stack for which scenarios are rendered."""
+    return Target.of(lab, stack, registry.folder())
 
 
 def facts_of(lab: Lab, mesh: Mesh) -> LabFacts:

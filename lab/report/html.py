@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from lab.report import charts
 from lab.scenario.evidence import Evidence, EvidenceKind
-from lab.scenario.model import Outcome
+from lab.scenario.observation import Outcome
 from lab.scenario.results import CheckResult, Report, ScenarioRun, count, summary
 
 _HERE = Path(__file__).parent

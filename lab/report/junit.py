@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree as ET
 
 from lab.scenario.evidence import Evidence
-from lab.scenario.model import Outcome
+from lab.scenario.observation import Outcome
 from lab.scenario.results import CheckResult, Report, ScenarioRun, StepRun, count
 
 # XML 1.0 allows no other control characters, not even escaped; tools print them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -44,7 +44,7 @@ class Session:
     began_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def __post_init__(self) -> None:
-        self.runner.folder = EvidenceFolder(folder=self.run_folder.path)
+        self.runner.steps.folder = EvidenceFolder(folder=self.run_folder.path)
         self.runner.collect = self._collect
 
     def run(self, scenarios: Sequence[Scenario]) -> Report:
@@ -105,9 +105,3 @@ def machine() -> str:
 def runs_folder() -> Path:
     """Return where runs are kept: `runs/` in the working directory, or LAB_RUNS_DIR."""
     return Path(os.environ.get("LAB_RUNS_DIR") or "runs").resolve()
-
-
-def typed_environment(kubeconfig: Path, tools: Sequence[Path]) -> Mapping[str, str]:
-    """Return the variables under which typed commands find the lab's clusters and the lab's own tools."""
-    path = os.pathsep.join([*map(str, tools), os.environ.get("PATH", os.defpath)])
-    return {"KUBECONFIG": str(kubeconfig), "PATH": path, "LC_ALL": "C.UTF-8"}

@@ -14,13 +14,15 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from lab import config
 from lab.base.errors import LabError, UsageError
 from lab.base.paths import PROJECT
 from lab.report.folder import find, load
 from lab.report.session import runs_folder
-from lab.scenario.model import Arrow, Outcome, Scenario, ScenarioStep, Topology
+from lab.scenario.model import Arrow, Scenario, ScenarioStep, Topology
+from lab.scenario.observation import Outcome
+from lab.scenario.registry import folder as scenario_folder
 from lab.scenario.registry import registry
+from lab.scenario.rendering import documented
 from lab.scenario.results import Report
 
 INDEX = "README.md"
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(*, check: bool, run: str | None) -> int:
     if not (PROJECT / "docs").is_dir():
         raise UsageError("the walkthrough pages are in the project's repository", next="run this in a checkout")
-    folder, scenarios = PROJECT / "docs" / "walkthrough", registry(config.parse("")).pick([])
+    folder, scenarios = PROJECT / "docs" / "walkthrough", registry(documented("linkerd", scenario_folder())).pick([])
     if check:
         difference = drift(folder, scenarios)
         if difference:
@@ -160,7 +162,7 @@ def _page(scenario: Scenario, outputs: Outputs) -> Iterator[str]:
     yield ""
     yield "## How to undo"
     yield ""
-    if typed := [step.undo_command for step in reversed(scenario.steps) if step.undo_command]:
+    if typed := [step.undo_script for step in reversed(scenario.steps) if step.undo_script]:
         yield "```sh"
         yield from typed
         yield "```"
@@ -181,9 +183,9 @@ def _step(number: int, step: ScenarioStep, outputs: Outputs) -> Iterator[str]:
     if step.full_only:
         yield "*Part of the full set: `lab run --full`.*"
         yield ""
-    if step.command:
+    if step.script:
         yield "```sh"
-        yield step.command
+        yield step.script
         yield "```"
         yield ""
     if step.name in outputs:

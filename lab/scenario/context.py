@@ -6,17 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from lab.base import events, process
+from lab.base import events
 from lab.base.names import Cluster, Json
 from lab.kube import connect
 from lab.kube.owned import Owned
-from lab.scenario import commands
 
 if TYPE_CHECKING:
     from lab.lab import Lab
     from lab.mesh.protocols import Mesh
-
-COMMAND_TIMEOUT_S = 60.0
 
 Role = Literal["east", "west"]
 """A role of lab.toml: scenarios name roles, and the lab's specification names the clusters that have them."""
@@ -42,7 +39,6 @@ class Context:
     """Also run steps that stop whole clusters."""
     rate_per_s: float = 50.0
     """Requests per second of a steady load."""
-    runner: process.Run = process.run
     _printed: list[str] = field(default_factory=list)
 
     @property
@@ -73,19 +69,9 @@ class Context:
         """Return the objects that a scenario created in a cluster; it cannot change or delete others."""
         return self.lab.made_by_scenario(connect(cluster), scenario)
 
-    def command(self, text: str) -> str:
-        """Return a command with this lab's names and addresses in place of its placeholders (`commands.render`)."""
-        return commands.render(text, self.lab.spec)
-
-    def type(self, command: str, *, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
-        """Run command lines, with placeholders or without, add their output to the step's output, and return it.
-
-        Raises:
-            CommandError: a command failed.
-        """
-        output = commands.run(self.command(command), env=self.env, timeout_s=timeout_s, runner=self.runner)
-        self.say(output)
-        return output
+    def base_url(self, cluster: Cluster) -> str:
+        """Return the URL of a cluster's ingress on this machine."""
+        return f"http://127.0.0.1:{self.lab.spec.clusters[cluster.name].ingress_port}"
 
     def say(self, text: str) -> None:
         """Add a text to the step's output, and show its last line as progress."""

@@ -1,10 +1,11 @@
-"""Events of a running scenario, for a console."""
+"""Events of a running scenario, for every view of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lab.scenario.executor import Output
 from lab.scenario.model import Scenario, ScenarioStep
 from lab.scenario.results import CheckResult, ScenarioRun, StepRun
 
@@ -15,6 +16,15 @@ class Began:
 
     scenario: Scenario
     step: ScenarioStep | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepOutput:
+    """A step typed a command, or a command printed a line."""
+
+    scenario: Scenario
+    step: ScenarioStep
+    output: Output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,5 +61,5 @@ class Ended:
     run: ScenarioRun
 
 
-Event = Began | Checked | ScenarioStepEnded | Restoring | Ended
+Event = Began | StepOutput | Checked | ScenarioStepEnded | Restoring | Ended
 Sink = Callable[[Event], None]

@@ -1,58 +1,21 @@
 """The step model: one description of a scenario, to run it, present it, check it and write its walkthrough page.
 
-A scenario is a claim and the steps that prove it. Each step has a text for people (`narration`), the command that is
-shown (and, without an `act`, run exactly as shown), checks that can fail, an `undo`, and, if the
-step switches on a mechanism, a `sabotage`: it switches the mechanism off, and names the check that must then be FAILED.
-`lab.scenario.runner` runs a scenario, `lab.present.walk` presents it, `lab.report.walkthrough` writes its page.
+A scenario is a claim and the steps that prove it. The actions of a step are data (`lab.scenario.actions`): `before`
+prepares the lab, `do` is the step, `undo` undoes both. With a `load`, `do` runs under a steady load. Checks observe the
+lab and can fail. A `sabotage` switches a mechanism off, and names the check that must then be FAILED.
+`lab.scenario.rendering` fills in the names of a lab and chooses the stack's commands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from enum import Enum
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from lab.base.errors import UsageError
-from lab.config import LabSpec
 from lab.mesh.capabilities import Capability
-from lab.scenario import commands
-from lab.scenario.context import Context
-from lab.scenario.evidence import Evidence
-
-
-class Outcome(Enum):
-    """The result of a check, a step or a scenario."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    """The claim is wrong."""
-    ERRORED = "errored"
-    """The lab failed, so the claim could not be checked."""
-    SKIPPED = "skipped"
-    """Not checked; the result has the reason."""
-
-
-class CannotLookError(Exception):
-    """This machine cannot make an observation; the check is SKIPPED with the error's text as reason."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Observation:
-    """What a check observed: whether the claim holds, the observation as text, and the evidence.
-
-    `unclear` says why nothing is known about the claim, such as an answer by somebody who was not asked: the check is
-    ERRORED with these words.
-    """
-
-    holds: bool
-    seen: str
-    evidence: tuple[Evidence, ...]
-    unclear: str = ""
-
-
-Look = Callable[[Context], Observation]
-Act = Callable[[Context], None]
+from lab.scenario.actions import Action, Command, Pause, Start, Stop, Until
+from lab.scenario.loads import StepLoad
+from lab.scenario.observation import Look
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +23,8 @@ class Check:
     """A claim that can turn out wrong.
 
     `look` is repeated for up to `within_s` seconds until the claim holds; 0 means once. The time until it held is
-    part of the result. `requires` names capabilities without which the check is SKIPPED.
+    part of the result. `requires` names capabilities without which the check is SKIPPED. `command` shows a person the
+    same; it must change nothing.
     """
 
     name: str
@@ -69,39 +33,86 @@ class Check:
     look: Look = field(compare=False, repr=False)
     within_s: float = 0.0
     requires: frozenset[Capability] = frozenset()
+    command: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sabotage:
     """The mechanism switched off: the check named `fails` must then be FAILED.
 
-    It is done after the step's act, or with `before_act` before it, where the act itself measures.
+    It is done after the step's actions, or with `before_do` between `before` and `do`, where `do` itself measures.
     """
 
     title: str
-    act: Act = field(compare=False, repr=False)
-    undo: Act = field(compare=False, repr=False)
+    do: tuple[Action, ...]
+    undo: tuple[Action, ...]
     fails: str
-    before_act: bool = False
+    before_do: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScenarioStep:
-    """One step of a scenario. `undo` must work after `act` has succeeded, failed or was interrupted."""
+    """One step of a scenario. `undo` must work after the actions have succeeded, failed or were interrupted."""
 
     name: str
     title: str
     narration: str
-    command: str = ""
-    """The commands to show, one on each line; without an `act`, the step runs them."""
-    act: Act | None = field(default=None, compare=False, repr=False)
+    before: tuple[Action, ...] = ()
+    do: tuple[Action, ...] = ()
+    undo: tuple[Action, ...] = ()
+    load: StepLoad | None = None
+    verb: str = ""
+    """The command of the lab with the same effect as `do`, to mention beside it."""
     checks: tuple[Check, ...] = ()
-    undo: Act | None = field(default=None, compare=False, repr=False)
-    undo_command: str = ""
-    """The commands that undo the step, to show to a reader."""
     sabotage: Sabotage | None = None
+    requires: frozenset[Capability] = frozenset()
+    """Capabilities without which the step is SKIPPED."""
     full_only: bool = False
     """Stops a whole cluster, so the step runs only with `--full`."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The command lines of a rendered step, exactly as they are executed, in order."""
+        return tuple(lines_of((*self.before, *self.do)))
+
+    @property
+    def script(self) -> str:
+        """The commands of a rendered step, with comments for its waits, as a person types them."""
+        return script_of((*self.before, *self.do))
+
+    @property
+    def undo_script(self) -> str:
+        """The commands that undo a rendered step."""
+        return script_of(self.undo)
+
+
+def lines_of(actions: Sequence[Action]) -> Iterator[str]:
+    """Yield the command lines of rendered actions."""
+    for action in actions:
+        if isinstance(action, Command | Start):
+            yield action.text
+
+
+def script_of(actions: Sequence[Action]) -> str:
+    """Return rendered actions as a person types them, with comments for waits and for long-running commands."""
+    return "\n".join(line for action in actions for line in _typed(action))
+
+
+def _typed(action: Action) -> Iterator[str]:
+    match action:
+        case Command(text=text):
+            yield text
+        case Start(text=text):
+            yield "# in a second terminal:"
+            yield text
+        case Stop(text=text):
+            yield f"# Ctrl-C ends: {text}"
+        case Pause(seconds=seconds, why=why):
+            yield f"# wait {seconds:g} s: {why}"
+        case Until(what=what, timeout_s=timeout_s):
+            yield f"# wait for {what}, up to {timeout_s:g} s"
+        case _:
+            return
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,25 +163,10 @@ class Scenario:
         if problems := list(_problems(self)):
             raise ValueError(f"scenario {self.name}: {'; '.join(problems)}")
 
-    def of_lab(self, spec: LabSpec) -> Scenario:
-        """Return this scenario with a lab's names and addresses in all its texts (`commands.render`)."""
-        rendered: Scenario = _rendered(self, spec)
-        return rendered
-
     @property
     def sabotaged_steps(self) -> tuple[ScenarioStep, ...]:
         """The steps that have a sabotage."""
         return tuple(step for step in self.steps if step.sabotage is not None)
-
-
-def _rendered(value: Any, spec: LabSpec) -> Any:
-    if isinstance(value, str):
-        return commands.render(value, spec)
-    if isinstance(value, tuple):
-        return tuple(_rendered(item, spec) for item in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: _rendered(getattr(value, f.name), spec) for f in fields(value)})
-    return value
 
 
 def _problems(scenario: Scenario) -> Iterator[str]:
@@ -184,7 +180,7 @@ def _problems(scenario: Scenario) -> Iterator[str]:
     if not scenario.sabotaged_steps:
         yield "has no sabotage, so nothing shows that it can fail"
     for step in scenario.steps:
-        if not (step.command or step.act or step.checks):
+        if not (step.do or step.checks):
             yield f"step {step.name} does nothing"
         if step.sabotage and step.sabotage.fails not in [check.name for check in step.checks]:
             yield f"step {step.name}: its sabotage names {step.sabotage.fails!r}, which is none of its checks"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lab.config import LabSpec
     from lab.scenario.model import Registry
+    from lab.scenario.rendering import Target
 
 _INSTALLED, _CHECKOUT = "lab._scenarios", "scenarios"
 
@@ -24,12 +25,17 @@ def names() -> tuple[str, ...]:
     return found
 
 
-def registry(spec: LabSpec) -> Registry:
-    """Import every scenario and return them all, with the names and addresses of this lab in their texts."""
+def folder() -> Path:
+    """Return the folder with the scenarios and their manifests."""
+    return Path(str(import_module(_package()).__file__)).parent
+
+
+def registry(target: Target) -> Registry:
+    """Import every scenario and return them all, rendered for a lab and a stack."""
     # Shell completion needs only names; the import of the step model takes long.
     from lab.scenario.model import Registry  # noqa: PLC0415
 
     found = Registry()
     for name in names():
-        found.add(import_module(f"{_package()}.{name}").SCENARIO.of_lab(spec))
+        found.add(target.scenario(import_module(f"{_package()}.{name}").SCENARIO))
     return found

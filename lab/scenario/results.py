@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lab.scenario.evidence import Evidence
-from lab.scenario.model import Outcome, Topology
+from lab.scenario.model import Topology
+from lab.scenario.observation import Outcome
 
 SCHEMA = "eastwest.lab/report/v1"
 """Its version is increased with every change that a reader of report.json would notice."""

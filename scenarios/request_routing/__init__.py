@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
-from lab.base import wait
-from lab.base.wait import NotYet
 from lab.measure import stats
-from lab.measure.load import steady, through_frontend
 from lab.measure.recording import Recording
 from lab.mesh.capabilities import Capability
 from lab.mesh.names import exported_name
-from lab.mesh.protocols import TrafficSplits
+from lab.scenario.actions import Apply, Command, Delete, Mark, Pause, Until
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
-from lab.scenario.model import (
-    Act,
-    Arrow,
-    Check,
-    Look,
-    Observation,
-    Sabotage,
-    Scenario,
-    ScenarioStep,
-    Topology,
-    TopologyNode,
-)
+from lab.scenario.loads import StepLoad
+from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
+from lab.scenario.observation import Look, Observation
 from lab.stacks.linkerd.traffic_split import CALLERS_REST_S
 
-from .seeing import answers, base_url, mirror, settled
+from ..seeing import answers
 
 SERVICE = "podinfo"
 MIRROR = exported_name(SERVICE, "{east}")
@@ -37,29 +24,10 @@ SAMPLE = 200
 SETTLES_WITHIN_S = 40.0
 """Checks retry for this time while proxies still use the old split; on a busy machine one look takes 10 s."""
 TAKES_EFFECT_WITHIN_S = 5.0
-_LOAD_S = 3.0
+_LOAD = StepLoad(name="shift", service=SERVICE, inside=False)
+_PHASE = Pause(3, "the load runs")
 _RESTED_S = CALLERS_REST_S + 1
-_UNSPLIT = f"lab unsplit {SERVICE} --in {{west}}"
-
-
-def _weights(context: Context, west: int, east: int) -> Mapping[str, int]:
-    return {SERVICE: west, mirror(context, SERVICE): east}
-
-
-def _command(west: int, east: int, *, options: str = "") -> str:
-    return f"lab split {SERVICE} --in {{west}} {options}{SERVICE}={west} {MIRROR}={east}"
-
-
-def _split(west: int, east: int) -> Act:
-    def act(context: Context) -> None:
-        split = context.mesh.split(context.west.name, SERVICE, _weights(context, west, east))
-        context.say(f"{split.cluster}: {split.service} → " + ", ".join(f"{n} {w}" for n, w in split.weights.items()))
-
-    return act
-
-
-def _unsplit(context: Context) -> None:
-    context.mesh.unsplit(context.west.name, SERVICE)
+_SMI = f"{SERVICE}=50 {MIRROR}=50"
 
 
 def _divided(east_percent: int, *, connection: str = "new") -> Look:
@@ -80,26 +48,12 @@ def _expected(east_percent: int) -> str:
     return f"East answers {counts} (exact binomial test, false alarm 1 in 10 000), none failed"
 
 
-def _shift_under_load(context: Context) -> None:
-    """Shift all requests from West to East and back under a steady load, and keep the recording."""
-    _split(100, 0)(context)
-    settled(context, SERVICE, context.west, timeout_s=SETTLES_WITHIN_S)
-    request = through_frontend([base_url(context, context.west)], SERVICE)
-    with steady("through West's ingress", request, rate_per_s=context.rate_per_s) as load:
-        load.run(_LOAD_S)
-        load.mark("0:100")
-        _split(0, 100)(context)
-        load.run(_LOAD_S)
-        load.mark("100:0")
-        _split(100, 0)(context)
-        load.run(_LOAD_S)
-        recording = load.stop()
-    context.memo["shift"] = recording.as_json()
-    context.say("\n".join(phase.words for phase in recording.phases()))
+def _file(west: int, east: int) -> str:
+    return f"split-{west}-{east}.yaml"
 
 
 def _recorded(context: Context) -> tuple[Recording, Evidence]:
-    data = context.recall("shift")
+    (data,) = context.recall(_LOAD.key)
     recording = Recording.of_json(data)
     words = "\n".join(phase.words for phase in recording.phases())
     title = f"every request of a load of {recording.rate_per_s:g}/s {recording.name}"
@@ -136,10 +90,9 @@ def _weighted(
         name=name,
         title=title,
         narration=narration,
-        command=_command(west, east),
-        act=_split(west, east),
-        undo=_unsplit,
-        undo_command=_UNSPLIT,
+        do=(Apply(_file(west, east), to="west"),),
+        undo=(Delete(_file(west, east), of="west"),),
+        verb=f"lab split {SERVICE} --in {{west}} {SERVICE}={west} {MIRROR}={east}",
         checks=(
             Check(
                 name=f"{name}_is_counted",
@@ -152,31 +105,25 @@ def _weighted(
         ),
         # Without a split, the mesh itself decides: half of the requests to each cluster, or all of them to West.
         sabotage=Sabotage(
-            title=f"the split {west}:{east} is removed", act=_unsplit, undo=_unsplit, fails=f"{name}_is_counted"
+            title=f"the split {west}:{east} is removed",
+            do=(Delete(_file(west, east), of="west"),),
+            undo=(),
+            fails=f"{name}_is_counted",
         )
         if {west, east} == {90, 10}
         else None,
     )
 
 
-def _split_as_in_the_talk(context: Context) -> None:
-    if isinstance(context.mesh, TrafficSplits) and Capability.SPLIT_SMI in context.mesh.capabilities:
-        context.mesh.unsplit(context.west.name, SERVICE)
-        context.mesh.split_smi(context.west.name, SERVICE, _weights(context, 50, 50))
-        context.say("created a TrafficSplit; upstream has deprecated it in favour of Gateway API routes")
-
-        def probe() -> bool | NotYet:
-            counts = answers(context, context.west, SERVICE, count=50)
-            return {context.east.name, context.west.name} <= set(counts.by_cluster) or NotYet(counts.words)
-
-        # The callers' proxies look for a TrafficSplit only after a pause between requests.
-        wait.until("the proxies to use the TrafficSplit", probe, timeout_s=SETTLES_WITHIN_S, interval_s=_RESTED_S)
+def _both_answer(context: Context) -> Observation:
+    counts = answers(context, context.west, SERVICE, count=50)
+    both = {context.east.name, context.west.name} <= set(counts.by_cluster)
+    return Observation(holds=both, seen=counts.words, evidence=(counts.evidence,))
 
 
-def _end_traffic_split(context: Context) -> None:
-    if Capability.SPLIT_SMI in context.mesh.capabilities:
-        context.mesh.unsplit(context.west.name, SERVICE)
-        wait.rest("letting the callers' proxies forget the TrafficSplit", _RESTED_S)
+def _west_answers(context: Context) -> Observation:
+    counts = answers(context, context.west, SERVICE, count=50)
+    return Observation(holds=counts.only(context.west.name), seen=counts.words, evidence=(counts.evidence,))
 
 
 SCENARIO = Scenario(
@@ -220,10 +167,21 @@ SCENARIO = Scenario(
             name="under_load",
             title="Shift under load",
             narration="A steady load runs, and every request is counted: all to East, and back again.",
-            command=f"{_command(0, 100)}\n{_command(100, 0)}",
-            act=_shift_under_load,
-            undo=_unsplit,
-            undo_command=_UNSPLIT,
+            before=(
+                Apply(_file(100, 0), to="west"),
+                Until("answers by West only", _west_answers, timeout_s=SETTLES_WITHIN_S),
+            ),
+            load=_LOAD,
+            do=(
+                _PHASE,
+                Mark("0:100"),
+                Apply(_file(0, 100), to="west"),
+                _PHASE,
+                Mark("100:0"),
+                Apply(_file(100, 0), to="west"),
+                _PHASE,
+            ),
+            undo=(Delete(_file(100, 0), of="west"),),
             checks=(
                 Check(name="shift_loses_nothing", claim="No request is lost", expected="0 lost", look=_nothing_lost),
                 Check(
@@ -239,10 +197,18 @@ SCENARIO = Scenario(
             title="The talk's SMI TrafficSplit",
             narration="The talk used an SMI TrafficSplit. Upstream has deprecated it, but with its extension it still "
             "splits requests.",
-            command=_command(50, 50, options="--smi "),
-            act=_split_as_in_the_talk,
-            undo=_end_traffic_split,
-            undo_command=_UNSPLIT,
+            requires=frozenset({Capability.SPLIT_SMI}),
+            before=(Delete(_file(100, 0), of="west"),),
+            do=(
+                Command(f"lab split {SERVICE} --in {{west}} --smi {_SMI}", timeout_s=120),
+                Command("kubectl --context={west} --namespace={namespace} get trafficsplits --output=yaml"),
+                # The callers' proxies look for a TrafficSplit only after a pause between requests.
+                Until("answers by both clusters", _both_answer, timeout_s=SETTLES_WITHIN_S, interval_s=_RESTED_S),
+            ),
+            undo=(
+                Command(f"lab unsplit {SERVICE} --in {{west}}", timeout_s=120),
+                Pause(_RESTED_S, "the callers' proxies forget the TrafficSplit"),
+            ),
             checks=(
                 Check(
                     name="traffic_split_is_counted",
@@ -250,7 +216,6 @@ SCENARIO = Scenario(
                     expected=_expected(50),
                     look=_divided(50),
                     within_s=SETTLES_WITHIN_S,
-                    requires=frozenset({Capability.SPLIT_SMI}),
                 ),
             ),
         ),
@@ -258,7 +223,7 @@ SCENARIO = Scenario(
     saw="Weights decide for each request which cluster answers, and an exact test accepts the counts. A change takes "
     "effect within a second or two and loses nothing.",
     try_next=(
-        f"Watch {{west_url}} while you type `{_command(70, 30)}`.",
-        "Read your mesh's objects: `kubectl --context={west} -n {namespace} get virtualservices,httproutes -o yaml`.",
+        f"Watch {{west_url}} while you type `lab split {SERVICE} --in {{west}} {SERVICE}=70 {MIRROR}=30`.",
+        "Read the objects of a split without applying them: add `--show` to that command.",
     ),
 )

@@ -1,0 +1,214 @@
+"""Execute the actions of a step. Only the commands that are shown change a cluster.
+
+Each command is an event before it runs, and each line of its output is one when it comes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from lab.base import process, wait
+from lab.base.errors import CommandError, LabError, WaitTimeout
+from lab.base.redaction import redact
+from lab.measure.recording import Recording
+from lab.scenario import commands
+from lab.scenario.actions import Action, Command, Mark, Observe, Pause, Start, Stop, Until
+from lab.scenario.context import Context
+from lab.scenario.loads import Loads, StepLoad, started
+from lab.scenario.manifests import Manifests
+
+_STOP_S = 60.0
+"""How long a long-running command may take to end after Ctrl-C."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """A command was typed and runs now."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Printed:
+    """A command printed a line, or the lab notes something."""
+
+    line: str
+
+
+Output = Typed | Printed
+
+
+@dataclass(kw_only=True)
+class Executor:
+    """Executes actions, for one lab.
+
+    Args:
+        context: the context of checks.
+        manifests: returns the manifest files of a scenario.
+        tell: receives what is typed and printed.
+        runner: runs a program.
+        start: starts a long-running program.
+    """
+
+    context: Context
+    manifests: Callable[[str], Manifests]
+    tell: Callable[[Output], None] = lambda _: None
+    runner: process.Run = process.run
+    start: Callable[..., subprocess.Popen[bytes]] = process.start
+    _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def do(self, scenario: str, actions: Sequence[Action], *, loads: Loads | None = None) -> None:
+        """Execute actions in order.
+
+        Raises:
+            LabError: a command failed, or a wait timed out.
+        """
+        for action in actions:
+            self._one(scenario, action, loads)
+
+    def under_load(self, scenario: str, actions: Sequence[Action], load: StepLoad) -> None:
+        """Execute actions while a load runs, and put its recordings into the context's memo."""
+        with started(load, self.context) as loads:
+            self.do(scenario, actions, loads=loads)
+            recordings = loads.stop()
+        self.context.memo[load.key] = [recording.as_json() for recording in recordings]
+        for recording in recordings:
+            self._summary(recording)
+
+    def undo(self, scenario: str, actions: Sequence[Action]) -> list[str]:
+        """Execute the actions of an undo, all of them, and return the problems."""
+        problems = []
+        for action in actions:
+            try:
+                self._one(scenario, action, None)
+            except Exception as error:  # the other actions must still run
+                problems.append(
+                    redact(str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}")
+                )
+        return problems
+
+    def close(self) -> None:
+        """End the commands that still run."""
+        for text in list(self._running):
+            self._stop(text)
+
+    def _one(self, scenario: str, action: Action, loads: Loads | None) -> None:
+        match action:
+            case Command():
+                self._command(scenario, action)
+            case Start():
+                self._start(action)
+            case Stop(text=text):
+                self._stop(text)
+            case Mark(text=text):
+                if loads is not None:
+                    loads.mark(text)
+            case Pause(seconds=seconds, why=why):
+                wait.rest(why, seconds)
+            case Until():
+                self._until(action)
+            case Observe(key=key, look=look):
+                self.context.memo[key] = look(self.context)
+            case _:
+                raise TypeError(f"{action!r} is not rendered")
+
+    def _command(self, scenario: str, command: Command) -> None:
+        if command.manifest and (note := self.manifests(scenario).write(command.manifest)):
+            self._print(note)
+        lines = commands.parse(command.text)
+        for number, line in enumerate(lines, start=1):
+            self.tell(Typed(text=line.text))
+            try:
+                commands.run(
+                    line, env=self.context.env, timeout_s=command.timeout_s, on_line=self._print, runner=self.runner
+                )
+            except CommandError as error:
+                if not (command.refused and number == len(lines)):
+                    raise
+                self.context.memo["refusal"] = redact(error.stderr.strip())
+            else:
+                if command.refused and number == len(lines):
+                    self.context.memo["refusal"] = ""
+
+    def _until(self, action: Until) -> None:
+        def probe() -> bool | wait.NotYet:
+            seen = action.look(self.context)
+            return seen.holds or wait.NotYet(seen.seen)
+
+        began = time.monotonic()
+        try:
+            wait.until(
+                action.what,
+                probe,
+                timeout_s=action.timeout_s,
+                interval_s=action.interval_s,
+                successes=action.successes,
+            )
+        except WaitTimeout as error:
+            if action.required:
+                raise
+            self._print(str(error))
+        if action.measured:
+            self.context.memo.setdefault(action.measured, []).append(round(time.monotonic() - began, 2))
+
+    def _start(self, action: Start) -> None:
+        self._stop(action.text)
+        (line,) = commands.parse(action.text)
+        (argv,) = line.programs
+        self.tell(Typed(text=line.text))
+        child = self.start(argv, env=self.context.env, piped=True)
+        self._running[action.text] = child
+        for stream in (child.stdout, child.stderr):
+            threading.Thread(target=self._drain, args=(stream,), daemon=True).start()
+
+        def probe() -> bool | wait.NotYet:
+            if child.poll() is not None:
+                raise LabError(f"`{action.text}` ended with exit code {child.returncode}", next="lab logs")
+            seen = action.ready(self.context)
+            return seen.holds or wait.NotYet(seen.seen)
+
+        wait.until(f"`{action.text}`", probe, timeout_s=action.timeout_s)
+
+    def _stop(self, text: str) -> None:
+        child = self._running.pop(text, None)
+        if child is None:
+            return
+        if child.poll() is None:
+            self._print(f"^C {text}")
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGINT)
+            with contextlib.suppress(WaitTimeout):
+                wait.until(
+                    f"the end of `{text}`",
+                    lambda: child.poll() is not None or wait.NotYet("it runs"),
+                    timeout_s=_STOP_S,
+                )
+        process.stop(child)
+
+    def _drain(self, stream: object) -> None:
+        for line in stream or ():  # type: ignore[attr-defined]
+            self._print(line.decode("utf-8", "replace").rstrip("\n"))
+
+    def _print(self, line: str) -> None:
+        self.tell(Printed(line=redact(line)))
+
+    def _summary(self, recording: Recording) -> None:
+        self._print(f"{recording.name}, {recording.rate_per_s:g} requests/s")
+        for phase in recording.phases():
+            self._print(f"  {phase.words}")
+
+
+def _ended(child: subprocess.Popen[bytes]) -> bool | wait.NotYet:
+    return child.poll() is not None or wait.NotYet("it still runs")
+
+
+def transcript(output: Sequence[Output]) -> str:
+    """Return what was typed and printed as a terminal would show it."""
+    return "\n".join(f"$ {item.text}" if isinstance(item, Typed) else item.line for item in output)

@@ -1,0 +1,100 @@
+"""The manifest files of scenarios: find them, render them for a lab, and notice changes that a user made.
+
+A file is `scenarios/NAME/STACK/FILE`, or `scenarios/NAME/FILE` if it is the same on every stack. For a lab with the
+default cluster names, a file without placeholders is applied where it is, so a person can apply it without the lab.
+For any other lab, a copy with the lab's names is written into the lab's state folder and applied from there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.base.errors import LabError
+from lab.base.files import file_sha256, write_atomic
+from lab.base.names import ROLES
+
+DIGESTS = "manifests.sha256"
+"""The digest of every manifest as the project ships it, in the format of sha256sum."""
+_ROLE = re.compile(rf"(?<!\w)(?<!east-)({'|'.join(ROLES)})(?!\w)(?!-west)")
+"""A role as a whole word, but not in "east-west"."""
+_IMAGE = "{image}"
+"""The placeholder for the image of a probe: the lab builds it, so its tag differs from machine to machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifests:
+    """The manifest files of one scenario on one stack, for one lab.
+
+    Args:
+        folder: the folder with all scenarios.
+        scenario: the scenario's name.
+        stack: the stack's name.
+        names: the lab's cluster by role.
+        image: returns the image of the probes.
+        copies: the folder for rendered copies.
+    """
+
+    folder: Path
+    scenario: str
+    stack: str
+    names: Mapping[str, str]
+    image: Callable[[], str]
+    copies: Path
+
+    def source(self, name: str) -> Path:
+        """Return a file as the project ships it.
+
+        Raises:
+            LabError: it does not exist.
+        """
+        own = self.folder / self.scenario
+        for file in (own / self.stack / name, own / name):
+            if file.is_file():
+                return file
+        raise LabError(f"the manifest {own / self.stack / name} does not exist", next="git restore scenarios")
+
+    def path(self, name: str) -> Path:
+        """Return the file that is applied: the file itself, or the copy for this lab.
+
+        Raises:
+            LabError: it does not exist.
+        """
+        source = self.source(name)
+        return self.copies / source.relative_to(self.folder) if self._needs_copy(source) else source
+
+    def write(self, name: str) -> str:
+        """Write the copy of a file if this lab needs one; return a note if a user changed the file."""
+        source, file = self.source(name), self.path(name)
+        if file != source:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_atomic(file, self.render(source.read_text(encoding="utf-8")))
+        edited = shipped(self.folder).get(source.relative_to(self.folder).as_posix()) != file_sha256(source)
+        return f"{source.name} differs from the project's version: this is your version" if edited else ""
+
+    def render(self, text: str) -> str:
+        """Return a manifest with this lab's cluster names, and the image of its probes."""
+        text = _ROLE.sub(lambda match: self.names[match[0]], text)
+        return text.replace(_IMAGE, self.image()) if _IMAGE in text else text
+
+    def _needs_copy(self, source: Path) -> bool:
+        text = source.read_text(encoding="utf-8")
+        return _IMAGE in text or any(self.names[role] != role for role in _ROLE.findall(text))
+
+
+def files(folder: Path) -> list[Path]:
+    """Return every manifest file of every scenario."""
+    return sorted(file for file in folder.glob("*/**/*.yaml") if file.is_file())
+
+
+def shipped(folder: Path) -> Mapping[str, str]:
+    """Return the digest of every manifest as the project ships it, by its path from `folder`."""
+    lines = (folder / DIGESTS).read_text(encoding="utf-8").splitlines()
+    return {path: digest for digest, _, path in (line.partition("  ") for line in lines)}
+
+
+def digests(folder: Path) -> str:
+    """Return the text of the file with all digests for the manifests as they are now."""
+    return "".join(f"{file_sha256(file)}  {file.relative_to(folder).as_posix()}\n" for file in files(folder))

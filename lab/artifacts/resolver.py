@@ -131,7 +131,8 @@ def absent(missing: Iterable[tuple[Artifact, NotFound]]) -> ArtifactError:
     lines = [f"{artifact.title} {artifact.version} is unavailable here: {found}" for artifact, found in missing]
     names = [(names_of(artifact), found) for artifact, found in missing]
     files = [taken.program or taken.chart or "" for taken, _ in names if not taken.image]
-    ways = [*dict.fromkeys(found.next or f"docker pull {taken.image}" for taken, found in names if taken.image)]
+    ways = [*dict.fromkeys(found.next for _, found in names if found.next)]
+    ways += [f"docker pull {taken.image}" for taken, _ in names if taken.image]
     ways += [f"put {', '.join(files)} into the folder that LAB_LOCAL_DIR names"] if files else []
     return ArtifactError("\n  ".join(lines), next="; ".join(ways))
 

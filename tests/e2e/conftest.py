@@ -144,11 +144,11 @@ def lab(request: pytest.FixtureRequest) -> Iterator[RunningLab]:
     try:
         running.run("up", "--yes")
     except AssertionError as refused:
-        # A run of the tests that was cut short may have left its lab in the middle of a scenario.
         if "lab reset" not in str(refused):
             raise
-        running.run("reset")
-        running.run("up", "--yes")
+    # A run of the tests that was cut short may have left its lab in the middle of a scenario.
+    running.run("reset")
+    running.run("up", "--yes")
     yield running
     if not request.config.getoption("--keep-lab"):
         running.run("down")

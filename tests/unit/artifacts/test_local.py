@@ -166,7 +166,7 @@ def test_an_engine_that_does_not_answer_is_started_before_anybody_pulls(
     monkeypatch.setattr(docker, "image", gone)
     missing = open_store().unobtainable(["proxy"])
     assert missing is not None
-    assert missing.next == "lab doctor --fix"
+    assert missing.next == f"lab doctor --fix; docker pull {IMAGE}"
 
 
 def test_taking_what_is_not_there_fails_and_leaves_nothing(open_store: Callable[[], ArtifactStore]) -> None:

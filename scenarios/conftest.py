@@ -29,9 +29,7 @@ def session(pytestconfig: pytest.Config) -> Iterator[Session]:
     lab = Lab.of(config.load(config.find()))
     mesh = stacks.mesh(lab)
     try:
-        steps = steps_of(
-            lab, mesh, full=pytestconfig.getoption("--full"), rate_per_s=pytestconfig.getoption("--rate")
-        )
+        steps = steps_of(lab, mesh, full=pytestconfig.getoption("--full"), rate_per_s=pytestconfig.getoption("--rate"))
     except LabError as error:
         if pytestconfig.getoption("--require-lab"):
             raise

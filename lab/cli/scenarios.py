@@ -41,7 +41,10 @@ def run(
         bool, typer.Option("--sabotage", help="Switch each mechanism off; passes if the check of that mechanism fails.")
     ] = False,
     listed: Annotated[bool, typer.Option("--list", help="List the scenarios, and run nothing.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also show each command, its output, and the evidence of passed checks.")] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="Also show each command, its output, and the evidence of passed checks."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run scenarios: do each step, check it, undo all changes.
@@ -121,9 +124,7 @@ def walk(
         position.forget()
     screen = Screen(out(page=True), typed=not auto)
     with locked(lab, "lab walk"):
-        presenter = Presenter(
-            scenarios=chosen, steps=_steps(lab, full=full, rate=50.0), position=position
-        )
+        presenter = Presenter(scenarios=chosen, steps=_steps(lab, full=full, rate=50.0), position=position)
         if auto:
             rehearse(presenter, screen)
         else:

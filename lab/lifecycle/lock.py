@@ -12,13 +12,12 @@ from lab.base import locks
 from lab.base.errors import LockedError, WaitTimeout
 from lab.base.paths import Paths
 
-
 _PASSED_ON = "LAB_LOCK_HELD_BY"
 """The process that holds the lock, for the `lab` commands that it starts: they work on the lab for it."""
 
 
 def passed_on(paths: Paths) -> dict[str, str]:
-    """Return the variable that lets `lab` commands, started by this process, work on the lab while it holds the lock."""
+    """Return the variable with which this process, which holds the lock, starts `lab` commands that work for it."""
     return {_PASSED_ON: f"{os.getpid()}:{paths.lock}"}
 
 

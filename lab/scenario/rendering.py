@@ -22,6 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lab import config
 from lab.base.names import NAMESPACE, ROLES, node_name
 from lab.base.paths import APPS, PROJECT, Paths
 from lab.config import LabSpec

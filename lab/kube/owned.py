@@ -89,14 +89,14 @@ class Owned:
     uids: Mapping[Ref, str] = field(default_factory=dict)
     """Objects that this owner is known to have created, by uid, even if their labels were removed."""
 
-    def apply(self, obj: Obj, *, manager: str = MANAGED_BY) -> Obj:
+    def apply(self, obj: Obj) -> Obj:
         """Create an object or update its fields (server-side apply), with the owner's labels.
 
         Raises:
             NotOwnedError: another owner created an object of that name.
         """
         self.check([obj])
-        return self._apply(obj, manager)
+        return self._apply(obj)
 
     def apply_all(self, objects: Iterable[Obj], *, timeout_s: float = 60) -> list[Obj]:
         """Apply objects, dependencies first, independent ones in parallel.
@@ -119,7 +119,7 @@ class Owned:
 
         def one(obj: Obj) -> Obj:
             return wait.until(
-                f"the apply of {ref(obj)} in {name}", lambda: self._apply(obj, MANAGED_BY), timeout_s=timeout_s
+                f"the apply of {ref(obj)} in {name}", lambda: self._apply(obj), timeout_s=timeout_s
             )
 
         ordered = sorted(wanted, key=lambda obj: rank(obj["kind"]))
@@ -175,9 +175,9 @@ class Owned:
         uid = self.uids.get(ref(obj))
         return self.owner.owns(obj) or (uid is not None and uid == obj["metadata"].get("uid"))
 
-    def _apply(self, obj: Obj, manager: str) -> Obj:
+    def _apply(self, obj: Obj) -> Obj:
         wanted = labelled(obj, self.owner.labels)
-        return self.kube.write(Verb.APPLY, ref(obj), body=wanted, manager=manager) or {}
+        return self.kube.write(Verb.APPLY, ref(obj), body=wanted, manager=MANAGED_BY) or {}
 
     def _refusal(self, obj: Obj) -> NotOwnedError:
         wanted, cluster = ref(obj), self.kube.cluster

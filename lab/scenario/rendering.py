@@ -5,6 +5,7 @@
 | {east}, {west} | name of the cluster in this role, which is also its context |
 | {east_url}, {west_url} | URL of its ingress on this machine |
 | {east_node}, {west_node} | its node container |
+| {east_replicas}, {west_replicas} | its number of podinfo's pods |
 | {namespace} | namespace of the applications |
 | {apps} | folder of the sample applications |
 | {work} | folder for files that steps create |
@@ -82,6 +83,7 @@ class Target:
             values[role] = name
             values[f"{role}_url"] = f"http://localhost:{self.spec.clusters[name].ingress_port}"
             values[f"{role}_node"] = node_name(self.spec.name, name)
+            values[f"{role}_replicas"] = str(self.spec.clusters[name].podinfo.replicas)
         return values
 
     @property

@@ -1,7 +1,8 @@
 """Failovers on Istio: a service's endpoints in the primary cluster first, those in the backup when they fail.
 
-A failover has two objects. The exports' DestinationRule gets a traffic policy under a second field manager, so that
-exports and failovers can be applied and deleted independently. A VirtualService retries failed requests elsewhere.
+A failover has two objects. A DestinationRule has the traffic policy: Istio merges it with the DestinationRule of the
+exports, which has the subsets (pilot/pkg/model/destination_rule.go, mergeDestinationRule). A VirtualService retries
+failed requests elsewhere.
 
 | endpoints | priority | by |
 | --- | --- | --- |
@@ -27,8 +28,8 @@ from lab.stacks.istio import export
 
 _PRIMARY_LABEL, _BACKUP_LABEL = f"{LABEL_PREFIX}/primary", f"{LABEL_PREFIX}/backup"
 _API = "networking.istio.io/v1"
-_MANAGER = "eastwest-lab-failover"
 _PART = "failover"
+_KINDS = ("VirtualService", "DestinationRule")
 
 
 def apply(lab: Lab, wanted: Failover) -> None:
@@ -54,22 +55,16 @@ def apply(lab: Lab, wanted: Failover) -> None:
         )
     order = regions(lab, wanted)
     subsets, objects = export.owned(lab, cluster), lab.owned(kube, _PART)
-    objects.check([retries(wanted)])
+    wanted_objects = build(wanted, order)
+    objects.check(wanted_objects)
     subsets.apply_all(export.source_objects(wanted.service, list(lab.clusters)))
-    subsets.apply(policy(wanted, order), manager=_MANAGER)
-    objects.apply(retries(wanted))
+    objects.apply_all(wanted_objects)
 
 
 def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
     """Delete a failover; return False if there was none."""
-    kube = connect(cluster)
-    if not lab.owned(kube, _PART).delete(_ref(service)):
-        return False
-    rule = policy(Failover(cluster=cluster.name, service=service, primary="", backup=""), [])
-    if kube.get(Ref(api_version=_API, kind="DestinationRule", name=service, namespace=NAMESPACE)) is not None:
-        # Applying fewer fields as the same manager deletes the others.
-        export.owned(lab, cluster).apply({**rule, "spec": {"host": rule["spec"]["host"]}}, manager=_MANAGER)
-    return True
+    objects = lab.owned(connect(cluster), _PART)
+    return any([objects.delete(_ref(kind, service)) for kind in _KINDS])  # noqa: C419 - all of them, not only the first
 
 
 def listed(kube: Kube) -> list[Failover]:
@@ -116,17 +111,22 @@ def regions(lab: Lab, wanted: Failover) -> list[Obj]:
     return [{"from": region[wanted.cluster], "to": region[other]}]
 
 
-def policy(wanted: Failover, order: list[Obj]) -> Obj:
-    """Return the part of the DestinationRule that prefers one cluster's endpoints while they work.
+def build(wanted: Failover, order: list[Obj]) -> list[Obj]:
+    """Return the objects of a failover.
 
     Args:
         wanted: the failover.
         order: what `regions` returns.
     """
+    return [_policy(wanted, order), _retries(wanted)]
+
+
+def _policy(wanted: Failover, order: list[Obj]) -> Obj:
+    """Return the DestinationRule that prefers one cluster's endpoints while they work."""
     return {
         "apiVersion": _API,
         "kind": "DestinationRule",
-        "metadata": {"name": wanted.service, "namespace": NAMESPACE},
+        "metadata": _metadata(wanted),
         "spec": {
             "host": names.host(wanted.service),
             "trafficPolicy": {
@@ -151,9 +151,8 @@ def policy(wanted: Failover, order: list[Obj]) -> Obj:
     }
 
 
-def retries(wanted: Failover) -> Obj:
+def _retries(wanted: Failover) -> Obj:
     """Return the VirtualService that retries a failed request, also in the other cluster."""
-    labels = {FAILOVER_LABEL: wanted.service, _PRIMARY_LABEL: wanted.primary, _BACKUP_LABEL: wanted.backup}
     rule = {
         "route": [{"destination": {"host": names.host(wanted.service)}}],
         "retries": {
@@ -166,10 +165,15 @@ def retries(wanted: Failover) -> Obj:
     return {
         "apiVersion": _API,
         "kind": "VirtualService",
-        "metadata": {"name": _ref(wanted.service).name, "namespace": NAMESPACE, "labels": labels},
+        "metadata": _metadata(wanted),
         "spec": {"hosts": [names.host(wanted.service)], "http": [rule]},
     }
 
 
-def _ref(service: str) -> Ref:
-    return Ref(api_version=_API, kind="VirtualService", name=f"{service}-failover", namespace=NAMESPACE)
+def _metadata(wanted: Failover) -> Obj:
+    labels = {FAILOVER_LABEL: wanted.service, _PRIMARY_LABEL: wanted.primary, _BACKUP_LABEL: wanted.backup}
+    return {"name": f"{wanted.service}-failover", "namespace": NAMESPACE, "labels": labels}
+
+
+def _ref(kind: str, service: str) -> Ref:
+    return Ref(api_version=_API, kind=kind, name=f"{service}-failover", namespace=NAMESPACE)

@@ -1,0 +1,376 @@
+"""Act 4, disaster recovery: very-important runs in a primary and a backup cluster, and every request is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.mesh.capabilities import Capability
+from lab.mesh.names import exported_name
+from lab.scenario.actions import Action, Apply, Command, Delete, Mark, Pause, Until, on
+from lab.scenario.context import Context, Role
+from lab.scenario.loads import StepLoad
+from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
+from lab.scenario.observation import Look, Observation
+
+from ..recorded import RTO_S, answered, loses_nothing, recovers, takes_over
+from ..seeing import answers, frontend
+
+SERVICE = "podinfo"
+MIRROR = exported_name(SERVICE, "{east}")
+_WEST = "kubectl --context={west} --namespace={namespace}"
+_PODS = f"--selector=app.kubernetes.io/name={SERVICE}"
+_TAKES_OVER_S = 5.0
+"""Linkerd's proxy waits 3 s for an endpoint before it treats a backend as unavailable; no setting changes that."""
+_BACK_S = 180.0
+_KILL = "--grace-period=0 --force --wait=false"
+_QUIET = Pause(3, "the load before the change, and after it")
+_SHIFT = Pause(2, "the load runs with these weights")
+_EJECTED = Pause(9, "an ejected pod gets requests again after 5 s at the earliest")
+_NO_PODS = Command(f"{_WEST} scale deployment {SERVICE} --replicas=0")
+_PODS_BACK = (
+    Command(f"{_WEST} scale deployment {SERVICE} --replicas={{west_replicas}}"),
+    Command(f"{_WEST} rollout status deployment {SERVICE} --timeout=90s", timeout_s=100),
+)
+_LINK_BACK = Command("docker exec {west_node} ip route flush type blackhole")
+
+
+def _load(name: str, *entrances: Role, inside: bool = False) -> StepLoad:
+    return StepLoad(name=name, service=SERVICE, inside=inside, entrances=entrances)
+
+
+_SHIFT_LOAD = _load("shift", "west", inside=True)
+_PODS_LOAD = _load("pods", "west", inside=True)
+_GATEWAY_LOAD = _load("gateway", "west", inside=True)
+_LINK_LOAD = _load("link", "west", inside=True)
+_BACKUP_LOAD = _load("backup", "west")
+_PRIMARY_LOAD = _load("primary", "west", "east")
+
+
+def _answered_by(role: Role) -> Look:
+    """Return a look that holds if one cluster answers every request of West's frontend."""
+
+    def look(context: Context) -> Observation:
+        counts = answers(context, context.west, SERVICE, count=50)
+        return Observation(
+            holds=counts.only(context.cluster(role).name), seen=counts.words, evidence=(counts.evidence,)
+        )
+
+    return look
+
+
+def _only(role: Role) -> Until:
+    """Return a wait until one cluster answers every request of West's frontend."""
+    return Until(f"answers by {{{role}}} only", _answered_by(role), timeout_s=20)
+
+
+def _through_ingress(role: Role) -> Look:
+    """Return a look that holds if requests through a cluster's ingress are answered.
+
+    Pods become Ready about 20 s earlier: until the gateways' proxies have their configuration, nothing listens behind
+    the node's port.
+    """
+
+    def look(context: Context) -> Observation:
+        totals = frontend(context, context.cluster(role), f"/api/answers?upstream={SERVICE}&count=10")["totals"]
+        return Observation(
+            holds=totals["failed"] == 0, seen=f"{totals['failed']} of {totals['requests']} failed", evidence=()
+        )
+
+    return look
+
+
+def _both_ingresses() -> Iterator[Action]:
+    """Yield waits for both ingresses, twice in a row: the proxies learn their endpoints one after the other."""
+    for role in ("east", "west"):
+        yield Until(f"answers through {{{role}}}'s ingress", _through_ingress(role), timeout_s=_BACK_S, successes=2)
+
+
+def _cluster_dies(role: Role) -> tuple[Action, ...]:
+    """Return the actions that kill a cluster's node under load and start it again."""
+    node = f"{{{role}_node}}"
+    return (
+        _QUIET,
+        Mark("cluster dies"),
+        Command(f"docker stop --time 0 {node}"),
+        Pause(RTO_S + 3, "the cluster is down"),
+        Mark("cluster starts"),
+        *_revived(role),
+        Mark("cluster is back"),
+        _EJECTED,
+    )
+
+
+def _revived(role: Role) -> tuple[Action, ...]:
+    return (Command(f"docker start {{{role}_node}}"), *_both_ingresses())
+
+
+def _primary_answers(context: Context) -> Observation:
+    counts = answers(context, context.west, SERVICE, count=100)
+    return Observation(holds=counts.only(context.west.name), seen=counts.words, evidence=(counts.evidence,))
+
+
+def _split(west: int) -> Apply:
+    return Apply(f"split-{west}-{100 - west}.yaml", to="west")
+
+
+def _shift() -> Iterator[Action]:
+    """Yield the actions that shift all requests to the backup in steps, and back at once."""
+    yield _SHIFT
+    for west in (75, 50, 25, 0):
+        yield Mark(f"{west}:{100 - west}")
+        yield _split(west)
+        yield _SHIFT
+    yield Mark("back to 100:0")
+    yield _split(100)
+    yield _SHIFT
+
+
+_FAILOVER = Apply("failover.yaml", to="west")
+_NO_FAILOVER = Delete("failover.yaml", of="west")
+_NO_SPLIT = Delete("split-100-0.yaml", of="west")
+
+
+SCENARIO = Scenario(
+    name="disaster_recovery",
+    title="Disaster recovery",
+    act="Profit",
+    claim="When the primary fails, the backup answers for very-important, and every request is counted",
+    requires=frozenset({Capability.FAILOVER, Capability.SPLIT}),
+    topology=Topology(
+        nodes=(
+            TopologyNode(cluster="west", role="primary", services=("frontend", "very-important (podinfo)")),
+            TopologyNode(cluster="east", role="backup", services=("very-important (podinfo)", "east-west gateway")),
+        ),
+        arrows=(
+            Arrow(source="west/frontend", target="west/very-important (podinfo)"),
+            Arrow(source="west/frontend", target="east/very-important (podinfo)", label="if the primary fails"),
+        ),
+    ),
+    steps=(
+        ScenarioStep(
+            name="planned_shift",
+            title="Move without an outage",
+            narration="The primary needs maintenance. Its requests move to the backup in steps, and back, while two "
+            "steady loads count every request.",
+            before=(_split(100), _only("west")),
+            load=_SHIFT_LOAD,
+            do=tuple(_shift()),
+            undo=(_NO_SPLIT,),
+            verb=f"lab split {SERVICE} --in {{west}} {SERVICE}=75 {MIRROR}=25",
+            checks=(
+                Check(
+                    name="planned_shift_loses_nothing",
+                    claim="The planned shift loses no request",
+                    expected="0 lost, from inside West and through its ingress",
+                    look=loses_nothing(_SHIFT_LOAD),
+                ),
+                Check(
+                    name="planned_shift_arrives",
+                    claim="After the last step the backup answers",
+                    expected="East answers at least 90 of 100 requests of the step 0:100",
+                    look=answered(_SHIFT_LOAD, during="0:100", by="east", mostly=0.9),
+                ),
+            ),
+        ),
+        ScenarioStep(
+            name="failover",
+            title="Prefer the primary, fail over to the backup",
+            narration="From now on, requests stay in the primary while it works.",
+            before=(_NO_SPLIT,),
+            do=(_FAILOVER,),
+            undo=(_NO_FAILOVER,),
+            verb=f"lab failover {SERVICE} --in {{west}} --primary {{west}} --backup {{east}}",
+            checks=(
+                Check(
+                    name="primary_answers",
+                    claim="While the primary works, it answers all requests",
+                    expected="100 of 100 by West",
+                    look=_primary_answers,
+                    within_s=20,
+                ),
+            ),
+        ),
+        ScenarioStep(
+            name="pods_die",
+            title="The pods of very-important die",
+            narration="All pods of very-important in the primary are killed under load, with a grace period of 0. New "
+            "pods start only after the backup has answered.",
+            before=(_only("west"),),
+            load=_PODS_LOAD,
+            do=(
+                _QUIET,
+                Mark("pods die"),
+                Command(f"{_WEST} delete pods {_PODS} {_KILL}"),
+                _NO_PODS,  # prevents new pods, so that a fast machine needs the backup, too
+                Until("answers by the backup only", _answered_by("east"), timeout_s=RTO_S, required=False),
+                _QUIET,
+                Mark("pods start"),
+                *_PODS_BACK,
+                Mark("pods are back"),
+                _EJECTED,
+            ),
+            undo=_PODS_BACK,
+            checks=(
+                Check(
+                    name="pod_death_loses_nothing",
+                    claim="The death of the pods loses no request",
+                    expected="0 lost, from inside West and through its ingress",
+                    look=loses_nothing(_PODS_LOAD),
+                ),
+                Check(
+                    name="backup_takes_over",
+                    claim="The backup answers while the primary's pods are gone",
+                    expected="East answers at least half of the requests until new pods start",
+                    look=answered(_PODS_LOAD, during="pods die", by="east"),
+                ),
+                Check(
+                    name="backup_answers_soon",
+                    claim="The backup soon answers the requests that wait for the primary",
+                    expected=f"East's first answer within {_TAKES_OVER_S:.0f} s",
+                    look=takes_over(_PODS_LOAD, during="pods die", by="east", within_s=_TAKES_OVER_S),
+                ),
+                Check(
+                    name="primary_comes_back",
+                    claim="When the pods are back, the primary answers again",
+                    expected="West answers again after the pods are back",
+                    look=answered(_PODS_LOAD, during="pods are back", by="west", mostly=0.1),
+                ),
+            ),
+            sabotage=Sabotage(
+                title="the failover route is removed, requests are pinned to the primary",
+                do=(_NO_FAILOVER, _split(100), _only("west")),
+                undo=(_NO_SPLIT,),
+                fails="pod_death_loses_nothing",
+                before_do=True,
+            ),
+        ),
+        ScenarioStep(
+            name="gateway_dies",
+            title="The backup's only gateway dies",
+            narration="The primary has no pods, and the backup answers all requests. Then its only gateway is killed.",
+            before=(_FAILOVER, _NO_PODS, _only("east")),
+            load=_GATEWAY_LOAD,
+            do=(
+                _QUIET,
+                Mark("gateway dies"),
+                on(
+                    linkerd=Command(
+                        "kubectl --context={east} --namespace=linkerd-multicluster delete pods "
+                        f"--selector=app=linkerd-gateway {_KILL}"
+                    ),
+                    istio=Command(
+                        "kubectl --context={east} --namespace=istio-system delete pods "
+                        f"--selector=gateway.networking.k8s.io/gateway-name=eastwest {_KILL}"
+                    ),
+                ),
+                Pause(RTO_S + 2, "a new gateway starts"),
+            ),
+            undo=_PODS_BACK,
+            checks=(
+                Check(
+                    name="gateway_death_recovers",
+                    claim="Requests are answered again soon after the gateway died",
+                    expected=f"recovered in {RTO_S:.0f} s or less",
+                    look=recovers(_GATEWAY_LOAD, during="gateway dies"),
+                ),
+            ),
+        ),
+        ScenarioStep(
+            name="link_is_cut",
+            title="The link is cut",
+            narration="Now East is the primary and West the backup. Then West's node drops every packet to East's "
+            "node: no connection is closed, and nothing answers.",
+            before=(*_PODS_BACK, Apply("failover-to-west.yaml", to="west"), _only("east")),
+            load=_LINK_LOAD,
+            do=(
+                _QUIET,
+                Mark("link is cut"),
+                # Docker's DNS answers with the node's address.
+                Command(
+                    "docker exec {west_node} sh -c "
+                    "'ip route replace blackhole $(getent ahostsv4 {east_node} | head -n1 | cut -d\" \" -f1)'"
+                ),
+                Pause(RTO_S + 3, "the link is cut"),
+                Mark("link is back"),
+                _LINK_BACK,
+                Pause(RTO_S + 3, "the link works"),
+            ),
+            undo=(_LINK_BACK, Delete("failover-to-west.yaml", of="west")),
+            verb="lab cut {west} {east}",
+            checks=(
+                Check(
+                    name="cut_link_recovers",
+                    claim="Requests are answered again soon after the link was cut",
+                    expected=f"recovered in {RTO_S:.0f} s or less",
+                    look=recovers(_LINK_LOAD, during="link is cut"),
+                ),
+                Check(
+                    name="near_cluster_takes_over",
+                    claim="West's own pods answer while East is unreachable",
+                    expected="West answers at least half of the requests until the link is back",
+                    look=answered(_LINK_LOAD, during="link is cut", by="west"),
+                ),
+                Check(
+                    name="far_cluster_comes_back",
+                    claim="When the link is back, East answers again",
+                    expected="East answers again after the link is back",
+                    look=answered(_LINK_LOAD, during="link is back", by="east", mostly=0.1),
+                ),
+            ),
+        ),
+        ScenarioStep(
+            name="backup_cluster_dies",
+            title="The backup cluster dies",
+            narration="The backup's node is killed while the primary works. Callers should not notice.",
+            before=(_FAILOVER, _only("west"), *_both_ingresses()),
+            load=_BACKUP_LOAD,
+            do=_cluster_dies("east"),
+            undo=_revived("east"),
+            full_only=True,
+            checks=(
+                Check(
+                    name="backup_cluster_recovers",
+                    claim="Requests are answered again soon after the backup cluster died, if any failed",
+                    expected=f"recovered in {RTO_S:.0f} s or less",
+                    look=recovers(_BACKUP_LOAD, during="cluster dies"),
+                ),
+            ),
+        ),
+        ScenarioStep(
+            name="primary_cluster_dies",
+            title="The primary cluster dies",
+            narration="The primary's node is killed. Clients know both ingress addresses and switch to the backup's.",
+            before=(
+                _FAILOVER,
+                # Where the mesh merges the Services, East would call pods of both clusters without its own failover.
+                on(istio=Apply("failover-of-backup.yaml", to="east")),
+                _only("west"),
+                *_both_ingresses(),
+            ),
+            load=_PRIMARY_LOAD,
+            do=_cluster_dies("west"),
+            undo=(*_revived("west"), on(istio=Delete("failover-of-backup.yaml", of="east"))),
+            full_only=True,
+            checks=(
+                Check(
+                    name="primary_cluster_recovers",
+                    claim="The backup answers clients soon after the primary cluster died",
+                    expected=f"recovered in {RTO_S:.0f} s or less",
+                    look=recovers(_PRIMARY_LOAD, during="cluster dies"),
+                ),
+                Check(
+                    name="backup_answers_for_primary",
+                    claim="The backup answers while the primary cluster is down",
+                    expected="East answers at least half of the requests until the cluster starts",
+                    look=answered(_PRIMARY_LOAD, during="cluster dies", by="east"),
+                ),
+            ),
+        ),
+    ),
+    saw="A planned shift and the death of pods lose nothing, because the proxies retry requests at healthy pods. When "
+    "the only gateway dies, requests fail until its successor is ready; the report says for how many seconds.",
+    try_next=(
+        "Raise the rate: `lab run disaster_recovery --rate 100`, then compare with `lab report diff`.",
+        "Also stop whole clusters: `lab run disaster_recovery --full`.",
+    ),
+)

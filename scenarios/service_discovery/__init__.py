@@ -4,42 +4,24 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from lab.base import wait
-from lab.base.errors import CommandError
-from lab.base.names import NAMESPACE
-from lab.base.wait import NotYet
-from lab.components import workloads
+from lab.base.names import NAMESPACE, Json
 from lab.kube import connect
 from lab.mesh.names import host
+from lab.scenario.actions import Observe, Until
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
-from lab.scenario.model import Arrow, Check, Observation, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
+from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
+from lab.scenario.observation import Observation
 
-from . import discovery_commands as commands
-from . import refusals
-from .discovery_commands import COPY, MIRROR, SECOND, SECOND_MIRROR, SERVICE
-from .probes import Said, frontend_pod, send
-from .refusals import Judgement, judge
-from .seeing import answers, deployment, endpoints, mirror, object_evidence, service
-
-NAME = "service_discovery"
+from .. import refusals
+from ..probes import Said, frontend_pod, send
+from ..refusals import Judgement, judge
+from ..seeing import answers, endpoints, mirror, object_evidence, service
+from . import commands
+from .commands import COPY, MIRROR, NAME, SECOND, SECOND_MIRROR, SERVICE
 
 APPEARS_WITHIN_S = 15.0
 FOLLOWS_WITHIN_S = 10.0
-
-
-def _unexport(context: Context) -> None:
-    context.mesh.unexport(SERVICE, context.east.name)
-    context.type(commands.SERVICES)
-
-
-def _export(context: Context) -> None:
-    context.mesh.export(SERVICE, context.east.name)
-
-
-def _export_and_show(context: Context) -> None:
-    _export(context)
-    context.type(commands.SERVICES)
 
 
 def _absent(context: Context) -> Observation:
@@ -59,15 +41,6 @@ def _send(context: Context, url: str, *, timeout_s: float = 4.0) -> Said:
     return send(context.west, frontend_pod(context.west), url, container="frontend", timeout_s=timeout_s)
 
 
-def _copy_as_it_is(context: Context) -> None:
-    try:
-        context.type(commands.AS_IT_IS)
-        context.memo["refusal"] = ""
-    except CommandError as error:  # the step shows this refusal
-        context.memo["refusal"] = error.stderr.strip()
-        context.say(error.stderr)
-
-
 def _refused(context: Context) -> Observation:
     words = str(context.recall("refusal"))
     by_api_server = all(part in words for part in ("spec.clusterIPs", "Invalid value"))
@@ -79,10 +52,6 @@ def _refused(context: Context) -> Observation:
         else "",
         evidence=(Evidence(kind=EvidenceKind.COMMAND, title="output of West's API server", text=words or "nothing"),),
     )
-
-
-def _remove_copy(context: Context) -> None:
-    context.created_by(NAME, context.west).delete(service(COPY))
 
 
 def _copy_points_home(context: Context) -> Observation:
@@ -107,11 +76,6 @@ def _appears(context: Context) -> Observation:
     )
 
 
-def _replace_pods(context: Context) -> None:
-    context.memo["pods"] = list(answers(context, context.west, mirror(context, SERVICE), count=10).by_pod)
-    context.type(commands.RESTART, timeout_s=120)
-
-
 def _new_pods_answer(context: Context) -> Observation:
     before = context.recall("pods")
     counts = answers(context, context.west, mirror(context, SERVICE), count=20)
@@ -121,32 +85,6 @@ def _new_pods_answer(context: Context) -> Observation:
         seen=f"{counts.words}: {', '.join(counts.by_pod)}; before: {', '.join(before)}",
         evidence=(counts.evidence,),
     )
-
-
-def _relabel(context: Context) -> None:
-    """Remove the Service's label from East's pods; the Deployment creates new pods that have it."""
-    context.memo["pods"] = list(answers(context, context.west, mirror(context, SERVICE), count=10).by_pod)
-    context.type(commands.RELABEL)
-    connect(context.east).wait_ready([deployment(SERVICE)], timeout_s=60)
-
-
-def _remove_unlabelled(context: Context) -> None:
-    list(workloads.delete_strays(connect(context.east)))
-
-
-def _move_port(context: Context) -> None:
-    """Export a second Service of podinfo's pods, wait for an answer, and change its port."""
-    context.type(f"{commands.EXPOSE}\n{commands.IS_HTTP}")
-    context.mesh.export(SECOND, context.east.name)
-
-    def answered() -> bool | NotYet:
-        response = _call_second(context, commands.OLD_PORT)
-        return response.allowed or NotYet(response.words)
-
-    name = mirror(context, SECOND)
-    wait.until(f"an answer of {name} at port {commands.OLD_PORT}", answered, timeout_s=FOLLOWS_WITHIN_S)
-    context.type(commands.MOVE_PORT)
-    context.mesh.export(SECOND, context.east.name)
 
 
 def _call_second(context: Context, port: int) -> Said:
@@ -165,21 +103,6 @@ def _port_moved(context: Context) -> Observation:
     )
 
 
-def _remove_second(context: Context) -> None:
-    context.mesh.unexport(SECOND, context.east.name)
-    context.created_by(NAME, context.east).delete(service(SECOND))
-
-
-def _no_pods(context: Context) -> None:
-    context.type(commands.scale(0))
-
-
-def _restore_pods(context: Context) -> None:
-    replicas = context.lab.spec.clusters[context.east.name].podinfo.replicas
-    workloads.scale(connect(context.east), deployment(SERVICE), replicas)
-    connect(context.east).wait_ready([deployment(SERVICE)], timeout_s=60)
-
-
 def _nobody_answers(context: Context) -> Observation:
     name = mirror(context, SERVICE)
     counts = answers(context, context.west, name, count=5)
@@ -193,19 +116,16 @@ def _nobody_answers(context: Context) -> Observation:
     )
 
 
-def _cut_link(context: Context) -> None:
-    """Delete West's link to East, and wait until West's proxies have no endpoints of East."""
-    context.mesh.unlink(context.west.name, context.east.name)
-
-    def forgotten() -> bool | NotYet:
-        counts = answers(context, context.west, mirror(context, SERVICE), count=5)
-        return counts.failed == 5 or NotYet(counts.words)
-
-    wait.until("West's proxies to forget East's endpoints", forgotten, timeout_s=30)
+def _answering_pods(context: Context) -> Json:
+    return list(answers(context, context.west, mirror(context, SERVICE), count=10).by_pod)
 
 
-def _link(context: Context) -> None:
-    context.mesh.link(context.west.name, context.east.name)
+def _second_answers(context: Context) -> Observation:
+    response = _call_second(context, commands.OLD_PORT)
+    return Observation(holds=response.allowed, seen=response.words, evidence=(response.evidence,))
+
+
+_PODS = Observe("pods", _answering_pods)
 
 
 SCENARIO = Scenario(
@@ -225,10 +145,9 @@ SCENARIO = Scenario(
             name="nothing_there",
             title="West does not know East",
             narration="West's frontend wants to call podinfo in East. West has no Service for it yet.",
-            command=f"{commands.UNEXPORT}\n{commands.SERVICES}",
-            act=_unexport,
-            undo=_export,
-            undo_command=commands.EXPORT,
+            do=(commands.UNEXPORT, commands.SERVICES),
+            undo=(commands.EXPORT,),
+            verb=f"lab unexport {SERVICE} --from {{east}}",
             checks=(
                 Check(
                     name="name_is_absent",
@@ -243,9 +162,8 @@ SCENARIO = Scenario(
             name="copy_as_it_is",
             title="Copy the Service by hand",
             narration="A Service is only YAML: copy it with a new name. It has an address of East, so West refuses it.",
-            command=commands.AS_IT_IS,
-            act=_copy_as_it_is,
-            undo=_remove_copy,
+            do=(commands.COPY_AS_IT_IS,),
+            undo=(commands.DELETE_COPY,),
             checks=(
                 Check(
                     name="copy_is_refused",
@@ -260,9 +178,8 @@ SCENARIO = Scenario(
             title="Copy it without its address",
             narration="Without the address, West accepts the copy. But a selector finds pods of its own cluster only: "
             "the copy points at West's own podinfo, and nothing updates it when East changes.",
-            command=commands.EDITED,
-            undo=_remove_copy,
-            undo_command=commands.REMOVE_COPY,
+            do=(commands.COPY_EDITED,),
+            undo=(commands.DELETE_COPY,),
             checks=(
                 Check(
                     name="copy_does_not_reach",
@@ -277,8 +194,8 @@ SCENARIO = Scenario(
             title="Export it through the mesh",
             narration="The lab exports East's podinfo. West's control plane watches East's API server through the "
             f"link. {MIRROR} appears, with the same port and with East's pods as endpoints.",
-            command=f"{commands.EXPORT}\n{commands.SERVICES}",
-            act=_export_and_show,
+            do=(commands.EXPORT, commands.SERVICES),
+            verb=f"lab export {SERVICE} --from {{east}}",
             checks=(
                 Check(
                     name="name_appears",
@@ -289,15 +206,18 @@ SCENARIO = Scenario(
                 ),
             ),
             sabotage=Sabotage(
-                title="the link to East's API server is cut", act=_cut_link, undo=_link, fails="name_appears"
+                title="the export is ended",
+                do=(commands.UNEXPORT, Until(f"West to forget {MIRROR}", _absent, timeout_s=30)),
+                undo=(commands.EXPORT,),
+                fails="name_appears",
             ),
         ),
         ScenarioStep(
             name="new_pods",
             title="East changes: new pods",
             narration="East replaces podinfo's pods. Nothing changes in West, and its requests reach the new pods.",
-            command=commands.RESTART,
-            act=_replace_pods,
+            before=(_PODS,),
+            do=commands.RESTART,
             checks=(
                 Check(
                     name="new_pods_answer",
@@ -313,9 +233,9 @@ SCENARIO = Scenario(
             title="East changes: other labels",
             narration="East's pods lose the label that the Service selects, and new pods replace them. The old pods "
             "still run, and West sends them no more requests.",
-            command=commands.RELABEL,
-            act=_relabel,
-            undo=_remove_unlabelled,
+            before=(_PODS,),
+            do=commands.RELABEL,
+            undo=(commands.DELETE_RELABELLED,),
             checks=(
                 Check(
                     name="unlabelled_pods_are_left_out",
@@ -331,10 +251,19 @@ SCENARIO = Scenario(
             title="East changes: another port",
             narration=f"The lab exports a second Service of East, {SECOND}, and then its port changes. The port "
             "is part of a Service's contract, so this mesh follows the change when the Service is exported again.",
-            command=commands.NEW_PORT_STEPS,
-            act=_move_port,
-            undo=_remove_second,
-            undo_command=commands.REMOVE_SECOND,
+            do=(
+                *commands.EXPOSE,
+                commands.EXPORT_SECOND,
+                Until(
+                    f"an answer of {SECOND_MIRROR} at port {commands.OLD_PORT}",
+                    _second_answers,
+                    timeout_s=FOLLOWS_WITHIN_S,
+                ),
+                commands.MOVE_PORT,
+                commands.FOLLOW_PORT,
+            ),
+            undo=(commands.UNEXPORT_SECOND, commands.DELETE_SECOND),
+            verb=f"lab export {SECOND} --from {{east}}",
             checks=(
                 Check(
                     name="port_follows",
@@ -349,10 +278,8 @@ SCENARIO = Scenario(
             name="no_pods",
             title="East changes: no pods",
             narration="East scales podinfo to 0. West's Service still exists, without endpoints.",
-            command=commands.scale(0),
-            act=_no_pods,
-            undo=_restore_pods,
-            undo_command=commands.scale(1),
+            do=(commands.scale("0"),),
+            undo=commands.SCALE_BACK,
             checks=(
                 Check(
                     name="nobody_answers",
@@ -367,10 +294,9 @@ SCENARIO = Scenario(
             name="unexport",
             title="End the export",
             narration="The lab ends the export of East's podinfo, and its name disappears from West.",
-            command=f"{commands.UNEXPORT}\n{commands.SERVICES}",
-            act=_unexport,
-            undo=_export,
-            undo_command=commands.EXPORT,
+            do=(commands.UNEXPORT, commands.SERVICES),
+            undo=(commands.EXPORT,),
+            verb=f"lab unexport {SERVICE} --from {{east}}",
             checks=(
                 Check(
                     name="name_disappears",

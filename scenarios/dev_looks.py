@@ -17,7 +17,7 @@ from lab.mesh.model import Caller
 from lab.mesh.names import host
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
-from lab.scenario.model import Observation
+from lab.scenario.observation import Observation
 
 from . import refusals
 from .dev_acts import HEADER, LAPTOP, SERVICE, answered, images, running

@@ -22,7 +22,7 @@ from lab.kube import KubeError, connect
 from lab.mesh import Mesh
 from lab.mesh.model import ProxyAnswer, TlsEntrance
 from lab.scenario.context import Context
-from lab.scenario.model import Observation
+from lab.scenario.observation import Observation
 
 from . import seeing
 from .probes import Failure, Said

@@ -7,31 +7,23 @@ import re
 import secrets
 from urllib.parse import urlsplit
 
-from lab.base.names import NAMESPACE
+from lab.base.names import NAMESPACE, Json
 from lab.clusters import provider
 from lab.measure.capture import CaptureUnavailableError
 from lab.mesh.capabilities import Capability
 from lab.mesh.model import Caller, Gateway, Hop
 from lab.mesh.names import exported_name
 from lab.mesh.protocols import CountedIdentities
+from lab.scenario.actions import Apply, Command, Delete, on
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
-from lab.scenario.model import (
-    Arrow,
-    CannotLookError,
-    Check,
-    Observation,
-    Sabotage,
-    Scenario,
-    ScenarioStep,
-    Topology,
-    TopologyNode,
-)
+from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
+from lab.scenario.observation import CannotLookError, Observation
 
-from . import refusals
-from .probes import Probe, frontend_pod, send
-from .refusals import ALERTS, Refuser, refused
-from .seeing import answers, identities, mirror
+from .. import refusals
+from ..probes import frontend_pod, send
+from ..refusals import ALERTS, Refuser, refused
+from ..seeing import answers, identities, mirror
 
 NAME = "cross_cluster_access"
 SERVICE = "podinfo"
@@ -39,10 +31,14 @@ MIRROR = exported_name(SERVICE, "{east}")
 REQUESTS = 100
 _URL = f"http://{SERVICE}.{NAMESPACE}:9898/api/info"
 _PLAIN_PORT = 18080
-_OUTSIDER = Probe(name="probe-unmeshed", role="west", meshed=False, account="probe-unmeshed")
-_PLAIN_SERVER = Probe(
-    name="probe-plain", role="east", meshed=False, account="probe-plain", host_network=True, port=_PLAIN_PORT
+_OUTSIDER = "probe-unmeshed"
+_WEST = "kubectl --context={west} --namespace={namespace}"
+_START_OUTSIDER = (
+    Apply("outsider.yaml", to="west"),
+    Command(f"{_WEST} wait pod {_OUTSIDER} --for=condition=Ready --timeout=60s", timeout_s=70),
 )
+_STOP_OUTSIDER = Delete("outsider.yaml", of="west")
+_MTLS = "kubectl --context={west} --namespace=istio-system patch peerauthentication default --type=merge --patch"
 _PATH_IDENTITY = re.compile(r"(?:URI=|for=|L5d-Client-Id\W+)([\w.:/-]+)")
 """Identities on the path, the caller's first: Istio's X-Forwarded-Client-Cert, Linkerd's two headers."""
 _MARKER_HEADER = "x-lab-marker"
@@ -50,12 +46,6 @@ _MARKER_HEADER = "x-lab-marker"
 
 def _east_gateway(context: Context) -> Gateway:
     return next(g for g in context.mesh.gateways([context.east.name]) if g.role == "east-west")
-
-
-def _call(context: Context) -> None:
-    context.mesh.export(SERVICE, context.east.name)
-    counts = answers(context, context.west, mirror(context, SERVICE), count=10)
-    context.say(counts.evidence.text)
 
 
 def _answered_by_east(context: Context) -> Observation:
@@ -69,10 +59,6 @@ def _gateway_alive(context: Context) -> Observation:
     text = f"{gateway.name} of {gateway.cluster}: {gateway.address}:{gateway.port}, {alive}"
     evidence = Evidence(kind=EvidenceKind.OBJECT, title="East's east-west gateway", text=text)
     return Observation(holds=gateway.alive and gateway.address is not None, seen=text, evidence=(evidence,))
-
-
-def _show_identities(context: Context) -> None:
-    context.say(identities(context, context.west, mirror(context, SERVICE)).evidence.text)
 
 
 def _both_identities(context: Context) -> Observation:
@@ -118,20 +104,9 @@ def _expected_identities(context: Context) -> tuple[str, str]:
     )
 
 
-def _start_outsider(context: Context) -> None:
-    _OUTSIDER.start(context, NAME)
-    inside = send(context.west, frontend_pod(context.west), _URL, container="frontend")
-    outside = send(context.west, _OUTSIDER.name, _URL)
-    context.say(f"from the frontend: {inside.words}\nfrom the pod outside of the mesh: {outside.words}")
-
-
-def _stop_outsider(context: Context) -> None:
-    _OUTSIDER.stop(context, NAME)
-
-
 def _outsider_refused(context: Context) -> Observation:
     inside = send(context.west, frontend_pod(context.west), _URL, container="frontend")
-    outside = send(context.west, _OUTSIDER.name, _URL)
+    outside = send(context.west, _OUTSIDER, _URL)
     refuser = refusals.service_from_outside(context.mesh, context.west, SERVICE)
     return refused(outside, refuser, control=inside, control_name="in the mesh")
 
@@ -139,7 +114,7 @@ def _outsider_refused(context: Context) -> Observation:
 def _gateway_refuses_plain(context: Context) -> Observation:
     gateway = _east_gateway(context)
     url = f"http://{gateway.address}:{gateway.port}/api/info"
-    outside = send(context.west, _OUTSIDER.name, url, headers={"host": f"{SERVICE}.{NAMESPACE}.svc.cluster.local"})
+    outside = send(context.west, _OUTSIDER, url, headers={"host": f"{SERVICE}.{NAMESPACE}.svc.cluster.local"})
     inside = send(
         context.west,
         frontend_pod(context.west),
@@ -150,18 +125,8 @@ def _gateway_refuses_plain(context: Context) -> Observation:
     return refused(outside, refuser, control=inside, control_name="through the mesh")
 
 
-def _allow_plain(context: Context) -> None:
-    context.mesh.require_mtls(context.west.name, required=False)
-
-
-def _refuse_plain(context: Context) -> None:
-    context.mesh.require_mtls(context.west.name)
-
-
-def _capture_both(context: Context) -> None:
-    """Send a marked request through the mesh and one around it, and capture the packets between the nodes."""
-    _OUTSIDER.start(context, NAME)
-    _PLAIN_SERVER.start(context, NAME)
+def _capture(context: Context) -> Json:
+    """Send a marked request through the mesh and one around it, and return what the wire between the nodes shows."""
     gateway = _east_gateway(context)
     marker = f"marker-{secrets.token_hex(8)}"
     headers = {_MARKER_HEADER: marker}
@@ -171,13 +136,12 @@ def _capture_both(context: Context) -> None:
             url = f"http://{mirror(context, SERVICE)}:9898/headers"
             meshed = send(context.west, pod, url, container="frontend", headers=headers)
             through = capture.take()
-            plain = send(context.west, _OUTSIDER.name, f"http://{gateway.address}:{_PLAIN_PORT}/", headers=headers)
+            plain = send(context.west, _OUTSIDER, f"http://{gateway.address}:{_PLAIN_PORT}/", headers=headers)
             around = capture.take()
     except CaptureUnavailableError as error:
-        context.memo["capture"] = {"unavailable": str(error)}
-        return
+        raise CannotLookError(str(error)) from error
     to_gateway = [p for p in through if str(gateway.address) in p.ends and gateway.port in p.ports]
-    context.memo["capture"] = {
+    return {
         "mesh": {
             "answer": meshed.words,
             "packets": len(to_gateway),
@@ -192,13 +156,10 @@ def _capture_both(context: Context) -> None:
             "plain": sum(marker.encode() in p.payload for p in around),
         },
     }
-    context.say(json.dumps(context.memo["capture"], indent=1))
 
 
 def _captured(context: Context) -> Observation:
-    packets = context.recall("capture")
-    if "unavailable" in packets:
-        raise CannotLookError(packets["unavailable"])
+    packets = _capture(context)
     evidence = Evidence(
         kind=EvidenceKind.CAPTURE,
         title="packets between the nodes during a marked request through the mesh, and during one around it",
@@ -212,16 +173,6 @@ def _captured(context: Context) -> Observation:
         f"around it: {around['plain']} with the marker",
         evidence=(evidence,),
     )
-
-
-def _add_route(context: Context) -> None:
-    if Capability.INGRESS_ROUTE in context.mesh.capabilities:
-        route = context.mesh.add_ingress_route(SERVICE, context.east.name)
-        context.say(f"West calls {route.name}; East's ingress forwards the requests to {SERVICE}")
-
-
-def _remove_route(context: Context) -> None:
-    context.mesh.remove_ingress_route(SERVICE, context.east.name)
 
 
 def _identity_through_ingress(context: Context) -> Observation:
@@ -243,7 +194,7 @@ def _ingress_refuses_strangers(context: Context) -> Observation:
     route = next(iter(context.mesh.ingress_routes([context.east.name])))
     url = f"http://{route.name}:9898/api/info"
     inside = send(context.west, frontend_pod(context.west), url, container="frontend")
-    outside = send(context.west, _OUTSIDER.name, f"{route.entrance}api/info")
+    outside = send(context.west, _OUTSIDER, f"{route.entrance}api/info")
     address = urlsplit(route.entrance).hostname or ""
     ingress = context.mesh.identity_of(route.carrier)
     refuser = (
@@ -252,11 +203,6 @@ def _ingress_refuses_strangers(context: Context) -> Observation:
         else refusals.plain_text(context.mesh, address, "East's gateway")
     )
     return refused(outside, refuser, control=inside, control_name="with the frontend's certificate")
-
-
-def _stop_both(context: Context) -> None:
-    _OUTSIDER.stop(context, NAME)
-    _PLAIN_SERVER.stop(context, NAME)
 
 
 SCENARIO = Scenario(
@@ -284,8 +230,19 @@ SCENARIO = Scenario(
             name="ask",
             title="West calls East",
             narration=f"West's frontend calls {MIRROR}. East's gateway gets the requests and forwards them to podinfo.",
-            command=f"curl '{{west_url}}/api/answers?upstream={MIRROR}&count=10'",
-            act=_call,
+            do=(
+                on(
+                    linkerd=(
+                        Command("linkerd --context={west} multicluster check", timeout_s=120),
+                        Command("linkerd --context={west} multicluster gateways"),
+                    ),
+                    istio=Command(
+                        "istioctl --context={west} --namespace={namespace} proxy-config endpoints deployment/frontend "
+                        f"--cluster='outbound|9898|{{east}}|{SERVICE}.{{namespace}}.svc.cluster.local'"
+                    ),
+                ),
+                Command(f"curl --silent '{{west_url}}/api/answers?upstream={MIRROR}&count=3'"),
+            ),
             checks=(
                 Check(
                     name="gateway_is_alive",
@@ -307,8 +264,7 @@ SCENARIO = Scenario(
             title="Identities at both ends",
             narration="Each end presents a certificate. East's podinfo sees the identity of West's frontend, not only "
             "an address.",
-            command=f"curl '{{west_url}}/api/identity?upstream={MIRROR}'",
-            act=_show_identities,
+            do=(Command(f"curl --silent '{{west_url}}/api/identity?upstream={MIRROR}'"),),
             checks=(
                 Check(
                     name="identities_on_both_ends",
@@ -331,12 +287,15 @@ SCENARIO = Scenario(
             title="A pod outside of the mesh",
             narration="A pod without a proxy sends the same request, without a certificate. The service and East's "
             "gateway refuse it.",
-            command=f"kubectl --context={{west}} --namespace={{namespace}} exec {_OUTSIDER.name} -- python3.11 -c "
-            f"'import urllib.request; urllib.request.urlopen(\"{_URL}\", timeout=4)'",
-            act=_start_outsider,
-            undo=_stop_outsider,
-            undo_command="kubectl --context={west} --namespace={namespace} delete "
-            f"pod,serviceaccount {_OUTSIDER.name}",
+            do=(
+                *_START_OUTSIDER,
+                Command(
+                    f"{_WEST} exec {_OUTSIDER} -- python3.11 -c "
+                    f"'import urllib.request; urllib.request.urlopen(\"{_URL}\", timeout=4)'",
+                    refused=True,
+                ),
+            ),
+            undo=(_STOP_OUTSIDER,),
             checks=(
                 Check(
                     name="outsider_is_refused",
@@ -354,8 +313,18 @@ SCENARIO = Scenario(
             ),
             sabotage=Sabotage(
                 title="plain text is allowed in West",
-                act=_allow_plain,
-                undo=_refuse_plain,
+                do=(
+                    on(
+                        linkerd=Apply("plain-text.yaml", to="west"),
+                        istio=Command(f"""{_MTLS} '{{"spec":{{"mtls":{{"mode":"PERMISSIVE"}}}}}}'"""),
+                    ),
+                ),
+                undo=(
+                    on(
+                        linkerd=Delete("plain-text.yaml", of="west"),
+                        istio=Command(f"""{_MTLS} '{{"spec":{{"mtls":{{"mode":"STRICT"}}}}}}'"""),
+                    ),
+                ),
                 fails="outsider_is_refused",
             ),
         ),
@@ -364,10 +333,10 @@ SCENARIO = Scenario(
             title="Through East's ingress",
             narration="On the talk's slides, East's ingress forwards the request. Here too: West calls another name, "
             "and East's ingress terminates mutual TLS and calls podinfo with its own certificate. podinfo sees both.",
-            command=f"lab export {SERVICE} --from {{east}} --by-ingress",
-            act=_add_route,
-            undo=_remove_route,
-            undo_command=f"lab unexport {SERVICE} --from {{east}} --by-ingress",
+            requires=frozenset({Capability.INGRESS_ROUTE}),
+            # Several objects in both clusters, and a certificate for the ingress, which belongs into no file.
+            do=(Command(f"lab export {SERVICE} --from {{east}} --by-ingress", timeout_s=120),),
+            undo=(Command(f"lab unexport {SERVICE} --from {{east}} --by-ingress", timeout_s=120),),
             checks=(
                 Check(
                     name="ingress_carries_identities",
@@ -375,14 +344,12 @@ SCENARIO = Scenario(
                     expected="West's frontend → East's ingress → podinfo",
                     look=_identity_through_ingress,
                     within_s=30,
-                    requires=frozenset({Capability.INGRESS_ROUTE}),
                 ),
                 Check(
                     name="ingress_refuses_strangers",
                     claim="East's ingress accepts the frontend's certificate and refuses callers without a certificate",
                     expected="with the frontend's certificate: HTTP 200; without: refused by the ingress",
                     look=_ingress_refuses_strangers,
-                    requires=frozenset({Capability.INGRESS_ROUTE}),
                 ),
             ),
         ),
@@ -391,8 +358,16 @@ SCENARIO = Scenario(
             title="The bytes on the wire",
             narration="A request with a marker in a header goes to East through the mesh, and another one around it. "
             "Between the nodes, only the second shows the marker.",
-            act=_capture_both,
-            undo=_stop_both,
+            before=_START_OUTSIDER,
+            do=(
+                Apply("plain-server.yaml", to="east"),
+                Command(
+                    "kubectl --context={east} --namespace={namespace} wait pod probe-plain --for=condition=Ready "
+                    "--timeout=60s",
+                    timeout_s=70,
+                ),
+            ),
+            undo=(Delete("plain-server.yaml", of="east"), _STOP_OUTSIDER),
             checks=(
                 Check(
                     name="wire_shows_nothing",

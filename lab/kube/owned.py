@@ -118,9 +118,7 @@ class Owned:
         wait.until(f"the owners of objects in {name}", checked, timeout_s=timeout_s)
 
         def one(obj: Obj) -> Obj:
-            return wait.until(
-                f"the apply of {ref(obj)} in {name}", lambda: self._apply(obj), timeout_s=timeout_s
-            )
+            return wait.until(f"the apply of {ref(obj)} in {name}", lambda: self._apply(obj), timeout_s=timeout_s)
 
         ordered = sorted(wanted, key=lambda obj: rank(obj["kind"]))
         for _, group in groupby(ordered, key=lambda obj: rank(obj["kind"])):

@@ -18,8 +18,8 @@ from lab.base.names import ROLES
 
 DIGESTS = "manifests.sha256"
 """The digest of every manifest as the project ships it, in the format of sha256sum."""
-_ROLE = re.compile(rf"(?<!\w)(?<!east-)({'|'.join(ROLES)})(?!\w)(?!-west)")
-"""A role as a whole word, but not in "east-west"."""
+_ROLE = re.compile(rf"(?<!\w)(?<!east-)({'|'.join(ROLES)})(\.example)?(?!\w)(?!-west)")
+"""A role as a whole word, but not in "east-west"; or the role's default trust domain."""
 _IMAGE = "{image}"
 """The placeholder for the image of a probe: the lab builds it, so its tag differs from machine to machine."""
 
@@ -33,6 +33,7 @@ class Manifests:
         scenario: the scenario's name.
         stack: the stack's name.
         names: the lab's cluster by role.
+        domains: its trust domain by role.
         image: returns the image of the probes.
         copies: the folder for rendered copies.
     """
@@ -41,6 +42,7 @@ class Manifests:
     scenario: str
     stack: str
     names: Mapping[str, str]
+    domains: Mapping[str, str]
     image: Callable[[], str]
     copies: Path
 
@@ -76,12 +78,15 @@ class Manifests:
 
     def render(self, text: str) -> str:
         """Return a manifest with this lab's cluster names, and the image of its probes."""
-        text = _ROLE.sub(lambda match: self.names[match[0]], text)
+        text = _ROLE.sub(self._name, text)
         return text.replace(_IMAGE, self.image()) if _IMAGE in text else text
 
     def _needs_copy(self, source: Path) -> bool:
         text = source.read_text(encoding="utf-8")
-        return _IMAGE in text or any(self.names[role] != role for role in _ROLE.findall(text))
+        return _IMAGE in text or any(self._name(match) != match[0] for match in _ROLE.finditer(text))
+
+    def _name(self, match: re.Match[str]) -> str:
+        return (self.domains if match[2] else self.names)[match[1]]
 
 
 def files(folder: Path) -> list[Path]:

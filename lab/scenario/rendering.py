@@ -6,6 +6,7 @@
 | {east_url}, {west_url} | URL of its ingress on this machine |
 | {east_node}, {west_node} | its node container |
 | {east_replicas}, {west_replicas} | its number of podinfo's pods |
+| {east_domain}, {west_domain} | its trust domain |
 | {namespace} | namespace of the applications |
 | {apps} | folder of the sample applications |
 | {work} | folder for files that steps create |
@@ -83,6 +84,7 @@ class Target:
             values[role] = name
             values[f"{role}_url"] = f"http://localhost:{self.spec.clusters[name].ingress_port}"
             values[f"{role}_node"] = node_name(self.spec.name, name)
+            values[f"{role}_domain"] = self.spec.clusters[name].trust_domain
             values[f"{role}_replicas"] = str(self.spec.clusters[name].podinfo.replicas)
         return values
 
@@ -102,6 +104,7 @@ class Target:
             scenario=scenario,
             stack=self.stack,
             names=self.names,
+            domains={role: self.spec.clusters[name].trust_domain for role, name in self.names.items()},
             image=self.image,
             copies=self.paths.manifests,
         )

@@ -1,7 +1,4 @@
-"""A random card number, and a search for it in a cluster's logs and metrics.
-
-Each run has its own number. Evidence never contains it.
-"""
+"""Search a cluster's logs and metrics for a card number. Evidence never contains it."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from lab.kube import Kube, connect
 from lab.kube.objects import Obj
 from lab.scenario.evidence import Evidence, EvidenceKind
 
-from .probes import frontend_pod
+from ..probes import frontend_pod
 
 HEADER = "x-lab-card-number"
 _LINES = 20_000
@@ -33,11 +30,6 @@ for url in urls:
     break
 """
 _WRITE = "import sys; print(sys.argv[1], file=open('/proc/1/fd/1', 'w'), flush=True)"
-
-
-def number() -> str:
-    """Return a random card number: 16 digits, the first is 4."""
-    return "4" + "".join(secrets.choice("0123456789") for _ in range(15))
 
 
 @dataclass(frozen=True, kw_only=True)

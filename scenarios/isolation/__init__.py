@@ -6,22 +6,23 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lab.base import pki, wait
-from lab.base.concurrency import Threads
-from lab.base.names import NAMESPACE, SCENARIO_LABEL
-from lab.base.wait import NotYet
+from lab.base import pki
+from lab.base.names import NAMESPACE
 from lab.kube import connect
-from lab.kube.objects import Ref
 from lab.mesh.capabilities import Capability
-from lab.mesh.model import Caller, Gateway, Permission, TlsEntrance
+from lab.mesh.model import Caller, Gateway, TlsEntrance
 from lab.mesh.names import host
+from lab.scenario.actions import Apply, Command, Delete, On, on
+from lab.scenario.card import number
 from lab.scenario.context import Context
-from lab.scenario.model import Arrow, Check, Look, Observation, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
+from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
+from lab.scenario.observation import Look, Observation
 
-from . import cardholder, refusals
-from .probes import Probe, Said, TlsClient, frontend_pod, send
-from .refusals import Refuser, refused
-from .seeing import mirror, service
+from .. import refusals
+from ..probes import Said, TlsClient, frontend_pod, send
+from ..refusals import Refuser, refused
+from ..seeing import mirror
+from . import cardholder
 
 NAME = "isolation"
 SERVICE = "podinfo"
@@ -30,17 +31,15 @@ OTHER_NAMESPACE = "isolation-elsewhere"
 _PORT = 9898
 _INFO = "/api/info"
 _OTHER_PORT = 8080
-_NAMESPACE = Ref(api_version="v1", kind="Namespace", name=OTHER_NAMESPACE)
 _SETTLES_S = 30.0
-_GONE_S = 60.0
+_EAST = "kubectl --context={east} --namespace={namespace}"
+_PAYMENT = f"{{west_url}}/api/identity?upstream={SERVICE}-{{east}}"
 # The namespaces of the applications and of the proxies and gateways of both stacks.
 _WEST_WRITES = (NAMESPACE, "istio-system", "istio-ingress", "linkerd", "linkerd-multicluster", "emissary")
 
-_OTHER_ACCOUNT = Probe(name="probe-account", role="west", meshed=True, account="probe-account")
-_ELSEWHERE = Probe(name="probe-elsewhere", role="west", meshed=True, account="frontend", namespace=OTHER_NAMESPACE)
-_UNMESHED = Probe(name="probe-unmeshed", role="west", meshed=False, account="probe-unmeshed")
-_LEDGER = Probe(name=OTHER_SERVICE, role="east", meshed=True, account=OTHER_SERVICE, port=_OTHER_PORT)
-_PROBES = (_OTHER_ACCOUNT, _ELSEWHERE, _UNMESHED, _LEDGER)
+_OTHER_ACCOUNT, _ELSEWHERE, _UNMESHED = "probe-account", "probe-elsewhere", "probe-unmeshed"
+_NAMESPACES = {_ELSEWHERE: OTHER_NAMESPACE}
+_CALLERS = ("other-account.yaml", "other-namespace.yaml", "unmeshed.yaml")
 
 Send = Callable[[Context], Said]
 By = Callable[[Context], Refuser]
@@ -50,22 +49,6 @@ _LISTING, _HEADERS, _ENVIRONMENT = "<title>Directory listing", '"Accept-Encoding
 
 def _frontend(context: Context) -> Caller:
     return Caller(cluster=context.west.name, namespace=NAMESPACE, service_account="frontend")
-
-
-def permission(context: Context) -> Permission:
-    """Return the permission of the card payment service: the frontend may GET two paths."""
-    return Permission(
-        cluster=context.east.name,
-        service=SERVICE,
-        callers=(_frontend(context),),
-        methods=("GET",),
-        paths=(_INFO, "/headers"),
-    )
-
-
-def no_permission(context: Context) -> Permission:
-    """Return the permission of the other service: no caller."""
-    return Permission(cluster=context.east.name, service=OTHER_SERVICE, callers=())
 
 
 def _url(context: Context, path: str = _INFO) -> str:
@@ -81,40 +64,8 @@ def _from_frontend(context: Context, url: str = "", method: str = "GET") -> Said
     return send(context.west, frontend_pod(context.west), url, container="frontend", method=method)
 
 
-def _from(probe: Probe) -> Send:
-    return lambda context: send(context.west, probe.name, _url(context), namespace=probe.namespace)
-
-
-def _start(context: Context) -> None:
-    """Start the callers, and export a second service of East that the frontend can call."""
-    namespace = {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {
-            "name": OTHER_NAMESPACE,
-            "labels": {SCENARIO_LABEL: NAME, "istio-injection": "enabled"},
-            "annotations": {"linkerd.io/inject": "enabled"},
-        },
-    }
-    # The selector matches the ledger's pod: the scenario has no other pod in East.
-    ledger = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": OTHER_SERVICE, "namespace": NAMESPACE, "labels": {SCENARIO_LABEL: NAME}},
-        "spec": {
-            "selector": {SCENARIO_LABEL: NAME},
-            "ports": [{"name": "http", "port": _OTHER_PORT, "targetPort": _OTHER_PORT, "appProtocol": "http"}],
-        },
-    }
-    _wait_for_last_run(context)
-    context.created_by(NAME, context.west).apply_all([namespace])
-    context.created_by(NAME, context.east).apply_all([ledger])
-    context.mesh.export(SERVICE, context.east.name)
-    context.mesh.export(OTHER_SERVICE, context.east.name)
-    with Threads() as threads:
-        for start in [threads.submit(probe.start, context, NAME) for probe in _PROBES]:
-            start.result()
-    context.say("\n".join(f"{name}: {response.words}" for name, response in _everyone(context)))
+def _from(pod: str) -> Send:
+    return lambda context: send(context.west, pod, _url(context), namespace=_NAMESPACES.get(pod, NAMESPACE))
 
 
 def _everyone(context: Context) -> list[tuple[str, Said]]:
@@ -133,38 +84,6 @@ def _all_in(context: Context) -> Observation:
         seen="; ".join(f"{name}: {response.words}" for name, response in responses),
         evidence=tuple(response.evidence for _, response in responses),
     )
-
-
-def _stop(context: Context) -> None:
-    for probe in _PROBES:
-        probe.stop(context, NAME)
-    context.mesh.unexport(OTHER_SERVICE, context.east.name)
-    context.created_by(NAME, context.east).delete(service(OTHER_SERVICE))
-    context.created_by(NAME, context.west).delete(_NAMESPACE)
-
-
-def _wait_for_last_run(context: Context) -> None:
-    """Wait until the last run's namespace is deleted: until then, Kubernetes also deletes new objects in it."""
-
-    def gone() -> bool | NotYet:
-        namespace = connect(context.west).get(_NAMESPACE)
-        return namespace is None or "deletionTimestamp" not in namespace["metadata"] or NotYet("it is being deleted")
-
-    wait.until(f"the deletion of the last run's namespace {OTHER_NAMESPACE}", gone, timeout_s=_GONE_S)
-
-
-def _lock(context: Context) -> None:
-    payment = permission(context)
-    context.mesh.authorize(payment)
-    context.mesh.authorize(no_permission(context))
-    allowed = ", ".join(context.mesh.identity_of(caller) for caller in payment.callers)
-    context.say(f"{SERVICE} in East: only {allowed}, only {', '.join(payment.methods)} of {', '.join(payment.paths)}")
-    context.say(f"{OTHER_SERVICE} in East: no caller")
-
-
-def _unlock(context: Context) -> None:
-    context.mesh.unauthorize(context.east.name, SERVICE)
-    context.mesh.unauthorize(context.east.name, OTHER_SERVICE)
 
 
 def _refused(request: Send, refuser: By, service: str) -> Look:
@@ -188,7 +107,7 @@ def _pod_address(context: Context) -> str:
 
 
 def _pod_network(context: Context) -> Said:
-    return send(context.west, _UNMESHED.name, f"http://{_pod_address(context)}:{_PORT}/api/info")
+    return send(context.west, _UNMESHED, f"http://{_pod_address(context)}:{_PORT}/api/info")
 
 
 def _gateway(context: Context) -> Gateway:
@@ -197,7 +116,7 @@ def _gateway(context: Context) -> Gateway:
 
 def _plain_to_gateway(context: Context) -> Said:
     gateway = _gateway(context)
-    return send(context.west, _UNMESHED.name, f"http://{gateway.address}:{gateway.port}/api/info")
+    return send(context.west, _UNMESHED, f"http://{gateway.address}:{gateway.port}/api/info")
 
 
 def _by_gateway(context: Context) -> Refuser:
@@ -213,7 +132,7 @@ def _with_a_certificate_of(context: Context, folder: Path, lab_name: str, entran
     url = f"https://{entrance.address}:{entrance.port}/api/info"
     client = TlsClient(entrance=entrance, identity=identity)
     # From a pod without a proxy: with some engines, this machine cannot reach a node's address.
-    return send(context.west, _UNMESHED.name, url, headers={"host": host(SERVICE)}, tls=client)
+    return send(context.west, _UNMESHED, url, headers={"host": host(SERVICE)}, tls=client)
 
 
 def _another_anchor(context: Context) -> Observation:
@@ -226,22 +145,13 @@ def _another_anchor(context: Context) -> Observation:
     return refused(other, refusals.bad_certificate(entrance), control=own, control_name="signed by the lab's anchor")
 
 
-def _pay(context: Context) -> None:
-    card = cardholder.number()
-    context.memo["card"] = card
-    response = send(
-        context.west,
-        frontend_pod(context.west),
-        _url(context, "/headers"),
-        container="frontend",
-        headers={cardholder.HEADER: card},
-    )
-    context.memo["arrived"] = card in response.body
-    context.say(f"{response.words}; the card number arrived: {'yes' if card in response.body else 'no'}")
-
-
 def _never_written_down(context: Context) -> Observation:
-    card, arrived = context.recall("card"), context.recall("arrived")
+    card = number(context.lab.id)
+    headers = {cardholder.HEADER: card}
+    response = send(
+        context.west, frontend_pod(context.west), _url(context, "/headers"), container="frontend", headers=headers
+    )
+    arrived = card in response.body
     logs = cardholder.in_logs(context.west, card, _WEST_WRITES)
     metrics = cardholder.in_metrics(context.west, card, control=SERVICE)
     places = [*logs.places, *metrics.places]
@@ -273,6 +183,36 @@ def _check(
     )
 
 
+_FRONTEND = "frontend.{namespace}.serviceaccount.identity.linkerd.{west_domain}"
+_GATEWAY = "kubectl --context={east} --namespace=linkerd-multicluster patch meshtlsauthentication any-meshed "
+    "--type=merge --patch"
+_LOCK = (Apply("only-the-frontend.yaml", to="east"), Apply("nobody.yaml", to="east"))
+_UNLOCK = (
+    Delete("only-the-frontend.yaml", of="east"),
+    Delete("nobody.yaml", of="east"),
+    on(linkerd=Command(f"""{_GATEWAY} '{{"spec":{{"identities":["*"]}}}}'""")),
+)
+_READY = (
+    *(
+        Command(
+            f"kubectl --context={{west}} --namespace={_NAMESPACES.get(pod, '{namespace}')} wait pod {pod} "
+            "--for=condition=Ready --timeout=60s",
+            timeout_s=70,
+        )
+        for pod in (_OTHER_ACCOUNT, _ELSEWHERE, _UNMESHED)
+    ),
+    Command(f"{_EAST} wait pod {OTHER_SERVICE} --for=condition=Ready --timeout=60s", timeout_s=70),
+)
+EXPORT: On = on(
+    linkerd=Command(f"{_EAST} label service {SERVICE} --overwrite mirror.linkerd.io/exported=true"),
+    istio=Apply("export-podinfo.yaml", to="west"),
+)
+EXPORT_LEDGER: On = on(
+    linkerd=Command(f"{_EAST} label service {OTHER_SERVICE} --overwrite mirror.linkerd.io/exported=true"),
+    istio=(Apply("subsets-ledger.yaml", to="east"), Apply("export-ledger.yaml", to="west")),
+)
+UNEXPORT_LEDGER: On = on(istio=(Delete("subsets-ledger.yaml", of="east"), Delete("export-ledger.yaml", of="west")))
+"""Linkerd's service mirror deletes the mirror of a Service that was deleted."""
 _BY_REQUEST = frozenset({Capability.AUTHORIZE_REQUEST})
 
 SCENARIO = Scenario(
@@ -299,8 +239,24 @@ SCENARIO = Scenario(
             title="An open mesh",
             narration="In a mesh without permissions, every identity is allowed: another service account and another "
             "namespace reach the service, and the frontend reaches another service of East.",
-            act=_start,
-            undo=_stop,
+            before=(
+                # Kubernetes would delete new objects in a namespace of an earlier run that is still being deleted.
+                Delete("namespace.yaml", of="west"),
+                EXPORT,
+            ),
+            do=(
+                Apply("namespace.yaml", to="west"),
+                *(Apply(file, to="west") for file in _CALLERS),
+                Apply("ledger.yaml", to="east"),
+                EXPORT_LEDGER,
+                *_READY,
+            ),
+            undo=(
+                UNEXPORT_LEDGER,
+                Delete("ledger.yaml", of="east"),
+                *(Delete(file, of="west") for file in _CALLERS),
+                Delete("namespace.yaml", of="west"),
+            ),
             checks=(
                 Check(
                     name="everybody_gets_in",
@@ -316,10 +272,13 @@ SCENARIO = Scenario(
             title="Only the frontend, only to pay",
             narration="The card payment service allows one identity, one method and two paths. The other service in "
             "East refuses every caller.",
-            command="kubectl --context={east} --namespace={namespace} get authorizationpolicies",
-            act=_lock,
-            undo=_unlock,
-            undo_command="lab reset",
+            do=(
+                on(linkerd=Command(f'{_GATEWAY} \'{{"spec":{{"identities":["{_FRONTEND}"]}}}}\'')),
+                *_LOCK,
+            ),
+            undo=_UNLOCK,
+            verb=f"lab authorize {SERVICE} --in {{east}} --from {{west}}/frontend --method GET --path {_INFO} "
+            "--path /headers",
             checks=(
                 _check("other_account_is_refused", "Another service account is refused", _from(_OTHER_ACCOUNT)),
                 _check(
@@ -376,16 +335,14 @@ SCENARIO = Scenario(
                     within_s=_SETTLES_S,
                 ),
             ),
-            sabotage=Sabotage(
-                title="the permission is removed", act=_unlock, undo=_unlock, fails="other_account_is_refused"
-            ),
+            sabotage=Sabotage(title="the permission is removed", do=_UNLOCK, undo=(), fails="other_account_is_refused"),
         ),
         ScenarioStep(
             name="card",
             title="A card number passes through",
-            narration="The frontend pays with a random card number, and the number arrives in East. The lab then "
+            narration="The frontend pays with a card number, and the number arrives in East. The lab then "
             "searches West's logs and metrics for it. It also finds a known mark there, so the search works.",
-            act=_pay,
+            do=(Command(f"curl --silent --header '{cardholder.HEADER}: {{card}}' '{_PAYMENT}'"),),
             checks=(
                 Check(
                     name="card_is_never_written_down",
@@ -399,6 +356,6 @@ SCENARIO = Scenario(
     saw="One gateway connects two clusters, and only one identity reaches one service through it.",
     try_next=(
         "Read the rules of your mesh: `kubectl --context={east} -n {namespace} get authorizationpolicies -o yaml`.",
-        "Add a caller: change `permission` in scenarios/isolation.py and run `lab run isolation` again.",
+        "Add a caller to your mesh's only-the-frontend.yaml in scenarios/isolation, and run `lab run isolation` again.",
     ),
 )

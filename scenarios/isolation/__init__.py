@@ -184,8 +184,10 @@ def _check(
 
 
 _FRONTEND = "frontend.{namespace}.serviceaccount.identity.linkerd.{west_domain}"
-_GATEWAY = "kubectl --context={east} --namespace=linkerd-multicluster patch meshtlsauthentication any-meshed "
+_GATEWAY = (
+    "kubectl --context={east} --namespace=linkerd-multicluster patch meshtlsauthentication any-meshed "
     "--type=merge --patch"
+)
 _LOCK = (Apply("only-the-frontend.yaml", to="east"), Apply("nobody.yaml", to="east"))
 _UNLOCK = (
     Delete("only-the-frontend.yaml", of="east"),

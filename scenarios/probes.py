@@ -1,4 +1,4 @@
-"""Probe pods, and requests sent from inside pods: the same request from different workloads."""
+"""Send requests from inside pods: the same request from different workloads."""
 
 from __future__ import annotations
 
@@ -13,63 +13,11 @@ from lab.base import pki, wait
 from lab.base.names import NAMESPACE, Cluster, Json
 from lab.base.pki import Issued
 from lab.base.wait import NotYet
-from lab.kube import connect, manifests
-from lab.kube.objects import Obj, Ref
+from lab.kube import connect
 from lab.mesh.model import TlsEntrance
-from lab.scenario.context import Context, Role
 from lab.scenario.evidence import Evidence, EvidenceKind
 
-_MANIFEST = Path(__file__).with_name("manifests") / "probe.yaml"
 CLIENT = Path(__file__).with_name("probe_client.py").read_text(encoding="utf-8")
-_READY_S = 60.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Probe:
-    """A pod that sends requests, or with `port` receives them. `role` names its cluster."""
-
-    name: str
-    role: Role
-    meshed: bool
-    account: str
-    namespace: str = NAMESPACE
-    host_network: bool = False
-    port: int = 0
-
-    def objects(self, context: Context, scenario: str) -> list[Obj]:
-        """Return the pod and its service account."""
-        return manifests.render(
-            _MANIFEST,
-            name=self.name,
-            namespace=self.namespace,
-            account=self.account,
-            image=context.lab.artifacts.image("frontend"),
-            meshed=self.meshed,
-            scenario=scenario,
-            host_network=self.host_network,
-            port=self.port,
-        )
-
-    def start(self, context: Context, scenario: str) -> None:
-        """Create the pod, and wait until it is ready."""
-        kube = connect(context.cluster(self.role))
-        context.created_by(scenario, kube.cluster).apply_all(self.objects(context, scenario))
-
-        def ready() -> bool | NotYet:
-            conditions = ((kube.get(_pod(self)) or {}).get("status") or {}).get("conditions") or []
-            return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions) or NotYet("not Ready")
-
-        wait.until(f"{kube.cluster.name}'s pod {self.name} to become Ready", ready, timeout_s=_READY_S)
-
-    def stop(self, context: Context, scenario: str) -> None:
-        """Delete the pod and its service account."""
-        objects = context.created_by(scenario, context.cluster(self.role))
-        objects.delete(_pod(self))
-        objects.delete(Ref(api_version="v1", kind="ServiceAccount", name=self.account, namespace=self.namespace))
-
-
-def _pod(probe: Probe) -> Ref:
-    return Ref(api_version="v1", kind="Pod", name=probe.name, namespace=probe.namespace)
 
 
 class Failure(Enum):

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab.base import wait
 from lab.base.names import NAMESPACE, Cluster, Json
-from lab.base.wait import NotYet, TransientError
+from lab.base.wait import TransientError
 from lab.kube import connect
 from lab.kube.manifests import dump
 from lab.kube.objects import Obj, Ref
@@ -50,11 +49,6 @@ def mirror(context: Context, service: str) -> str:
     return exported_name(service, context.east.name)
 
 
-def base_url(context: Context, cluster: Cluster) -> str:
-    """Return the URL of a cluster's ingress on this machine."""
-    return f"http://127.0.0.1:{context.lab.spec.clusters[cluster.name].ingress_port}"
-
-
 def frontend(
     context: Context, cluster: Cluster, path: str, *, headers: Mapping[str, str] | None = None
 ) -> Mapping[str, Json]:
@@ -63,7 +57,7 @@ def frontend(
     Raises:
         TransientError: no answer, or not the expected one; a look that waits continues.
     """
-    url = base_url(context, cluster)
+    url = context.base_url(cluster)
     try:
         return get_json(url, path, timeout_s=_TIMEOUT_S, headers=headers)
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -123,20 +117,6 @@ def answers(
 def _line(row: Mapping[str, Any]) -> str:
     result = row["error"]["detail"] if row["error"] else f"{row['cluster']} {row['pod']}"
     return f"{row['n']:>4}  {row['sent_at']}  {row['latency_ms']:>8.1f} ms  {result}"
-
-
-def settled(context: Context, upstream: str, cluster: Cluster, *, timeout_s: float = 20) -> None:
-    """Wait until one cluster answers all requests of West's frontend to `upstream`.
-
-    Raises:
-        WaitTimeout: another cluster still answers; with the last counts.
-    """
-
-    def probe() -> bool | NotYet:
-        counts = answers(context, context.west, upstream, count=50)
-        return counts.only(cluster.name) or NotYet(counts.words)
-
-    wait.until(f"{cluster.name} to answer every request", probe, timeout_s=timeout_s)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ import typer
 from lab.base import cancel
 from lab.base.errors import LabError, UsageError
 from lab.cli.groups import DEVELOPMENT
-from lab.cli.named import locked, running_lab
-from lab.cli.options import ConfigFile
+from lab.cli.named import cluster_of, locked, running_lab
+from lab.cli.options import ConfigFile, cluster_names
 from lab.cli.output import done, out
 
 if TYPE_CHECKING:
@@ -36,18 +36,27 @@ def register(app: typer.Typer) -> None:
     app.add_typer(dev_app, name="dev", rich_help_panel=DEVELOPMENT)
 
 
-def shared(file: ConfigFile = None) -> None:
-    """Deploy the sample's shared services to East.
+def shared(
+    cluster: Annotated[
+        str,
+        typer.Option("--in", autocompletion=cluster_names, help="The cluster that gets them; East also exports users."),
+    ] = "east",
+    file: ConfigFile = None,
+) -> None:
+    """Deploy the sample's shared services.
 
-    They are backend, users (exported as users-east) and large-stuff.
+    They are backend, users (exported by East as users-east) and large-stuff.
     """
     from lab import stacks
     from lab.dev import shared as shared_services
+    from lab.mesh.names import exported_name
 
     lab = running_lab(file)
+    target = cluster_of(lab, cluster)
     with locked(lab, "lab dev shared"):
-        shared_services.start(lab, stacks.mesh(lab), lab.east)
-    done("backend, users and large-stuff run in east; west knows users-east")
+        shared_services.start(lab, stacks.mesh(lab), target)
+    known = f"; {lab.west.name} knows {exported_name('users', target.name)}" if target == lab.east else ""
+    done(f"backend, users and large-stuff run in {target.name}{known}")
 
 
 def pod(
@@ -156,7 +165,8 @@ def stop(service: Service = "my-service", file: ConfigFile = None) -> None:
     with locked(lab, "lab dev stop"):
         mesh.remove_intercept(lab.west.name, service)
         parts.remove_all(lab, service)
-        shared_services.stop(lab, mesh, lab.east)
+        for cluster in (lab.east, lab.west):
+            shared_services.stop(lab, mesh, cluster)
     done("deleted everything that `lab dev` created")
 
 

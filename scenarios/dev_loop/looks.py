@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 
 import psutil
 
 from lab.base.errors import ClusterError
-from lab.base.names import NAMESPACE, Cluster
+from lab.base.names import NAMESPACE, Cluster, Json
 from lab.clusters import provider
 from lab.dev import parts, shared
 from lab.kube import connect
@@ -17,14 +18,21 @@ from lab.mesh.model import Caller
 from lab.mesh.names import host
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
-from lab.scenario.observation import Observation
+from lab.scenario.observation import Look, Observation
 
-from . import refusals
-from .dev_acts import HEADER, LAPTOP, SERVICE, answered, images, running
-from .probes import frontend_pod, send
-from .refusals import Judgement, judge
-from .seeing import Answers
+from .. import refusals
+from ..probes import frontend_pod, send
+from ..refusals import Judgement, judge
+from ..seeing import Answers, answers
 
+SERVICE = "my-service"
+HEADER = ("x-lab-dev", "me")
+LAPTOP = "laptop"
+"""The cluster name in answers of a process on this machine (apps/my-service)."""
+SAMPLE = 40
+RELOAD_KEY, AWAY_KEY = "reloads_s", "away_s"
+"""Keys of measured seconds in the context's memo."""
+_IMAGES = ("ctr", "--namespace=k8s.io", "images", "ls", "--quiet")
 RELOADED_WITHIN_S = 5.0
 _KINDS = (
     ("v1", "Pod"),
@@ -39,6 +47,58 @@ _KINDS = (
 _MARKER = "large-stuff-[0-9a-f]{32}"
 """As apps/shared/shared.py writes it."""
 _DATA_OF_PODS = ("/var/lib/kubelet/pods", "/var/log/pods")
+
+
+def images(context: Context) -> Json:
+    """Return the names of the images on West's node."""
+    return sorted(provider().shell.run(context.west, _IMAGES).stdout.split())
+
+
+def pod(context: Context) -> Json:
+    """Return the UID, images and restarts of my-service's pods: a new pod or container would change them."""
+    pods = connect(context.west).find("v1", "Pod", namespace=NAMESPACE, labels={"app.kubernetes.io/name": SERVICE})
+    return {
+        found["metadata"]["name"]: {
+            "uid": found["metadata"]["uid"],
+            "images": {s["name"]: s["imageID"] for s in found["status"].get("containerStatuses", ())},
+            "restarts": [s["restartCount"] for s in found["status"].get("containerStatuses", ())],
+        }
+        for found in pods
+    }
+
+
+def answered(context: Context, *, header: str = "", count: int = SAMPLE, parallel: int = 10) -> Answers:
+    """Let West's frontend call my-service; `header` is the value of the chosen header, empty for no header."""
+    headers = {HEADER[0]: header} if header else {}
+    return answers(context, context.west, SERVICE, count=count, parallel=parallel, headers=headers)
+
+
+def version(number: str) -> Look:
+    """Return a look that holds if a version of my-service answers West's frontend."""
+
+    def look(context: Context) -> Observation:
+        counts = answered(context, count=1, parallel=1)
+        seen = f"{counts.words}, version {', '.join(counts.versions)}"
+        return Observation(holds=number in counts.versions, seen=seen, evidence=(counts.evidence,))
+
+    return look
+
+
+def laptop_answers(context: Context) -> Observation:
+    """Check that the process answers requests with the chosen header."""
+    counts = answered(context, header=HEADER[1], count=5)
+    return Observation(holds=counts.only(LAPTOP), seen=counts.words, evidence=(counts.evidence,))
+
+
+def _process() -> psutil.Process | None:
+    """Return the process of my-service that `lab dev process` started on this machine."""
+    for process in psutil.Process(os.getpid()).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if process.cmdline()[-1:] and process.cmdline()[-1].endswith(f"{SERVICE}/main.py"):
+                parent = process.parent()
+                if parent is not None and "process" in parent.cmdline():
+                    return process
+    return None
 
 
 def _backend(context: Context) -> Obj:
@@ -84,7 +144,7 @@ def pod_answers(context: Context) -> Observation:
 
 def reload_is_quick(context: Context) -> Observation:
     """Check the seconds from each save to the first answer."""
-    seconds = context.recall("reloads_s")
+    seconds = context.recall(RELOAD_KEY)
     words = ", ".join(f"{s:.2f} s" for s in seconds)
     return Observation(
         holds=len(seconds) == 3 and max(seconds) <= RELOADED_WITHIN_S,
@@ -95,7 +155,7 @@ def reload_is_quick(context: Context) -> Observation:
 
 def nothing_was_built(context: Context) -> Observation:
     """Check that the pod is still the same."""
-    before, after = context.recall("pod_before"), context.recall("pod_after")
+    before, after = context.recall("pod"), pod(context)
     return Observation(
         holds=bool(before) and before == after,
         seen=f"{', '.join(before)} before, {', '.join(after)} after; "
@@ -117,7 +177,8 @@ def only_chosen(context: Context) -> Observation:
 def process_reaches_users(context: Context) -> Observation:
     """Check that the process gets data of East's users."""
     counts = answered(context, header=HEADER[1], count=10)
-    pid = running[0].child.pid
+    process = _process()
+    pid = process.pid if process else 0
     own = context.mesh.identity_of(Caller(cluster=context.west.name, namespace=NAMESPACE, service_account=SERVICE))
     identity = "under my-service's identity" if any(own in message for message in counts.messages) else ""
     greeted = _greeted(context, counts)
@@ -133,9 +194,10 @@ def process_reaches_users(context: Context) -> Observation:
 
 
 def only_loopback(context: Context) -> Observation:
-    """Check that this program and its child processes listen on 127.0.0.1 only."""
+    """Check that `lab dev process` and its child processes listen on 127.0.0.1 only."""
     del context
-    here = psutil.Process(os.getpid())
+    child = _process()
+    here = (child.parent() if child else None) or psutil.Process(os.getpid())
     open_at = {
         f"{process.name()} {one.laddr.ip}:{one.laddr.port}": one.laddr.ip
         for process in (here, *here.children(recursive=True))
@@ -157,7 +219,7 @@ def everything_comes(context: Context) -> Observation:
 
 def comes_back(context: Context) -> Observation:
     """Check that the process answers after the tunnel was cut."""
-    away_s = context.recall("away_s")
+    away_s = context.recall(AWAY_KEY)[-1]
     counts = answered(context)
     seen = f"{counts.words}, {away_s:.2f} s after the tunnel was cut"
     return Observation(holds=counts.only(LAPTOP), seen=seen, evidence=(counts.evidence,))

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from lab.mesh.capabilities import Capability
+from lab.scenario.actions import Action, Command, Observe, Start, Stop, Until, on
 from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
 
-from . import dev_acts as acts
-from . import dev_looks as looks
-from .dev_acts import HEADER, SAMPLE, SERVICE
-from .dev_looks import RELOADED_WITHIN_S
+from . import looks
+from .looks import AWAY_KEY, HEADER, RELOAD_KEY, RELOADED_WITHIN_S, SAMPLE, SERVICE
 
 _SETTLES_S = 20.0
+_GIVE_UP_S = 30.0
+_FOLDER = f"{{work}}/{SERVICE}"
+_WEST = "kubectl --context={west} --namespace={namespace}"
+_POD = f"lab dev pod {_FOLDER}"
+_MAIN = f"-- python3 {_FOLDER}/main.py"
+_FOR_HEADER = f"lab dev process --header {'='.join(HEADER)} {_MAIN}"
+_FOR_ALL = f"lab dev process {_MAIN}"
+_STOPS_S = 120.0
+
+
+def _saves() -> Iterator[Action]:
+    """Yield three saves, each with a wait until West's frontend gets the new version."""
+    for version in ("2", "3", "4"):
+        yield Command(f"sed -i.bak 's/^VERSION = .*/VERSION = \"{version}\"/' {_FOLDER}/main.py")
+        yield Until(
+            f"an answer of version {version}",
+            looks.version(version),
+            timeout_s=_GIVE_UP_S,
+            interval_s=0.05,
+            measured=RELOAD_KEY,
+            required=False,
+        )
+
 
 SCENARIO = Scenario(
     name="dev_loop",
@@ -37,10 +61,9 @@ SCENARIO = Scenario(
             title="A shared cluster",
             narration="East runs the services that are too large for a laptop: backend, users, large-stuff. It exports "
             "only users.",
-            command="lab dev shared",
-            act=acts.share,
-            undo=acts.unshare,
-            undo_command="lab dev stop",
+            before=(Observe("images", looks.images),),
+            do=(Command("lab dev shared", timeout_s=_STOPS_S),),
+            undo=(Command("lab dev stop", timeout_s=_STOPS_S),),
             checks=(
                 Check(
                     name="shared_works",
@@ -56,10 +79,12 @@ SCENARIO = Scenario(
             title="my-service as a pod, from a folder",
             narration="The lab copies the folder into a pod in West with Kubernetes' exec. It builds no image: the pod "
             "uses an image with Python that the node already has.",
-            command=f"lab dev pod apps/{SERVICE}",
-            act=acts.start_pod,
-            undo=acts.stop_pod,
-            undo_command="Ctrl-C",
+            before=(
+                Command("mkdir -p {work}"),
+                Command(f"cp -R {{apps}}/{SERVICE} {{work}}"),
+            ),
+            do=(Start(_POD, ready=looks.pod_answers),),
+            undo=(Stop(_POD), Command(f"rm -rf {_FOLDER}")),
             checks=(
                 Check(
                     name="pod_reaches_users",
@@ -74,8 +99,8 @@ SCENARIO = Scenario(
             name="reload",
             title="Save and reload",
             narration="Change a line and save. The lab watches the folder, and the pod runs the new code in seconds.",
-            act=acts.save,
-            undo=acts.watched,
+            before=(Observe("pod", looks.pod), Observe(RELOAD_KEY, lambda _: [])),
+            do=tuple(_saves()),
             checks=(
                 Check(
                     name="reload_is_quick",
@@ -92,10 +117,14 @@ SCENARIO = Scenario(
             ),
             sabotage=Sabotage(
                 title="nothing watches the folder",
-                act=acts.unwatched,
-                undo=acts.watched,
+                do=(
+                    Stop(_POD),
+                    Command(f"lab dev pod --once {_FOLDER}", timeout_s=_STOPS_S),
+                    Observe("pod", looks.pod),
+                ),
+                undo=(),
                 fails="reload_is_quick",
-                before_act=True,
+                before_do=True,
             ),
         ),
         ScenarioStep(
@@ -103,10 +132,8 @@ SCENARIO = Scenario(
             title="my-service as a process, for one header",
             narration="Now a plain process on this machine. Requests with a chosen header go to it. All others still "
             "reach the pod, so colleagues notice nothing.",
-            command=f"lab dev process --header {'='.join(HEADER)} -- python3 apps/{SERVICE}/main.py",
-            act=acts.start_process(header=HEADER),
-            undo=acts.stop_process,
-            undo_command="Ctrl-C",
+            do=(Start(_FOR_HEADER, ready=looks.laptop_answers),),
+            undo=(Stop(_FOR_HEADER),),
             checks=(
                 Check(
                     name="only_chosen_header",
@@ -130,8 +157,13 @@ SCENARIO = Scenario(
             ),
             sabotage=Sabotage(
                 title="the intercept is removed",
-                act=acts.remove_intercept,
-                undo=acts.remove_intercept,
+                do=(
+                    on(
+                        linkerd=Command(f"{_WEST} delete httproutes --selector=eastwest.lab/divert={SERVICE}"),
+                        istio=Command(f"{_WEST} delete virtualservice {SERVICE}-divert"),
+                    ),
+                ),
+                undo=(),
                 fails="only_chosen_header",
             ),
         ),
@@ -139,10 +171,9 @@ SCENARIO = Scenario(
             name="everything",
             title="my-service as a process, for all requests",
             narration="Without a header, all requests go to the process, many at the same time.",
-            command=f"lab dev process -- python3 apps/{SERVICE}/main.py",
-            act=acts.start_process(header=None),
-            undo=acts.stop_process,
-            undo_command="Ctrl-C",
+            before=(Stop(_FOR_HEADER),),
+            do=(Start(_FOR_ALL, ready=looks.everything_comes),),
+            undo=(Stop(_FOR_ALL),),
             checks=(
                 Check(
                     name="everything_comes",
@@ -156,12 +187,16 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="reconnect",
             title="The connection breaks",
-            narration="The laptop changes its network: the tunnel's connection breaks, and the lab reconnects it.",
-            act=acts.cut_and_wait,
+            narration="The pod at the other end of the tunnel is deleted, and the connection breaks. The lab reconnects "
+            "to the new pod.",
+            do=(
+                Command(f"{_WEST} delete pods --selector=app.kubernetes.io/name={SERVICE}-dev --wait=false"),
+                Until("answers through the tunnel", looks.everything_comes, timeout_s=_GIVE_UP_S, measured=AWAY_KEY),
+            ),
             checks=(
                 Check(
                     name="comes_back",
-                    claim="The process answers again after the tunnel was cut",
+                    claim="The process answers again after the tunnel broke",
                     expected=f"{SAMPLE} of {SAMPLE} by the laptop",
                     look=looks.comes_back,
                 ),
@@ -171,7 +206,7 @@ SCENARIO = Scenario(
             name="give_back",
             title="Ctrl-C",
             narration="The process ends, and the pod gets the requests again.",
-            act=acts.stop_process,
+            do=(Stop(_FOR_ALL),),
             checks=(
                 Check(
                     name="given_back",
@@ -208,8 +243,8 @@ SCENARIO = Scenario(
             ),
             sabotage=Sabotage(
                 title="the shared services are copied to West",
-                act=acts.copy_all,
-                undo=acts.remove_all,
+                do=(Command("lab dev shared --in {west}", timeout_s=_STOPS_S),),
+                undo=(Command("lab dev stop", timeout_s=_STOPS_S),),
                 fails="no_objects",
             ),
         ),

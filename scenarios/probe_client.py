@@ -12,6 +12,7 @@ import os
 import socket
 import ssl
 import sys
+from typing import Any
 from urllib.parse import urlsplit
 
 UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH}
@@ -29,7 +30,7 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def send(request: dict, result: dict) -> None:
+def send(request: dict, result: dict[str, object]) -> None:
     """Connect, speak TLS if requested, send the request, and record each stage that is reached."""
     url = urlsplit(request["url"])
     secure = url.scheme == "https"
@@ -53,7 +54,7 @@ def send(request: dict, result: dict) -> None:
         connection.close()
 
 
-def tls(plain: socket.socket, request: dict, host: str) -> ssl.SSLSocket:
+def tls(plain: socket.socket, request: dict[str, Any], host: str) -> ssl.SSLSocket:
     """Return a TLS connection that accepts any server certificate, so that only the server can refuse."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

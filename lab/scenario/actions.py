@@ -135,5 +135,5 @@ def of_stack(actions: Sequence[Action], stack: str) -> Iterator[Action]:
 def kubectl_apply(action: Apply | Delete, path: str) -> str:
     """Return the command of an `Apply` or a `Delete`, with the placeholder of its cluster."""
     if isinstance(action, Apply):
-        return f"kubectl --context={{{action.to}}} apply --filename={path}"
-    return f"kubectl --context={{{action.of}}} delete --ignore-not-found --filename={path}"
+        return f"kubectl --context={{{action.to}}} apply -f {path}"
+    return f"kubectl --context={{{action.of}}} delete --ignore-not-found -f {path}"

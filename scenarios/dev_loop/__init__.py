@@ -187,8 +187,8 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="reconnect",
             title="The connection breaks",
-            narration="The pod at the other end of the tunnel is deleted, and the connection breaks. The lab reconnects "
-            "to the new pod.",
+            narration="The pod at the other end of the tunnel is deleted, and the connection breaks. The lab "
+            "reconnects to the new pod.",
             do=(
                 Command(f"{_WEST} delete pods --selector=app.kubernetes.io/name={SERVICE}-dev --wait=false"),
                 Until("answers through the tunnel", looks.everything_comes, timeout_s=_GIVE_UP_S, measured=AWAY_KEY),

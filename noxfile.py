@@ -79,7 +79,7 @@ def e2e(session: nox.Session) -> None:
 
 @nox.session
 def walkthrough(session: nox.Session) -> None:
-    """Write docs/walkthrough from the scenarios' steps; `-- --from RUN` takes the output of that run."""
+    """Write the walkthrough pages from the scenarios' steps; `-- --from RUN` takes the output of that run."""
     session.install("-e", ".", silent=True)
     session.run("python", "-m", "lab.report.walkthrough", *session.posargs)
 

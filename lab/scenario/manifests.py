@@ -76,6 +76,12 @@ class Manifests:
         edited = shipped(self.folder).get(source.relative_to(self.folder).as_posix()) != file_sha256(source)
         return f"{source.name} differs from the project's version: this is your version" if edited else ""
 
+    def write_all(self) -> None:
+        """Write the copies of all files that this lab needs, so that a person can apply them by hand."""
+        own = self.folder / self.scenario
+        for file in sorted([*own.glob("*.yaml"), *(own / self.stack).glob("*.yaml")]):
+            self.write(file.name)
+
     def render(self, text: str) -> str:
         """Return a manifest with this lab's cluster names, and the image of its probes."""
         text = _ROLE.sub(self._name, text)

@@ -17,9 +17,9 @@ _ENGLISH = {
     "walkthrough": "Walkthrough",
     "index": (
         "Each page has the commands of one scenario for both stacks, with the output of real runs. CI executes the "
-        "same commands: `nox -s walkthrough` writes the pages from the steps that `lab run` checks and `lab walk` presents. "
-        "To type them yourself: `lab up`, then `export KUBECONFIG=$(lab kubeconfig)`, in the project's folder. "
-        "`lab shell west` also puts the lab's kubectl, linkerd and istioctl on your PATH. "
+        "same commands: `nox -s walkthrough` writes the pages from the steps that `lab run` checks and `lab walk` "
+        "presents. To type them yourself: `lab up`, then `export KUBECONFIG=$(lab kubeconfig)`, in the project's "
+        "folder. `lab shell west` also puts the lab's kubectl, linkerd and istioctl on your PATH. "
         "[日本語](../ja/walkthrough/README.md)"
     ),
     "columns": "| act | scenario | claim |",

@@ -2,7 +2,7 @@
 
 import nox
 
-_E2E = ("commands", "answers", "status", "ownership", "scenarios", "accidents", "accidents_linkerd")
+_E2E = ("commands", "answers", "status", "ownership", "scenarios", "walkthrough", "accidents", "accidents_linkerd")
 
 nox.options.sessions = ["lint", "tests", "e2e"]
 nox.options.reuse_existing_virtualenvs = True

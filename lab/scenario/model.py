@@ -86,6 +86,12 @@ class ScenarioStep:
         return script_of(self.undo)
 
 
+REFUSED = "# this one is refused:"
+SECOND_TERMINAL = "# in a second terminal:"
+CTRL_C = "# Ctrl-C ends: "
+"""Comments in scripts."""
+
+
 def lines_of(actions: Sequence[Action]) -> Iterator[str]:
     """Yield the command lines of rendered actions."""
     for action in actions:
@@ -100,13 +106,15 @@ def script_of(actions: Sequence[Action]) -> str:
 
 def _typed(action: Action) -> Iterator[str]:
     match action:
-        case Command(text=text):
+        case Command(text=text, refused=refused):
+            if refused:
+                yield REFUSED
             yield text
         case Start(text=text):
-            yield "# in a second terminal:"
+            yield SECOND_TERMINAL
             yield text
         case Stop(text=text):
-            yield f"# Ctrl-C ends: {text}"
+            yield f"{CTRL_C}{text}"
         case Mark(text=text):
             yield f"# {text}"
         case Pause(seconds=seconds, why=why):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from lab.base import process
@@ -33,9 +34,12 @@ def context_of(lab: Lab, mesh: Mesh, *, full: bool, rate_per_s: float) -> Contex
     """
     if not lab.paths.kubeconfig.exists():
         raise LabError(f"the lab {lab.spec.name} is not up", next="lab up")
-    tools = [lab.artifacts.binary("kubectl").parent]
-    env = typed_environment(lab.paths.kubeconfig, tools)
-    return Context(lab=lab, mesh=mesh, env=env, full=full, rate_per_s=rate_per_s)
+    return Context(lab=lab, mesh=mesh, env=environment_of(lab), full=full, rate_per_s=rate_per_s)
+
+
+def environment_of(lab: Lab) -> Mapping[str, str]:
+    """Return the variables under which typed commands find the lab's clusters and the lab's own tools."""
+    return typed_environment(lab.paths.kubeconfig, [lab.artifacts.binary("kubectl").parent])
 
 
 def facts_of(lab: Lab, mesh: Mesh) -> LabFacts:

@@ -76,11 +76,13 @@ def load(
     file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send a load to a service, run a command under it, and report what it cost.
+    """Send a load to a service, and run a command meanwhile.
+
+    Reports lost requests, the clusters that answered, the recovery time and the latencies of each phase.
 
     Every request is sent on time and counted. COMMAND starts after 3 seconds; its start and its end are marks on the
-    timeline. It runs without a shell; for a service of the lab it has the lab's kubeconfig and kubectl. The load
-    continues for at least 3 seconds after it.
+    timeline. It runs without a shell and with an empty standard input; for a service of the lab it has the lab's
+    kubeconfig and kubectl. The load continues for at least 3 seconds after it.
 
     Example: lab load podinfo --from west --duration 20s -- kubectl --context=west --namespace=test rollout restart
     deployment/podinfo

@@ -41,7 +41,7 @@ class ServiceTarget:
         service: the frontend's name of the service.
         caller: name of the frontend's cluster.
         base: URL of the cluster's ingress on this machine.
-        inside: the frontend itself sends the load, so that the ingress is no part of the measured path.
+        inside: the frontend itself sends the load, and the ingress is not a part of the measured path.
     """
 
     service: str

@@ -78,6 +78,7 @@ def run(
     timeout_s: float | None = None,
     check: bool = True,
     on_line: Callable[[str], None] | None = None,
+    inherit: bool = False,
 ) -> Completed:
     """Run a command to its end and return what it printed.
 
@@ -90,6 +91,7 @@ def run(
         check: raise when the exit status is not 0.
         on_line: called with each line of either stream as it comes, from another thread. If it raises, it is not
             called again, and its error is raised when the command has ended.
+        inherit: as in `start`.
 
     Raises:
         Cancelled: the run was cancelled before or meanwhile; the command's whole group was ended.
@@ -103,7 +105,7 @@ def run(
     try:
         child = subprocess.Popen(
             [*_death_signal_prefix(), *words],
-            env=environment.of_child(env),
+            env=_environ(env, inherit=inherit),
             cwd=cwd,
             stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -136,6 +138,10 @@ def run(
     if check and done.returncode != 0:
         raise CommandError(words, returncode=done.returncode, stdout=stdout, stderr=stderr)
     return done
+
+
+def _environ(env: Mapping[str, str] | None, *, inherit: bool) -> Mapping[str, str]:
+    return {**os.environ, **(env or {})} if inherit else environment.of_child(env)
 
 
 def _communicate(
@@ -236,7 +242,7 @@ def start(
         LabError: the program does not exist.
     """
     words = [str(word) for word in argv]
-    environ = {**os.environ, **(env or {})} if inherit else environment.of_child(env)
+    environ = _environ(env, inherit=inherit)
     if shutil.which(words[0], path=environ.get("PATH")) is None:
         raise LabError(f"command not found: {words[0]}")
     child = _starter().submit(

@@ -79,4 +79,8 @@ ScenarioNames = Annotated[
         metavar="SCENARIO", autocompletion=scenario_names, help="Names of scenarios, see --list. Default: all."
     ),
 ]
+Rate = Annotated[
+    float,
+    typer.Option("--rate", min=1, max=200, help="Requests per second of the load generator."),
+]
 Full = Annotated[bool, typer.Option("--full", help="Also run the steps that stop whole clusters.")]

@@ -10,7 +10,7 @@ import typer
 from lab.base.errors import UsageError
 from lab.cli.groups import SCENARIOS
 from lab.cli.named import lab_of, locked, need_nodes
-from lab.cli.options import AsJson, ConfigFile, Full, ScenarioNames
+from lab.cli.options import AsJson, ConfigFile, Full, Rate, ScenarioNames
 from lab.cli.output import err, out, waiting
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 report_app = typer.Typer(invoke_without_command=True, help="List, open and compare the reports of earlier runs.")
 _INTERRUPTED = 130
-
-Rate = Annotated[float, typer.Option("--rate", min=1, max=200, help="Requests per second of the load generator.")]
 
 
 def register(app: typer.Typer) -> None:

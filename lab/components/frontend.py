@@ -14,7 +14,7 @@ from lab.lab import Lab
 
 _PODINFO = "podinfo"
 _PORT = 9898
-_IN_DEVELOPMENT = "my-service"
+IN_DEVELOPMENT = "my-service"
 """The service of `lab dev` (apps/my-service); the frontend has its name whether it runs or not."""
 
 
@@ -28,7 +28,7 @@ class Frontend(ManifestComponent):
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
         """Return the frontend's objects."""
         upstreams = ",".join(f"{name}=http://{name}:{_PORT}" for name in upstream_names(lab, cluster))
-        upstreams += f",{_IN_DEVELOPMENT}=http://{_IN_DEVELOPMENT}:80"
+        upstreams += f",{IN_DEVELOPMENT}=http://{IN_DEVELOPMENT}:80"
         rendered = manifests.render(
             APPS / "frontend" / "manifests" / "frontend.yaml",
             image=lab.artifacts.image("frontend"),

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from lab.base import wait
 from lab.base.concurrency import Threads
@@ -24,6 +24,7 @@ from lab.measure.recording import Mark, Recording, Request
 
 REQUEST_TIMEOUT_S = 5.0
 _MAX_UNDER_WAY = 300
+_MAX_BODY = 1 << 20
 
 
 Ask = Callable[[], Request]
@@ -64,6 +65,11 @@ class Running:
     def run(self, seconds: float) -> None:
         """Let the load continue for this time."""
         wait.rest(f"load {self.name}: {seconds:g} s at {self.rate_per_s:g} requests/s", seconds)
+
+    @property
+    def so_far(self) -> Recording:
+        """The recording up to now, without the requests under way."""
+        raise NotImplementedError
 
     def stop(self) -> Recording:
         """Stop sending, wait for the requests under way (they have a time limit), and return the recording."""
@@ -129,7 +135,7 @@ class Load(Running):
 
     def _one(self, due_s: float) -> None:
         try:
-            result = self.ask()
+            result = self._not_sent() if self.over and self.now_s - due_s > REQUEST_TIMEOUT_S else self.ask()
         except Exception as error:  # the count must include the request even if `ask` has a defect
             result = Request(at_s=0, latency_ms=0, answered_by=None, error=f"{type(error).__name__}: {error}")
         # Latency counts from when the request was due: waiting for a free thread is part of it.
@@ -143,6 +149,11 @@ class Load(Running):
                 attempts=result.attempts,
             )
         )
+
+    def _not_sent(self) -> Request:
+        # Each of these would take its whole time limit from a dead target, long after the load has ended.
+        error = f"not sent: {_MAX_UNDER_WAY} requests were under way until the load ended"
+        return Request(at_s=0, latency_ms=0, answered_by=None, error=error)
 
 
 def steady(name: str, ask: Ask, *, rate_per_s: float) -> AbstractContextManager[Load]:
@@ -181,6 +192,28 @@ def through_frontend(
     return ask
 
 
+def plain_get(url: str, *, timeout_s: float = REQUEST_TIMEOUT_S) -> Ask:
+    """Return an Ask that GETs a URL; a whole answer with a status of 2xx counts, redirects are not followed.
+
+    Args:
+        url: an address with http:// or https://; its host and port are the name of the one who answers.
+        timeout_s: time limit of each request.
+    """
+    parts = urlsplit(url)
+    path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+
+    def ask() -> Request:
+        try:
+            status, body = _get(url, path, timeout_s=timeout_s, headers={})
+            if not http.client.OK <= status < http.client.MULTIPLE_CHOICES:
+                raise _bad_status(status, body)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return Request(at_s=0, latency_ms=0, answered_by=None, error=f"{type(error).__name__}: {error}")
+        return Request(at_s=0, latency_ms=0, answered_by=parts.netloc)
+
+    return ask
+
+
 def _first_answer(body: Mapping[str, Json]) -> Mapping[str, Json]:
     answers = body["answers"]
     if not isinstance(answers, list) or not answers or not isinstance(answers[0], dict):
@@ -197,18 +230,37 @@ def get_json(
         OSError, http.client.HTTPException: no complete answer.
         ValueError: the status is not 200, or the body is not a JSON object.
     """
-    parts = urlsplit(base)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
-    try:
-        sent = {"host": host or parts.netloc, "connection": "close", **(headers or {})}
-        connection.request("GET", path, headers=sent)
-        response = connection.getresponse()
-        body = response.read(1 << 20)
-        if response.status != http.client.OK:
-            raise ValueError(f"HTTP {response.status}: {body[:120].decode('utf-8', 'replace').strip()}")
-    finally:
-        connection.close()
+    status, body = _get(
+        base, path, timeout_s=timeout_s, headers={**({"host": host} if host else {}), **(headers or {})}
+    )
+    if status != http.client.OK:
+        raise _bad_status(status, body)
     document = json.loads(body)
     if not isinstance(document, dict):
         raise ValueError("the answer is not a JSON object")  # noqa: TRY004 - the answer is at fault
     return document
+
+
+def _get(base: str, path: str, *, timeout_s: float, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    """GET a path on a connection of its own; return the status and the body, up to `_MAX_BODY` bytes of it."""
+    parts = urlsplit(base)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
+    until_s = time.monotonic() + timeout_s
+    try:
+        connection.request("GET", path, headers={"host": parts.netloc, "connection": "close", **headers})
+        response = connection.getresponse()
+        body = b""
+        while len(body) < _MAX_BODY and (piece := response.read1(_MAX_BODY)):
+            body += piece
+            if time.monotonic() > until_s:  # the socket's own limit is for each piece
+                raise TimeoutError(f"no whole answer within {timeout_s:g} s")
+        if response.length and len(body) < _MAX_BODY:
+            raise http.client.IncompleteRead(body, response.length)
+        return response.status, body
+    finally:
+        connection.close()
+
+
+def _bad_status(status: int, body: bytes) -> ValueError:
+    return ValueError(f"HTTP {status}: {body[:120].decode('utf-8', 'replace').strip()}")

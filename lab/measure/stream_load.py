@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,8 +15,11 @@ from lab.measure.load import Running, running
 from lab.measure.recording import Recording, Request
 
 _READ_TIMEOUT_S = 10.0
+_ACCEPT = {"accept": "text/event-stream"}
 _LATE_S = 4.0
 """More than the 3 s after which the frontend times out (REQUEST_TIMEOUT_S)."""
+STREAM_MAX_PER_S = 100.0
+"""The frontend's limit for one stream (apps/frontend)."""
 
 
 @dataclass
@@ -34,14 +38,23 @@ class StreamLoad(Running):
     _first: datetime | None = field(default=None, kw_only=True)
     _offset_s: float = field(default=0.0, kw_only=True)
 
+    @property
+    def so_far(self) -> Recording:
+        """The recording up to now, without the requests under way."""
+        answers = dict(self._answers)
+        return self._recorded(answers, max(answers, default=0))
+
     def stop(self) -> Recording:
         """Return everything up to now; waits for requests under way, until the frontend's timeout."""
         if not self._over.is_set():
             self._last, self._give_up_s = max(self._answers, default=0), self.now_s + _LATE_S
             self._over.set()
         self._join()
-        requests = {n: request for n, request in self._answers.items() if n <= self._last}
-        for n in range(1, self._last):
+        return self._recorded(dict(self._answers), self._last)
+
+    def _recorded(self, answers: Mapping[int, Request], last: int) -> Recording:
+        requests = {n: request for n, request in answers.items() if n <= last}
+        for n in range(1, last):
             if n not in requests:
                 at_s = (n - 1) / self.rate_per_s
                 requests[n] = Request(
@@ -57,8 +70,7 @@ class StreamLoad(Running):
         parts = urlsplit(self.base)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_READ_TIMEOUT_S)
         try:
-            path = f"/api/stream?upstream={self.upstream}&rate={self.rate_per_s:g}"
-            connection.request("GET", path, headers={"accept": "text/event-stream"})
+            connection.request("GET", _path(self.upstream, self.rate_per_s), headers=_ACCEPT)
             self._broken = self._follow(connection.getresponse())
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._broken = f"{type(error).__name__}: {error}"
@@ -105,3 +117,24 @@ class StreamLoad(Running):
 def steady_inside(name: str, base: str, upstream: str, *, rate_per_s: float) -> AbstractContextManager[StreamLoad]:
     """Run a load from inside a cluster while the block runs."""
     return running(StreamLoad(name, rate_per_s, base, upstream))
+
+
+def refusal(base: str, upstream: str, *, rate_per_s: float) -> str:
+    """Ask a frontend for a load of one request, and return why it refuses a load at this rate; empty if it does not."""
+    parts = urlsplit(base)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_READ_TIMEOUT_S)
+    try:
+        connection.request("GET", f"{_path(upstream, rate_per_s)}&count=1", headers=_ACCEPT)
+        response = connection.getresponse()
+        if response.status == http.client.OK:
+            response.read()  # to the end of the stream: until then its rate counts as used
+            return ""
+        return str(json.loads(response.read(1 << 16))["error"]["what"])
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        connection.close()
+
+
+def _path(upstream: str, rate_per_s: float) -> str:
+    return f"/api/stream?upstream={upstream}&rate={rate_per_s:g}"

@@ -20,7 +20,7 @@ from lab.scenario.executor import Executor
 from lab.scenario.rendering import Target
 from lab.scenario.results import LabFacts
 from lab.scenario.steps import StepRunner
-from lab.stacks import STACKS
+from lab.stacks import current
 
 _KEEP = {
     "pods": ("get", "pods", "--all-namespaces", "--output=wide"),
@@ -40,13 +40,13 @@ def context_of(lab: Lab, mesh: Mesh, *, full: bool, rate_per_s: float) -> Contex
     """
     if not lab.paths.kubeconfig.exists():
         raise LabError(f"the lab {lab.spec.name} is not up", next="lab up")
-    return Context(lab=lab, mesh=mesh, env=environment(lab, mesh), full=full, rate_per_s=rate_per_s)
+    return Context(lab=lab, mesh=mesh, env=environment_of(lab), full=full, rate_per_s=rate_per_s)
 
 
-def environment(lab: Lab, mesh: Mesh) -> Mapping[str, str]:
+def environment_of(lab: Lab) -> Mapping[str, str]:
     """Return the variables under which typed commands find the lab's clusters, its tools, and the lab itself."""
-    stack = STACKS[mesh.name]
-    tools = [lab.artifacts.binary(name).parent for name in ("kubectl", *stack.programs)]
+    programs = ("kubectl", *current(lab).programs)
+    tools = [lab.artifacts.binary(name).parent for name in programs]
     path = os.pathsep.join([*map(str, tools), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {"KUBECONFIG": str(lab.paths.kubeconfig), "PATH": path, "LC_ALL": "C.UTF-8", **lock.passed_on(lab.paths)}
 

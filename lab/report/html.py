@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from lab.base.names import Json
 from lab.report import charts
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.observation import Outcome
@@ -19,7 +20,55 @@ _MARKS = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.ERRORED: "!", Ou
 
 
 def render(report: Report) -> str:
-    """Return the page."""
+    """Return the page of scenarios."""
+    is_sabotage = report.mode == "sabotage"
+    return _page(
+        "report.html.j2",
+        report=report,
+        title=f"{report.lab.name}: {report.mode} {report.id}",
+        what="Sabotage" if is_sabotage else "Scenarios",
+        summary_line=_sabotage_summary(report) if is_sabotage else summary(report.counts),
+        facts={
+            "lab": f"{report.lab.name}, stack {report.lab.stack}",
+            "clusters": "; ".join(report.lab.clusters),
+            "began": report.started_at,
+            "took": f"{report.duration_s:.1f} s",
+            "machine": report.lab.machine,
+            **report.lab.versions,
+        },
+    )
+
+
+def render_load(document: Json, *, summary: str) -> str:
+    """Return the page of a load.
+
+    Args:
+        document: as `lab.report.load_report` writes it to load.json.
+        summary: its result in one sentence.
+    """
+    return _page(
+        "load.html.j2",
+        load=document,
+        title=f"Load: {document['target']}, {document['id']}",
+        summary_line=summary,
+        facts={
+            "target": document["target"],
+            "rate": f"{document['rate_per_s']:g} requests/s",
+            "began": document["started_at"],
+            "took": f"{document['duration_s']:.1f} s" + (", interrupted" if document["interrupted"] else ""),
+            "command": _command(document["command"]) if document["command"] else "",
+            "machine": document["machine"],
+        },
+    )
+
+
+def _command(command: Json) -> str:
+    code = command["exit_code"]
+    ended = "was interrupted" if code is None else f"exited with {code}"
+    return f"{ended} after {command['to_s'] - command['from_s']:.1f} s"
+
+
+def _page(template: str, **variables: object) -> str:
     environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
@@ -37,23 +86,8 @@ def render(report: Report) -> str:
         "timeline": charts.timeline,
         "topology": charts.topology,
     }
-    is_sabotage = report.mode == "sabotage"
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        css=Markup((_HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - a file of this package
-        policy=_POLICY,
-        title=f"{report.lab.name}: {report.mode} {report.id}",
-        what="Sabotage" if is_sabotage else "Scenarios",
-        summary_line=_sabotage_summary(report) if is_sabotage else summary(report.counts),
-        facts={
-            "lab": f"{report.lab.name}, stack {report.lab.stack}",
-            "clusters": "; ".join(report.lab.clusters),
-            "began": report.started_at,
-            "took": f"{report.duration_s:.1f} s",
-            "machine": report.lab.machine,
-            **report.lab.versions,
-        },
-    )
+    css = Markup((_HERE / "report.css").read_text(encoding="utf-8"))  # noqa: S704 - a file of this package
+    return environment.get_template(template).render(css=css, policy=_POLICY, **variables)
 
 
 def _sabotage_summary(report: Report) -> str:

@@ -18,10 +18,11 @@ from lab.base import process, wait
 from lab.base.errors import CommandError, LabError, WaitTimeout
 from lab.base.redaction import redact
 from lab.measure.recording import Recording
+from lab.measure.under_load import UnderLoad
 from lab.scenario import commands
 from lab.scenario.actions import Action, Command, Mark, Observe, Pause, Start, Stop, Until
 from lab.scenario.context import Context
-from lab.scenario.loads import Loads, StepLoad, started
+from lab.scenario.loads import StepLoad
 from lab.scenario.manifests import Manifests
 
 _STOP_S = 60.0
@@ -64,7 +65,7 @@ class Executor:
     start: Callable[..., subprocess.Popen[bytes]] = process.start
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def do(self, scenario: str, actions: Sequence[Action], *, loads: Loads | None = None) -> None:
+    def do(self, scenario: str, actions: Sequence[Action], *, loads: UnderLoad | None = None) -> None:
         """Execute actions in order.
 
         Raises:
@@ -75,11 +76,10 @@ class Executor:
 
     def under_load(self, scenario: str, actions: Sequence[Action], load: StepLoad) -> None:
         """Execute actions while a load runs, and put its recordings into the context's memo."""
-        with started(load, self.context) as loads:
+        with load.start(self.context) as loads:
             self.do(scenario, actions, loads=loads)
-            recordings = loads.stop()
-        self.context.memo[load.key] = [recording.as_json() for recording in recordings]
-        for recording in recordings:
+        self.context.memo[load.key] = [recording.as_json() for recording in loads.recordings]
+        for recording in loads.recordings:
             self._summary(recording)
 
     def undo(self, scenario: str, actions: Sequence[Action]) -> list[str]:
@@ -99,7 +99,7 @@ class Executor:
         for text in list(self._running):
             self._stop(text)
 
-    def _one(self, scenario: str, action: Action, loads: Loads | None) -> None:
+    def _one(self, scenario: str, action: Action, loads: UnderLoad | None) -> None:
         match action:
             case Command():
                 self._command(scenario, action)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from lab.measure.load import Running, steady, through_frontend
-from lab.measure.recording import Recording
-from lab.measure.stream_load import steady_inside
+from lab.measure.load import Load, Running, through_frontend
+from lab.measure.stream_load import StreamLoad
+from lab.measure.under_load import UnderLoad
 from lab.scenario.context import Context, Role
 
 
@@ -33,36 +31,14 @@ class StepLoad:
         """The recordings' key in the context's memo."""
         return f"load/{self.name}"
 
-
-@dataclass(frozen=True)
-class Loads:
-    """The running loads of a step."""
-
-    parts: tuple[Running, ...]
-
-    def mark(self, text: str) -> None:
-        """Begin a new phase in each recording."""
-        for part in self.parts:
-            part.mark(text)
-
-    def stop(self) -> list[Recording]:
-        """Stop them, wait for the requests under way, and return the recordings."""
-        return [part.stop() for part in self.parts]
-
-
-@contextmanager
-def started(load: StepLoad, context: Context) -> Iterator[Loads]:
-    """Run a step's loads while the block runs; they end with it, after Ctrl-C without waiting for answers."""
-    clusters = [context.cluster(role) for role in load.entrances]
-    urls = [context.base_url(cluster) for cluster in clusters]
-    owners = " or ".join(f"{cluster.name.title()}'s" for cluster in clusters)
-    with ExitStack() as stack:
-        parts: list[Running] = [
-            stack.enter_context(
-                steady(f"through {owners} ingress", through_frontend(urls, load.service), rate_per_s=context.rate_per_s)
-            )
-        ]
-        if load.inside:
+    def start(self, context: Context) -> UnderLoad:
+        """Return the loads, which run while the block of the result runs."""
+        clusters = [context.cluster(role) for role in self.entrances]
+        urls = [context.base_url(cluster) for cluster in clusters]
+        owners = " or ".join(f"{cluster.name.title()}'s" for cluster in clusters)
+        ask = through_frontend(urls, self.service)
+        parts: list[Running] = [Load(f"through {owners} ingress", context.rate_per_s, ask)]
+        if self.inside:
             name = f"from inside {clusters[0].name.title()}"
-            parts.append(stack.enter_context(steady_inside(name, urls[0], load.service, rate_per_s=context.rate_per_s)))
-        yield Loads(tuple(parts))
+            parts.append(StreamLoad(name, context.rate_per_s, urls[0], self.service))
+        return UnderLoad(loads=parts)

@@ -12,7 +12,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -154,11 +154,6 @@ class Load(Running):
         # Each of these would take its whole time limit from a dead target, long after the load has ended.
         error = f"not sent: {_MAX_UNDER_WAY} requests were under way until the load ended"
         return Request(at_s=0, latency_ms=0, answered_by=None, error=error)
-
-
-def steady(name: str, ask: Ask, *, rate_per_s: float) -> AbstractContextManager[Load]:
-    """Run a load that sends with `ask` while the block runs."""
-    return running(Load(name, rate_per_s, ask))
 
 
 def through_frontend(

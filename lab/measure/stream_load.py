@@ -5,13 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
 from lab.base.names import Json
-from lab.measure.load import Running, running
+from lab.measure.load import Running
 from lab.measure.recording import Recording, Request
 
 _READ_TIMEOUT_S = 10.0
@@ -112,11 +111,6 @@ class StreamLoad(Running):
             pod=answer["pod"] or "",
             error=f"{error['kind']}: {error['detail']}" if error else "",
         )
-
-
-def steady_inside(name: str, base: str, upstream: str, *, rate_per_s: float) -> AbstractContextManager[StreamLoad]:
-    """Run a load from inside a cluster while the block runs."""
-    return running(StreamLoad(name, rate_per_s, base, upstream))
 
 
 def refusal(base: str, upstream: str, *, rate_per_s: float) -> str:

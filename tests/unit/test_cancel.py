@@ -19,7 +19,7 @@ from lab.base.cancel import Cancelled, Token
 from lab.base.concurrency import Threads
 from lab.base.paths import PROJECT
 from lab.base.wait import NotYet
-from lab.measure.load import steady
+from lab.measure.load import Load, running
 from lab.measure.recording import Request
 from tests.unit.fake_api import FakeApi, kube
 
@@ -261,7 +261,7 @@ def test_a_load_does_not_wait_for_answers_after_ctrl_c() -> None:
         return Request(at_s=0, latency_ms=0, answered_by="east")
 
     def interrupted() -> None:
-        with steady("x", ask, rate_per_s=10):
+        with running(Load("x", 10, ask)):
             asked.wait(10)
             raise KeyboardInterrupt
 

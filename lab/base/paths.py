@@ -65,6 +65,16 @@ class Paths:
         return self.state / "lock"
 
     @property
+    def lock_holder(self) -> Path:
+        """File that names the command that holds the lock."""
+        return self.state / "lock.json"
+
+    @property
+    def has_state(self) -> bool:
+        """Whether the state folder has more than the lock, which every command creates."""
+        return self.state.exists() and bool({*self.state.iterdir()} - {self.lock, self.lock_holder})
+
+    @property
     def walk(self) -> Path:
         """Position of an unfinished walk, and the measurements of its steps."""
         return self.state / "walk.json"

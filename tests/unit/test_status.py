@@ -100,7 +100,7 @@ def world(lab: Lab, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(status.changes, "find", lambda *_: made.changes)
     monkeypatch.setattr(status.installed, "problems", lambda *_: list(made.workloads))
     monkeypatch.setattr("lab.cli.named.lab_of", lambda *_, **__: lab)
-    monkeypatch.setattr("lab.cli.lifecycle.lab_of", lambda *_, **__: lab)
+    monkeypatch.setattr("lab.clusters.kind.provider.KindProvider.foreign", lambda *_: "")
     return made
 
 

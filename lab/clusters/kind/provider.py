@@ -98,7 +98,7 @@ class KindProvider:
         A network that was deleted while its nodes were stopped is created with the same addresses.
         """
         if theirs := self.foreign(lab):
-            raise ClusterError(f"{theirs}; it was not touched", next="another `name` in lab.toml")
+            raise ClusterError(f"{theirs}; it was not touched", next="set another `name` in lab.toml")
         identity = self._settle_identity(lab)
         pruned = {} if network.is_there(self.docker, identity) else self._marks(lab)
         before = next((mark.network for mark in pruned.values()), None)
@@ -121,7 +121,7 @@ class KindProvider:
             raise ClusterError(
                 f"the container {node.name!r} exists and is not the lab's; it was not touched",
                 where=cluster.name,
-                next=f"another `name` in lab.toml, or, if nobody needs it, `docker rm --force --volumes {node.name}`",
+                next=f"set another `name` in lab.toml; or, if unused, `docker rm --force --volumes {node.name}`",
             )
         if node.status in STANDS_STILL:
             self.power.resume(cluster)

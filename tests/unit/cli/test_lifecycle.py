@@ -8,7 +8,7 @@ import pytest
 from lab import stacks
 from lab.base.errors import ClusterError, CommandError
 from lab.base.step import CHANGED, Step
-from lab.clusters.provider import OwnedResource
+from lab.clusters.provider import NodeStatus, OwnedResource
 from lab.host.doctor import Finding, Verdict
 from lab.host.prepare import Prepared
 from tests.unit.cli.conftest import Command
@@ -159,3 +159,50 @@ def test_a_word_json_behind_the_command_is_not_the_option(lab: Command) -> None:
     ended = lab("dev", "process", "--", "program", "--json")
     assert (ended.code, ended.out) == (3, "")
     assert "is not up" in ended.err
+
+
+THEIRS = "the Docker network 'dev' belongs to the lab of ada@host with the state folder /ada/dev"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "status",
+        "reset",
+        "dashboard",
+        "kubeconfig",
+        "logs istiod",
+        "run request_routing",
+        "walk --auto",
+        "check",
+        "check request_routing/split",
+        "dev shared",
+        "dev pod .",
+        "dev process",
+        "dev stop",
+        "export podinfo",
+        "unexport podinfo",
+        "split podinfo=50 podinfo-east=50",
+        "unsplit podinfo",
+        "failover podinfo",
+        "unfailover podinfo",
+        "federate podinfo",
+        "unfederate podinfo",
+    ],
+)
+def test_a_command_names_the_owner_of_another_lab_of_this_name(
+    lab: Command, folder: Path, nodes: dict[str, NodeStatus], others: list[str], words: str
+) -> None:
+    others.append(THEIRS)
+    nodes.update(east=NodeStatus.FOREIGN, west=NodeStatus.ABSENT)
+    ended = lab(*words.split())
+    assert (ended.code, THEIRS in ended.err) == (3, True)
+    assert "next:  set another `name` in lab.toml" in ended.err
+    assert not (folder / "state").exists()
+
+
+@pytest.mark.parametrize("words", ["split podinfo=50 podinfo-east=50", "dev stop", "check", "run request_routing"])
+def test_a_lab_that_is_not_up_is_named_as_such(lab: Command, nodes: dict[str, NodeStatus], words: str) -> None:
+    nodes.update(dict.fromkeys(nodes, NodeStatus.ABSENT))
+    ended = lab(*words.split())
+    assert (ended.code, "the lab dev is not up" in ended.err, "next:  lab up" in ended.err) == (3, True, True)

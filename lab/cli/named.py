@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.base.errors import ClusterError, LabError, UsageError
+from lab.base.errors import ClusterError, ForeignStateError, LabError, UsageError
 
 if TYPE_CHECKING:
     from lab.base.names import Cluster
@@ -15,11 +15,32 @@ if TYPE_CHECKING:
 
 
 def lab_of(file: Path | None, **overrides: str | bool) -> Lab:
-    """Return the lab that a lab.toml describes; `overrides` are keys that the command line sets."""
+    """Return the lab that a lab.toml describes; `overrides` are keys that the command line sets.
+
+    Raises:
+        ForeignStateError: another user owns the state folder. Its next command takes the folder over only if no lab
+            of this name is up: the folder has the keys of its clusters.
+    """
     from lab import config
     from lab.lab import Lab
 
-    return Lab.of(config.load(file or config.find(), overrides=overrides))
+    spec = config.load(file or config.find(), overrides=overrides)
+    try:
+        return Lab.of(spec)
+    except ForeignStateError as error:
+        if not _may_be_up(spec.name):
+            error.next = f"{error.next}; or, as no lab {spec.name} is up: {error.take_over}"
+        raise
+
+
+def _may_be_up(name: str) -> bool:
+    """Return whether a lab of this name is up, or whether that is unknown."""
+    from lab.clusters import provider
+
+    try:
+        return provider().has_lab(name)
+    except LabError:
+        return True
 
 
 def own_lab(file: Path | None) -> Lab:

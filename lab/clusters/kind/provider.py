@@ -179,6 +179,12 @@ class KindProvider:
         if network.is_there(self.docker, _identity(lab)):
             self.docker.remove_network(lab.spec.name)
 
+    def has_lab(self, name: str) -> bool:
+        """Return whether a lab of this name, of any user, has nodes or a network on this engine."""
+        if self.docker.networks({LAB_LABEL: name}):
+            return True
+        return any(cluster_of(c.labels, name) is not None for c in self.docker.containers({CLUSTER_LABEL: None}))
+
     def foreign(self, lab: Lab) -> str:
         """Return a message with the owner if the network or a node of this name is another lab's, else nothing."""
         identity, networks = _identity(lab), self._networks(lab)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,11 @@ import pytest
 from lab import stacks
 from lab.base.errors import ClusterError, CommandError
 from lab.base.step import CHANGED, Step
+from lab.clusters.kind.provider import KindProvider
 from lab.clusters.provider import NodeStatus, OwnedResource
 from lab.host.doctor import Finding, Verdict
 from lab.host.prepare import Prepared
+from lab.tools.docker import EngineDeniedError
 from tests.unit.cli.conftest import Command
 
 FAILS = Finding(name="engine", verdict=Verdict.FAIL, observed="no engine", why="nodes are containers", fix="install it")
@@ -206,3 +210,32 @@ def test_a_lab_that_is_not_up_is_named_as_such(lab: Command, nodes: dict[str, No
     nodes.update(dict.fromkeys(nodes, NodeStatus.ABSENT))
     ended = lab(*words.split())
     assert (ended.code, "the lab dev is not up" in ended.err, "next:  lab up" in ended.err) == (3, True, True)
+
+
+def _has(_: KindProvider, name: str) -> bool:
+    return name == "dev"
+
+
+def _has_none(_: KindProvider, name: str) -> bool:
+    return False
+
+
+def _unknown(_: KindProvider, name: str) -> bool:
+    raise EngineDeniedError("this user may not use the container engine")
+
+
+@pytest.mark.parametrize(("has_lab", "advised"), [(_has, False), (_has_none, True), (_unknown, False)])
+@pytest.mark.parametrize("words", ["up", "status", "down"])
+def test_another_users_state_is_to_be_taken_over_only_if_no_lab_is_up(  # noqa: PLR0917 - fixtures and a row
+    lab: Command,
+    up: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    has_lab: Callable[[KindProvider, str], bool],
+    advised: bool,
+    words: str,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 4711)
+    monkeypatch.setattr(KindProvider, "has_lab", has_lab)
+    ended = lab(words)
+    assert (ended.code, f'sudo chown -R "$USER" {up}' in ended.err) == (3, advised)
+    assert "next:  set LAB_STATE_DIR to another folder, or another `name` in lab.toml" in ended.err

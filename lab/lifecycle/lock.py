@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from lab.base import locks
 from lab.base.errors import LockedError, WaitTimeout
@@ -17,6 +17,8 @@ from lab.base.paths import Paths
 def held(paths: Paths, command: str, *, wait_s: float = 0) -> Iterator[None]:
     """Hold the lab's lock while the block runs. The lock ends with its process, also if the process is killed.
 
+    A block that writes no state leaves no state folder: with nothing but the lock in it, the folder is deleted.
+
     Args:
         paths: paths of the lab.
         command: the command that runs, for the error of a second one.
@@ -26,7 +28,7 @@ def held(paths: Paths, command: str, *, wait_s: float = 0) -> Iterator[None]:
         LockedError: another process holds it; the error names its command, process id and start time.
     """
     paths.ensure_state()
-    holder = paths.lock.with_suffix(".json")
+    holder = paths.lock_holder
     with ExitStack() as stack:
         try:
             stack.enter_context(locks.held(paths.lock, what="the lab's lock", wait_s=wait_s))
@@ -34,9 +36,17 @@ def held(paths: Paths, command: str, *, wait_s: float = 0) -> Iterator[None]:
             raise LockedError(
                 _holder(holder.read_text() if holder.exists() else ""), next="wait for it to end"
             ) from error
+        stack.callback(_remove_empty, paths)
         stack.callback(holder.unlink, missing_ok=True)
         holder.write_text(json.dumps({"command": command, "pid": os.getpid(), "since": time.time()}))
         yield
+
+
+def _remove_empty(paths: Paths) -> None:
+    if not paths.has_state:
+        paths.lock.unlink(missing_ok=True)
+        with suppress(OSError):  # `lab down` deleted it
+            paths.state.rmdir()
 
 
 def _holder(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab.base import process
-from lab.base.errors import CommandError, LabError
+from lab.base.errors import CommandError
 from lab.base.names import NAMESPACE
 from lab.kube import KubeError, connect
 from lab.lab import Lab
@@ -26,13 +26,7 @@ _KEEP_TIMEOUT_S = 15.0
 
 
 def context_of(lab: Lab, mesh: Mesh, *, full: bool, rate_per_s: float) -> Context:
-    """Return what scenarios are given on this lab.
-
-    Raises:
-        LabError: the lab is not up.
-    """
-    if not lab.paths.kubeconfig.exists():
-        raise LabError(f"the lab {lab.spec.name} is not up", next="lab up")
+    """Return what scenarios are given on this lab."""
     tools = [lab.artifacts.binary("kubectl").parent]
     env = typed_environment(lab.paths.kubeconfig, tools)
     return Context(lab=lab, mesh=mesh, env=env, full=full, rate_per_s=rate_per_s)

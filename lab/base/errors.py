@@ -4,6 +4,7 @@
     ├── UsageError           exit code 2: the command line is not valid here
     │   └── ConfigError      lab.toml is wrong; carries every problem at once
     ├── HostError            this machine lacks something; nothing was changed
+    │   └── ForeignStateError another user owns the state folder
     ├── LockedError          another run works on the same lab
     ├── CommandError         a tool exited with an error
     │   └── CommandTimeout   a tool did not end in time
@@ -72,6 +73,14 @@ class ConfigError(UsageError):
 
 class HostError(LabError):
     """This machine lacks something that the lab needs; nothing was changed."""
+
+
+class ForeignStateError(HostError):
+    """Another user owns the lab's state folder. `take_over` is the command that gives it to this user."""
+
+    def __init__(self, what: str, *, where: str, take_over: str) -> None:
+        super().__init__(what, where=where, next="set LAB_STATE_DIR to another folder, or another `name` in lab.toml")
+        self.take_over = take_over
 
 
 class LockedError(LabError):

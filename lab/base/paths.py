@@ -9,7 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
-from lab.base.errors import HostError
+from lab.base.errors import ForeignStateError, HostError
 
 _APP = "eastwest-lab"
 
@@ -65,6 +65,16 @@ class Paths:
         return self.state / "lock"
 
     @property
+    def lock_holder(self) -> Path:
+        """File that names the command that holds the lock."""
+        return self.state / "lock.json"
+
+    @property
+    def has_state(self) -> bool:
+        """Whether the state folder has more than the lock, which every command creates."""
+        return self.state.exists() and bool({*self.state.iterdir()} - {self.lock, self.lock_holder})
+
+    @property
     def walk(self) -> Path:
         """Position of an unfinished walk, and the measurements of its steps."""
         return self.state / "walk.json"
@@ -102,15 +112,16 @@ class Paths:
         """Refuse a state folder that another user owns, such as root's after `sudo lab up`.
 
         Raises:
-            HostError: another user owns the folder or a file in it; carries the command that changes it.
+            ForeignStateError: another user owns the folder or a file in it.
         """
         if not hasattr(os, "geteuid") or os.geteuid() == 0 or (foreign := _foreign(self.state)) is None:
             return
         if foreign.is_relative_to(self.state):
-            what, how = "an earlier `sudo lab …` created it", f'sudo chown -R "$USER" {self.state}'
+            what, how = "", f'sudo chown -R "$USER" {self.state}'
         else:
-            what, how = f"{self.state} cannot be created in it", f'sudo install -d -o "$USER" {self.state}'
-        raise HostError(f"belongs to {_owner(foreign)}, not to this user; {what}", where=str(foreign), next=how)
+            what, how = f"; {self.state} cannot be created in it", f'sudo install -d -o "$USER" {self.state}'
+        what = f"belongs to {_owner(foreign)}, not to this user{what}"
+        raise ForeignStateError(what, where=str(foreign), take_over=how)
 
     def read_lab_id(self) -> str:
         """Return the lab's random id; empty before the first `lab up`."""

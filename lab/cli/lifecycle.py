@@ -11,7 +11,7 @@ from lab.base import cancel
 from lab.base.errors import LabError, UsageError
 from lab.base.names import STACKS
 from lab.cli.groups import LIFECYCLE
-from lab.cli.named import cluster_of, lab_of, locked
+from lab.cli.named import cluster_of, lab_of, locked, need_nodes, own_lab
 from lab.cli.options import AsJson, CallingCluster, ConfigFile, NoInstall, OneCluster, PlanOnly, Yes
 from lab.cli.output import done, out, waiting, warn
 
@@ -100,7 +100,7 @@ def status(file: ConfigFile = None, as_json: AsJson = False) -> None:
     from lab.cli import tables
     from lab.lifecycle import status as lifecycle_status
 
-    found = lifecycle_status.gather(lab_of(file))
+    found = lifecycle_status.gather(own_lab(file))
     tables.status(out(), found, as_json=as_json)
     if not found.healthy:
         raise typer.Exit(1)
@@ -153,7 +153,7 @@ def reset(file: ConfigFile = None) -> None:
     from lab.lifecycle import reset as lifecycle_reset
     from lab.scenario.position import Position
 
-    lab = lab_of(file)
+    lab = own_lab(file)
     with locked(lab, "lab reset"), waiting("lab reset"):
         for line in lifecycle_reset.reset(lab, stacks.mesh(lab)):
             done(line)
@@ -188,7 +188,7 @@ def logs(
     elif workload is None:
         typer.echo(running.last_run(lab.paths, lines))
     else:
-        for line in lifecycle_logs.of_workload(lab, names, workload, lines):
+        for line in lifecycle_logs.of_workload(need_nodes(lab), names, workload, lines):
             typer.echo(line)
 
 
@@ -213,6 +213,7 @@ def kubeconfig(
     elif unmerge:
         done(kubeconfigs.unmerge(lab))
     elif not lab.paths.kubeconfig.exists():
+        own_lab(file)
         raise LabError(f"the lab {lab.spec.name} has no kubeconfig yet", next="lab up")
     else:
         typer.echo(lab.paths.kubeconfig)
@@ -229,7 +230,7 @@ def dashboard(
     """
     from lab import stacks
 
-    lab = lab_of(file)
+    lab = own_lab(file)
     known = cluster_of(lab, cluster)
 
     def say(url: str) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.base.errors import LabError, UsageError
+from lab.base.errors import ClusterError, ForeignStateError, LabError, UsageError
 
 if TYPE_CHECKING:
     from lab.base.names import Cluster
@@ -16,39 +16,78 @@ if TYPE_CHECKING:
 
 
 def lab_of(file: Path | None, **overrides: str | bool) -> Lab:
-    """Return the lab that a lab.toml describes; `overrides` are keys that the command line sets."""
+    """Return the lab that a lab.toml describes; `overrides` are keys that the command line sets.
+
+    Raises:
+        ForeignStateError: another user owns the state folder. Its next command takes the folder over only if no lab
+            of this name is up: the folder has the keys of its clusters.
+    """
     from lab import config
     from lab.lab import Lab
 
     if file is not None:
         os.environ["LAB_CONFIG"] = str(file.resolve())  # for the `lab` commands that this one starts
-    return Lab.of(config.load(file or config.find(), overrides=overrides))
+    spec = config.load(file or config.find(), overrides=overrides)
+    try:
+        return Lab.of(spec)
+    except ForeignStateError as error:
+        if not _may_be_up(spec.name):
+            error.next = f"{error.next}; or, as no lab {spec.name} is up: {error.take_over}"
+        raise
+
+
+def _may_be_up(name: str) -> bool:
+    """Return whether a lab of this name is up, or whether that is unknown."""
+    from lab.clusters import provider
+
+    try:
+        return provider().has_lab(name)
+    except LabError:
+        return True
+
+
+def own_lab(file: Path | None) -> Lab:
+    """Return the lab that a lab.toml describes, whether it is up or not.
+
+    Raises:
+        ClusterError: clusters of this name belong to another lab.
+    """
+    lab = lab_of(file)
+    _refuse_foreign(lab)
+    return lab
 
 
 def running_lab(file: Path | None) -> Lab:
-    """Return the lab that a lab.toml describes.
-
-    Raises:
-        LabError: it is not up.
-    """
-    lab = lab_of(file)
-    if not lab.paths.kubeconfig.exists():
-        raise LabError(f"the lab {lab.spec.name} is not up", next="lab up")
-    return lab
+    """Return the lab that a lab.toml describes, ready for a command that uses its clusters."""
+    return need_nodes(lab_of(file))
 
 
 def need_nodes(lab: Lab) -> Lab:
-    """Return the lab if all of its nodes run, so that no command waits for a stopped one.
+    """Return the lab if it is up and all of its nodes run, so that no command waits for a stopped one.
 
     Raises:
-        LabError: a node exists and does not run.
+        ClusterError: clusters of this name belong to another lab.
+        LabError: the lab is not up, or a node exists and does not run.
     """
     from lab.clusters import NodeStatus, provider
 
-    for name, node in provider().look(lab).items():
+    nodes = provider().look(lab)
+    if any(node.status is not NodeStatus.RUNNING for node in nodes.values()):
+        _refuse_foreign(lab)
+    for name, node in nodes.items():
         if node.status not in {NodeStatus.RUNNING, NodeStatus.ABSENT}:
             raise LabError(f"the node {node.name} is {node.status.value}", where=name, next="lab up")
+    if not lab.paths.kubeconfig.exists():
+        what = f"is not up (there is no {lab.paths.kubeconfig})"
+        raise LabError(f"the lab {lab.spec.name} {what}", next="lab up")
     return lab
+
+
+def _refuse_foreign(lab: Lab) -> None:
+    from lab.clusters import provider
+
+    if theirs := provider().foreign(lab):
+        raise ClusterError(theirs, next="set another `name` in lab.toml")
 
 
 def cluster_of(lab: Lab, name: str) -> Cluster:

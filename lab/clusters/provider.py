@@ -167,5 +167,8 @@ class Provider(Protocol):
     def foreign(self, lab: Lab) -> str:
         """Return a message with the owner if clusters of this lab's name belong to another lab, else nothing."""
 
+    def has_lab(self, name: str) -> bool:
+        """Return whether a lab of this name, of any user, has clusters or a network on this machine."""
+
     def remove(self, lab: Lab) -> None:
         """Delete everything that the lab owns, and nothing else."""

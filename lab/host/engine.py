@@ -11,9 +11,8 @@ from lab.host import debian
 from lab.host.changes import MachineChange
 from lab.host.machine import Machine
 from lab.tools.docker import Docker, Engine, EngineDeniedError, EngineDownError, EngineSilentError
-from lab.tools.docker_errors import EndpointError
+from lab.tools.docker_errors import EndpointError, chosen_by, is_own
 
-SOCKET = "unix:///var/run/docker.sock"
 PID_FILE = "/run/docker.pid"
 LOG = "/var/log/docker.log"
 """The engine's log; Debian's init script uses the same file."""
@@ -56,18 +55,14 @@ def observe(machine: Machine, docker: Docker) -> EngineState:
         state = EngineState.ANSWERS
     if state is not None:
         return state
-    if machine.system != "Linux" or docker.endpoint() not in {SOCKET, "unix:///run/docker.sock"}:
+    if machine.system != "Linux" or not is_own(docker.endpoint()):
         return EngineState.ELSEWHERE
     return EngineState.STOPPED if machine.which("dockerd") else EngineState.ABSENT
 
 
 _BY_HAND = {
     EngineState.DENIED: 'sudo usermod -aG docker "$USER", then log in again',
-    EngineState.NOWHERE: "`docker context ls` lists the contexts; set DOCKER_CONTEXT to one of them, or unset it"
-    " (`docker context use default` chooses this machine's own engine)",
     EngineState.UNUSABLE: "run `docker info` and read its error",
-    EngineState.ELSEWHERE: "start the engine that DOCKER_HOST or `docker context ls` names"
-    " (Docker Desktop: start the application)",
 }
 
 
@@ -75,6 +70,11 @@ def command(state: EngineState, machine: Machine) -> str:
     """Return the command or instruction that makes the engine answer."""
     if state in _BY_HAND:
         return _BY_HAND[state]
+    named = machine.environ.get("DOCKER_HOST", "")
+    silent_elsewhere = state is EngineState.SILENT and bool(named) and not is_own(named)
+    if silent_elsewhere or state in {EngineState.NOWHERE, EngineState.ELSEWHERE}:
+        start = "" if state is EngineState.NOWHERE else "start or restart that engine (such as Docker Desktop), or "
+        return f"{start}{chosen_by(machine.environ)}"
     if state is EngineState.SILENT:
         restart = machine.as_root("systemctl restart docker" if machine.has_systemd else "service docker restart")
         return f"{restart} (Docker Desktop: Restart), then lab doctor"

@@ -84,5 +84,7 @@ def not_ready(failures: list[Finding], *, changed: bool) -> HostError:
     """Return the error that lists failures with their fixes."""
     lines = "".join(f"\n  {f.name}: {f.observed} ({f.why})\n    fix: {f.fix}" for f in failures)
     unchanged = "" if changed else "; nothing was changed"
-    only = failures[0].fix if len(failures) == 1 else None
-    return HostError(f"this machine is not ready for the lab{unchanged}{lines}\n ", next=only or "lab doctor --fix")
+    first = next((finding for finding in failures if not finding.fixable or len(failures) == 1), None)
+    return HostError(
+        f"this machine is not ready for the lab{unchanged}{lines}\n ", next=first.fix if first else "lab doctor --fix"
+    )

@@ -22,8 +22,21 @@ def owned(lab: Lab, *, warn: Warn) -> list[OwnedResource]:
 
     Args:
         lab: the lab.
-        warn: called if the user's kubeconfig cannot be read.
+        warn: called if the user's kubeconfig cannot be read, or if another lab's clusters of this name stay.
+
+    Raises:
+        ClusterError: clusters of this name belong to another lab, and nothing belongs to this one.
     """
+    found = _listed(lab, warn=warn)
+    if not any(item.kind in {"container", "network"} for item in found) and (theirs := provider().foreign(lab)):
+        if not found:
+            what = f"{theirs}; nothing was removed"
+            raise ClusterError(what, next="run `lab down` as that user, with that state folder")
+        warn(f"{theirs}, and stays")
+    return found
+
+
+def _listed(lab: Lab, *, warn: Warn) -> list[OwnedResource]:
     found = provider().owned(lab)
     try:
         found += [
@@ -31,7 +44,7 @@ def owned(lab: Lab, *, warn: Warn) -> list[OwnedResource]:
         ]
     except LabError as error:
         warn(f"{error.where}: {error.what}; contexts of the lab in it stay")
-    if lab.paths.state.exists():
+    if lab.paths.has_state:
         found.append(OwnedResource(kind="folder", name=str(lab.paths.state)))
     return found
 
@@ -41,14 +54,13 @@ def down(lab: Lab, *, warn: Warn) -> list[OwnedResource]:
 
     Args:
         lab: the lab.
-        warn: called if the user's kubeconfig cannot be read or changed; the removal continues.
+        warn: as for `owned`, and called if the user's kubeconfig cannot be changed; the removal continues.
 
     Raises:
-        ClusterError: clusters of this name belong to another lab, or something is left afterwards. The error names
-            it, and the state folder stays.
+        ClusterError: clusters of this name belong to another lab, and nothing belongs to this one; or something is
+            left afterwards: the error names it, and the state folder stays.
     """
     before = owned(lab, warn=warn)
-    _refuse_foreign(lab, before)
     provider().remove(lab)
     _check_gone(provider().owned(lab))  # before the state folder is deleted: it has the keys of what is left
     contexts_stay = False
@@ -61,16 +73,9 @@ def down(lab: Lab, *, warn: Warn) -> list[OwnedResource]:
     shutil.rmtree(lab.paths.state, ignore_errors=True)
     with contextlib.suppress(OSError):  # other labs keep their state beside this one's
         lab.paths.state.parent.rmdir()
-    left = [item for item in owned(lab, warn=_warned_before) if not (contexts_stay and item.kind == "context")]
+    left = [item for item in _listed(lab, warn=_warned_before) if not (contexts_stay and item.kind == "context")]
     _check_gone(left)
     return [item for item in before if not (contexts_stay and item.kind == "context")]
-
-
-def _refuse_foreign(lab: Lab, own: Sequence[OwnedResource]) -> None:
-    """Raise an error if the clusters of this name belong to another lab, and this lab has none."""
-    theirs = provider().foreign(lab)
-    if theirs and not any(item.kind in {"container", "network"} for item in own):
-        raise ClusterError(f"{theirs}; nothing was removed", next="run `lab down` as that user, with that state folder")
 
 
 def _check_gone(left: Sequence[OwnedResource]) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from lab.base import locks
 from lab.base.errors import LockedError, WaitTimeout
@@ -25,6 +25,8 @@ def passed_on(paths: Paths) -> dict[str, str]:
 def held(paths: Paths, command: str, *, wait_s: float = 0) -> Iterator[None]:
     """Hold the lab's lock while the block runs. The lock ends with its process, also if the process is killed.
 
+    A block that writes no state leaves no state folder: with nothing but the lock in it, the folder is deleted.
+
     Args:
         paths: paths of the lab.
         command: the command that runs, for the error of a second one.
@@ -37,7 +39,7 @@ def held(paths: Paths, command: str, *, wait_s: float = 0) -> Iterator[None]:
         yield
         return
     paths.ensure_state()
-    holder = paths.lock.with_suffix(".json")
+    holder = paths.lock_holder
     with ExitStack() as stack:
         try:
             stack.enter_context(locks.held(paths.lock, what="the lab's lock", wait_s=wait_s))
@@ -45,6 +47,7 @@ def held(paths: Paths, command: str, *, wait_s: float = 0) -> Iterator[None]:
             raise LockedError(
                 _holder(holder.read_text() if holder.exists() else ""), next="wait for it to end"
             ) from error
+        stack.callback(_remove_empty, paths)
         stack.callback(holder.unlink, missing_ok=True)
         holder.write_text(json.dumps({"command": command, "pid": os.getpid(), "since": time.time()}))
         yield
@@ -56,10 +59,17 @@ def _held_for_us(paths: Paths) -> bool:
     if file != str(paths.lock) or not pid.isdigit():
         return False
     try:
-        holder = json.loads(paths.lock.with_suffix(".json").read_text(encoding="utf-8"))
+        holder = json.loads(paths.lock_holder.read_text(encoding="utf-8"))
         return int(holder["pid"]) == int(pid)
     except (OSError, ValueError, KeyError):
         return False
+
+
+def _remove_empty(paths: Paths) -> None:
+    if not paths.has_state:
+        paths.lock.unlink(missing_ok=True)
+        with suppress(OSError):  # `lab down` deleted it
+            paths.state.rmdir()
 
 
 def _holder(text: str) -> str:

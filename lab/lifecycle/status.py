@@ -108,7 +108,7 @@ def gather(lab: Lab) -> Status:
             *(f"{g.cluster}: gateway {g.name}: {g.detail or 'not alive'}" for g in gateways() if there and not g.alive),
             *(f"link {k.source} → {k.target}: {k.detail or 'not alive'}" for k in links() if there and not k.alive),
             *workloads(),
-            *_missing_exports(lab, traffic().exports, running),
+            *_missing_exports(lab, traffic().exports, running, silent=[n for n in running if versions[n]()[0] is None]),
             *_missing_routes(wire().missing_routes),
             *doubts,
             *(one.problem for one in results if one.problem),
@@ -143,13 +143,24 @@ def _answers(lab: Lab, stack: Stack, cluster: str) -> Iterator[Callable[[], Fron
         yield partial(answers.ask, lab, cluster, upstream, expected, timeout_s=_ANSWERS_S)
 
 
-def _missing_exports(lab: Lab, exports: Sequence[Export], running: Sequence[str]) -> Iterator[str]:
-    """Yield the exports of lab.toml that do not exist or have no ready endpoints."""
+def _missing_exports(
+    lab: Lab, exports: Sequence[Export], running: Sequence[str], *, silent: Sequence[str]
+) -> Iterator[str]:
+    """Yield the exports of lab.toml that do not exist or have no ready endpoints, or cannot be read.
+
+    Args:
+        lab: the lab.
+        exports: the exports that were found.
+        running: the clusters whose nodes run.
+        silent: those of them whose API servers do not answer; their exports are unknown.
+    """
     there = {(export.service, export.source): export for export in exports}
     for service, sources in lab.spec.exports.items():
         for source in sources:
             export = there.get((service, source))
-            if export is None and len(running) > 1:
+            if export is None and silent:
+                yield f"{source}: cannot check whether {service} is exported: no answer from {', '.join(silent)}"
+            elif export is None and len(running) > 1:
                 yield f"{source}: {service} is not exported, although it is in lab.toml"
             elif export is not None and export.endpoints == 0:
                 yield f"{source}: {service} is exported but has no ready endpoints"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab.base import process
-from lab.base.errors import CommandError, LabError
+from lab.base.errors import CommandError
 from lab.base.names import NAMESPACE
 from lab.kube import KubeError, connect
 from lab.lab import Lab
@@ -33,13 +33,7 @@ _KEEP_TIMEOUT_S = 15.0
 
 
 def context_of(lab: Lab, mesh: Mesh, *, full: bool, rate_per_s: float) -> Context:
-    """Return what scenarios are given on this lab.
-
-    Raises:
-        LabError: the lab is not up.
-    """
-    if not lab.paths.kubeconfig.exists():
-        raise LabError(f"the lab {lab.spec.name} is not up", next="lab up")
+    """Return the context of scenarios on this lab."""
     return Context(lab=lab, mesh=mesh, env=environment_of(lab), full=full, rate_per_s=rate_per_s)
 
 
@@ -52,11 +46,7 @@ def environment_of(lab: Lab) -> Mapping[str, str]:
 
 
 def steps_of(lab: Lab, mesh: Mesh, *, full: bool, rate_per_s: float) -> StepRunner:
-    """Return what runs the steps of scenarios on this lab.
-
-    Raises:
-        LabError: the lab is not up.
-    """
+    """Return what runs the steps of scenarios on this lab."""
     context = context_of(lab, mesh, full=full, rate_per_s=rate_per_s)
     return StepRunner(executor=Executor(context=context, manifests=target_of(lab, mesh.name).manifests))
 

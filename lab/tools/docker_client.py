@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from lab.base import process
 from lab.base.errors import CommandError, CommandTimeout
 from lab.base.process import Completed
-from lab.tools.docker_errors import EngineDownError, EngineSilentError, explain
+from lab.tools.docker_errors import EngineDownError, EngineSilentError, chosen_by, explain, is_own
 
 if TYPE_CHECKING:
     from python_on_whales import DockerClient
@@ -166,10 +166,12 @@ class EngineClient:
 
     def _silent(self, error: CommandTimeout, timeout_s: float) -> EngineSilentError:
         command = " ".join([Path(error.argv[0]).name, *error.argv[1:3]])
+        restart = "restart the engine (`sudo systemctl restart docker`, or Restart in Docker Desktop), then lab doctor"
+        named = "" if self.host else os.environ.get("DOCKER_HOST", "")
         return EngineSilentError(
             f"the container engine did not answer `{command}` within {timeout_s:g} s",
-            where=self.host or os.environ.get("DOCKER_HOST") or "the current Docker context",
-            next="restart the engine (`sudo systemctl restart docker`, or Restart in Docker Desktop), then lab doctor",
+            where=self.host or named or "the current Docker context",
+            next=chosen_by(os.environ) if named and not is_own(named) else restart,
         )
 
 

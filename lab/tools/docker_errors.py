@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from lab.base.errors import CommandError, HostError, LabError
+
+SOCKET = "unix:///var/run/docker.sock"
+"""The endpoint of this machine's own engine."""
 
 
 class EngineDownError(HostError):
@@ -45,15 +49,34 @@ def _denied(_: re.Match[str]) -> LabError:
     )
 
 
+def chosen_by(environ: Mapping[str, str]) -> str:
+    """Return how to correct the choice of an engine that is not this machine's own.
+
+    DOCKER_HOST wins over DOCKER_CONTEXT, and that over `docker context use` (docker/cli, `resolveContextName`).
+    """
+    if host := environ.get("DOCKER_HOST"):
+        return f"unset DOCKER_HOST, or correct it; it is {host}"
+    if context := environ.get("DOCKER_CONTEXT"):
+        return f"unset DOCKER_CONTEXT, or set it to a name from `docker context ls`; it is {context}"
+    return "choose an engine with `docker context use`; `docker context ls` lists them"
+
+
+def is_own(endpoint: str) -> bool:
+    """Return whether an endpoint is the socket of this machine's own engine."""
+    return endpoint in {SOCKET, "unix:///run/docker.sock"}
+
+
 def _down(match: re.Match[str]) -> LabError:
+    endpoint = match["at"] or os.environ.get("DOCKER_HOST") or SOCKET
     where = f" at {match['at']}" if match["at"] else ""
-    return EngineDownError(f"no container engine answers{where}", next="lab doctor --fix")
+    fix = "lab doctor --fix" if is_own(endpoint) else chosen_by(os.environ)
+    return EngineDownError(f"no container engine answers{where}", next=fix)
 
 
 def _nowhere(match: re.Match[str]) -> LabError:
     return EndpointError(
         f"the docker command cannot find its engine: {match['why'].strip()}",
-        next="`docker context ls` lists the contexts; DOCKER_CONTEXT, or `docker context use`, chooses one",
+        next=chosen_by(os.environ),
     )
 
 

@@ -66,10 +66,10 @@ def test_up_restores_labels_that_somebody_removed(lab: RunningLab) -> None:
 
 def test_another_user_sees_whose_the_lab_is_and_touches_nothing(second_user: CommandLine, lab: RunningLab) -> None:
     before = docker("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", *NODES)
-    assert {item["kind"] for item in second_user.json("down", "--plan")} <= {"folder"}
     owner = str(lab.folder / "state" / NAME)
-    for command in ("down", "up"):
-        assert owner in second_user.run(command, exit_code=3)
+    for command in ("down --plan", "down", "up", "status", "check", "unsplit podinfo", "dev stop", "reset"):
+        assert owner in second_user.run(*command.split(), exit_code=3)
+    assert not (second_user.folder / "state" / NAME).exists()
     assert docker("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", *NODES) == before
 
 

@@ -1,6 +1,6 @@
 """`lab down` removes what is the lab's, also where the user's own kubeconfig is in the way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from lab.clusters.provider import OwnedResource
 from lab.kube import manifests
 from lab.lab import Lab
 from lab.lifecycle import down as subject
+from lab.lifecycle import lock
 
 
 class Nodes:
@@ -36,7 +37,7 @@ class Nodes:
 def nodes(monkeypatch: pytest.MonkeyPatch, lab: Lab) -> Nodes:
     made = Nodes()
     monkeypatch.setattr(subject, "provider", lambda: made)
-    lab.paths.ensure_state()
+    lab.paths.write_lab_id("1")
     return made
 
 
@@ -86,8 +87,36 @@ def test_the_state_stays_while_a_container_does(lab: Lab, nodes: Nodes, mine: Pa
     assert lab.paths.kubeconfig.read_text() == "keys"
 
 
-def test_another_labs_clusters_are_named_and_nothing_is_removed(lab: Lab, nodes: Nodes, mine: Path) -> None:
-    nodes.left, nodes.theirs = [], "the Docker network 'dev' belongs to the lab of ada@host with the state folder /ada"
-    with pytest.raises(ClusterError, match="belongs to the lab of ada@host with the state folder /ada; nothing was"):
-        subject.down(lab, warn=print)
-    assert lab.paths.state.exists()
+THEIRS = "the Docker network 'dev' belongs to the lab of ada@host with the state folder /ada"
+
+
+def test_another_labs_clusters_stay_and_this_labs_folder_is_removed_as_planned(
+    lab: Lab, nodes: Nodes, mine: Path
+) -> None:
+    nodes.left, nodes.theirs = [], THEIRS
+    said: list[str] = []
+    planned = subject.owned(lab, warn=said.append)
+    assert [item.kind for item in planned] == ["folder"]
+    assert subject.down(lab, warn=said.append) == planned
+    assert said == [f"{THEIRS}, and stays"] * 2
+    assert not lab.paths.state.exists()
+
+
+@pytest.mark.parametrize("command", [subject.owned, subject.down])
+def test_the_plan_and_the_command_refuse_where_all_belongs_to_another_lab(
+    lab: Lab, nodes: Nodes, mine: Path, command: Callable[..., object]
+) -> None:
+    lab.paths.lab_id.unlink()
+    nodes.left, nodes.theirs = [], THEIRS
+    with lock.held(lab.paths, "lab down"), pytest.raises(ClusterError, match="state folder /ada; nothing was removed"):
+        command(lab, warn=print)
+    assert not lab.paths.state.exists()
+
+
+def test_a_second_down_removes_nothing_and_leaves_nothing(lab: Lab, nodes: Nodes, mine: Path) -> None:
+    with lock.held(lab.paths, "lab down"):
+        assert [item.kind for item in subject.down(lab, warn=print)] == ["container", "folder"]
+    assert not lab.paths.state.exists()
+    with lock.held(lab.paths, "lab down"):
+        assert subject.down(lab, warn=print) == []
+    assert not lab.paths.state.exists()

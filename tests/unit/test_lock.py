@@ -1,6 +1,7 @@
 """The lock: the second run is told who is running, and a dead holder holds nothing."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -30,11 +31,24 @@ def test_the_second_run_is_told_who_is_running(paths: Paths) -> None:
 
 def test_a_killed_holder_holds_nothing(paths: Paths) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from lab import lock; from lab.base.paths import Paths\n"
+        "import os, sys; from pathlib import Path; from lab.lifecycle import lock; from lab.base.paths import Paths\n"
         "state = Path(sys.argv[1])\n"
         "with lock.held(Paths(cache=state, state=state), 'lab up'): os.kill(os.getpid(), 9)"
     )
-    subprocess.run([sys.executable, "-c", code, str(paths.state)], check=False)
+    killed = subprocess.run([sys.executable, "-c", code, str(paths.state)], check=False)
+    assert killed.returncode == -signal.SIGKILL
     with lock.held(paths, "lab up"):
-        pass
-    assert paths.state.stat().st_mode & 0o777 == 0o700
+        assert paths.state.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_command_that_writes_no_state_leaves_no_folder(paths: Paths) -> None:
+    with lock.held(paths, "lab up"):
+        assert not paths.has_state
+    assert not paths.state.exists()
+
+
+def test_state_and_its_lock_stay(paths: Paths) -> None:
+    with lock.held(paths, "lab up"):
+        paths.write_lab_id("1")
+    assert paths.has_state
+    assert paths.lock.exists()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.base.errors import HostError
+from lab.base.errors import ForeignStateError
 from lab.base.paths import Paths, denied
 
 
@@ -30,10 +30,11 @@ def test_no_state_and_a_state_of_ones_own_are_fine(paths: Paths) -> None:
 @pytest.mark.usefixtures("somebody_else")
 def test_a_state_of_another_user_is_refused_with_the_command(paths: Paths) -> None:
     paths.ensure_state()
-    with pytest.raises(HostError, match="belongs to") as caught:
+    with pytest.raises(ForeignStateError, match="belongs to") as caught:
         paths.check_access()
     assert caught.value.where == str(paths.state)
-    assert caught.value.next == f'sudo chown -R "$USER" {paths.state}'
+    assert caught.value.take_over == f'sudo chown -R "$USER" {paths.state}'
+    assert caught.value.next == "set LAB_STATE_DIR to another folder, or another `name` in lab.toml"
 
 
 @pytest.mark.usefixtures("somebody_else")
@@ -42,10 +43,10 @@ def test_a_single_file_of_another_user_is_found(paths: Paths) -> None:
     paths.lock.touch()
     uid = os.geteuid()
     os.chown(paths.state, uid, -1) if os.getuid() == 0 else pytest.skip("only root gives files away")
-    with pytest.raises(HostError) as caught:
+    with pytest.raises(ForeignStateError) as caught:
         paths.check_access()
     assert caught.value.where == str(paths.lock)
-    assert str(paths.state) in (caught.value.next or "")
+    assert str(paths.state) in caught.value.take_over
 
 
 def test_a_refused_access_is_an_error_in_words() -> None:

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from lab.base.names import Cluster
 from lab.cli.app import app
 from lab.clusters import Node, NodeStatus
 from lab.clusters.provider import WireState
+from lab.kube import KubeError
 from lab.lab import Lab
 from lab.lifecycle import status
 from lab.lifecycle.answers import FrontendAnswers
@@ -71,6 +73,7 @@ class World:
     workloads: tuple[str, ...] = ()
     lacking_routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     gateways: tuple[Gateway, ...] = ()
+    silent: tuple[str, ...] = ()
 
 
 @pytest.fixture
@@ -94,13 +97,19 @@ def world(lab: Lab, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(
         status, "provider", lambda: SimpleNamespace(look=lambda _: nodes, wire=SimpleNamespace(state=wire))
     )
-    monkeypatch.setattr(status, "connect", lambda cluster, timeout_s: SimpleNamespace(version=lambda: "v1.37.2"))
+
+    def version(cluster: Cluster) -> str:
+        if cluster.name in made.silent:
+            raise KubeError("no usable context", where=cluster.name)
+        return "v1.37.2"
+
+    monkeypatch.setattr(status, "connect", lambda cluster, timeout_s: SimpleNamespace(version=lambda: version(cluster)))
     monkeypatch.setattr(status.answers, "ask", lambda *_, **__: made.answers)
     monkeypatch.setattr(status.changes, "traffic", lambda *_: made.traffic)
     monkeypatch.setattr(status.changes, "find", lambda *_: made.changes)
     monkeypatch.setattr(status.installed, "problems", lambda *_: list(made.workloads))
     monkeypatch.setattr("lab.cli.named.lab_of", lambda *_, **__: lab)
-    monkeypatch.setattr("lab.cli.lifecycle.lab_of", lambda *_, **__: lab)
+    monkeypatch.setattr("lab.clusters.kind.provider.KindProvider.foreign", lambda *_: "")
     return made
 
 
@@ -142,6 +151,16 @@ def test_what_is_not_alive_is_named_with_the_next_command(world: World, what: di
     code, text = shown("--json")
     assert code == 1
     assert any(words in problem for problem in json.loads(text)["problems"])
+
+
+@pytest.mark.parametrize("silent", [("east", "west"), ("west",)])
+def test_exports_that_cannot_be_read_are_not_called_missing(world: World, silent: tuple[str, ...]) -> None:
+    world.traffic, world.silent = Traffic(), silent
+    code, text = shown("--json")
+    problems = json.loads(text)["problems"]
+    assert code == 1
+    assert f"east: cannot check whether podinfo is exported: no answer from {', '.join(silent)}" in problems
+    assert not any("not exported" in problem for problem in problems)
 
 
 def test_a_change_alone_is_shown_and_is_no_problem(world: World) -> None:

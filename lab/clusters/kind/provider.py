@@ -98,7 +98,7 @@ class KindProvider:
         A network that was deleted while its nodes were stopped is created with the same addresses.
         """
         if theirs := self.foreign(lab):
-            raise ClusterError(f"{theirs}; it was not touched", next="another `name` in lab.toml")
+            raise ClusterError(f"{theirs}; it was not touched", next="set another `name` in lab.toml")
         identity = self._settle_identity(lab)
         pruned = {} if network.is_there(self.docker, identity) else self._marks(lab)
         before = next((mark.network for mark in pruned.values()), None)
@@ -121,7 +121,7 @@ class KindProvider:
             raise ClusterError(
                 f"the container {node.name!r} exists and is not the lab's; it was not touched",
                 where=cluster.name,
-                next=f"another `name` in lab.toml, or, if nobody needs it, `docker rm --force --volumes {node.name}`",
+                next=f"set another `name` in lab.toml; or, if unused, `docker rm --force --volumes {node.name}`",
             )
         if node.status in STANDS_STILL:
             self.power.resume(cluster)
@@ -178,6 +178,12 @@ class KindProvider:
         at_once(self.docker.remove_container, [container.name for container in self._containers(lab)])
         if network.is_there(self.docker, _identity(lab)):
             self.docker.remove_network(lab.spec.name)
+
+    def has_lab(self, name: str) -> bool:
+        """Return whether a lab of this name, of any user, has nodes or a network on this engine."""
+        if self.docker.networks({LAB_LABEL: name}):
+            return True
+        return any(cluster_of(c.labels, name) is not None for c in self.docker.containers({CLUSTER_LABEL: None}))
 
     def foreign(self, lab: Lab) -> str:
         """Return a message with the owner if the network or a node of this name is another lab's, else nothing."""

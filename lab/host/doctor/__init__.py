@@ -24,6 +24,7 @@ __all__ = ["Finding", "HostProbes", "HostSnapshot", "Verdict", "changes", "failu
 
 Check = Callable[[HostSnapshot], Iterable[Finding]]
 CHECKS: tuple[Check, ...] = (
+    sources.check_user,
     engine.check_engine,
     engine.check_privileges,
     environment.check_environment,

@@ -15,7 +15,12 @@ _EVERYWHERE = ("0.0.0.0", "::", "127.0.0.1", "::1", "::ffff:127.0.0.1")  # noqa:
 
 
 def check_ports(snapshot: HostSnapshot) -> Iterator[Finding]:
-    """Check that each cluster's ingress port is free or used by this lab."""
+    """Check that each cluster's ingress port is free or used by this lab.
+
+    Without the engine's answer, the lab's own docker-proxy would look like another program.
+    """
+    if not snapshot.knows_containers:
+        return
     used = {cluster.ingress_port for cluster in snapshot.spec.clusters.values()}
     for name, cluster in snapshot.spec.clusters.items():
         port = cluster.ingress_port
@@ -88,7 +93,7 @@ def _clashes(snapshot: HostSnapshot) -> Iterator[Finding]:
     }
     local = {interface: address.network for interface, address in snapshot.probes.interfaces()}
     near = {i: net for i, net in local.items() if net not in own and not net.is_loopback and net.prefixlen < 32}
-    if not own:
+    if not own and snapshot.knows_containers:
         yield from _nodes_subnet(snapshot)
     for cluster, spec in snapshot.spec.clusters.items():
         for key, cidr in (("pod_cidr", spec.pod_cidr), ("service_cidr", spec.service_cidr)):

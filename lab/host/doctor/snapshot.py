@@ -116,6 +116,11 @@ class HostSnapshot:
         return self.engine is not None and self.machine.pid("/run/docker.pid", "dockerd") is not None
 
     @property
+    def knows_containers(self) -> bool:
+        """Whether `containers` and `networks` are all that may run: not if an engine runs and does not answer."""
+        return self.engine is not None or self.state in {EngineState.STOPPED, EngineState.ABSENT}
+
+    @property
     def own_networks(self) -> frozenset[str]:
         """Names of this lab's networks."""
         return frozenset(network.name for network in self.networks if self._identity.owns_network(network))

@@ -21,6 +21,7 @@ from lab.host.machine import Machine
 
 # Use the installed toolchain; without this, go could download another one first.
 _NO_DOWNLOAD = {"GOTOOLCHAIN": "local"}
+_AS_ROOT = "run the command as root"
 
 
 def check_packages(snapshot: HostSnapshot) -> Iterator[Finding]:
@@ -99,6 +100,17 @@ def _registry(snapshot: HostSnapshot, host: str) -> bool:
     return any(snapshot.probes.reaches(f"{scheme}://{host}/v2/") for scheme in schemes)
 
 
+def check_user(snapshot: HostSnapshot) -> Iterator[Finding]:
+    """Check that this user may build images.
+
+    This check comes first: for root, other problems do not exist, or the lab fixes them.
+    """
+    machine = snapshot.machine
+    builds = not snapshot.artifacts_ready and snapshot.spec.artifacts.source != "upstream"
+    if builds and not machine.is_root and (machine.is_debian or machine.which("debootstrap")):
+        yield fail("user", "not root", "debootstrap, which builds images, works only as root", fix=_AS_ROOT)
+
+
 def check_tools(snapshot: HostSnapshot) -> Iterator[Finding]:
     """Check that the tools for building images are installed."""
     if snapshot.artifacts_ready or snapshot.spec.artifacts.source == "upstream":
@@ -120,8 +132,6 @@ def _rootfs_tools(snapshot: HostSnapshot, name: str, why: str) -> Finding:
         fix = 'install debootstrap, or set source = "upstream" under [artifacts] in lab.toml'
         say = fail if snapshot.spec.artifacts.source == "packages" else warn
         return say(name, "missing: debootstrap", why, fix=fix)
-    if not machine.is_root:
-        return fail(name, "debootstrap works only as root", why, fix="run the command as root")
     return ok(name, "debootstrap", why)
 
 

@@ -110,3 +110,11 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> dict[str, NodeStatus]:
 
     monkeypatch.setattr(KindProvider, "look", look)
     return found
+
+
+@pytest.fixture(autouse=True)
+def others(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The owners of clusters of this lab's name that are another lab's; none unless a test says otherwise."""
+    found: list[str] = []
+    monkeypatch.setattr(KindProvider, "foreign", lambda *_: next(iter(found), ""))
+    return found

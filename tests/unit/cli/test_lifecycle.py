@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,11 @@ import pytest
 from lab import stacks
 from lab.base.errors import ClusterError, CommandError
 from lab.base.step import CHANGED, Step
-from lab.clusters.provider import OwnedResource
+from lab.clusters.kind.provider import KindProvider
+from lab.clusters.provider import NodeStatus, OwnedResource
 from lab.host.doctor import Finding, Verdict
 from lab.host.prepare import Prepared
+from lab.tools.docker import EngineDeniedError
 from tests.unit.cli.conftest import Command
 
 FAILS = Finding(name="engine", verdict=Verdict.FAIL, observed="no engine", why="nodes are containers", fix="install it")
@@ -159,3 +163,79 @@ def test_a_word_json_behind_the_command_is_not_the_option(lab: Command) -> None:
     ended = lab("dev", "process", "--", "program", "--json")
     assert (ended.code, ended.out) == (3, "")
     assert "is not up" in ended.err
+
+
+THEIRS = "the Docker network 'dev' belongs to the lab of ada@host with the state folder /ada/dev"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "status",
+        "reset",
+        "dashboard",
+        "kubeconfig",
+        "logs istiod",
+        "run request_routing",
+        "walk --auto",
+        "check",
+        "check request_routing/split",
+        "dev shared",
+        "dev pod .",
+        "dev process",
+        "dev stop",
+        "export podinfo",
+        "unexport podinfo",
+        "split podinfo=50 podinfo-east=50",
+        "unsplit podinfo",
+        "failover podinfo",
+        "unfailover podinfo",
+        "federate podinfo",
+        "unfederate podinfo",
+    ],
+)
+def test_a_command_names_the_owner_of_another_lab_of_this_name(
+    lab: Command, folder: Path, nodes: dict[str, NodeStatus], others: list[str], words: str
+) -> None:
+    others.append(THEIRS)
+    nodes.update(east=NodeStatus.FOREIGN, west=NodeStatus.ABSENT)
+    ended = lab(*words.split())
+    assert (ended.code, THEIRS in ended.err) == (3, True)
+    assert "next:  set another `name` in lab.toml" in ended.err
+    assert not (folder / "state").exists()
+
+
+@pytest.mark.parametrize("words", ["split podinfo=50 podinfo-east=50", "dev stop", "check", "run request_routing"])
+def test_a_lab_that_is_not_up_is_named_as_such(lab: Command, nodes: dict[str, NodeStatus], words: str) -> None:
+    nodes.update(dict.fromkeys(nodes, NodeStatus.ABSENT))
+    ended = lab(*words.split())
+    assert (ended.code, "the lab dev is not up" in ended.err, "next:  lab up" in ended.err) == (3, True, True)
+
+
+def _has(_: KindProvider, name: str) -> bool:
+    return name == "dev"
+
+
+def _has_none(_: KindProvider, name: str) -> bool:
+    return False
+
+
+def _unknown(_: KindProvider, name: str) -> bool:
+    raise EngineDeniedError("this user may not use the container engine")
+
+
+@pytest.mark.parametrize(("has_lab", "advised"), [(_has, False), (_has_none, True), (_unknown, False)])
+@pytest.mark.parametrize("words", ["up", "status", "down"])
+def test_another_users_state_is_to_be_taken_over_only_if_no_lab_is_up(  # noqa: PLR0917 - fixtures and a row
+    lab: Command,
+    up: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    has_lab: Callable[[KindProvider, str], bool],
+    advised: bool,
+    words: str,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 4711)
+    monkeypatch.setattr(KindProvider, "has_lab", has_lab)
+    ended = lab(words)
+    assert (ended.code, f'sudo chown -R "$USER" {up}' in ended.err) == (3, advised)
+    assert "next:  set LAB_STATE_DIR to another folder, or another `name` in lab.toml" in ended.err

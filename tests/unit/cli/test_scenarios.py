@@ -78,7 +78,7 @@ def test_a_walk_needs_a_terminal(lab: Command, demo: Registry, up: Path) -> None
     assert "lab walk --auto" in ended.err
 
 
-def test_upstreams_checks_decide_the_exit_code(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upstreams_checks_decide_the_exit_code(lab: Command, up: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fails = UpstreamCheck(
         cluster="west", command="istioctl analyze", what="x", verdict=CheckVerdict.FAILED, words="bad"
     )

@@ -8,6 +8,8 @@ from lab.clusters.provider import NodeStatus
 from lab.mesh.model import Failover, Split
 from tests.unit.cli.conftest import Command
 
+pytestmark = pytest.mark.usefixtures("up")
+
 
 def test_export_and_unexport_name_the_cluster(lab: Command, mesh: Any) -> None:
     fake = mesh(export=[("web-east", "west")], unexport=True)

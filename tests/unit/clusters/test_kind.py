@@ -280,6 +280,9 @@ def test_another_lab_of_the_same_name_is_named_and_never_touched(docker: FakeDoc
         provider.prepare(mine)
     provider.remove(mine)
     assert (docker.nodes, docker.nets) == before
+    assert (provider.has_lab("dev"), provider.has_lab("other")) == (True, False)
+    docker.nets.clear()
+    assert provider.has_lab("dev")
     assert provider.look(mine)["east"].status is NodeStatus.FOREIGN
     assert mine.id == ""
 

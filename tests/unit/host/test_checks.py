@@ -19,7 +19,7 @@ from lab.host.doctor import Finding, Verdict, environment, kernel, network, reso
 from lab.host.doctor import engine as engine_checks
 from lab.host.doctor.snapshot import HostSnapshot, Listener
 from lab.host.engine import EngineState
-from lab.tools.docker import Network
+from lab.tools.docker import EngineDeniedError, Network
 from lab.tools.docker_records import PublishedPort
 
 GIB = 2**30
@@ -319,6 +319,27 @@ def test_a_port_of_the_labs_own_node_is_its_own(look: Look, node: Any, network: 
     assert {finding.observed for finding in checks.network.check_ports(snapshot)} == {"free", "this lab's own"}
 
 
+@pytest.mark.parametrize(
+    "state", [EngineState.DENIED, EngineState.ELSEWHERE, EngineState.SILENT, EngineState.NOWHERE, EngineState.UNUSABLE]
+)
+@pytest.mark.parametrize("process", ["docker-proxy", None])
+def test_without_the_engines_answer_no_port_and_no_subnet_has_a_foreign_owner(
+    look: Look, state: EngineState, process: str | None
+) -> None:
+    ends = [Listener(ip="127.0.0.1", port=8081, process=process, pid=5 if process else None)]
+    bridge = [("br-1", IPv4Interface("172.30.9.1/24"))]
+    snapshot = look('[network]\nsubnet = "172.30.9.0/24"', ends=ends, ifs=bridge, engine=None, state=state)
+    assert list(network.check_ports(snapshot)) == []
+    assert only(network.check_addresses(snapshot)).verdict is Verdict.OK
+
+
+@pytest.mark.parametrize("state", [EngineState.STOPPED, EngineState.ABSENT])
+def test_without_a_running_engine_a_busy_port_is_another_programs(look: Look, state: EngineState) -> None:
+    ends = [Listener(ip="127.0.0.1", port=8081, process="nginx", pid=5)]
+    found = [f for f in network.check_ports(look(ends=ends, engine=None, state=state)) if f.name == "port 8081"]
+    assert only(found).observed == "in use by nginx (pid 5)"
+
+
 def test_a_port_of_another_container_names_the_container(look: Look, node: Any) -> None:
     other = replace(
         node, name="web", labels={}, networks={}, ports=(PublishedPort(host_ip=EVERYWHERE, host_port=8080, port=1),)
@@ -493,7 +514,7 @@ def test_a_mirror_is_asked_in_the_registries_place(look: Look) -> None:
     ("there", "uid", "os_id", "source", "verdict", "fixable"),
     [
         (True, 0, "debian", "auto", Verdict.OK, False),
-        (True, 1000, "debian", "auto", Verdict.FAIL, False),
+        (True, 1000, "debian", "auto", Verdict.OK, False),
         (False, 0, "debian", "auto", Verdict.FAIL, True),
         (False, 1000, "ubuntu", "auto", Verdict.FAIL, False),
         (False, 0, "fedora", "auto", Verdict.WARN, False),
@@ -584,3 +605,23 @@ def test_findings_are_plain_records(look: Look) -> None:
     finding = only(resources.check_architecture(look()))
     fields = {name: getattr(finding, name) for name in finding.__dataclass_fields__}
     assert json.dumps(fields | {"verdict": finding.verdict.value})
+
+
+def test_an_ordinary_user_who_builds_images_is_told_first_to_use_root(
+    host: Any, fake_docker: Any, fake_probes: Any, tmp_path: Path
+) -> None:
+    host.program("/usr/bin/docker")
+    host.run.answers["dpkg-query"] = ""
+    found = checks.run(
+        config.parse(""),
+        Paths(cache=tmp_path, state=tmp_path / "state"),
+        machine=host.machine(uid=1000),
+        docker=fake_docker(down=[EngineDeniedError("this user may not use the container engine")]),
+        probes=fake_probes(ends=[Listener(ip="127.0.0.1", port=8081)]),
+        checks=(sources.check_user, engine_checks.check_engine, network.check_ports),
+    )
+    assert [(finding.name, finding.fix) for finding in found] == [
+        ("user", "run the command as root"),
+        ("engine", 'sudo usermod -aG docker "$USER", then log in again'),
+    ]
+    assert checks.CHECKS[:2] == (sources.check_user, engine_checks.check_engine)

@@ -93,6 +93,20 @@ def test_the_command_to_type(host: Any, state: EngineState, uid: int, systemd: b
     assert engine.command(state, host.machine(uid=uid)) == expected
 
 
+@pytest.mark.parametrize(
+    ("state", "name"),
+    [
+        (EngineState.ELSEWHERE, "DOCKER_HOST"),
+        (EngineState.ELSEWHERE, "DOCKER_CONTEXT"),
+        (EngineState.NOWHERE, "DOCKER_HOST"),
+        (EngineState.NOWHERE, "DOCKER_CONTEXT"),
+        (EngineState.SILENT, "DOCKER_HOST"),
+    ],
+)
+def test_the_choice_of_another_engine_is_to_be_corrected(host: Any, state: EngineState, name: str) -> None:
+    assert f"unset {name}, or " in engine.command(state, host.machine(environ={name: "tcp://10.0.0.9:1"}))
+
+
 def test_no_command_is_made_up_for_another_system(host: Any) -> None:
     host.file("/etc/os-release", "ID=fedora\n")
     assert "documentation" in engine.command(EngineState.ABSENT, host.machine())

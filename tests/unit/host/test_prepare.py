@@ -112,6 +112,7 @@ def test_one_thing_that_cannot_be_fixed_stops_before_anything_is_changed(machine
     with pytest.raises(HostError, match="nothing was changed") as caught:
         machine.prepare([FIXABLE, FATAL], answer=True)
     assert machine.happened == []
+    assert caught.value.next == "end x"  # `lab doctor --fix` cannot do that
     for words in ("engine: stopped", "fix: start it", "port 8080: in use by x", "fix: end x"):
         assert words in str(caught.value)
 

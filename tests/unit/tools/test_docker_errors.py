@@ -80,3 +80,39 @@ def test_known_causes_have_a_way_out(said: str, kind: type[LabError], words: str
 def test_an_unknown_failure_stays_what_it_is() -> None:
     error = CommandError(["docker", "x"], returncode=1, stderr="Error: something new")
     assert explain(error) is error
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Cannot connect to the Docker daemon at tcp://10.0.0.9:1. Is the docker daemon running?",
+        "unable to resolve docker endpoint: open /home/me/.docker/ca.pem: no such file",
+        'context "x": context not found: open /y: no such file',
+        "unexpected EOF\n",
+    ],
+)
+@pytest.mark.parametrize(
+    ("environ", "hint"),
+    [
+        ({"DOCKER_HOST": "tcp://10.0.0.9:1", "DOCKER_CONTEXT": "x"}, "unset DOCKER_HOST, or correct it"),
+        ({"DOCKER_CONTEXT": "x"}, "unset DOCKER_CONTEXT"),
+        ({}, "docker context use"),
+    ],
+)
+def test_the_hint_names_the_choice_of_another_engine(
+    message: str, environ: dict[str, str], hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if message.startswith("unexpected") and "DOCKER_HOST" not in environ:
+        hint = "lab doctor --fix"  # nothing says that it is another engine
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert hint in (explain(CommandError(["docker"], returncode=1, stderr=message)).next or "")
+
+
+@pytest.mark.parametrize("host", ["", "unix:///var/run/docker.sock"])
+def test_this_machines_own_engine_is_started_by_the_doctor(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    message = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+    assert explain(CommandError(["docker"], returncode=1, stderr=message)).next == "lab doctor --fix"

@@ -9,15 +9,11 @@ import typer
 
 from lab.base import cancel
 from lab.base.errors import LabError, UsageError
-from lab.base.names import STACKS
 from lab.cli.groups import LIFECYCLE
 from lab.cli.named import cluster_of, lab_of, locked, need_nodes, own_lab
-from lab.cli.options import AsJson, CallingCluster, ConfigFile, NoInstall, OneCluster, PlanOnly, Yes
+from lab.cli.options import AsJson, CallingCluster, ConfigFile, NoInstall, OneCluster, PlanOnly, StackName, Yes
 from lab.cli.output import done, out, waiting, warn
 
-Stack = Annotated[
-    str | None, typer.Option("--stack", help=f"{', '.join(STACKS)} or auto; overrides `stack` in lab.toml.")
-]
 Viz = Annotated[
     bool, typer.Option("--viz", help="Also install Linkerd's dashboard with its metrics; kept until `lab down`.")
 ]
@@ -31,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 def up(
     file: ConfigFile = None,
-    stack: Stack = None,
+    stack: StackName = None,
     viz: Viz = False,
     plan_only: PlanOnly = False,
     no_install: NoInstall = False,

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from lab.base.names import STACKS
+
 
 @dataclass
 class Invocation:
@@ -35,6 +37,11 @@ def cluster_names(incomplete: str) -> list[str]:
         return []
 
 
+def stack_names(incomplete: str) -> list[str]:
+    """Return the values of `--stack` that begin with `incomplete`."""
+    return [name for name in (*STACKS, "auto") if name.startswith(incomplete)]
+
+
 def scenario_names(incomplete: str) -> list[str]:
     """Return the scenarios whose names begin with `incomplete`."""
     from lab.scenario import registry
@@ -49,6 +56,12 @@ ConfigFile = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", callback=_note_json, help="Print JSON instead of text.")]
+StackName = Annotated[
+    str | None,
+    typer.Option(
+        "--stack", autocompletion=stack_names, help=f"{', '.join(STACKS)} or auto; overrides `stack` in lab.toml."
+    ),
+]
 PlanOnly = Annotated[bool, typer.Option("--plan", help="Print what would be done, and change nothing.")]
 NoInstall = Annotated[bool, typer.Option("--no-install", help="Never install or configure anything on this machine.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]

@@ -10,6 +10,7 @@ from typing import Protocol
 from lab.base.names import Cluster
 from lab.base.step import CHANGED, UNCHANGED, StepResult
 from lab.components import inventory
+from lab.components.rendering import Rendering
 from lab.kube import Kube, connect
 from lab.kube.objects import HAS_READINESS, Obj, Ref, digest, labelled, ref
 from lab.lab import Lab
@@ -39,6 +40,9 @@ class Component(Protocol):
 
     def remove(self, lab: Lab, cluster: Cluster) -> None:
         """Delete the component, if it exists."""
+
+    def rendering(self, lab: Lab, cluster: Cluster) -> Rendering:
+        """Return the component as `lab render` writes it, from the specification and the artifacts alone."""
 
 
 class ManifestComponent(ABC):
@@ -70,6 +74,11 @@ class ManifestComponent(ABC):
     def waits_for(self, objects: Sequence[Obj]) -> list[Ref]:
         """Return the objects that must be ready before the component is."""
         return [ref(obj) for obj in objects if obj["kind"] in HAS_READINESS]
+
+    def rendering(self, lab: Lab, cluster: Cluster) -> Rendering:
+        """Return the objects, without asking a cluster."""
+        objects = self.objects(lab, cluster)
+        return Rendering(objects=objects, waits_for=self.waits_for(objects))
 
     def observe(self, lab: Lab, cluster: Cluster) -> State:
         """Return CURRENT if all objects exist as applied, unchanged by others, and ready."""

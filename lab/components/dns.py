@@ -15,6 +15,7 @@ from lab.base.errors import ClusterError
 from lab.base.names import Cluster
 from lab.base.step import CHANGED, UNCHANGED, StepResult
 from lab.components.base import State
+from lab.components.rendering import Rendering, kubectl
 from lab.kube import connect, owned
 from lab.kube.objects import Ref, ref
 from lab.kube.owned import Grounds
@@ -60,6 +61,20 @@ class ClusterDns:
     def remove(self, lab: Lab, cluster: Cluster) -> None:
         """Do nothing: CoreDNS is deleted with its cluster."""
         del lab, cluster
+
+    def rendering(self, lab: Lab, cluster: Cluster) -> Rendering:
+        """Return the commands that change the TTL: the rest of the Corefile is the cluster's own."""
+        del lab
+        place = kubectl(cluster, DEPLOYMENT.namespace)
+        edit = f"sed -E 's/^( *ttl) [0-9]+$/\\1 {_TTL_S}/'"
+        return Rendering(
+            before=[
+                f"{place} get configmap {_CONFIG.name} --output=yaml | {edit} | {place} apply --filename=-",
+                f"{place} rollout restart deployment/{DEPLOYMENT.name}",
+            ],
+            left_out=[f"CoreDNS's TTL of {_TTL_S} s: its ConfigMap belongs to the cluster, so a command edits it."],
+            waits_for=[DEPLOYMENT],
+        )
 
 
 def with_ttl(corefile: str, seconds: int) -> str:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from lab.base.names import Cluster
 from lab.components.base import Component
+from lab.kube.objects import Obj
 from lab.lab import Lab
 from lab.mesh import Mesh
 
@@ -86,6 +87,10 @@ class Stack(Protocol):
         """Return the artifacts that are the pods' images."""
 
     @property
+    def programs(self) -> Sequence[str]:
+        """Upstream's programs that a person needs, beside kubectl, to install the stack by hand."""
+
+    @property
     def from_packages(self) -> bool:
         """Whether all artifacts can be built from package registries, so that the stack is available everywhere."""
 
@@ -120,6 +125,9 @@ class Stack(Protocol):
 
     def export(self, lab: Lab, service: str, source: str) -> bool:
         """Export a service, and return when the other clusters know it; return False if nothing was changed."""
+
+    def exported(self, lab: Lab, service: Obj, source: str, cluster: str) -> Sequence[Obj]:
+        """Return the objects that the export of a Service creates or changes in a cluster; asks no cluster."""
 
     def answers(self, lab: Lab, cluster: str) -> Mapping[str, frozenset[str]]:
         """Return the services that a cluster's frontend calls, each with the clusters that must answer."""

@@ -8,7 +8,7 @@ from lab.measure import stats
 from lab.measure.recording import Recording
 from lab.mesh.capabilities import Capability
 from lab.mesh.names import exported_name
-from lab.scenario.actions import Apply, Command, Delete, Mark, Pause, Until
+from lab.scenario.actions import Apply, Command, Delete, Mark, Pause, Until, on
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.loads import StepLoad
@@ -198,16 +198,26 @@ SCENARIO = Scenario(
             narration="The talk used an SMI TrafficSplit. Upstream has deprecated it, but with its extension it still "
             "splits requests.",
             requires=frozenset({Capability.SPLIT_SMI}),
-            before=(Delete(_file(100, 0), of="west"),),
+            before=(on(linkerd=Delete(_file(100, 0), of="west")),),
             do=(
-                Command(f"lab split {SERVICE} --in {{west}} --smi {_SMI}", timeout_s=120),
-                Command("kubectl --context={west} --namespace={namespace} get trafficsplits --output=yaml"),
-                # The callers' proxies look for a TrafficSplit only after a pause between requests.
-                Until("answers by both clusters", _both_answer, timeout_s=SETTLES_WITHIN_S, interval_s=_RESTED_S),
+                on(
+                    linkerd=(
+                        Command(f"lab split {SERVICE} --in {{west}} --smi {_SMI}", timeout_s=120),
+                        Command("kubectl --context={west} --namespace={namespace} get trafficsplits --output=yaml"),
+                        # The callers' proxies look for a TrafficSplit only after a pause between requests.
+                        Until(
+                            "answers by both clusters", _both_answer, timeout_s=SETTLES_WITHIN_S, interval_s=_RESTED_S
+                        ),
+                    )
+                ),
             ),
             undo=(
-                Command(f"lab unsplit {SERVICE} --in {{west}}", timeout_s=120),
-                Pause(_RESTED_S, "the callers' proxies forget the TrafficSplit"),
+                on(
+                    linkerd=(
+                        Command(f"lab unsplit {SERVICE} --in {{west}}", timeout_s=120),
+                        Pause(_RESTED_S, "the callers' proxies forget the TrafficSplit"),
+                    )
+                ),
             ),
             checks=(
                 Check(

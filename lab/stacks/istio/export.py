@@ -78,6 +78,14 @@ def mirror_objects(service: str, source: str, ports: Sequence[ServicePort]) -> l
     ]
 
 
+def objects_in(
+    cluster: str, service: str, source: str, ports: Sequence[ServicePort], *, clusters: Sequence[str]
+) -> list[Obj]:
+    """Return all objects of an export in one of the clusters."""
+    mirror = mirror_objects(service, source, ports) if cluster != source else []
+    return [*source_objects(service, clusters), *mirror]
+
+
 def destination(service: str, cluster: str, port: int) -> Obj:
     """Return a route's destination: the subset of a service in one cluster."""
     return {"host": host(service), "subset": cluster, "port": {"number": port}}
@@ -98,10 +106,9 @@ def apply(lab: Lab, service: str, source: str) -> bool:
     ports = exportable(lab.clusters[source], service, name=name, origin=origin)
     # The source first: its gateway must know the subset before callers send requests to it.
     clusters = sorted(lab.clusters.values(), key=lambda c: c.name != source)
-    wanted = []
-    for cluster in clusters:
-        mirror = mirror_objects(service, source, ports) if cluster.name != source else []
-        wanted.append((owned(lab, cluster), [*source_objects(service, list(lab.clusters)), *mirror]))
+    wanted = [
+        (owned(lab, c), objects_in(c.name, service, source, ports, clusters=list(lab.clusters))) for c in clusters
+    ]
     for objects, parts in wanted:
         objects.check(parts)
     return any([objects.ensure_all(parts) for objects, parts in wanted])  # noqa: C419 - all of them, not only the first

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lab.base.names import Cluster
 from lab.clusters.kind import network
 from lab.components import load_balancer
 from lab.components.base import ManifestComponent
+from lab.components.rendering import Rendering
+from lab.components.rendering import load_balancer as addressed
 from lab.kube import connect
 from lab.kube.objects import Obj, Ref
 from lab.lab import Lab
@@ -46,6 +49,10 @@ class GatewayComponent(ManifestComponent):
         del lab
         kube = connect(cluster)
         return load_balancer.assigned(kube, self.service) == network.node_address(kube)
+
+    def rendering(self, lab: Lab, cluster: Cluster) -> Rendering:
+        """Return the objects, and commands that give the gateway's Service an address."""
+        return replace(super().rendering(lab, cluster), after=addressed(cluster, self.service))
 
     def waits_for(self, objects: Sequence[Obj]) -> list[Ref]:
         """Wait for the Deployment too: a Gateway is Programmed before its proxy is ready."""

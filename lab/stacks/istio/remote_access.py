@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from lab.base import wait
 from lab.base.names import Cluster
 from lab.base.wait import NotYet
-from lab.clusters.kind.network import server_of
+from lab.clusters.kind.network import API_PORT, server_of
 from lab.components import inventory
 from lab.components.base import ManifestComponent
+from lab.components.rendering import Rendering, kubectl, node_address
 from lab.kube import Kube, connect, manifests
 from lab.kube.objects import Obj, Ref, ref
 from lab.lab import Lab
@@ -178,20 +179,33 @@ class RemoteSecret(ManifestComponent):
             ],
             "users": [{"name": self.target, "user": {"token": token}}],
         }
-        return [
-            {
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "type": "Opaque",
-                "metadata": {
-                    "name": f"istio-remote-secret-{self.target}",
-                    "namespace": NAMESPACE,
-                    "labels": {"istio/multiCluster": "true"},
-                    "annotations": {"networking.istio.io/cluster": self.target},
-                },
-                "data": {self.target: b64encode(manifests.dump(kubeconfig).encode()).decode()},
-            }
-        ]
+        return [self._secret(b64encode(manifests.dump(kubeconfig).encode()).decode())]
+
+    def rendering(self, lab: Lab, cluster: Cluster) -> Rendering:
+        """Return the command that creates the Secret; only a running target knows the token and its address."""
+        target, account = lab.clusters[self.target], account_of(cluster.name)
+        create = (
+            f"istioctl create-remote-secret --context={target.context} --name={self.target} --namespace={NAMESPACE}"
+            f' --service-account={account} --secret-name={account} --server="https://$ADDRESS:{API_PORT}"'
+        )
+        return Rendering(
+            objects=[self._secret("PLACEHOLDER")],
+            before=[node_address(target), f"{create} | {kubectl(cluster)} apply --filename=-"],
+        )
+
+    def _secret(self, kubeconfig: str) -> Obj:
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "Opaque",
+            "metadata": {
+                "name": f"istio-remote-secret-{self.target}",
+                "namespace": NAMESPACE,
+                "labels": {"istio/multiCluster": "true"},
+                "annotations": {"networking.istio.io/cluster": self.target},
+            },
+            "data": {self.target: kubeconfig},
+        }
 
 
 def _credentials(target: Kube, account: str) -> tuple[str, str]:

@@ -12,8 +12,10 @@ from lab.components.frontend import Frontend
 from lab.components.gateway_api import GatewayApi
 from lab.components.namespaces import Namespaces
 from lab.components.podinfo import Podinfo
+from lab.kube.objects import Obj
 from lab.lab import Lab
 from lab.mesh import Mesh
+from lab.mesh.names import ports_of
 from lab.stacks.istio import control_plane, export
 from lab.stacks.istio.east_west_gateway import EastWestGateway
 from lab.stacks.istio.ingress import GATEWAY as INGRESS
@@ -34,6 +36,7 @@ class IstioStack:
     name: str = "istio"
     title: str = "Istio on both sides"
     node_image: str = "node-image"
+    programs: Sequence[str] = ("istioctl",)
     from_packages: bool = True
     kinds: Sequence[tuple[str, str]] = (
         ("networking.istio.io/v1", "VirtualService"),
@@ -116,6 +119,11 @@ class IstioStack:
     def export(self, lab: Lab, service: str, source: str) -> bool:
         """Export a service to all other clusters."""
         return export.apply(lab, service, source)
+
+    def exported(self, lab: Lab, service: Obj, source: str, cluster: str) -> Sequence[Obj]:
+        """Return the subsets for every cluster, and the export's Service and route for the importing ones."""
+        name = service["metadata"]["name"]
+        return export.objects_in(cluster, name, source, ports_of(service), clusters=list(lab.clusters))
 
     def answers(self, lab: Lab, cluster: str) -> Mapping[str, frozenset[str]]:
         """Return podinfo with all clusters that run it: Istio merges its Services."""

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from lab.base import pki
 from lab.base.names import Cluster
 from lab.components.base import ManifestComponent
+from lab.components.rendering import Rendering, kubectl
 from lab.kube.objects import Obj
 from lab.lab import Lab
-from lab.mesh.issuers import issuer_of
+from lab.mesh.issuers import issuer_command, issuer_of
+
+_NAME, _NAMESPACE = "cacerts", "istio-system"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,26 @@ class IstioTrust(ManifestComponent):
                 "apiVersion": "v1",
                 "kind": "Secret",
                 "type": "Opaque",
-                "metadata": {"name": "cacerts", "namespace": "istio-system"},
+                "metadata": {"name": _NAME, "namespace": _NAMESPACE},
                 "data": {name: b64encode(content).decode() for name, content in files.items()},
             }
         ]
+
+    def rendering(self, lab: Lab, cluster: Cluster) -> Rendering:
+        """Return commands that create an issuer and the Secret."""
+        issuer = f"issuer-{cluster.name}"
+        files = (
+            f"ca-cert.pem={issuer}.crt",
+            f"ca-key.pem={issuer}.key",
+            "root-cert.pem=anchor.crt",
+            f"cert-chain.pem={issuer}-chain.crt",
+        )
+        create = f"{kubectl(cluster, _NAMESPACE)} create secret generic {_NAME}"
+        return Rendering(
+            objects=self.objects(lab, cluster),
+            before=[
+                issuer_command(lab, cluster),
+                f"cat {issuer}.crt anchor.crt > {issuer}-chain.crt",
+                " ".join([create, *(f"--from-file={file}" for file in files)]),
+            ],
+        )

@@ -19,10 +19,12 @@ from lab.components import dns
 from lab.components.base import ManifestComponent
 from lab.components.cache import cached_objects
 from lab.components.helm import from_chart
+from lab.components.rendering import Rendering, kubectl
 from lab.kube import connect, manifests
-from lab.kube.objects import Obj, Ref
+from lab.kube.objects import Obj, Ref, ref
 from lab.lab import Lab
-from lab.mesh.issuers import issuer_of
+from lab.mesh.issuers import issuer_command, issuer_of
+from lab.stacks.linkerd import certificates
 from lab.tools.linkerd import LinkerdCli as Cli
 
 NAMESPACE = "linkerd"
@@ -37,6 +39,9 @@ _FAST_RECONNECT = {
 }
 """Proxies close a broken connection after 3 s without an acknowledgement instead of 10 to 30 s, and retry a connection
 every second instead of up to every minute (linkerd2-proxy, linkerd/app/src/env.rs)."""
+_ISSUER = Ref(api_version="v1", kind="Secret", name="linkerd-identity-issuer", namespace=NAMESPACE)
+_OVERRIDES = Ref(api_version="v1", kind="Secret", name="linkerd-config-overrides", namespace=NAMESPACE)
+_TRUST_ROOTS = Ref(api_version="v1", kind="ConfigMap", name="linkerd-identity-trust-roots", namespace=NAMESPACE)
 REQUESTS = {"cpu": {"request": "10m"}, "memory": {"request": "20Mi", "limit": "250Mi"}}
 """Resource requests and limits of a small Linkerd container, in the form of its charts."""
 
@@ -79,6 +84,27 @@ class LinkerdIdentity(ManifestComponent):
         """Wait for the Deployment only."""
         return [wanted for wanted in super().waits_for(objects) if wanted.kind == "Deployment"]
 
+    def rendering(self, lab: Lab, cluster: Cluster) -> Rendering:
+        """Return the objects without certificates, and commands that create the keys and insert their certificates."""
+        objects = [obj for obj in self.objects(lab, cluster) if ref(obj) != _OVERRIDES]
+        place, issuer = kubectl(cluster, NAMESPACE), f"issuer-{cluster.name}"
+        keys = f"--from-file=crt.pem={issuer}.crt --from-file=key.pem={issuer}.key"
+        return Rendering(
+            objects=[certificates.without(obj) for obj in objects],
+            before=[
+                issuer_command(lab, cluster),
+                f"{place} create secret generic {_ISSUER.name} {keys}",
+                f"{place} create configmap {_TRUST_ROOTS.name} --from-file=ca-bundle.crt=anchor.crt",
+                *certificates.create_commands(objects, cluster),
+            ],
+            after=certificates.insert_commands(objects, cluster),
+            created=[_TRUST_ROOTS],
+            left_out=[
+                f"The Secret {_OVERRIDES.name}: it contains the issuer's key, and only `linkerd upgrade` reads it."
+            ],
+            waits_for=self.waits_for(objects),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class LinkerdControlPlane(ManifestComponent):
@@ -89,6 +115,11 @@ class LinkerdControlPlane(ManifestComponent):
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
         """Return the Deployments that need an identity."""
         return [obj for obj in rendered(lab, cluster) if _needs_identity(obj)]
+
+    def rendering(self, lab: Lab, cluster: Cluster) -> Rendering:
+        """Return the Deployments without digests of certificates."""
+        objects = [certificates.without(obj) for obj in self.objects(lab, cluster)]
+        return Rendering(objects=objects, waits_for=self.waits_for(objects))
 
 
 def _needs_identity(obj: Obj) -> bool:

@@ -7,7 +7,7 @@ services behind them do not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lab.base import wait
@@ -19,6 +19,8 @@ from lab.clusters.kind import network
 from lab.components import load_balancer
 from lab.components.base import ManifestComponent
 from lab.components.helm import chart_objects
+from lab.components.rendering import Rendering
+from lab.components.rendering import load_balancer as addressed
 from lab.kube import connect
 from lab.kube.objects import Obj, Ref
 from lab.lab import Lab
@@ -83,6 +85,10 @@ class Emissary(ManifestComponent):
         what = f"{cluster.name}'s ingress to route a request"
         wait.until(what, routed, timeout_s=self.ready_timeout_s, interval_s=0.2, successes=3, next="lab status")
         return result
+
+    def rendering(self, lab: Lab, cluster: Cluster) -> Rendering:
+        """Return the objects, and commands that give Emissary's Service an address."""
+        return replace(super().rendering(lab, cluster), after=addressed(cluster, SERVICE))
 
     def settled(self, lab: Lab, cluster: Cluster) -> bool:
         """Return whether the Service still has the node's address, and Emissary's Envoy answers a request."""

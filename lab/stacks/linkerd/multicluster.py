@@ -8,7 +8,7 @@ to the Link (linkerd2 #15670).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lab.base import wait
@@ -17,13 +17,17 @@ from lab.base.names import Cluster
 from lab.base.step import StepResult
 from lab.base.wait import NotYet
 from lab.clusters.kind import network
-from lab.clusters.kind.network import server_of
+from lab.clusters.kind.network import API_PORT, server_of
 from lab.components import load_balancer
 from lab.components.base import ManifestComponent
 from lab.components.helm import from_chart
+from lab.components.rendering import Rendering, kubectl
+from lab.components.rendering import load_balancer as addressed
+from lab.components.rendering import node_address as address_of
 from lab.kube import connect, manifests
 from lab.kube.objects import Obj, Ref, ref
 from lab.lab import Lab
+from lab.stacks.linkerd.control_plane import NAMESPACE as CONTROL_PLANE
 from lab.stacks.linkerd.control_plane import cli_of
 
 NAMESPACE = "linkerd-multicluster"
@@ -87,6 +91,14 @@ class Multicluster(ManifestComponent):
         has_address = load_balancer.assigned(kube, GATEWAY) == network.node_address(kube)
         return has_address and kube.get(GATEWAY_CALLERS) is not None
 
+    def rendering(self, lab: Lab, cluster: Cluster) -> Rendering:
+        """Return the objects; with a gateway, also the identities that it accepts and commands for its address."""
+        without_gateway = super().rendering(lab, cluster)
+        if cluster.name not in targets(lab):
+            return without_gateway
+        objects = [*without_gateway.objects, everybody()]
+        return replace(without_gateway, objects=objects, after=addressed(cluster, GATEWAY))
+
 
 @dataclass(frozen=True, kw_only=True)
 class LinkTo(ManifestComponent):
@@ -123,6 +135,30 @@ class LinkTo(ManifestComponent):
         what = f"{cluster.name}'s service mirror to reach {self.target}'s gateway"
         wait.until(what, lambda: self._reached(lab, cluster), timeout_s=self.ready_timeout_s, next="lab status")
         return result
+
+    def rendering(self, lab: Lab, cluster: Cluster) -> Rendering:
+        """Return the command that creates the Link and its credentials; only a running target can generate them."""
+        target, credentials = lab.clusters[self.target], f"cluster-credentials-{self.target}"
+        generate = (
+            f"linkerd multicluster link-gen --context={target.context} --cluster-name={self.target}"
+            f' --api-server-address="https://$ADDRESS:{API_PORT}"'
+        )
+        secrets: list[Obj] = [
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "type": "mirror.linkerd.io/remote-kubeconfig",
+                "metadata": {"name": credentials, "namespace": namespace},
+                "data": {"kubeconfig": "PLACEHOLDER"},
+            }
+            for namespace in (NAMESPACE, CONTROL_PLANE)
+        ]
+        link = f"the Link {self.target} and the Secrets {credentials}"
+        return Rendering(
+            objects=secrets,
+            before=[address_of(target), f"{generate} | {kubectl(cluster)} apply --filename=-"],
+            left_out=[f"{cluster.name}: {link}: `linkerd multicluster link-gen` generates them from {self.target}."],
+        )
 
     def _reached(self, lab: Lab, cluster: Cluster) -> bool | NotYet:
         try:

@@ -14,6 +14,7 @@ from lab.components.gateway_api import GatewayApi
 from lab.components.namespaces import Namespaces
 from lab.components.podinfo import Podinfo
 from lab.kube import connect
+from lab.kube.objects import Obj, labelled
 from lab.lab import Lab
 from lab.mesh import Mesh
 from lab.stacks.linkerd import control_plane, emissary, export, multicluster, policy
@@ -35,6 +36,7 @@ class LinkerdStack:
     name: str = "linkerd"
     title: str = "Linkerd on both sides, Emissary-ingress in front"
     node_image: str = "node-image-linkerd"
+    programs: Sequence[str] = ("linkerd",)
     from_packages: bool = False
     kinds: Sequence[tuple[str, str]] = (
         *policy.KINDS,
@@ -138,6 +140,11 @@ class LinkerdStack:
     def export(self, lab: Lab, service: str, source: str) -> bool:
         """Export a service, and return when its mirrors exist."""
         return export.apply(lab, service, source)
+
+    def exported(self, lab: Lab, service: Obj, source: str, cluster: str) -> Sequence[Obj]:
+        """Return the Service with the label of an export in its own cluster; Linkerd creates the mirrors."""
+        del lab
+        return [labelled(service, {multicluster.EXPORTED_LABEL: "true"})] if cluster == source else []
 
     def answers(self, lab: Lab, cluster: str) -> Mapping[str, frozenset[str]]:
         """Return podinfo with the cluster itself, and each export of it with its source."""

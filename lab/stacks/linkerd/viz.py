@@ -9,8 +9,10 @@ from typing import Any
 from lab.base.names import Cluster
 from lab.components.base import ManifestComponent
 from lab.components.helm import from_chart
+from lab.components.rendering import Rendering
 from lab.kube.objects import Obj
 from lab.lab import Lab
+from lab.stacks.linkerd import certificates
 from lab.stacks.linkerd.control_plane import REQUESTS, cli_of
 
 NAMESPACE = "linkerd-viz"
@@ -29,6 +31,16 @@ class LinkerdViz(ManifestComponent):
         images = dict(zip(IMAGES, map(lab.artifacts.image, IMAGES), strict=True))
         values = chart_values(lab.spec.clusters[cluster.name].trust_domain, images)
         return from_chart(lab, f"viz-{cluster.name}", values, cli.viz, made_from=str(cli.binary))
+
+    def rendering(self, lab: Lab, cluster: Cluster) -> Rendering:
+        """Return the objects without certificates, and commands that create keys and insert their certificates."""
+        objects = self.objects(lab, cluster)
+        return Rendering(
+            objects=[certificates.without(obj) for obj in objects],
+            before=certificates.create_commands(objects, cluster),
+            after=certificates.insert_commands(objects, cluster),
+            waits_for=self.waits_for(objects),
+        )
 
 
 def chart_values(trust_domain: str, images: Mapping[str, str]) -> dict[str, Any]:

@@ -46,7 +46,6 @@ class IstioStack:
         ("security.istio.io/v1", "PeerAuthentication"),
     )
     viz: bool = False
-    programs: tuple[str, ...] = ("istioctl",)
     control_plane: str = "istio"
     prepares: str = "render Istio's charts"
 

@@ -73,12 +73,12 @@ def test_every_secret_with_content_is_a_placeholder_that_a_command_creates(progr
             assert [obj for obj in secrets if "data" in obj or "stringData" in obj] == []
             continue
         commands = file.content.partition("\n\n")[2]
-        for obj in documents(file):
+        for document in documents(file):
             placeholders += 1
-            assert obj["apiVersion"] == "v1"
-            assert set((obj.get("stringData") or obj["data"]).values()) == {"PLACEHOLDER"}
+            assert document["apiVersion"] == "v1"
+            assert set((document.get("stringData") or document["data"]).values()) == {"PLACEHOLDER"}
             generators = ("multicluster link-gen", "istioctl create-remote-secret")
-            assert obj["metadata"]["name"] in commands or any(words in commands for words in generators)
+            assert document["metadata"]["name"] in commands or any(words in commands for words in generators)
     assert placeholders >= 2
 
 
@@ -90,17 +90,17 @@ def test_every_document_is_an_object_after_its_namespace_and_its_crd(programs: L
         for file in (file for file in of if file.path.endswith(".yaml")):
             objects = documents(file)
             assert objects, file.path
-            for obj in objects:
-                assert obj["apiVersion"]
-                assert obj["kind"]
-                assert ref(obj) not in names, f"{ref(obj)} twice"
-                names.add(ref(obj))
-                if obj["kind"] == "Namespace":
-                    namespaces.add(obj["metadata"]["name"])
-                assert obj["metadata"].get("namespace", "kube-system") in namespaces, ref(obj)
-                group, is_own = obj["apiVersion"].partition("/")[0], not BUILT_IN.fullmatch(obj["apiVersion"])
+            for one in objects:
+                assert one["apiVersion"]
+                assert one["kind"]
+                assert ref(one) not in names, f"{ref(one)} twice"
+                names.add(ref(one))
+                if one["kind"] == "Namespace":
+                    namespaces.add(one["metadata"]["name"])
+                assert one["metadata"].get("namespace", "kube-system") in namespaces, ref(one)
+                group, is_own = one["apiVersion"].partition("/")[0], not BUILT_IN.fullmatch(one["apiVersion"])
                 if is_own or group == "gateway.networking.k8s.io":
-                    assert (group, obj["kind"]) in kinds, f"{file.path}: {ref(obj)} before its CRD"
+                    assert (group, one["kind"]) in kinds, f"{file.path}: {ref(one)} before its CRD"
             # kubectl reads the kinds of a file before it applies the first object.
             crds = [obj["spec"] for obj in objects if obj["kind"] == "CustomResourceDefinition"]
             kinds |= {(spec["group"], spec["names"]["kind"]) for spec in crds}

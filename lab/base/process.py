@@ -34,6 +34,10 @@ _running: set[subprocess.Popen[str] | subprocess.Popen[bytes]] = set()
 _guard = threading.Lock()
 
 
+Child = subprocess.Popen[bytes]
+"""A process that runs beside the lab."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Completed:
     """A process that has ended. `duration_s` is wall-clock time."""
@@ -228,7 +232,7 @@ def start(
     cwd: Path | None = None,
     piped: bool = False,
     inherit: bool = False,
-) -> subprocess.Popen[bytes]:
+) -> Child:
     """Start a command that runs beside the lab; the caller ends it with `stop`.
 
     Args:
@@ -267,7 +271,12 @@ def _starter() -> Threads:
     return Threads(1, thread_name_prefix="start")
 
 
-def stop(child: subprocess.Popen[bytes]) -> None:
+def interrupt(child: Child) -> None:
+    """Press Ctrl-C in the terminal of a command that `start` started."""
+    _signal(child, signal.SIGINT)
+
+
+def stop(child: Child) -> None:
     """End a command that `start` started, with its whole process group."""
     if child.poll() is None:
         _stop(child, grace_s=_CANCEL_GRACE_S if cancel.token().cancelled else _GRACE_S)

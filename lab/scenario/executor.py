@@ -6,9 +6,6 @@ Each command is an event before it runs, and each line of its output is one when
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +17,7 @@ from lab.base.redaction import redact
 from lab.measure.recording import Recording
 from lab.measure.under_load import UnderLoad
 from lab.scenario import commands
-from lab.scenario.actions import Action, Command, Mark, Observe, Pause, Start, Stop, Until
+from lab.scenario.actions import Action, Command, Observe, Pause, Phase, Start, Stop, Until
 from lab.scenario.context import Context
 from lab.scenario.loads import StepLoad
 from lab.scenario.manifests import Manifests
@@ -62,8 +59,8 @@ class Executor:
     manifests: Callable[[str], Manifests]
     tell: Callable[[Output], None] = lambda _: None
     runner: process.Run = process.run
-    start: Callable[..., subprocess.Popen[bytes]] = process.start
-    _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    start: Callable[..., process.Child] = process.start
+    _running: dict[str, process.Child] = field(default_factory=dict)
 
     def do(self, scenario: str, actions: Sequence[Action], *, loads: UnderLoad | None = None) -> None:
         """Execute actions in order.
@@ -107,7 +104,7 @@ class Executor:
                 self._start(action)
             case Stop(text=text):
                 self._stop(text)
-            case Mark(text=text):
+            case Phase(text=text):
                 if loads is not None:
                     loads.mark(text)
             case Pause(seconds=seconds, why=why):
@@ -182,8 +179,7 @@ class Executor:
             return
         if child.poll() is None:
             self._print(f"^C {text}")
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGINT)
+            process.interrupt(child)
             with contextlib.suppress(WaitTimeout):
                 wait.until(
                     f"the end of `{text}`",
@@ -205,7 +201,7 @@ class Executor:
             self._print(f"  {phase.words}")
 
 
-def _ended(child: subprocess.Popen[bytes]) -> bool | wait.NotYet:
+def _ended(child: process.Child) -> bool | wait.NotYet:
     return child.poll() is not None or wait.NotYet("it still runs")
 
 

@@ -59,7 +59,7 @@ class Checks(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepStatus:
+class StepSnapshot:
     """The state of one step; `at` is Unix time of the last change, `seconds` the duration of the last run."""
 
     id: str
@@ -74,7 +74,7 @@ class Snapshot:
     """The state of a presentation at one moment: the current step, None at the end, and every step's status."""
 
     current: StepView | None
-    steps: tuple[StepStatus, ...]
+    steps: tuple[StepSnapshot, ...]
 
 
 class Wish(Enum):
@@ -297,11 +297,11 @@ class Presenter:
         self._statuses[view.id] = replace(self._statuses[view.id], at=time.time(), **changes)  # type: ignore[arg-type]
         self._tell(lambda shown: shown.state(self.snapshot))
 
-    def _remembered(self, step_id: str) -> StepStatus:
+    def _remembered(self, step_id: str) -> StepSnapshot:
         if step_id in self.position.done:
-            return StepStatus(id=step_id, state=StepState.DONE)
+            return StepSnapshot(id=step_id, state=StepState.DONE)
         begun = step_id in self.position.begun
-        return StepStatus(id=step_id, state=StepState.FAILED if begun else StepState.IDLE)
+        return StepSnapshot(id=step_id, state=StepState.FAILED if begun else StepState.IDLE)
 
     def _event(self, event: Event) -> None:
         if isinstance(event, StepOutput):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lab.mesh.capabilities import Capability
 from lab.mesh.names import exported_name
-from lab.scenario.actions import Action, Apply, Command, Delete, Mark, Pause, Until, on
+from lab.scenario.actions import Action, Apply, Command, Delete, Pause, Phase, Until, on
 from lab.scenario.context import Context, Role
 from lab.scenario.loads import StepLoad
 from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
@@ -90,12 +90,12 @@ def _cluster_dies(role: Role) -> tuple[Action, ...]:
     node = f"{{{role}_node}}"
     return (
         _QUIET,
-        Mark("cluster dies"),
+        Phase("cluster dies"),
         Command(f"docker stop --time 0 {node}"),
         Pause(RTO_S + 3, "the cluster is down"),
-        Mark("cluster starts"),
+        Phase("cluster starts"),
         *_revived(role),
-        Mark("cluster is back"),
+        Phase("cluster is back"),
         _EJECTED,
     )
 
@@ -117,10 +117,10 @@ def _shift() -> Iterator[Action]:
     """Yield the actions that shift all requests to the backup in steps, and back at once."""
     yield _SHIFT
     for west in (75, 50, 25, 0):
-        yield Mark(f"{west}:{100 - west}")
+        yield Phase(f"{west}:{100 - west}")
         yield _split(west)
         yield _SHIFT
-    yield Mark("back to 100:0")
+    yield Phase("back to 100:0")
     yield _split(100)
     yield _SHIFT
 
@@ -199,14 +199,14 @@ SCENARIO = Scenario(
             load=_PODS_LOAD,
             do=(
                 _QUIET,
-                Mark("pods die"),
+                Phase("pods die"),
                 Command(f"{_WEST} delete pods {_PODS} {_KILL}"),
                 _NO_PODS,  # prevents new pods, so that a fast machine needs the backup, too
                 Until("answers by the backup only", _answered_by("east"), timeout_s=RTO_S, required=False),
                 _QUIET,
-                Mark("pods start"),
+                Phase("pods start"),
                 *_PODS_BACK,
-                Mark("pods are back"),
+                Phase("pods are back"),
                 _EJECTED,
             ),
             undo=_PODS_BACK,
@@ -252,7 +252,7 @@ SCENARIO = Scenario(
             load=_GATEWAY_LOAD,
             do=(
                 _QUIET,
-                Mark("gateway dies"),
+                Phase("gateway dies"),
                 on(
                     linkerd=Command(
                         "kubectl --context={east} --namespace=linkerd-multicluster delete pods "
@@ -284,14 +284,14 @@ SCENARIO = Scenario(
             load=_LINK_LOAD,
             do=(
                 _QUIET,
-                Mark("link is cut"),
+                Phase("link is cut"),
                 # Docker's DNS answers with the node's address.
                 Command(
                     "docker exec {west_node} sh -c "
                     "'ip route replace blackhole $(getent ahostsv4 {east_node} | head -n1 | cut -d\" \" -f1)'"
                 ),
                 Pause(RTO_S + 3, "the link is cut"),
-                Mark("link is back"),
+                Phase("link is back"),
                 _LINK_BACK,
                 Pause(RTO_S + 3, "the link works"),
             ),

@@ -68,7 +68,7 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class Phase:
+class NewPhase:
     """Begin a new phase of the step's load, such as "pods die"."""
 
     text: str
@@ -115,7 +115,7 @@ class On:
     by_stack: Mapping[str, Sequence[Any]]
 
 
-Action: TypeAlias = Command | Apply | Delete | Start | Stop | Phase | Pause | Until | Observe | On
+Action: TypeAlias = Command | Apply | Delete | Start | Stop | NewPhase | Pause | Until | Observe | On
 
 
 def on(**by_stack: Action | Sequence[Action]) -> On:

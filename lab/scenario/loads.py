@@ -1,4 +1,4 @@
-"""The steady loads of a step: they run while its commands run, and each `Phase` begins a new phase."""
+"""The steady loads of a step: they run while its commands run, and each `NewPhase` begins a new phase."""
 
 from __future__ import annotations
 

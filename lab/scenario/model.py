@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from lab.base.errors import UsageError
 from lab.mesh.capabilities import Capability
-from lab.scenario.actions import Action, Command, Pause, Phase, Start, Stop, Until
+from lab.scenario.actions import Action, Command, Pause, NewPhase, Start, Stop, Until
 from lab.scenario.loads import StepLoad
 from lab.scenario.observation import Look
 
@@ -115,7 +115,7 @@ def _typed(action: Action) -> Iterator[str]:
             yield text
         case Stop(text=text):
             yield f"{CTRL_C}{text}"
-        case Phase(text=text):
+        case NewPhase(text=text):
             yield f"# {text}"
         case Pause(seconds=seconds, why=why):
             yield f"# wait {seconds:g} s: {why}"

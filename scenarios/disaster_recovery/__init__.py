@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lab.mesh.capabilities import Capability
 from lab.mesh.names import exported_name
-from lab.scenario.actions import Action, Apply, Command, Delete, Pause, Phase, Until, on
+from lab.scenario.actions import Action, Apply, Command, Delete, Pause, NewPhase, Until, on
 from lab.scenario.context import Context, Role
 from lab.scenario.loads import StepLoad
 from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
@@ -90,12 +90,12 @@ def _cluster_dies(role: Role) -> tuple[Action, ...]:
     node = f"{{{role}_node}}"
     return (
         _QUIET,
-        Phase("cluster dies"),
+        NewPhase("cluster dies"),
         Command(f"docker stop --time 0 {node}"),
         Pause(RTO_S + 3, "the cluster is down"),
-        Phase("cluster starts"),
+        NewPhase("cluster starts"),
         *_revived(role),
-        Phase("cluster is back"),
+        NewPhase("cluster is back"),
         _EJECTED,
     )
 
@@ -117,10 +117,10 @@ def _shift() -> Iterator[Action]:
     """Yield the actions that shift all requests to the backup in steps, and back at once."""
     yield _SHIFT
     for west in (75, 50, 25, 0):
-        yield Phase(f"{west}:{100 - west}")
+        yield NewPhase(f"{west}:{100 - west}")
         yield _split(west)
         yield _SHIFT
-    yield Phase("back to 100:0")
+    yield NewPhase("back to 100:0")
     yield _split(100)
     yield _SHIFT
 
@@ -199,14 +199,14 @@ SCENARIO = Scenario(
             load=_PODS_LOAD,
             do=(
                 _QUIET,
-                Phase("pods die"),
+                NewPhase("pods die"),
                 Command(f"{_WEST} delete pods {_PODS} {_KILL}"),
                 _NO_PODS,  # prevents new pods, so that a fast machine needs the backup, too
                 Until("answers by the backup only", _answered_by("east"), timeout_s=RTO_S, required=False),
                 _QUIET,
-                Phase("pods start"),
+                NewPhase("pods start"),
                 *_PODS_BACK,
-                Phase("pods are back"),
+                NewPhase("pods are back"),
                 _EJECTED,
             ),
             undo=_PODS_BACK,
@@ -252,7 +252,7 @@ SCENARIO = Scenario(
             load=_GATEWAY_LOAD,
             do=(
                 _QUIET,
-                Phase("gateway dies"),
+                NewPhase("gateway dies"),
                 on(
                     linkerd=Command(
                         "kubectl --context={east} --namespace=linkerd-multicluster delete pods "
@@ -284,14 +284,14 @@ SCENARIO = Scenario(
             load=_LINK_LOAD,
             do=(
                 _QUIET,
-                Phase("link is cut"),
+                NewPhase("link is cut"),
                 # Docker's DNS answers with the node's address.
                 Command(
                     "docker exec {west_node} sh -c "
                     "'ip route replace blackhole $(getent ahostsv4 {east_node} | head -n1 | cut -d\" \" -f1)'"
                 ),
                 Pause(RTO_S + 3, "the link is cut"),
-                Phase("link is back"),
+                NewPhase("link is back"),
                 _LINK_BACK,
                 Pause(RTO_S + 3, "the link works"),
             ),

@@ -8,7 +8,7 @@ from lab.measure import stats
 from lab.measure.recording import Recording
 from lab.mesh.capabilities import Capability
 from lab.mesh.names import exported_name
-from lab.scenario.actions import Apply, Command, Delete, Pause, Phase, Until, on
+from lab.scenario.actions import Apply, Command, Delete, Pause, NewPhase, Until, on
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.loads import StepLoad
@@ -174,10 +174,10 @@ SCENARIO = Scenario(
             load=_LOAD,
             do=(
                 _PHASE,
-                Phase("0:100"),
+                NewPhase("0:100"),
                 Apply(_file(0, 100), to="west"),
                 _PHASE,
-                Phase("100:0"),
+                NewPhase("100:0"),
                 Apply(_file(100, 0), to="west"),
                 _PHASE,
             ),

@@ -26,19 +26,19 @@ def running_lab(file: Path | None) -> Lab:
     """Return the lab that a lab.toml describes.
 
     Raises:
-        LabError: it is not up.
+        LabError: it is not up, or a node does not run.
     """
     lab = lab_of(file)
     if not lab.paths.kubeconfig.exists():
         raise LabError(f"the lab {lab.spec.name} is not up", next="lab up")
-    return lab
+    return need_nodes(lab)
 
 
 def need_nodes(lab: Lab) -> Lab:
-    """Return the lab if all of its nodes run, so that no command waits for a stopped one.
+    """Return the lab if all of its nodes run on its network, so that no command waits for one that cannot answer.
 
     Raises:
-        LabError: a node exists and does not run.
+        LabError: a node exists and does not run, or is off the lab's network.
     """
     from lab.clusters import NodeStatus, provider
 

@@ -11,9 +11,9 @@ from lab.base import cancel
 from lab.base.errors import LabError, UsageError
 from lab.base.names import STACKS
 from lab.cli.groups import LIFECYCLE
-from lab.cli.named import cluster_of, lab_of, locked, need_nodes, own_lab
+from lab.cli.named import cluster_of, lab_of, locked, need_nodes, own_lab, running_lab
 from lab.cli.options import AsJson, CallingCluster, ConfigFile, NoInstall, OneCluster, PlanOnly, Yes
-from lab.cli.output import done, out, waiting, warn
+from lab.cli.output import done, out, until_ctrl_c, waiting, warn
 
 Stack = Annotated[
     str | None, typer.Option("--stack", help=f"{', '.join(STACKS)} or auto; overrides `stack` in lab.toml.")
@@ -225,13 +225,14 @@ def dashboard(
     """
     from lab import stacks
 
-    lab = own_lab(file)
+    lab = running_lab(file)
     known = cluster_of(lab, cluster)
 
     def say(url: str) -> None:
         typer.echo(f"{cluster}'s dashboard: {url} (Ctrl-C ends it)")
 
-    stacks.current(lab).dashboard(lab, known, port=port, on_url=say)
+    with until_ctrl_c():
+        stacks.current(lab).dashboard(lab, known, port=port, on_url=say)
 
 
 def version(as_json: AsJson = False) -> None:

@@ -221,6 +221,8 @@ def parse(text: str, *, source: str = FILE_NAME, overrides: Mapping[str, Any] | 
         at = re.search(r"line (\d+)", str(error))
         line = int(at[1]) if at else None
         raise ConfigError(source, [Problem(key="TOML", text=str(error), line=line)]) from error
+    except RecursionError as error:
+        raise ConfigError(source, [Problem(key="TOML", text="values are nested too deeply")]) from error
     raw = _complete({**written, **(overrides or {})})
     lines = _lines(text)
     problems: list[Problem] = []

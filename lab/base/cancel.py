@@ -1,4 +1,4 @@
-"""Cancel a run: the first Ctrl-C, SIGTERM or SIGHUP cancels it, the second one ends the process at once.
+"""Cancel a run: the first Ctrl-C, SIGTERM or SIGHUP cancels it, a later one ends the process at once.
 
 `on_signals` connects the signals. The first one raises KeyboardInterrupt in the main thread and cancels the token
 that every wait, sleep and command of every thread checks; these raise Cancelled. Work that undoes what a
@@ -18,6 +18,8 @@ from contextvars import ContextVar
 CLEANUP_S = 0.8
 """Time for a cancelled build or probe to clean up; part of the 2 s in which a cancelled run ends."""
 _HANDOVER_S = 0.2
+_ONE_STOP_S = 0.3
+"""Signals that follow the first one this soon belong to it: GNU `timeout` signals a process, then its group."""
 _NUDGE, _NUDGE_S = signal.SIGURG, 0.02
 """A signal that is ignored by default; it wakes a main thread that did not notice the first one."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -110,8 +112,8 @@ def undoing(within_s: float) -> Iterator[None]:
 
 
 @contextmanager
-def on_signals(at_once: Callable[[], object]) -> Iterator[None]:
-    """Cancel the run on the first of `SIGNALS` inside the block, call `at_once` on the second.
+def on_signals(at_once: Callable[[], object], *, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
+    """Cancel the run on the first of `SIGNALS` inside the block, call `at_once` on a later one.
 
     For the main thread, where the first signal also raises KeyboardInterrupt.
 
@@ -120,6 +122,7 @@ def on_signals(at_once: Callable[[], object]) -> Iterator[None]:
 
     Args:
         at_once: ends the process; called from that thread.
+        clock: tells signals of one stop from a second stop, in seconds.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -128,14 +131,15 @@ def on_signals(at_once: Callable[[], object]) -> Iterator[None]:
     handled = threading.Event()
 
     def watch() -> None:
-        count = 0
+        first_s: float | None = None
         while numbers := os.read(reader, 64):
-            count += sum(number in SIGNALS for number in numbers)
-            if count:
+            if any(number in SIGNALS for number in numbers):
+                now_s = clock()
+                first_s = now_s if first_s is None else first_s
                 process_token.cancel()
-            if count > 1:
-                at_once()
-            if count and not handled.is_set():
+                if now_s - first_s > _ONE_STOP_S:
+                    at_once()
+            if first_s is not None and not handled.is_set():
                 # A signal that arrives just before the main thread blocks does not wake it. Each nudge is read above.
                 time.sleep(_NUDGE_S)
                 signal.pthread_kill(main, _NUDGE)

@@ -6,17 +6,18 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import typer
 
 from lab.base import cancel, environment, process
-from lab.base.errors import CommandError, LabError
+from lab.base.errors import CommandError, HostError, LabError
 from lab.base.paths import DISK_ERRORS, denied, unusable
 from lab.cli import artifacts, dev, lifecycle, load, render, scenarios, traffic
 from lab.cli.groups import TitledGroup
 from lab.cli.options import Invocation
-from lab.cli.output import err, unbroken
+from lab.cli.output import Unbroken, Unfinished, err, unbroken
 
 app = typer.Typer(
     cls=TitledGroup,
@@ -37,11 +38,11 @@ _INTERRUPTED = 130
 
 def main() -> NoReturn:
     """Run the command line and exit with the lab's exit codes."""
-    with cancel.on_signals(_stop_at_once), unbroken():
-        _run()
+    with cancel.on_signals(_stop_at_once), unbroken() as results:
+        _run(results)
 
 
-def _run() -> NoReturn:
+def _run(results: Unbroken) -> NoReturn:
     environment.keep_loopback_direct()
     invocation = Invocation()
     try:
@@ -59,12 +60,31 @@ def _run() -> NoReturn:
         if error.errno not in DISK_ERRORS:
             raise
         _fail(unusable(error), as_json=invocation.as_json)
+    except Unfinished as error:
+        _end(_INTERRUPTED, str(error))
     except Exception as error:
         _interrupted(error)
-    if code == _INTERRUPTED:  # also what Typer makes of Ctrl-C
-        command = " ".join(["lab", *sys.argv[1:2]])
-        _end_interrupted(f"interrupted: `{command}` did not finish\nnext:  run the same command again")
+    if code == _INTERRUPTED:  # what Typer makes of Ctrl-C
+        command = _named(sys.argv[1:])
+        _end(code, f"interrupted: `{command}` did not finish\nnext:  run the same command again")
+    if cancel.token().cancelled:  # Ctrl-C was the command's end
+        _end(code or 0)
+    results.flush()
+    if results.problem is not None:
+        why = (results.problem.strerror or str(results.problem)).lower()
+        _fail(HostError(f"cannot print: {why}", where="standard output"), as_json=False)
     sys.exit(code or 0)
+
+
+def _named(words: Sequence[str]) -> str:
+    """Return the command of a command line without its options and arguments: "lab dev pod"."""
+    named, group = ["lab"], typer.main.get_command(app)
+    for word in words:
+        commands: dict[str, Any] = getattr(group, "commands", {})
+        if word in commands:
+            named.append(word)
+            group = commands[word]
+    return " ".join(named)
 
 
 def _explained(error: LabError) -> LabError:
@@ -93,16 +113,16 @@ def _interrupted(error: Exception) -> NoReturn:
 
     if not isinstance(error, Interrupted):
         raise error
-    _end_interrupted(tables.interrupted(error.report))
+    _end(_INTERRUPTED, tables.interrupted(error.report))
 
 
-def _end_interrupted(message: str) -> NoReturn:
+def _end(code: int, message: str = "") -> NoReturn:
     """Print what is left to do, and exit without waiting for threads that hang."""
-    err().print(message, markup=False)
+    if message:
+        err().print(message, markup=False)
     process.kill_all()
-    with contextlib.suppress(BrokenPipeError):
-        sys.stdout.flush()
-    os._exit(_INTERRUPTED)
+    sys.stdout.flush()
+    os._exit(code)
 
 
 def _stop_at_once() -> None:
@@ -110,5 +130,7 @@ def _stop_at_once() -> None:
     process.kill_all()
     message = "stopped at once: the command is unfinished, and its changes are not undone"
     show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
-    os.write(sys.stderr.fileno(), f"{show_cursor}\n{message}\nnext:  the same command again, or lab reset\n".encode())
+    text = f"{show_cursor}\n{message}\nnext:  the same command again, or lab reset\n"
+    with contextlib.suppress(OSError):
+        os.write(sys.stderr.fileno(), text.encode())
     os._exit(_INTERRUPTED)

@@ -16,7 +16,7 @@ from lab.base.errors import LabError, UsageError
 from lab.cli.groups import DEVELOPMENT
 from lab.cli.named import cluster_of, locked, running_lab
 from lab.cli.options import ConfigFile, cluster_names
-from lab.cli.output import done, out
+from lab.cli.output import done, out, until_ctrl_c
 
 if TYPE_CHECKING:
     from lab.dev.laptop.pod import Put
@@ -80,8 +80,9 @@ def pod(
         typer.echo("the pod keeps running; next: lab dev stop")
         return
     try:
-        typer.echo(f"watching {folder}; Ctrl-C deletes {service}")
-        dev.follow(Event(), _print, pod=first.pod)
+        with until_ctrl_c():
+            typer.echo(f"watching {folder}; Ctrl-C deletes {service}")
+            dev.follow(Event(), _print, pod=first.pod)
     finally:
         with _undoing(lab, "lab dev pod"):
             dev.stop()
@@ -137,12 +138,13 @@ def process(
     with locked(lab, "lab dev process"):
         dev.__enter__()
     try:
-        which = f"requests with {header}" if header else "all requests"
-        done(f"port {dev.port} of this machine answers {which} to {service} in west; Ctrl-C ends it")
-        if not command:
-            words = (f"export {name}={shlex.quote(value)}" for name, value in dev.environment.items())
-            typer.echo("to call the cluster's Services from your process:\n  " + "\n  ".join(words))
-        code = dev.wait(Event())
+        with until_ctrl_c():
+            which = f"requests with {header}" if header else "all requests"
+            done(f"port {dev.port} of this machine answers {which} to {service} in west; Ctrl-C ends it")
+            if not command:
+                words = (f"export {name}={shlex.quote(value)}" for name, value in dev.environment.items())
+                typer.echo("to call the cluster's Services from your process:\n  " + "\n  ".join(words))
+            code = dev.wait(Event())
     finally:
         with _undoing(lab, "lab dev process"):
             dev.__exit__()

@@ -10,9 +10,9 @@ import typer
 from lab.base import cancel
 from lab.base.errors import LabError, UsageError
 from lab.cli.groups import LIFECYCLE
-from lab.cli.named import cluster_of, lab_of, locked, need_nodes, own_lab
+from lab.cli.named import cluster_of, lab_of, locked, need_nodes, own_lab, running_lab
 from lab.cli.options import AsJson, CallingCluster, ConfigFile, NoInstall, OneCluster, PlanOnly, StackName, Yes
-from lab.cli.output import done, out, waiting, warn
+from lab.cli.output import done, out, until_ctrl_c, waiting, warn
 
 Viz = Annotated[
     bool, typer.Option("--viz", help="Also install Linkerd's dashboard with its metrics; kept until `lab down`.")
@@ -226,13 +226,14 @@ def dashboard(
     """
     from lab import stacks
 
-    lab = own_lab(file)
+    lab = running_lab(file)
     known = cluster_of(lab, cluster)
 
     def say(url: str) -> None:
         typer.echo(f"{cluster}'s dashboard: {url} (Ctrl-C ends it)")
 
-    stacks.current(lab).dashboard(lab, known, port=port, on_url=say)
+    with until_ctrl_c():
+        stacks.current(lab).dashboard(lab, known, port=port, on_url=say)
 
 
 def version(as_json: AsJson = False) -> None:

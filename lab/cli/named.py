@@ -63,11 +63,11 @@ def running_lab(file: Path | None) -> Lab:
 
 
 def need_nodes(lab: Lab) -> Lab:
-    """Return the lab if it is up and all of its nodes run, so that no command waits for a stopped one.
+    """Return the lab if it is up and all nodes run on its network, so that no command waits for one that cannot answer.
 
     Raises:
         ClusterError: clusters of this name belong to another lab.
-        LabError: the lab is not up, or a node exists and does not run.
+        LabError: the lab is not up, or a node exists and does not run, or is off the lab's network.
     """
     from lab.clusters import NodeStatus, provider
 

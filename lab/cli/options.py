@@ -71,14 +71,15 @@ OneCluster = Annotated[
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123
 
 
-def _service_name(name: str) -> str:
+def service_name(name: str) -> str:
+    """Return the name of a Service; any other text is an error of the command line."""
     if not _DNS_LABEL.fullmatch(name):
         raise typer.BadParameter(f"{name!r} is not a Service's name: lower-case letters, digits and '-'")
     return name
 
 
 ServiceName = Annotated[
-    str, typer.Argument(metavar="SERVICE", callback=_service_name, help="Name of a Service in namespace test.")
+    str, typer.Argument(metavar="SERVICE", callback=service_name, help="Name of a Service in namespace test.")
 ]
 SourceCluster = Annotated[
     str, typer.Option("--from", autocompletion=cluster_names, help="The cluster where the Service runs.")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import errno
+import io
 import json
 import os
+import re
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -24,14 +29,24 @@ _UNBROKEN = 10_000
 _QUIET_S = 5.0
 """Seconds between two lines about what a command waits for, where there is no terminal."""
 _PAGE = 100
-"""Columns of text that is laid out as a page, where there is no terminal."""
+"""Most columns of text that is laid out as a page, where there is no terminal."""
+_PADDING = re.compile(r"[ \t]+(?=\n)")
+_PLAIN = {"✓": "+", "✗": "x", "→": "->", "…": "...", "●": "*", "•": "*", "│": "|", "─": "-", "━": "-"}
+"""What is printed for a symbol that the output's encoding lacks; others become a question mark."""
+_GONE = frozenset({errno.EPIPE, errno.EIO})
+"""Errors of a reader that has gone: a pipe's, and a terminal's whose window was closed."""
+
+
+class Unfinished(Exception):
+    """Ctrl-C has ended a command; the text tells what is done and left, and the next command."""
 
 
 def out(*, soft_wrap: bool = False, page: bool = False) -> Console:
-    """Return the console for results. With `soft_wrap` the terminal breaks long lines; a `page` has a fixed width."""
+    """Return the console for results. With `soft_wrap` the terminal breaks long lines; a `page` is never wide."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else _PAGE if page else _UNBROKEN
+    pages = min(_PAGE, shutil.get_terminal_size((_PAGE, 0)).columns)
+    width = None if sys.stdout.isatty() else pages if page else _UNBROKEN
     return Console(soft_wrap=soft_wrap, highlight=False, width=width)
 
 
@@ -51,48 +66,75 @@ def print_json(console: Console, value: object) -> None:
 
 
 class Unbroken:
-    """Standard output that discards the rest when its reader has gone.
+    """An output that discards the rest when nothing more can be printed; a run still restores the lab.
 
-    A run that is piped into `head` still restores the lab.
+    A pipe into `head` is one case. Prints no blanks at the ends of lines, except on a terminal.
     """
 
     def __init__(self, stream: TextIO) -> None:
+        self.problem: OSError | None = None
+        """Why output is lost, if not because its reader has gone."""
         self._stream = stream
+        self._terminal = stream.isatty()
 
     def write(self, text: str) -> int:
         """Write, or discard."""
         try:
-            return self._stream.write(text)
-        except BrokenPipeError:
-            self._discard()
-            return len(text)
+            self._stream.write(text if self._terminal else _PADDING.sub("", text))
+        except OSError as error:
+            self._discard(error)
+        return len(text)
 
     def flush(self) -> None:
         """Flush, or discard."""
         try:
             self._stream.flush()
-        except BrokenPipeError:
-            self._discard()
+        except OSError as error:
+            self._discard(error)
 
-    def _discard(self) -> None:
+    def _discard(self, error: OSError) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        if error.errno not in _GONE:
+            self.problem = error
 
     def __getattr__(self, name: str) -> Any:
+        if name == "buffer":  # Typer would write UTF-8 to it, whatever the encoding is, and get around `write`
+            raise AttributeError(name)
         return getattr(self._stream, name)
 
 
 @contextmanager
-def unbroken() -> Iterator[None]:
-    """Let commands print to an `Unbroken` while the block runs; to nowhere if standard output was closed."""
-    before = sys.stdout
+def unbroken() -> Iterator[Unbroken]:
+    """Let commands print to an `Unbroken` while the block runs; to nowhere if an output was closed."""
+    before = sys.stdout, sys.stderr
+    codecs.register_error("plain", _plain)
     with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - a device
-        sys.stdout = cast("TextIO", Unbroken(before or nowhere))
+        for stream in filter(None, before):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="plain")
+        results, errors = (Unbroken(stream or nowhere) for stream in before)
+        sys.stdout, sys.stderr = cast("TextIO", results), cast("TextIO", errors)
         try:
-            yield
+            yield results
         finally:
-            with suppress(OSError, ValueError):
-                sys.stdout.flush()
-            sys.stdout = before
+            for output in (results, errors):
+                with suppress(ValueError):
+                    output.flush()
+            sys.stdout, sys.stderr = before
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """Return plain text for symbols that an encoding lacks; an error handler of `codecs`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_PLAIN.get(letter, "?") for letter in error.object[error.start : error.end]), error.end
+
+
+@contextmanager
+def until_ctrl_c() -> Iterator[None]:
+    """End the block on Ctrl-C, and not the command: for commands that run until then."""
+    with suppress(KeyboardInterrupt):
+        yield
 
 
 @contextmanager

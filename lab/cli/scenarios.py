@@ -11,7 +11,7 @@ from lab.base.errors import UsageError
 from lab.cli.groups import SCENARIOS
 from lab.cli.named import lab_of, locked, need_nodes
 from lab.cli.options import AsJson, ConfigFile, Full, Rate, ScenarioNames
-from lab.cli.output import err, out, waiting
+from lab.cli.output import Unfinished, out, waiting
 
 if TYPE_CHECKING:
     from lab.lab import Lab
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from lab.scenario.steps import StepRunner
 
 report_app = typer.Typer(invoke_without_command=True, help="List, open and compare the reports of earlier runs.")
-_INTERRUPTED = 130
 
 
 def register(app: typer.Typer) -> None:
@@ -82,8 +81,7 @@ def run(
     if session.interrupted:
         ended = {run.name for run in written.scenarios} - {written.scenarios[-1].name}
         left = " ".join(one.name for one in chosen if one.name not in ended)
-        err().print(f"done: {' '.join(sorted(ended)) or 'none'}\nleft: {left}\nnext:  lab run {left}", markup=False)
-        raise typer.Exit(_INTERRUPTED)
+        raise Unfinished(f"done: {' '.join(sorted(ended)) or 'none'}\nleft: {left}\nnext:  lab run {left}")
     if written.exit_code:
         raise typer.Exit(written.exit_code)
 

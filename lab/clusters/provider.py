@@ -23,6 +23,8 @@ class NodeStatus(Enum):
     """A run was killed while it created the node."""
     STOPPED = "stopped"
     PAUSED = "paused"
+    OFF_NETWORK = "off the lab's network"
+    """It runs, but other nodes cannot reach it."""
     RUNNING = "running"
 
 

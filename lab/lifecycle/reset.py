@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lab import stacks
+from lab.base import events
 from lab.base.concurrency import Threads, at_once
 from lab.base.errors import ClusterError
 from lab.base.names import Cluster
@@ -18,16 +19,20 @@ from lab.lifecycle import changes, plan
 from lab.mesh.protocols import Federation, Mesh
 
 _READY_S = 120.0
+_USABLE = frozenset({NodeStatus.RUNNING, *STANDS_STILL})
 
 
 def reset(lab: Lab, mesh: Mesh) -> Iterator[str]:
     """Restore the state that `lab up` creates; yields a line for each change.
 
     Raises:
-        ClusterError: a node does not exist.
+        ClusterError: a node does not exist, or is off the network.
         WaitTimeout: a cluster or workload did not become ready.
     """
-    yield from _wake(lab)
+    found = provider().look(lab)
+    if unusable := [f"{n.name} is {n.status.value}" for n in found.values() if n.status not in _USABLE]:
+        raise ClusterError(f"node {', node '.join(unusable)}; reset cannot repair that", next="lab up")
+    yield from _wake(lab, [name for name, node in found.items() if node.status in STANDS_STILL])
     with Threads() as threads:
         for done in threads.map(lambda cluster: list(_objects_of_scenarios(lab, cluster)), lab.clusters.values()):
             yield from done
@@ -39,12 +44,11 @@ def reset(lab: Lab, mesh: Mesh) -> Iterator[str]:
     yield "the lab is in its known state"
 
 
-def _wake(lab: Lab) -> Iterator[str]:
-    found = provider().look(lab)
-    if gone := [node.name for node in found.values() if node.status not in {NodeStatus.RUNNING, *STANDS_STILL}]:
-        raise ClusterError(f"missing nodes: {', '.join(gone)}; reset does not create clusters", next="lab up")
-    at_once(lambda name: provider().power.start(lab.clusters[name], timeout_s=_READY_S), found)
-    yield from (f"{name}: node started" for name, node in found.items() if node.status in STANDS_STILL)
+def _wake(lab: Lab, still: Sequence[str]) -> Iterator[str]:
+    for name in still:
+        events.progress(f"{name}: starting its node, which takes about 30 s")
+    at_once(lambda name: provider().power.start(lab.clusters[name], timeout_s=_READY_S), lab.clusters)
+    yield from (f"{name}: node started" for name in still)
     wire = provider().wire
     for source, target in wire.state(lab, list(lab.clusters)).cuts:
         if target in lab.clusters and wire.restore(lab.clusters[source], lab.clusters[target]):

@@ -33,7 +33,8 @@ def _suite(run: ScenarioRun) -> ET.Element:
     cases = (
         _sabotage_cases(run) if run.sabotage is not None else [c for step in run.steps for c in _step_cases(run, step)]
     )
-    if not cases:
+    stopped = run.outcome is Outcome.ERRORED and not run.restore_problems and run.sabotage is None
+    if not cases or (stopped and not any(case.get("outcome") == Outcome.ERRORED.value for case in cases)):
         cases.append(_case(run.name, "scenario", run.duration_s, run.outcome, run.reason, text=run.claim))
     if run.restore_problems:
         text = "\n".join(run.restore_problems)

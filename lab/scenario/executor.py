@@ -17,7 +17,7 @@ from lab.base.redaction import redact
 from lab.measure.recording import Recording
 from lab.measure.under_load import UnderLoad
 from lab.scenario import commands
-from lab.scenario.actions import Action, Command, Observe, Pause, NewPhase, Start, Stop, Until
+from lab.scenario.actions import Action, Command, NewPhase, Observe, Pause, Start, Stop, Until
 from lab.scenario.context import Context
 from lab.scenario.loads import StepLoad
 from lab.scenario.manifests import Manifests

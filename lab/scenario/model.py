@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from lab.base.errors import UsageError
 from lab.mesh.capabilities import Capability
-from lab.scenario.actions import Action, Command, Pause, NewPhase, Start, Stop, Until
+from lab.scenario.actions import Action, Command, NewPhase, Pause, Start, Stop, Until
 from lab.scenario.loads import StepLoad
 from lab.scenario.observation import Look
 

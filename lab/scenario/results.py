@@ -76,9 +76,14 @@ class ScenarioRun:
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
-        """The outcomes of all checks, and of all steps without checks that are ERRORED."""
+        """The outcomes of all checks, and of all steps without checks that are ERRORED.
+
+        A scenario that is ERRORED otherwise, because it was interrupted or not undone, counts as one.
+        """
         broken = [step.outcome for step in self.steps if step.outcome is Outcome.ERRORED and not step.checks]
-        return (*(check.outcome for check in self.checks), *broken)
+        found = (*(check.outcome for check in self.checks), *broken)
+        own = (self.outcome,) if self.outcome is Outcome.ERRORED and self.outcome not in found else ()
+        return (*found, *own)
 
     @property
     def checks(self) -> tuple[CheckResult, ...]:
@@ -111,7 +116,7 @@ class Report:
 
     @property
     def counts(self) -> Mapping[Outcome, int]:
-        """The number of checks by outcome; a step without checks counts if it is ERRORED."""
+        """The number of checks by outcome; a step without checks, and a scenario, counts if it is ERRORED."""
         return count(outcome for scenario in self.scenarios for outcome in scenario.outcomes)
 
     @property

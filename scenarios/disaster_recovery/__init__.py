@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lab.mesh.capabilities import Capability
 from lab.mesh.names import exported_name
-from lab.scenario.actions import Action, Apply, Command, Delete, Pause, NewPhase, Until, on
+from lab.scenario.actions import Action, Apply, Command, Delete, NewPhase, Pause, Until, on
 from lab.scenario.context import Context, Role
 from lab.scenario.loads import StepLoad
 from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode

@@ -8,7 +8,7 @@ from lab.measure import stats
 from lab.measure.recording import Recording
 from lab.mesh.capabilities import Capability
 from lab.mesh.names import exported_name
-from lab.scenario.actions import Apply, Command, Delete, Pause, NewPhase, Until, on
+from lab.scenario.actions import Apply, Command, Delete, NewPhase, Pause, Until, on
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.loads import StepLoad

@@ -92,6 +92,11 @@ def test_a_version_of_upstreams_needs_upstream_as_its_source() -> None:
     assert problems(text)["versions.podinfo"][0] == 4
 
 
+def test_values_that_are_nested_too_deeply_are_a_problem_of_the_file() -> None:
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        config.parse("x = " + "[" * 20_000)
+
+
 def test_broken_toml_names_the_line() -> None:
     assert problems('name = "lab"\nstack = istio\n')["TOML"][0] == 2
 

@@ -35,6 +35,7 @@ HOMES = {
     "filelock": {"lab.base.locks"},
     "jinja2": {"lab.kube.manifests", "lab.report"},
     "kubernetes": {"lab.kube"},
+    "markupsafe": {"lab.report"},
     "oras": {"lab.artifacts.published"},
     "platformdirs": {"lab.base.paths"},
     "prometheus_client": {"lab.stacks.linkerd.hops"},
@@ -46,6 +47,7 @@ HOMES = {
     "subprocess": {"lab.base.process"},
     "tenacity": {"lab.base.wait"},
     "typer": {"lab.cli"},
+    "urllib3": {"lab.kube.transport"},
     "watchfiles": {"lab.dev.laptop.folder"},
     "yaml": {"lab.kube.manifests"},
 }
@@ -99,6 +101,7 @@ def test_every_dependency_is_used_and_every_home_declared() -> None:
     names = {name.split(">")[0].replace("-", "_").replace("pyyaml", "yaml") for name in declared}
     used = {name.split(".")[0] for file in MODULES for name in imports(file)}
     assert names - used == set()
+    assert used - sys.stdlib_module_names - {"lab", "scenarios"} <= names
     assert set(HOMES) - {"subprocess"} == names
 
 

@@ -238,6 +238,8 @@ class KindProvider:
             return Node(name=cluster.node, status=NodeStatus.FOREIGN)
         status = _STATUS.get(container.status, NodeStatus.STOPPED)
         address = container.networks.get(lab.spec.name)
+        if status is NodeStatus.RUNNING and address is None:
+            status = NodeStatus.OFF_NETWORK
         return Node(name=cluster.node, status=status, address=str(address) if address else None, image=container.image)
 
     def _create(self, lab: Lab, cluster: Cluster, image: str) -> None:

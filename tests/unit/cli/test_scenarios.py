@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,20 @@ def test_without_a_lab_the_next_command_is_named(lab: Command, demo: Registry, c
     ended = lab(*command)
     assert ended.code == 3
     assert "next:  lab up" in ended.err
+
+
+def test_an_interrupted_run_has_one_next_command(
+    lab: Command, demo: Registry, up: Path, apis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: Any) -> None:
+        raise KeyboardInterrupt
+
+    demo.scenarios["demo"] = scenario(step(act=interrupt))
+    monkeypatch.setattr("os._exit", sys.exit)
+    ended = lab("run")
+    assert ended.code == 130
+    assert ended.err == "done: none\nleft: demo\nnext:  lab run demo\n"
+    assert "1 errored" in ended.out
 
 
 def test_a_run_is_reported_and_listed(lab: Command, demo: Registry, up: Path, apis: Any) -> None:

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from lab.clusters.provider import NodeStatus
 from lab.mesh.model import Failover, Split
 from tests.unit.cli.conftest import Command
 
@@ -65,15 +64,9 @@ def test_an_unknown_cluster_changes_nothing(lab: Command, mesh: Any, words: tupl
     assert fake.called == []
 
 
-def test_a_node_that_stands_still_is_named_at_once(lab: Command, nodes: dict[str, NodeStatus]) -> None:
-    nodes["east"] = NodeStatus.STOPPED
-    ended = lab("split", "podinfo=50", "podinfo-east=50")
-    assert ended.code == 3
-    assert "east: the node dev-east-control-plane is stopped" in ended.err
-    assert "lab up" in ended.err
-
-
-@pytest.mark.parametrize("words", [("export", ""), ("failover", "Up"), ("unsplit", "a b")])
+@pytest.mark.parametrize(
+    "words", [("export", ""), ("failover", "Up"), ("unsplit", "a b"), ("split", "", "podinfo=1"), ("split", "é=50")]
+)
 def test_what_is_not_a_services_name_is_a_usage_error(lab: Command, words: tuple[str, ...]) -> None:
     ended = lab(*words)
     assert ended.code == 2

@@ -164,6 +164,16 @@ def test_a_node_that_was_just_taken_off_its_network_is_still_the_labs(
     assert made == ["east"]
 
 
+def test_a_running_node_off_the_labs_network_is_seen_and_connected_again(
+    provider: Any, docker: FakeDocker, lab: Lab, made: list[str]
+) -> None:
+    docker.nodes[EAST], docker.files[EAST] = container(EAST, networks={}), mark()
+    assert provider.look(lab)["east"].status is NodeStatus.OFF_NETWORK
+    assert ensure(provider, lab) is StepStatus.CHANGED
+    assert provider.look(lab)["east"].status is NodeStatus.RUNNING
+    assert made == []
+
+
 def test_other_settings_than_the_cluster_was_made_with_are_named(
     provider: Any, docker: FakeDocker, lab: Lab, made: list[str]
 ) -> None:

@@ -65,6 +65,9 @@ def test_ctrl_c_still_writes_the_report(context: Context, tmp_path: Path) -> Non
     assert it.interrupted
     assert [run.name for run in written.scenarios] == ["demo", "cut"]
     assert report.load(it.run_folder).scenarios[1].reason == "interrupted"
+    assert written.counts[Outcome.ERRORED] == 1
+    junit = (it.run_folder.path / "junit.xml").read_text()
+    assert 'errors="1"' in junit.splitlines()[1]
 
 
 def test_sabotage_runs_each_scenario_once_for_each_of_its_sabotages(context: Context, tmp_path: Path) -> None:

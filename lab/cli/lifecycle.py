@@ -42,8 +42,7 @@ def up(
     from lab.base import pki
     from lab.cli import machine, running, tables
     from lab.lifecycle import changes, plan
-    from lab.report.environment import target_of
-    from lab.scenario import registry
+    from lab.report.environment import write_manifests
 
     lab = lab_of(file, **({"stack": stack} if stack else {}), **({"viz": True} if viz else {}))
     stacks.choose(lab)  # refuses before anything changes
@@ -58,9 +57,7 @@ def up(
             typer.echo(f"lab {lab.spec.name}: {choice.reason}")
         stacks.remember(lab, choice.stack)
         report = running.run(lab, plan.up(lab), verb="up", quiet=as_json)
-        target = target_of(lab, choice.stack.name)
-        for name in registry.names():
-            target.manifests(name).write_all()
+        write_manifests(lab, choice.stack.name)
         left = changes.now(lab, stacks.mesh(lab))
     tables.up(out(), lab, report, left, as_json=as_json)
 

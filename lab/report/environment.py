@@ -56,6 +56,13 @@ def target_of(lab: Lab, stack: str) -> Target:
     return Target.of(lab, stack, registry.folder())
 
 
+def write_manifests(lab: Lab, stack: str) -> None:
+    """Write this lab's copies of the scenarios' manifests, so that a person can type the walkthrough's commands."""
+    target = target_of(lab, stack)
+    for name in registry.names():
+        target.manifests(name).write_all()
+
+
 def facts_of(lab: Lab, mesh: Mesh) -> LabFacts:
     """Return on what a run takes place."""
     versions = {}

@@ -27,6 +27,7 @@ def test_up_runs_the_plan_and_shows_where_the_lab_is(lab: Command, monkeypatch: 
     monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: Prepared(findings=[], changed=False))
     monkeypatch.setattr("lab.lifecycle.artifacts.ready", lambda *_: True)
     monkeypatch.setattr("lab.lifecycle.changes.now", lambda *_: [])
+    monkeypatch.setattr("lab.report.environment.write_manifests", lambda *_: None)
     ended = lab("up", "--yes")
     assert ended.code == 0
     assert "1 of 1 steps changed something" in ended.out
@@ -45,6 +46,7 @@ def test_up_searches_again_for_artifacts_after_it_started_the_engine(
     monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: Prepared(findings=[], changed=True))
     monkeypatch.setattr("lab.lifecycle.artifacts.ready", lambda *_: True)
     monkeypatch.setattr("lab.lifecycle.changes.now", lambda *_: [])
+    monkeypatch.setattr("lab.report.environment.write_manifests", lambda *_: None)
     assert lab("up", "--yes").code == 0
     before, after, planned = searched
     assert before is not after

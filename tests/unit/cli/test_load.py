@@ -175,7 +175,7 @@ def test_completion_knows_the_services_that_a_frontend_calls(folder: Path) -> No
 
 def test_a_lab_that_is_not_up_is_named(lab: Command) -> None:
     ended = lab("load", "podinfo")
-    assert (ended.code, "the lab dev is not up\nnext:  lab up" in ended.err) == (3, True)
+    assert (ended.code, "the lab dev is not up" in ended.err and "next:  lab up" in ended.err) == (3, True)
 
 
 def test_ctrl_c_stops_the_load_and_the_command_and_prints_what_was_measured(server: LocalServer, folder: Path) -> None:

@@ -24,7 +24,7 @@ _TAKES_OVER_S = 5.0
 _BACK_S = 180.0
 _KILL = "--grace-period=0 --force --wait=false"
 _QUIET = Pause(3, "the load before the change, and after it")
-_SHIFT = Pause(2, "the load runs with these weights")
+_SHIFT = Pause(3, "the load runs with these weights")
 _EJECTED = Pause(9, "an ejected pod gets requests again after 5 s at the earliest")
 _NO_PODS = Command(f"{_WEST} scale deployment {SERVICE} --replicas=0")
 _PODS_BACK = (
@@ -117,11 +117,11 @@ def _shift() -> Iterator[Action]:
     """Yield the actions that shift all requests to the backup in steps, and back at once."""
     yield _SHIFT
     for west in (75, 50, 25, 0):
-        yield NewPhase(f"{west}:{100 - west}")
         yield _split(west)
+        yield NewPhase(f"{west}:{100 - west}")  # when the API server has the new weights
         yield _SHIFT
-    yield NewPhase("back to 100:0")
     yield _split(100)
+    yield NewPhase("back to 100:0")
     yield _SHIFT
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from lab.base import process
@@ -14,6 +15,7 @@ from lab.mesh.protocols import Mesh
 from lab.report.session import typed_environment
 from lab.scenario.context import Context
 from lab.scenario.results import LabFacts
+from lab.stacks import STACKS
 
 _KEEP = {
     "pods": ("get", "pods", "--all-namespaces", "--output=wide"),
@@ -33,9 +35,21 @@ def context_of(lab: Lab, mesh: Mesh, *, full: bool, rate_per_s: float) -> Contex
     """
     if not lab.paths.kubeconfig.exists():
         raise LabError(f"the lab {lab.spec.name} is not up", next="lab up")
-    tools = [lab.artifacts.binary("kubectl").parent]
-    env = typed_environment(lab.paths.kubeconfig, tools)
-    return Context(lab=lab, mesh=mesh, env=env, full=full, rate_per_s=rate_per_s)
+    return Context(lab=lab, mesh=mesh, env=environment(lab, mesh), full=full, rate_per_s=rate_per_s)
+
+
+def environment(lab: Lab, mesh: Mesh) -> Mapping[str, str]:
+    """Return the variables under which typed commands find the lab's clusters and the lab's own tools."""
+    return typed_environment(lab.paths.kubeconfig, tools(lab, mesh))
+
+
+def tools(lab: Lab, mesh: Mesh) -> tuple[Path, ...]:
+    """Return the folders of the lab's own versions of kubectl and the mesh's programs.
+
+    Raises:
+        ArtifactError: one is missing or damaged.
+    """
+    return tuple(lab.artifacts.binary(name).parent for name in ("kubectl", *STACKS[mesh.name].programs))
 
 
 def facts_of(lab: Lab, mesh: Mesh) -> LabFacts:

@@ -98,6 +98,10 @@ class Stack(Protocol):
         """Whether `--viz` can install a dashboard."""
 
     @property
+    def programs(self) -> Sequence[str]:
+        """The mesh's own command-line programs, by artifact."""
+
+    @property
     def control_plane(self) -> str:
         """Name of the component that must be installed before a service can be exported."""
 

@@ -43,6 +43,7 @@ class IstioStack:
         ("security.istio.io/v1", "PeerAuthentication"),
     )
     viz: bool = False
+    programs: tuple[str, ...] = ("istioctl",)
     control_plane: str = "istio"
     prepares: str = "render Istio's charts"
 

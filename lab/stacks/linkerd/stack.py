@@ -44,6 +44,7 @@ class LinkerdStack:
         *((emissary.API, kind) for kind in ("Host", "Listener", "Mapping")),
     )
     viz: bool = True
+    programs: tuple[str, ...] = ("linkerd",)
     control_plane: str = "linkerd"
     prepares: str = "render Linkerd's and Emissary's charts"
 

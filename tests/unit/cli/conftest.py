@@ -37,7 +37,7 @@ class FakeMesh:
     """A mesh that notes what is asked of it. `answers` are what its methods return; an unexpected one fails loudly."""
 
     answers: Mapping[str, Any]
-    name: str = "fake"
+    name: str = "istio"
     capabilities: frozenset[Capability] = frozenset(Capability)
     called: list[tuple[Any, ...]] = field(default_factory=list)
 

@@ -118,6 +118,6 @@ def test_a_mesh_without_rules_for_requests_is_named(lab: Command, mesh: Any, wor
     fake.capabilities = frozenset(Capability) - {Capability.AUTHORIZE_REQUEST}
     ended = lab("authorize", "podinfo", "--from", "west/frontend", *words)
     assert ended.code == ClusterError.exit_code
-    assert "the fake stack cannot allow callers by method and path" in ended.err
+    assert "the istio stack cannot allow callers by method and path" in ended.err
     assert "next:  the same command without --method and --path" in ended.err
     assert fake.called == []

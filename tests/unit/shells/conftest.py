@@ -46,7 +46,7 @@ def home(tmp_path: Path) -> Path:
     (made / ".shrc").write_text(f"{posix}PS1='mine> '\n")
     fish = "set -gx MINE 1\nset -gx KUBECONFIG /mine\nset -gx PATH /usr/bin /bin\n"
     (made / ".config/fish/config.fish").write_text(
-        f"{fish}set -g fish_greeting\nfunction fish_prompt; echo -n \"mine$status> \"; end\n"
+        f'{fish}set -g fish_greeting\nfunction fish_prompt; echo -n "mine$status> "; end\n'
     )
     return made
 
@@ -66,7 +66,7 @@ def lab_command(tmp_path: Path, home: Path) -> tuple[list[str], dict[str, str]]:
         program.parent.mkdir(parents=True)
         program.write_text(FAKE_KUBECTL)
         program.chmod(0o755)
-    (folder / "lab.py").write_text(PROGRAM.format(tools=str(folder / "tools")))
+    (folder / "program.py").write_text(PROGRAM.format(tools=str(folder / "tools")))
     env = {
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home / ".config"),
@@ -78,7 +78,7 @@ def lab_command(tmp_path: Path, home: Path) -> tuple[list[str], dict[str, str]]:
         "ENV": str(home / ".shrc"),
         **{f"LAB_{name}_DIR": str(folder / name.lower()) for name in ("STATE", "CACHE", "RUNS")},
     }
-    return [sys.executable, str(folder / "lab.py")], env
+    return [sys.executable, str(folder / "program.py")], env
 
 
 @pytest.fixture

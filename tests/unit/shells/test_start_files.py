@@ -34,12 +34,12 @@ def test_no_color_is_respected(tmp_path: Path) -> None:
     for shell in ("bash", "zsh", "fish", "sh"):
         start_files.write(tmp_path, SETTINGS, environ={"SHELL": shell, "NO_COLOR": "1"})
     texts = "".join(file.read_text() for file in tmp_path.iterdir())
-    assert "166" not in texts
+    assert "130" not in texts
     assert "c2410c" not in texts
 
 
 @pytest.mark.parametrize(
-    ("color", "number"), [("#000000", 16), ("#ffffff", 231), ("#2563eb", 26), ("#c2410c", 166), ("#ff0000", 196)]
+    ("color", "number"), [("#000000", 16), ("#ffffff", 231), ("#2563eb", 26), ("#c2410c", 130), ("#ff0000", 196)]
 )
 def test_colours_are_mapped_to_a_terminal_with_256(color: str, number: int) -> None:
     assert start_files.nearest_of_256(color) == number

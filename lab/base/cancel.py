@@ -112,6 +112,24 @@ def undoing(within_s: float) -> Iterator[None]:
 
 
 @contextmanager
+def left_to(forward: Callable[[], object]) -> Iterator[None]:
+    """Leave Ctrl-C to the child that has the terminal, in the block; for the main thread.
+
+    A signal to end this process (SIGTERM, SIGHUP) calls `forward`, which ends the child.
+    """
+    # A handler in Python, not SIG_IGN: a child inherits an ignored signal.
+    wakeup_before = signal.set_wakeup_fd(-1)
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
+    before |= {number: signal.signal(number, lambda *_: forward()) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup_before)
+
+
+@contextmanager
 def on_signals(at_once: Callable[[], object], *, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
     """Cancel the run on the first of `SIGNALS` inside the block, call `at_once` on a later one.
 

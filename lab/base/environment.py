@@ -10,8 +10,8 @@ Go. In the lab's own commands they would break the lab, or put a wrong build int
 | kubeconfig, locale | the lab's (`_PINNED`) |
 | NO_PROXY | the user's, and this machine's own and private addresses |
 
-`go_build` and `PIP` are for one tool each. The user's own program, which `lab dev process` or `lab load` starts,
-inherits everything (`inherit=True` in `lab.base.process`).
+`go_build` and `PIP` are for one tool each. The user's own programs, which `lab dev process`, `lab load` and `lab shell`
+start, inherit everything (`inherit=True` and `foreground` in `lab.base.process`).
 """
 
 from __future__ import annotations

@@ -13,9 +13,10 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -263,6 +264,58 @@ def start(
     with _guard:
         _running.add(started := child.result())
     return started
+
+
+def foreground(argv: Sequence[str | Path], *, env: Mapping[str, str]) -> int:
+    """Let a program of the user have the terminal until it ends, and return its exit status as a shell counts it.
+
+    Ctrl-C reaches only the program. A signal that ends the lab ends the program first.
+
+    Args:
+        argv: program and arguments.
+        env: its whole environment.
+
+    Raises:
+        LabError: the program does not exist.
+    """
+    words = [str(word) for word in argv]
+    if shutil.which(words[0], path=env.get("PATH")) is None:
+        raise LabError(f"command not found: {words[0]}")
+    children: list[subprocess.Popen[bytes]] = []
+    ended = threading.Event()
+
+    def end() -> None:  # an interactive shell ignores SIGTERM; a second signal waits for nothing
+        for child in children:
+            child.send_signal(signal.SIGKILL if ended.is_set() else signal.SIGHUP)
+        ended.set()
+
+    with _terminal_back(), cancel.left_to(end):
+        children.append(subprocess.Popen([*_death_signal_prefix(), *words], env=dict(env)))
+        if ended.is_set():  # the signal came before the program
+            children[0].send_signal(signal.SIGHUP)
+        code = children[0].wait()
+    return code if code >= 0 else 128 - code
+
+
+@contextlib.contextmanager
+def _terminal_back() -> Iterator[None]:
+    """Make the terminal's foreground the same after the block: a shell that was killed has not done it."""
+    try:
+        terminal = sys.stdin.fileno()
+        foreground = os.tcgetpgrp(terminal)
+    except (OSError, ValueError):  # there is no terminal
+        yield
+        return
+    try:
+        yield
+    finally:
+        before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        try:
+            if foreground == os.getpgrp():
+                with contextlib.suppress(OSError):  # the terminal was closed
+                    os.tcsetpgrp(terminal, foreground)
+        finally:
+            signal.signal(signal.SIGTTOU, before)
 
 
 @cache

@@ -14,7 +14,7 @@ import typer
 from lab.base import cancel, environment, process
 from lab.base.errors import CommandError, HostError, LabError
 from lab.base.paths import DISK_ERRORS, denied, unusable
-from lab.cli import artifacts, dev, lifecycle, load, render, scenarios, traffic
+from lab.cli import artifacts, dev, lifecycle, load, permissions, render, scenarios, shell, traffic, wire
 from lab.cli.groups import TitledGroup
 from lab.cli.options import Invocation
 from lab.cli.output import Unbroken, Unfinished, err, unbroken
@@ -27,7 +27,7 @@ app = typer.Typer(
     help="Run two real Kubernetes clusters with one service mesh, and test the mesh.",
     epilog="Exit codes: 0 ok, 1 a check failed, 2 usage or configuration, 3 the lab failed, 130 interrupted.",
 )
-for _commands in (lifecycle, render, scenarios, traffic, load, dev, artifacts):
+for _commands in (lifecycle, shell, render, scenarios, traffic, permissions, wire, load, dev, artifacts):
     _commands.register(app)
 
 # Every wrong command line is one of these; Typer has no name of its own for their common base.

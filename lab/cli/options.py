@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -42,6 +44,34 @@ def stack_names(incomplete: str) -> list[str]:
     return [name for name in (*STACKS, "auto") if name.startswith(incomplete)]
 
 
+def service_names(incomplete: str) -> list[str]:
+    """Return the Services of the applications' namespace whose names begin with `incomplete`."""
+    return sorted({name for _, name in _named_objects("Service") if name.startswith(incomplete)})
+
+
+def caller_names(incomplete: str) -> list[str]:
+    """Return the service accounts that begin with `incomplete`, as CLUSTER/ACCOUNT."""
+    names = (f"{cluster}/{name}" for cluster, name in _named_objects("ServiceAccount"))
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+def _named_objects(kind: str) -> Iterator[tuple[str, str]]:
+    """Yield (cluster, name) of the objects in the applications' namespace, without clusters that do not answer."""
+    from lab import config
+    from lab.base.errors import LabError
+    from lab.base.names import NAMESPACE
+    from lab.kube import connect
+    from lab.lab import Lab
+
+    with suppress(LabError):
+        lab = Lab.of(config.load(config.find()))
+        for cluster in lab.clusters.values() if lab.paths.kubeconfig.exists() else ():
+            with suppress(LabError):
+                kube = connect(cluster, timeout_s=_COMPLETES_S)
+                for obj in kube.find("v1", kind, namespace=NAMESPACE, metadata_only=True):
+                    yield cluster.name, obj["metadata"]["name"]
+
+
 def scenario_names(incomplete: str) -> list[str]:
     """Return the scenarios whose names begin with `incomplete`."""
     from lab.scenario import registry
@@ -68,18 +98,34 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmat
 OneCluster = Annotated[
     str | None, typer.Option("--cluster", autocompletion=cluster_names, help="Only this cluster. Default: all.")
 ]
+_COMPLETES_S = 1.0
+"""Seconds that completion waits for one cluster."""
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123
+
+
+def is_dns_label(name: str) -> bool:
+    """Return whether a text can be the name of a Service or a namespace."""
+    return bool(_DNS_LABEL.fullmatch(name))
 
 
 def service_name(name: str) -> str:
     """Return the name of a Service; any other text is an error of the command line."""
-    if not _DNS_LABEL.fullmatch(name):
+    if not is_dns_label(name):
         raise typer.BadParameter(f"{name!r} is not a Service's name: lower-case letters, digits and '-'")
     return name
 
 
 ServiceName = Annotated[
-    str, typer.Argument(metavar="SERVICE", callback=service_name, help="Name of a Service in namespace test.")
+    str,
+    typer.Argument(
+        metavar="SERVICE",
+        callback=service_name,
+        autocompletion=service_names,
+        help="Name of a Service in namespace test.",
+    ),
+]
+ServiceCluster = Annotated[
+    str, typer.Option("--in", autocompletion=cluster_names, help="The cluster where the Service's pods run.")
 ]
 SourceCluster = Annotated[
     str, typer.Option("--from", autocompletion=cluster_names, help="The cluster where the Service runs.")

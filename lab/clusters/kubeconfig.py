@@ -57,6 +57,19 @@ def drop(file: Path, name: str) -> None:
             _write(file, config)
 
 
+def with_current(lab: Lab, cluster: str, *, namespace: str) -> str:
+    """Return the lab's kubeconfig with a cluster's context as the current one, and a namespace in each context.
+
+    Raises:
+        ClusterError: the cluster is not in the lab's kubeconfig.
+    """
+    config = _read(lab.paths.kubeconfig)
+    if cluster not in (entry["name"] for entry in config["contexts"]):
+        raise ClusterError(f"the lab {lab.spec.name} is not up", where=cluster, next="lab up")
+    contexts = [{**e, "context": {**(e.get("context") or {}), "namespace": namespace}} for e in config["contexts"]]
+    return manifests.dump({**config, "contexts": contexts, "current-context": cluster})
+
+
 def contexts(file: Path) -> tuple[str, ...]:
     """Return the names of a kubeconfig's contexts."""
     return tuple(entry["name"] for entry in _read(file)["contexts"])

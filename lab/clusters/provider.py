@@ -90,10 +90,16 @@ class Wire(Protocol):
     """The network between clusters."""
 
     def cut(self, source: Cluster, target: Cluster) -> str:
-        """Drop all traffic from a cluster to another one's node; returns a command with the same effect, to type."""
+        """Drop all traffic from a cluster to another one's node, and return the command that was run, to type."""
 
     def restore(self, source: Cluster, target: Cluster) -> bool:
         """Undo `cut`; True if it was cut."""
+
+    def cut_command(self, source: Cluster, target: Cluster) -> str:
+        """Return the command that `cut` runs, and run nothing."""
+
+    def restore_command(self, source: Cluster, target: Cluster) -> str:
+        """Return the command that `restore` runs, and run nothing."""
 
     def reaches(self, source: Cluster, address: str, port: int) -> bool:
         """Return whether a cluster's node can connect to an address and port within a second."""
@@ -136,7 +142,11 @@ class Provider(Protocol):
 
     @property
     def wire(self) -> Wire:
-        """The network between the clusters."""
+        """The network between the clusters.
+
+        Raises:
+            ClusterError: the provider cannot change the network between its clusters; it gives the reason.
+        """
 
     @property
     def shell(self) -> NodeShell:

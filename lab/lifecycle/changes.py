@@ -133,7 +133,7 @@ def _of_traffic(lab: Lab, found: Traffic) -> Iterator[Change]:
         effect = f"intercept: {intercept.cluster}'s requests to {intercept.service} {which}go to {intercept.to}"
         yield Change(cluster=intercept.cluster, kind="intercept", effect=effect)
     for permission in found.permissions:
-        yield Change(cluster=permission.cluster, kind="permission", effect=f"locked: {_allowed(permission)}")
+        yield Change(cluster=permission.cluster, kind="permission", effect=f"locked: {allowed(permission)}")
     for route in found.ingress_routes:
         effect = f"export: {route.source}'s ingress routes to {route.service}, as {route.name}"
         yield Change(cluster=route.source, kind="export", effect=effect)
@@ -145,7 +145,7 @@ def _of_traffic(lab: Lab, found: Traffic) -> Iterator[Change]:
         yield Change(cluster=where, kind="federation", effect=f"federation: {service}-federated joins all clusters")
 
 
-def _allowed(permission: Permission) -> str:
+def allowed(permission: Permission) -> str:
     """Return a permission as text: "only west/frontend may GET /api/info of podinfo in east"."""
     callers = " and ".join(_caller(caller) for caller in permission.callers)
     target = f"{permission.service} in {permission.cluster}"

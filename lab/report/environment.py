@@ -39,9 +39,9 @@ def context_of(lab: Lab, mesh: Mesh, *, full: bool, rate_per_s: float) -> Contex
 
 def environment_of(lab: Lab) -> Mapping[str, str]:
     """Return the variables under which typed commands find the lab's clusters, its tools, and the lab itself."""
-    programs = ("kubectl", *current(lab).programs)
-    tools = [lab.artifacts.binary(name).parent for name in programs]
-    path = os.pathsep.join([*map(str, tools), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    path = os.pathsep.join(
+        [*map(str, tools(lab)), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
+    )
     return {"KUBECONFIG": str(lab.paths.kubeconfig), "PATH": path, "LC_ALL": "C.UTF-8", **lock.passed_on(lab.paths)}
 
 
@@ -61,6 +61,15 @@ def write_manifests(lab: Lab, stack: str) -> None:
     target = target_of(lab, stack)
     for name in registry.names():
         target.manifests(name).write_all()
+
+
+def tools(lab: Lab) -> tuple[Path, ...]:
+    """Return the folders of the lab's own versions of kubectl and the mesh's programs.
+
+    Raises:
+        ArtifactError: one is missing or damaged.
+    """
+    return tuple(lab.artifacts.binary(name).parent for name in ("kubectl", *current(lab).programs))
 
 
 def facts_of(lab: Lab, mesh: Mesh) -> LabFacts:

@@ -17,7 +17,7 @@ FLOORS = (
     ("cli", "__main__"),
     ("present", "report"),
     ("scenario",),
-    ("lifecycle", "dev"),
+    ("lifecycle", "dev", "shells"),
     ("stacks",),
     ("mesh", "components"),
     ("clusters",),

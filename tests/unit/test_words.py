@@ -16,7 +16,8 @@ PHRASES = {
     r"\bnot so after\b": "timed out after … waiting for …",
     r"\bh[eo]lds?\b[^.\n]{1,40}\bagainst\b|\bheld against\b": "compare with",
     r"\b(can't|cannot|can not) be had\b": "is unavailable",
-    r"\bmend(s|ed|ing)?\b": "fix, repair",
+    # `lab mend` is a command, and code names it.
+    r"(?<!lab )(?<![\"(\w])\bmend(s|ed|ing)?\b(?![\"(,])": "fix, repair",
     r"\bin words\b(?! (and|or|if|for)\b|[:)\][])": "as text",
     r"\btold apart\b|\btells? apart\b": "distinguish",
     r"\bwhoever\b": "any client, the caller",

@@ -6,6 +6,7 @@ in the node's container, and a restart of the container removes it.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from lab.base.names import Cluster
@@ -17,19 +18,25 @@ _ASK_S = 1.5
 
 
 def cut(docker: Docker, source: Cluster, target: Cluster) -> str:
-    """Drop all traffic from a cluster's node and pods to the other's node; idempotent.
-
-    Returns:
-        A command with the same effect, to type.
-    """
+    """Drop all traffic from a cluster's node and pods to the other's node, and return the command; idempotent."""
     argv = _route("replace", target)
     docker.execute(source.node, argv)
-    return f"docker exec {source.node} {' '.join(argv)}"
+    return _typed(docker, source, argv)
 
 
 def restore(docker: Docker, source: Cluster, target: Cluster) -> bool:
     """Remove the cut; True if there was one."""
     return docker.execute(source.node, _route("del", target), check=False).returncode == 0
+
+
+def cut_command(docker: Docker, source: Cluster, target: Cluster) -> str:
+    """Return the command that `cut` runs."""
+    return _typed(docker, source, _route("replace", target))
+
+
+def restore_command(docker: Docker, source: Cluster, target: Cluster) -> str:
+    """Return the command that `restore` runs."""
+    return _typed(docker, source, _route("del", target))
 
 
 def cut_addresses(table: Sequence[str]) -> list[str]:
@@ -50,6 +57,10 @@ def reaches(docker: Docker, source: Cluster, address: str, port: int) -> bool:
     """Return whether a cluster's node can connect to an address and port within a second."""
     argv = ["timeout", "1", "bash", "-c", 'exec 3<>"/dev/tcp/$0/$1"', address, str(port)]
     return docker.execute(source.node, argv, check=False).returncode == 0
+
+
+def _typed(docker: Docker, source: Cluster, argv: Sequence[str]) -> str:
+    return shlex.join(docker.argv("container", "exec", source.node, *argv))
 
 
 def _route(verb: str, target: Cluster) -> list[str]:

@@ -37,6 +37,14 @@ class KindWire:
         """Remove a cut."""
         return link.restore(self.docker, source, target)
 
+    def cut_command(self, source: Cluster, target: Cluster) -> str:
+        """Return the command of `cut`."""
+        return link.cut_command(self.docker, source, target)
+
+    def restore_command(self, source: Cluster, target: Cluster) -> str:
+        """Return the command of `restore`."""
+        return link.restore_command(self.docker, source, target)
+
     def reaches(self, source: Cluster, address: str, port: int) -> bool:
         """Try a connection from a cluster's node."""
         return link.reaches(self.docker, source, address, port)

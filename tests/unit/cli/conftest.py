@@ -13,6 +13,7 @@ from lab.cli.app import main
 from lab.clusters.kind.provider import KindProvider
 from lab.clusters.provider import Node, NodeStatus
 from lab.lab import Lab
+from lab.mesh.capabilities import Capability
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,8 @@ class FakeMesh:
     """A mesh that notes what is asked of it. `answers` are what its methods return; an unexpected one fails loudly."""
 
     answers: Mapping[str, Any]
-    name: str = "fake"
+    name: str = "istio"
+    capabilities: frozenset[Capability] = frozenset(Capability)
     called: list[tuple[Any, ...]] = field(default_factory=list)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:

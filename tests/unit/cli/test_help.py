@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from lab.cli import options
 from lab.cli.app import app
 from tests.unit.cli.commands import ROOT, every
+from tests.unit.fake_api import FakeApi
 
 # Without pydantic: Typer itself imports it to read a command's options. The lab's own use of it is lab.config.
 HEAVY = (
@@ -76,6 +78,20 @@ def test_completion_knows_scenarios_and_clusters() -> None:
 
     assert complete("lab run iso", 2) == ["isolation"]
     assert complete("lab export web --from ea", 4) == ["east"]
+
+
+def test_completion_knows_services_and_callers(up: Path, apis: dict[str, FakeApi]) -> None:
+    for cluster, kind, name in (("east", "Service", "podinfo"), ("west", "ServiceAccount", "frontend")):
+        path = f"/api/v1/namespaces/test/{kind.lower()}s/{name}"
+        metadata = {"name": name, "namespace": "test"}
+        apis[cluster].objects[path] = {"apiVersion": "v1", "kind": kind, "metadata": metadata}
+    assert options.service_names("pod") == ["podinfo"]
+    assert options.service_names("x") == []
+    assert options.caller_names("west/") == ["west/frontend"]
+
+
+def test_completion_without_a_lab_is_empty(folder: Path) -> None:
+    assert options.service_names("") == []
 
 
 def test_every_command_is_in_a_titled_group() -> None:

@@ -1,0 +1,153 @@
+"""`lab cut` and `lab mend`: the network between two clusters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab.base.errors import ClusterError, UsageError
+from lab.cli.groups import TRAFFIC
+from lab.cli.named import cluster_of, locked, need_nodes, running_lab
+from lab.cli.options import AsJson, ConfigFile, cluster_names
+from lab.cli.output import done, out, print_json, waiting
+
+if TYPE_CHECKING:
+    from lab.base.names import Cluster
+    from lab.lab import Lab
+
+ShowCommand = Annotated[bool, typer.Option("--show", help="Print the command instead of running it.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WireChange:
+    """A command that cut or restored the network; `changed` is False if nothing was different before."""
+
+    source: str
+    target: str
+    command: str
+    changed: bool
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command(rich_help_panel=TRAFFIC)(cut)
+    app.command("mend", rich_help_panel=TRAFFIC)(restore)
+
+
+def cut(
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", autocompletion=cluster_names, help="The cluster that sends the packets.")
+    ],
+    target: Annotated[
+        str, typer.Argument(metavar="TO", autocompletion=cluster_names, help="The cluster that no longer gets them.")
+    ],
+    show: ShowCommand = False,
+    as_json: AsJson = False,
+    file: ConfigFile = None,
+) -> None:
+    """Drop all packets from a cluster to another.
+
+    As a cut cable does: nothing is refused, and open connections become silent. A restart of the node also ends it.
+
+    Example: `lab cut west east`; `lab mend west east` undoes it.
+    """
+    from lab.clusters import provider
+
+    lab = running_lab(file)
+    ends = _ends(lab, source, target)
+    wire = provider().wire
+    if show:
+        typer.echo(wire.cut_command(*ends))
+        return
+    with locked(need_nodes(lab), "lab cut"), waiting("lab cut"):
+        before = _names(ends) in wire.state(lab, [ends[0].name]).cuts
+        command = wire.cut(*ends)
+    change = _change(ends, command, changed=not before)
+    if as_json:
+        print_json(out(), change)
+        return
+    typer.echo(f"$ {command}")
+    words = f"{change.source}'s node drops all packets to {change.target}"
+    done(words) if change.changed else typer.echo(f"= nothing to cut: {words} already")
+    typer.echo(f"  `lab mend {change.source} {change.target}` undoes it")
+
+
+def restore(
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="FROM", autocompletion=cluster_names, help="The first cluster of `lab cut`."),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="TO", autocompletion=cluster_names, help="The second. Default: all cuts."),
+    ] = None,
+    show: ShowCommand = False,
+    as_json: AsJson = False,
+    file: ConfigFile = None,
+) -> None:
+    """Undo `lab cut`; without clusters, all cuts.
+
+    Example: `lab mend west east`
+    """
+    from lab.clusters import provider
+
+    lab = running_lab(file)
+    if source and not target:
+        raise UsageError("name both clusters, or none", next=f"lab mend {source} CLUSTER, or lab mend")
+    named = [_ends(lab, source, target)] if source and target else None
+    wire = provider().wire
+    if show:
+        for ends in named or _cuts(need_nodes(lab)):
+            typer.echo(wire.restore_command(*ends))
+        return
+    with locked(need_nodes(lab), "lab mend"), waiting("lab mend"):
+        changes = [
+            _change(ends, wire.restore_command(*ends), changed=wire.restore(*ends)) for ends in named or _cuts(lab)
+        ]
+    if as_json:
+        print_json(out(), changes)
+        return
+    for change in changes:
+        typer.echo(f"$ {change.command}")
+        if change.changed:
+            done(f"{change.source}'s packets reach {change.target}")
+        else:
+            typer.echo(f"= nothing to undo: {change.source}'s packets to {change.target} were not dropped")
+    if not changes:
+        typer.echo("= nothing to undo: no network between clusters is cut")
+
+
+def _ends(lab: Lab, source: str, target: str) -> tuple[Cluster, Cluster]:
+    ends = cluster_of(lab, source), cluster_of(lab, target)
+    if ends[0] == ends[1]:
+        raise UsageError(f"both clusters are {ends[0].name}", next=f"name two of: {', '.join(lab.clusters)}")
+    return ends
+
+
+def _cuts(lab: Lab) -> list[tuple[Cluster, Cluster]]:
+    """Return the ends of all cuts.
+
+    Raises:
+        ClusterError: a cut's target does not answer, so that its address is unknown.
+    """
+    from lab.clusters import provider
+
+    cuts = provider().wire.state(lab, list(lab.clusters)).cuts
+    for source, target in cuts:
+        if target not in lab.clusters:
+            raise ClusterError(
+                f"all packets to {target} are dropped, and no cluster that answers has this address",
+                where=source,
+                next="lab status",
+            )
+    return [(lab.clusters[source], lab.clusters[target]) for source, target in cuts]
+
+
+def _names(ends: tuple[Cluster, Cluster]) -> tuple[str, str]:
+    return ends[0].name, ends[1].name
+
+
+def _change(ends: tuple[Cluster, Cluster], command: str, *, changed: bool) -> WireChange:
+    return WireChange(source=ends[0].name, target=ends[1].name, command=command, changed=changed)

@@ -1,0 +1,40 @@
+"""Cut and restored networks: the commands that are shown are the commands that run."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from lab.base.process import Completed
+from lab.clusters.kind import link
+from lab.clusters.kind.wire import KindWire
+from lab.lab import Lab
+from lab.tools.docker import Docker
+
+
+@dataclass
+class Ran:
+    """A process runner that notes what it ran."""
+
+    commands: list[tuple[str, ...]] = field(default_factory=list)
+
+    def __call__(self, argv: Sequence[str], **_: object) -> Completed:
+        self.commands.append(tuple(argv))
+        return Completed(argv=tuple(argv), returncode=0, stdout="", stderr="", duration_s=0)
+
+
+def test_the_command_shown_is_the_command_run(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "node_address", lambda kube: "172.30.0.2")
+    monkeypatch.setattr(link, "connect", lambda cluster: None)
+    ran = Ran()
+    wire = KindWire(Docker(run=ran))
+    west, east = lab.clusters["west"], lab.clusters["east"]
+    shown = [wire.cut_command(west, east), wire.restore_command(west, east)]
+    assert ran.commands == []
+    assert wire.cut(west, east) == shown[0]
+    assert wire.restore(west, east)
+    assert [tuple(shlex.split(command)) for command in shown] == ran.commands
+    assert shown[0] == "docker container exec dev-west-control-plane ip route replace blackhole 172.30.0.2/32"

@@ -10,10 +10,11 @@ import typer
 
 from lab.base.errors import UsageError
 from lab.base.names import NAMESPACE
+from lab.cli.changing import Show, changing
 from lab.cli.groups import TRAFFIC
-from lab.cli.named import cluster_of, lab_of, locked, need_nodes
+from lab.cli.named import cluster_of, lab_of
 from lab.cli.options import AsJson, ConfigFile, ServiceCluster, ServiceName, caller_names, is_dns_label
-from lab.cli.output import done, out, print_json, waiting, warn
+from lab.cli.output import done, out, print_json, warn
 
 if TYPE_CHECKING:
     from lab.lab import Lab
@@ -57,6 +58,7 @@ def authorize(
     methods: Methods = None,
     paths: RequestPaths = None,
     as_json: AsJson = False,
+    show: Show = False,
     file: ConfigFile = None,
 ) -> None:
     """Allow only some callers of a Service, by identity.
@@ -83,9 +85,8 @@ def authorize(
         methods=tuple(dict.fromkeys(_method(text) for text in methods or ())),
         paths=tuple(dict.fromkeys(_path(text) for text in paths or ())),
     )
-    mesh = stacks.mesh(lab)
-    _need_capabilities(mesh, wanted)
-    with locked(need_nodes(lab), "lab authorize"), waiting("lab authorize"):
+    _need_capabilities(stacks.mesh(lab), wanted)
+    with changing(lab, "lab authorize", show=show) as mesh:
         for caller in _absent(lab, wanted.callers):
             account = f"{caller.namespace}/{caller.service_account}"
             warn(f"{caller.cluster} has no service account {account}: no workload can have this identity yet")
@@ -95,7 +96,11 @@ def authorize(
 
 
 def unauthorize(
-    service: ServiceName, cluster: ServiceCluster = "east", as_json: AsJson = False, file: ConfigFile = None
+    service: ServiceName,
+    cluster: ServiceCluster = "east",
+    as_json: AsJson = False,
+    show: Show = False,
+    file: ConfigFile = None,
 ) -> None:
     """Delete the permission of a Service: any caller may call.
 
@@ -103,12 +108,9 @@ def unauthorize(
 
     Example: `lab unauthorize podinfo --in east`
     """
-    from lab import stacks
-
     lab = lab_of(file)
     name = cluster_of(lab, cluster).name
-    with locked(need_nodes(lab), "lab unauthorize"), waiting("lab unauthorize"):
-        mesh = stacks.mesh(lab)
+    with changing(lab, "lab unauthorize", show=show) as mesh:
         gone = mesh.unauthorize(name, service)
         now = _now(mesh, name)
     words = f"deleted the permission of {service} in {name}" if gone else ""

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import Enum
 from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
@@ -19,9 +18,10 @@ from lab.base.concurrency import each
 from lab.base.errors import ClusterError, WaitTimeout
 from lab.base.names import MANAGED_BY, Cluster
 from lab.base.wait import NotYet
-from lab.kube import readiness, transport
+from lab.kube import preview, readiness, transport
 from lab.kube.errors import KubeError, NotNow, refusal
 from lab.kube.objects import Obj, Ref, unready
+from lab.kube.preview import Preview, Verb
 from lab.kube.readiness import Patience, PodTrouble
 from lab.kube.transport import Answer, Transport
 
@@ -30,16 +30,6 @@ _APPLY = "application/apply-patch+yaml"  # JSON is YAML
 _MERGE = "application/merge-patch+json"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _LATER = HTTPStatus.TOO_MANY_REQUESTS
-
-
-class Verb(Enum):
-    """A change of an object."""
-
-    APPLY = "apply"
-    """Server-side apply, which takes over fields from other field managers."""
-    PATCH = "patch"
-    """A JSON merge patch."""
-    DELETE = "delete"
 
 
 @dataclass(frozen=True)
@@ -76,6 +66,9 @@ class Kube:
 
     def get(self, wanted: Ref) -> Obj | None:
         """Return an object, None if it, its namespace or its kind does not exist."""
+        planned = preview.current()
+        if planned is not None and planned.knows(self.cluster.context, wanted):
+            return planned.get(self.cluster.context, wanted)
         path = self._path(wanted)
         return None if path is None else self._json("GET", path, absent_ok=True)
 
@@ -89,14 +82,17 @@ class Kube:
         metadata_only: bool = False,
     ) -> list[Obj]:
         """Return all objects of a kind, in all namespaces or in one; none if the kind does not exist."""
-        path = self._path(Ref(api_version=api_version, kind=kind, name="", namespace=namespace))
-        if path is None:
-            return []
-        if labels:
-            path += "?" + urlencode({"labelSelector": ",".join(f"{k}={v}" for k, v in labels.items())})
-        found = self._json("GET", path, absent_ok=True, accept=_METADATA_ONLY if metadata_only else _JSON)
-        # Items of a list lack apiVersion and kind, which only the list has.
-        return [{**item, "apiVersion": api_version, "kind": kind} for item in (found or {}).get("items") or []]
+        like = Ref(api_version=api_version, kind=kind, name="", namespace=namespace)
+        path = self._path(like)
+        objects: list[Obj] = []
+        if path is not None:
+            if labels:
+                path += "?" + urlencode({"labelSelector": ",".join(f"{k}={v}" for k, v in labels.items())})
+            found = self._json("GET", path, absent_ok=True, accept=_METADATA_ONLY if metadata_only else _JSON)
+            # Items of a list lack apiVersion and kind, which only the list has.
+            objects = [{**item, "apiVersion": api_version, "kind": kind} for item in (found or {}).get("items") or []]
+        planned = preview.current()
+        return objects if planned is None else planned.merged(self.cluster.context, like, labels or {}, objects)
 
     def write(
         self,
@@ -119,6 +115,33 @@ class Kube:
         Returns:
             The object as the server has it afterwards; None if there was none to delete.
         """
+        planned = preview.current()
+        if planned is None:
+            return self._write(verb, wanted, body=body, manager=manager, status=status)
+        return self._plan(planned, verb, wanted, body=body, manager=manager)
+
+    def _plan(self, planned: Preview, verb: Verb, wanted: Ref, *, body: Mapping[str, Any], manager: str) -> Obj | None:
+        """Add a write to a preview, after the API server has validated it if it serves the kind."""
+        context, before = self.cluster.context, self.get(wanted)
+        if verb is Verb.DELETE:
+            planned.add(context, verb, wanted, body, None)
+            return before
+        result: Obj | None = dict(body)
+        if not planned.knows(context, wanted) and self._path(wanted) is not None:
+            result = self._write(verb, wanted, body=body, manager=manager, dry_run=True)
+        planned.add(context, verb, wanted, body, result)
+        return result
+
+    def _write(
+        self,
+        verb: Verb,
+        wanted: Ref,
+        *,
+        body: Mapping[str, Any],
+        manager: str,
+        status: bool = False,
+        dry_run: bool = False,
+    ) -> Obj | None:
         path = self._path(wanted)
         if path is None:
             if verb is Verb.DELETE:
@@ -128,6 +151,7 @@ class Kube:
         if verb is Verb.DELETE:
             return self._json("DELETE", path, body=body, absent_ok=True, what=str(wanted))
         query = {"fieldManager": manager, **({"force": "true"} if verb is Verb.APPLY else {})}
+        query |= {"dryRun": "All"} if dry_run else {}
         content_type = _APPLY if verb is Verb.APPLY else _MERGE
         return self._json("PATCH", f"{path}?{urlencode(query)}", body=body, content_type=content_type, what=str(wanted))
 
@@ -144,7 +168,9 @@ class Kube:
             WaitTimeout: with the objects that are missing or not ready.
             ClusterError: a pod will not become ready; with its reason.
         """
-        patience = Patience()
+        patience, planned = Patience(), preview.current()
+        if planned is not None:
+            refs = [one for one in refs if not planned.knows(self.cluster.context, one)]
 
         def probe() -> bool | NotYet:
             missing = self._lacking(refs)

@@ -17,8 +17,9 @@ from lab.base import wait
 from lab.base.concurrency import each
 from lab.base.errors import ClusterError
 from lab.base.names import COMPONENT_LABEL, LAB_ID_LABEL, LAB_LABEL, MANAGED_BY, SCENARIO_LABEL
-from lab.kube.client import Kube, Verb
+from lab.kube.client import Kube
 from lab.kube.objects import Obj, Ref, labelled, labels_of, rank, ref
+from lab.kube.preview import Verb
 
 _MANAGED_LABEL = "app.kubernetes.io/managed-by"
 

@@ -334,7 +334,7 @@ SCENARIO = Scenario(
             narration="On the talk's slides, East's ingress forwards the request. Here too: West calls another name, "
             "and East's ingress terminates mutual TLS and calls podinfo with its own certificate. podinfo sees both.",
             requires=frozenset({Capability.INGRESS_ROUTE}),
-            # Several objects in both clusters, and a certificate for the ingress, which belongs into no file.
+            # Its objects have the address of East's node, which only the running lab knows: `--show` prints them.
             do=(Command(f"lab export {SERVICE} --from {{east}} --by-ingress", timeout_s=120),),
             undo=(Command(f"lab unexport {SERVICE} --from {{east}} --by-ingress", timeout_s=120),),
             checks=(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from lab.base.names import Cluster
 from lab.kube import Answer, Kube
-from lab.kube.client import Verb
 from lab.kube.objects import ref
+from lab.kube.preview import Verb
 
 KINDS = {
     "v1": ["Namespace", "ConfigMap", "Secret", "Service", "ServiceAccount", "Pod", "Node"],
@@ -50,13 +51,17 @@ class FakeApi:
             return self._discovery(found[1])
         if self.answers:
             return _given(self.answers.pop(0))
-        if method == "PATCH" and "apply-patch" in headers["Content-Type"]:
-            return self._apply(url.path, json.loads(body or "{}"))
         if method == "PATCH":
-            return self._merge(url.path.removesuffix("/status"), json.loads(body or "{}"))
+            target = replace(self, objects=deepcopy(self.objects)) if "dryRun=All" in url.query else self
+            return target._patch(url.path, json.loads(body or "{}"), headers["Content-Type"])
         if url.path in self.objects:
             return _json(self.objects.pop(url.path) if method == "DELETE" else self.objects[url.path])
         return self._list(url.path, parse_qs(url.query)) if _is_list(url.path) else _absent()
+
+    def _patch(self, path: str, body: dict[str, Any], content_type: str) -> Answer:
+        if "apply-patch" in content_type:
+            return self._apply(path, body)
+        return self._merge(path.removesuffix("/status"), body)
 
     def _discovery(self, version: str) -> Answer:
         if version not in KINDS:

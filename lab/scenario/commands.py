@@ -35,16 +35,18 @@ def parse(text: str) -> tuple[Line, ...]:
 
 
 def _programs(line: str) -> Iterator[tuple[str, ...]]:
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="|")  # an unquoted `|` is a word of its own
+    lexer.whitespace_split = True
+    lexer.commenters = ""
     words: list[str] = []
-    # posix=True removes quotes, and punctuation_chars makes an unquoted `|` a word of its own.
-    for word in [*shlex.shlex(line, posix=True, punctuation_chars="|"), "|"]:
-        if word != "|":
+    for word in [*lexer, "|"]:
+        if set(word) != {"|"}:
             words.append(str(Path.home() / word[2:]) if word.startswith("~/") else word)
-        elif words:
+        elif words and word == "|":
             yield tuple(words)
             words = []
         else:
-            raise ValueError(f"`|` without a program before it, in: {line.strip()}")
+            raise ValueError(f"`|` without a program on one side of it, in: {line.strip()}")
 
 
 def run(

@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from lab.base import events
 from lab.base.names import Cluster, Json
-from lab.kube import connect
-from lab.kube.owned import Owned
 
 if TYPE_CHECKING:
     from lab.lab import Lab
@@ -39,7 +36,6 @@ class Context:
     """Also run steps that stop whole clusters."""
     rate_per_s: float = 50.0
     """Requests per second of a steady load."""
-    _printed: list[str] = field(default_factory=list)
 
     @property
     def east(self) -> Cluster:
@@ -65,22 +61,6 @@ class Context:
             raise StepNotRunError(key)
         return self.memo[key]
 
-    def created_by(self, scenario: str, cluster: Cluster) -> Owned:
-        """Return the objects that a scenario created in a cluster; it cannot change or delete others."""
-        return self.lab.made_by_scenario(connect(cluster), scenario)
-
     def base_url(self, cluster: Cluster) -> str:
         """Return the URL of a cluster's ingress on this machine."""
         return f"http://127.0.0.1:{self.lab.spec.clusters[cluster.name].ingress_port}"
-
-    def say(self, text: str) -> None:
-        """Add a text to the step's output, and show its last line as progress."""
-        if text.strip():
-            self._printed.append(text.rstrip("\n"))
-            events.progress(text.strip().splitlines()[-1])
-
-    def take_printed(self) -> str:
-        """Return and clear the step's output."""
-        text = "\n".join(self._printed)
-        self._printed.clear()
-        return text

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from lab.base import process, wait
-from lab.base.errors import CommandError, LabError, WaitTimeout
+from lab.base.errors import CommandError, CommandTimeout, LabError, WaitTimeout
 from lab.base.redaction import redact
 from lab.measure.recording import Recording
 from lab.measure.under_load import UnderLoad
@@ -24,6 +24,8 @@ from lab.scenario.manifests import Manifests
 
 _STOP_S = 60.0
 """How long a long-running command may take to end after Ctrl-C."""
+_LAST_LINES_S = 2.0
+"""How long the last lines of a command that has ended may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,14 @@ class Printed:
 Output = Typed | Printed
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Started:
+    """A long-running command, and the threads that print its output."""
+
+    child: process.Child
+    readers: Sequence[threading.Thread]
+
+
 @dataclass(kw_only=True)
 class Executor:
     """Executes actions, for one lab.
@@ -60,7 +70,7 @@ class Executor:
     tell: Callable[[Output], None] = lambda _: None
     runner: process.Run = process.run
     start: Callable[..., process.Child] = process.start
-    _running: dict[str, process.Child] = field(default_factory=dict)
+    _running: dict[str, _Started] = field(default_factory=dict)
 
     def do(self, scenario: str, actions: Sequence[Action], *, loads: UnderLoad | None = None) -> None:
         """Execute actions in order.
@@ -127,7 +137,8 @@ class Executor:
                     line, env=self.context.env, timeout_s=command.timeout_s, on_line=self._print, runner=self.runner
                 )
             except CommandError as error:
-                if not (command.refused and number == len(lines)):
+                refused = command.refused and number == len(lines) and not isinstance(error, CommandTimeout)
+                if not refused:
                     raise
                 self.context.memo["refusal"] = redact(error.stderr.strip())
             else:
@@ -161,12 +172,16 @@ class Executor:
         (argv,) = line.programs
         self.tell(Typed(text=line.text))
         child = self.start(argv, env=self.context.env, piped=True)
-        self._running[action.text] = child
-        for stream in (child.stdout, child.stderr):
-            threading.Thread(target=self._drain, args=(stream,), daemon=True).start()
+        readers = [
+            threading.Thread(target=self._drain, args=(stream,), daemon=True) for stream in (child.stdout, child.stderr)
+        ]
+        self._running[action.text] = _Started(child=child, readers=readers)
+        for reader in readers:
+            reader.start()
 
         def probe() -> bool | wait.NotYet:
             if child.poll() is not None:
+                self._stop(action.text)  # its last lines are printed before the error
                 raise LabError(f"`{action.text}` ended with exit code {child.returncode}", next="lab logs")
             seen = action.ready(self.context)
             return seen.holds or wait.NotYet(seen.seen)
@@ -174,19 +189,25 @@ class Executor:
         wait.until(f"`{action.text}`", probe, timeout_s=action.timeout_s)
 
     def _stop(self, text: str) -> None:
-        child = self._running.pop(text, None)
-        if child is None:
+        started = self._running.get(text)
+        if started is None:
             return
-        if child.poll() is None:
-            self._print(f"^C {text}")
-            process.interrupt(child)
-            with contextlib.suppress(WaitTimeout):
-                wait.until(
-                    f"the end of `{text}`",
-                    lambda: child.poll() is not None or wait.NotYet("it runs"),
-                    timeout_s=_STOP_S,
-                )
-        process.stop(child)
+        child = started.child
+        try:
+            if child.poll() is None:
+                self._print(f"^C {text}")
+                process.interrupt(child)
+                with contextlib.suppress(WaitTimeout):
+                    wait.until(
+                        f"the end of `{text}`",
+                        lambda: child.poll() is not None or wait.NotYet("it runs"),
+                        timeout_s=_STOP_S,
+                    )
+        finally:
+            process.stop(child)
+            for reader in started.readers:
+                reader.join(timeout=_LAST_LINES_S)
+            del self._running[text]
 
     def _drain(self, stream: object) -> None:
         for line in stream or ():  # type: ignore[attr-defined]
@@ -199,10 +220,6 @@ class Executor:
         self._print(f"{recording.name}, {recording.rate_per_s:g} requests/s")
         for phase in recording.phases():
             self._print(f"  {phase.words}")
-
-
-def _ended(child: process.Child) -> bool | wait.NotYet:
-    return child.poll() is not None or wait.NotYet("it still runs")
 
 
 def transcript(output: Sequence[Output]) -> str:

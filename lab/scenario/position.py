@@ -14,14 +14,15 @@ from lab.base.names import Json
 class Position:
     """Where a presentation is.
 
-    `begun` are the steps that have to be undone, `done` those of them that ran to their end, and `memo` are the
-    measurements of the steps (`Context.memo`).
+    `begun` are the steps that have to be undone, `done` those of them that ran to their end, `statuses` is what views
+    show of each step, and `memo` are the measurements of the steps (`Context.memo`).
     """
 
     file: Path | None = None
     at: str | None = None
     begun: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
+    statuses: dict[str, Json] = field(default_factory=dict)
     memo: dict[str, Json] = field(default_factory=dict)
 
     @classmethod
@@ -30,7 +31,8 @@ class Position:
         try:
             known = json.loads(file.read_text(encoding="utf-8"))
             begun, done = list(known["begun"]), list(known["done"])
-            return cls(file=file, at=known["at"], begun=begun, done=done, memo=dict(known["memo"]))
+            statuses, memo = dict(known.get("statuses", {})), dict(known["memo"])
+            return cls(file=file, at=known["at"], begun=begun, done=done, statuses=statuses, memo=memo)
         except (OSError, ValueError, KeyError, TypeError):
             return cls(file=file)
 
@@ -38,12 +40,13 @@ class Position:
         """Save the position."""
         if self.file is not None:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            text = json.dumps({"at": self.at, "begun": self.begun, "done": self.done, "memo": self.memo}, indent=1)
-            write_atomic(self.file, text)
+            known = {name: value for name, value in vars(self).items() if name != "file"}
+            write_atomic(self.file, json.dumps(known, indent=1))
 
     def forget(self) -> None:
         """Go back to the beginning."""
         self.at, self.begun, self.done = None, [], []
+        self.statuses.clear()
         self.memo.clear()
         if self.file is not None:
             self.file.unlink(missing_ok=True)

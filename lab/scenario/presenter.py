@@ -15,6 +15,7 @@ from typing import Protocol
 
 from lab.base import cancel
 from lab.base.errors import UsageError
+from lab.base.names import Json
 from lab.scenario.events import Event, StepOutput
 from lab.scenario.executor import Output
 from lab.scenario.model import Scenario, ScenarioStep, missing
@@ -67,6 +68,15 @@ class StepSnapshot:
     checks: Checks = Checks.UNKNOWN
     at: float = 0.0
     seconds: float = 0.0
+
+    def as_json(self) -> Json:
+        """Return it as plain JSON."""
+        return {**vars(self), "state": self.state.value, "checks": self.checks.value}
+
+    @classmethod
+    def of_json(cls, data: Json) -> StepSnapshot:
+        """Return the status of `as_json`."""
+        return cls(**{**data, "state": StepState(data["state"]), "checks": Checks(data["checks"])})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +233,6 @@ class Presenter:
     def _run(self, view: StepView) -> None:
         self._undo(view)  # run before, or interrupted
         self.position.begun.append(view.id)  # before the step: one that is interrupted has to be undone too
-        self._save()
         began = time.time()
         self._status(view, state=StepState.RUNNING, checks=Checks.UNKNOWN)
         try:
@@ -233,7 +242,6 @@ class Presenter:
             raise
         self.runs.append(run)
         self.position.done.append(view.id)
-        self._save()
         failed = run.outcome is Outcome.ERRORED
         self._status(view, state=StepState.FAILED if failed else StepState.DONE, seconds=time.time() - began)
         self._show(view, run)
@@ -277,7 +285,6 @@ class Presenter:
         self.position.begun.remove(view.id)
         if view.id in self.position.done:
             self.position.done.remove(view.id)
-        self._save()
         self._status(view, state=StepState.IDLE, checks=Checks.UNKNOWN)
 
     def _move(self, index: int) -> None:
@@ -294,14 +301,17 @@ class Presenter:
             self.position.write()
 
     def _status(self, view: StepView, **changes: object) -> None:
-        self._statuses[view.id] = replace(self._statuses[view.id], at=time.time(), **changes)  # type: ignore[arg-type]
+        status = replace(self._statuses[view.id], at=time.time(), **changes)  # type: ignore[arg-type]
+        self._statuses[view.id] = status
+        self.position.statuses[view.id] = status.as_json()
+        self._save()
         self._tell(lambda shown: shown.state(self.snapshot))
 
     def _remembered(self, step_id: str) -> StepSnapshot:
-        if step_id in self.position.done:
-            return StepSnapshot(id=step_id, state=StepState.DONE)
-        begun = step_id in self.position.begun
-        return StepSnapshot(id=step_id, state=StepState.FAILED if begun else StepState.IDLE)
+        if (known := self.position.statuses.get(step_id)) is None:
+            return StepSnapshot(id=step_id)
+        status = StepSnapshot.of_json(known)
+        return replace(status, state=StepState.FAILED) if status.state is StepState.RUNNING else status
 
     def _event(self, event: Event) -> None:
         if isinstance(event, StepOutput):

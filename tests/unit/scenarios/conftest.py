@@ -8,14 +8,23 @@ import pytest
 from lab import config
 from lab.mesh.capabilities import Capability
 from lab.scenario.context import Context
-from tests.unit.scenarios.kit import FakeRunner
+from lab.scenario.steps import StepRunner
+from tests.unit.scenarios.kit import FakeRunner, steps_of
 
 
 @pytest.fixture
 def context() -> Context:
     mesh = SimpleNamespace(capabilities=frozenset({Capability.SPLIT}))
-    return Context(
-        lab=cast("Any", SimpleNamespace(spec=config.parse(""))),
-        mesh=cast("Any", mesh),
-        runner=FakeRunner({"echo": "hello\n"}),
-    )
+    lab = SimpleNamespace(spec=config.parse(""), east=SimpleNamespace(name="east"), west=SimpleNamespace(name="west"))
+    return Context(lab=cast("Any", lab), mesh=cast("Any", mesh), env={"KUBECONFIG": "/state/kubeconfig"})
+
+
+@pytest.fixture
+def runner() -> FakeRunner:
+    """Commands that begin with `echo` print "hello"; those that begin with `undo` print nothing."""
+    return FakeRunner({"echo": "hello\n", "undo": ""})
+
+
+@pytest.fixture
+def steps(context: Context, runner: FakeRunner) -> StepRunner:
+    return steps_of(context, runner)

@@ -2,42 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+from lab import config
+from lab.base.paths import PROJECT, Paths
 from lab.base.process import Completed
+from lab.config import LabSpec
+from lab.scenario.actions import Action, Command
 from lab.scenario.context import Context
+from lab.scenario.events import Event, Sink
 from lab.scenario.evidence import Evidence, EvidenceKind
-from lab.scenario.model import Act, Check, Observation, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
+from lab.scenario.executor import Executor
+from lab.scenario.manifests import Manifests
+from lab.scenario.model import Check, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
+from lab.scenario.observation import Observation
+from lab.scenario.rendering import Target
+from lab.scenario.runner import ScenarioRunner
+from lab.scenario.steps import StepRunner
 
 SEEN = Evidence(kind=EvidenceKind.COMMAND, title="an observation", text="something")
 PICTURE = Topology(nodes=(TopologyNode(cluster="west", role="primary", services=("frontend",)),))
+SCENARIOS = PROJECT / "scenarios"
+STACKS = ("linkerd", "istio")
+RENAMED = config.parse(
+    """
+    name = "demo"
+    [roles]
+    east = "gke"
+    west = "laptop"
+    [clusters.gke]
+    ingress_port = 9001
+    trust_domain = "gke.test"
+    [clusters.laptop]
+    ingress_port = 9002
+    trust_domain = "laptop.test"
+    """
+)
+"""A lab with other clusters, ports and trust domains in the roles."""
+
+Reply = str | BaseException | Callable[[], str]
 
 
 class FakeRunner:
-    """Answer commands by their first words; fail on an unexpected command."""
+    """Answer commands by their first words; fail on an unexpected command. An error as answer is raised."""
 
-    def __init__(self, answers: dict[str, str]) -> None:
-        self.answers = answers
+    def __init__(self, answers: Mapping[str, Reply]) -> None:
+        self.answers = dict(answers)
         self.ran: list[tuple[str, ...]] = []
         self.fed: list[str | None] = []
+        self.envs: list[Mapping[str, str]] = []
+
+    @property
+    def lines(self) -> list[str]:
+        """The commands that ran, with their words joined by spaces."""
+        return [" ".join(words) for words in self.ran]
 
     def __call__(self, argv: Any, **options: Any) -> Completed:
         words = tuple(map(str, argv))
         self.ran.append(words)
         self.fed.append(options.get("input"))
-        for beginning, stdout in self.answers.items():
-            if " ".join(words).startswith(beginning):
-                return Completed(argv=words, returncode=0, stdout=stdout, stderr="", duration_s=0.0)
-        raise AssertionError(f"unexpected command: {words}")
+        self.envs.append(options.get("env") or {})
+        stdout = self._answer(" ".join(words))
+        if (tell := options.get("on_line")) is not None:
+            for line in stdout.splitlines():
+                tell(line)
+        return Completed(argv=words, returncode=0, stdout=stdout, stderr="", duration_s=0.0)
+
+    def _answer(self, line: str) -> str:
+        for beginning, reply in self.answers.items():
+            if line.startswith(beginning):
+                if isinstance(reply, BaseException):
+                    raise reply
+                return reply if isinstance(reply, str) else reply()
+        raise AssertionError(f"unexpected command: {line}")
+
+
+def no_manifests(scenario: str) -> Manifests:
+    raise AssertionError(f"{scenario} has no manifests")
+
+
+def steps_of(context: Context, runner: FakeRunner, *, sink: Sink = lambda _: None) -> StepRunner:
+    return StepRunner(executor=Executor(context=context, manifests=no_manifests, runner=runner), sink=sink)
+
+
+def runner_of(context: Context, runner: FakeRunner, **options: Any) -> ScenarioRunner:
+    sink: Sink = options.pop("sink", lambda _: None)
+    return ScenarioRunner(steps=steps_of(context, runner, sink=sink), **options)
+
+
+def target(
+    stack: str, state: Path, *, spec: LabSpec | None = None, scenarios: Path = SCENARIOS, here: Path = PROJECT
+) -> Target:
+    paths = Paths(cache=state / "cache", state=state / "state")
+    return Target(
+        spec=spec or config.parse(""),
+        stack=stack,
+        paths=paths,
+        scenarios=scenarios,
+        lab_id="id",
+        image=lambda: "registry.test/frontend:1",
+        here=here,
+    )
 
 
 def look(holds: bool = True, seen: str = "as it should be") -> Callable[[Context], Observation]:
     return lambda _: Observation(holds=holds, seen=seen, evidence=(SEEN,))
 
 
+def looks(*holds: bool) -> Callable[[Context], Observation]:
+    """Return a look that gives one result after the other."""
+    left = iter(holds)
+    return lambda _: Observation(holds=next(left), seen="seen", evidence=(SEEN,))
+
+
 def check(name: str = "works", **changes: Any) -> Check:
     return Check(**{"name": name, "claim": f"{name}, it does", "expected": "yes", "look": look(), **changes})
+
+
+def typed(*lines: str) -> tuple[Action, ...]:
+    return tuple(Command(line) for line in lines)
 
 
 def step(name: str = "one", **changes: Any) -> ScenarioStep:
@@ -46,8 +131,7 @@ def step(name: str = "one", **changes: Any) -> ScenarioStep:
 
 def scenario(*steps: ScenarioStep, **changes: Any) -> Scenario:
     if not any(s.sabotage for s in steps):
-        last = sabotaged("last", act=lambda _: None)
-        steps = (*steps, last)
+        steps = (*steps, sabotaged("last"))
     fields = {
         "name": "demo",
         "title": "A demo",
@@ -61,10 +145,21 @@ def scenario(*steps: ScenarioStep, **changes: Any) -> Scenario:
     return Scenario(**{**fields, **changes})
 
 
-def sabotaged(name: str, *, act: Act, undo: Act = lambda _: None, **changes: Any) -> ScenarioStep:
+def sabotaged(name: str, **changes: Any) -> ScenarioStep:
+    off, on_again = changes.pop("off", ()), changes.pop("on_again", ())
     return step(
         name,
         checks=changes.pop("checks", (check(f"{name}_works"),)),
-        sabotage=Sabotage(title=f"{name} off", act=act, undo=undo, fails=changes.pop("fails", f"{name}_works")),
+        sabotage=Sabotage(
+            title=f"{name} off",
+            do=off,
+            undo=on_again,
+            fails=changes.pop("fails", f"{name}_works"),
+            before_do=changes.pop("before_do", False),
+        ),
         **changes,
     )
+
+
+def kinds(told: list[Event]) -> list[str]:
+    return [type(event).__name__ for event in told]

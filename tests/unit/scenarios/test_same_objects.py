@@ -69,8 +69,8 @@ def service(name: str, selector: dict[str, str], port: dict[str, object], **labe
 
 
 def pod(name: str, labels: dict[str, str], *paths: str) -> Obj:
-    probes = {"readinessProbe": {"httpGet": {"path": paths[0]}}, "livenessProbe": {"httpGet": {"path": paths[-1]}}}
-    containers = [{"name": "app", **(probes if paths else {})}]
+    kinds = zip(("startupProbe", "readinessProbe"), paths, strict=False)
+    containers = [{"name": "app", **{kind: {"httpGet": {"path": path}} for kind, path in kinds}}]
     metadata = {"name": name, "namespace": NAMESPACE, "labels": labels}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": containers}}
 
@@ -81,7 +81,7 @@ def mesh(lab: Lab, apis: dict[str, FakeApi]) -> Callable[[str], Mesh]:
     http = {"name": "http", "port": 9898, "targetPort": "http", "appProtocol": "http"}
     for name, api in apis.items():
         put(kube(api, name), service("podinfo", PODINFO, http))
-        put(kube(api, name), pod("podinfo-1", PODINFO, "/readyz", "/healthz"))
+        put(kube(api, name), pod("podinfo-1", PODINFO, "/healthz", "/readyz"))
     east = kube(apis["east"], "east")
     put(east, service("greeter", PODINFO, {"port": 8000, "targetPort": "http", "appProtocol": "http"}))
     put(east, service("ledger", LEDGER, {"name": "http", "port": 8080, "targetPort": 8080, "appProtocol": "http"}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
@@ -12,7 +13,10 @@ from rich.text import Text
 from lab.cli.output import print_json
 from lab.cli.scenario_progress import check_line
 from lab.report import Difference, RunFolder, load
+from lab.report import repetitions as numbers
+from lab.report.repetitions import CheckStatistics, RepeatReport
 from lab.scenario.model import Scenario
+from lab.scenario.observation import Outcome
 from lab.scenario.results import Report, StepRun, summary
 from lab.stacks import CheckVerdict, UpstreamCheck
 
@@ -83,6 +87,40 @@ def runs(console: Console, found: Sequence[RunFolder], *, as_json: bool) -> None
             run.id, f"{report.mode}: {names}", Text(summary(report.counts), style), f"{report.duration_s:.1f} s"
         )
     console.print(table)
+
+
+def repetitions(console: Console, report: RepeatReport, page: Path, *, as_json: bool) -> None:
+    """Print the statistics of a repeat: each check, each run that did not pass, the result, and the page's path."""
+    if as_json:
+        print_json(console, report)
+        return
+    if report.checks:
+        table = _table("check", "passed", "rate (95 %)", "duration: median (range)", "lost requests")
+        for check in report.checks:
+            table.add_row(
+                f"{check.scenario}/{check.check}",
+                _passed(check),
+                numbers.rate_text(check.rate, check.rate_interval),
+                numbers.spread_text(check.duration_s),
+                numbers.loss_text(check.loss),
+            )
+        console.print(table)
+    for run in report.runs:
+        if run.exit_code:
+            console.print(Text(f"{run.id}: {'; '.join(run.reasons)}", "red"), soft_wrap=True)
+    passed = report.passed == len(report.runs) > 0
+    text = f"\n{numbers.summary(report)} in {report.duration_s:.1f} s"
+    console.print(Text(text, "bold green" if passed else "bold red"), soft_wrap=True)
+    if report.runs:
+        console.print(f"summary: {page}", markup=False, soft_wrap=True)
+
+
+def _passed(check: CheckStatistics) -> Text:
+    passed = check.outcomes[Outcome.PASSED]
+    tried = sum(check.outcomes.values()) - check.outcomes[Outcome.SKIPPED]
+    if not tried:
+        return Text("skipped", "dim")
+    return Text(f"{passed} of {tried}", "green" if passed == tried else "red")
 
 
 def differences(console: Console, found: Sequence[Difference], *, as_json: bool) -> None:

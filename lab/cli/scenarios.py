@@ -14,12 +14,24 @@ from lab.cli.options import AsJson, ConfigFile, Full, Rate, ScenarioNames
 from lab.cli.output import Unfinished, out, waiting
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lab.lab import Lab
+    from lab.report.repetitions import RepeatReport
     from lab.scenario.model import Registry, Scenario
     from lab.scenario.observation import Outcome
     from lab.scenario.steps import StepRunner
 
 report_app = typer.Typer(invoke_without_command=True, help="List, open and compare the reports of earlier runs.")
+Times = Annotated[
+    int,
+    typer.Option(
+        "--repeat",
+        min=1,
+        metavar="N",
+        help="Run the set N times and report the pass rate, duration and lost requests of each check, with intervals.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -37,6 +49,7 @@ def run(
     sabotage: Annotated[
         bool, typer.Option("--sabotage", help="Switch each mechanism off; passes if the check of that mechanism fails.")
     ] = False,
+    repeat: Times = 1,
     listed: Annotated[bool, typer.Option("--list", help="List the scenarios, and run nothing.")] = False,
     verbose: Annotated[
         bool,
@@ -47,13 +60,17 @@ def run(
     """Run scenarios: do each step, check it, undo all changes.
 
     Writes report.json, junit.xml and report.html into runs/ID. Exits with 1 if a check failed.
+
+    Example: `lab run --repeat 20 disaster_recovery` also writes repeat.json, junit.xml and repeat.html into
+    runs/ID-repeat. Ctrl-C ends it with the statistics of the complete runs.
     """
     from rich.console import Console
 
     from lab.cli import scenario_tables
     from lab.cli.scenario_progress import ScenarioConsole, end
-    from lab.report import RunFolder
+    from lab.report import RepeatFolder, RunFolder
     from lab.report.environment import facts_of, keep_state
+    from lab.report.repeat import Repeat
     from lab.report.session import Session, runs_folder
     from lab.scenario.runner import ScenarioRunner
 
@@ -62,17 +79,36 @@ def run(
     if listed:
         scenario_tables.scenarios(out(), chosen, as_json=as_json)
         return
+    if sabotage and repeat > 1:
+        raise UsageError("--repeat and --sabotage cannot be combined", next="lab run --sabotage")
     need_nodes(lab)
-    view = ScenarioConsole(Console(stderr=as_json, quiet=as_json), verbose=verbose)
+    console = Console(stderr=as_json, quiet=as_json)
+    view = ScenarioConsole(console, verbose=verbose)
     with locked(lab, "lab run"):
         steps = _steps(lab, full=full, rate=rate)
         steps.sink, steps.progress = view.take, view.progress
-        session = Session(
-            runner=ScenarioRunner(steps=steps),
-            facts=facts_of(lab, steps.context.mesh),
-            run_folder=RunFolder.new(runs_folder()),
-            keep_state=lambda folder: keep_state(steps.context, folder),
-        )
+        facts = facts_of(lab, steps.context.mesh)
+
+        def new_session() -> Session:
+            return Session(
+                runner=ScenarioRunner(steps=steps),
+                facts=facts,
+                run_folder=RunFolder.new(runs_folder()),
+                keep_state=lambda folder: keep_state(steps.context, folder),
+            )
+
+        if repeat > 1:
+            repeated = Repeat(
+                times=repeat,
+                session=new_session,
+                facts=facts,
+                folder=RepeatFolder.new(runs_folder()),
+                started=lambda number: console.print(f"\nrun {number} of {repeat}", style="bold", highlight=False),
+                ended=lambda session, report: end(console, report, str(session.run_folder.path / "report.html")),
+            )
+            _end_repeat(repeated.run(chosen), repeated.folder.page, as_json=as_json)
+            return
+        session = new_session()
         written = session.sabotage(chosen) if sabotage else session.run(chosen)
     if as_json:
         scenario_tables.report(out(), written)
@@ -84,6 +120,20 @@ def run(
         raise Unfinished(f"done: {' '.join(sorted(ended)) or 'none'}\nleft: {left}\nnext:  lab run {left}")
     if written.exit_code:
         raise typer.Exit(written.exit_code)
+
+
+def _end_repeat(summary: RepeatReport, page: Path, *, as_json: bool) -> None:
+    """Print the statistics of a repeat, and exit with its exit code."""
+    from lab.cli import scenario_tables
+
+    scenario_tables.repetitions(out(), summary, page, as_json=as_json)
+    if summary.interrupted:
+        runs = len(summary.runs)
+        raise Unfinished(
+            f"interrupted: {runs} of {summary.repeat} runs are complete and counted\nnext:  the same command again"
+        )
+    if summary.exit_code:
+        raise typer.Exit(summary.exit_code)
 
 
 def walk(

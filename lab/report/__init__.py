@@ -2,6 +2,6 @@
 
 from lab.report.codec import from_json, to_json
 from lab.report.diff import Difference, compare
-from lab.report.folder import RunFolder, find, listing, load
+from lab.report.folder import RepeatFolder, RunFolder, find, listing, load
 
-__all__ = ["Difference", "RunFolder", "compare", "find", "from_json", "listing", "load", "to_json"]
+__all__ = ["Difference", "RepeatFolder", "RunFolder", "compare", "find", "from_json", "listing", "load", "to_json"]

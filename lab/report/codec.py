@@ -8,9 +8,11 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from lab.base.errors import LabError
+from lab.report.repetitions import RepeatReport
 from lab.scenario.results import SCHEMA, Report
 
 _REPORT = TypeAdapter(Report)
+_REPEAT = TypeAdapter(RepeatReport)
 
 
 class ReportError(LabError):
@@ -20,6 +22,12 @@ class ReportError(LabError):
 def to_json(report: Report) -> dict[str, Any]:
     """Return the report as a JSON document."""
     document: dict[str, Any] = _REPORT.dump_python(report, mode="json")
+    return document
+
+
+def repeat_to_json(report: RepeatReport) -> dict[str, Any]:
+    """Return the summary of a repeat as a JSON document."""
+    document: dict[str, Any] = _REPEAT.dump_python(report, mode="json")
     return document
 
 

@@ -1,4 +1,4 @@
-"""Report → one HTML file that needs nothing else: no network, no script."""
+"""Report or summary of a repeat → one HTML file that needs nothing else: no network, no script."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lab.base.names import Json
-from lab.report import charts
+from lab.report import charts, repetitions
+from lab.report.repetitions import RepeatReport
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.observation import Outcome
-from lab.scenario.results import CheckResult, Report, ScenarioRun, count, summary
+from lab.scenario.results import CheckResult, LabFacts, Report, ScenarioRun, count, summary
 
 _HERE = Path(__file__).parent
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -28,14 +29,7 @@ def render(report: Report) -> str:
         title=f"{report.lab.name}: {report.mode} {report.id}",
         what="Sabotage" if is_sabotage else "Scenarios",
         summary_line=_sabotage_summary(report) if is_sabotage else summary(report.counts),
-        facts={
-            "lab": f"{report.lab.name}, stack {report.lab.stack}",
-            "clusters": "; ".join(report.lab.clusters),
-            "began": report.started_at,
-            "took": f"{report.duration_s:.1f} s",
-            "machine": report.lab.machine,
-            **report.lab.versions,
-        },
+        facts=_facts(report.lab, report.started_at, report.duration_s),
     )
 
 
@@ -69,12 +63,7 @@ def _command(command: Json) -> str:
 
 
 def _page(template: str, **variables: object) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
+    environment = _environment()
     environment.globals |= {
         "anchor": _anchor,
         "checks": _checks,
@@ -86,8 +75,50 @@ def _page(template: str, **variables: object) -> str:
         "timeline": charts.timeline,
         "topology": charts.topology,
     }
-    css = Markup((_HERE / "report.css").read_text(encoding="utf-8"))  # noqa: S704 - a file of this package
-    return environment.get_template(template).render(css=css, policy=_POLICY, **variables)
+    return environment.get_template(template).render(**variables)
+
+
+def render_repeat(report: RepeatReport) -> str:
+    """Return the page of a repeat; it links to the pages of its runs beside it."""
+    environment = _environment()
+    environment.globals |= {
+        "loss": repetitions.loss_text,
+        "rate": repetitions.rate_text,
+        "spread": repetitions.spread_text,
+        "tried": lambda check: sum(check.outcomes.values()) - check.outcomes[Outcome.SKIPPED],
+        "passed": lambda check: check.outcomes[Outcome.PASSED],
+    }
+    return environment.get_template("repeat.html.j2").render(
+        report=report,
+        title=f"{report.lab.name}: repeat {report.id}",
+        summary_line=repetitions.summary(report),
+        facts=_facts(report.lab, report.started_at, report.duration_s),
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.globals |= {
+        "css": Markup((_HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - a file of this package
+        "policy": _POLICY,
+    }
+    return environment
+
+
+def _facts(lab: LabFacts, started_at: str, duration_s: float) -> dict[str, str]:
+    return {
+        "lab": f"{lab.name}, stack {lab.stack}",
+        "clusters": "; ".join(lab.clusters),
+        "began": started_at,
+        "took": f"{duration_s:.1f} s",
+        "machine": lab.machine,
+        **lab.versions,
+    }
 
 
 def _sabotage_summary(report: Report) -> str:

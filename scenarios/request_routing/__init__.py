@@ -16,13 +16,13 @@ from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, T
 from lab.scenario.observation import Look, Observation
 from lab.stacks.linkerd.traffic_split import CALLERS_REST_S
 
+from ..sampling import SETTLES_WITHIN_S, settled_split
 from ..seeing import answers
 
 SERVICE = "podinfo"
 MIRROR = exported_name(SERVICE, "{east}")
-SAMPLE = 200
-SETTLES_WITHIN_S = 40.0
-"""Checks retry for this time while proxies still use the old split; on a busy machine one look takes 10 s."""
+STICKY = 0.3
+"""A connection that sticks to one cluster sends it all requests: a small sample notices that."""
 TAKES_EFFECT_WITHIN_S = 5.0
 _LOAD = StepLoad(name="shift", service=SERVICE, inside=False)
 _PHASE = Pause(3, "the load runs")
@@ -30,22 +30,25 @@ _RESTED_S = CALLERS_REST_S + 1
 _SMI = f"{SERVICE}=50 {MIRROR}=50"
 
 
-def _divided(east_percent: int, *, connection: str = "new") -> Look:
-    """Return a look that compares East's share of the answers with the counts that an exact binomial test accepts."""
+def _divided(design: stats.Design, *, connection: str = "new", parallel: int = 20) -> Look:
+    """Return a look that waits for the split, and judges East's share of one sample."""
 
     def look(context: Context) -> Observation:
-        counts = answers(context, context.west, SERVICE, count=SAMPLE, connection=connection)
-        east = counts.by_cluster.get(context.east.name, 0)
-        p_value = stats.binomial_p_value(east, SAMPLE, east_percent / 100)
-        holds = counts.failed == 0 and east in stats.accepted(SAMPLE, east_percent / 100)
-        return Observation(holds=holds, seen=f"{counts.words}; p = {p_value:.2g}", evidence=(counts.evidence,))
+        return settled_split(
+            context,
+            context.west,
+            SERVICE,
+            answering=context.east,
+            design=design,
+            connection=connection,
+            parallel=parallel,
+        )
 
     return look
 
 
-def _expected(east_percent: int) -> str:
-    counts = stats.accepted(SAMPLE, east_percent / 100)
-    return f"East answers {counts} (exact binomial test, false alarm 1 in 10 000), none failed"
+def _expected(design: stats.Design) -> str:
+    return f"East answers {design.counts} ({design.errors}), none failed"
 
 
 def _file(west: int, east: int) -> str:
@@ -97,9 +100,8 @@ def _weighted(
             Check(
                 name=f"{name}_is_counted",
                 claim=f"West answers {west} of 100 requests, East {east}",
-                expected=_expected(east),
-                look=_divided(east),
-                within_s=SETTLES_WITHIN_S,
+                expected=_expected(stats.design_for(east / 100)),
+                look=_divided(stats.design_for(east / 100)),
             ),
             *more,
         ),
@@ -153,8 +155,9 @@ SCENARIO = Scenario(
                 Check(
                     name="half_is_not_sticky",
                     claim="The requests of one connection are split as well: by request, not by connection",
-                    expected=_expected(50),
-                    look=_divided(50, connection="reuse"),
+                    expected=_expected(stats.design_for(0.5, alternative=STICKY)),
+                    # One after the other: all requests of the sample share one connection.
+                    look=_divided(stats.design_for(0.5, alternative=STICKY), connection="reuse", parallel=1),
                 ),
             ),
         ),
@@ -223,9 +226,8 @@ SCENARIO = Scenario(
                 Check(
                     name="traffic_split_is_counted",
                     claim="A TrafficSplit 50:50 splits requests like a route",
-                    expected=_expected(50),
-                    look=_divided(50),
-                    within_s=SETTLES_WITHIN_S,
+                    expected=_expected(stats.design_for(0.5)),
+                    look=_divided(stats.design_for(0.5)),
                 ),
             ),
         ),

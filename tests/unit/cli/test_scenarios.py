@@ -72,6 +72,75 @@ def test_a_failed_check_is_exit_code_1(lab: Command, failing: Registry, up: Path
     assert ended.json["scenarios"][0]["outcome"] == "failed"
 
 
+def test_a_set_is_run_several_times(lab: Command, demo: Registry, up: Path, apis: Any) -> None:
+    ended = lab("run", "--repeat", "3")
+    assert ended.code == 0
+    assert len(lab("report", "--json").json) == 3
+    assert "run 3 of 3" in ended.out
+    assert "demo/works" in ended.out
+    assert "3 of 3 runs passed (100 %, interval 43.9 to 100 %); every check passed in every run" in ended.out
+    (page,) = (Path(line.removeprefix("summary: ")) for line in ended.out.splitlines() if line.startswith("summary: "))
+    assert page.name == "repeat.html"
+    assert page.is_file()
+
+
+def test_a_repeat_in_json_with_a_failed_run_is_exit_code_1(
+    lab: Command, failing: Registry, up: Path, apis: Any
+) -> None:
+    ended = lab("run", "--repeat", "2", "--json", "demo")
+    assert ended.code == 1
+    assert (ended.json["repeat"], ended.json["passed"], len(ended.json["runs"])) == (2, 0, 2)
+    assert ended.json["checks"][0]["rate"] == 0.0
+
+
+def test_a_failed_run_of_a_repeat_is_named(lab: Command, failing: Registry, up: Path, apis: Any) -> None:
+    ended = lab("run", "--repeat", "2")
+    assert ended.code == 1
+    assert "demo failed: works: no" in ended.out
+    assert "0 of 2" in ended.out
+
+
+def test_ctrl_c_in_a_repeat_reports_what_is_complete(
+    lab: Command, demo: Registry, up: Path, apis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = 0
+
+    def act(_: Any) -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 3:
+            raise KeyboardInterrupt
+
+    def leave(code: int) -> None:
+        raise SystemExit(code)
+
+    monkeypatch.setattr("os._exit", leave)
+    demo.scenarios["demo"] = scenario(step(act=act, checks=(check(),)))
+    ended = lab("run", "--repeat", "20")
+    assert ended.code == 130
+    assert "2 of 2 runs passed" in ended.out
+    assert "interrupted: 2 of 20 runs are complete and counted" in ended.err
+    assert "next:  run the same command again" in ended.err
+
+
+def test_a_repeat_of_one_is_the_plain_run(lab: Command, demo: Registry, up: Path, apis: Any) -> None:
+    ended = lab("run", "--repeat", "1", "--json")
+    assert ended.json["schema"] == "eastwest.lab/report/v1"
+    assert len(list((up.parents[1] / "runs").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "words", [("--repeat", "0"), ("--repeat", "-3"), ("--repeat", "many"), ("--repeat", "2", "--sabotage")]
+)
+def test_a_wrong_repeat_is_a_usage_error(
+    lab: Command, demo: Registry, up: Path, apis: Any, words: tuple[str, ...]
+) -> None:
+    ended = lab("run", *words)
+    assert ended.code == 2
+    assert "--repeat" in ended.err
+    assert not (up.parents[1] / "runs").exists()
+
+
 def test_a_report_is_opened(lab: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lab("report", "open").code == 2
     run = folder / "runs" / "20270101-000000-abcd"

@@ -30,7 +30,7 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def send(request: dict, result: dict[str, object]) -> None:
+def send(request: dict[str, Any], result: dict[str, object]) -> None:
     """Connect, speak TLS if requested, send the request, and record each stage that is reached."""
     url = urlsplit(request["url"])
     secure = url.scheme == "https"

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeAlias
 
 from lab.base import cancel, environment
 from lab.base.concurrency import Threads
@@ -43,6 +43,10 @@ class Completed:
     stdout: str
     stderr: str
     duration_s: float
+
+
+Child: TypeAlias = "subprocess.Popen[bytes]"
+"""A command that runs beside the lab."""
 
 
 class Run(Protocol):
@@ -222,7 +226,7 @@ def start(
     cwd: Path | None = None,
     piped: bool = False,
     inherit: bool = False,
-) -> subprocess.Popen[bytes]:
+) -> Child:
     """Start a command that runs beside the lab; the caller ends it with `stop`.
 
     Args:
@@ -261,7 +265,7 @@ def _starter() -> Threads:
     return Threads(1, thread_name_prefix="start")
 
 
-def stop(child: subprocess.Popen[bytes]) -> None:
+def stop(child: Child) -> None:
     """End a command that `start` started, with its whole process group."""
     if child.poll() is None:
         _stop(child, grace_s=_CANCEL_GRACE_S if cancel.token().cancelled else _GRACE_S)

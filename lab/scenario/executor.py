@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -52,7 +51,7 @@ Output = Typed | Printed
 class _Started:
     """A long-running command, and the threads that print its output."""
 
-    child: subprocess.Popen[bytes]
+    child: process.Child
     readers: Sequence[threading.Thread]
 
 
@@ -72,7 +71,7 @@ class Executor:
     manifests: Callable[[str], Manifests]
     tell: Callable[[Output], None] = lambda _: None
     runner: process.Run = process.run
-    start: Callable[..., subprocess.Popen[bytes]] = process.start
+    start: Callable[..., process.Child] = process.start
     _running: dict[str, _Started] = field(default_factory=dict)
 
     def do(self, scenario: str, actions: Sequence[Action], *, loads: Loads | None = None) -> None:

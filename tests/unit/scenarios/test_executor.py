@@ -17,8 +17,7 @@ from lab.base import cancel, wait
 from lab.base.cancel import Cancelled
 from lab.base.errors import CommandError, CommandTimeout, LabError, WaitTimeout
 from lab.base.process import run as real_run
-from lab.measure.recording import Recording, Request
-from lab.measure.recording import Mark as RecordedMark
+from lab.measure.recording import LoadMark, Recording, Request
 from lab.scenario import executor as module
 from lab.scenario.actions import Apply, Command, Mark, Observe, Pause, Start, Stop, Until, on
 from lab.scenario.context import Context
@@ -136,7 +135,7 @@ def test_an_until_waits_for_its_observation_and_is_measured(executor: Executor) 
 
 def test_an_until_that_times_out_is_an_error_with_its_last_observation(executor: Executor, runner: FakeRunner) -> None:
     never = Until("both clusters", look(holds=False, seen="west only"), timeout_s=0.01, interval_s=0.001, measured="m")
-    with pytest.raises(WaitTimeout, match="both clusters .last seen: west only"):
+    with pytest.raises(WaitTimeout, match=r"both clusters \(last seen: west only"):
         executor.do("demo", [never, Command("echo after")])
     assert runner.ran == []
 
@@ -144,9 +143,7 @@ def test_an_until_that_times_out_is_an_error_with_its_last_observation(executor:
 def test_an_until_that_is_not_required_is_told_and_measured_and_the_step_continues(
     executor: Executor, runner: FakeRunner, told: list[Output]
 ) -> None:
-    never = Until(
-        "it", look(holds=False, seen="no"), timeout_s=0.01, interval_s=0.001, measured="took", required=False
-    )
+    never = Until("it", look(holds=False, seen="no"), timeout_s=0.01, interval_s=0.001, measured="took", required=False)
     executor.do("demo", [never, Command("echo after")])
     assert "timed out" in texts(told)[0]
     assert executor.context.recall("took")[0] >= 0.01
@@ -327,7 +324,7 @@ class FakeLoad:
     def stop(self) -> Recording:
         self.stopped = True
         request = Request(at_s=0.1, latency_ms=5, answered_by="west")
-        marks = tuple(RecordedMark(at_s=0.5, text=text) for text in self.marks)
+        marks = tuple(LoadMark(at_s=0.5, text=text) for text in self.marks)
         return Recording(name="through West's ingress", rate_per_s=50, requests=(request,), marks=marks)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -256,9 +255,7 @@ def test_the_state_survives_a_restart(context: Context, runner: FakeRunner, tmp_
     assert not file.exists()
 
 
-@pytest.mark.parametrize(
-    "error", [KeyboardInterrupt(), LabError("no")], ids=["interrupted", "a command failed"]
-)
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), LabError("no")], ids=["interrupted", "a command failed"])
 def test_a_failed_step_is_still_failed_after_a_restart(
     context: Context, runner: FakeRunner, tmp_path: Path, error: BaseException
 ) -> None:
@@ -283,9 +280,7 @@ def test_a_step_that_ran_when_the_process_was_killed_is_failed(
     file = tmp_path / "walk.json"
     killed: list[Position] = []
     runner.answers = {"echo one": lambda: killed.append(Position.read(file)) or "hello\n", **runner.answers}  # type: ignore[func-returns-value]
-    request(
-        Presenter(scenarios=(two_steps(),), steps=steps_of(context, runner), position=Position.read(file)), Wish.GO
-    )
+    request(Presenter(scenarios=(two_steps(),), steps=steps_of(context, runner), position=Position.read(file)), Wish.GO)
     again = Presenter(scenarios=(two_steps(),), steps=steps_of(context, runner), position=killed[0])
     assert (at(again), status(again)[0]) == ("demo/one", StepState.FAILED)
     assert again.position.begun == ["demo/one"]
@@ -388,5 +383,3 @@ def test_a_learners_check_of_a_step_that_the_stack_cannot_do_is_skipped(steps: S
         Outcome.SKIPPED,
         "this stack cannot split requests by an SMI TrafficSplit",
     )
-
-

@@ -83,7 +83,7 @@ def without_waits(actions: Sequence[Action]) -> Iterator[Action]:
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize(("stack", "name", "step_name"), list(cases()))
 def test_the_lines_shown_are_the_commands_run(
-    stack: str, name: str, step_name: str, part: str, tmp_path: Path, context: Context
+    tmp_path: Path, context: Context, *, stack: str, name: str, step_name: str, part: str
 ) -> None:
     here = target(stack, tmp_path)
     whole = registry(here).scenarios[name]
@@ -119,7 +119,10 @@ def test_every_line_is_one_line_without_a_placeholder_or_other_shell_syntax(
 ) -> None:
     for whole in registry(target(stack, tmp_path, spec=spec)).scenarios.values():
         for where, line in lines_of_scenario(whole):
-            assert "{" not in line or ('{"' in line or "{{" in line or "jsonpath" in line or "='{" in line), (where, line)
+            assert "{" not in line or ('{"' in line or "{{" in line or "jsonpath" in line or "='{" in line), (
+                where,
+                line,
+            )
             assert "\n" not in line.replace("\\\n", ""), (where, line)
             bare = " ".join(_unquoted(line))
             assert not set(bare) & set(";&<>`$()#*?"), (where, line)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeAlias
 
 from lab.base import cancel, environment
 from lab.base.concurrency import Threads
@@ -48,6 +48,10 @@ class Completed:
     stdout: str
     stderr: str
     duration_s: float
+
+
+Child: TypeAlias = "subprocess.Popen[bytes]"
+"""A command that runs beside the lab."""
 
 
 class Run(Protocol):

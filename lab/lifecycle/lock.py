@@ -35,26 +35,26 @@ def held(paths: Paths, command: str, *, wait_s: float = 0) -> Iterator[None]:
     Raises:
         LockedError: another process holds it; the error names its command, process id and start time.
     """
-    if _held_for_us(paths):
-        yield
-        return
     paths.ensure_state()
     holder = paths.lock_holder
     with ExitStack() as stack:
         try:
+            wait_s = 0 if _held_for_us(paths) else wait_s
             stack.enter_context(locks.held(paths.lock, what="the lab's lock", wait_s=wait_s))
         except WaitTimeout as error:
-            raise LockedError(
-                _holder(holder.read_text() if holder.exists() else ""), next="wait for it to end"
-            ) from error
-        stack.callback(_remove_empty, paths)
-        stack.callback(holder.unlink, missing_ok=True)
-        holder.write_text(json.dumps({"command": command, "pid": os.getpid(), "since": time.time()}))
+            if not _held_for_us(paths):
+                raise LockedError(
+                    _holder(holder.read_text() if holder.exists() else ""), next="wait for it to end"
+                ) from error
+        else:
+            stack.callback(_remove_empty, paths)
+            stack.callback(holder.unlink, missing_ok=True)
+            holder.write_text(json.dumps({"command": command, "pid": os.getpid(), "since": time.time()}))
         yield
 
 
 def _held_for_us(paths: Paths) -> bool:
-    """Return whether the process that started this one holds the lock for it."""
+    """Return whether the last holder of the lock started this process, to work for it."""
     pid, _, file = os.environ.get(_PASSED_ON, "").partition(":")
     if file != str(paths.lock) or not pid.isdigit():
         return False

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 from lab.base import wait
 from lab.base.concurrency import Threads
 from lab.base.names import Json
-from lab.measure.recording import Mark, Recording, Request
+from lab.measure.recording import LoadMark, Recording, Request
 
 REQUEST_TIMEOUT_S = 5.0
 _MAX_UNDER_WAY = 300
@@ -38,7 +38,7 @@ class Running:
     name: str
     rate_per_s: float
     _began: float = field(default_factory=time.monotonic, kw_only=True)
-    _marks: list[Mark] = field(default_factory=list, kw_only=True)
+    _marks: list[LoadMark] = field(default_factory=list, kw_only=True)
     _over: threading.Event = field(default_factory=threading.Event, kw_only=True)
     _thread: threading.Thread | None = field(default=None, kw_only=True)
 
@@ -60,7 +60,7 @@ class Running:
 
     def mark(self, text: str) -> None:
         """Record a change of the lab at this moment; the recording starts a new phase here."""
-        self._marks.append(Mark(at_s=self.now_s, text=text))
+        self._marks.append(LoadMark(at_s=self.now_s, text=text))
 
     def run(self, seconds: float) -> None:
         """Let the load continue for this time."""

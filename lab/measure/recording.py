@@ -26,7 +26,7 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mark:
+class LoadMark:
     """A change of the lab while the load ran; `at_s` is seconds since the load began."""
 
     at_s: float
@@ -69,7 +69,7 @@ class Recording:
     name: str
     rate_per_s: float
     requests: tuple[Request, ...]
-    marks: tuple[Mark, ...]
+    marks: tuple[LoadMark, ...]
 
     @property
     def lost(self) -> tuple[Request, ...]:
@@ -94,10 +94,10 @@ class Recording:
             name=data["name"],
             rate_per_s=data["rate_per_s"],
             requests=tuple(Request(**row) for row in rows),
-            marks=tuple(Mark(**mark) for mark in data["marks"]),
+            marks=tuple(LoadMark(**mark) for mark in data["marks"]),
         )
 
-    def last_answer_s(self, cluster: str, *, since: Mark) -> float:
+    def last_answer_s(self, cluster: str, *, since: LoadMark) -> float:
         """Return the seconds from a mark to this cluster's last answer; 0 if it gave none after the mark."""
         late = [r.at_s for r in self.requests if r.answered_by == cluster and r.at_s >= since.at_s]
         return max(late) - since.at_s if late else 0.0

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import IO
 
 from lab.base import process, wait
 from lab.base.errors import CommandError, CommandTimeout, LabError, WaitTimeout
@@ -172,9 +173,8 @@ class Executor:
         (argv,) = line.programs
         self.tell(Typed(text=line.text))
         child = self.start(argv, env=self.context.env, piped=True)
-        readers = [
-            threading.Thread(target=self._drain, args=(stream,), daemon=True) for stream in (child.stdout, child.stderr)
-        ]
+        streams = [stream for stream in (child.stdout, child.stderr) if stream is not None]
+        readers = [threading.Thread(target=self._drain, args=(stream,), daemon=True) for stream in streams]
         self._running[action.text] = _Started(child=child, readers=readers)
         for reader in readers:
             reader.start()
@@ -205,13 +205,16 @@ class Executor:
                     )
         finally:
             process.stop(child)
+            if child.stdin is not None:
+                child.stdin.close()
             for reader in started.readers:
                 reader.join(timeout=_LAST_LINES_S)
             del self._running[text]
 
-    def _drain(self, stream: object) -> None:
-        for line in stream or ():  # type: ignore[attr-defined]
-            self._print(line.decode("utf-8", "replace").rstrip("\n"))
+    def _drain(self, stream: IO[bytes]) -> None:
+        with stream:
+            for line in stream:
+                self._print(line.decode("utf-8", "replace").rstrip("\n"))
 
     def _print(self, line: str) -> None:
         self.tell(Printed(line=redact(line)))

@@ -60,7 +60,7 @@ class Checks(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepSnapshot:
+class PresentedStep:
     """The state of one step; `at` is Unix time of the last change, `seconds` the duration of the last run."""
 
     id: str
@@ -74,7 +74,7 @@ class StepSnapshot:
         return {**vars(self), "state": self.state.value, "checks": self.checks.value}
 
     @classmethod
-    def of_json(cls, data: Json) -> StepSnapshot:
+    def of_json(cls, data: Json) -> PresentedStep:
         """Return the status of `as_json`."""
         return cls(**{**data, "state": StepState(data["state"]), "checks": Checks(data["checks"])})
 
@@ -84,7 +84,7 @@ class Snapshot:
     """The state of a presentation at one moment: the current step, None at the end, and every step's status."""
 
     current: StepView | None
-    steps: tuple[StepSnapshot, ...]
+    steps: tuple[PresentedStep, ...]
 
 
 class Wish(Enum):
@@ -307,10 +307,10 @@ class Presenter:
         self._save()
         self._tell(lambda shown: shown.state(self.snapshot))
 
-    def _remembered(self, step_id: str) -> StepSnapshot:
+    def _remembered(self, step_id: str) -> PresentedStep:
         if (known := self.position.statuses.get(step_id)) is None:
-            return StepSnapshot(id=step_id)
-        status = StepSnapshot.of_json(known)
+            return PresentedStep(id=step_id)
+        status = PresentedStep.of_json(known)
         return replace(status, state=StepState.FAILED) if status.state is StepState.RUNNING else status
 
     def _event(self, event: Event) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.base.paths import PROJECT
+from lab.scenario import manifests
 
 pytest.importorskip("hatchling", reason="the project's build backend, in the extra `test`, builds the wheel")
 
@@ -59,9 +60,9 @@ def test_applications_and_scenarios_are_the_installed_ones(installed: Path) -> N
     program = (
         "from lab.base.paths import APPS\n"
         "from lab.artifacts import folders\n"
-        "from lab.scenario.registry import registry\n"
-        "from lab import config\n"
-        "registry(config.parse(''))\n"
+        "from lab.scenario.registry import folder, registry\n"
+        "from lab.scenario.rendering import documented\n"
+        "registry(documented('istio', folder()))\n"
         "import sys\n"
         "print(APPS, folders.find('apps/frontend'), sys.modules['lab._scenarios.isolation'].__file__, sep='\\n')\n"
     )
@@ -69,6 +70,25 @@ def test_applications_and_scenarios_are_the_installed_ones(installed: Path) -> N
         assert Path(line).is_relative_to(installed)
     for name in ("podinfo", "frontend", "shared"):
         assert (installed / "lab" / "_apps" / name / "manifests").is_dir()
+
+
+def test_the_wheel_has_every_manifest_and_their_digests(installed: Path) -> None:
+    scenarios = installed / "lab" / "_scenarios"
+    assert (scenarios / manifests.DIGESTS).is_file()
+    expected = [file.relative_to(PROJECT / "scenarios") for file in manifests.files(PROJECT / "scenarios")]
+    assert [file.relative_to(scenarios) for file in manifests.files(scenarios)] == expected
+    assert manifests.digests(scenarios) == (scenarios / manifests.DIGESTS).read_text(encoding="utf-8")
+
+
+def test_an_installed_lab_shows_the_paths_of_its_own_manifests(installed: Path) -> None:
+    listed = (
+        "from lab.scenario.registry import folder, registry\n"
+        "from lab.scenario.rendering import documented\n"
+        "steps = registry(documented('istio', folder())).scenarios['request_routing'].steps\n"
+        "print(steps[0].lines[0])\n"
+    )
+    line = run(installed, "-c", listed).strip()
+    assert (installed / line.rpartition(" ")[2]).is_file(), line
 
 
 def test_pages_of_the_repository_are_not_written_into_an_installation(installed: Path) -> None:

@@ -52,10 +52,32 @@ def test_a_pod_that_is_put_once_stays(lab: Command, up: Path, pod: list[str]) ->
     assert "next: lab dev stop" in ended.out
 
 
-def test_shared_services_start(lab: Command, up: Path, mesh: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch, mesh: Any) -> list[str]:
+    """The names of the clusters that got the shared services."""
     mesh()
-    monkeypatch.setattr("lab.dev.shared.start", lambda *_: None)
-    assert "west knows users-east" in lab("dev", "shared").out
+    started: list[str] = []
+    monkeypatch.setattr("lab.dev.shared.start", lambda _lab, _mesh, cluster: started.append(cluster.name))
+    return started
+
+
+def test_shared_services_start_in_east_and_west_knows_one_of_them(lab: Command, up: Path, shared: list[str]) -> None:
+    assert "run in east; west knows users-east" in lab("dev", "shared").out
+    assert shared == ["east"]
+
+
+def test_shared_services_start_in_another_cluster_by_its_name_or_its_role(
+    lab: Command, up: Path, shared: list[str]
+) -> None:
+    ended = lab("dev", "shared", "--in", "west")
+    assert (ended.code, ended.out) == (0, "✓ backend, users and large-stuff run in west\n")
+    assert shared == ["west"]
+
+
+def test_shared_services_start_in_a_cluster_that_exists(lab: Command, up: Path, shared: list[str]) -> None:
+    ended = lab("dev", "shared", "--in", "north")
+    assert (ended.code, "there is no cluster 'north'" in ended.err) == (2, True)
+    assert shared == []
 
 
 def test_a_header_without_a_value_is_refused(lab: Command, up: Path) -> None:

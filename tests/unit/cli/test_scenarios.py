@@ -16,16 +16,17 @@ from tests.unit.scenarios.kit import check, look, scenario, step
 def demo(monkeypatch: pytest.MonkeyPatch, mesh: Any) -> Registry:
     """One small scenario, on a lab that is not asked."""
     made = Registry()
-    made.add(scenario(step(act=lambda _: None, checks=(check(),))))
-    monkeypatch.setattr("lab.scenario.registry.registry", lambda spec: made)
+    made.add(scenario(step(checks=(check(),))))
+    monkeypatch.setattr("lab.scenario.registry.registry", lambda _target: made)
     monkeypatch.setattr("lab.artifacts.store.ArtifactStore.binary", lambda _self, name: Path("bin") / name)
-    mesh(capabilities=frozenset()).capabilities = frozenset()
+    made_mesh = mesh()
+    made_mesh.name, made_mesh.capabilities = "istio", frozenset()
     return made
 
 
 @pytest.fixture
 def failing(demo: Registry) -> Registry:
-    made = scenario(step(act=lambda _: None, checks=(check(look=look(holds=False, seen="no"), within_s=0),)))
+    made = scenario(step(checks=(check(look=look(holds=False, seen="no"), within_s=0),)))
     demo.scenarios["demo"] = made
     return demo
 

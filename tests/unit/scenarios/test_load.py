@@ -9,7 +9,7 @@ import pytest
 
 from lab.base import wait
 from lab.measure.load import steady, through_frontend
-from lab.measure.recording import Mark, Recording, Request, recovery_s
+from lab.measure.recording import LoadMark, Recording, Request, recovery_s
 
 
 def at(*times: float, lost: bool = False, by: str = "west") -> list[Request]:
@@ -35,7 +35,7 @@ def test_phases_split_at_the_marks_and_leave_nothing_out() -> None:
         name="inside",
         rate_per_s=1,
         requests=(*at(0, 1), *at(2, 3, lost=True), *at(4, 5, by="east")),
-        marks=(Mark(at_s=1.5, text="pods die"), Mark(at_s=4.5, text="pods are back")),
+        marks=(LoadMark(at_s=1.5, text="pods die"), LoadMark(at_s=4.5, text="pods are back")),
     )
     before, died, back = recording.phases()
 
@@ -52,7 +52,7 @@ def test_a_takeover_ends_with_the_first_whole_answer_and_the_slowest_request_is_
         name="inside",
         rate_per_s=1,
         requests=(*at(0), waited, *at(3.0, lost=True), *at(6.0, by="east"), *at(9, by="west")),
-        marks=(Mark(at_s=1.5, text="pods die"), Mark(at_s=8.5, text="pods start")),
+        marks=(LoadMark(at_s=1.5, text="pods die"), LoadMark(at_s=8.5, text="pods start")),
     )
     before, died, back = recording.phases()
 

@@ -10,14 +10,14 @@ import pytest
 from lab.mesh.model import ProxyAnswer, Refusals
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
-from lab.scenario.model import Outcome
-from lab.scenario.runner import ScenarioRunner
+from lab.scenario.observation import Outcome
 from lab.stacks.istio.refusals import REFUSALS as ISTIO
 from lab.stacks.linkerd.refusals import REFUSALS as LINKERD
-from scenarios import dev_looks, refusals
+from scenarios import refusals
+from scenarios.dev_loop import looks as dev_looks
 from scenarios.probes import Failure, Said
 from scenarios.refusals import ALERTS, ENDS, Judgement, Refuser, judge, refused
-from tests.unit.scenarios.kit import check, scenario, step
+from tests.unit.scenarios.kit import FakeRunner, check, runner_of, scenario, step
 
 EVIDENCE = Evidence(kind=EvidenceKind.ANSWERS, title="a request", text="its answer")
 PODINFO = '{"hostname": "podinfo-1", "message": "cluster=east; hello"}'
@@ -142,27 +142,27 @@ def test_a_refusal_needs_its_control() -> None:
     assert good.holds
 
 
-def test_a_stranger_makes_the_check_errored_and_the_evidence_is_kept(context: Context) -> None:
+def test_a_stranger_makes_the_check_errored_and_the_evidence_is_kept(context: Context, runner: FakeRunner) -> None:
     control = answer(200, PODINFO)
     seen = refused(STRANGER, by(ISTIO.denied), control=control, control_name="the frontend")
-    run = ScenarioRunner(context=context).run(scenario(step(checks=(check(look=lambda _: seen),))))
+    run = runner_of(context, runner).run(scenario(step(checks=(check(look=lambda _: seen),))))
     assert run.checks[0].outcome is Outcome.ERRORED
     assert "HTTP 404 from 10.0.0.9 (server: keryx" in run.checks[0].reason
     assert run.checks[0].evidence
 
     reached = refused(answer(200, PODINFO), by(ISTIO.denied), control=control, control_name="the frontend")
-    run = ScenarioRunner(context=context).run(scenario(step(checks=(check(look=lambda _: reached),))))
+    run = runner_of(context, runner).run(scenario(step(checks=(check(look=lambda _: reached),))))
     assert run.checks[0].outcome is Outcome.FAILED
 
 
-def test_a_check_retries_after_a_strangers_answer(context: Context) -> None:
+def test_a_check_retries_after_a_strangers_answer(context: Context, runner: FakeRunner) -> None:
     control = answer(200, PODINFO)
     answers = iter([STRANGER, DENIED_BY["istio"]])
     late = check(
         within_s=5,
         look=lambda _: refused(next(answers), by(ISTIO.denied), control=control, control_name="the frontend"),
     )
-    run = ScenarioRunner(context=context).run(scenario(step(checks=(replace(late),))))
+    run = runner_of(context, runner).run(scenario(step(checks=(replace(late),))))
     assert run.checks[0].outcome is Outcome.PASSED
 
 

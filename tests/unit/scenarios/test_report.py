@@ -10,11 +10,11 @@ import pytest
 
 from lab import report
 from lab.base.errors import UsageError
-from lab.measure.recording import Mark, Recording, Request
+from lab.measure.recording import LoadMark, Recording, Request
 from lab.report import charts, html, junit
 from lab.report.codec import ReportError
 from lab.scenario.evidence import INLINE_CHARS, Evidence, EvidenceFolder, EvidenceKind
-from lab.scenario.model import Outcome
+from lab.scenario.observation import Outcome
 from lab.scenario.results import CheckResult, LabFacts, Report, SabotageRun, ScenarioRun, StepRun
 from tests.unit.scenarios.kit import PICTURE, SEEN
 
@@ -33,7 +33,9 @@ def recording(*, lost: int = 2) -> Recording:
         )
         for n in range(100)
     ]
-    return Recording(name="inside", rate_per_s=10, requests=tuple(requests), marks=(Mark(at_s=3.0, text="pods die"),))
+    return Recording(
+        name="inside", rate_per_s=10, requests=tuple(requests), marks=(LoadMark(at_s=3.0, text="pods die"),)
+    )
 
 
 def load_check(*, lost: int = 2) -> CheckResult:

@@ -1,20 +1,26 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 from lab import report
 from lab.base.errors import LabError
-from lab.report.session import KeepState, Session, typed_environment
+from lab.lab import Lab
+from lab.lifecycle import lock
+from lab.report.environment import environment
+from lab.report.session import KeepState, Session
 from lab.scenario.context import Context
-from lab.scenario.model import Outcome, Sabotage, Scenario
+from lab.scenario.model import Scenario
+from lab.scenario.observation import Outcome
 from lab.scenario.results import LabFacts
-from lab.scenario.runner import ScenarioRunner
-from tests.unit.scenarios.kit import check, look, scenario, step
+from tests.unit.scenarios.kit import FakeRunner, check, look, runner_of, sabotaged, scenario, step, typed
 
 
-def session(context: Context, folder: Path, keep_state: KeepState = lambda _: None) -> Session:
+def session(context: Context, folder: Path, runner: FakeRunner, keep_state: KeepState = lambda _: None) -> Session:
     return Session(
-        runner=ScenarioRunner(context=context),
+        runner=runner_of(context, runner),
         facts=LabFacts(name="eastwest", stack="istio", clusters=("east", "west")),
         run_folder=report.RunFolder.new(folder),
         keep_state=keep_state,
@@ -25,9 +31,9 @@ def wrong() -> Scenario:
     return scenario(step(checks=(check(look=look(holds=False)),)), name="wrong")
 
 
-def test_a_run_leaves_its_report_in_three_forms(context: Context, tmp_path: Path) -> None:
-    it = session(context, tmp_path)
-    written = it.run([scenario(step(command="echo")), wrong()])
+def test_a_run_leaves_its_report_in_three_forms(context: Context, runner: FakeRunner, tmp_path: Path) -> None:
+    it = session(context, tmp_path, runner)
+    written = it.run([scenario(step(do=typed("echo"))), wrong()])
 
     assert [run.outcome for run in written.scenarios] == [Outcome.PASSED, Outcome.FAILED]
     assert {file.name for file in it.run_folder.path.iterdir()} >= {"report.json", "report.html", "junit.xml"}
@@ -35,32 +41,32 @@ def test_a_run_leaves_its_report_in_three_forms(context: Context, tmp_path: Path
     assert written.lab.machine
 
 
-def test_state_of_a_failed_scenario_is_kept_without_secrets(context: Context, tmp_path: Path) -> None:
+def test_state_of_a_failed_scenario_is_kept_without_secrets(
+    context: Context, runner: FakeRunner, tmp_path: Path
+) -> None:
     def keep(folder: Path) -> None:
         (folder / "west.txt").write_text("Bearer abcdefghijkl")
 
-    it = session(context, tmp_path, keep)
-    written = it.run([scenario(step(command="echo")), wrong()])
+    it = session(context, tmp_path, runner, keep)
+    written = it.run([scenario(step(do=typed("echo"))), wrong()])
 
     assert [run.files for run in written.scenarios] == [(), ("state/wrong/west.txt",)]
     assert "abcdefghijkl" not in (it.run_folder.path / "state/wrong/west.txt").read_text()
 
 
-def test_a_lab_that_does_not_answer_is_reported(context: Context, tmp_path: Path) -> None:
+def test_a_lab_that_does_not_answer_is_reported(context: Context, runner: FakeRunner, tmp_path: Path) -> None:
     def keep(_: Path) -> None:
         raise LabError("no API server", where="east")
 
-    it = session(context, tmp_path, keep)
+    it = session(context, tmp_path, runner, keep)
     it.run([wrong()])
     assert (it.run_folder.path / "state/wrong/could-not-look.txt").read_text() == "east: no API server\n"
 
 
-def test_ctrl_c_still_writes_the_report(context: Context, tmp_path: Path) -> None:
-    def interrupted(_: Context) -> None:
-        raise KeyboardInterrupt
-
-    it = session(context, tmp_path)
-    written = it.run([scenario(step(command="echo")), scenario(step(act=interrupted), name="cut"), wrong()])
+def test_ctrl_c_still_writes_the_report(context: Context, runner: FakeRunner, tmp_path: Path) -> None:
+    runner.answers["interrupted"] = KeyboardInterrupt()
+    it = session(context, tmp_path, runner)
+    written = it.run([scenario(step(do=typed("echo"))), scenario(step(do=typed("interrupted")), name="cut"), wrong()])
 
     assert it.interrupted
     assert [run.name for run in written.scenarios] == ["demo", "cut"]
@@ -70,24 +76,20 @@ def test_ctrl_c_still_writes_the_report(context: Context, tmp_path: Path) -> Non
     assert 'errors="1"' in junit.splitlines()[1]
 
 
-def test_sabotage_runs_each_scenario_once_for_each_of_its_sabotages(context: Context, tmp_path: Path) -> None:
-    noticed = step(
-        "one",
-        checks=(check("a", look=look(holds=False)),),
-        sabotage=Sabotage(title="off", act=lambda _: None, undo=lambda _: None, fails="a"),
-    )
-    unnoticed = step(
-        "two",
-        checks=(check("b"),),
-        sabotage=Sabotage(title="off", act=lambda _: None, undo=lambda _: None, fails="b"),
-    )
-    written = session(context, tmp_path).sabotage([scenario(noticed), scenario(unnoticed, name="other")])
+def test_sabotage_runs_each_scenario_once_for_each_of_its_sabotages(
+    context: Context, runner: FakeRunner, tmp_path: Path
+) -> None:
+    noticed = sabotaged("one", checks=(check("a", look=look(holds=False)),), fails="a")
+    unnoticed = sabotaged("two", checks=(check("b"),), fails="b")
+    written = session(context, tmp_path, runner).sabotage([scenario(noticed), scenario(unnoticed, name="other")])
 
     assert [run.sabotage.caught for run in written.scenarios if run.sabotage] == [True, False]
     assert written.exit_code == 1
 
 
-def test_typed_commands_find_the_labs_own_tools_first() -> None:
-    env = typed_environment(Path("/state/kubeconfig"), [Path("/store/kubectl")])
-    assert env["KUBECONFIG"] == "/state/kubeconfig"
-    assert env["PATH"].startswith("/store/kubectl:")
+def test_typed_commands_find_the_labs_own_tools_first_and_may_use_its_lock(lab: Lab) -> None:
+    mesh = SimpleNamespace(name="istio")
+    env = environment(lab, cast("Any", mesh))
+    assert env["KUBECONFIG"] == str(lab.paths.kubeconfig)
+    assert env["PATH"].split(":")[:3] == ["bin", "bin", str(Path(sys.executable).parent)]
+    assert env.items() >= lock.passed_on(lab.paths).items()

@@ -1,245 +1,204 @@
+"""`lab walk`: keys as requests, and the terminal as a view."""
+
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from lab.base.errors import UsageError
-from lab.mesh.capabilities import Capability
-from lab.present.walk import Position, StepView, Walk, check_one
+from lab.base.errors import LabError
+from lab.present.screen import Screen
+from lab.present.walk import rehearse, walk
 from lab.scenario.context import Context
-from lab.scenario.model import Observation, Outcome, Scenario
-from lab.scenario.results import StepRun
-from lab.scenario.runner import ScenarioRunner
-from tests.unit.scenarios.kit import SEEN, check, look, sabotaged, scenario, step
+from lab.scenario.model import Scenario
+from lab.scenario.observation import Outcome
+from lab.scenario.position import Position
+from lab.scenario.presenter import Presenter, Snapshot
+from tests.unit.scenarios.kit import FakeRunner, check, look, scenario, step, steps_of, typed
 
 
-class RecordingView:
-    def __init__(self) -> None:
-        self.seen: list[str] = []
-
-    def before(self, scene: StepView) -> None:
-        self.seen.append(f"before {scene.id}")
-
-    def typing(self, scene: StepView) -> None:
-        self.seen.append(f"typing {scene.id}")
-
-    def after(self, scene: StepView, run: StepRun) -> None:
-        self.seen.append(f"after {scene.id} {run.outcome.value}")
-
-    def closing(self, scenario: Scenario) -> None:
-        self.seen.append(f"closing {scenario.name}")
-
-    def note(self, text: str) -> None:
-        self.seen.append(text)
-
-
-class Presented:
-    """A walk with keys that were pressed before."""
-
-    def __init__(self, context: Context, keys: str | None, *, place: Position | None = None) -> None:
-        self.undone: list[str] = []
-        self.view = RecordingView()
-        names = ("one", "two")
-        steps = [
-            sabotaged(
-                name,
-                act=lambda _: None,
-                command=f"echo {name}",
-            )
-            for name in names
-        ]
-        self.scenario = scenario(*(self._undoing(s) for s in steps))
-        pressed: Iterator[str] = iter((keys or "").split())
-        self.walk = Walk(
-            scenarios=(self.scenario,),
-            runner=ScenarioRunner(context=context),
-            view=self.view,
-            keys=None if keys is None else lambda: next(pressed),
-            place=place or Position(),
-        )
-
-    def _undoing(self, plain):  # type: ignore[no-untyped-def]
-        from dataclasses import replace
-
-        return replace(plain, undo=lambda _: self.undone.append(plain.name))
-
-
-def test_enter_runs_a_step_and_then_continues(context: Context) -> None:
-    it = Presented(context, "enter enter enter enter enter")
-
-    assert it.walk.to_end() is True
-    assert it.view.seen == [
-        "before demo/one", "typing demo/one", "after demo/one passed",
-        "before demo/two", "typing demo/two", "after demo/two passed", "closing demo",
-    ]  # fmt: skip
-    assert it.undone == ["two", "one"]
-
-
-def test_repeat_undoes_first(context: Context) -> None:
-    it = Presented(context, "enter r q")
-    it.walk.to_end()
-
-    assert it.undone == ["one"]
-    assert context.runner.ran == [("echo", "one"), ("echo", "one")]
-
-
-def test_rewind_undoes_the_step_and_then_the_one_before(context: Context) -> None:
-    it = Presented(context, "enter enter enter b b q")
-    it.walk.to_end()
-
-    assert it.undone == ["two", "one"]
-    assert it.walk.place.done == []
-    assert it.walk.place.at == "demo/one"
-
-
-def test_skip_does_not_run(context: Context) -> None:
-    it = Presented(context, "s enter q")
-    it.walk.to_end()
-    assert context.runner.ran == [("echo", "two")]
-
-
-def test_check_runs_only_the_checks(context: Context) -> None:
-    it = Presented(context, "c q")
-    it.walk.to_end()
-
-    assert context.runner.ran == []
-    assert "after demo/one passed" in it.view.seen
-
-
-def test_unknown_keys_do_nothing(context: Context) -> None:
-    it = Presented(context, "x escape 7 q")
-    assert it.walk.to_end() is False
-    assert context.runner.ran == []
-
-
-def test_quitting_keeps_the_position_and_the_lab(context: Context, tmp_path: Path) -> None:
-    file = tmp_path / "walk.json"
-    first = Presented(context, "enter enter q", place=Position.read(file))
-    context.memo["port"] = 9898
-    assert first.walk.to_end() is False
-    assert first.undone == []
-
-    again = Presented(context, "enter enter enter", place=Position.read(file))
-    assert again.walk.runner.context.memo == {"port": 9898}
-    assert again.walk.to_end() is True
-    assert again.view.seen[0] == "before demo/two"
-    assert again.undone == ["two", "one"]
-    assert not file.exists()
-
-
-def test_an_automatic_walk_needs_no_keys_and_restores(context: Context) -> None:
-    it = Presented(context, None)
-
-    assert it.walk.to_end() is True
-    assert it.walk.outcomes == {Outcome.PASSED}
-    assert it.undone == ["two", "one"]
-
-
-def test_an_unreadable_position_is_the_beginning(tmp_path: Path) -> None:
-    file = tmp_path / "walk.json"
-    file.write_text("{half")
-    assert Position.read(file).at is None
-
-
-def test_a_scenario_that_the_stack_cannot_show_is_left_out(context: Context) -> None:
-    view = RecordingView()
-    whole = scenario(step("one", command="echo"), requires=frozenset({Capability.SPLIT_SMI}))
-    assert Walk(scenarios=(whole,), runner=ScenarioRunner(context=context), view=view, keys=None).to_end()
-    assert view.seen == ["A demo is left out: this stack cannot split requests by an SMI TrafficSplit"]
-
-
-def test_a_learners_check_changes_nothing(context: Context) -> None:
-    whole = scenario(step("one", command="echo", checks=(check(look=look(holds=False, seen="no endpoints")),)))
-    runner = ScenarioRunner(context=context)
-
-    assert check_one(runner, [whole], "demo/one").outcome is Outcome.FAILED
-    assert context.runner.ran == []
-    with pytest.raises(UsageError, match="demo/one"):
-        check_one(runner, [whole], "demo/three")
-
-
-def test_a_learners_check_without_a_measurement_names_the_step_to_run(context: Context) -> None:
-    def recorded(context: Context) -> Observation:
-        return Observation(holds=context.recall("seconds") < 1, seen="quick", evidence=(SEEN,))
-
-    whole = scenario(step("one", command="echo", checks=(check(look=recorded, within_s=60), check("other"))))
-    runner = ScenarioRunner(context=context)
-
-    run = check_one(runner, [whole], "demo/one")
-    measured, other = run.checks
-    assert measured.outcome is Outcome.SKIPPED
-    assert "lab run demo" in measured.reason
-    assert other.outcome is Outcome.PASSED
-    context.memo["seconds"] = 0.5
-    assert check_one(runner, [whole], "demo/one").checks[0].outcome is Outcome.PASSED
-
-
-def test_a_step_that_ran_without_a_measurement_is_errored(context: Context) -> None:
-    def recorded(context: Context) -> Observation:
-        return Observation(holds=bool(context.recall("seconds")), seen="quick", evidence=(SEEN,))
-
-    whole = scenario(step("one", command="echo", checks=(check(look=recorded),)))
-    run = ScenarioRunner(context=context).run_step(whole, whole.steps[0])
-    assert run.checks[0].outcome is Outcome.ERRORED
-    assert "seconds" in run.checks[0].reason
-
-
-def interrupting(context: Context, undone: list[str], keys: str | None, place: Position) -> Walk:
-    """Return a walk whose second step is interrupted in the middle the first time."""
-    pressed: Iterator[str] = iter((keys or "").split())
-    cut: Iterator[bool] = iter([True])
-
-    def act(_: Context) -> None:
-        if next(cut, False):
-            raise KeyboardInterrupt
-
-    steps = [
-        step("one", command="echo one", undo=lambda _: undone.append("one")),
-        step("two", act=act, undo=lambda _: undone.append("two")),
-    ]
-    return Walk(
-        scenarios=(scenario(*steps),),
-        runner=ScenarioRunner(context=context),
-        view=RecordingView(),
-        keys=None if keys is None else lambda: next(pressed),
-        place=place,
+def demo() -> Scenario:
+    return scenario(
+        step("one", do=typed("echo one"), undo=typed("undo one"), verb="lab one"),
+        step("two", do=typed("echo two"), undo=typed("undo two"), checks=(check(),)),
     )
 
 
-def test_an_automatic_walk_undoes_the_step_that_was_interrupted(context: Context) -> None:
-    undone: list[str] = []
-    walk = interrupting(context, undone, None, Position())
-    with pytest.raises(KeyboardInterrupt):
-        walk.to_end()
-    assert undone == ["two", "one"]
-    assert isinstance(walk.view, RecordingView)
-    assert walk.view.seen[-2:] == [
-        "interrupted at demo/two; steps done: demo/one; steps to undo: demo/one, demo/two",
-        "undoing them; press Ctrl-C again to stop at once",
-    ]
+class Terminal:
+    """A screen on a text buffer; `is_terminal` makes it type."""
+
+    def __init__(self, *, is_terminal: bool = False, typed_out: bool = True) -> None:
+        self.buffer = io.StringIO()
+        self.pauses: list[float] = []
+        console = Console(file=self.buffer, force_terminal=is_terminal, width=100, no_color=True)
+        self.screen = Screen(console, typed=typed_out, pause=self.pauses.append)
+
+    @property
+    def text(self) -> str:
+        return self.buffer.getvalue()
 
 
-def test_a_walk_that_continues_undoes_the_interrupted_step_before_it_runs_it_again(
-    context: Context, tmp_path: Path
+def keys(pressed: str) -> Callable[[], str]:
+    left = iter(pressed.split())
+    return lambda: next(left)
+
+
+@pytest.fixture
+def terminal() -> Terminal:
+    return Terminal()
+
+
+@pytest.fixture
+def presenter(context: Context, runner: FakeRunner) -> Presenter:
+    return Presenter(scenarios=(demo(),), steps=steps_of(context, runner))
+
+
+@pytest.mark.parametrize("go", ["enter", "space", "right", "n"])
+def test_one_key_presents_everything(presenter: Presenter, terminal: Terminal, runner: FakeRunner, go: str) -> None:
+    assert walk(presenter, terminal.screen, keys(" ".join([go] * 7))) is True
+    assert runner.lines == ["echo one", "echo two", "undo two", "undo one"]
+
+
+@pytest.mark.parametrize(
+    ("pressed", "ran"),
+    [
+        ("enter r", ["echo one", "undo one", "echo one"]),
+        ("enter u", ["echo one", "undo one"]),
+        ("enter enter enter b b", ["echo one", "echo two", "undo two", "undo one"]),
+        ("enter enter left", ["echo one", "undo one"]),
+        ("s enter", ["echo two"]),
+        ("c", []),
+        ("x escape 7", []),
+    ],
+)
+def test_keys_are_requests(
+    presenter: Presenter, terminal: Terminal, runner: FakeRunner, pressed: str, ran: list[str]
 ) -> None:
-    undone: list[str] = []
+    assert walk(presenter, terminal.screen, keys(f"{pressed} q")) is False
+    assert runner.lines == ran
+
+
+def test_quitting_undoes_nothing_and_says_how_to_continue(
+    context: Context, runner: FakeRunner, terminal: Terminal, tmp_path: Path
+) -> None:
     file = tmp_path / "walk.json"
+    first = Presenter(scenarios=(demo(),), steps=steps_of(context, runner), position=Position.read(file))
+    assert walk(first, terminal.screen, keys("enter enter q")) is False
+    assert runner.lines == ["echo one"]
+    assert "`lab walk` continues here; `lab reset` undoes the changes" in terminal.text
+
+    again = Presenter(scenarios=(demo(),), steps=steps_of(context, runner), position=Position.read(file))
+    later = Terminal()
+    assert walk(again, later.screen, keys("enter enter enter enter enter")) is True
+    assert "2 of 3: Two" in later.text
+    assert "1 of 3" not in later.text
+    assert runner.lines == ["echo one", "echo two", "undo two", "undo one"]
+    assert not file.exists()
+
+
+def test_ctrl_c_while_a_step_runs_says_what_has_to_be_undone(
+    presenter: Presenter, terminal: Terminal, runner: FakeRunner
+) -> None:
+    runner.answers = {"echo two": KeyboardInterrupt(), **runner.answers}
     with pytest.raises(KeyboardInterrupt):
-        interrupting(context, undone, "enter enter enter", Position.read(file)).to_end()
-    assert undone == []
-    assert Position.read(file).begun == ["demo/one", "demo/two"]
+        walk(presenter, terminal.screen, keys("enter enter enter"))
+    assert runner.lines == ["echo one", "echo two"]
+    said = terminal.text
+    assert "interrupted at demo/two; steps done: demo/one; steps to undo: demo/one, demo/two" in said
+    assert "`lab walk` continues here" in said
 
-    again = interrupting(context, undone, "enter q", Position.read(file))
+
+def test_ctrl_c_while_a_key_is_awaited_ends_the_walk(presenter: Presenter, terminal: Terminal) -> None:
+    def interrupted() -> str:
+        raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
-        again.to_end()
-    assert undone == ["two"]
+        walk(presenter, terminal.screen, interrupted)
+    assert "steps done: none; steps to undo: none" in terminal.text
 
 
-def test_rewind_undoes_an_interrupted_step(context: Context) -> None:
-    undone: list[str] = []
-    place = Position(at="demo/two", begun=["demo/one", "demo/two"], done=["demo/one"])
-    assert interrupting(context, undone, "b q", place).to_end() is False
-    assert undone == ["two"]
-    assert place.begun == ["demo/one"]
+def test_a_rehearsal_needs_no_keys_and_undoes_everything(
+    presenter: Presenter, terminal: Terminal, runner: FakeRunner
+) -> None:
+    rehearse(presenter, terminal.screen)
+    assert presenter.outcomes == {Outcome.PASSED}
+    assert runner.lines == ["echo one", "echo two", "undo two", "undo one"]
+
+
+def test_a_rehearsal_undoes_the_step_that_was_interrupted(
+    presenter: Presenter, terminal: Terminal, runner: FakeRunner
+) -> None:
+    runner.answers = {"echo two": KeyboardInterrupt(), **runner.answers}
+    with pytest.raises(KeyboardInterrupt):
+        rehearse(presenter, terminal.screen)
+    assert runner.lines == ["echo one", "echo two", "undo two", "undo one"]
+    assert "undoing them; press Ctrl-C again to stop at once" in terminal.text
+
+
+def test_a_rehearsal_that_breaks_is_undone(presenter: Presenter, terminal: Terminal, runner: FakeRunner) -> None:
+    class Broken(Screen):
+        def closing(self, scenario: Scenario) -> None:
+            raise OSError(f"the terminal of {scenario.name} is gone")
+
+    with pytest.raises(OSError, match="gone"):
+        rehearse(presenter, Broken(Console(file=io.StringIO())))
+    assert runner.lines[-2:] == ["undo two", "undo one"]
+
+
+# The screen
+
+
+def test_a_step_shows_its_narration_its_commands_and_the_labs_equivalent(
+    presenter: Presenter, terminal: Terminal
+) -> None:
+    presenter.attach(terminal.screen)
+    for shown in ("A demo, 1 of 3: One", "Now one.", "$ echo one", "with the lab: lab one"):
+        assert shown in terminal.text
+
+
+def test_a_step_that_did_not_change_is_not_shown_twice(presenter: Presenter, terminal: Terminal) -> None:
+    presenter.attach(terminal.screen)
+    terminal.screen.state(Snapshot(current=presenter.current, steps=presenter.snapshot.steps))
+    assert terminal.text.count("Now one.") == 1
+
+
+def test_a_step_shows_what_is_typed_what_is_printed_and_what_was_seen(presenter: Presenter, terminal: Terminal) -> None:
+    walk(presenter, terminal.screen, keys("s enter q"))
+    for shown in ("$ echo two", "  hello", "✓ works, it does", "as it should be"):
+        assert shown in terminal.text
+
+
+def test_an_error_shows_its_reason(presenter: Presenter, terminal: Terminal, runner: FakeRunner) -> None:
+    runner.answers = {"echo one": LabError("the API server is gone", where="east"), **runner.answers}
+    walk(presenter, terminal.screen, keys("enter q"))
+    assert "! east: the API server is gone" in terminal.text
+
+
+def test_a_failed_check_shows_its_claim_and_what_was_seen(
+    context: Context, runner: FakeRunner, terminal: Terminal
+) -> None:
+    wrong = scenario(step("one", do=typed("echo"), checks=(check(look=look(holds=False, seen="2 of 3")),)))
+    walk(Presenter(scenarios=(wrong,), steps=steps_of(context, runner)), terminal.screen, keys("enter q"))
+    assert "✗ works, it does" in terminal.text
+    assert "2 of 3" in terminal.text
+
+
+def test_the_end_shows_the_summary_and_what_to_try(presenter: Presenter, terminal: Terminal) -> None:
+    walk(presenter, terminal.screen, keys("s s s q"))
+    assert "It worked." in terminal.text
+    assert "• Do it again." in terminal.text
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "typed_out", "types"), [(True, True, True), (True, False, False), (False, True, False)]
+)
+def test_commands_are_typed_letter_by_letter_on_a_terminal(
+    presenter: Presenter, *, is_terminal: bool, typed_out: bool, types: bool
+) -> None:
+    shown = Terminal(is_terminal=is_terminal, typed_out=typed_out)
+    walk(presenter, shown.screen, keys("enter q"))
+    assert bool(shown.pauses) is types
+    assert sum(shown.pauses) <= 2.6

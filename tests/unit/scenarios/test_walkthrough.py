@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from lab import config
 from lab.base.paths import PROJECT
 from lab.report import walkthrough
 from lab.scenario.context import Context
 from lab.scenario.model import Scenario
 from lab.scenario.registry import registry
-from lab.scenario.runner import ScenarioRunner
-from tests.unit.scenarios.kit import check, look, scenario, step
+from lab.scenario.rendering import documented
+from tests.unit.scenarios.kit import SCENARIOS, FakeRunner, check, look, runner_of, scenario, step, typed
 from tests.unit.scenarios.test_report import made
 
 
@@ -20,34 +19,36 @@ def demo(narration: str = "Look around.") -> Scenario:
         step(
             "one",
             narration=narration,
-            command="echo 1",
+            do=typed("echo 1"),
             checks=(check(look=look(seen="3 of 3")),),
-            undo_command="undo 1",
+            undo=typed("undo 1"),
         )
     )
 
 
-def ran(context: Context) -> walkthrough.Outputs:
-    report = made(scenarios=(ScenarioRunner(context=context).run(demo()),))
+def ran(context: Context, runner: FakeRunner) -> walkthrough.Outputs:
+    report = made(scenarios=(runner_of(context, runner).run(demo()),))
     return walkthrough.outputs_of_run(report)["demo"]
 
 
-def test_a_page_holds_what_the_run_printed_and_saw(context: Context) -> None:
-    page = walkthrough.render(demo(), ran(context))
+def test_a_page_holds_what_the_run_printed_and_saw(context: Context, runner: FakeRunner) -> None:
+    page = walkthrough.render(demo(), ran(context, runner))
 
     assert "```sh\necho 1\n```" in page
-    assert "<!-- output one -->\n```text\nhello\n```" in page
+    assert "<!-- output one -->\n```text\n$ echo 1\nhello\n```" in page
     assert "3 of 3" in page
     assert "undo 1" in page
 
 
-def test_outputs_are_read_back_from_the_page(context: Context) -> None:
-    outputs = ran(context)
+def test_outputs_are_read_back_from_the_page(context: Context, runner: FakeRunner) -> None:
+    outputs = ran(context, runner)
     assert walkthrough.outputs_of_page(walkthrough.render(demo(), outputs)) == outputs
 
 
-def test_no_drift_after_writing_and_outputs_stay_without_a_run(context: Context, tmp_path: Path) -> None:
-    report = made(scenarios=(ScenarioRunner(context=context).run(demo()),))
+def test_no_drift_after_writing_and_outputs_stay_without_a_run(
+    context: Context, runner: FakeRunner, tmp_path: Path
+) -> None:
+    report = made(scenarios=(runner_of(context, runner).run(demo()),))
     walkthrough.write(tmp_path, [demo()], report)
     before = (tmp_path / "demo.md").read_text()
     walkthrough.write(tmp_path, [demo()], None)
@@ -56,15 +57,14 @@ def test_no_drift_after_writing_and_outputs_stay_without_a_run(context: Context,
     assert walkthrough.drift(tmp_path, [demo()]) == ""
 
 
-def test_a_changed_step_is_drift(context: Context, tmp_path: Path) -> None:
+def test_a_changed_step_is_drift(context: Context, runner: FakeRunner, tmp_path: Path) -> None:
     walkthrough.write(tmp_path, [demo()], None)
     assert "+Look closely." in walkthrough.drift(tmp_path, [demo("Look closely.")])
 
 
 def test_the_committed_pages_are_what_the_steps_say() -> None:
-    assert walkthrough.drift(PROJECT / "docs" / "walkthrough", registry(config.parse("")).pick([])) == "", (
-        "nox -s walkthrough"
-    )
+    scenarios = registry(documented("linkerd", SCENARIOS)).pick([])
+    assert walkthrough.drift(PROJECT / "docs" / "walkthrough", scenarios) == "", "nox -s walkthrough"
 
 
 def test_a_page_of_no_scenario_is_drift(tmp_path: Path) -> None:

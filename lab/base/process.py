@@ -35,10 +35,6 @@ _running: set[subprocess.Popen[str] | subprocess.Popen[bytes]] = set()
 _guard = threading.Lock()
 
 
-Child = subprocess.Popen[bytes]
-"""A process that runs beside the lab."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Completed:
     """A process that has ended. `duration_s` is wall-clock time."""

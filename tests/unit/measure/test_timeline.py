@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lab.measure.recording import Mark, Recording, Request
+from lab.measure.recording import LoadMark, Recording, Request
 from lab.measure.timeline import slots
 
 
@@ -12,7 +12,7 @@ def test_slots_count_who_answered_and_what_was_lost_second_by_second() -> None:
         Request(at_s=3.2, latency_ms=2, answered_by="east"),
     )
     first, second, third, fourth, fifth = slots(
-        Recording(name="load", rate_per_s=1, requests=requests, marks=(Mark(at_s=4.5, text="end"),))
+        Recording(name="load", rate_per_s=1, requests=requests, marks=(LoadMark(at_s=4.5, text="end"),))
     )
     assert (first.sent, first.answered_by, first.lost, first.p50_ms, first.p99_ms) == (
         2,

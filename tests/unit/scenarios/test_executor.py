@@ -7,7 +7,6 @@ import shlex
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,13 @@ from lab.base import cancel, wait
 from lab.base.cancel import Cancelled
 from lab.base.errors import CommandError, CommandTimeout, LabError, WaitTimeout
 from lab.base.process import run as real_run
-from lab.measure.recording import LoadMark, Recording, Request
-from lab.scenario import executor as module
-from lab.scenario.actions import Apply, Command, Mark, Observe, Pause, Start, Stop, Until, on
+from lab.measure.load import Running
+from lab.measure.recording import Recording, Request
+from lab.measure.under_load import UnderLoad
+from lab.scenario.actions import Apply, Command, NewPhase, Observe, Pause, Start, Stop, Until, on
 from lab.scenario.context import Context
 from lab.scenario.executor import Executor, Output, Printed, Typed
-from lab.scenario.loads import Loads, StepLoad
+from lab.scenario.loads import StepLoad
 from lab.scenario.observation import Observation
 from tests.unit.scenarios.kit import SEEN, FakeRunner, look, looks, no_manifests, typed
 
@@ -164,7 +164,7 @@ def test_an_until_with_successes_needs_them_in_a_row(executor: Executor) -> None
 
 
 def test_observe_stores_an_observation_and_pauses_and_marks_need_no_load(executor: Executor) -> None:
-    executor.do("demo", [Observe("pods", lambda _: ["a"]), Pause(0, "nothing"), Mark("now")])
+    executor.do("demo", [Observe("pods", lambda _: ["a"]), Pause(0, "nothing"), NewPhase("now")])
     assert executor.context.recall("pods") == ["a"]
 
 
@@ -313,30 +313,33 @@ def test_no_command_is_left_behind_when_the_time_for_the_undo_is_over(
 # Loads
 
 
-class FakeLoad:
+class FakeLoad(Running):
+    """A load that sends nothing and keeps its marks."""
+
     def __init__(self) -> None:
-        self.marks: list[str] = []
+        super().__init__("through West's ingress", 50)
         self.stopped = False
 
-    def mark(self, text: str) -> None:
-        self.marks.append(text)
+    def start(self) -> None:
+        pass
 
     def stop(self) -> Recording:
         self.stopped = True
-        request = Request(at_s=0.1, latency_ms=5, answered_by="west")
-        marks = tuple(LoadMark(at_s=0.5, text=text) for text in self.marks)
-        return Recording(name="through West's ingress", rate_per_s=50, requests=(request,), marks=marks)
+        return self.so_far
+
+    @property
+    def so_far(self) -> Recording:
+        return self._recording([Request(at_s=0.1, latency_ms=5, answered_by="west")])
+
+    @property
+    def marks(self) -> list[str]:
+        return [mark.text for mark in self.so_far.marks]
 
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> FakeLoad:
     made = FakeLoad()
-
-    @contextmanager
-    def started(_load: StepLoad, _context: Context) -> Iterator[Loads]:
-        yield Loads((made,))  # type: ignore[arg-type]
-
-    monkeypatch.setattr(module, "started", started)
+    monkeypatch.setattr(StepLoad, "start", lambda *_: UnderLoad(loads=[made]))
     return made
 
 
@@ -348,7 +351,7 @@ def test_actions_run_under_the_load_and_marks_begin_its_phases(
 ) -> None:
     stopped: list[bool] = []
     runner.answers = {"echo": lambda: stopped.append(load.stopped) or "hello\n"}  # type: ignore[func-returns-value]
-    executor.under_load("demo", [Mark("to East"), Command("echo 1"), Mark("back"), Command("echo 2")], SHIFT)
+    executor.under_load("demo", [NewPhase("to East"), Command("echo 1"), NewPhase("back"), Command("echo 2")], SHIFT)
 
     assert stopped == [False, False]
     assert load.stopped

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from lab.base import wait
-from lab.measure.load import steady, through_frontend
+from lab.measure.load import Load, running, through_frontend
 from lab.measure.recording import LoadMark, Recording, Request, recovery_s
 
 
@@ -71,7 +71,7 @@ def test_the_load_is_sent_on_time_however_slow_the_answers_are() -> None:
         release.wait(30)
         return Request(at_s=0, latency_ms=0, answered_by="west")
 
-    with steady("slow", slow, rate_per_s=100) as load:
+    with running(Load("slow", 100, slow)) as load:
         for _ in range(45):
             assert sent.acquire(timeout=30)
         release.set()
@@ -86,7 +86,7 @@ def test_a_probe_with_a_defect_is_a_lost_request_not_a_missing_one() -> None:
     def broken() -> Request:
         raise RuntimeError("defect")
 
-    with steady("broken", broken, rate_per_s=100) as load:
+    with running(Load("broken", 100, broken)) as load:
         wait.until("some", lambda: len(load.so_far.requests) > 3 or wait.NotYet("soon"), timeout_s=5, interval_s=0.01)
         recording = load.stop()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.measure.recording import Mark, Recording, Request
+from lab.measure.recording import LoadMark, Recording, Request
 from lab.measure.under_load import CommandRun
 from lab.report import RunFolder
 from lab.report.load_report import LoadReport, write
@@ -24,7 +24,9 @@ def report(*lost_at: int, command: CommandRun | None = COMMAND) -> LoadReport:
             return Request(at_s=n / 10, latency_ms=5, answered_by=None, error="gone")
         return Request(at_s=n / 10, latency_ms=5, answered_by="west")
 
-    marks = (Mark(at_s=3.0, text="during the command"), Mark(at_s=5.0, text="after the command")) if command else ()
+    marks = (
+        (LoadMark(at_s=3.0, text="during the command"), LoadMark(at_s=5.0, text="after the command")) if command else ()
+    )
     return LoadReport(
         id="20260101-000000-abcd",
         started_at="2026-01-01T00:00:00+00:00",

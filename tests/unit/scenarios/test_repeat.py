@@ -27,7 +27,8 @@ from lab.report.repetitions import (
 )
 from lab.report.session import Session
 from lab.scenario.context import Context
-from lab.scenario.model import Observation, Outcome, Scenario
+from lab.scenario.model import Scenario
+from lab.scenario.observation import Observation, Outcome
 from lab.scenario.results import LabFacts, Report
 from lab.scenario.runner import ScenarioRunner
 from tests.unit.scenarios.kit import SEEN, check, scenario, step

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lab.scenario import commands
-from lab.scenario.actions import Command, Mark, Until, on
+from lab.scenario.actions import Command, NewPhase, Until, on
 from lab.scenario.model import Scenario, ScenarioStep, Topology
 from lab.scenario.registry import registry
 from tests.unit.scenarios.kit import RENAMED, SCENARIOS, STACKS, check, look, scenario, step, target, typed
@@ -146,7 +146,7 @@ def test_each_lab_has_a_card_number_of_its_own(tmp_path: Path) -> None:
 def test_every_part_of_a_step_is_rendered(tmp_path: Path) -> None:
     raw = scenario(
         step(
-            do=(*typed("echo {west}"), Until("answers by {east}", look(), timeout_s=1), Mark("{west} stops")),
+            do=(*typed("echo {west}"), Until("answers by {east}", look(), timeout_s=1), NewPhase("{west} stops")),
             verb="lab split --in {west}",
             checks=(check(claim="{east} answers", command="kubectl --context={east} get pods"),),
         ),

@@ -2,14 +2,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 from lab import report
 from lab.base.errors import LabError
 from lab.lab import Lab
 from lab.lifecycle import lock
-from lab.report.environment import environment
+from lab.report.environment import environment_of
 from lab.report.session import KeepState, Session
 from lab.scenario.context import Context
 from lab.scenario.model import Scenario
@@ -88,8 +86,9 @@ def test_sabotage_runs_each_scenario_once_for_each_of_its_sabotages(
 
 
 def test_typed_commands_find_the_labs_own_tools_first_and_may_use_its_lock(lab: Lab) -> None:
-    mesh = SimpleNamespace(name="istio")
-    env = environment(lab, cast("Any", mesh))
+    lab.paths.ensure_state()
+    lab.paths.stack.write_text("istio\n")
+    env = environment_of(lab)
     assert env["KUBECONFIG"] == str(lab.paths.kubeconfig)
     assert env["PATH"].split(":")[:3] == ["bin", "bin", str(Path(sys.executable).parent)]
     assert env.items() >= lock.passed_on(lab.paths).items()

@@ -17,7 +17,7 @@ from lab.base.errors import LabError, WaitTimeout
 from lab.base.names import Cluster
 from lab.measure import stats
 from lab.scenario.context import Context
-from lab.scenario.model import Observation
+from lab.scenario.observation import Observation
 from scenarios import request_routing
 from scenarios.sampling import settled_split, settling
 

@@ -14,7 +14,7 @@ import pytest
 
 from lab.base.paths import PROJECT
 from lab.base.process import Completed
-from lab.scenario.actions import Action, Command, Mark, Observe, Pause, Start, Stop, Until
+from lab.scenario.actions import Action, Command, NewPhase, Observe, Pause, Start, Stop, Until
 from lab.scenario.context import Context
 from lab.scenario.executor import Executor, Output, Typed
 from lab.scenario.model import Scenario, lines_of, script_of
@@ -74,7 +74,7 @@ def without_waits(actions: Sequence[Action]) -> Iterator[Action]:
         match action:
             case Start():
                 yield replace(action, ready=look())
-            case Stop() | Mark() | Pause() | Until() | Observe():
+            case Stop() | NewPhase() | Pause() | Until() | Observe():
                 continue
             case _:
                 yield action

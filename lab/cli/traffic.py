@@ -11,8 +11,8 @@ import typer
 from lab.base.errors import UsageError
 from lab.cli.groups import TRAFFIC
 from lab.cli.named import cluster_of, lab_of, locked, need_nodes
-from lab.cli.options import CallingCluster, ConfigFile, ServiceName, SourceCluster
-from lab.cli.output import done, waiting
+from lab.cli.options import AsJson, CallingCluster, ConfigFile, ServiceName, SourceCluster
+from lab.cli.output import done, out, print_json, waiting, warn
 
 if TYPE_CHECKING:
     from lab.lab import Lab
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 ByIngress = Annotated[
     bool, typer.Option("--by-ingress", help="Route through that cluster's ingress, as SERVICE-by-ingress-CLUSTER.")
+]
+Show = Annotated[
+    bool,
+    typer.Option("--show", help="Print the objects as YAML for kubectl, or kubectl commands, and change nothing."),
 ]
 
 
@@ -30,44 +34,55 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
-    service: ServiceName, source: SourceCluster = "east", by_ingress: ByIngress = False, file: ConfigFile = None
+    service: ServiceName,
+    source: SourceCluster = "east",
+    by_ingress: ByIngress = False,
+    show: Show = False,
+    as_json: AsJson = False,
+    file: ConfigFile = None,
 ) -> None:
     """Export a Service to other clusters as SERVICE-CLUSTER."""
     lab = lab_of(file)
     source = cluster_of(lab, source).name
-    with _changing(lab, "lab export") as mesh:
+    with _changing(lab, "lab export", show=show, as_json=as_json) as mesh:
         if by_ingress:
-            done(f"{mesh.add_ingress_route(service, source).name}, routed through {source}'s ingress")
-            return
-        for name, cluster in mesh.export(service, source):
-            done(f"{name} in {cluster}")
+            made = [f"{mesh.add_ingress_route(service, source).name}, routed through {source}'s ingress"]
+        else:
+            made = [f"{name} in {other}" for name, other in mesh.export(service, source)]
+    for line in made:
+        done(line)
 
 
 def unexport(
-    service: ServiceName, source: SourceCluster = "east", by_ingress: ByIngress = False, file: ConfigFile = None
+    service: ServiceName,
+    source: SourceCluster = "east",
+    by_ingress: ByIngress = False,
+    show: Show = False,
+    as_json: AsJson = False,
+    file: ConfigFile = None,
 ) -> None:
     """Delete SERVICE-CLUSTER from the other clusters."""
     lab = lab_of(file)
     source = cluster_of(lab, source).name
-    with _changing(lab, "lab unexport") as mesh:
+    with _changing(lab, "lab unexport", show=show, as_json=as_json) as mesh:
         gone = (mesh.remove_ingress_route if by_ingress else mesh.unexport)(service, source)
     name = f"{service}{'-by-ingress' if by_ingress else ''}-{source}"
     done(f"deleted {name}" if gone else f"nothing to delete: the lab has no export {name}")
 
 
-def federate(service: ServiceName, file: ConfigFile = None) -> None:
+def federate(service: ServiceName, show: Show = False, as_json: AsJson = False, file: ConfigFile = None) -> None:
     """Join a Service of all clusters into SERVICE-federated.
 
     Needs Linkerd, and `flat = true` under [network] in lab.toml: pods must reach pods of other clusters.
     """
-    with _changing(lab_of(file), "lab federate") as mesh:
+    with _changing(lab_of(file), "lab federate", show=show, as_json=as_json) as mesh:
         members = _federation(mesh, service).federate(service)
     done(f"{service}-federated, answered by {', '.join(members)}")
 
 
-def unfederate(service: ServiceName, file: ConfigFile = None) -> None:
+def unfederate(service: ServiceName, show: Show = False, as_json: AsJson = False, file: ConfigFile = None) -> None:
     """Delete SERVICE-federated."""
-    with _changing(lab_of(file), "lab unfederate") as mesh:
+    with _changing(lab_of(file), "lab unfederate", show=show, as_json=as_json) as mesh:
         gone = _federation(mesh, service).unfederate(service)
     typer.echo(f"✓ deleted {service}-federated" if gone else f"= nothing to delete: {service} is not federated")
 
@@ -86,6 +101,8 @@ def split(
         bool,
         typer.Option("--smi", help="Use an SMI TrafficSplit (Linkerd only, deprecated by upstream), as in the talk."),
     ] = False,
+    show: Show = False,
+    as_json: AsJson = False,
     file: ConfigFile = None,
 ) -> None:
     """Divide a cluster's requests to a Service by weight.
@@ -95,7 +112,7 @@ def split(
     service, parts = _split(weights)
     lab = lab_of(file)
     cluster = cluster_of(lab, cluster).name
-    with _changing(lab, "lab split") as mesh:
+    with _changing(lab, "lab split", show=show, as_json=as_json) as mesh:
         made = (_traffic_splits(mesh).split_smi if smi else mesh.split)(cluster, service, parts)
     done(f"{cluster}: {service} → " + ", ".join(f"{name} {weight}" for name, weight in made.weights.items()))
     if made.smi:
@@ -105,11 +122,17 @@ def split(
         typer.echo(f"  a caller uses the split after it has not called {service} for {CALLERS_REST_S:.0f} s")
 
 
-def unsplit(service: ServiceName, cluster: CallingCluster = "west", file: ConfigFile = None) -> None:
+def unsplit(
+    service: ServiceName,
+    cluster: CallingCluster = "west",
+    show: Show = False,
+    as_json: AsJson = False,
+    file: ConfigFile = None,
+) -> None:
     """Remove the split of a Service."""
     lab = lab_of(file)
     cluster = cluster_of(lab, cluster).name
-    with _changing(lab, "lab unsplit") as mesh:
+    with _changing(lab, "lab unsplit", show=show, as_json=as_json) as mesh:
         gone = mesh.unsplit(cluster, service)
     typer.echo(f"✓ removed the split of {service}" if gone else f"= nothing to remove: {service} is not split")
 
@@ -119,6 +142,8 @@ def failover(
     primary: Annotated[str, typer.Option(help="The cluster that answers while it is available.")] = "west",
     backup: Annotated[str, typer.Option(help="The cluster that answers while the primary is not available.")] = "east",
     cluster: CallingCluster = "west",
+    show: Show = False,
+    as_json: AsJson = False,
     file: ConfigFile = None,
 ) -> None:
     """Send requests to a backup cluster when the primary fails.
@@ -132,30 +157,54 @@ def failover(
     if primary == backup:
         raise UsageError(f"primary and backup are both {primary}", next="name two clusters with --primary and --backup")
     change = Failover(cluster=cluster, service=service, primary=primary, backup=backup)
-    with _changing(lab, "lab failover") as mesh:
+    with _changing(lab, "lab failover", show=show, as_json=as_json) as mesh:
         mesh.fail_over(change)
     done(f"{cluster}'s requests to {service} go to {primary}, and to {backup} when {primary} fails")
 
 
-def unfailover(service: ServiceName, cluster: CallingCluster = "west", file: ConfigFile = None) -> None:
+def unfailover(
+    service: ServiceName,
+    cluster: CallingCluster = "west",
+    show: Show = False,
+    as_json: AsJson = False,
+    file: ConfigFile = None,
+) -> None:
     """Remove the failover of a Service.
 
     Requests go where they went before `lab failover`.
     """
     lab = lab_of(file)
     cluster = cluster_of(lab, cluster).name
-    with _changing(lab, "lab unfailover") as mesh:
+    with _changing(lab, "lab unfailover", show=show, as_json=as_json) as mesh:
         gone = mesh.unfail_over(cluster, service)
     typer.echo(f"✓ removed the failover of {service}" if gone else f"= nothing to remove: {service} has no failover")
 
 
 @contextmanager
-def _changing(lab: Lab, command: str) -> Iterator[Mesh]:
-    """Hold the lab's lock while its mesh is changed."""
+def _changing(lab: Lab, command: str, *, show: bool, as_json: bool) -> Iterator[Mesh]:
+    """Hold the lab's lock while its mesh is changed; with `show`, print the changes and end the command instead."""
     from lab import stacks
 
-    with locked(need_nodes(lab), command), waiting(command):
-        yield stacks.mesh(lab)
+    if not show:
+        if as_json:
+            raise UsageError("--json prints the changes that --show plans", next=f"{command} … --show --json")
+        with locked(need_nodes(lab), command), waiting(command):
+            yield stacks.mesh(lab)
+        return
+    from lab.kube import shown
+    from lab.kube.preview import preview
+
+    with preview() as planned, waiting(command):
+        yield stacks.mesh(need_nodes(lab))
+    for need in planned.needs:
+        warn(need)
+    if as_json:
+        print_json(out(), shown.as_records(planned.writes))
+    else:
+        typer.echo(shown.as_text(planned.writes), nl=False)
+        if len(commands := shown.groups(planned.writes)) > 1 and any(write.object for write in planned.writes):
+            warn(f"this is for {len(commands)} kubectl commands: a comment names the command for the objects below it")
+    raise typer.Exit
 
 
 def _federation(mesh: Mesh, service: str) -> Federation:

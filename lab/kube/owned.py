@@ -17,8 +17,9 @@ from lab.base import wait
 from lab.base.concurrency import each
 from lab.base.errors import ClusterError
 from lab.base.names import COMPONENT_LABEL, LAB_ID_LABEL, LAB_LABEL, MANAGED_BY, SCENARIO_LABEL
-from lab.kube.client import Kube, Verb
+from lab.kube.client import Kube
 from lab.kube.objects import Obj, Ref, labelled, labels_of, rank, ref
+from lab.kube.writes import Verb
 
 _MANAGED_LABEL = "app.kubernetes.io/managed-by"
 
@@ -134,7 +135,8 @@ class Owned:
         after = self.apply_all(objects, timeout_s=timeout_s)
 
         def versions(found: Iterable[Obj | None]) -> set[str]:
-            return {obj["metadata"]["resourceVersion"] for obj in found if obj is not None}
+            # An object that a preview creates has no version.
+            return {obj["metadata"].get("resourceVersion", "") for obj in found if obj is not None}
 
         return versions(before) != versions(after)
 

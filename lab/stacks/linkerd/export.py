@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lab.base import wait
 from lab.base.errors import ClusterError
 from lab.base.names import NAMESPACE
 from lab.base.wait import NotYet
@@ -78,7 +77,7 @@ def mirror(lab: Lab, service: Ref, source: str) -> bool:
             return (existing is not None and _mirrors(existing, source)) or NotYet("no mirror yet")
 
         what = f"the mirror {wanted.name} in {there.cluster.name}"
-        wait.until(what, mirrored_there, timeout_s=_MIRRORED_S, next="lab status")
+        there.wait_until(what, mirrored_there, timeout_s=_MIRRORED_S, next="lab status")
     return changed
 
 
@@ -116,7 +115,8 @@ def unmirror(lab: Lab, service: Ref, source: str) -> bool:
             existing = there.get(wanted)
             return existing is None or not _mirrors(existing, source) or NotYet("it still exists")
 
-        wait.until(f"{other} to delete the mirror {wanted.name}", deleted, timeout_s=_GONE_S, next="lab status")
+        what = f"{other} to delete the mirror {wanted.name}"
+        there.wait_until(what, deleted, timeout_s=_GONE_S, next="lab status")
     return True
 
 

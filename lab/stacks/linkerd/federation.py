@@ -6,7 +6,6 @@ own addresses, without a gateway, so pods must reach pods in other clusters (lab
 
 from __future__ import annotations
 
-from lab.base import wait
 from lab.base.errors import ClusterError
 from lab.base.names import NAMESPACE
 from lab.base.wait import NotYet
@@ -85,7 +84,7 @@ def remove(lab: Lab, service: str) -> bool:
         def deleted(kube: Kube = kube) -> bool | NotYet:
             return kube.get(service_ref(name_of(service))) is None or NotYet("it still exists")
 
-        wait.until(f"{name} to delete {name_of(service)}", deleted, timeout_s=_SEEN_S, next="lab status")
+        kube.wait_until(f"{name} to delete {name_of(service)}", deleted, timeout_s=_SEEN_S, next="lab status")
     return was_member
 
 
@@ -109,4 +108,4 @@ def _wait_for(kube: Kube, service: str, wanted: set[str]) -> None:
         return members >= wanted or NotYet(f"its clusters are: {', '.join(sorted(members)) or 'none'}")
 
     what = f"{name_of(service)} in {kube.cluster.name} with the pods of {', '.join(sorted(wanted))}"
-    wait.until(what, has_members, timeout_s=_SEEN_S, next="lab status")
+    kube.wait_until(what, has_members, timeout_s=_SEEN_S, next="lab status")

@@ -57,8 +57,10 @@ def intercept(mesh: Any) -> object:
 
 
 def traffic_split_there(mesh: Any) -> object:
-    owned = mesh.lab.owned(connect(mesh.lab.west), "split")
-    return owned.apply(traffic_split.build("podinfo", WEIGHTS))
+    west = connect(mesh.lab.west)
+    metadata = {"name": "podinfo.test.svc.cluster.local", "namespace": NAMESPACE}  # as the adaptor creates it
+    put(west, {"apiVersion": "linkerd.io/v1alpha2", "kind": "ServiceProfile", "metadata": metadata, "spec": {}})
+    return mesh.lab.owned(west, "split").apply(traffic_split.build("podinfo", WEIGHTS))
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextvars import copy_context
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
-__all__ = ["FIRST_COMPLETED", "Future", "Threads", "at_once", "each", "wait"]
+__all__ = ["FIRST_COMPLETED", "Future", "Threads", "at_once", "each", "one_by_one", "wait"]
 
 _MOST = 6
 P = ParamSpec("P")
@@ -36,9 +37,22 @@ class Threads(ThreadPoolExecutor):
         self.shutdown(wait=not interrupted, cancel_futures=interrupted)
 
 
+_one_by_one: ContextVar[bool] = ContextVar("one_by_one", default=False)
+
+
+@contextmanager
+def one_by_one() -> Iterator[None]:
+    """Let `each` work on one item after the other while the block runs."""
+    before = _one_by_one.set(True)
+    try:
+        yield
+    finally:
+        _one_by_one.reset(before)
+
+
 def each(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """Call `work` on each item, several in parallel, and return the results in the items' order."""
-    if len(items) < 2:
+    if len(items) < 2 or _one_by_one.get():
         return [work(item) for item in items]
     with Threads(min(_MOST, len(items)), thread_name_prefix="each") as threads:
         futures = [threads.submit(work, item) for item in items]

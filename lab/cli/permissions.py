@@ -86,7 +86,7 @@ def authorize(
         paths=tuple(dict.fromkeys(_path(text) for text in paths or ())),
     )
     _need_capabilities(stacks.mesh(lab), wanted)
-    with changing(lab, "lab authorize", show=show) as mesh:
+    with changing(lab, "lab authorize", show=show, as_json=as_json, json_of_result=True) as mesh:
         for caller in _absent(lab, wanted.callers):
             account = f"{caller.namespace}/{caller.service_account}"
             warn(f"{caller.cluster} has no service account {account}: no workload can have this identity yet")
@@ -110,7 +110,7 @@ def unauthorize(
     """
     lab = lab_of(file)
     name = cluster_of(lab, cluster).name
-    with changing(lab, "lab unauthorize", show=show) as mesh:
+    with changing(lab, "lab unauthorize", show=show, as_json=as_json, json_of_result=True) as mesh:
         gone = mesh.unauthorize(name, service)
         now = _now(mesh, name)
     words = f"deleted the permission of {service} in {name}" if gone else ""

@@ -11,7 +11,7 @@ from lab.base.errors import UsageError
 from lab.cli.changing import Show, changing
 from lab.cli.groups import TRAFFIC
 from lab.cli.named import cluster_of, lab_of
-from lab.cli.options import CallingCluster, ConfigFile, ServiceName, SourceCluster, service_name
+from lab.cli.options import AsJson, CallingCluster, ConfigFile, ServiceName, SourceCluster, service_name
 from lab.cli.output import done
 
 if TYPE_CHECKING:
@@ -33,17 +33,19 @@ def export(
     source: SourceCluster = "east",
     by_ingress: ByIngress = False,
     show: Show = False,
+    as_json: AsJson = False,
     file: ConfigFile = None,
 ) -> None:
     """Export a Service to other clusters as SERVICE-CLUSTER."""
     lab = lab_of(file)
     source = cluster_of(lab, source).name
-    with changing(lab, "lab export", show=show) as mesh:
+    with changing(lab, "lab export", show=show, as_json=as_json) as mesh:
         if by_ingress:
-            done(f"{mesh.add_ingress_route(service, source).name}, routed through {source}'s ingress")
-            return
-        for name, cluster in mesh.export(service, source):
-            done(f"{name} in {cluster}")
+            made = [f"{mesh.add_ingress_route(service, source).name}, routed through {source}'s ingress"]
+        else:
+            made = [f"{name} in {other}" for name, other in mesh.export(service, source)]
+    for line in made:
+        done(line)
 
 
 def unexport(
@@ -51,30 +53,31 @@ def unexport(
     source: SourceCluster = "east",
     by_ingress: ByIngress = False,
     show: Show = False,
+    as_json: AsJson = False,
     file: ConfigFile = None,
 ) -> None:
     """Delete SERVICE-CLUSTER from the other clusters."""
     lab = lab_of(file)
     source = cluster_of(lab, source).name
-    with changing(lab, "lab unexport", show=show) as mesh:
+    with changing(lab, "lab unexport", show=show, as_json=as_json) as mesh:
         gone = (mesh.remove_ingress_route if by_ingress else mesh.unexport)(service, source)
     name = f"{service}{'-by-ingress' if by_ingress else ''}-{source}"
     done(f"deleted {name}" if gone else f"nothing to delete: the lab has no export {name}")
 
 
-def federate(service: ServiceName, show: Show = False, file: ConfigFile = None) -> None:
+def federate(service: ServiceName, show: Show = False, as_json: AsJson = False, file: ConfigFile = None) -> None:
     """Join a Service of all clusters into SERVICE-federated.
 
     Needs Linkerd, and `flat = true` under [network] in lab.toml: pods must reach pods of other clusters.
     """
-    with changing(lab_of(file), "lab federate", show=show) as mesh:
+    with changing(lab_of(file), "lab federate", show=show, as_json=as_json) as mesh:
         members = _federation(mesh, service).federate(service)
     done(f"{service}-federated, answered by {', '.join(members)}")
 
 
-def unfederate(service: ServiceName, show: Show = False, file: ConfigFile = None) -> None:
+def unfederate(service: ServiceName, show: Show = False, as_json: AsJson = False, file: ConfigFile = None) -> None:
     """Delete SERVICE-federated."""
-    with changing(lab_of(file), "lab unfederate", show=show) as mesh:
+    with changing(lab_of(file), "lab unfederate", show=show, as_json=as_json) as mesh:
         gone = _federation(mesh, service).unfederate(service)
     typer.echo(f"✓ deleted {service}-federated" if gone else f"= nothing to delete: {service} is not federated")
 
@@ -94,6 +97,7 @@ def split(
         typer.Option("--smi", help="Use an SMI TrafficSplit (Linkerd only, deprecated by upstream), as in the talk."),
     ] = False,
     show: Show = False,
+    as_json: AsJson = False,
     file: ConfigFile = None,
 ) -> None:
     """Divide a cluster's requests to a Service by weight.
@@ -103,7 +107,7 @@ def split(
     service, parts = _split(weights)
     lab = lab_of(file)
     cluster = cluster_of(lab, cluster).name
-    with changing(lab, "lab split", show=show) as mesh:
+    with changing(lab, "lab split", show=show, as_json=as_json) as mesh:
         made = (_traffic_splits(mesh).split_smi if smi else mesh.split)(cluster, service, parts)
     done(f"{cluster}: {service} → " + ", ".join(f"{name} {weight}" for name, weight in made.weights.items()))
     if made.smi:
@@ -114,12 +118,16 @@ def split(
 
 
 def unsplit(
-    service: ServiceName, cluster: CallingCluster = "west", show: Show = False, file: ConfigFile = None
+    service: ServiceName,
+    cluster: CallingCluster = "west",
+    show: Show = False,
+    as_json: AsJson = False,
+    file: ConfigFile = None,
 ) -> None:
     """Remove the split of a Service."""
     lab = lab_of(file)
     cluster = cluster_of(lab, cluster).name
-    with changing(lab, "lab unsplit", show=show) as mesh:
+    with changing(lab, "lab unsplit", show=show, as_json=as_json) as mesh:
         gone = mesh.unsplit(cluster, service)
     typer.echo(f"✓ removed the split of {service}" if gone else f"= nothing to remove: {service} is not split")
 
@@ -130,6 +138,7 @@ def failover(
     backup: Annotated[str, typer.Option(help="The cluster that answers while the primary is not available.")] = "east",
     cluster: CallingCluster = "west",
     show: Show = False,
+    as_json: AsJson = False,
     file: ConfigFile = None,
 ) -> None:
     """Send requests to a backup cluster when the primary fails.
@@ -143,13 +152,17 @@ def failover(
     if primary == backup:
         raise UsageError(f"primary and backup are both {primary}", next="name two clusters with --primary and --backup")
     change = Failover(cluster=cluster, service=service, primary=primary, backup=backup)
-    with changing(lab, "lab failover", show=show) as mesh:
+    with changing(lab, "lab failover", show=show, as_json=as_json) as mesh:
         mesh.fail_over(change)
     done(f"{cluster}'s requests to {service} go to {primary}, and to {backup} when {primary} fails")
 
 
 def unfailover(
-    service: ServiceName, cluster: CallingCluster = "west", show: Show = False, file: ConfigFile = None
+    service: ServiceName,
+    cluster: CallingCluster = "west",
+    show: Show = False,
+    as_json: AsJson = False,
+    file: ConfigFile = None,
 ) -> None:
     """Remove the failover of a Service.
 
@@ -157,7 +170,7 @@ def unfailover(
     """
     lab = lab_of(file)
     cluster = cluster_of(lab, cluster).name
-    with changing(lab, "lab unfailover", show=show) as mesh:
+    with changing(lab, "lab unfailover", show=show, as_json=as_json) as mesh:
         gone = mesh.unfail_over(cluster, service)
     typer.echo(f"✓ removed the failover of {service}" if gone else f"= nothing to remove: {service} has no failover")
 

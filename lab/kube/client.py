@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,9 +21,9 @@ from lab.base.wait import NotYet
 from lab.kube import preview, readiness, transport
 from lab.kube.errors import KubeError, NotNow, refusal
 from lab.kube.objects import Obj, Ref, unready
-from lab.kube.preview import Preview, Verb
 from lab.kube.readiness import Patience, PodTrouble
 from lab.kube.transport import Answer, Transport
+from lab.kube.writes import Verb, Write
 
 _JSON = "application/json"
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
@@ -67,8 +67,8 @@ class Kube:
     def get(self, wanted: Ref) -> Obj | None:
         """Return an object, None if it, its namespace or its kind does not exist."""
         planned = preview.current()
-        if planned is not None and planned.knows(self.cluster.context, wanted):
-            return planned.get(self.cluster.context, wanted)
+        if planned is not None and planned.changes(self.cluster, wanted):
+            return planned.get(self.cluster, wanted)
         path = self._path(wanted)
         return None if path is None else self._json("GET", path, absent_ok=True)
 
@@ -82,17 +82,16 @@ class Kube:
         metadata_only: bool = False,
     ) -> list[Obj]:
         """Return all objects of a kind, in all namespaces or in one; none if the kind does not exist."""
-        like = Ref(api_version=api_version, kind=kind, name="", namespace=namespace)
-        path = self._path(like)
-        objects: list[Obj] = []
+        every = Ref(api_version=api_version, kind=kind, name="", namespace=namespace)
+        path, items = self._path(every), []
         if path is not None:
             if labels:
                 path += "?" + urlencode({"labelSelector": ",".join(f"{k}={v}" for k, v in labels.items())})
             found = self._json("GET", path, absent_ok=True, accept=_METADATA_ONLY if metadata_only else _JSON)
             # Items of a list lack apiVersion and kind, which only the list has.
-            objects = [{**item, "apiVersion": api_version, "kind": kind} for item in (found or {}).get("items") or []]
+            items = [{**item, "apiVersion": api_version, "kind": kind} for item in (found or {}).get("items") or []]
         planned = preview.current()
-        return objects if planned is None else planned.merged(self.cluster.context, like, labels or {}, objects)
+        return items if planned is None else planned.find(self.cluster, every, labels or {}, items)
 
     def write(
         self,
@@ -100,66 +99,78 @@ class Kube:
         wanted: Ref,
         *,
         body: Mapping[str, Any],
-        manager: str = MANAGED_BY,
         status: bool = False,
     ) -> Obj | None:
-        """Send one change without checking the owner. Only `lab.kube.owned` may call this, after its own check.
+        """Make one change without checking the owner. Only `lab.kube.owned` may call this, after its own check.
+
+        In a preview, the change is validated and recorded only.
 
         Args:
             verb: the change.
             wanted: the object.
             body: the object, the merge patch, or the options of a delete.
-            manager: the field manager; a field that it applied before and omits now is removed.
             status: change the object's status instead.
 
         Returns:
             The object as the server has it afterwards; None if there was none to delete.
         """
+        change = Write(cluster=self.cluster, verb=verb, ref=wanted, body=body, status=status)
         planned = preview.current()
-        if planned is None:
-            return self._write(verb, wanted, body=body, manager=manager, status=status)
-        return self._plan(planned, verb, wanted, body=body, manager=manager)
+        return self._send_change(change) if planned is None else self._plan(planned, change)
 
-    def _plan(self, planned: Preview, verb: Verb, wanted: Ref, *, body: Mapping[str, Any], manager: str) -> Obj | None:
-        """Add a write to a preview, after the API server has validated it if it serves the kind."""
-        context, before = self.cluster.context, self.get(wanted)
-        if verb is Verb.DELETE:
-            planned.add(context, verb, wanted, body, None)
-            return before
-        result: Obj | None = dict(body)
-        if not planned.knows(context, wanted) and self._path(wanted) is not None:
-            result = self._write(verb, wanted, body=body, manager=manager, dry_run=True)
-        planned.add(context, verb, wanted, body, result)
-        return result
+    def _plan(self, planned: preview.Preview, change: Write) -> Obj | None:
+        before, answer = self.get(change.ref), None
+        if change.verb is Verb.DELETE and before is None:
+            return None
+        served = self._path(change.ref) is not None
+        if change.verb is Verb.APPLY:
+            known = served or not planned.expects(self.cluster, change.ref.api_version)
+        else:
+            known = not planned.creates(self.cluster, change.ref)
+        if known:
+            answer = self._send_change(change, dry_run=True)
+        return planned.record(change.over(before), before=before, answer=answer) or before
 
-    def _write(
-        self,
-        verb: Verb,
-        wanted: Ref,
-        *,
-        body: Mapping[str, Any],
-        manager: str,
-        status: bool = False,
-        dry_run: bool = False,
-    ) -> Obj | None:
-        path = self._path(wanted)
+    def _send_change(self, change: Write, *, dry_run: bool = False) -> Obj | None:
+        path, body, what = self._path(change.ref), change.body, str(change.ref)
         if path is None:
-            if verb is Verb.DELETE:
+            if change.verb is Verb.DELETE:
                 return None
-            raise self._not_now(f"{wanted}: the API server does not serve this kind yet")
-        path += "/status" if status else ""
-        if verb is Verb.DELETE:
-            return self._json("DELETE", path, body=body, absent_ok=True, what=str(wanted))
-        query = {"fieldManager": manager, **({"force": "true"} if verb is Verb.APPLY else {})}
-        query |= {"dryRun": "All"} if dry_run else {}
-        content_type = _APPLY if verb is Verb.APPLY else _MERGE
-        return self._json("PATCH", f"{path}?{urlencode(query)}", body=body, content_type=content_type, what=str(wanted))
+            raise self._not_now(f"{what}: the API server does not serve this kind yet")
+        path += "/status" if change.status else ""
+        if change.verb is Verb.DELETE:
+            # The server ignores the query of a delete that has a body.
+            body = {**body, "dryRun": ["All"]} if dry_run else body
+            return self._json("DELETE", path, body=body, absent_ok=True, what=what)
+        query = {
+            "fieldManager": MANAGED_BY,
+            **({"force": "true"} if change.verb is Verb.APPLY else {}),
+            **({"dryRun": "All"} if dry_run else {}),
+        }
+        content_type = _APPLY if change.verb is Verb.APPLY else _MERGE
+        return self._json("PATCH", f"{path}?{urlencode(query)}", body=body, content_type=content_type, what=what)
 
     # Waiting
 
     def lacks(self, refs: Iterable[Ref]) -> list[str]:
         """Return a text for each object that is missing or not ready, with its pods' reasons."""
         return [str(lack) for lack in self._lacking(refs)]
+
+    def wait_until(
+        self,
+        what: str,
+        probe: Callable[[], bool | NotYet],
+        *,
+        timeout_s: float,
+        successes: int = 1,
+        next: str | None = None,  # noqa: A002
+    ) -> None:
+        """Wait for the effect of a change, as `wait.until`; in a preview, where nothing takes effect, only note it."""
+        planned = preview.current()
+        if planned is None:
+            wait.until(what, probe, timeout_s=timeout_s, successes=successes, next=next)
+        else:
+            planned.wait(what)
 
     def wait_ready(self, refs: Sequence[Ref], *, timeout_s: float, what: str | None = None, successes: int = 1) -> None:
         """Wait until all objects exist and are ready, `successes` times in a row.
@@ -168,9 +179,7 @@ class Kube:
             WaitTimeout: with the objects that are missing or not ready.
             ClusterError: a pod will not become ready; with its reason.
         """
-        patience, planned = Patience(), preview.current()
-        if planned is not None:
-            refs = [one for one in refs if not planned.knows(self.cluster.context, one)]
+        patience = Patience()
 
         def probe() -> bool | NotYet:
             missing = self._lacking(refs)
@@ -181,7 +190,7 @@ class Kube:
             return NotYet("; ".join(words[:3]) + ("; …" if len(words) > 3 else "")) if words else True
 
         name = self.cluster.name
-        wait.until(
+        self.wait_until(
             f"{what or ', '.join(str(r) for r in refs[:2])} in {name}",
             probe,
             timeout_s=timeout_s,

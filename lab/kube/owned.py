@@ -19,7 +19,7 @@ from lab.base.errors import ClusterError
 from lab.base.names import COMPONENT_LABEL, LAB_ID_LABEL, LAB_LABEL, MANAGED_BY, SCENARIO_LABEL
 from lab.kube.client import Kube
 from lab.kube.objects import Obj, Ref, labelled, labels_of, rank, ref
-from lab.kube.preview import Verb
+from lab.kube.writes import Verb
 
 _MANAGED_LABEL = "app.kubernetes.io/managed-by"
 
@@ -133,7 +133,8 @@ class Owned:
         after = self.apply_all(objects, timeout_s=timeout_s)
 
         def versions(found: Iterable[Obj | None]) -> set[str]:
-            return {obj["metadata"]["resourceVersion"] for obj in found if obj is not None}
+            # An object that a preview creates has no version.
+            return {obj["metadata"].get("resourceVersion", "") for obj in found if obj is not None}
 
         return versions(before) != versions(after)
 
@@ -176,7 +177,7 @@ class Owned:
 
     def _apply(self, obj: Obj) -> Obj:
         wanted = labelled(obj, self.owner.labels)
-        return self.kube.write(Verb.APPLY, ref(obj), body=wanted, manager=MANAGED_BY) or {}
+        return self.kube.write(Verb.APPLY, ref(obj), body=wanted) or {}
 
     def _refusal(self, obj: Obj) -> NotOwnedError:
         wanted, cluster = ref(obj), self.kube.cluster

@@ -1,171 +1,132 @@
-"""Preview changes: inside `preview`, no write reaches a cluster, and reads see what the writes would leave.
+"""Preview changes: the verbs of a mesh run as usual, but no cluster is changed.
 
-The API server validates each write (dry run). The planned writes can be printed as YAML that `kubectl apply -f -`
-accepts; deletions and patches are comments with the exact kubectl commands.
+In a preview the API servers validate each change (`dryRun=All`) and do not keep it. Later reads return what the change
+would have made, so that a verb continues as if it had been applied. Controllers do not act on it: waits for their work
+end at once.
 """
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from enum import Enum
-from itertools import groupby
-from typing import Any
+from dataclasses import dataclass, field, replace
 
-from lab.base import wait
-from lab.base.names import LAB_ID_LABEL, LAB_LABEL
-from lab.base.wait import NotYet
-from lab.kube.manifests import dump
+from lab.base.concurrency import one_by_one
+from lab.base.names import Cluster
 from lab.kube.objects import Obj, Ref, labels_of, ref
-
-_SERVERS_OWN = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields")
-
-
-class Verb(Enum):
-    """A change of an object."""
-
-    APPLY = "apply"
-    """Server-side apply, which takes over fields from other field managers."""
-    PATCH = "patch"
-    """A JSON merge patch."""
-    DELETE = "delete"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlannedWrite:
-    """One change that a command would make: the cluster's context, the verb, the object, and its body or patch."""
-
-    context: str
-    verb: Verb
-    ref: Ref
-    body: Mapping[str, Any]
-
-    @property
-    def object(self) -> Obj:
-        """The applied object, without the labels of one lab."""
-        metadata = {k: v for k, v in self.body["metadata"].items() if k not in _SERVERS_OWN}
-        labels = {k: v for k, v in metadata.get("labels", {}).items() if k not in {LAB_LABEL, LAB_ID_LABEL}}
-        return {**self.body, "metadata": {**metadata, "labels": labels}}
-
-    @property
-    def command(self) -> str:
-        """The kubectl command with the same effect; an applied object is its standard input."""
-        kubectl = f"kubectl --context={self.context}"
-        if self.verb is Verb.APPLY:
-            return f"{kubectl} apply -f -"
-        namespace = f" --namespace={self.ref.namespace}" if self.ref.namespace else ""
-        name = f"{_resource(self.ref)} {self.ref.name}"
-        if self.verb is Verb.DELETE:
-            return f"{kubectl}{namespace} delete {name} --ignore-not-found"
-        if labels := _only_labels(self.body):
-            changes = " ".join(f"{key}-" if value is None else f"{key}={value}" for key, value in labels.items())
-            return f"{kubectl}{namespace} label {name} --overwrite {changes}"
-        return f"{kubectl}{namespace} patch {name} --type=merge --patch {shlex.quote(json.dumps(self.body))}"
+from lab.kube.writes import Write
 
 
 @dataclass
 class Preview:
-    """The planned writes, in order, and the objects as they would be afterwards."""
+    """The planned changes, in the order in which they would be made."""
 
-    writes: list[PlannedWrite] = field(default_factory=list)
-    _objects: dict[tuple[str, Ref], Obj | None] = field(default_factory=dict)
+    writes: list[Write] = field(default_factory=list)
+    needs: list[str] = field(default_factory=list)
+    """What the clusters lack for the changes, one sentence each."""
+    _waits: list[str] = field(default_factory=list)
+    _objects: dict[tuple[Cluster, Ref], Obj | None] = field(default_factory=dict)
+    _created: set[tuple[Cluster, Ref]] = field(default_factory=set)
+    _expected: set[tuple[Cluster, str]] = field(default_factory=set)
 
-    def add(self, context: str, verb: Verb, wanted: Ref, body: Mapping[str, Any], result: Obj | None) -> None:
-        """Record a write, and the object that it would leave; None after a deletion."""
-        self.writes.append(PlannedWrite(context=context, verb=verb, ref=wanted, body=body))
-        self._objects[context, wanted] = result
+    def changes(self, cluster: Cluster, wanted: Ref) -> bool:
+        """Return whether an object was changed in this preview."""
+        return (cluster, wanted) in self._objects
 
-    def knows(self, context: str, wanted: Ref) -> bool:
-        """Return whether a planned write concerns this object."""
-        return (context, wanted) in self._objects
+    def creates(self, cluster: Cluster, wanted: Ref) -> bool:
+        """Return whether an object exists in this preview only."""
+        return (cluster, wanted) in self._created
 
-    def get(self, context: str, wanted: Ref) -> Obj | None:
-        """Return an object as the planned writes would leave it."""
-        return self._objects[context, wanted]
+    def get(self, cluster: Cluster, wanted: Ref) -> Obj | None:
+        """Return an object that was changed in this preview, None if it was deleted."""
+        return self._objects[cluster, wanted]
 
-    def merged(self, context: str, like: Ref, labels: Mapping[str, str], found: list[Obj]) -> list[Obj]:
-        """Return the objects of a kind as the planned writes would leave them.
+    def find(self, cluster: Cluster, kind: Ref, labels: Mapping[str, str], found: Sequence[Obj]) -> list[Obj]:
+        """Return the objects of a kind after the changes of this preview.
 
         Args:
-            context: the cluster's context.
-            like: version, kind and namespace; all namespaces if that is empty.
+            cluster: the cluster.
+            kind: apiVersion, kind and namespace; an empty namespace means all.
             labels: labels that the objects must have.
-            found: the objects as they are.
+            found: the objects in the cluster.
         """
-        kept = [obj for obj in found if (context, ref(obj)) not in self._objects]
-        planned = [
+        unchanged = [obj for obj in found if not self.changes(cluster, ref(obj))]
+        changed = [
             obj
-            for (where, one), obj in self._objects.items()
-            if obj is not None
-            and where == context
-            and (one.api_version, one.kind) == (like.api_version, like.kind)
-            and like.namespace in {"", one.namespace}
+            for (place, one), obj in self._objects.items()
+            if place == cluster
+            and (one.api_version, one.kind) == (kind.api_version, kind.kind)
+            and kind.namespace in {"", one.namespace}
+            and obj is not None
             and labels.items() <= labels_of(obj).items()
         ]
-        return [*kept, *planned]
+        return [*unchanged, *changed]
 
-    @property
-    def text(self) -> str:
-        """YAML for `kubectl apply`, a group for each cluster; the commands of other changes as comments."""
-        if not self.writes:
-            return "# nothing to change\n"
-        parts = []
-        for command, group in groupby(self.writes, key=lambda write: write.command):
-            writes = list(group)
-            # A Secret of the lab has a private key.
-            left_out = "".join(f"# left out: {w.ref}\n" for w in writes if w.ref.kind == "Secret")
-            documents = [dump(w.object) for w in writes if w.verb is Verb.APPLY and w.ref.kind != "Secret"]
-            parts.append(f"# {command}\n{left_out}" + "---\n".join(documents))
-        return "---\n".join(parts)
+    def expect(self, cluster: Cluster, api_version: str, need: str) -> None:
+        """Accept objects of an API that a cluster does not serve yet.
 
-    @property
-    def as_json(self) -> list[dict[str, Any]]:
-        """The writes as JSON: the command, and the object of an `apply`."""
-        return [
-            {
-                "command": write.command,
-                **({"object": write.object} if write.verb is Verb.APPLY and write.ref.kind != "Secret" else {}),
-            }
-            for write in self.writes
-        ]
+        Args:
+            cluster: the cluster.
+            api_version: the API, such as split.smi-spec.io/v1alpha2.
+            need: one sentence about what has to be installed.
+        """
+        self._expected.add((cluster, api_version))
+        self.needs.append(need)
+
+    def expects(self, cluster: Cluster, api_version: str) -> bool:
+        """Return whether an API will be installed before the changes."""
+        return (cluster, api_version) in self._expected
+
+    def wait(self, what: str) -> None:
+        """Note a wait instead of waiting: the next change has to come after it."""
+        self._waits.append(what)
+
+    def record(self, write: Write, *, before: Obj | None, answer: Obj | None) -> Obj | None:
+        """Record a change, and return the object after it.
+
+        Args:
+            write: the change.
+            before: the object before it.
+            answer: the server's answer to the dry run, None where the server cannot validate the change.
+        """
+        key = (write.cluster, write.ref)
+        # The server does not know earlier changes of this preview, such as fields of another field manager.
+        after = write.expected(before, answer, again=self.changes(*key))
+        if before is None:
+            self._created.add(key)
+        self._objects[key] = after
+        self.writes.append(replace(write, after=tuple(self._waits)))
+        self._waits.clear()
+        return after
 
 
 _current: ContextVar[Preview | None] = ContextVar("preview", default=None)
 
 
-@contextmanager
-def preview() -> Iterator[Preview]:
-    """Plan the writes inside the block instead of sending them."""
-    planned = Preview()
-    token = _current.set(planned)
-    try:
-        yield planned
-    finally:
-        _current.reset(token)
-
-
 def current() -> Preview | None:
-    """Return the preview of the surrounding block; None where writes are sent."""
+    """Return the preview that surrounds the caller, None where changes are real."""
     return _current.get()
 
 
-def wait_for_effect(what: str, probe: Callable[[], bool | NotYet], *, timeout_s: float, next: str) -> None:  # noqa: A002
-    """Wait until another controller has followed a write (`wait.until`); a preview has no effects."""
-    if current() is None:
-        wait.until(what, probe, timeout_s=timeout_s, next=next)
+@contextmanager
+def preview() -> Iterator[Preview]:
+    """Record the changes of the block instead of making them; one after the other, so that their order is certain."""
+    made = Preview()
+    before = _current.set(made)
+    try:
+        with one_by_one():
+            yield made
+    finally:
+        _current.reset(before)
 
 
-def _resource(wanted: Ref) -> str:
-    """Return the resource's name for kubectl: with the group, if another group may have a kind of this name."""
-    group, slash, _ = wanted.api_version.rpartition("/")
-    return f"{wanted.kind.lower()}.{group}" if slash and "." in group else wanted.kind.lower()
+def planned(change: Callable[[], object]) -> Preview:
+    """Return the changes that a function would make, such as `lambda: mesh.export("podinfo", "east")`.
 
-
-def _only_labels(patch: Mapping[str, Any]) -> Mapping[str, str | None]:
-    """Return the labels of a patch that changes nothing else; empty for any other patch."""
-    metadata = patch.get("metadata", {})
-    return metadata.get("labels", {}) if set(patch) == {"metadata"} and set(metadata) == {"labels"} else {}
+    Raises:
+        LabError: the function's own error, such as for a missing Service.
+    """
+    with preview() as made:
+        change()
+    return made

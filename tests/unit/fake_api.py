@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Mapping
-from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from lab.base.names import Cluster
 from lab.kube import Answer, Kube
 from lab.kube.objects import ref
-from lab.kube.preview import Verb
+from lab.kube.writes import Verb
 
 KINDS = {
     "v1": ["Namespace", "ConfigMap", "Secret", "Service", "ServiceAccount", "Pod", "Node"],
@@ -21,13 +21,14 @@ KINDS = {
     "discovery.k8s.io/v1": ["EndpointSlice"],
     "coordination.k8s.io/v1": ["Lease"],
     "apiextensions.k8s.io/v1": ["CustomResourceDefinition"],
-    "networking.istio.io/v1": ["VirtualService", "DestinationRule"],
+    "networking.istio.io/v1": ["VirtualService", "DestinationRule", "ServiceEntry"],
     "security.istio.io/v1": ["AuthorizationPolicy", "PeerAuthentication"],
     "gateway.networking.k8s.io/v1": ["Gateway", "HTTPRoute"],
     "policy.linkerd.io/v1beta3": ["HTTPRoute", "Server"],
     "policy.linkerd.io/v1alpha1": ["AuthorizationPolicy", "MeshTLSAuthentication", "NetworkAuthentication"],
     "multicluster.linkerd.io/v1alpha3": ["Link"],
     "split.smi-spec.io/v1alpha2": ["TrafficSplit"],
+    "linkerd.io/v1alpha2": ["ServiceProfile"],
     "getambassador.io/v3alpha1": ["Mapping"],
 }
 CLUSTER_WIDE = {"Namespace", "Node", "CustomResourceDefinition"}
@@ -35,7 +36,7 @@ CLUSTER_WIDE = {"Namespace", "Node", "CustomResourceDefinition"}
 
 @dataclass
 class FakeApi:
-    """Keeps what is applied. `answers` are given out first, one for each request, whatever is asked."""
+    """Keeps what is applied, except of a dry run. `answers` come first, one for each request, whatever is asked."""
 
     objects: dict[str, Any] = field(default_factory=dict)
     answers: list[Answer | Exception] = field(default_factory=list)
@@ -51,17 +52,30 @@ class FakeApi:
             return self._discovery(found[1])
         if self.answers:
             return _given(self.answers.pop(0))
-        if method == "PATCH":
-            target = replace(self, objects=deepcopy(self.objects)) if "dryRun=All" in url.query else self
-            return target._patch(url.path, json.loads(body or "{}"), headers["Content-Type"])
-        if url.path in self.objects:
-            return _json(self.objects.pop(url.path) if method == "DELETE" else self.objects[url.path])
-        return self._list(url.path, parse_qs(url.query)) if _is_list(url.path) else _absent()
+        if method != "GET" and _is_dry_run(url.query, body if method == "DELETE" else None):
+            return FakeApi(objects=copy.deepcopy(self.objects), version=self.version)._dry(
+                method, url.path, body, headers
+            )
+        return self._answer(method, url.path, parse_qs(url.query), json.loads(body or "{}"), headers)
 
-    def _patch(self, path: str, body: dict[str, Any], content_type: str) -> Answer:
-        if "apply-patch" in content_type:
+    def _dry(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Answer:
+        existed = path in self.objects
+        answer = self._answer(method, path, {}, json.loads(body or "{}"), headers)
+        obj = json.loads(answer.body)
+        if not existed and answer.status == 200:
+            obj["metadata"].pop("resourceVersion", None)  # the storage never gave it one
+        return Answer(answer.status, json.dumps(obj).encode())
+
+    def _answer(
+        self, method: str, path: str, query: dict[str, list[str]], body: dict[str, Any], headers: Mapping[str, str]
+    ) -> Answer:
+        if method == "PATCH" and "apply-patch" in headers["Content-Type"]:
             return self._apply(path, body)
-        return self._merge(path.removesuffix("/status"), body)
+        if method == "PATCH":
+            return self._merge(path.removesuffix("/status"), body)
+        if path in self.objects:
+            return _json(self.objects.pop(path) if method == "DELETE" else self.objects[path])
+        return self._list(path, query) if _is_list(path) else _absent()
 
     def _discovery(self, version: str) -> Answer:
         if version not in KINDS:
@@ -151,6 +165,11 @@ def _merged(old: Any, change: Any) -> Any:
         return change
     merged = {**old, **{k: _merged(old.get(k), v) for k, v in change.items()}}
     return {k: v for k, v in merged.items() if v is not None}
+
+
+def _is_dry_run(query: str, options: str | None) -> bool:
+    """Return whether a write is not kept. A delete's options are in its body, and the server ignores its query then."""
+    return "All" in (json.loads(options).get("dryRun", []) if options else parse_qs(query).get("dryRun", []))
 
 
 def _is_list(path: str) -> bool:

@@ -11,13 +11,11 @@ import pytest
 from lab.base.paths import PROJECT
 from lab.kube.objects import Obj, Ref, ref
 from lab.kube.owned import Grounds, NotOwnedError, Owned, Owner, change, discard
-from lab.kube.preview import Verb
+from lab.kube.writes import Verb
 from tests.unit.fake_api import FakeApi, kube, put
 
 MODULES = sorted(file for part in ("lab", "scenarios") for file in (PROJECT / part).rglob("*.py"))
-CLIENT, OWNED = PROJECT / "lab/kube/client.py", PROJECT / "lab/kube/owned.py"
-PREVIEW = PROJECT / "lab" / "kube" / "preview.py"
-"""It prints changes as kubectl commands and sends none."""
+WRITES, CLIENT, OWNED = (PROJECT / f"lab/kube/{name}.py" for name in ("writes", "client", "owned"))
 CHANGES = {"POST", "PUT", "PATCH", "DELETE"}
 KUBECTL = {"apply", "create", "delete", "edit", "patch", "replace", "label", "annotate", "scale", "expose"}
 
@@ -35,7 +33,7 @@ def writes(file: Path) -> Iterator[str]:
 
 def test_only_the_module_that_checks_owners_changes_objects() -> None:
     found = {file for file in MODULES for _ in writes(file)}
-    assert found == {CLIENT, OWNED, PREVIEW}
+    assert found == {WRITES, CLIENT, OWNED}
 
 
 def test_the_client_sends_changes_in_one_method_only() -> None:
@@ -47,7 +45,14 @@ def test_the_client_sends_changes_in_one_method_only() -> None:
         for node in ast.walk(method)
         if isinstance(node, ast.Constant) and node.value in CHANGES
     }
-    assert sending == {"_write"}
+    assert sending == {"_send_change"}
+    calling = {
+        method.name
+        for method in methods
+        for node in ast.walk(method)
+        if isinstance(node, ast.Attribute) and node.attr == "_send_change"
+    }
+    assert calling == {"write", "_plan"}
 
 
 def test_nobody_else_speaks_http_to_the_api_server() -> None:

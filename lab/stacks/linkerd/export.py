@@ -11,7 +11,6 @@ from lab.base.wait import NotYet
 from lab.kube import Kube, connect, owned
 from lab.kube.objects import Obj, Ref, labels_of, ref
 from lab.kube.owned import Grounds, NotOwnedError
-from lab.kube.preview import wait_for_effect
 from lab.lab import Lab
 from lab.mesh.exports import exportable
 from lab.mesh.names import exported_name, service_ref
@@ -78,7 +77,7 @@ def mirror(lab: Lab, service: Ref, source: str) -> bool:
             return (existing is not None and _mirrors(existing, source)) or NotYet("no mirror yet")
 
         what = f"the mirror {wanted.name} in {there.cluster.name}"
-        wait_for_effect(what, mirrored_there, timeout_s=_MIRRORED_S, next="lab status")
+        there.wait_until(what, mirrored_there, timeout_s=_MIRRORED_S, next="lab status")
     return changed
 
 
@@ -116,7 +115,8 @@ def unmirror(lab: Lab, service: Ref, source: str) -> bool:
             existing = there.get(wanted)
             return existing is None or not _mirrors(existing, source) or NotYet("it still exists")
 
-        wait_for_effect(f"{other} to delete the mirror {wanted.name}", deleted, timeout_s=_GONE_S, next="lab status")
+        what = f"{other} to delete the mirror {wanted.name}"
+        there.wait_until(what, deleted, timeout_s=_GONE_S, next="lab status")
     return True
 
 

@@ -12,7 +12,6 @@ from lab.base.wait import NotYet
 from lab.kube import Kube, connect, owned
 from lab.kube.objects import annotations_of, labels_of
 from lab.kube.owned import Grounds
-from lab.kube.preview import wait_for_effect
 from lab.lab import Lab
 from lab.mesh import exports
 from lab.mesh.names import service_ref
@@ -85,7 +84,7 @@ def remove(lab: Lab, service: str) -> bool:
         def deleted(kube: Kube = kube) -> bool | NotYet:
             return kube.get(service_ref(name_of(service))) is None or NotYet("it still exists")
 
-        wait_for_effect(f"{name} to delete {name_of(service)}", deleted, timeout_s=_SEEN_S, next="lab status")
+        kube.wait_until(f"{name} to delete {name_of(service)}", deleted, timeout_s=_SEEN_S, next="lab status")
     return was_member
 
 
@@ -109,4 +108,4 @@ def _wait_for(kube: Kube, service: str, wanted: set[str]) -> None:
         return members >= wanted or NotYet(f"its clusters are: {', '.join(sorted(members)) or 'none'}")
 
     what = f"{name_of(service)} in {kube.cluster.name} with the pods of {', '.join(sorted(wanted))}"
-    wait_for_effect(what, has_members, timeout_s=_SEEN_S, next="lab status")
+    kube.wait_until(what, has_members, timeout_s=_SEEN_S, next="lab status")

@@ -16,10 +16,13 @@ from lab.artifacts.store import ArtifactStore
 from lab.base.names import Cluster
 from lab.base.step import StepResult
 from lab.clusters import provider
+from lab.components import inventory
 from lab.components.base import ManifestComponent
 from lab.components.helm import chart_objects
+from lab.kube import connect, preview
 from lab.kube.objects import Obj
 from lab.lab import Lab
+from lab.stacks.linkerd.route import SMI_API
 
 NAMESPACE = "linkerd-smi"
 ARTIFACTS = ("smi-adaptor", "smi-chart")
@@ -57,6 +60,23 @@ class LinkerdSmi(ManifestComponent):
             make(lab.artifacts, name)
         provider().ensure_images(lab, cluster, [lab.artifacts.image("smi-adaptor")])
         return super().apply(lab, cluster)
+
+
+def install(lab: Lab, cluster: Cluster) -> None:
+    """Install the extension; in a preview, record that a cluster needs it.
+
+    Raises:
+        ArtifactError: an artifact is unavailable.
+    """
+    extension, planned = LinkerdSmi(), preview.current()
+    if planned is None:
+        extension.apply(lab, cluster)
+    elif inventory.read(connect(cluster), extension.name) is None:
+        planned.expect(
+            cluster,
+            SMI_API,
+            f"{cluster.name} needs Linkerd's SMI extension for a TrafficSplit; without --show the lab installs it",
+        )
 
 
 def chart_values(image: str, tag: str) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from lab.base.wait import NotYet
 from lab.kube import Kube, connect, owned
 from lab.kube.objects import Obj, Ref, labels_of
 from lab.kube.owned import Grounds
-from lab.kube.preview import wait_for_effect
 from lab.lab import Lab
 from lab.mesh import names
 from lab.mesh.model import Split
@@ -49,15 +48,14 @@ def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) 
         )
     objects, wanted = lab.owned(kube, _PART), build(service, weights)
     objects.check([wanted])
-    smi.LinkerdSmi().apply(lab, cluster)
+    smi.install(lab, cluster)
     objects.apply_all([wanted])
 
     def written() -> bool | NotYet:
         return _profile(kube, service) == dict(weights) or NotYet("it does not have the weights")
 
-    wait_for_effect(
-        f"the ServiceProfile of {service} in {cluster.name}", written, timeout_s=_PROFILE_S, next="lab logs"
-    )
+    what = f"the ServiceProfile of {service} in {cluster.name}"
+    kube.wait_until(what, written, timeout_s=_PROFILE_S, next="lab logs")
     return Split(cluster=cluster.name, service=service, weights=dict(weights), smi=True)
 
 
@@ -71,7 +69,7 @@ def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
         return not _profile(kube, service) or NotYet("it still has weights")
 
     what = f"the adaptor in {cluster.name} to empty the ServiceProfile of {service}"
-    wait_for_effect(what, emptied, timeout_s=_PROFILE_S, next="lab logs")
+    kube.wait_until(what, emptied, timeout_s=_PROFILE_S, next="lab logs")
     profile = kube.get(_profile_ref(service))
     if profile is not None and not profile["spec"].get("routes"):
         owned.discard(kube, _profile_ref(service), grounds=Grounds.PROFILE)

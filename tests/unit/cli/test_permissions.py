@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ def policies(api: FakeApi) -> list[Any]:
     return [obj for path, obj in api.objects.items() if "/authorizationpolicies/" in path]
 
 
-def test_the_permission_reaches_the_mesh(lab: Command, mesh: Any, apis: dict[str, FakeApi]) -> None:
+def test_the_permission_reaches_the_mesh(lab: Command, mesh: Any, up: Path, apis: dict[str, FakeApi]) -> None:
     wanted = Permission(
         cluster="east", service="podinfo", callers=(FRONTEND,), methods=("GET",), paths=("/api/info", "/env")
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lab.scenario.actions import Observe
 from lab.scenario.model import Registry
 from lab.stacks import CheckVerdict, UpstreamCheck
 from tests.unit.cli.conftest import Command
@@ -49,7 +50,7 @@ def test_an_interrupted_run_has_one_next_command(
     def interrupt(_: Any) -> None:
         raise KeyboardInterrupt
 
-    demo.scenarios["demo"] = scenario(step(act=interrupt))
+    demo.scenarios["demo"] = scenario(step(do=(Observe("x", interrupt),)))
     monkeypatch.setattr("os._exit", sys.exit)
     ended = lab("run")
     assert ended.code == 130
@@ -116,7 +117,7 @@ def test_ctrl_c_in_a_repeat_reports_what_is_complete(
         raise SystemExit(code)
 
     monkeypatch.setattr("os._exit", leave)
-    demo.scenarios["demo"] = scenario(step(act=act, checks=(check(),)))
+    demo.scenarios["demo"] = scenario(step(do=(Observe("x", act),), checks=(check(),)))
     ended = lab("run", "--repeat", "20")
     assert ended.code == 130
     assert "2 of 2 runs passed" in ended.out

@@ -30,8 +30,7 @@ from lab.scenario.context import Context
 from lab.scenario.model import Scenario
 from lab.scenario.observation import Observation, Outcome
 from lab.scenario.results import LabFacts, Report
-from lab.scenario.runner import ScenarioRunner
-from tests.unit.scenarios.kit import SEEN, check, scenario, step
+from tests.unit.scenarios.kit import SEEN, FakeRunner, check, runner_of, scenario, step
 from tests.unit.scenarios.test_report import check as result
 from tests.unit.scenarios.test_report import load_check, made
 
@@ -42,7 +41,9 @@ def repeat(context: Context, folder: Path, times: int, **changes: Any) -> Repeat
     return Repeat(
         times=times,
         session=lambda: Session(
-            runner=ScenarioRunner(context=context), facts=FACTS, run_folder=report.RunFolder.new(folder)
+            runner=runner_of(context, FakeRunner({"echo": "hello\n"})),
+            facts=FACTS,
+            run_folder=report.RunFolder.new(folder),
         ),
         facts=FACTS,
         folder=report.RepeatFolder.new(folder),

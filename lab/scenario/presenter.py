@@ -294,10 +294,10 @@ class Presenter:
 
     def _save(self) -> None:
         current = self.current
-        if current is None:
+        if current is None and not self.position.begun:
             self.position.forget()
-        else:
-            self.position.at = current.id
+        else:  # at the end, `begun` has steps of scenarios that an earlier walk left, and this one does not present
+            self.position.at = current.id if current else None
             self.position.write()
 
     def _status(self, view: StepView, **changes: object) -> None:

@@ -196,9 +196,11 @@ class Presenter:
 
     def undo_all(self) -> None:
         """Undo every step that may have changed something, the last one first."""
-        for view in reversed(self.all):
-            self._undo(view)
-        self.steps.executor.close()
+        try:
+            for view in reversed(self.all):
+                self._undo(view)
+        finally:
+            self.steps.executor.close()
 
     def undo_in_time(self) -> None:
         """Undo every step after an interruption, in a limited time."""

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from lab.base import cancel, wait
+from lab.base import cancel, process, wait
 from lab.base.errors import LabError
 from lab.mesh.capabilities import Capability
-from lab.scenario.actions import Command, Observe
+from lab.scenario.actions import Command, Observe, Start
 from lab.scenario.context import Context
 from lab.scenario.events import Ended, Event, Restoring, StepOutput
 from lab.scenario.evidence import EvidenceFolder
@@ -135,6 +137,42 @@ def test_the_undo_of_a_cancelled_run_can_wait(context: Context, runner: FakeRunn
     with pytest.raises(ScenarioInterrupted):
         runner_of(context, runner).run(scenario(step(do=typed("interrupted"), undo=typed("undo one"))))
     assert undone == [True]
+
+
+def test_an_undo_that_takes_too_long_says_what_is_left_and_leaves_no_command_running(
+    context: Context, runner: FakeRunner, token: cancel.Token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> str:
+        token.cancel()
+        raise KeyboardInterrupt
+
+    def endless() -> str:
+        wait.until("the end of time", lambda: wait.NotYet("no"), timeout_s=60, interval_s=0.01)
+        return ""
+
+    monkeypatch.setattr("lab.scenario.runner.UNDO_S", 0.05)
+    runner.answers = {"interrupted": interrupted, "undo two": endless, **runner.answers}
+    steps = [
+        step(
+            "one",
+            do=(*typed("echo 1"), Start(f"{sys.executable} -c 'import time; time.sleep(60)'", ready=look())),
+            undo=typed("undo one"),
+        ),
+        step("two", do=typed("interrupted"), undo=typed("undo two")),
+    ]
+    children: list[process.Child] = []
+
+    def start(*arguments: Any, **options: Any) -> process.Child:
+        children.append(process.start(*arguments, **options))
+        return children[-1]
+
+    running = runner_of(context, runner)
+    running.steps.executor.start = start
+    with pytest.raises(ScenarioInterrupted) as stopped:
+        running.run(scenario(*steps))
+
+    assert stopped.value.run.restore_problems == ("timed out after 0.05 s undoing two, one; run `lab reset`",)
+    assert [child.returncode is not None for child in children] == [True]
 
 
 def test_a_failed_undo_is_reported_and_the_others_still_run(context: Context, runner: FakeRunner) -> None:

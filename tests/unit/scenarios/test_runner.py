@@ -13,11 +13,11 @@ from lab.scenario.actions import Command, Observe, Start
 from lab.scenario.context import Context
 from lab.scenario.events import Ended, Event, Restoring, StepOutput
 from lab.scenario.evidence import EvidenceFolder
-from lab.scenario.executor import Typed
+from lab.scenario.executor import Printed, Typed
 from lab.scenario.model import Sabotage, ScenarioStep
 from lab.scenario.observation import Observation, Outcome
 from lab.scenario.runner import ScenarioInterrupted
-from tests.unit.scenarios.kit import SEEN, FakeRunner, check, look, looks, runner_of, scenario, step, typed
+from tests.unit.scenarios.kit import SEEN, FakeRunner, check, look, looks, runner_of, sabotaged, scenario, step, typed
 
 
 def test_a_step_runs_its_commands_as_shown(context: Context, runner: FakeRunner) -> None:
@@ -31,6 +31,27 @@ def test_a_step_runs_its_commands_as_shown(context: Context, runner: FakeRunner)
     assert run.steps[0].output == "$ echo first\nhello\n$ echo 'a b' | echo c\nhello"
     assert run.steps[0].command == whole.steps[0].script
     assert run.outcome is Outcome.PASSED
+
+
+def test_the_events_of_a_run_come_in_order_and_its_output_line_by_line(context: Context, runner: FakeRunner) -> None:
+    told: list[Event] = []
+    runner.answers["echo"] = "one\ntwo\n"
+    whole = sabotaged("only", do=typed("echo"), undo=typed("undo"))
+    runner_of(context, runner, sink=told.append).run(scenario(whole))
+
+    seen = [event.output if isinstance(event, StepOutput) else type(event).__name__ for event in told]
+    assert seen == [
+        "Began",
+        "Began",
+        Typed(text="echo"),
+        Printed(line="one"),
+        Printed(line="two"),
+        "Checked",
+        "ScenarioStepEnded",
+        "Restoring",
+        Typed(text="undo"),
+        "Ended",
+    ]
 
 
 def test_a_failed_check_fails_the_scenario_and_skips_the_steps_after_it(context: Context, runner: FakeRunner) -> None:

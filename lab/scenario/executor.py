@@ -103,9 +103,10 @@ class Executor:
         return problems
 
     def close(self) -> None:
-        """End the commands that still run."""
-        for text in list(self._running):
-            self._stop(text)
+        """End the commands that still run, each of them, also if the time for it is over."""
+        with contextlib.ExitStack() as stack:
+            for text in self._running:
+                stack.callback(self._stop, text)
 
     def _one(self, scenario: str, action: Action, loads: UnderLoad | None) -> None:
         match action:

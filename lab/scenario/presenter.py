@@ -196,9 +196,11 @@ class Presenter:
 
     def undo_all(self) -> None:
         """Undo every step that may have changed something, the last one first."""
-        for view in reversed(self.all):
-            self._undo(view)
-        self.steps.executor.close()
+        try:
+            for view in reversed(self.all):
+                self._undo(view)
+        finally:
+            self.steps.executor.close()
 
     def undo_in_time(self) -> None:
         """Undo every step after an interruption, in a limited time."""
@@ -294,10 +296,10 @@ class Presenter:
 
     def _save(self) -> None:
         current = self.current
-        if current is None:
+        if current is None and not self.position.begun:
             self.position.forget()
-        else:
-            self.position.at = current.id
+        else:  # at the end, `begun` has steps of scenarios that an earlier walk left, and this one does not present
+            self.position.at = current.id if current else None
             self.position.write()
 
     def _status(self, view: StepView, **changes: object) -> None:

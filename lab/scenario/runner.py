@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -148,6 +149,8 @@ class _Run:
                 left = ", ".join(step.name for step in reversed(self.begun))
                 self.problems.append(f"timed out after {UNDO_S:g} s undoing {left}; run `lab reset`")
                 self.begun.clear()
+                with suppress(KeyboardInterrupt):
+                    self.runner.steps.executor.close()
 
     def _outcome(self) -> Outcome:
         return worst([run.outcome for run in self.runs])

@@ -60,7 +60,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("STATE", "CACHE", "RUNS"):
         monkeypatch.setenv(f"LAB_{name}_DIR", str(tmp_path / name.lower()))
     for name in ("LAB_CONFIG", "LAB_LOCAL_DIR"):
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # so that a value that the command itself sets is undone as well
+        monkeypatch.delenv(name)
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "")
     return tmp_path

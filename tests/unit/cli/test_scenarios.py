@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ import pytest
 
 from lab.scenario.actions import Observe
 from lab.scenario.model import Registry
+from lab.scenario.position import Position
 from lab.stacks import CheckVerdict, UpstreamCheck
 from tests.unit.cli.conftest import Command
-from tests.unit.scenarios.kit import check, look, scenario, step
+from tests.unit.scenarios.kit import check, look, scenario, step, typed
 
 
 @pytest.fixture
@@ -141,6 +143,39 @@ def test_a_wrong_repeat_is_a_usage_error(
     assert ended.code == 2
     assert "--repeat" in ended.err
     assert not (up.parents[1] / "runs").exists()
+
+
+def test_commands_of_steps_get_the_labs_kubeconfig_its_lab_toml_and_its_lock(
+    lab: Command, demo: Registry, up: Path, apis: Any, folder: Path
+) -> None:
+    """A step may type `lab …`: it must work on the same lab, while `lab run` holds the lock."""
+    other = folder / "other.toml"
+    (folder / "lab.toml").rename(other)
+    demo.scenarios["demo"] = scenario(step(do=typed("printenv KUBECONFIG LAB_CONFIG LAB_LOCK_HELD_BY")))
+    ended = lab("run", "--json", "--config", str(other))
+    assert ended.code == 0
+    printed = ended.json["scenarios"][0]["steps"][0]["output"].splitlines()[1:]
+    assert printed == [str(up / "kubeconfig"), str(other), f"{os.getpid()}:{up / 'lock'}"]
+
+
+def test_a_rehearsal_undoes_its_steps(lab: Command, demo: Registry, up: Path, apis: Any) -> None:
+    demo.scenarios["demo"] = scenario(step(do=typed("echo done"), undo=typed("echo undone")))
+    ended = lab("walk", "--auto")
+    assert ended.code == 0
+    assert "$ echo done" in ended.out
+    assert "$ echo undone" in ended.out
+
+
+def test_a_check_uses_the_measurements_of_an_unfinished_walk(lab: Command, demo: Registry, up: Path, apis: Any) -> None:
+    def recorded(context: Any) -> Any:
+        return look(holds=context.recall("seconds") < 1)(context)
+
+    demo.scenarios["demo"] = scenario(step(do=typed("echo"), checks=(check(look=recorded),)))
+    ended = lab("check", "demo/one")
+    assert ended.code == 2
+    assert "run it first" in ended.out
+    Position(file=up / "walk.json", memo={"seconds": 0.5}).write()
+    assert lab("check", "demo/one").code == 0
 
 
 def test_a_report_is_opened(lab: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from lab.base.process import Completed
 from lab.config import LabSpec
 from lab.scenario.actions import Action, Command
 from lab.scenario.context import Context
-from lab.scenario.events import Event, Sink
+from lab.scenario.events import Sink
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.executor import Executor
 from lab.scenario.manifests import Manifests
@@ -155,11 +155,6 @@ def sabotaged(name: str, **changes: Any) -> ScenarioStep:
             do=off,
             undo=on_again,
             fails=changes.pop("fails", f"{name}_works"),
-            before_do=changes.pop("before_do", False),
         ),
         **changes,
     )
-
-
-def kinds(told: list[Event]) -> list[str]:
-    return [type(event).__name__ for event in told]

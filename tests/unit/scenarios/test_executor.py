@@ -310,6 +310,19 @@ def test_no_command_is_left_behind_when_the_time_for_the_undo_is_over(
     assert executor._running == {}
 
 
+def test_close_ends_each_command_when_the_time_is_over(
+    executor: Executor, told: list[Output], token: cancel.Token, program: Callable[[str], str]
+) -> None:
+    text = program(LISTENS)
+    for more in ("1", "2"):
+        executor.do("demo", [Start(f"{text} {more}", ready=printed(told, "ready"), timeout_s=20)])
+    children = [started.child for started in executor._running.values()]
+    token.cancel()
+    with pytest.raises(Cancelled):
+        executor.close()
+    assert [child.returncode is None for child in children] == [False, False]
+
+
 # Loads
 
 

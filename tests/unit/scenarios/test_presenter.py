@@ -286,6 +286,26 @@ def test_a_step_that_ran_when_the_process_was_killed_is_failed(
     assert again.position.begun == ["demo/one"]
 
 
+def test_the_steps_of_an_unfinished_walk_are_not_forgotten_by_a_walk_of_other_scenarios(
+    context: Context, runner: FakeRunner, tmp_path: Path
+) -> None:
+    file = tmp_path / "walk.json"
+
+    def begin(*scenarios: Scenario) -> Presenter:
+        return Presenter(scenarios=scenarios, steps=steps_of(context, runner), position=Position.read(file))
+
+    first, second = two_steps("first"), two_steps("second")
+    request(begin(first, second), Wish.GO)
+    other = begin(second)
+    request(other, *[Wish.SKIP] * 4)
+    assert (at(other), runner.lines) == ("the end", ["echo one"])
+
+    again = begin(first, second)
+    assert (at(again), status(again)) == ("first/one", (StepState.DONE, Checks.GREEN))
+    again.undo_all()
+    assert runner.lines == ["echo one", "undo one"]
+
+
 def test_an_unreadable_position_is_the_beginning(tmp_path: Path) -> None:
     file = tmp_path / "walk.json"
     assert Position.read(file).at is None

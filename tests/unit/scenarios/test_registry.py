@@ -26,12 +26,13 @@ class Nothing:
         raise LabError(f"there is no lab: {name}")
 
 
-ALL = [
-    pytest.param(whole, id=f"{stack}-{whole.name}")
-    for stack in STACKS
-    for whole in registry(target(stack, Path("/nowhere"))).scenarios.values()
+RENDERED = [
+    (stack, whole) for stack in STACKS for whole in registry(target(stack, Path("/nowhere"))).scenarios.values()
 ]
-EACH = [pytest.param(case.values[0], one, id=f"{case.id}/{one.name}") for case in ALL for one in case.values[0].steps]
+ALL = [pytest.param(whole, id=f"{stack}-{whole.name}") for stack, whole in RENDERED]
+EACH = [
+    pytest.param(whole, one, id=f"{stack}-{whole.name}/{one.name}") for stack, whole in RENDERED for one in whole.steps
+]
 MODULES = [file for file in sorted(SCENARIOS.rglob("*.py")) if "test_" not in file.name]
 
 

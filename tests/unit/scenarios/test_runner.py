@@ -1,21 +1,23 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from lab.base import cancel, wait
+from lab.base import cancel, process, wait
 from lab.base.errors import LabError
 from lab.mesh.capabilities import Capability
-from lab.scenario.actions import Command, Observe
+from lab.scenario.actions import Command, Observe, Start
 from lab.scenario.context import Context
 from lab.scenario.events import Ended, Event, Restoring, StepOutput
 from lab.scenario.evidence import EvidenceFolder
-from lab.scenario.executor import Typed
+from lab.scenario.executor import Printed, Typed
 from lab.scenario.model import Sabotage, ScenarioStep
 from lab.scenario.observation import Observation, Outcome
 from lab.scenario.runner import ScenarioInterrupted
-from tests.unit.scenarios.kit import SEEN, FakeRunner, check, look, looks, runner_of, scenario, step, typed
+from tests.unit.scenarios.kit import SEEN, FakeRunner, check, look, looks, runner_of, sabotaged, scenario, step, typed
 
 
 def test_a_step_runs_its_commands_as_shown(context: Context, runner: FakeRunner) -> None:
@@ -29,6 +31,27 @@ def test_a_step_runs_its_commands_as_shown(context: Context, runner: FakeRunner)
     assert run.steps[0].output == "$ echo first\nhello\n$ echo 'a b' | echo c\nhello"
     assert run.steps[0].command == whole.steps[0].script
     assert run.outcome is Outcome.PASSED
+
+
+def test_the_events_of_a_run_come_in_order_and_its_output_line_by_line(context: Context, runner: FakeRunner) -> None:
+    told: list[Event] = []
+    runner.answers["echo"] = "one\ntwo\n"
+    whole = sabotaged("only", do=typed("echo"), undo=typed("undo"))
+    runner_of(context, runner, sink=told.append).run(scenario(whole))
+
+    seen = [event.output if isinstance(event, StepOutput) else type(event).__name__ for event in told]
+    assert seen == [
+        "Began",
+        "Began",
+        Typed(text="echo"),
+        Printed(line="one"),
+        Printed(line="two"),
+        "Checked",
+        "ScenarioStepEnded",
+        "Restoring",
+        Typed(text="undo"),
+        "Ended",
+    ]
 
 
 def test_a_failed_check_fails_the_scenario_and_skips_the_steps_after_it(context: Context, runner: FakeRunner) -> None:
@@ -135,6 +158,42 @@ def test_the_undo_of_a_cancelled_run_can_wait(context: Context, runner: FakeRunn
     with pytest.raises(ScenarioInterrupted):
         runner_of(context, runner).run(scenario(step(do=typed("interrupted"), undo=typed("undo one"))))
     assert undone == [True]
+
+
+def test_an_undo_that_takes_too_long_says_what_is_left_and_leaves_no_command_running(
+    context: Context, runner: FakeRunner, token: cancel.Token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> str:
+        token.cancel()
+        raise KeyboardInterrupt
+
+    def endless() -> str:
+        wait.until("the end of time", lambda: wait.NotYet("no"), timeout_s=60, interval_s=0.01)
+        return ""
+
+    monkeypatch.setattr("lab.scenario.runner.UNDO_S", 0.05)
+    runner.answers = {"interrupted": interrupted, "undo two": endless, **runner.answers}
+    steps = [
+        step(
+            "one",
+            do=(*typed("echo 1"), Start(f"{sys.executable} -c 'import time; time.sleep(60)'", ready=look())),
+            undo=typed("undo one"),
+        ),
+        step("two", do=typed("interrupted"), undo=typed("undo two")),
+    ]
+    children: list[process.Child] = []
+
+    def start(*arguments: Any, **options: Any) -> process.Child:
+        children.append(process.start(*arguments, **options))
+        return children[-1]
+
+    running = runner_of(context, runner)
+    running.steps.executor.start = start
+    with pytest.raises(ScenarioInterrupted) as stopped:
+        running.run(scenario(*steps))
+
+    assert stopped.value.run.restore_problems == ("timed out after 0.05 s undoing two, one; run `lab reset`",)
+    assert [child.returncode is not None for child in children] == [True]
 
 
 def test_a_failed_undo_is_reported_and_the_others_still_run(context: Context, runner: FakeRunner) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from lab.scenario.context import Context
 from lab.scenario.executor import Executor, Output, Typed
 from lab.scenario.model import Scenario, lines_of, script_of
 from lab.scenario.registry import names, registry
+from tests.unit.cli.commands import every
 from tests.unit.scenarios.kit import RENAMED, SCENARIOS, STACKS, look, target
 
 PARTS = ("shown", "undo", "sabotage", "undo of the sabotage")
@@ -148,6 +150,44 @@ def _unquoted(line: str) -> Iterator[str]:
     yield "".join(kept)
 
 
+READS = {
+    "kubectl": {"get", "describe", "logs", "wait", "top", "version", "explain", "auth"},
+    "linkerd": {"check", "diagnostics", "identity", "multicluster", "viz", "version", "authz"},
+    "istioctl": {"proxy-config", "proxy-status", "analyze", "version", "x", "experimental", "ztunnel-config"},
+    "docker": {"ps", "inspect", "logs"},
+    "lab": {"status", "hops", "check", "report"},
+}
+"""What a program may do in the command of a check."""
+
+
+@pytest.mark.parametrize("spec", [None, RENAMED], ids=["default", "renamed"])
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_command_of_a_check_only_reads(stack: str, spec: Any, tmp_path: Path) -> None:
+    for whole in registry(target(stack, tmp_path, spec=spec)).scenarios.values():
+        for check in (check for step in whole.steps for check in step.checks if check.command):
+            for program, *words in typed_by_a_person(check.command):
+                if program in READS:
+                    verb = next(word for word in words if not word.startswith("-"))
+                    assert verb in READS[program], check.command
+                else:
+                    assert program in {"curl", "grep", "jq", "dig", "head", "sort", "uniq"}, check.command
+                    assert not {"-X", "-d", "--data", "--request"} & set(words), check.command
+            if spec:
+                assert not re.search(r"(?<!-)\b(east|west)\b(?!-west)|localhost:808", check.command), check.command
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_command_of_the_lab_in_a_step_exists(stack: str, tmp_path: Path) -> None:
+    known = {path for path, _ in every()}
+    for whole in registry(target(stack, tmp_path)).scenarios.values():
+        for where, line in lines_of_scenario(whole):
+            if line.startswith("lab "):
+                words = tuple(shlex.split(line)[1:])
+                assert words[:1] in known or words[:2] in known, (where, line)
+        for step in whole.steps:
+            assert not step.verb or step.verb.startswith("lab "), step.verb
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_what_a_step_starts_is_stopped_by_the_end_of_the_scenario(stack: str, tmp_path: Path) -> None:
     for whole in registry(target(stack, tmp_path)).scenarios.values():
@@ -215,10 +255,12 @@ def test_no_module_of_a_scenario_imports_a_writer(file: Path) -> None:
         assert not [name for name in found if name.startswith(WRITERS)], ast.unparse(node)
 
 
-@pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(SCENARIOS)))
+@pytest.mark.parametrize(
+    "file",
+    [file for file in MODULES if file.name != "probe_client.py"],  # a program that runs inside a pod
+    ids=lambda file: str(file.relative_to(SCENARIOS)),
+)
 def test_no_module_of_a_scenario_calls_a_method_that_changes_a_lab(file: Path) -> None:
-    if file.name == "probe_client.py":
-        pytest.skip("a program that runs inside a pod")
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
             continue

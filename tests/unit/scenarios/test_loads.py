@@ -1,0 +1,104 @@
+"""The load of a step, sent to a frontend on this machine."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from lab import config
+from lab.base import wait
+from lab.measure.recording import Recording
+from lab.scenario.actions import Command, Mark
+from lab.scenario.context import Context
+from lab.scenario.executor import Executor, Output
+from lab.scenario.loads import StepLoad, started
+from tests.unit.scenarios.kit import FakeRunner, no_manifests
+
+
+class Frontend(ThreadingHTTPServer):
+    """Answers by the cluster in `cluster`, and counts."""
+
+    cluster, answered = "west", 0
+
+
+@pytest.fixture
+def frontend() -> Iterator[Frontend]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            server.answered += 1
+            answer = {"cluster": server.cluster, "pod": "podinfo-1", "error": None}
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"answers": [answer]}).encode())
+
+        def log_message(self, *_: object) -> None: ...
+
+    with Frontend(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def at_frontend(context: Context, frontend: Frontend) -> Context:
+    port = frontend.server_address[1]
+    other = 8081 if port != 8081 else 8082
+    spec = config.parse(f"[clusters.west]\ningress_port = {port}\n[clusters.east]\ningress_port = {other}\n")
+    context.lab.spec = spec  # type: ignore[misc]
+    return context
+
+
+def test_a_step_runs_under_its_load(at_frontend: Context, frontend: Frontend, runner: FakeRunner) -> None:
+    def some_more() -> str:
+        before = frontend.answered
+        enough = before + 5
+        wait.until("requests", lambda: frontend.answered >= enough or wait.NotYet("few"), timeout_s=20, interval_s=0.01)
+        return ""
+
+    def shift() -> str:
+        frontend.cluster = "east"
+        return some_more()
+
+    runner.answers = {"wait": some_more, "shift": shift}
+    told: list[Output] = []
+    executor = Executor(context=at_frontend, manifests=no_manifests, tell=told.append, runner=runner)
+    load = StepLoad(name="shift", service="podinfo", inside=False)
+    executor.under_load("demo", [Command("wait"), Mark("all to East"), Command("shift")], load)
+
+    (data,) = at_frontend.recall("load/shift")
+    recording = Recording.of_json(data)
+    assert recording.name == "through West's ingress"
+    assert recording.lost == ()
+    before, after = recording.phases()
+    assert set(before.answered_by) == {"west"}
+    assert after.name == "all to East"
+    assert after.answered_by["east"] >= 5
+
+
+def test_a_load_with_two_entrances_is_named_by_both(at_frontend: Context, frontend: Frontend) -> None:
+    load = StepLoad(name="x", service="podinfo", entrances=("west", "east"), inside=False)
+    with started(load, at_frontend) as loads:
+        wait.until("one", lambda: frontend.answered > 0 or wait.NotYet("none"), timeout_s=20, interval_s=0.01)
+        (recording,) = loads.stop()
+    assert recording.name == "through West's or East's ingress"
+
+
+def test_the_load_ends_with_a_step_that_breaks(at_frontend: Context, frontend: Frontend, runner: FakeRunner) -> None:
+    runner.answers = {"interrupted": KeyboardInterrupt()}
+    executor = Executor(context=at_frontend, manifests=no_manifests, runner=runner)
+    threads = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        executor.under_load("demo", [Command("interrupted")], StepLoad(name="x", service="podinfo", inside=False))
+    wait.until(
+        "the end of the load's threads",
+        lambda: threading.active_count() <= threads or wait.NotYet("they run"),
+        timeout_s=20,
+        interval_s=0.01,
+    )
+    assert "load/x" not in at_frontend.memo

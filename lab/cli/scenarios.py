@@ -130,7 +130,7 @@ def _end_repeat(summary: RepeatReport, page: Path, *, as_json: bool) -> None:
     if summary.interrupted:
         runs = len(summary.runs)
         raise Unfinished(
-            f"interrupted: {runs} of {summary.repeat} runs are complete and counted\nnext:  the same command again"
+            f"interrupted: {runs} of {summary.repeat} runs are complete and counted\nnext:  run the same command again"
         )
     if summary.exit_code:
         raise typer.Exit(summary.exit_code)

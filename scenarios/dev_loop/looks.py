@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 
 import psutil
 
@@ -16,7 +15,7 @@ from lab.kube import connect
 from lab.kube.objects import Obj, ref
 from lab.mesh.model import Caller
 from lab.mesh.names import host
-from lab.scenario.context import Context
+from lab.scenario.context import Context, StepNotRunError
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.observation import Look, Observation
 
@@ -91,8 +90,8 @@ def laptop_answers(context: Context) -> Observation:
 
 
 def _process() -> psutil.Process | None:
-    """Return the process of my-service that `lab dev process` started on this machine."""
-    for process in psutil.Process(os.getpid()).children(recursive=True):
+    """Return the process of my-service that `lab dev process` started on this machine, in any terminal."""
+    for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.cmdline()[-1:] and process.cmdline()[-1].endswith(f"{SERVICE}/main.py"):
                 parent = process.parent()
@@ -197,7 +196,9 @@ def only_loopback(context: Context) -> Observation:
     """Check that `lab dev process` and its child processes listen on 127.0.0.1 only."""
     del context
     child = _process()
-    here = (child.parent() if child else None) or psutil.Process(os.getpid())
+    here = child.parent() if child else None
+    if here is None:
+        raise StepNotRunError("process")
     open_at = {
         f"{process.name()} {one.laddr.ip}:{one.laddr.port}": one.laddr.ip
         for process in (here, *here.children(recursive=True))

@@ -88,6 +88,17 @@ def terminals(lab: RunningLab) -> Iterator[Terminal]:
             terminal.end(line)
 
 
+@contextmanager
+def restored(lab: RunningLab) -> Iterator[None]:
+    """Undo everything if a command failed, for the next page."""
+    try:
+        yield
+    except BaseException:
+        lab.run("reset", exit_code=None)
+        lab.run("up", exit_code=None)
+        raise
+
+
 def blocks(part: str, stack: str) -> str:
     """Return the commands of a part of a page for one stack."""
     for title in ("Both stacks", stack.title()):
@@ -126,7 +137,7 @@ def test_the_page_can_be_typed(lab: RunningLab, scenario: str) -> None:
     known = registry.registry(documented(lab.stack, registry.folder())).scenarios[scenario]
     by_title = {step.title: step.name for step in known.steps}
     problems = []
-    with terminals(lab) as terminal:
+    with terminals(lab) as terminal, restored(lab):
         for part in [*steps, last]:
             title = part.splitlines()[0]
             if "lab run --full" in part:

@@ -12,10 +12,10 @@ import pytest
 from lab import config
 from lab.base import wait
 from lab.measure.recording import Recording
-from lab.scenario.actions import Command, Mark
+from lab.scenario.actions import Command, NewPhase
 from lab.scenario.context import Context
 from lab.scenario.executor import Executor, Output
-from lab.scenario.loads import StepLoad, started
+from lab.scenario.loads import StepLoad
 from tests.unit.scenarios.kit import FakeRunner, no_manifests
 
 
@@ -69,7 +69,7 @@ def test_a_step_runs_under_its_load(at_frontend: Context, frontend: Frontend, ru
     told: list[Output] = []
     executor = Executor(context=at_frontend, manifests=no_manifests, tell=told.append, runner=runner)
     load = StepLoad(name="shift", service="podinfo", inside=False)
-    executor.under_load("demo", [Command("wait"), Mark("all to East"), Command("shift")], load)
+    executor.under_load("demo", [Command("wait"), NewPhase("all to East"), Command("shift")], load)
 
     (data,) = at_frontend.recall("load/shift")
     recording = Recording.of_json(data)
@@ -83,9 +83,9 @@ def test_a_step_runs_under_its_load(at_frontend: Context, frontend: Frontend, ru
 
 def test_a_load_with_two_entrances_is_named_by_both(at_frontend: Context, frontend: Frontend) -> None:
     load = StepLoad(name="x", service="podinfo", entrances=("west", "east"), inside=False)
-    with started(load, at_frontend) as loads:
+    with load.start(at_frontend) as loads:
         wait.until("one", lambda: frontend.answered > 0 or wait.NotYet("none"), timeout_s=20, interval_s=0.01)
-        (recording,) = loads.stop()
+    (recording,) = loads.recordings
     assert recording.name == "through West's or East's ingress"
 
 

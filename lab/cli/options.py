@@ -27,11 +27,11 @@ def _note_json(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - T
 def cluster_names(incomplete: str) -> list[str]:
     """Return the clusters of the nearest lab.toml whose names begin with `incomplete`."""
     from lab import config
-    from lab.base.errors import ConfigError
+    from lab.base.errors import UsageError
 
     try:
         return [name for name in config.load(config.find()).clusters if name.startswith(incomplete)]
-    except ConfigError:
+    except UsageError:
         return []
 
 

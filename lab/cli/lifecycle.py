@@ -202,7 +202,7 @@ def kubeconfig(
 
     lab = lab_of(file)
     if merge and unmerge:
-        raise UsageError("--merge and --unmerge cannot be used together")
+        raise UsageError("--merge and --unmerge cannot be used together", next="give one of them")
     if merge:
         done(kubeconfigs.merge(lab))
     elif unmerge:

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from lab.base.errors import UsageError
+
 
 @dataclass
 class Invocation:
@@ -27,7 +29,6 @@ def _note_json(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - T
 def cluster_names(incomplete: str) -> list[str]:
     """Return the clusters of the nearest lab.toml whose names begin with `incomplete`."""
     from lab import config
-    from lab.base.errors import UsageError
 
     try:
         return [name for name in config.load(config.find()).clusters if name.startswith(incomplete)]
@@ -58,14 +59,19 @@ OneCluster = Annotated[
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123
 
 
-def _service_name(name: str) -> str:
+def service_name(name: str) -> str:
+    """Return the name of a Service after a check.
+
+    Raises:
+        UsageError: it is not a valid name of a Service.
+    """
     if not _DNS_LABEL.fullmatch(name):
-        raise typer.BadParameter(f"{name!r} is not a Service's name: lower-case letters, digits and '-'")
+        raise UsageError(f"{name!r} is not a Service's name", next="use a-z, 0-9 and -, as in podinfo")
     return name
 
 
 ServiceName = Annotated[
-    str, typer.Argument(metavar="SERVICE", callback=_service_name, help="Name of a Service in namespace test.")
+    str, typer.Argument(metavar="SERVICE", callback=service_name, help="Name of a Service in namespace test.")
 ]
 SourceCluster = Annotated[
     str, typer.Option("--from", autocompletion=cluster_names, help="The cluster where the Service runs.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -11,13 +12,14 @@ import typer
 from lab.base.errors import UsageError
 from lab.cli.groups import TRAFFIC
 from lab.cli.named import cluster_of, lab_of, locked, need_nodes
-from lab.cli.options import CallingCluster, ConfigFile, ServiceName, SourceCluster
+from lab.cli.options import CallingCluster, ConfigFile, ServiceName, SourceCluster, service_name
 from lab.cli.output import done, waiting
 
 if TYPE_CHECKING:
     from lab.lab import Lab
     from lab.mesh.protocols import Federation, Mesh, TrafficSplits
 
+_WEIGHT = re.compile(r"[0-9]{1,3}")
 ByIngress = Annotated[
     bool, typer.Option("--by-ingress", help="Route through that cluster's ingress, as SERVICE-by-ingress-CLUSTER.")
 ]
@@ -178,7 +180,7 @@ def _traffic_splits(mesh: Mesh) -> TrafficSplits:
 
 def _split(words: Sequence[str]) -> tuple[str, Mapping[str, int]]:
     """Read the called Service and the weights; without a Service, it is the name that all others begin with."""
-    service, parts = ("", words) if "=" in words[0] else (words[0], words[1:])
+    service, parts = ("", words) if "=" in words[0] else (service_name(words[0]), words[1:])
     weights = _weights(parts)
     if not weights:
         raise UsageError("a split needs weights", next=f"lab split {service} {service}=50 {service}-east=50")
@@ -194,7 +196,7 @@ def _weights(words: Sequence[str]) -> Mapping[str, int]:
     parts: dict[str, int] = {}
     for word in words:
         name, equals, number = word.partition("=")
-        if not (name and equals and number.isdigit()) or name in parts:
+        if not (equals and _WEIGHT.fullmatch(number)) or name in parts:
             raise UsageError(f"{word!r} is not a weight", next="name each once, as in podinfo=50 podinfo-east=50")
-        parts[name] = int(number)
+        parts[service_name(name)] = int(number)
     return parts

@@ -123,7 +123,8 @@ class Kube:
         if path is None:
             if verb is Verb.DELETE:
                 return None
-            raise self._not_now(f"{wanted}: the API server does not serve this kind yet")
+            what = f"{wanted}: the API server does not serve this kind yet"
+            raise NotNow(what, where=self.cluster.name, next="lab up")
         path += "/status" if status else ""
         if verb is Verb.DELETE:
             return self._json("DELETE", path, body=body, absent_ok=True, what=str(wanted))
@@ -300,9 +301,6 @@ class Kube:
         if answer.status >= 400:
             raise refusal(self.cluster.name, method, status=answer.status, body=answer.body, what=where)
         return answer
-
-    def _not_now(self, words: str) -> NotNow:
-        return NotNow(words, where=self.cluster.name)
 
 
 def _group_path(api_version: str) -> str:

@@ -91,13 +91,13 @@ def process(
     ] = None,
     service: Service = "my-service",
     header: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--header",
             metavar="NAME=VALUE",
             help="Intercept only requests with this header; the pod answers all others.",
         ),
-    ] = "",
+    ] = None,
     port: Annotated[
         int,
         typer.Option(
@@ -176,10 +176,12 @@ def _print(put: Put) -> None:
     out(soft_wrap=True).print(put.words, style="red" if put.problem else None, markup=False)
 
 
-def _header(text: str) -> tuple[str, str] | None:
+def _header(text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
     name, equals, value = text.partition("=")
-    if text and not (equals and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+    if not (equals and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
         raise UsageError(
             f"{text!r} is not an HTTP header", next="give a name and a value of ASCII characters: --header x-lab-dev=me"
         )
-    return (name, value) if text else None
+    return name, value

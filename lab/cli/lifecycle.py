@@ -15,8 +15,16 @@ from lab.cli.named import cluster_of, lab_of, locked
 from lab.cli.options import AsJson, CallingCluster, ConfigFile, NoInstall, OneCluster, PlanOnly, Yes
 from lab.cli.output import done, out, waiting, warn
 
+
+def _stack_name(name: str | None) -> str | None:
+    if name is not None and name not in {*STACKS, "auto"}:
+        raise UsageError(f"{name!r} is not a stack", next=f"name one of: {', '.join(STACKS)}, auto")
+    return name
+
+
 Stack = Annotated[
-    str | None, typer.Option("--stack", help=f"{', '.join(STACKS)} or auto; overrides `stack` in lab.toml.")
+    str | None,
+    typer.Option("--stack", callback=_stack_name, help=f"{', '.join(STACKS)} or auto; overrides `stack` in lab.toml."),
 ]
 Viz = Annotated[
     bool, typer.Option("--viz", help="Also install Linkerd's dashboard with its metrics; kept until `lab down`.")
@@ -47,7 +55,7 @@ def up(
     from lab.cli import machine, running, tables
     from lab.lifecycle import changes, plan
 
-    lab = lab_of(file, **({"stack": stack} if stack else {}), **({"viz": True} if viz else {}))
+    lab = lab_of(file, **({"stack": stack} if stack is not None else {}), **({"viz": True} if viz else {}))
     stacks.choose(lab)  # refuses before anything changes
     if plan_only:
         tables.plan(out(), plan.up(lab), as_json=as_json)
@@ -177,7 +185,7 @@ def logs(
     from lab.lifecycle import logs as lifecycle_logs
 
     lab = lab_of(file)
-    names = [cluster_of(lab, cluster).name] if cluster else list(lab.clusters)
+    names = [cluster_of(lab, cluster).name] if cluster is not None else list(lab.clusters)
     if export_to is not None:
         done(lifecycle_logs.collect(lab, names, export_to))
     elif workload is None:

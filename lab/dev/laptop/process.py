@@ -73,6 +73,12 @@ class DevProcess:
             )
         if self.command and which(self.command[0]) is None:
             raise UsageError(f"command not found: {self.command[0]}", next="name an installed program after `--`")
+        if parts.local(self.lab).get(service_ref(self.service)) is None:
+            raise UsageError(
+                f"there is no Service {self.service!r} in namespace {NAMESPACE}",
+                where=self.lab.west.name,
+                next=f"lab dev pod FOLDER --service {self.service}, or name another Service with --service",
+            )
         self.port = self.port or _free_port()
         self.tunnel = Tunnel(argv=self._argv, port=self.port, say=self.say)
 
@@ -122,12 +128,6 @@ class DevProcess:
 
     def _start(self) -> None:
         kube, workload = parts.local(self.lab), parts.agent_of(self.service)
-        if kube.get(service_ref(self.service)) is None:
-            raise UsageError(
-                f"there is no Service {self.service!r} in namespace {NAMESPACE}",
-                where=kube.cluster.name,
-                next=f"lab dev pod FOLDER --service {self.service}, or name another Service with --service",
-            )
         wanted = parts.wanted(self.lab, workload, self.service, ours_only=False)
         self._undo.callback(parts.remove, self.lab, workload, self.service)
         parts.owned(self.lab).apply_all(wanted)

@@ -59,7 +59,8 @@ def test_shared_services_start(lab: Command, up: Path, mesh: Any, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    "header", ["x-lab-dev", "x-lab-dev=", "=me", "é=ü", "é=me", "x-lab-dev=ü", "x lab=me", "x:y=me", "a=b\nc", "a= b"]
+    "header",
+    ["", "x-lab-dev", "x-lab-dev=", "=me", "é=ü", "é=me", "x-lab-dev=ü", "x lab=me", "x:y=me", "a=b\nc", "a= b"],
 )
 def test_what_is_not_an_http_header_is_refused(lab: Command, up: Path, header: str) -> None:
     ended = lab("dev", "process", "--port", "1", "--header", header)

@@ -6,15 +6,16 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Network
+from ipaddress import IPv4Interface, IPv4Network
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, ValidationError
 
-from lab.base.errors import ConfigError, Problem
+from lab.base.errors import ConfigError, Problem, UsageError
 from lab.base.names import STACKS
+from lab.base.toml_lines import Key, line_of, lines_of
 
 FILE_NAME = "lab.toml"
 
@@ -24,6 +25,7 @@ _DOMAIN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 _COLOR = r"^#[0-9a-fA-F]{6}$"
 _PINNED = r"^[^@\s]+@sha256:[0-9a-f]{64}$"
 _MIRROR = r"^[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._/-]+)?$"
+_PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))  # RFC 1918
 _PATTERNS = {
     _LABEL: "is not a DNS label: lower-case letters, digits and '-', at most 20 characters",
     _LABEL_VALUE: "is not a Kubernetes label value: letters, digits, '-', '_' and '.', at most 63 characters",
@@ -35,12 +37,43 @@ _PATTERNS = {
 
 # RFC 1123 label, shortened so that "<lab>-<cluster>-control-plane" stays within a host name's 63 characters.
 DnsLabel = Annotated[str, Field(pattern=_LABEL, max_length=20)]
-PortNumber = Annotated[int, Field(ge=1, le=65535)]
+PortNumber = Annotated[StrictInt, Field(ge=1, le=65535)]
 LabelValue = Annotated[str, Field(pattern=_LABEL_VALUE, max_length=63)]
 Color = Annotated[str, Field(pattern=_COLOR)]
 PinnedImage = Annotated[str, Field(pattern=_PINNED)]
 
 
+def _cidr(value: Any) -> IPv4Network:
+    try:
+        interface = IPv4Interface(value if isinstance(value, str) and "/" in value else "")
+    except ValueError:
+        raise ValueError(
+            f'must be an IPv4 network in quotation marks, such as "172.30.0.0/24", not {value!r}'
+        ) from None
+    network = interface.network
+    if interface.ip != network.network_address:
+        raise ValueError(f"{value} has host bits set; write {network}")
+    if not any(network.subnet_of(private) for private in _PRIVATE):
+        raise ValueError(f"{network} is not private; use a part of {', '.join(map(str, _PRIVATE))}")
+    return network
+
+
+Cidr = Annotated[IPv4Network, BeforeValidator(_cidr)]
+
+_MUST = {
+    "int_type": "a whole number without quotation marks, such as 8080",
+    "bool_type": "true or false, without quotation marks",
+    "string_type": 'text in quotation marks, such as "east"',
+    "tuple_type": 'a list of names, such as ["east"]',
+    "model_type": "a table, such as [clusters.north]",
+    "dict_type": "a table, such as [exports]",
+    "literal_error": "one of {expected}",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "string_too_short": "text that is not empty",
+    "string_too_long": "text of at most {max_length} characters",
+}
+"""The needed type or value, by pydantic's type of an error."""
 _MAX_BYTES = 1 << 20
 
 
@@ -53,7 +86,7 @@ class PodinfoSpec(_Table):
 
     color: Color
     message: str = Field(max_length=80)
-    replicas: int = Field(default=1, ge=0, le=20)
+    replicas: StrictInt = Field(default=1, ge=0, le=20)
 
 
 class ClusterSpec(_Table):
@@ -62,8 +95,8 @@ class ClusterSpec(_Table):
     stands_in_for: str = Field(max_length=40)
     region: LabelValue
     zone: LabelValue
-    pod_cidr: IPv4Network
-    service_cidr: IPv4Network
+    pod_cidr: Cidr
+    service_cidr: Cidr
     ingress_port: PortNumber
     trust_domain: str = Field(pattern=_DOMAIN, max_length=253)
     podinfo: PodinfoSpec
@@ -75,8 +108,8 @@ class NetworkSpec(_Table):
     `flat`: pods reach the pods of other clusters by their addresses; federated services need this.
     """
 
-    subnet: IPv4Network | None = None
-    flat: bool = False
+    subnet: Cidr | None = None
+    flat: StrictBool = False
 
 
 class ArtifactsSpec(_Table):
@@ -93,8 +126,8 @@ class ArtifactsSpec(_Table):
 class ResourcesSpec(_Table):
     """Limits on the lab's use of this machine. By default: a build job for each core, no memory limit."""
 
-    build_jobs: int | None = Field(default=None, ge=1, le=64)
-    node_memory_mib: int | None = Field(default=None, ge=1024)
+    build_jobs: StrictInt | None = Field(default=None, ge=1, le=64)
+    node_memory_mib: StrictInt | None = Field(default=None, ge=1024)
 
 
 class RolesSpec(_Table):
@@ -114,7 +147,7 @@ class LabSpec(_Table):
     name: DnsLabel = "eastwest"
     stack: Literal["auto", *STACKS] = "auto"  # type: ignore[valid-type]  # one list of stacks for all
     roles: RolesSpec = RolesSpec()
-    viz: bool = False
+    viz: StrictBool = False
     clusters: dict[DnsLabel, ClusterSpec]
     network: NetworkSpec = NetworkSpec()
     artifacts: ArtifactsSpec = ArtifactsSpec()
@@ -171,7 +204,7 @@ def _complete(raw: Mapping[str, Any]) -> dict[str, Any]:
     written, roles = raw.get("clusters", {}), raw.get("roles", {})
     if not isinstance(written, Mapping) or not isinstance(roles, Mapping):
         return {"clusters": {}, "exports": {}, **raw}
-    players = {str(roles.get(role, role)): role for role in _ROLES}
+    players = {name if isinstance(name := roles.get(role), str) else role: role for role in _ROLES}
     clusters: dict[str, Any] = {}
     for index, name in enumerate(dict.fromkeys([*players, *written])):
         own = written.get(name, {})
@@ -200,10 +233,15 @@ def load(file: Path | None, *, overrides: Mapping[str, Any] | None = None) -> La
         overrides: top-level keys from the command line, which replace the file's.
 
     Raises:
+        UsageError: the file does not exist.
         ConfigError: with every problem found.
     """
     if file is None:
         return parse("", overrides=overrides)
+    if not file.exists() and not file.is_symlink():
+        raise UsageError(
+            f"there is no file {file}", next="name an existing lab.toml with --config (LAB_CONFIG), or none"
+        )
     if file.exists() and (not file.is_file() or file.stat().st_size > _MAX_BYTES):
         raise ConfigError(str(file), [Problem(key="file", text=f"is not a file of at most {_MAX_BYTES >> 10} KiB")])
     try:
@@ -224,24 +262,22 @@ def parse(text: str, *, source: str = FILE_NAME, overrides: Mapping[str, Any] | 
     except RecursionError as error:
         raise ConfigError(source, [Problem(key="TOML", text="values are nested too deeply")]) from error
     raw = _complete({**written, **(overrides or {})})
-    lines = _lines(text)
+    lines = lines_of(text)
     problems: list[Problem] = []
     spec, invalid = _validate(raw)
+    invalid += _unknown_roles(written)
     for key, message in invalid:
-        problems.append(Problem(key=".".join(key), text=message, line=_line_of(key, lines)))
+        problems.append(Problem(key=".".join(key), text=message, line=line_of(key, lines)))
     if spec is None:
         # Check the valid keys for conflicts too, so that one run reports all problems.
         spec, _ = _validate(_complete(_without(written, [key for key, _ in invalid])))
     if spec is not None:
         problems += [
-            Problem(key=".".join(key), text=message, line=_line_of(key, lines)) for key, message in _conflicts(spec)
+            Problem(key=".".join(key), text=message, line=line_of(key, lines)) for key, message in _conflicts(spec)
         ]
     if problems or spec is None:
         raise ConfigError(source, sorted(problems, key=lambda p: p.line or 0))
     return spec
-
-
-Key = tuple[str, ...]
 
 
 def _validate(raw: Mapping[str, Any]) -> tuple[LabSpec | None, list[tuple[Key, str]]]:
@@ -258,6 +294,19 @@ def _validate(raw: Mapping[str, Any]) -> tuple[LabSpec | None, list[tuple[Key, s
         ]
 
 
+def _unknown_roles(written: Mapping[str, Any]) -> list[tuple[Key, str]]:
+    """Return an error for each role whose cluster has no table of its own and is not a default cluster."""
+    roles, tables = written.get("roles", {}), written.get("clusters", {})
+    if not isinstance(roles, Mapping) or not isinstance(tables, Mapping):
+        return []
+    known = list(dict.fromkeys([*_ROLES, *tables]))
+    return [
+        (("roles", role), f"there is no cluster {name!r}; there are: {', '.join(known)}; or add [clusters.{name}]")
+        for role in _ROLES
+        if isinstance(name := roles.get(role, role), str) and name not in known
+    ]
+
+
 def _words(error: Any) -> str:
     key, kind, value = error["loc"][-1], error["type"], error["input"]
     if kind == "extra_forbidden":
@@ -266,6 +315,10 @@ def _words(error: Any) -> str:
         return f"unknown key; did you mean {near[0]!r}?" if near else f"unknown key; known: {', '.join(known)}"
     if kind == "string_pattern_mismatch":
         return f"{value!r} {_PATTERNS[error['ctx']['pattern']]}"
+    if kind == "value_error":
+        return str(error["ctx"]["error"])
+    if kind in _MUST:
+        return f"must be {_MUST[kind].format(**error.get('ctx', {}))}, not {value!r}"
     message = str(error["msg"])
     return f"{message[0].lower()}{message[1:]}, not {value!r}"
 
@@ -332,26 +385,3 @@ def _conflicts(spec: LabSpec) -> Iterator[tuple[Key, str]]:
                     ("exports", service),
                     f"there is no cluster {source!r}; there are: {', '.join(spec.clusters)}",
                 )
-
-
-def _lines(text: str) -> dict[Key, int]:
-    """Map the keys of the text to their lines; only one-line keys and table headers are recognised."""
-    lines: dict[Key, int] = {}
-    table: Key = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := re.match(r"\s*\[+([^\]]+)\]+", line):
-            table = _split(header[1])
-            lines.setdefault(table, number)
-        elif pair := re.match(r"""\s*([A-Za-z0-9_."'-]+)\s*=""", line):
-            lines.setdefault((*table, *_split(pair[1])), number)
-            for inner in re.findall(r"[{,]\s*([A-Za-z0-9_-]+)\s*=", line):
-                lines.setdefault((*table, *_split(pair[1]), inner), number)
-    return lines
-
-
-def _split(dotted: str) -> Key:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
-
-
-def _line_of(key: Key, lines: Mapping[Key, int]) -> int | None:
-    return next((lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in lines), None)

@@ -46,7 +46,7 @@ class LabError(Exception):
 
 
 class UsageError(LabError):
-    """The command line is not valid, or not valid for this lab."""
+    """The command line is not valid, or not valid for this lab. Nothing was changed."""
 
     exit_code = 2
 

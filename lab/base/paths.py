@@ -29,7 +29,10 @@ class Paths:
 
     @classmethod
     def of(cls, lab_name: str) -> Paths:
-        """Return a lab's paths; LAB_CACHE_DIR and LAB_STATE_DIR move them, LAB_LOCAL_DIR names `local`."""
+        """Return a lab's paths; LAB_CACHE_DIR and LAB_STATE_DIR move them, LAB_LOCAL_DIR names `local`.
+
+        An empty variable counts as not set.
+        """
         local = os.environ.get("LAB_LOCAL_DIR")
         cache = os.environ.get("LAB_CACHE_DIR") or platformdirs.user_cache_dir(_APP)
         state = os.environ.get("LAB_STATE_DIR") or platformdirs.user_state_dir(_APP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from lab.lab import Lab
 
 dev_app = typer.Typer(no_args_is_help=True, help="Run your service as a pod or a local process in the lab.")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, token
+_HEADER_VALUE = re.compile(r"[!-~]([\t -~]*[!-~])?")
 _UNDO_S = 120.0
 """How long an undo may take after Ctrl-C, including the wait for another command that works on the lab."""
 
@@ -98,13 +101,13 @@ def process(
     ] = None,
     service: Service = "my-service",
     header: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--header",
             metavar="NAME=VALUE",
             help="Intercept only requests with this header; the pod answers all others.",
         ),
-    ] = "",
+    ] = None,
     port: Annotated[
         int,
         typer.Option(
@@ -185,8 +188,12 @@ def _print(put: Put) -> None:
     out(soft_wrap=True).print(put.words, style="red" if put.problem else None, markup=False)
 
 
-def _header(text: str) -> tuple[str, str] | None:
+def _header(text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
     name, equals, value = text.partition("=")
-    if text and not (name and equals and value and name.replace("-", "").isalnum()):
-        raise UsageError(f"{text!r} is not a header", next="give a name and a value: --header x-lab-dev=me")
-    return (name, value) if text else None
+    if not (equals and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+        raise UsageError(
+            f"{text!r} is not an HTTP header", next="give a name and a value of ASCII characters: --header x-lab-dev=me"
+        )
+    return name, value

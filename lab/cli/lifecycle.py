@@ -44,7 +44,7 @@ def up(
     from lab.lifecycle import changes, plan
     from lab.report.environment import write_manifests
 
-    lab = lab_of(file, **({"stack": stack} if stack else {}), **({"viz": True} if viz else {}))
+    lab = lab_of(file, **({"stack": stack} if stack is not None else {}), **({"viz": True} if viz else {}))
     stacks.choose(lab)  # refuses before anything changes
     if plan_only:
         tables.plan(out(), plan.up(lab), as_json=as_json)
@@ -175,7 +175,7 @@ def logs(
     from lab.lifecycle import logs as lifecycle_logs
 
     lab = lab_of(file)
-    names = [cluster_of(lab, cluster).name] if cluster else list(lab.clusters)
+    names = [cluster_of(lab, cluster).name] if cluster is not None else list(lab.clusters)
     if export_to is not None:
         done(lifecycle_logs.collect(lab, names, export_to))
     elif workload is None:
@@ -200,7 +200,7 @@ def kubeconfig(
 
     lab = lab_of(file)
     if merge and unmerge:
-        raise UsageError("--merge and --unmerge cannot be used together")
+        raise UsageError("--merge and --unmerge cannot be used together", next="give one of them")
     if merge:
         done(kubeconfigs.merge(lab))
     elif unmerge:

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from lab.base.errors import UsageError
 from lab.base.names import STACKS
 
 
@@ -31,11 +32,10 @@ def _note_json(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - T
 def cluster_names(incomplete: str) -> list[str]:
     """Return the clusters of the nearest lab.toml whose names begin with `incomplete`."""
     from lab import config
-    from lab.base.errors import ConfigError
 
     try:
         return [name for name in config.load(config.find()).clusters if name.startswith(incomplete)]
-    except ConfigError:
+    except UsageError:
         return []
 
 
@@ -86,10 +86,21 @@ ConfigFile = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", callback=_note_json, help="Print JSON instead of text.")]
+
+
+def _stack_name(name: str | None) -> str | None:
+    if name is not None and name not in {*STACKS, "auto"}:
+        raise UsageError(f"{name!r} is not a stack", next=f"name one of: {', '.join(STACKS)}, auto")
+    return name
+
+
 StackName = Annotated[
     str | None,
     typer.Option(
-        "--stack", autocompletion=stack_names, help=f"{', '.join(STACKS)} or auto; overrides `stack` in lab.toml."
+        "--stack",
+        callback=_stack_name,
+        autocompletion=stack_names,
+        help=f"{', '.join(STACKS)} or auto; overrides `stack` in lab.toml.",
     ),
 ]
 PlanOnly = Annotated[bool, typer.Option("--plan", help="Print what would be done, and change nothing.")]
@@ -109,9 +120,13 @@ def is_dns_label(name: str) -> bool:
 
 
 def service_name(name: str) -> str:
-    """Return the name of a Service; any other text is an error of the command line."""
+    """Return the name of a Service after a check.
+
+    Raises:
+        UsageError: it is not a valid name of a Service.
+    """
     if not is_dns_label(name):
-        raise typer.BadParameter(f"{name!r} is not a Service's name: lower-case letters, digits and '-'")
+        raise UsageError(f"{name!r} is not a Service's name", next="use a-z, 0-9 and -, as in podinfo")
     return name
 
 

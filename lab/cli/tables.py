@@ -206,7 +206,9 @@ def status(console: Console, status: Status, *, as_json: bool) -> None:
     for problem in status.problems:
         console.print(f"✗ {problem}", style="bold red", markup=False, highlight=False, soft_wrap=True)
     if status.healthy:
-        console.print("everything is alive", style="green", end="; ")
+        alive = all(link.alive for link in status.links)
+        words = "everything is alive" if alive else "nothing is broken besides the changes"
+        console.print(words, style="green", end="; ")
     else:
         console.print(f"something is not alive; next: {status.next}", style="bold red", end="; ")
     console.print(f"checked in {status.took_s:.1f} s; kubeconfig: {status.kubeconfig}", highlight=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from lab.cli.output import done
 if TYPE_CHECKING:
     from lab.mesh.protocols import Federation, Mesh, TrafficSplits
 
+_WEIGHT = re.compile(r"[0-9]{1,3}")
 ByIngress = Annotated[
     bool, typer.Option("--by-ingress", help="Route through that cluster's ingress, as SERVICE-by-ingress-CLUSTER.")
 ]
@@ -211,7 +213,7 @@ def _weights(words: Sequence[str]) -> Mapping[str, int]:
     parts: dict[str, int] = {}
     for word in words:
         name, equals, number = word.partition("=")
-        if not (name and equals and number.isdigit()) or name in parts:
+        if not (equals and _WEIGHT.fullmatch(number)) or name in parts:
             raise UsageError(f"{word!r} is not a weight", next="name each once, as in podinfo=50 podinfo-east=50")
         parts[service_name(name)] = int(number)
     return parts

@@ -136,7 +136,7 @@ class Kube:
         if path is None:
             if change.verb is Verb.DELETE:
                 return None
-            raise self._not_now(f"{what}: the API server does not serve this kind yet")
+            raise NotNow(f"{what}: the API server does not serve this kind yet", where=self.cluster.name, next="lab up")
         path += "/status" if change.status else ""
         if change.verb is Verb.DELETE:
             # The server ignores the query of a delete that has a body.
@@ -335,9 +335,6 @@ class Kube:
         if answer.status >= 400:
             raise refusal(self.cluster.name, method, status=answer.status, body=answer.body, what=where)
         return answer
-
-    def _not_now(self, words: str) -> NotNow:
-        return NotNow(words, where=self.cluster.name)
 
 
 def _group_path(api_version: str) -> str:

@@ -15,13 +15,17 @@ _EACH = 12
 
 @dataclass(frozen=True, kw_only=True)
 class FrontendAnswers:
-    """The clusters that answered a frontend's requests to `upstream`; `problem` is empty if all is well."""
+    """The clusters that answered a frontend's requests to `upstream`; `problem` is empty if all is well.
+
+    `missing`: the expected clusters that answered no request, although no request failed.
+    """
 
     cluster: str
     upstream: str
     requests: int
     failed: int = 0
     by_cluster: Mapping[str, int] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
     problem: str = ""
 
 
@@ -38,15 +42,21 @@ def ask(lab: Lab, cluster: str, upstream: str, expected: Collection[str], *, tim
         return FrontendAnswers(cluster=cluster, upstream=upstream, requests=count, failed=count, problem=problem)
     totals, caller_cluster = response["totals"], response["frontend"]["cluster"]
     failed, by_cluster = int(totals["failed"]), dict(totals["by_cluster"])
-    problem = ""
+    problem, missing = "", tuple(sorted(set(expected) - set(by_cluster)))
     if caller_cluster != cluster:
         problem = f"{cluster}'s ingress port leads to {caller_cluster}'s frontend"
     elif failed:
         details = [row["error"]["detail"] for row in response["answers"] if row["error"]]
         why = f": {details[0]}" if details else ""
         problem = f"{failed} of {count} requests of {caller} to {upstream} fail{why}"
-    elif missing := sorted(set(expected) - set(by_cluster)):
+    elif missing:
         problem = f"{' and '.join(missing)} answered none of {count} requests of {caller} to {upstream}"
     return FrontendAnswers(
-        cluster=cluster, upstream=upstream, requests=count, failed=failed, by_cluster=by_cluster, problem=problem
+        cluster=cluster,
+        upstream=upstream,
+        requests=count,
+        failed=failed,
+        by_cluster=by_cluster,
+        missing=() if failed or caller_cluster != cluster else missing,
+        problem=problem,
     )

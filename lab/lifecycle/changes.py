@@ -18,6 +18,7 @@ from lab.kube.objects import Ref, labels_of, ref
 from lab.lab import Lab
 from lab.mesh.ask import each, flat
 from lab.mesh.model import Caller, Export, Failover, IngressRoute, Intercept, Permission, Split
+from lab.mesh.names import exported_name
 from lab.mesh.protocols import Federation, Mesh
 
 T = TypeVar("T")
@@ -113,6 +114,37 @@ def made_by_scenarios(lab: Lab, kube: Kube) -> Iterator[tuple[Ref, str]]:
 def unwanted_exports(lab: Lab, exports: Collection[Export]) -> list[Export]:
     """Return the exports that are not in lab.toml."""
     return [export for export in exports if export.source not in lab.spec.exports.get(export.service, ())]
+
+
+def redirected(
+    found: Traffic, cuts: Collection[tuple[str, str]], *, caller: str, service: str, away_from: Collection[str]
+) -> bool:
+    """Return whether changes send a cluster's requests to other clusters than all of `away_from`.
+
+    Args:
+        found: routing objects of the mesh.
+        cuts: pairs of clusters without a connection.
+        caller: the calling cluster.
+        service: the called service.
+        away_from: the clusters that get no request.
+    """
+    return all(_redirected(found, cuts, caller, service, cluster) for cluster in away_from)
+
+
+def _redirected(found: Traffic, cuts: Collection[tuple[str, str]], caller: str, service: str, cluster: str) -> bool:
+    name = service if cluster == caller else exported_name(service, cluster)
+    route = (caller, service)
+    return (
+        # A few requests may all miss a cluster that gets less than half of them.
+        any(2 * s.weights.get(name, 0) < sum(s.weights.values()) for s in found.splits if _route(s) == route)
+        or any(f.primary != cluster for f in found.failovers if _route(f) == route)
+        or any(not i.header for i in found.intercepts if _route(i) == route)
+        or not {(caller, cluster), (cluster, caller)}.isdisjoint(cuts)
+    )
+
+
+def _route(of: Split | Failover | Intercept) -> tuple[str, str]:
+    return of.cluster, of.service
 
 
 def _of_traffic(lab: Lab, found: Traffic) -> Iterator[Change]:

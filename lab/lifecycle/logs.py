@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lab.base.errors import CommandError, LabError
+from lab.base.errors import CommandError, UsageError
 from lab.base.redaction import redact
 from lab.clusters import provider
 from lab.components.inventory import NAMESPACE as OWN_NAMESPACE
@@ -22,7 +22,7 @@ def of_workload(lab: Lab, clusters: Iterable[str], workload: str, lines: int) ->
     """Yield the last log lines of a workload's containers, each with its cluster, pod and container.
 
     Raises:
-        LabError: a workload of that name does not exist in any cluster.
+        UsageError: a workload of that name does not exist in any cluster.
     """
     known: set[str] = set()
     exists = False
@@ -35,7 +35,8 @@ def of_workload(lab: Lab, clusters: Iterable[str], workload: str, lines: int) ->
                 exists = True
                 yield from _lines(kube, pod, lines)
     if not exists:
-        raise LabError(f"there is no workload {workload!r}", next=f"one of: {', '.join(sorted(known))}")
+        choice = f"name one of: {', '.join(sorted(known))}" if known else "lab status"
+        raise UsageError(f"there is no workload {workload!r}", next=choice)
 
 
 def _lines(kube: Kube, pod: Obj, lines: int) -> Iterator[str]:
@@ -63,10 +64,10 @@ def collect(lab: Lab, clusters: Iterable[str], folder: Path, *, lines: int = 500
     is written instead.
 
     Raises:
-        LabError: the folder exists.
+        UsageError: the folder exists.
     """
     if folder.exists():
-        raise LabError(f"{folder} exists", next="name a folder that does not exist")
+        raise UsageError(f"{folder} exists", next="name a folder that does not exist")
     folder.mkdir(parents=True, mode=0o700)
     shell, kinds = provider().shell, objects.kinds_of(lab)
     for name in clusters:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
@@ -17,7 +17,7 @@ from lab.kube import KubeError, connect
 from lab.lab import Lab
 from lab.lifecycle import answers, changes, installed
 from lab.lifecycle.answers import FrontendAnswers
-from lab.lifecycle.changes import Change
+from lab.lifecycle.changes import Change, Traffic
 from lab.mesh import Export, Failover, Gateway, Identity, IngressRoute, Intercept, Link, Permission, Split
 from lab.mesh.ask import each, flat
 from lab.stacks import Stack
@@ -101,12 +101,16 @@ def gather(lab: Lab) -> Status:
             for name, node in nodes.items()
         }
         there = any(node.status is not NodeStatus.ABSENT for node in nodes.values())
-        results = tuple(one() for one in answers)
+        results = tuple(_intended(one(), traffic(), wire().cuts) for one in answers)
         doubts = distrust(identities(), datetime.now(UTC))
         problems = (
             *(f"{cluster.name}: {cluster.trouble}" for cluster in clusters.values() if cluster.trouble),
             *(f"{g.cluster}: gateway {g.name}: {g.detail or 'not alive'}" for g in gateways() if there and not g.alive),
-            *(f"link {k.source} → {k.target}: {k.detail or 'not alive'}" for k in links() if there and not k.alive),
+            *(
+                f"link {k.source} → {k.target}: {k.detail or 'not alive'}"
+                for k in _broken(links(), wire().cuts)
+                if there
+            ),
             *workloads(),
             *_missing_exports(lab, traffic().exports, running, silent=[n for n in running if versions[n]()[0] is None]),
             *_missing_routes(wire().missing_routes),
@@ -141,6 +145,22 @@ def gather(lab: Lab) -> Status:
 def _answers(lab: Lab, stack: Stack, cluster: str) -> Iterator[Callable[[], FrontendAnswers]]:
     for upstream, expected in stack.answers(lab, cluster).items():
         yield partial(answers.ask, lab, cluster, upstream, expected, timeout_s=_ANSWERS_S)
+
+
+def _intended(found: FrontendAnswers, traffic: Traffic, cuts: Sequence[tuple[str, str]]) -> FrontendAnswers:
+    """Return the answers without their problem, if changes send the requests away from the missing clusters."""
+    if found.missing and changes.redirected(
+        traffic, cuts, caller=found.cluster, service=found.upstream, away_from=found.missing
+    ):
+        return replace(found, problem="")
+    return found
+
+
+def _broken(links: Sequence[Link], cuts: Sequence[tuple[str, str]]) -> Iterator[Link]:
+    """Yield the links that are not alive, except between clusters whose connection is cut on purpose."""
+    for link in links:
+        if not link.alive and {(link.source, link.target), (link.target, link.source)}.isdisjoint(cuts):
+            yield link
 
 
 def _missing_exports(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.base.names import LABEL_PREFIX
 from lab.kube import Kube, connect
 from lab.kube.objects import labels_of, ref
@@ -36,20 +36,20 @@ def http_port(lab: Lab, service: str, source: str, *, origin: exports.Origin) ->
     """Return the port of a service that has exactly one HTTP port.
 
     Raises:
-        ClusterError: the service cannot be exported, or does not have exactly one HTTP port.
+        UsageError: the service cannot be exported, or does not have exactly one HTTP port.
     """
     name = name_of(service, source)
     tcp = exports.exportable(lab.clusters[source], service, name=name, origin=origin)
     ports = [port for port in tcp if port.is_http]
     if unnamed := [port.number for port in tcp if port.is_detected]:
-        raise ClusterError(
+        raise UsageError(
             f"the protocol of {service}'s port {unnamed[0]} is not known: the port has neither an `appProtocol` nor a "
             "name that begins with its protocol",
             where=source,
             next=f"set `appProtocol: http` on that port of {service}",
         )
     if len(ports) != 1:
-        raise ClusterError(
+        raise UsageError(
             f"an ingress route needs a service with exactly one HTTP port; {service} has {len(ports)}",
             where=source,
             next=f"lab export {service} --from {source}: the mesh's gateway forwards all of its ports",

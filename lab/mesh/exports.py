@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
 from lab.kube import connect
 from lab.kube.objects import Obj
@@ -31,18 +31,18 @@ def exportable(
         headless: whether a gateway can forward to a Service without a cluster IP.
 
     Raises:
-        ClusterError: the service is missing, is itself the export of another one, is of type ExternalName, is
+        UsageError: the service is missing, is itself the export of another one, is of type ExternalName, is
             headless where the gateway cannot forward to that, has no TCP port, or `name` is too long.
     """
     exported = connect(source).get(service_ref(service))
     if exported is None:
-        raise ClusterError(
+        raise UsageError(
             f"there is no Service {service!r} in namespace {NAMESPACE}",
             where=source.name,
             next=f"kubectl --context={source.context} --namespace={NAMESPACE} get services",
         )
     if original := origin(exported):
-        raise ClusterError(
+        raise UsageError(
             f"{service} is itself exported from {original[1]}",
             where=source.name,
             next=f"lab export {original[0]} --from {original[1]}",
@@ -51,7 +51,7 @@ def exportable(
     check_length(source, name)
     ports = ports_of(exported)
     if not ports:
-        raise ClusterError(
+        raise UsageError(
             f"the Service {service} has no TCP port, and gateways forward TCP only",
             where=source.name,
             next=f"add a TCP port to {service}, or export another Service",
@@ -63,18 +63,18 @@ def check_addressable(cluster: Cluster, service: Obj, *, headless: bool = False)
     """Check that a Service can have pods, and has a cluster IP unless `headless`.
 
     Raises:
-        ClusterError: the Service is of type ExternalName, or headless.
+        UsageError: the Service is of type ExternalName, or headless.
     """
     name, spec = service["metadata"]["name"], service["spec"]
     if spec.get("type") == "ExternalName":
         target = spec.get("externalName", "another DNS name")
-        raise ClusterError(
+        raise UsageError(
             f"the Service {name} is of type ExternalName: it is another name for {target} and has no pods",
             where=cluster.name,
             next=f"call {target} itself, or export the Service that selects the pods",
         )
     if spec.get("clusterIP") == "None" and not headless:
-        raise ClusterError(
+        raise UsageError(
             f"the Service {name} is headless: its callers choose pods by address, which a gateway cannot forward",
             where=cluster.name,
             next=f"export a Service with a cluster IP, such as a copy of {name} without `clusterIP: None`",
@@ -85,10 +85,10 @@ def check_length(cluster: Cluster, name: str) -> None:
     """Check the length of a Service's name.
 
     Raises:
-        ClusterError: the name is too long.
+        UsageError: the name is too long.
     """
     if len(name) > _NAME_LIMIT:
-        raise ClusterError(
+        raise UsageError(
             f"the name in the other clusters would be {name}: {len(name)} characters, and a Service's name has "
             f"{_NAME_LIMIT} at most",
             where=cluster.name,

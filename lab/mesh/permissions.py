@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.base.names import LABEL_PREFIX, NAMESPACE
 from lab.kube.objects import Obj, annotations_of
 from lab.mesh.model import Caller, Permission
@@ -25,9 +25,9 @@ def read(objects: Iterable[Obj]) -> list[Permission]:
     return [_read(json.loads(text)) for text in texts if text]
 
 
-def no_pods(permission: Permission) -> ClusterError:
+def no_pods(permission: Permission) -> UsageError:
     """Return the error for a permission of a service that has no pods in its cluster."""
-    return ClusterError(
+    return UsageError(
         f"there is no Service {permission.service!r} with pods of its own in namespace {NAMESPACE}",
         where=permission.cluster,
         next="authorize the service in the cluster that its pods run in",

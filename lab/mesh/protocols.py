@@ -1,8 +1,8 @@
 """Protocols of a mesh, one for each group of commands. Every stack's mesh implements `Mesh`; three others are optional.
 
 Methods that list something do not fail for a cluster that does not answer: its gateways and links are not alive, and
-their detail gives the reason. Methods that change something raise ClusterError; the same call again completes a change
-that was interrupted.
+their detail gives the reason. Methods that change something raise UsageError if the change is impossible, before they
+change anything, and ClusterError if it fails; the same call again completes a change that was interrupted.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol, runtime_checkable
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.mesh.capabilities import Capability
 from lab.mesh.model import (
     Caller,
@@ -79,7 +79,7 @@ class Exports(Protocol):
             (name of the export, importing cluster) for each of them.
 
         Raises:
-            ClusterError: the service does not exist, or cannot be exported.
+            UsageError: the service does not exist, or cannot be exported.
         """
 
     def unexport(self, service: str, source: str) -> bool:
@@ -101,7 +101,7 @@ class Splits(Protocol):
             weights: weights by service name: the service itself (its pods in this cluster) or an export of it.
 
         Raises:
-            ClusterError: a name does not exist in the cluster, or the weights are invalid.
+            UsageError: a name does not exist in the cluster, or the weights are invalid.
         """
 
     def unsplit(self, cluster: str, service: str) -> bool:
@@ -118,7 +118,7 @@ class Failovers(Protocol):
         """Prefer the primary's endpoints of a service, and retry failed requests at the backup's.
 
         Raises:
-            ClusterError: the service does not exist, or its requests are split.
+            UsageError: the service does not exist, or its requests are split.
         """
 
     def unfail_over(self, cluster: str, service: str) -> bool:
@@ -152,7 +152,7 @@ class Intercepts(Protocol):
         """Send requests with a header, or all, to another service of the same cluster.
 
         Raises:
-            ClusterError: one of the services does not exist, or requests to the first are split or fail over.
+            UsageError: one of the services does not exist, or requests to the first are split or fail over.
         """
 
     def remove_intercept(self, cluster: str, service: str) -> bool:
@@ -169,7 +169,7 @@ class IngressRoutes(Protocol):
         """Route other clusters' requests to a service through the ingress of `source`, beside its east-west gateway.
 
         Raises:
-            ClusterError: the service does not exist, or does not have exactly one HTTP port.
+            UsageError: the service does not exist, or does not have exactly one HTTP port.
         """
 
     def remove_ingress_route(self, service: str, source: str) -> bool:
@@ -187,7 +187,7 @@ class Federation(Protocol):
         """Join the Services of this name into `SERVICE-federated`, and return the clusters whose pods are in it.
 
         Raises:
-            ClusterError: the lab's network is not flat, or fewer than two clusters have the service.
+            UsageError: the lab's network is not flat, or fewer than two clusters have the service.
         """
 
     def unfederate(self, service: str) -> bool:
@@ -205,7 +205,7 @@ class TrafficSplits(Protocol):
         """Divide a cluster's requests with a TrafficSplit, as `Splits.split`; install the SMI extension if needed.
 
         Raises:
-            ClusterError: as `Splits.split`.
+            UsageError: as `Splits.split`.
             ArtifactError: an artifact of the extension is unavailable.
         """
 
@@ -266,6 +266,6 @@ def offered(mesh: Mesh) -> frozenset[Capability]:
     )
 
 
-def lacking(mesh: Mesh, capability: Capability, *, next: str) -> ClusterError:  # noqa: A002
+def lacking(mesh: Mesh, capability: Capability, *, next: str) -> UsageError:  # noqa: A002
     """Return the error for a command that needs a capability which this mesh lacks."""
-    return ClusterError(f"the {mesh.name} stack cannot {capability.value}", next=next)
+    return UsageError(f"the {mesh.name} stack cannot {capability.value}", next=next)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.base.names import LABEL_PREFIX, NAMESPACE
 from lab.kube import Kube
 from lab.mesh.names import ServicePort, ports_of, service_ref
@@ -24,19 +24,23 @@ def called_ports(kube: Kube, service: str, names: Iterable[str]) -> tuple[Servic
         names: services that could be called instead, for the error.
 
     Raises:
-        ClusterError: there is no such Service, or it has no HTTP port.
+        UsageError: there is no such Service, or it has no HTTP port.
     """
     called = kube.get(service_ref(service))
     others = [name for name in names if name != service]
     if called is None:
-        raise ClusterError(
+        raise UsageError(
             f"there is no Service {service!r} to call in namespace {NAMESPACE}",
             where=kube.cluster.name,
             next="name a service that exists there" + (f", or call {', '.join(others)} itself" if others else ""),
         )
     ports = tuple(port for port in ports_of(called) if port.is_http)
     if not ports:
-        raise ClusterError(f"{service} has no HTTP port, and a mesh routes HTTP requests only", where=kube.cluster.name)
+        raise UsageError(
+            f"{service} has no HTTP port, and a mesh routes HTTP requests only",
+            where=kube.cluster.name,
+            next=f"set `appProtocol: http` on a port of {service}, or name another Service",
+        )
     return ports
 
 
@@ -44,13 +48,17 @@ def check_weights(cluster: str, weights: Mapping[str, int]) -> None:
     """Check the weights of a split.
 
     Raises:
-        ClusterError: one is not from 0 to 100, or all are 0.
+        UsageError: one is not from 0 to 100, or all are 0.
     """
     wrong = {name: weight for name, weight in weights.items() if not 0 <= weight <= 100}
     if wrong:
         given = ", ".join(f"{name}={weight}" for name, weight in wrong.items())
-        raise ClusterError(f"weights are whole numbers from 0 to 100, not {given}", where=cluster)
+        raise UsageError(
+            f"weights are whole numbers from 0 to 100, not {given}",
+            where=cluster,
+            next="give weights such as podinfo=50 podinfo-east=50",
+        )
     if sum(weights.values()) == 0:
-        raise ClusterError(
+        raise UsageError(
             "the weights add up to 0: no service would answer", where=cluster, next="give one service a weight above 0"
         )

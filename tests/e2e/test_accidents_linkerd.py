@@ -125,7 +125,7 @@ def test_an_api_server_that_west_does_not_reach_is_the_hop_that_status_names(lab
     ],
 )
 def test_a_split_that_cannot_be_changes_nothing(lab: RunningLab, words: tuple[str, ...], message: str) -> None:
-    assert message in lab.run("split", *words, exit_code=3)
+    assert message in lab.run("split", *words, exit_code=2)
     assert lab.status()["splits"] == []
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lab import config
-from lab.base.errors import ConfigError
+from lab.base.errors import ConfigError, UsageError
 from lab.base.paths import PROJECT
 
 
@@ -102,8 +102,82 @@ def test_broken_toml_names_the_line() -> None:
 
 
 def test_a_file_that_cannot_be_read_is_a_configuration_error(tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="cannot be read"):
-        config.load(tmp_path / "missing.toml")
+        config.load(tmp_path / "lab.toml")
+
+
+def test_a_missing_file_is_named_with_the_option_that_names_another(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        config.load(tmp_path / "nope.toml")
+    assert caught.value.what == f"there is no file {tmp_path / 'nope.toml'}"
+    assert "--config" in str(caught.value.next)
+
+
+NUMBER = "must be a whole number without quotation marks, such as 8080, not "
+SWITCH = "must be true or false, without quotation marks, not "
+TEXT = 'must be text in quotation marks, such as "east", not '
+TABLE = "must be a table, such as [clusters.north], not "
+NETWORK = 'must be an IPv4 network in quotation marks, such as "172.30.0.0/24", not '
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        *(
+            (key, value, NUMBER)
+            for key in (
+                "clusters.east.ingress_port",
+                "clusters.east.podinfo.replicas",
+                "resources.build_jobs",
+                "resources.node_memory_mib",
+            )
+            for value in ("true", '"2081"', "2080.0")
+        ),
+        *((key, value, SWITCH) for key in ("viz", "network.flat") for value in ('"yes"', '"true"', "1")),
+        *(
+            (key, "5", TEXT)
+            for key in ("name", "roles.east", "clusters.east.region", "clusters.east.podinfo.color", "artifacts.local")
+        ),
+        *((key, "5", TABLE) for key in ("network", "roles", "clusters.east", "clusters.east.podinfo", "resources")),
+        *((key, "5", "must be a table, such as [exports], not ") for key in ("clusters", "exports", "versions")),
+        ("exports.podinfo", '"east"', 'must be a list of names, such as ["east"], not '),
+        ("artifacts.source", '"nowhere"', "must be one of 'auto', 'packages' or 'upstream', not "),
+        ("clusters.east.ingress_port", "0", "must be at least 1, not "),
+        ("clusters.east.ingress_port", "65536", "must be at most 65535, not "),
+        ("artifacts.local", '""', "must be text that is not empty, not "),
+        *(
+            (key, value, NETWORK)
+            for key in ("network.subnet", "clusters.east.pod_cidr", "clusters.east.service_cidr")
+            for value in ("5", "true", "[1]", '"nonsense"', '"10.0.0.0/33"', '"10.9.0.0"')
+        ),
+    ],
+)
+def test_a_value_of_the_wrong_type_says_what_is_needed(key: str, value: str, words: str) -> None:
+    table, _, name = key.rpartition(".")
+    line, text = problems(f"[{table}]\n{name} = {value}" if table else f"\n{name} = {value}")[key]
+    assert (line, text.startswith(words)) == (2, True), text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[network]\nsubnet = "172.30.0.1/24"', "172.30.0.1/24 has host bits set; write 172.30.0.0/24"),
+        ('[clusters.east]\nservice_cidr = "10.11.0.0/12"', "10.11.0.0/12 has host bits set; write 10.0.0.0/12"),
+        (
+            '[network]\nsubnet = "8.8.8.0/24"',
+            "8.8.8.0/24 is not private; use a part of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16",
+        ),
+    ],
+)
+def test_an_unusable_network_names_a_right_one(text: str, words: str) -> None:
+    assert list(problems(text).values()) == [(2, words)]
+
+
+def test_a_role_of_an_unknown_cluster_names_the_clusters() -> None:
+    assert problems('[roles]\neast = "nope"\n[clusters.north]') == {
+        "roles.east": (2, "there is no cluster 'nope'; there are: east, west, north; or add [clusters.nope]")
+    }
 
 
 def test_the_nearest_file_above_is_found(tmp_path: Path) -> None:
@@ -114,7 +188,7 @@ def test_the_nearest_file_above_is_found(tmp_path: Path) -> None:
 
 
 def test_other_clusters_can_play_east_and_west() -> None:
-    spec = config.parse('[roles]\neast = "gke"\nwest = "laptop"\n[clusters.gke]\nzone = "a"')
+    spec = config.parse('[roles]\neast = "gke"\nwest = "laptop"\n[clusters.gke]\nzone = "a"\n[clusters.laptop]')
     assert list(spec.clusters) == ["gke", "laptop"]
     assert (spec.clusters["gke"].ingress_port, spec.clusters["laptop"].ingress_port) == (8081, 8080)
     assert spec.exports == {"podinfo": ("gke",)}

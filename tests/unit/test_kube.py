@@ -47,7 +47,7 @@ def test_a_kind_that_is_not_served_has_no_objects_and_can_be_applied_later() -> 
     assert api.get(unknown) is None
     assert api.find("new.example/v1", "New") == []
     assert mine(api).delete(unknown) is False
-    with pytest.raises(NotNow, match="west: New a: the API server does not serve this kind yet"):
+    with pytest.raises(NotNow, match=r"west: New a: the API server does not serve this kind yet. Next: lab up"):
         mine(api).apply({"apiVersion": "new.example/v1", "kind": "New", "metadata": {"name": "a"}})
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from lab.base.errors import ForeignStateError
 from lab.base.paths import Paths, denied
+from lab.report.session import runs_folder
 
 
 @pytest.fixture
@@ -54,3 +55,13 @@ def test_a_refused_access_is_an_error_in_words() -> None:
     assert error.exit_code == 3
     assert "/etc/shadow" in str(error)
     assert "belongs to root" in str(error)
+
+
+def test_an_empty_variable_of_a_folder_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"LAB_{name}_DIR" for name in ("STATE", "CACHE", "LOCAL", "RUNS")]
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    unset = Paths.of("dev"), runs_folder()
+    for name in names:
+        monkeypatch.setenv(name, "")
+    assert (Paths.of("dev"), runs_folder()) == unset

@@ -22,7 +22,7 @@ from lab.lifecycle import status
 from lab.lifecycle.answers import FrontendAnswers
 from lab.lifecycle.changes import Change, Traffic
 from lab.lifecycle.status import distrust
-from lab.mesh import Export, Gateway, Identity
+from lab.mesh import Export, Failover, Gateway, Identity, Intercept, Link, Split
 from tests.unit.fake_api import FakeApi
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -74,6 +74,8 @@ class World:
     lacking_routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     gateways: tuple[Gateway, ...] = ()
     silent: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
+    cuts: tuple[tuple[str, str], ...] = ()
 
 
 @pytest.fixture
@@ -84,14 +86,14 @@ def world(lab: Lab, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch) -
     mesh = SimpleNamespace(
         name="istio",
         gateways=lambda: list(made.gateways),
-        links=list,
+        links=lambda: list(made.links),
         identities=lambda names: [replace(one, anchor_ends=FUTURE, issuer_ends=FUTURE) for one in (EAST, WEST)],
     )
     stack = SimpleNamespace(mesh=lambda lab: mesh, answers=lambda lab, cluster: {"podinfo": frozenset({cluster})})
     nodes = {name: Node(name=name, status=NodeStatus.RUNNING, address="172.30.0.2") for name in lab.clusters}
 
     def wire(*_: object) -> WireState:
-        return WireState(missing_routes=made.lacking_routes)
+        return WireState(missing_routes=made.lacking_routes, cuts=made.cuts)
 
     monkeypatch.setattr(status.stacks, "current", lambda _: stack)
     monkeypatch.setattr(
@@ -181,3 +183,67 @@ def test_a_change_that_makes_requests_fail_is_undone_by_reset(world: World) -> N
     assert code == 1
     assert LOCKED.effect in text
     assert "next: lab reset" in text
+
+
+EAST_ONLY = FrontendAnswers(
+    cluster="west",
+    upstream="podinfo",
+    requests=24,
+    by_cluster={"east": 24},
+    missing=("west",),
+    problem="west answered none of 24 requests of west's frontend to podinfo",
+)
+
+
+def split(**weights: int) -> Traffic:
+    named = {name.replace("_", "-"): weight for name, weight in weights.items()}
+    return Traffic(exports=(EXPORT,), splits=(Split(cluster="west", service="podinfo", weights=named),))
+
+
+def failover(primary: str, backup: str, *, cluster: str = "west", service: str = "podinfo") -> Traffic:
+    wanted = Failover(cluster=cluster, service=service, primary=primary, backup=backup)
+    return Traffic(exports=(EXPORT,), failovers=(wanted,))
+
+
+def intercept(header: str) -> Traffic:
+    wanted = Intercept(cluster="west", service="podinfo", to="podinfo-dev", header=header, value="me")
+    return Traffic(exports=(EXPORT,), intercepts=(wanted,))
+
+
+@pytest.mark.parametrize(
+    ("traffic", "cuts", "code"),
+    [
+        (split(podinfo=0, podinfo_east=100), (), 0),
+        (split(podinfo_east=1), (), 0),
+        (split(podinfo=10, podinfo_east=90), (), 0),
+        (split(podinfo=50, podinfo_east=50), (), 1),
+        (split(podinfo=100, podinfo_east=0), (), 1),
+        (failover("east", "west"), (), 0),
+        (failover("west", "east"), (), 1),
+        (failover("east", "west", cluster="east"), (), 1),
+        (failover("east", "west", service="cart"), (), 1),
+        (intercept(""), (), 0),
+        (intercept("x-lab-dev"), (), 1),
+        (Traffic(exports=(EXPORT,)), (), 1),
+        (Traffic(exports=(EXPORT,)), (("west", "east"),), 1),
+    ],
+)
+def test_a_change_that_sends_all_requests_to_one_cluster_is_no_failure(
+    world: World, traffic: Traffic, cuts: tuple[tuple[str, str], ...], code: int
+) -> None:
+    world.answers, world.traffic, world.cuts = EAST_ONLY, traffic, cuts
+    assert shown()[0] == code
+
+
+def test_a_cut_explains_a_missing_cluster_and_a_dead_link(world: World) -> None:
+    world.answers = replace(EAST_ONLY, cluster="east")
+    world.links = (Link(source="west", target="east", server=None, alive=False, detail="no answer"),)
+    assert shown()[0] == 1
+    world.cuts = (("west", "east"),)
+    code, text = shown()
+    assert (code, "nothing is broken besides the changes" in text, "everything is alive" in text) == (0, True, False)
+
+
+def test_failing_requests_stay_a_failure_whatever_was_changed(world: World) -> None:
+    world.answers, world.traffic, world.cuts = FAILING, failover("east", "west"), (("west", "east"),)
+    assert shown()[0] == 1

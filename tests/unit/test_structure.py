@@ -92,6 +92,17 @@ def test_every_dependency_has_one_home(file: Path) -> None:
             assert any(dotted(file).startswith(home) for home in homes), f"{dotted(file)} imports {name}: use {homes}"
 
 
+def test_every_usage_error_names_what_to_do_next() -> None:
+    silent = [
+        f"{dotted(file)}:{node.lineno}"
+        for file in MODULES
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "UsageError"
+        if "next" not in {keyword.arg for keyword in node.keywords}
+    ]
+    assert silent == []
+
+
 def test_no_module_is_longer_than_400_lines() -> None:
     long = {
         dotted(file): lines for file in [*MODULES, *SCENARIOS] if (lines := len(file.read_text().splitlines())) > 400

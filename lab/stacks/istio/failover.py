@@ -16,14 +16,14 @@ label alone cannot distinguish the backup from a third cluster: all endpoints wi
 
 from __future__ import annotations
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
 from lab.kube import Kube, connect
 from lab.kube.objects import Obj, Ref, labels_of
 from lab.lab import Lab
 from lab.mesh import names
 from lab.mesh.model import Failover
-from lab.mesh.weights import FAILOVER_LABEL, SPLIT_LABEL
+from lab.mesh.weights import FAILOVER_LABEL, SPLIT_LABEL, called_ports
 from lab.stacks.istio import export
 
 _PRIMARY_LABEL, _BACKUP_LABEL = f"{LABEL_PREFIX}/primary", f"{LABEL_PREFIX}/backup"
@@ -36,22 +36,18 @@ def apply(lab: Lab, wanted: Failover) -> None:
     """Apply a failover.
 
     Raises:
-        ClusterError: the service does not exist or is split, or the backup would not get the second priority; nothing
-            was changed.
+        UsageError: the service does not exist, has no HTTP port or is split, or the backup would not get the second
+            priority; nothing was changed.
     """
     cluster = lab.clusters[wanted.cluster]
     kube = connect(cluster)
-    service = kube.get(names.service_ref(wanted.service))
-    if service is None:
-        raise ClusterError(
-            f"there is no Service {wanted.service!r} to call in namespace {NAMESPACE}", where=wanted.cluster
-        )
+    called_ports(kube, wanted.service, ())
     others = kube.find(_API, "VirtualService", namespace=NAMESPACE, labels={SPLIT_LABEL: wanted.service})
     if others:
-        raise ClusterError(
+        raise UsageError(
             f"requests to {wanted.service} are split already; a service has a split or a failover, not both",
             where=wanted.cluster,
-            next=f"lab unsplit {wanted.service}, then the failover",
+            next=f"lab unsplit {wanted.service} --in {wanted.cluster}, then the failover",
         )
     order = regions(lab, wanted)
     subsets, objects = export.owned(lab, cluster), lab.owned(kube, _PART)
@@ -88,20 +84,20 @@ def regions(lab: Lab, wanted: Failover) -> list[Obj]:
     Istio puts the caller's own region first among the endpoints that are not the primary's, then the rule's region.
 
     Raises:
-        ClusterError: clusters share a region, or the caller's own pods would come before the backup's.
+        UsageError: clusters share a region, or the caller's own pods would come before the backup's.
     """
     if len(lab.clusters) == 2:
         return []
     region = {name: spec.region for name, spec in lab.spec.clusters.items()}
     if len(set(region.values())) < len(region):
-        raise ClusterError(
+        raise UsageError(
             "Istio distinguishes a backup from other clusters by region, and clusters of this lab share one: "
             + ", ".join(f"{name} {value}" for name, value in region.items()),
             where=wanted.cluster,
             next="give each cluster a region of its own in lab.toml, then lab down and lab up",
         )
     if wanted.cluster not in {wanted.primary, wanted.backup}:
-        raise ClusterError(
+        raise UsageError(
             f"{wanted.cluster}'s own pods would come before those of the backup {wanted.backup}: Istio prefers the "
             "caller's region",
             where=wanted.cluster,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
 from lab.kube import Kube, connect
-from lab.kube.objects import Obj, Ref, annotations_of
+from lab.kube.objects import Obj, Ref, annotations_of, labels_of
 from lab.lab import Lab
 from lab.mesh import names
 from lab.mesh.model import Intercept
+from lab.mesh.weights import FAILOVER_LABEL, SPLIT_LABEL
 
 _API = "networking.istio.io/v1"
 _PART = "divert"
@@ -22,16 +23,28 @@ def apply(lab: Lab, wanted: Intercept) -> None:
     kube = connect(lab.clusters[wanted.cluster])
     for name in (wanted.service, wanted.to):
         if kube.get(names.service_ref(name)) is None:
-            raise ClusterError(f"there is no Service {name!r} in namespace {NAMESPACE}", where=wanted.cluster)
+            raise UsageError(
+                f"there is no Service {name!r} in namespace {NAMESPACE}",
+                where=wanted.cluster,
+                next="name a Service that exists there",
+            )
     for other in kube.find(_API, "VirtualService", namespace=NAMESPACE):
         same_host = names.host(wanted.service) in other["spec"].get("hosts", ())
         if same_host and other["metadata"]["name"] != _ref(wanted.service).name:
-            raise ClusterError(
+            raise UsageError(
                 f"requests to {wanted.service} are routed already, by VirtualService {other['metadata']['name']}",
                 where=wanted.cluster,
-                next=f"lab unsplit {wanted.service} or lab unfailover {wanted.service}",
+                next=_undo(wanted, other),
             )
     lab.owned(kube, _PART).apply(build(wanted))
+
+
+def _undo(wanted: Intercept, other: Obj) -> str:
+    """Return the command that deletes the VirtualService which routes the service's requests."""
+    for label, undo in ((SPLIT_LABEL, "lab unsplit"), (FAILOVER_LABEL, "lab unfailover")):
+        if label in labels_of(other):
+            return f"{undo} {wanted.service} --in {wanted.cluster}, then the command again"
+    return f"delete VirtualService {other['metadata']['name']}, then run the command again"
 
 
 def remove(lab: Lab, cluster: Cluster, service: str) -> bool:

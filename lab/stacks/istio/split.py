@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.base.errors import ClusterError
+from lab.base.errors import ClusterError, UsageError
 from lab.base.names import NAMESPACE, Cluster
 from lab.kube import Kube, connect
 from lab.kube.objects import Obj, Ref, labels_of
@@ -25,10 +25,10 @@ def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) 
     subsets = {name: _subset(kube, service, name) for name in weights}
     ports = called_ports(kube, service, subsets)
     if kube.find(_API, "VirtualService", namespace=NAMESPACE, labels={FAILOVER_LABEL: service}):
-        raise ClusterError(
+        raise UsageError(
             f"requests to {service} fail over already; a service has a split or a failover, not both",
             where=cluster.name,
-            next=f"lab unfailover {service}, then the split",
+            next=f"lab unfailover {service} --in {cluster.name}, then the split",
         )
     objects = lab.owned(kube, _PART)
     wanted_split = build(service, {subsets[name]: weight for name, weight in weights.items()}, ports)
@@ -98,7 +98,7 @@ def _subset(kube: Kube, service: str, name: str) -> str:
     labels = labels_of(exported) if exported else {}
     if labels.get(exports.EXPORTED_LABEL) != service:
         known = [service, *(names.exported_name(s, source) for s, source in export.listed(kube) if s == service)]
-        raise ClusterError(
+        raise UsageError(
             f"{name} is not {service} or an export of it; possible names here: {', '.join(known)}",
             where=kube.cluster.name,
             next=f"lab export {service}",

@@ -156,7 +156,9 @@ class IstioStack:
     def dashboard(self, lab: Lab, cluster: Cluster, *, port: int, on_url: Callable[[str], None]) -> None:
         """Raise UsageError: Istio has no dashboard here."""
         del cluster, port, on_url
-        raise UsageError(f"the lab {lab.spec.name} is built with Istio, which has no dashboard of its own")
+        raise UsageError(
+            f"the lab {lab.spec.name} is built with Istio, which has no dashboard of its own", next="lab status"
+        )
 
     def mesh(self, lab: Lab) -> Mesh:
         """Return Istio's mesh."""

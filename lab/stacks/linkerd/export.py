@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.base.names import NAMESPACE
 from lab.base.wait import NotYet
 from lab.kube import Kube, connect, owned
@@ -39,7 +39,7 @@ def apply(lab: Lab, service: str, source: str) -> bool:
     """Export a service, and return when every linked cluster has its mirror; return False if nothing was changed.
 
     Raises:
-        ClusterError: as `exportable`, or no cluster is linked to `source`; nothing was changed.
+        UsageError: as `exportable`, or no cluster is linked to `source`; nothing was changed.
         WaitTimeout: a cluster has no mirror of it.
     """
     name = exported_name(service, source)
@@ -151,10 +151,10 @@ def need_gateway(lab: Lab, source: str) -> None:
     """Check that a cluster has a gateway, which it has if another cluster is linked to it.
 
     Raises:
-        ClusterError: no cluster is linked to it.
+        UsageError: no cluster is linked to it.
     """
     if not seen_by(lab, source):
-        raise ClusterError(
+        raise UsageError(
             f"no cluster is linked to {source}, and it has no gateway: lab.toml exports nothing from it",
             where=source,
             next=f'add {source} under [exports] in lab.toml, such as podinfo = ["east", "{source}"], and run lab up',

@@ -6,7 +6,7 @@ own addresses, without a gateway, so pods must reach pods in other clusters (lab
 
 from __future__ import annotations
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.base.names import NAMESPACE
 from lab.base.wait import NotYet
 from lab.kube import Kube, connect, owned
@@ -31,12 +31,12 @@ def apply(lab: Lab, service: str) -> tuple[str, ...]:
     """Join the Services of this name into a federated service, and return the clusters whose pods are in it.
 
     Raises:
-        ClusterError: the network is not flat, fewer than two clusters have the service, it is headless or of type
+        UsageError: the network is not flat, fewer than two clusters have the service, it is headless or of type
             ExternalName, or a cluster has another Service of the federated one's name; nothing was changed.
         WaitTimeout: a linked cluster does not have the federated service.
     """
     if not lab.spec.network.flat:
-        raise ClusterError(
+        raise UsageError(
             "a federated service needs direct routes between pods of all clusters, and this lab's network is not flat",
             next="flat = true under [network] in lab.toml, then lab up",
         )
@@ -49,14 +49,14 @@ def apply(lab: Lab, service: str) -> tuple[str, ...]:
     members = tuple(name for name, member in services.items() if member is not None)
     if len(members) < 2:
         count = f"{members[0]} only" if members else "no cluster"
-        raise ClusterError(
+        raise UsageError(
             f"a federated service needs the Service in two clusters or more; {service} is in {count}",
             next=f"deploy {service} in another cluster",
         )
     for kube in kubes.values():
         existing = kube.get(service_ref(name_of(service)))
         if existing is not None and not {_LOCAL, _REMOTE} & annotations_of(existing).keys():
-            raise ClusterError(
+            raise UsageError(
                 f"there is a Service {name_of(service)} that is not a federated one; nothing was changed",
                 where=kube.cluster.name,
                 next=f"give that Service another name, then `lab federate {service}`",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
 from lab.kube import Kube, connect
 from lab.kube.objects import Obj, annotations_of, labels_of
@@ -22,7 +22,11 @@ def apply(lab: Lab, wanted: Intercept) -> None:
     kube = connect(lab.clusters[wanted.cluster])
     ports = route.http_ports(kube, wanted.service, (wanted.to,))
     if kube.get(names.service_ref(wanted.to)) is None:
-        raise ClusterError(f"there is no Service {wanted.to!r} in namespace {NAMESPACE}", where=wanted.cluster)
+        raise UsageError(
+            f"there is no Service {wanted.to!r} in namespace {NAMESPACE}",
+            where=wanted.cluster,
+            next="name a Service that exists there",
+        )
     route.refuse_other(kube, wanted.service, DIVERT_LABEL)
     route.write(lab.owned(kube, _PART), [build(wanted, port) for port in ports])
 

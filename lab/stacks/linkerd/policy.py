@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.base.names import LABEL_PREFIX, NAMESPACE
 from lab.kube import Kube, connect, owned
 from lab.kube.objects import Obj, Ref, labelled, ref
@@ -90,11 +90,11 @@ def let_plain_text_in(lab: Lab, cluster: str) -> None:
     """Accept plain text for the applications of a cluster.
 
     Raises:
-        ClusterError: the cluster has a permission, which requires mutual TLS.
+        UsageError: the cluster has a permission, which requires mutual TLS.
     """
     kube = connect(lab.clusters[cluster])
     if restricted := [permission.service for permission in listed(kube)]:
-        raise ClusterError(
+        raise UsageError(
             f"plain text cannot be accepted: a permission for {', '.join(restricted)} requires mutual TLS",
             where=cluster,
             next="lab reset, which deletes permissions",
@@ -164,7 +164,7 @@ def _refuse_two_groups(permission: Permission, others: Iterable[Permission]) -> 
     wanted = _remote(permission)
     for other in others:
         if wanted and _remote(other) and _remote(other) != wanted:
-            raise ClusterError(
+            raise UsageError(
                 f"{permission.service} and {other.service} would have different callers from other clusters, and "
                 "Linkerd's gateway accepts the same callers for all services",
                 where=permission.cluster,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.base.names import LABEL_PREFIX, NAMESPACE
 from lab.kube import Kube
 from lab.kube.objects import Obj, labels_of, ref
@@ -72,7 +72,7 @@ def refuse_other(kube: Kube, service: str, label: str = "", *, smi: bool = False
         smi: whether the wanted kind is a TrafficSplit.
 
     Raises:
-        ClusterError: the service has a route of another kind, or a TrafficSplit.
+        UsageError: the service has a route of another kind, or a TrafficSplit.
     """
     for obj in kube.find(API, "HTTPRoute", namespace=NAMESPACE):
         for other, (verb, undo) in _USES.items():
@@ -84,8 +84,8 @@ def refuse_other(kube: Kube, service: str, label: str = "", *, smi: bool = False
         raise _other_kind(kube, service, "are split by an SMI TrafficSplit", _USES[SPLIT_LABEL][1])
 
 
-def _other_kind(kube: Kube, service: str, verb: str, undo: str) -> ClusterError:
-    return ClusterError(
+def _other_kind(kube: Kube, service: str, verb: str, undo: str) -> UsageError:
+    return UsageError(
         f"requests to {service} {verb} already; a service has one kind of route",
         where=kube.cluster.name,
         next=f"{undo.format(service=service, cluster=kube.cluster.name)}, then the command again",
@@ -101,6 +101,6 @@ def http_ports(kube: Kube, service: str, names: Iterable[str]) -> list[int]:
         names: services that could be called instead, for the error.
 
     Raises:
-        ClusterError: there is no such Service, or it has no HTTP port.
+        UsageError: there is no such Service, or it has no HTTP port.
     """
     return [port.number for port in called_ports(kube, service, names)]

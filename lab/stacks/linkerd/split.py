@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.base.errors import ClusterError
+from lab.base.errors import ClusterError, UsageError
 from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
 from lab.kube import Kube, connect
 from lab.kube.objects import Obj, labels_of
@@ -109,7 +109,7 @@ def check_backend(kube: Kube, service: str, name: str) -> None:
     """Check a name in the weights of a split.
 
     Raises:
-        ClusterError: the name is neither the service nor an export of it.
+        UsageError: the name is neither the service nor an export of it.
     """
     if name == service:
         return
@@ -117,7 +117,7 @@ def check_backend(kube: Kube, service: str, name: str) -> None:
     if backend is None or (mirrored(backend) or ("",))[0] != service:
         mirrors = [m for obj in kube.find("v1", "Service", namespace=NAMESPACE) if (m := mirrored(obj))]
         known = [service, *(names.exported_name(*m) for m in mirrors if m[0] == service)]
-        raise ClusterError(
+        raise UsageError(
             f"{name} is not {service} or an export of it; possible names here: {', '.join(known)}",
             where=kube.cluster.name,
             next=f"lab export {service}",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.base.names import NAMESPACE, Cluster
 from lab.base.wait import NotYet
 from lab.kube import Kube, connect, owned
@@ -41,7 +41,7 @@ def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) 
         split.check_backend(kube, service, name)
     route.refuse_other(kube, service, smi=True)
     if problem := smi.unobtainable(lab.artifacts):
-        raise ClusterError(
+        raise UsageError(
             f"a TrafficSplit needs Linkerd's SMI extension, which is unavailable here: {problem}",
             where=cluster.name,
             next="the same split without --smi, which needs no extension",

@@ -80,10 +80,24 @@ def test_shared_services_start_in_a_cluster_that_exists(lab: Command, up: Path, 
     assert shared == []
 
 
-def test_a_header_without_a_value_is_refused(lab: Command, up: Path) -> None:
-    ended = lab("dev", "process", "--port", "1", "--header", "x-lab-dev")
-    assert ended.code == 2
-    assert "is not a header" in ended.err
+@pytest.mark.parametrize(
+    "header",
+    ["", "x-lab-dev", "x-lab-dev=", "=me", "é=ü", "é=me", "x-lab-dev=ü", "x lab=me", "x:y=me", "a=b\nc", "a= b"],
+)
+def test_what_is_not_an_http_header_is_refused(lab: Command, up: Path, header: str) -> None:
+    ended = lab("dev", "process", "--port", "1", "--header", header)
+    assert (ended.code, "is not an HTTP header" in ended.err, "next:" in ended.err) == (2, True, True)
+
+
+def test_a_header_name_may_have_every_character_of_a_token(lab: Command, up: Path, apis: Any) -> None:
+    ended = lab("dev", "process", "--port", "1", "--header", "X_lab.dev!=me & you=1")
+    assert "nothing listens on port 1" in ended.err
+
+
+def test_a_command_that_does_not_exist_is_refused(lab: Command, up: Path, apis: Any) -> None:
+    ended = lab("dev", "process", "--", "/nope")
+    assert (ended.code, "command not found: /nope" in ended.err, "next:" in ended.err) == (2, True, True)
+    assert apis["west"].asked == []
 
 
 def test_stop_with_nothing_to_stop(lab: Command, up: Path, apis: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,10 +76,16 @@ def test_the_plan_is_whole_where_there_is_no_terminal(lab: Command) -> None:
     }
 
 
-def test_an_unknown_stack_is_a_configuration_error(lab: Command) -> None:
-    ended = lab("up", "--plan", "--stack", "kuma")
+@pytest.mark.parametrize("name", ["kuma", ""])
+def test_an_unknown_stack_is_a_usage_error(lab: Command, name: str) -> None:
+    ended = lab("up", "--plan", "--stack", name)
     assert ended.code == 2
-    assert "kuma" in ended.err
+    assert f"{name!r} is not a stack\nnext:  name one of: linkerd, istio, auto" in ended.err
+
+
+def test_logs_of_an_empty_cluster_name_are_refused(lab: Command) -> None:
+    ended = lab("logs", "--cluster", "")
+    assert (ended.code, "there is no cluster ''" in ended.err) == (2, True)
 
 
 def test_down_deletes_and_its_plan_does_not(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:

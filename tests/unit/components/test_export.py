@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.kube.objects import Obj
 from lab.kube.owned import NotOwnedError
 from lab.lab import Lab
@@ -78,14 +78,14 @@ def test_a_deleted_export_is_gone_and_the_subsets_with_the_last_one(
 
 
 def test_a_missing_service_is_an_error_and_nothing_is_changed(lab: Lab, apis: dict[str, FakeApi]) -> None:
-    with pytest.raises(ClusterError, match=r"east: there is no Service 'cart' in namespace test.*kubectl"):
+    with pytest.raises(UsageError, match=r"east: there is no Service 'cart' in namespace test.*kubectl"):
         export.apply(lab, "cart", "east")
     assert names(apis["west"]) == set()
 
 
 def test_an_exported_name_is_not_exported_again(lab: Lab, apis: dict[str, FakeApi], east: FakeApi) -> None:
     export.apply(lab, "podinfo", "east")
-    with pytest.raises(ClusterError, match="itself exported from east"):
+    with pytest.raises(UsageError, match="itself exported from east"):
         export.apply(lab, "podinfo-east", "west")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab import config
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.base.names import NAMESPACE
 from lab.kube import Kube, manifests
 from lab.kube.objects import Obj
@@ -150,7 +150,7 @@ def test_istio_refuses_a_backup_that_would_not_have_the_second_priority(
 ) -> None:
     three = replace(lab, spec=config.parse(toml))
     before = snapshot(apis)
-    with pytest.raises(ClusterError, match=reason):
+    with pytest.raises(UsageError, match=reason):
         istio_failover.apply(three, Failover(cluster="west", service="podinfo", primary=primary, backup="east"))
     assert snapshot(apis) == before
 

@@ -40,7 +40,9 @@ def test_requests_that_fail_are_counted_with_the_first_reason(lab: Lab, monkeypa
 
 def test_a_cluster_that_does_not_answer_is_named(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     frontend(monkeypatch, {"east": 24})
-    assert ask(lab).problem == "west answered none of 24 requests of east's frontend to podinfo"
+    found = ask(lab)
+    assert found.problem == "west answered none of 24 requests of east's frontend to podinfo"
+    assert found.missing == ("west",)
 
 
 def test_an_ingress_that_leads_to_another_cluster_is_a_problem(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

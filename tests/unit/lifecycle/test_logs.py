@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab import config, stacks
-from lab.base.errors import LabError
+from lab.base.errors import UsageError
 from lab.base.redaction import REDACTED
 from lab.kube.objects import Obj
 from lab.lab import Lab
@@ -77,5 +77,18 @@ def test_keys_and_tokens_are_left_out_and_only_the_owner_can_look(
 
 
 def test_a_folder_that_exists_is_refused(lab: Lab, tmp_path: Path) -> None:
-    with pytest.raises(LabError, match=" exists"):
+    with pytest.raises(UsageError, match=" exists"):
         logs.collect(lab, ["west"], tmp_path)
+
+
+@pytest.mark.parametrize(("there", "choice"), [((), "lab status"), (("podinfo",), "name one of: podinfo")])
+def test_an_unknown_workload_is_refused_with_the_known_ones(
+    lab: Lab, apis: dict[str, FakeApi], there: tuple[str, ...], choice: str
+) -> None:
+    for name in there:
+        pod = named("v1", "Pod")
+        pod["metadata"]["labels"] = {"app": name}
+        put(kube(apis["west"]), pod)
+    with pytest.raises(UsageError, match="there is no workload 'foo'") as raised:
+        list(logs.of_workload(lab, ["west"], "foo", 1))
+    assert raised.value.next == choice

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.kube.objects import Obj
 from lab.lab import Lab
 from lab.mesh import Mesh
@@ -58,7 +58,7 @@ def test_a_service_that_a_gateway_cannot_forward_to_is_refused(
     found, reason = CASES[case]
     put(kube(apis["east"], "east"), found)
     before = objects(apis)
-    with pytest.raises(ClusterError, match=reason):
+    with pytest.raises(UsageError, match=reason):
         (mesh.add_ingress_route if by_ingress else mesh.export)("web", "east")
     assert objects(apis) == before
 
@@ -70,7 +70,7 @@ def test_a_headless_service_is_refused_where_no_gateway_forwards_to_it(lab: Lab,
     put(kube(apis["east"], "east"), HEADLESS)
     before = objects(apis)
     for change in (IstioMesh(lab).export, IstioMesh(lab).add_ingress_route, LinkerdMesh(lab).add_ingress_route):
-        with pytest.raises(ClusterError, match="east: the Service web is headless"):
+        with pytest.raises(UsageError, match="east: the Service web is headless"):
             change("web", "east")
     assert objects(apis) == before
 
@@ -82,7 +82,7 @@ def test_a_name_that_would_be_too_long_is_refused(
     put(kube(apis["east"], "east"), service(LONG, HTTP))
     before = objects(apis)
     words = re.escape(f"{LONG}{suffix}: {len(LONG + suffix)} characters, and a Service's name has 63 at most")
-    with pytest.raises(ClusterError, match=words):
+    with pytest.raises(UsageError, match=words):
         (mesh.add_ingress_route if by_ingress else mesh.export)(LONG, "east")
     assert objects(apis) == before
 
@@ -90,7 +90,7 @@ def test_a_name_that_would_be_too_long_is_refused(
 def test_an_ingress_names_the_missing_app_protocol(apis: dict[str, FakeApi], mesh: Mesh) -> None:
     put(kube(apis["east"], "east"), service("web", {"port": 80}))
     before = objects(apis)
-    with pytest.raises(ClusterError, match=r"protocol of web's port 80 is not known.*appProtocol: http"):
+    with pytest.raises(UsageError, match=r"protocol of web's port 80 is not known.*appProtocol: http"):
         mesh.add_ingress_route("web", "east")
     assert objects(apis) == before
 
@@ -109,6 +109,6 @@ def test_a_federated_service_has_the_same_limits(lab: Lab, apis: dict[str, FakeA
     for name, api in apis.items():
         put(kube(api, name), found)
     before = objects(apis)
-    with pytest.raises(ClusterError, match=reason):
+    with pytest.raises(UsageError, match=reason):
         LinkerdMesh(flat).federate(found["metadata"]["name"])
     assert objects(apis) == before

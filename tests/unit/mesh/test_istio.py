@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.base.names import NAMESPACE
 from lab.kube import NotNow
 from lab.kube.objects import Obj
@@ -60,6 +60,7 @@ def test_a_split_is_read_back_with_the_names_it_was_applied_with(mesh: IstioMesh
     [
         ({"podinfo": 0, "podinfo-east": 0}, "add up to 0"),
         ({}, "add up to 0"),
+        ({"podinfo": 101, "podinfo-east": 2}, "from 0 to 100, not podinfo=101"),
         ({"podinfo": -1, "podinfo-east": 2}, "from 0 to 100, not podinfo=-1"),
         (
             {"podinfo": 50, "podinfo-north": 50},
@@ -71,13 +72,13 @@ def test_an_invalid_split_is_refused_and_nothing_is_changed(
     mesh: IstioMesh, apis: dict[str, FakeApi], weights: dict[str, int], words: str
 ) -> None:
     before = dict(apis["west"].objects)
-    with pytest.raises(ClusterError, match=words):
+    with pytest.raises(UsageError, match=words):
         mesh.split("west", "podinfo", weights)
     assert apis["west"].objects == before
 
 
 def test_a_split_of_a_missing_service_is_refused(mesh: IstioMesh) -> None:
-    with pytest.raises(ClusterError, match="there is no Service 'cart'"):
+    with pytest.raises(UsageError, match="there is no Service 'cart'"):
         mesh.split("west", "cart", {"cart": 1})
 
 
@@ -88,8 +89,14 @@ def test_a_service_is_split_or_fails_over_but_not_both(mesh: IstioMesh, apis: di
     assert mesh.unfail_over("west", "podinfo") is True
     assert mesh.failovers() == []
     mesh.split("west", "podinfo", {"podinfo": 1, "podinfo-east": 1})
-    with pytest.raises(ClusterError, match="split already"):
+    with pytest.raises(UsageError, match=r"split already.*Next: lab unsplit podinfo --in west"):
         mesh.fail_over(wanted)
+
+
+def test_a_failover_of_a_missing_service_is_refused_with_the_next_step(mesh: IstioMesh) -> None:
+    with pytest.raises(UsageError, match=r"there is no Service 'nope' to call.*Next: name a service") as raised:
+        mesh.fail_over(Failover(cluster="west", service="nope", primary="west", backup="east"))
+    assert raised.value.exit_code == 2
 
 
 def test_a_permission_names_identity_with_its_trust_domain_method_and_path(
@@ -123,7 +130,7 @@ def test_a_permission_without_callers_refuses_every_request(mesh: IstioMesh, api
 
 
 def test_a_permission_for_an_export_is_refused_in_the_importing_cluster(mesh: IstioMesh) -> None:
-    with pytest.raises(ClusterError, match="with pods of its own"):
+    with pytest.raises(UsageError, match="with pods of its own"):
         mesh.authorize(Permission(cluster="west", service="podinfo-east", callers=(FRONTEND,)))
 
 
@@ -148,7 +155,7 @@ def test_a_cluster_that_does_not_answer_is_reported_and_not_raised(mesh: IstioMe
 def test_a_split_of_a_service_that_fails_over_is_refused(mesh: IstioMesh, apis: dict[str, FakeApi]) -> None:
     mesh.fail_over(Failover(cluster="west", service="podinfo", primary="east", backup="west"))
     before = dict(apis["west"].objects)
-    with pytest.raises(ClusterError, match="fail over already") as raised:
+    with pytest.raises(UsageError, match="fail over already") as raised:
         mesh.split("west", "podinfo", {"podinfo": 100, "podinfo-east": 0})
     assert "lab unfailover podinfo" in (raised.value.next or "")
     assert apis["west"].objects == before

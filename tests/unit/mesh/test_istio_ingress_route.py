@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.base.names import LABEL_PREFIX
 from lab.lab import Lab
 from lab.stacks.istio.ingress import FROM_MESH, Ingress
@@ -32,7 +32,7 @@ def test_the_routes_parent_is_the_listener_for_other_clusters() -> None:
 
 
 def test_a_missing_service_changes_nothing(lab: Lab, apis: dict[str, FakeApi]) -> None:
-    with pytest.raises(ClusterError, match="no Service 'podinfo'"):
+    with pytest.raises(UsageError, match="no Service 'podinfo'"):
         IstioMesh(lab).add_ingress_route("podinfo", "east")
     assert IstioMesh(lab).ingress_routes() == []
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.lab import Lab
 from lab.mesh import Intercept
 from lab.stacks.istio.intercept import build
@@ -58,11 +58,11 @@ def test_a_second_intercept_of_a_service_replaces_the_first(mesh: IstioMesh) -> 
 @pytest.mark.parametrize("missing", ["cart", "cart-dev"])
 def test_a_missing_service_is_refused(mesh: IstioMesh, missing: str) -> None:
     names = {"service": "my-service", "to": "my-service", "to" if missing.endswith("dev") else "service": missing}
-    with pytest.raises(ClusterError, match=f"no Service '{missing}'"):
+    with pytest.raises(UsageError, match=f"no Service '{missing}'"):
         mesh.intercept(Intercept(cluster="west", **names))
 
 
 def test_requests_that_are_routed_already_are_refused(mesh: IstioMesh) -> None:
     mesh.split("west", "my-service", {"my-service": 1})
-    with pytest.raises(ClusterError, match="routed already, by VirtualService my-service-split"):
+    with pytest.raises(UsageError, match=r"by VirtualService my-service-split.*Next: lab unsplit my-service --in west"):
         mesh.intercept(WANTED)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.base.names import NAMESPACE, Cluster
 from lab.kube import Kube, NotNow
 from lab.kube.objects import Obj
@@ -111,7 +111,7 @@ def test_a_refused_export_changes_nothing(
     mesh: LinkerdMesh, apis: dict[str, FakeApi], name: str, source: str, words: str
 ) -> None:
     before = dict(apis[source].objects)
-    with pytest.raises(ClusterError, match=words):
+    with pytest.raises(UsageError, match=words):
         mesh.export(name, source)
     assert apis[source].objects == before
 
@@ -151,7 +151,7 @@ def test_an_invalid_split_is_refused_and_nothing_is_changed(
     mesh: LinkerdMesh, apis: dict[str, FakeApi], service_name: str, weights: dict[str, int], words: str
 ) -> None:
     before = dict(apis["west"].objects)
-    with pytest.raises(ClusterError, match=words):
+    with pytest.raises(UsageError, match=words):
         mesh.split("west", service_name, weights)
     assert apis["west"].objects == before
 
@@ -166,12 +166,12 @@ def test_a_failover_gives_the_backup_a_millionth_and_retries_failed_requests(
     assert weights["podinfo"] / weights["podinfo-east"] >= 1_000_000
     assert route["metadata"]["annotations"]["retry.linkerd.io/http"] == "5xx"
     assert mesh.failovers() == [wanted]
-    with pytest.raises(ClusterError, match="fail over already"):
+    with pytest.raises(UsageError, match="fail over already"):
         mesh.split("west", "podinfo", {"podinfo": 1})
     assert mesh.unfail_over("west", "podinfo") is True
     assert mesh.failovers() == []
     mesh.split("west", "podinfo", {"podinfo": 1})
-    with pytest.raises(ClusterError, match="are split already"):
+    with pytest.raises(UsageError, match="are split already"):
         mesh.fail_over(wanted)
 
 
@@ -229,14 +229,14 @@ def test_a_permission_without_callers_refuses_all_and_leaves_the_gateway_open(
 def test_two_groups_of_callers_behind_one_gateway_are_refused(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
     mesh.authorize(Permission(cluster="east", service="podinfo", callers=(FRONTEND,)))
     before = dict(apis["east"].objects)
-    with pytest.raises(ClusterError, match="different callers from other clusters"):
+    with pytest.raises(UsageError, match="different callers from other clusters"):
         mesh.authorize(Permission(cluster="east", service="cart", callers=(OTHER,)))
     assert apis["east"].objects == before
     mesh.authorize(Permission(cluster="east", service="cart", callers=(FRONTEND,)))
 
 
 def test_a_permission_for_a_missing_service_is_refused(mesh: LinkerdMesh) -> None:
-    with pytest.raises(ClusterError, match="with pods of its own"):
+    with pytest.raises(UsageError, match="with pods of its own"):
         mesh.authorize(Permission(cluster="west", service="nothing", callers=(FRONTEND,)))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.kube import Kube
 from lab.kube.objects import Obj
 from lab.lab import Lab
@@ -62,14 +62,14 @@ def test_without_a_header_all_requests_go_to_the_other_service(mesh: LinkerdMesh
 def test_a_service_has_one_kind_of_route(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
     mesh.intercept(Intercept(cluster="west", service="podinfo", to="cart-dev"))
     before = dict(apis["west"].objects)
-    with pytest.raises(ClusterError, match=r"are intercepted already.*Next: lab reset, then"):
+    with pytest.raises(UsageError, match=r"are intercepted already.*Next: lab reset, then"):
         mesh.split("west", "podinfo", {"podinfo": 50, "podinfo-east": 50})
     assert apis["west"].objects == before
 
 
 @pytest.mark.parametrize(("service_name", "to"), [("nothing", "cart"), ("cart", "nothing")])
 def test_a_missing_service_is_refused(mesh: LinkerdMesh, service_name: str, to: str) -> None:
-    with pytest.raises(ClusterError, match="there is no Service 'nothing'"):
+    with pytest.raises(UsageError, match="there is no Service 'nothing'"):
         mesh.intercept(Intercept(cluster="west", service=service_name, to=to))
     assert mesh.intercepts() == []
 
@@ -115,7 +115,7 @@ def test_an_ingress_route_is_a_service_a_route_with_a_header_and_a_mapping(
 
 def test_a_refused_ingress_route_changes_nothing(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
     before = dict(apis["west"].objects)
-    with pytest.raises(ClusterError, match="no cluster is linked to west"):
+    with pytest.raises(UsageError, match="no cluster is linked to west"):
         mesh.add_ingress_route("podinfo", "west")
     assert apis["west"].objects == before
 
@@ -134,7 +134,7 @@ def test_a_traffic_split_without_its_extension_says_so_and_changes_nothing(
     mesh: LinkerdMesh, apis: dict[str, FakeApi]
 ) -> None:
     before = dict(apis["west"].objects)
-    with pytest.raises(ClusterError, match="smi-adaptor is not there") as caught:
+    with pytest.raises(UsageError, match="smi-adaptor is not there") as caught:
         mesh.split_smi("west", "podinfo", {"podinfo": 50, "podinfo-east": 50})
     assert "without --smi" in (caught.value.next or "")
     assert apis["west"].objects == before
@@ -144,13 +144,13 @@ def test_a_traffic_split_is_read_back(mesh: LinkerdMesh, apis: dict[str, FakeApi
     put(kube(apis["west"], "west"), traffic_split.build("podinfo", {"podinfo": 75, "podinfo-east": 25}))
     (found,) = mesh.splits()
     assert (dict(found.weights), found.smi) == ({"podinfo": 75, "podinfo-east": 25}, True)
-    with pytest.raises(ClusterError, match="split by an SMI TrafficSplit already"):
+    with pytest.raises(UsageError, match="split by an SMI TrafficSplit already"):
         mesh.split("west", "podinfo", {"podinfo": 50, "podinfo-east": 50})
 
 
 def test_a_federated_service_needs_a_flat_network(mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
     before = dict(apis["west"].objects)
-    with pytest.raises(ClusterError, match="network is not flat") as caught:
+    with pytest.raises(UsageError, match="network is not flat") as caught:
         mesh.federate("podinfo")
     assert "flat = true" in (caught.value.next or "")
     assert Capability.FEDERATE not in mesh.capabilities
@@ -169,7 +169,7 @@ def test_a_federated_service_has_members_in_all_clusters(lab: Lab, mesh: Linkerd
     put(kube(apis["west"], "west"), made)
     assert flat.federate("podinfo") == ("east", "west")
     assert flat.federated() == ["podinfo"]
-    with pytest.raises(ClusterError, match="nothing is in no cluster"):
+    with pytest.raises(UsageError, match="nothing is in no cluster"):
         flat.federate("nothing")
     del apis["west"].objects["/api/v1/namespaces/test/services/podinfo-federated"]
     assert flat.unfederate("podinfo") is True

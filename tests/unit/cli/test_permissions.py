@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lab.base.errors import ClusterError
+from lab.base.errors import UsageError
 from lab.mesh.capabilities import Capability
 from lab.mesh.model import Caller, Permission
 from tests.unit.cli.conftest import Command
@@ -82,7 +82,7 @@ def test_json_has_what_is_allowed_now(lab: Command, clusters: dict[str, FakeApi]
 
 def test_an_unknown_service_is_refused(lab: Command, clusters: dict[str, FakeApi]) -> None:
     ended = lab("authorize", "podinfoo", "--from", "west/frontend")
-    assert ended.code == ClusterError.exit_code
+    assert ended.code == UsageError.exit_code
     assert "east: there is no Service 'podinfoo' with pods of its own in namespace test" in ended.err
     assert policies(clusters["east"]) == []
 
@@ -118,7 +118,7 @@ def test_a_mesh_without_rules_for_requests_is_named(lab: Command, mesh: Any, wor
     fake = mesh(authorize=None)
     fake.capabilities = frozenset(Capability) - {Capability.AUTHORIZE_REQUEST}
     ended = lab("authorize", "podinfo", "--from", "west/frontend", *words)
-    assert ended.code == ClusterError.exit_code
+    assert ended.code == UsageError.exit_code
     assert "the istio stack cannot allow callers by method and path" in ended.err
     assert "next:  the same command without --method and --path" in ended.err
     assert fake.called == []

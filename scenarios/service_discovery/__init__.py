@@ -192,8 +192,8 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="export",
             title="Export it through the mesh",
-            narration="The lab exports East's podinfo. West's control plane watches East's API server through the "
-            f"link. {MIRROR} appears, with the same port and with East's pods as endpoints.",
+            narration="Export East's podinfo. West's control plane watches East's API server through the link. "
+            f"{MIRROR} appears, with the same port and with East's pods as endpoints.",
             do=(commands.EXPORT, commands.SERVICES),
             verb=f"lab export {SERVICE} --from {{east}}",
             checks=(
@@ -249,8 +249,8 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="new_port",
             title="East changes: another port",
-            narration=f"The lab exports a second Service of East, {SECOND}, and then its port changes. The port "
-            "is part of a Service's contract, so this mesh follows the change when the Service is exported again.",
+            narration=f"Export a second Service of East, {SECOND}, and change its port. The port is part of a "
+            "Service's contract: Linkerd follows the change by itself, Istio when the export is applied again.",
             do=(
                 *commands.EXPOSE,
                 commands.EXPORT_SECOND,
@@ -293,7 +293,7 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="unexport",
             title="End the export",
-            narration="The lab ends the export of East's podinfo, and its name disappears from West.",
+            narration="End the export of East's podinfo: its name disappears from West.",
             do=(commands.UNEXPORT, commands.SERVICES),
             undo=(commands.EXPORT,),
             verb=f"lab unexport {SERVICE} --from {{east}}",

@@ -28,7 +28,7 @@ def _lines(by_stack: Mapping[str, Scenario], outputs: Outputs, words: Words) -> 
     name = one.name
     yield f"# {words(name, 'title', one.title)}"
     yield ""
-    yield f"**{words(name, 'claim', one.claim)}.** {words.of_page['proof'].format(name=name)}"
+    yield words.of_page["proof"].format(claim=words(name, "claim", one.claim), name=name)
     yield ""
     yield from _mermaid(one.topology)
     for number, steps in enumerate(zip(*(s.steps for s in by_stack.values()), strict=True), start=1):

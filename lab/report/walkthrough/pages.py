@@ -20,7 +20,7 @@ from lab.scenario.model import Scenario
 from lab.scenario.rendering import documented
 from lab.scenario.results import Report
 
-FOLDERS: Mapping[str, Path] = {"en": Path("docs/walkthrough")}
+FOLDERS: Mapping[str, Path] = {"en": Path("docs/walkthrough"), "ja": Path("docs/ja/walkthrough")}
 """The folder of each language's pages."""
 INDEX = "README.md"
 

@@ -1,18 +1,27 @@
 """The texts of walkthrough pages in one language: those of the pages, and translations of the scenarios' own texts.
 
 Translations of a scenario are in `scenarios/NAME/LANGUAGE.toml`: `[scenario]`, `[steps.STEP]`, `[checks.CHECK]` and
-`[sabotage.STEP]` with the fields of the model. Commands, manifests and outputs are the same in every language.
+`[sabotage.STEP]` with the fields of the model; `#1` stands for the first number in the English text. `english` is the
+digest of the English texts that were translated: a test fails when they have changed. Commands, manifests and outputs
+are the same in every language.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.base.errors import UsageError
+from lab.scenario.model import Scenario
 
+_NUMBER = re.compile(r"\d+(?:\.\d+){3}|\d[\d,]*(?::\d+)?")
+"""An address, a number such as 1,707, or a ratio such as 45:55."""
+_NTH = re.compile(r"#(\d)")
 _ENGLISH = {
     "walkthrough": "Walkthrough",
     "index": (
@@ -23,11 +32,10 @@ _ENGLISH = {
         "[日本語](../ja/walkthrough/README.md)"
     ),
     "columns": "| act | scenario | claim |",
-    "proof": "Checked by `lab run {name}`, presented by `lab walk {name}`.",
+    "proof": "**{claim}.** Checked by `lab run {name}`, presented by `lab walk {name}`.",
     "full": "*Part of the full set: `lab run --full`.*",
     "verb": "The lab's own command with the same effect: `{verb}`.",
     "load": "A steady load of requests runs meanwhile, as with `lab load {service}`.",
-    "lacks": "*Not on this stack: it cannot {what}.*",
     "check": "**Check:** {claim}. Expected: {expected}.",
     "see": "To see it yourself: `{command}`.",
     "sabotage": "*Would it notice? {title}: then `{fails}` fails (`lab run --sabotage`).*",
@@ -80,8 +88,10 @@ class Words:
         """
         if self.language == "en" or not text:
             return text
+        numbers = _NUMBER.findall(text)
         try:
-            return self.render(self.translations[scenario][key])
+            translated = self.translations[scenario][key]
+            return self.render(_NTH.sub(lambda match: numbers[int(match[1]) - 1], translated))
         except KeyError as error:
             raise UsageError(
                 f"{scenario}: no translation of {key}: {text!r}",
@@ -89,9 +99,34 @@ class Words:
             ) from error
 
 
+def english(scenario: Scenario) -> Mapping[str, str]:
+    """Return the texts of a scenario that are translated, by key."""
+    texts = {"title": scenario.title, "act": scenario.act, "claim": scenario.claim, "saw": scenario.saw}
+    texts |= {f"try_next.{number}": line for number, line in enumerate(scenario.try_next)}
+    for step in scenario.steps:
+        texts |= {f"steps.{step.name}.title": step.title, f"steps.{step.name}.narration": step.narration}
+        for check in step.checks:
+            texts |= {f"checks.{check.name}.claim": check.claim, f"checks.{check.name}.expected": check.expected}
+        if step.sabotage:
+            texts[f"sabotage.{step.name}.title"] = step.sabotage.title
+    return texts
+
+
+def digest(scenario: Scenario) -> str:
+    """Return the digest of a scenario's English texts."""
+    return hashlib.sha256(json.dumps(english(scenario)).encode()).hexdigest()[:16]
+
+
+def translated_digest(folder: Path, scenario: str, language: str) -> str:
+    """Return the digest of the English texts that a translation was made from."""
+    with (folder / scenario / f"{language}.toml").open("rb") as file:
+        return str(tomllib.load(file).get("english", ""))
+
+
 def _flat(file: Path) -> Mapping[str, str]:
     with file.open("rb") as stream:
         document = tomllib.load(stream)
+    document.pop("english", None)
     texts: dict[str, str] = {}
     for name, value in document.pop("scenario", {}).items():
         if isinstance(value, list):

@@ -254,6 +254,7 @@ SCENARIO = Scenario(
                     name="east_answers",
                     claim="East answers every request",
                     expected=f"{REQUESTS} of {REQUESTS} by East, none failed",
+                    command=f"curl --silent '{{west_url}}/api/answers?upstream={MIRROR}&count=100'",
                     look=_answered_by_east,
                     within_s=10,
                 ),
@@ -270,6 +271,7 @@ SCENARIO = Scenario(
                     name="identities_on_both_ends",
                     claim="East's podinfo sees the identities of the caller, West's frontend, and of the server",
                     expected="West's frontend → East's podinfo, or East's gateway if it terminates TLS",
+                    command=f"curl --silent '{{west_url}}/api/identity?upstream={MIRROR}'",
                     look=_both_identities,
                 ),
                 Check(

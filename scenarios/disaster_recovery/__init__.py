@@ -185,6 +185,7 @@ SCENARIO = Scenario(
                     name="primary_answers",
                     claim="While the primary works, it answers all requests",
                     expected="100 of 100 by West",
+                    command=f"curl --silent '{{west_url}}/api/answers?upstream={SERVICE}&count=100'",
                     look=_primary_answers,
                     within_s=20,
                 ),

@@ -27,6 +27,7 @@ TAKES_EFFECT_WITHIN_S = 5.0
 _LOAD = StepLoad(name="shift", service=SERVICE, inside=False)
 _PHASE = Pause(3, "the load runs")
 _RESTED_S = CALLERS_REST_S + 1
+_COUNT = f"curl --silent '{{west_url}}/api/answers?upstream={SERVICE}&count=200&parallel=20'"
 _SMI = f"{SERVICE}=50 {MIRROR}=50"
 
 
@@ -101,6 +102,7 @@ def _weighted(
                 name=f"{name}_is_counted",
                 claim=f"West answers {west} of 100 requests, East {east}",
                 expected=_expected(stats.design_for(east / 100)),
+                command=_COUNT,
                 look=_divided(stats.design_for(east / 100)),
             ),
             *more,
@@ -156,6 +158,7 @@ SCENARIO = Scenario(
                     name="half_is_not_sticky",
                     claim="The requests of one connection are split as well: by request, not by connection",
                     expected=_expected(stats.design_for(0.5, alternative=STICKY)),
+                    command=f"curl --silent '{{west_url}}/api/answers?upstream={SERVICE}&count=100&connection=reuse'",
                     # One after the other: all requests of the sample share one connection.
                     look=_divided(stats.design_for(0.5, alternative=STICKY), connection="reuse", parallel=1),
                 ),
@@ -227,6 +230,7 @@ SCENARIO = Scenario(
                     name="traffic_split_is_counted",
                     claim="A TrafficSplit 50:50 splits requests like a route",
                     expected=_expected(stats.design_for(0.5)),
+                    command=_COUNT,
                     look=_divided(stats.design_for(0.5)),
                 ),
             ),

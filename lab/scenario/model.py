@@ -116,7 +116,7 @@ def _typed(action: Action) -> Iterator[str]:
         case Stop(text=text):
             yield f"{CTRL_C}{text}"
         case NewPhase(text=text):
-            yield f"# {text}"
+            yield f"# phase of the load: {text}"
         case Pause(seconds=seconds, why=why):
             yield f"# wait {seconds:g} s: {why}"
         case Until(what=what, timeout_s=timeout_s):

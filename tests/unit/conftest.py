@@ -16,7 +16,7 @@ from tests.unit.fake_api import FakeApi
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write-golden", action="store_true", help="write the files of tests/unit/golden anew")
+    parser.addoption("--write-golden", action="store_true", help="write golden files and the digests of manifests anew")
 
 
 class Artifacts:

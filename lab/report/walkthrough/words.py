@@ -25,8 +25,8 @@ _NTH = re.compile(r"#(\d)")
 _ENGLISH = {
     "walkthrough": "Walkthrough",
     "index": (
-        "Each page has the commands of one scenario for both stacks, with the output of real runs. CI executes the "
-        "same commands: `nox -s walkthrough` writes the pages from the steps that `lab run` checks and `lab walk` "
+        "Each page has the commands of one scenario for both stacks, with the output of real runs. CI executes "
+        "the same commands. `nox -s walkthrough` writes the pages from the steps that `lab run` checks and `lab walk` "
         "presents. To type them yourself: `lab up`, then `export KUBECONFIG=$(lab kubeconfig)`, in the project's "
         "folder. `lab shell west` also puts the lab's kubectl, linkerd and istioctl on your PATH. "
         "[日本語](../ja/walkthrough/README.md)"
@@ -34,7 +34,7 @@ _ENGLISH = {
     "columns": "| act | scenario | claim |",
     "proof": "**{claim}.** Checked by `lab run {name}`, presented by `lab walk {name}`.",
     "full": "*Part of the full set: `lab run --full`.*",
-    "verb": "The lab's own command with the same effect: `{verb}`.",
+    "verb": "The main change as the lab's own command: `{verb}`.",
     "load": "A steady load of requests runs meanwhile, as with `lab load {service}`.",
     "check": "**Check:** {claim}. Expected: {expected}.",
     "see": "To see it yourself: `{command}`.",

@@ -27,7 +27,6 @@ _ENGLISH = {
     "full": "*Part of the full set: `lab run --full`.*",
     "verb": "The lab's own command with the same effect: `{verb}`.",
     "load": "A steady load of requests runs meanwhile, as with `lab load {service}`.",
-    "lacks": "*Not on this stack: it cannot {what}.*",
     "check": "**Check:** {claim}. Expected: {expected}.",
     "see": "To see it yourself: `{command}`.",
     "sabotage": "*Would it notice? {title}: then `{fails}` fails (`lab run --sabotage`).*",

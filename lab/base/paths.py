@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,15 +32,18 @@ class Paths:
     def of(cls, lab_name: str) -> Paths:
         """Return a lab's paths; LAB_CACHE_DIR and LAB_STATE_DIR move them, LAB_LOCAL_DIR names `local`.
 
-        An empty variable counts as not set.
+        An empty variable counts as not set. A relative folder is one of the working directory.
+
+        Raises:
+            HostError: a folder begins with `~`, and the home folder is unknown.
         """
         local = os.environ.get("LAB_LOCAL_DIR")
         cache = os.environ.get("LAB_CACHE_DIR") or platformdirs.user_cache_dir(_APP)
         state = os.environ.get("LAB_STATE_DIR") or platformdirs.user_state_dir(_APP)
         return cls(
-            cache=Path(cache).expanduser(),
-            state=Path(state).expanduser() / lab_name,
-            local=Path(local).expanduser() if local else None,
+            cache=_absolute(cache),
+            state=_absolute(state) / lab_name,
+            local=_absolute(local) if local else None,
         )
 
     @property
@@ -119,10 +123,11 @@ class Paths:
         """
         if not hasattr(os, "geteuid") or os.geteuid() == 0 or (foreign := _foreign(self.state)) is None:
             return
+        state = shlex.quote(str(self.state))
         if foreign.is_relative_to(self.state):
-            what, how = "", f'sudo chown -R "$USER" {self.state}'
+            what, how = "", f'sudo chown -R "$USER" {state}'
         else:
-            what, how = f"; {self.state} cannot be created in it", f'sudo install -d -o "$USER" {self.state}'
+            what, how = f"; {self.state} cannot be created in it", f'sudo install -d -o "$USER" {state}'
         what = f"belongs to {_owner(foreign)}, not to this user{what}"
         raise ForeignStateError(what, where=str(foreign), take_over=how)
 
@@ -150,15 +155,24 @@ def denied(error: PermissionError) -> HostError:
     """Return the error for a refused access to a file."""
     path = Path(error.filename or ".").absolute()
     what = f"permission denied: it belongs to {_owner(path)}, perhaps from an earlier `sudo lab …`"
-    return HostError(what, where=str(path), next=f"ls -ld {path}")
+    return HostError(what, where=str(path), next=f"ls -ld {shlex.quote(str(path))}")
 
 
 def unusable(error: OSError) -> HostError:
     """Return the error for a failed access to a file: a full disk, a file in place of a folder."""
     where = str(Path(error.filename).absolute()) if error.filename else ""
     full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-    fix = "free disk space, then run the command again" if full or not where else f"ls -ld {where}"
+    fix = "free disk space, then run the command again" if full or not where else f"ls -ld {shlex.quote(where)}"
     return HostError((error.strerror or str(error)).lower(), where=where, next=fix)
+
+
+def _absolute(folder: str) -> Path:
+    # Commands with another working directory, such as those of `lab shell`, get these paths too.
+    try:
+        return Path(folder).expanduser().absolute()
+    except RuntimeError as error:
+        what = "the home folder is unknown: HOME is not set, and the system does not know it"
+        raise HostError(what, where=folder, next="export HOME=FOLDER") from error
 
 
 def _foreign(folder: Path) -> Path | None:

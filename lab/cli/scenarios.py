@@ -198,7 +198,7 @@ def check(
     from lab.lifecycle import checks
     from lab.scenario.observation import Outcome
     from lab.scenario.position import Position
-    from lab.scenario.presenter import check_one
+    from lab.scenario.steps import check_one
 
     if step is None:
         with waiting("lab check"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -134,7 +135,7 @@ class UrlTarget:
             LabError: it does not.
         """
         del rate_per_s
-        _check_answers(plain_get(self.url), "does not answer with 2xx", self.url, f"curl -v '{self.url}'")
+        _check_answers(plain_get(self.url), "does not answer with 2xx", self.url, f"curl -v {shlex.quote(self.url)}")
 
     def load(self, rate_per_s: float) -> Running:
         """Return the load, not yet started."""

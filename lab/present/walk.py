@@ -40,19 +40,17 @@ def walk(presenter: Presenter, screen: Screen, keys: ReadKey) -> bool:
 
 
 def rehearse(presenter: Presenter, screen: Screen) -> None:
-    """Present everything without keys, and undo it, also after Ctrl-C."""
+    """Present everything without keys, and undo it, also after Ctrl-C or an error."""
     presenter.attach(screen)
     try:
         while presenter.current is not None:
             presenter.request(Wish.GO)
-    except KeyboardInterrupt:
-        _interrupted(presenter, screen)
-        screen.note("undoing them; press Ctrl-C again to stop at once")
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            _interrupted(presenter, screen)
+            screen.note("undoing them; press Ctrl-C again to stop at once")
         presenter.undo_in_time()
         raise
-    finally:
-        if presenter.current is not None:
-            presenter.undo_in_time()
 
 
 def _interrupted(presenter: Presenter, screen: Screen) -> None:

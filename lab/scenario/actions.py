@@ -132,8 +132,7 @@ def of_stack(actions: Sequence[Action], stack: str) -> Iterator[Action]:
             yield action
 
 
-def kubectl_apply(action: Apply | Delete, path: str) -> str:
-    """Return the command of an `Apply` or a `Delete`, with the placeholder of its cluster."""
-    if isinstance(action, Apply):
-        return f"kubectl --context={{{action.to}}} apply -f {path}"
-    return f"kubectl --context={{{action.of}}} delete --ignore-not-found -f {path}"
+def kubectl_command(action: Apply | Delete, context: str, path: str) -> str:
+    """Return the command of an `Apply` or a `Delete` for a context; `path` is quoted."""
+    verb = "apply" if isinstance(action, Apply) else "delete --ignore-not-found"
+    return f"kubectl --context={context} {verb} -f {path}"

@@ -52,10 +52,10 @@ class Context:
         return self.east if role == "east" else self.west
 
     def recall(self, key: str) -> Json:
-        """Return a measurement that an act put into `memo`.
+        """Return a measurement that a step put into `memo`.
 
         Raises:
-            StepNotRunError: the act has not run.
+            StepNotRunError: the step has not run.
         """
         if key not in self.memo:
             raise StepNotRunError(key)

@@ -97,9 +97,7 @@ class Executor:
             try:
                 self._one(scenario, action, None)
             except Exception as error:  # the other actions must still run
-                problems.append(
-                    redact(str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}")
-                )
+                problems.append(error_text(error))
         return problems
 
     def close(self) -> None:
@@ -224,6 +222,11 @@ class Executor:
         self._print(f"{recording.name}, {recording.rate_per_s:g} requests/s")
         for phase in recording.phases():
             self._print(f"  {phase.words}")
+
+
+def error_text(error: Exception) -> str:
+    """Return an error for people, without secrets; one that is not the lab's own with its type."""
+    return redact(str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}")
 
 
 def transcript(output: Sequence[Output]) -> str:

@@ -8,6 +8,7 @@ For any other lab, a copy with the lab's names is written into the lab's state f
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,8 +73,12 @@ class Manifests:
         source, file = self.source(name), self.path(name)
         if file != source:
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_atomic(file, self.render(source.read_text(encoding="utf-8")))
-        edited = shipped(self.folder).get(source.relative_to(self.folder).as_posix()) != file_sha256(source)
+            write_atomic(file, self.render(_text(source)))
+        try:
+            digest = shipped(self.folder).get(source.relative_to(self.folder).as_posix())
+        except (OSError, ValueError) as error:
+            return f"{source.name} may differ from the project's version: {DIGESTS} cannot be read ({error})"
+        edited = digest != file_sha256(source)
         return f"{source.name} differs from the project's version: this is your version" if edited else ""
 
     def write_all(self) -> None:
@@ -88,11 +93,20 @@ class Manifests:
         return text.replace(_IMAGE, self.image()) if _IMAGE in text else text
 
     def _needs_copy(self, source: Path) -> bool:
-        text = source.read_text(encoding="utf-8")
+        text = _text(source)
         return _IMAGE in text or any(self._name(match) != match[0] for match in _ROLE.finditer(text))
 
     def _name(self, match: re.Match[str]) -> str:
         return (self.domains if match[2] else self.names)[match[1]]
+
+
+def _text(source: Path) -> str:
+    try:
+        return source.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        what = f"the manifest is not UTF-8: {error.reason} at byte {error.start}"
+        restore = f"git restore {shlex.quote(str(source))}"
+        raise LabError(what, where=str(source), next=f"save it as UTF-8, or: {restore}") from error
 
 
 def files(folder: Path) -> list[Path]:

@@ -14,7 +14,6 @@ from enum import Enum
 from typing import Protocol
 
 from lab.base import cancel
-from lab.base.errors import UsageError
 from lab.base.names import Json
 from lab.scenario.events import Event, StepOutput
 from lab.scenario.executor import Output
@@ -203,9 +202,18 @@ class Presenter:
             self.steps.executor.close()
 
     def undo_in_time(self) -> None:
-        """Undo every step after an interruption, in a limited time."""
+        """Undo every step after an interruption, in a limited time; a note names the steps that are left.
+
+        Raises:
+            KeyboardInterrupt: the time is over.
+        """
         with cancel.undoing(UNDO_S):
-            self.undo_all()
+            try:
+                self.undo_all()
+            except KeyboardInterrupt:
+                left = ", ".join(reversed(self.position.begun))
+                self._tell(lambda shown: shown.note(f"timed out after {UNDO_S:g} s undoing {left}; run `lab reset`"))
+                raise
 
     # How
 
@@ -329,22 +337,3 @@ class Presenter:
             steps = [step for step in scenario.steps if self.steps.context.full or not step.full_only]
             for number, step in enumerate(steps, start=1):
                 yield StepView(scenario=scenario, step=step, number=number, count=len(steps))
-
-
-def check_one(steps: StepRunner, scenarios: Sequence[Scenario], which: str) -> StepRun:
-    """Check whether a step's claims hold now, without its actions.
-
-    Args:
-        steps: runs the checks.
-        scenarios: the scenarios with the step.
-        which: `scenario/step`.
-
-    Raises:
-        UsageError: there is no such step.
-    """
-    for scenario in scenarios:
-        for step in scenario.steps:
-            if f"{scenario.name}/{step.name}" == which:
-                return steps.check(scenario, step)
-    known = ", ".join(f"{s.name}/{step.name}" for s in scenarios for step in s.steps)
-    raise UsageError(f"there is no step {which!r}; there are: {known}", next="lab run --list")

@@ -18,6 +18,7 @@ All other text in braces, such as JSON, stays as it is.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
@@ -30,7 +31,7 @@ from lab.base.paths import APPS, PROJECT, Paths
 from lab.config import LabSpec
 from lab.lab import Lab
 from lab.scenario import card
-from lab.scenario.actions import Action, Apply, Command, Delete, kubectl_apply, of_stack
+from lab.scenario.actions import Action, Apply, Command, Delete, kubectl_command, of_stack
 from lab.scenario.manifests import Manifests
 from lab.scenario.model import Scenario
 
@@ -110,11 +111,14 @@ class Target:
         )
 
     def shown(self, path: Path) -> str:
-        """Return a path as a person types it: relative to the working directory, or to the home folder."""
+        """Return a path as a person types it, quoted: relative to the working directory, or to the home folder."""
         if path.is_relative_to(self.here):
-            return str(path.relative_to(self.here))
-        home = Path.home()
-        return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+            return shlex.quote(str(path.relative_to(self.here)))
+        try:
+            inside = path.relative_to(Path.home())
+        except (ValueError, RuntimeError):  # elsewhere; or this user has no home folder
+            return shlex.quote(str(path))
+        return f"~/{shlex.quote(str(inside))}"  # a shell does not expand a quoted `~`
 
     def scenario(self, scenario: Scenario) -> Scenario:
         """Return a scenario as it runs here: with concrete commands, and no placeholders."""
@@ -126,8 +130,9 @@ class Target:
         concrete = []
         for action in of_stack(actions, self.stack):
             if isinstance(action, Apply | Delete):
-                text = kubectl_apply(action, self.shown(files.path(action.file)))
-                concrete.append(Command(self.text(text), manifest=action.file))
+                context = self.names[action.to if isinstance(action, Apply) else action.of]
+                text = kubectl_command(action, context, self.shown(files.path(action.file)))
+                concrete.append(Command(text, manifest=action.file))
             else:
                 concrete.append(self._rendered(action, files))
         return tuple(concrete)

@@ -8,13 +8,13 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from lab.base import events, wait
-from lab.base.errors import LabError, WaitTimeout
+from lab.base.errors import UsageError, WaitTimeout
 from lab.base.redaction import redact
 from lab.scenario.actions import Action
 from lab.scenario.context import Context, StepNotRunError
 from lab.scenario.events import Checked, Sink, StepOutput
 from lab.scenario.evidence import EvidenceFolder
-from lab.scenario.executor import Executor, Output, transcript
+from lab.scenario.executor import Executor, Output, error_text, transcript
 from lab.scenario.model import Check, Scenario, ScenarioStep, missing
 from lab.scenario.observation import CannotLookError, Observation, Outcome
 from lab.scenario.results import CheckResult, StepRun
@@ -49,11 +49,11 @@ class StepRunner:
             return not_run(step, why)
         began = time.monotonic()
         with self._recording(scenario, step) as output:
-            problem = self._act(scenario, step, sabotaged=sabotaged)
+            problem = self._execute(scenario, step, sabotaged=sabotaged)
         if problem:
             checks = _unchecked(step, Outcome.ERRORED, problem)
         else:
-            checks = self._checks(scenario, step, acted=True, sabotaged=sabotaged)
+            checks = self._checks(scenario, step, has_run=True, sabotaged=sabotaged)
         return _result(step, checks, began, problem=problem, output=output)
 
     def check(self, scenario: Scenario, step: ScenarioStep) -> StepRun:
@@ -61,7 +61,7 @@ class StepRunner:
         if (why := missing(step.requires, self.context.mesh.capabilities)) is not None:
             return not_run(step, why)
         began = time.monotonic()
-        return _result(step, self._checks(scenario, step, acted=False, sabotaged=False), began)
+        return _result(step, self._checks(scenario, step, has_run=False, sabotaged=False), began)
 
     def undo(self, scenario: Scenario, step: ScenarioStep, *, sabotaged: bool = False) -> tuple[str, ...]:
         """Undo a step, and return the problems."""
@@ -87,7 +87,7 @@ class StepRunner:
         with events.reporting(self.progress) if self.progress else nullcontext():
             yield output
 
-    def _act(self, scenario: Scenario, step: ScenarioStep, *, sabotaged: bool) -> str:
+    def _execute(self, scenario: Scenario, step: ScenarioStep, *, sabotaged: bool) -> str:
         """Execute the step's actions, and return the problem, or nothing."""
         sabotage = step.sabotage if sabotaged else None
         off: tuple[Action, ...] = sabotage.do if sabotage else ()
@@ -100,34 +100,34 @@ class StepRunner:
                 self.executor.do(scenario.name, step.do)
             self.executor.do(scenario.name, after)
         except Exception as error:  # any error makes the step ERRORED
-            return _words(error)
+            return error_text(error)
         return ""
 
-    def _checks(self, scenario: Scenario, step: ScenarioStep, *, acted: bool, sabotaged: bool) -> list[CheckResult]:
+    def _checks(self, scenario: Scenario, step: ScenarioStep, *, has_run: bool, sabotaged: bool) -> list[CheckResult]:
         results: list[CheckResult] = []
         with events.reporting(self.progress) if self.progress else nullcontext():
             for check in step.checks:
                 # After the expected failure, waiting for the other checks would show nothing new.
-                caught = sabotaged and any(is_expected_failure(step, result) for result in results)
-                result = self._check(scenario, check, within_s=0.0 if caught else check.within_s, acted=acted)
+                caught = sabotaged and any(_is_expected_failure(step, result) for result in results)
+                result = self._check(scenario, check, within_s=0.0 if caught else check.within_s, has_run=has_run)
                 results.append(result)
                 self.sink(Checked(scenario=scenario, step=step, result=result))
         return results
 
-    def _check(self, scenario: Scenario, check: Check, *, within_s: float, acted: bool) -> CheckResult:
+    def _check(self, scenario: Scenario, check: Check, *, within_s: float, has_run: bool) -> CheckResult:
         context, began = self.context, time.monotonic()
         observed, reason = "", ""
-        seen: Observation | None = None
+        observation: Observation | None = None
         why = missing(check.requires, context.mesh.capabilities)
         if why is not None:
             outcome, reason = Outcome.SKIPPED, why
         else:
             try:
-                seen = _look(check, context, within_s)
+                observation = _look(check, context, within_s)
             except CannotLookError as error:
-                outcome, reason = Outcome.SKIPPED, _words(error).removeprefix("CannotLookError: ")
+                outcome, reason = Outcome.SKIPPED, redact(str(error))
             except StepNotRunError as error:
-                if acted:
+                if has_run:
                     outcome, reason = (
                         Outcome.ERRORED,
                         f"the step has not measured {str(error)!r}, which this check needs",
@@ -135,12 +135,12 @@ class StepRunner:
                 else:
                     outcome, reason = Outcome.SKIPPED, _run_first(scenario)
             except Exception as error:  # an observation that fails says nothing about the claim
-                outcome, reason = Outcome.ERRORED, _words(error)
+                outcome, reason = Outcome.ERRORED, error_text(error)
             else:
-                outcome, observed = Outcome.PASSED if seen.holds else Outcome.FAILED, seen.seen
-                if seen.unclear:
-                    outcome, reason = Outcome.ERRORED, seen.unclear
-                elif not seen.evidence:
+                outcome, observed = Outcome.PASSED if observation.holds else Outcome.FAILED, observation.seen
+                if observation.unclear:
+                    outcome, reason = Outcome.ERRORED, observation.unclear
+                elif not observation.evidence:
                     outcome, reason = Outcome.ERRORED, "the check has no evidence"
         return CheckResult(
             name=check.name,
@@ -150,11 +150,30 @@ class StepRunner:
             outcome=outcome,
             reason=reason,
             duration_s=time.monotonic() - began,
-            evidence=tuple(self.folder.keep(piece) for piece in seen.evidence) if seen else (),
+            evidence=tuple(self.folder.keep(piece) for piece in observation.evidence) if observation else (),
         )
 
 
-def is_expected_failure(step: ScenarioStep, result: CheckResult) -> bool:
+def check_one(steps: StepRunner, scenarios: Sequence[Scenario], which: str) -> StepRun:
+    """Check whether a step's claims hold now, without its actions.
+
+    Args:
+        steps: runs the checks.
+        scenarios: the scenarios with the step.
+        which: `scenario/step`.
+
+    Raises:
+        UsageError: there is no such step.
+    """
+    for scenario in scenarios:
+        for step in scenario.steps:
+            if f"{scenario.name}/{step.name}" == which:
+                return steps.check(scenario, step)
+    known = ", ".join(f"{s.name}/{step.name}" for s in scenarios for step in s.steps)
+    raise UsageError(f"there is no step {which!r}; there are: {known}", next="lab run --list")
+
+
+def _is_expected_failure(step: ScenarioStep, result: CheckResult) -> bool:
     """Return whether this is the failure that the step's sabotage must cause."""
     return step.sabotage is not None and result.name == step.sabotage.fails and result.outcome is Outcome.FAILED
 
@@ -239,7 +258,3 @@ def _unchecked(step: ScenarioStep, outcome: Outcome, reason: str) -> list[CheckR
         )
         for check in step.checks
     ]
-
-
-def _words(error: BaseException) -> str:
-    return redact(str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.base.errors import ForeignStateError
+from lab.base.errors import ForeignStateError, HostError
 from lab.base.paths import Paths, denied
 from lab.report.session import runs_folder
 
@@ -65,3 +65,28 @@ def test_an_empty_variable_of_a_folder_counts_as_not_set(monkeypatch: pytest.Mon
     for name in names:
         monkeypatch.setenv(name, "")
     assert (Paths.of("dev"), runs_folder()) == unset
+
+
+def test_relative_folders_are_those_of_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LAB_STATE_DIR", "state")
+    monkeypatch.setenv("LAB_CACHE_DIR", "cache")
+    monkeypatch.setenv("LAB_LOCAL_DIR", "local")
+    here = Paths.of("demo")
+    assert (here.state, here.cache, here.local) == (tmp_path / "state" / "demo", tmp_path / "cache", tmp_path / "local")
+
+
+def test_an_unknown_home_folder_is_an_error_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_STATE_DIR", "~no-such-user/state")
+    with pytest.raises(HostError, match="home folder is unknown") as caught:
+        Paths.of("demo")
+    assert (caught.value.where, caught.value.next) == ("~no-such-user/state", "export HOME=FOLDER")
+
+
+@pytest.mark.usefixtures("somebody_else")
+def test_the_command_for_a_folder_with_spaces_is_quoted(tmp_path: Path) -> None:
+    paths = Paths(cache=tmp_path / "cache", state=tmp_path / "my state" / "dev")
+    paths.ensure_state()
+    with pytest.raises(ForeignStateError) as caught:
+        paths.check_access()
+    assert caught.value.take_over == f"sudo chown -R \"$USER\" '{paths.state}'"

@@ -172,6 +172,32 @@ def test_a_new_file_of_a_user_is_noted(folder: Path, tmp_path: Path) -> None:
     assert "your version" in files_of(folder, tmp_path).write("mine.yaml")
 
 
+@pytest.mark.parametrize("digests", [None, b"\xff\xfe"], ids=["missing", "not text"])
+def test_without_readable_digests_the_file_is_used_and_the_lab_says_so(
+    folder: Path, tmp_path: Path, digests: bytes | None
+) -> None:
+    (folder / manifests.DIGESTS).unlink()
+    if digests is not None:
+        (folder / manifests.DIGESTS).write_bytes(digests)
+    note = files_of(folder, tmp_path).write("plain.yaml")
+    assert note.startswith("plain.yaml may differ from the project's version: manifests.sha256 cannot be read (")
+
+
+def test_a_file_that_is_not_utf_8_is_an_error_that_names_it(folder: Path, tmp_path: Path) -> None:
+    (folder / "demo" / "plain.yaml").write_bytes(b"# caf\xe9\n")
+    with pytest.raises(LabError, match=r"plain.yaml: the manifest is not UTF-8: .* Next: save it as UTF-8, or: git"):
+        files_of(folder, tmp_path).path("plain.yaml")
+
+
+def test_windows_line_ends_are_the_users_version_and_become_unix_line_ends_in_a_copy(
+    folder: Path, tmp_path: Path
+) -> None:
+    (folder / "demo" / "istio" / "route.yaml").write_bytes(b"# mine\r\nto: west\r\n")
+    files = files_of(folder, tmp_path, spec=RENAMED)
+    assert "your version" in files.write("route.yaml")
+    assert files.path("route.yaml").read_bytes() == b"# mine\nto: laptop\n"
+
+
 def objects_of_a_renamed_lab(stack: str, state: Path) -> Iterator[tuple[str, str]]:
     here = target(stack, state, spec=RENAMED)
     for whole in registry(here).scenarios.values():

@@ -20,9 +20,9 @@ from lab.scenario.executor import Output, Typed
 from lab.scenario.model import Scenario
 from lab.scenario.observation import Observation, Outcome
 from lab.scenario.position import Position
-from lab.scenario.presenter import Checks, Presenter, Snapshot, StepState, StepView, Wish, check_one
+from lab.scenario.presenter import Checks, Presenter, Snapshot, StepState, StepView, Wish
 from lab.scenario.results import StepRun
-from lab.scenario.steps import StepRunner
+from lab.scenario.steps import StepRunner, check_one
 from tests.unit.scenarios.kit import SEEN, FakeRunner, check, look, scenario, step, steps_of, typed
 
 
@@ -354,6 +354,16 @@ def test_steps_of_the_full_set_are_presented_only_with_full(steps: StepRunner) -
     steps.context.full = True
     full = [view.id for view in Presenter(scenarios=(whole,), steps=steps).all]
     assert (ids, full) == (["demo/one", "demo/last"], ["demo/one", "demo/two", "demo/last"])
+
+
+def test_an_undo_that_is_not_done_in_time_says_what_is_left(
+    presenter: Presenter, view: RecordingView, runner: FakeRunner
+) -> None:
+    request(presenter, Wish.GO, Wish.GO, Wish.GO)
+    runner.answers = {"undo one": KeyboardInterrupt(), **runner.answers}
+    with pytest.raises(KeyboardInterrupt):
+        presenter.undo_in_time()
+    assert view.seen[-1].endswith("timed out after 120 s undoing demo/one; run `lab reset`")
 
 
 def test_undo_all_undoes_the_last_step_first(presenter: Presenter, runner: FakeRunner) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from lab.scenario import commands
-from lab.scenario.actions import Command, NewPhase, Until, on
+from lab.scenario.actions import Apply, Command, Delete, NewPhase, Until, on
 from lab.scenario.model import Scenario, ScenarioStep, Topology
 from lab.scenario.registry import registry
 from tests.unit.scenarios.kit import RENAMED, SCENARIOS, STACKS, check, look, scenario, step, target, typed
@@ -173,3 +174,38 @@ def test_a_path_is_shown_as_a_person_types_it(tmp_path: Path, monkeypatch: pytes
     assert here.shown(tmp_path / "checkout" / "scenarios" / "a.yaml") == "scenarios/a.yaml"
     assert here.shown(tmp_path / "state" / "a.yaml") == "~/state/a.yaml"
     assert here.shown(Path("/opt/a.yaml")) == "/opt/a.yaml"
+
+
+def test_a_path_with_spaces_and_quotes_is_shown_quoted_and_runs_as_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "Ada's {east} home"
+    monkeypatch.setenv("HOME", str(home))
+    here = target("istio", home / "my state", here=tmp_path / "checkout", scenarios=home / "the lab" / "scenarios")
+    (here.scenarios / "demo").mkdir(parents=True)
+    (here.scenarios / "demo" / "a.yaml").write_text("# nothing of a lab\n")
+    one = here.scenario(
+        scenario(step(do=(Apply("a.yaml", to="west"), Command("rm -rf {work}/x")), undo=(Delete("a.yaml", of="west"),)))
+    ).steps[0]
+
+    a, work = home / "the lab" / "scenarios" / "demo" / "a.yaml", here.paths.work / "x"
+    programs = [line.programs for text in (*one.lines, one.undo_script) for line in commands.parse(text)]
+    assert programs == [
+        (("kubectl", "--context=west", "apply", "-f", str(a)),),
+        (("rm", "-rf", str(work)),),
+        (("kubectl", "--context=west", "delete", "--ignore-not-found", "-f", str(a)),),
+    ]
+    for line in one.lines:  # a real shell reads the line as the lab does
+        words = subprocess.run(["sh", "-c", f"printf '%s\\n' {line}"], check=True, capture_output=True, text=True)
+        assert words.stdout.splitlines() == list(commands.parse(line)[0].programs[0])
+
+
+def test_a_path_is_shown_whole_for_a_user_without_a_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", unknown)
+    here = target("istio", tmp_path, here=tmp_path / "checkout")
+    assert here.shown(tmp_path / "a.yaml") == str(tmp_path / "a.yaml")

@@ -86,7 +86,7 @@ class ScenarioStep:
         return script_of(self.undo)
 
 
-REFUSED = "# this one is refused:"
+REFUSED = "# this command must be refused:"
 SECOND_TERMINAL = "# in a second terminal:"
 CTRL_C = "# Ctrl-C ends: "
 """Comments in scripts."""

@@ -23,7 +23,6 @@ from lab.kube import connect
 from lab.lab import Lab
 from lab.mesh.capabilities import Capability
 from lab.mesh.model import Intercept
-from lab.mesh.names import service_ref
 from lab.mesh.protocols import Mesh
 
 _LISTENS_S = 60.0
@@ -73,12 +72,6 @@ class DevProcess:
             )
         if self.command and which(self.command[0]) is None:
             raise UsageError(f"command not found: {self.command[0]}", next="name an installed program after `--`")
-        if parts.local(self.lab).get(service_ref(self.service)) is None:
-            raise UsageError(
-                f"there is no Service {self.service!r} in namespace {NAMESPACE}",
-                where=self.lab.west.name,
-                next=f"lab dev pod FOLDER --service {self.service}, or name another Service with --service",
-            )
         self.port = self.port or _free_port()
         self.tunnel = Tunnel(argv=self._argv, port=self.port, say=self.say)
 

@@ -57,6 +57,10 @@ class Lab:
         """The cluster in the role of West: the laptop, the source of the talk's link."""
         return self.clusters[self.spec.roles.west]
 
+    def ingress_url(self, cluster: str) -> str:
+        """Return the URL of a cluster's ingress on this machine, for the lab's own requests."""
+        return f"http://127.0.0.1:{self.spec.clusters[cluster].ingress_port}"  # localhost may be an IPv6 address
+
     @property
     def clusters(self) -> Mapping[str, Cluster]:
         """Every cluster of the lab by name, in the order of lab.toml, whether it is up or not."""

@@ -17,13 +17,18 @@ _SECRETS = (
     re.compile(r"""(?<=client-key-data: )[^\s"']+|(?<=client-key-data": ")[^"]+"""),
     re.compile(r"""(?<=token: )[^\s"']{16,}|(?<=token": ")[^"]{16,}"""),
     re.compile(r"(?<=://)[^\s/:@]+:[^\s/@]+(?=@)"),  # user and password of a URL
+    # A credential in the query of a URL, such as ?access_token=… or &X-Amz-Signature=….
+    re.compile(
+        r"(?P<kept>[?&][\w.-]*(?:token|secret|passw(?:or)?d|api[_-]?key|credential|signature|\bsig)=)[^\s&#'\"]+",
+        re.IGNORECASE,
+    ),
 )
 
 
 def redact(text: str) -> str:
     """Return the text without keys and tokens."""
     for secret in _SECRETS:
-        text = secret.sub(REDACTED, text)
+        text = secret.sub(lambda match: match.groupdict().get("kept", "") + REDACTED, text)
     return text
 
 

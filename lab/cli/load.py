@@ -191,8 +191,7 @@ def _service_target(
         raise UsageError("there is neither a SERVICE nor a --url", next="lab load podinfo, or lab load --url URL")
     lab = running_lab(file)
     caller = cluster_of(lab, source or "west").name
-    base = f"http://127.0.0.1:{lab.spec.clusters[caller].ingress_port}"
-    return lab, ServiceTarget(service=service, caller=caller, base=base, inside=inside)
+    return lab, ServiceTarget(service=service, caller=caller, base=lab.ingress_url(caller), inside=inside)
 
 
 def _lab_environment(lab: Lab) -> Mapping[str, str]:

@@ -32,7 +32,7 @@ class FrontendAnswers:
 def ask(lab: Lab, cluster: str, upstream: str, expected: Collection[str], *, timeout_s: float) -> FrontendAnswers:
     """Let a cluster's frontend call `upstream`, and check that all `expected` clusters answer and nothing fails."""
     count = _EACH * max(1, len(expected))
-    url = f"http://127.0.0.1:{lab.spec.clusters[cluster].ingress_port}/api/answers"
+    url = f"{lab.ingress_url(cluster)}/api/answers"
     params: dict[str, str | int] = {"upstream": upstream, "count": count, "parallel": _EACH}
     caller = f"{cluster}'s frontend"
     try:

@@ -63,4 +63,4 @@ class Context:
 
     def base_url(self, cluster: Cluster) -> str:
         """Return the URL of a cluster's ingress on this machine."""
-        return f"http://127.0.0.1:{self.lab.spec.clusters[cluster.name].ingress_port}"
+        return self.lab.ingress_url(cluster.name)

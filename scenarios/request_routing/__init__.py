@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lab.measure import stats
-from lab.measure.recording import Recording
 from lab.mesh.capabilities import Capability
 from lab.mesh.names import exported_name
 from lab.scenario.actions import Apply, Command, Delete, NewPhase, Pause, Until, on
 from lab.scenario.context import Context
-from lab.scenario.evidence import Evidence, EvidenceKind
+from lab.scenario.evidence import EvidenceKind
 from lab.scenario.loads import StepLoad
 from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
 from lab.scenario.observation import Look, Observation
 from lab.stacks.linkerd.traffic_split import CALLERS_REST_S
 
+from ..recorded import loses_nothing, recordings
 from ..sampling import SETTLES_WITHIN_S, settled_split
 from ..seeing import answers
 
@@ -56,24 +56,8 @@ def _file(west: int, east: int) -> str:
     return f"split-{west}-{east}.yaml"
 
 
-def _recorded(context: Context) -> tuple[Recording, Evidence]:
-    (data,) = context.recall(_LOAD.key)
-    recording = Recording.of_json(data)
-    words = "\n".join(phase.words for phase in recording.phases())
-    title = f"every request of a load of {recording.rate_per_s:g}/s {recording.name}"
-    return recording, Evidence(kind=EvidenceKind.LOAD, title=title, text=words, data=data)
-
-
-def _nothing_lost(context: Context) -> Observation:
-    recording, evidence = _recorded(context)
-    lost = recording.lost
-    first = f"; the first: {lost[0].error}" if lost else ""
-    seen = f"{len(recording.requests)} sent, {len(lost)} lost{first}"
-    return Observation(holds=not lost and len(recording.requests) > 0, seen=seen, evidence=(evidence,))
-
-
 def _takes_effect(context: Context) -> Observation:
-    recording, evidence = _recorded(context)
+    ((recording, evidence),) = recordings(context, _LOAD)
     to_east, to_west = recording.marks
     before_back = replace(recording, requests=tuple(r for r in recording.requests if r.at_s < to_west.at_s))
     east, west = context.east.name, context.west.name
@@ -189,7 +173,9 @@ SCENARIO = Scenario(
             ),
             undo=(Delete(_file(100, 0), of="west"),),
             checks=(
-                Check(name="shift_loses_nothing", claim="No request is lost", expected="0 lost", look=_nothing_lost),
+                Check(
+                    name="shift_loses_nothing", claim="No request is lost", expected="0 lost", look=loses_nothing(_LOAD)
+                ),
                 Check(
                     name="shift_takes_effect",
                     claim="A new split takes effect within seconds",

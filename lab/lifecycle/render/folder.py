@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -35,14 +36,14 @@ def check_comparable(folder: Path) -> None:
     """
     _check_kind(folder)
     if not folder.exists():
-        raise UsageError("the folder does not exist", where=str(folder), next=f"lab render {folder}")
+        raise UsageError("the folder does not exist", where=str(folder), next=f"lab render {shlex.quote(str(folder))}")
 
 
 def _not_empty(folder: Path) -> UsageError:
     return UsageError(
         "the folder is not empty; nothing was written",
         where=str(folder),
-        next=f"name another folder, or compare: lab render {folder} --diff",
+        next=f"name another folder, or compare: lab render {shlex.quote(str(folder))} --diff",
     )
 
 

@@ -78,7 +78,7 @@ class Emissary(ManifestComponent):
         result = super().apply(lab, cluster)
 
         def routed() -> bool | NotYet:
-            status = http.status(_url(lab, cluster))
+            status = http.status(lab.ingress_url(cluster.name))
             return NotYet("no answer" if status is None else f"HTTP {status}") if status in {None, 404} else True
 
         # Three times in a row: Envoy does not answer while it loads a new configuration.
@@ -94,11 +94,7 @@ class Emissary(ManifestComponent):
         """Return whether the Service still has the node's address, and Emissary's Envoy answers a request."""
         kube = connect(cluster)
         has_address = load_balancer.assigned(kube, SERVICE) == network.node_address(kube)
-        return has_address and http.status(_url(lab, cluster)) is not None
-
-
-def _url(lab: Lab, cluster: Cluster) -> str:
-    return f"http://127.0.0.1:{lab.spec.clusters[cluster.name].ingress_port}/"
+        return has_address and http.status(lab.ingress_url(cluster.name)) is not None
 
 
 def rendered(lab: Lab) -> list[Obj]:

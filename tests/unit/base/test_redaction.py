@@ -21,6 +21,9 @@ TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0x.c2lnbmF0dXJl"
         ('{"client-key-data": "LS0tabcdef", "x": 1}', "LS0tabcdef"),
         ("token: 0123456789abcdef0123", "0123456789abcdef"),
         ('{"token": "0123456789abcdef0123"}', "0123456789abcdef"),
+        ("http://a.test/x?n=1&access_token=geheim&m=2", "geheim"),
+        ("curl 'https://a.test/?X-Amz-Signature=geheim'", "geheim"),
+        ("https://a.test/?api_key=geheim#top", "geheim"),
         ("HTTP_PROXY=http://lab:geheim@127.0.0.1:3128", "geheim"),
     ],
 )
@@ -30,6 +33,9 @@ def test_secrets_are_left_out_of_text_and_documents(text: str, secret: str) -> N
     assert redact_json({"a": [text]}) == {"a": [redact(text)]}
 
 
-@pytest.mark.parametrize("text", ["http://127.0.0.1:8080/x", "a token: short", "-----BEGIN CERTIFICATE-----\nMII"])
+@pytest.mark.parametrize(
+    "text",
+    ["http://127.0.0.1:8080/x", "http://a.test/?design=1&page=2", "a token: short", "-----BEGIN CERTIFICATE-----\nMII"],
+)
 def test_other_text_stays(text: str) -> None:
     assert redact(text) == text

@@ -87,7 +87,7 @@ def test_a_url_that_does_not_answer_is_refused(server: LocalServer, mode: Mode) 
     server.mode = mode
     with pytest.raises(LabError, match="does not answer with 2xx") as caught:
         UrlTarget.of(server.base).check(50)
-    assert (caught.value.where, caught.value.next) == (server.base, f"curl -v '{server.base}'")
+    assert (caught.value.where, caught.value.next) == (server.base, f"curl -v {server.base}")
 
 
 @pytest.mark.parametrize(

@@ -5,18 +5,16 @@ from typing import Any, cast
 
 import pytest
 
-from lab import config
 from lab.mesh.capabilities import Capability
 from lab.scenario.context import Context
 from lab.scenario.steps import StepRunner
-from tests.unit.scenarios.kit import FakeRunner, steps_of
+from tests.unit.scenarios.kit import FakeRunner, lab_of, steps_of
 
 
 @pytest.fixture
 def context() -> Context:
     mesh = SimpleNamespace(capabilities=frozenset({Capability.SPLIT}))
-    lab = SimpleNamespace(spec=config.parse(""), east=SimpleNamespace(name="east"), west=SimpleNamespace(name="west"))
-    return Context(lab=cast("Any", lab), mesh=cast("Any", mesh), env={"KUBECONFIG": "/state/kubeconfig"})
+    return Context(lab=lab_of(), mesh=cast("Any", mesh), env={"KUBECONFIG": "/state/kubeconfig"})
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from lab import config
+from lab.artifacts.store import ArtifactStore
 from lab.base.paths import PROJECT, Paths
 from lab.base.process import Completed
 from lab.config import LabSpec
+from lab.lab import Lab
 from lab.scenario.actions import Action, Command
 from lab.scenario.context import Context
 from lab.scenario.events import Sink
@@ -81,6 +83,13 @@ class FakeRunner:
 
 def no_manifests(scenario: str) -> Manifests:
     raise AssertionError(f"{scenario} has no manifests")
+
+
+def lab_of(spec: LabSpec | None = None) -> Lab:
+    """Return a lab that is only described: it has no folders and no artifacts."""
+    nowhere = Path("/nowhere")
+    paths = Paths(cache=nowhere, state=nowhere)
+    return Lab(spec=spec or config.parse(""), paths=paths, artifacts=ArtifactStore(paths=paths))
 
 
 def steps_of(context: Context, runner: FakeRunner, *, sink: Sink = lambda _: None) -> StepRunner:

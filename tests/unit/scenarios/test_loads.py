@@ -16,7 +16,7 @@ from lab.scenario.actions import Command, NewPhase
 from lab.scenario.context import Context
 from lab.scenario.executor import Executor, Output
 from lab.scenario.loads import StepLoad
-from tests.unit.scenarios.kit import FakeRunner, no_manifests
+from tests.unit.scenarios.kit import FakeRunner, lab_of, no_manifests
 
 
 class Frontend(ThreadingHTTPServer):
@@ -50,7 +50,7 @@ def at_frontend(context: Context, frontend: Frontend) -> Context:
     port = frontend.server_address[1]
     other = 8081 if port != 8081 else 8082
     spec = config.parse(f"[clusters.west]\ningress_port = {port}\n[clusters.east]\ningress_port = {other}\n")
-    context.lab.spec = spec  # type: ignore[misc]
+    context.lab = lab_of(spec)
     return context
 
 

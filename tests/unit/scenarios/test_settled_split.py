@@ -20,6 +20,7 @@ from lab.scenario.context import Context
 from lab.scenario.observation import Observation
 from scenarios import request_routing
 from scenarios.sampling import settled_split, settling
+from tests.unit.scenarios.kit import lab_of
 
 SAMPLE = stats.design_for(0.5)
 Answer = Callable[[int, int], dict[str, int]]
@@ -76,9 +77,8 @@ def frontend() -> Iterator[tuple[Frontend, int]]:
 @pytest.fixture
 def context(frontend: tuple[Frontend, int]) -> Context:
     spec = config.parse(f"[clusters.east]\n[clusters.west]\ningress_port = {frontend[1]}\n")
-    lab: Any = SimpleNamespace(spec=spec, east=SimpleNamespace(name="east"), west=SimpleNamespace(name="west"))
     mesh: Any = SimpleNamespace(capabilities=frozenset())
-    return Context(lab=lab, mesh=mesh)
+    return Context(lab=lab_of(spec), mesh=mesh)
 
 
 def judged(context: Context, design: stats.Design = SAMPLE, **changes: Any) -> Observation:
@@ -176,7 +176,7 @@ def test_a_sample_that_takes_too_long_says_nothing_about_the_split(
 
 
 def test_a_frontend_that_does_not_answer_is_an_error_and_no_refusal(context: Context) -> None:
-    context.lab.spec = config.parse("[clusters.east]\n[clusters.west]\ningress_port = 1024\n")
+    context.lab = lab_of(config.parse("[clusters.east]\n[clusters.west]\ningress_port = 1024\n"))
     with pytest.raises(WaitTimeout, match="west to use the weights of podinfo"):
         judged(context, settles_within_s=0.0)
 

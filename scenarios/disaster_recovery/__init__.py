@@ -180,12 +180,8 @@ SCENARIO = Scenario(
                     name="primary_answers",
                     claim="While the primary works, it answers all requests",
                     expected="100 of 100 by West",
-<<<<<<< HEAD
                     command=f"curl --silent '{{west_url}}/api/answers?upstream={SERVICE}&count=100'",
-                    look=_primary_answers,
-=======
                     look=_answered_by("west", count=100),
->>>>>>> u-rev
                     within_s=20,
                 ),
             ),

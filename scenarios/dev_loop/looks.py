@@ -89,11 +89,12 @@ def laptop_answers(context: Context) -> Observation:
     return Observation(holds=counts.only(LAPTOP), seen=counts.words, evidence=(counts.evidence,))
 
 
-def _process() -> psutil.Process | None:
-    """Return the process of my-service that `lab dev process` started on this machine, in any terminal."""
+def _process(context: Context) -> psutil.Process | None:
+    """Return the process of this lab's my-service that `lab dev process` started on this machine, in any terminal."""
+    main = str(context.lab.paths.work / SERVICE / "main.py")
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.cmdline()[-1:] and process.cmdline()[-1].endswith(f"{SERVICE}/main.py"):
+            if process.cmdline()[-1:] and process.cmdline()[-1] == main:
                 parent = process.parent()
                 if parent is not None and "process" in parent.cmdline():
                     return process
@@ -176,7 +177,7 @@ def only_chosen(context: Context) -> Observation:
 def process_reaches_users(context: Context) -> Observation:
     """Check that the process gets data of East's users."""
     counts = answered(context, header=HEADER[1], count=10)
-    process = _process()
+    process = _process(context)
     pid = process.pid if process else 0
     own = context.mesh.identity_of(Caller(cluster=context.west.name, namespace=NAMESPACE, service_account=SERVICE))
     identity = "under my-service's identity" if any(own in message for message in counts.messages) else ""
@@ -194,8 +195,7 @@ def process_reaches_users(context: Context) -> Observation:
 
 def only_loopback(context: Context) -> Observation:
     """Check that `lab dev process` and its child processes listen on 127.0.0.1 only."""
-    del context
-    child = _process()
+    child = _process(context)
     here = child.parent() if child else None
     if here is None:
         raise StepNotRunError("process")

@@ -156,7 +156,7 @@ def test_every_part_of_a_step_is_rendered(tmp_path: Path) -> None:
     )
     rendered = target("istio", tmp_path, spec=RENAMED).scenario(raw)
     (one, _) = rendered.steps
-    assert one.script == "echo laptop\n# wait for answers by gke, up to 1 s\n# laptop stops"
+    assert one.script == "echo laptop\n# wait for answers by gke, up to 1 s\n# phase of the load: laptop stops"
     assert (one.verb, one.checks[0].claim) == ("lab split --in laptop", "gke answers")
     assert one.checks[0].command == "kubectl --context=gke get pods"
     assert (rendered.claim, rendered.try_next) == ("gke and laptop", ("Open http://localhost:9002.",))

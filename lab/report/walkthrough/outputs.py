@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from lab.base.redaction import redact
 from lab.scenario.observation import Outcome
@@ -48,7 +49,9 @@ def block(name: str, text: str) -> Iterator[str]:
 
 def _short(transcript: str) -> str:
     """Return the printed lines of a transcript, without the commands, which the page shows above them."""
-    lines = [line.rstrip()[:_MAX_CHARS] for line in transcript.splitlines() if not line.startswith("$ ")]
+    home = f"{Path.home()}/"
+    printed = [line.rstrip().replace(home, "~/") for line in transcript.splitlines() if not line.startswith("$ ")]
+    lines = [line if len(line) <= _MAX_CHARS else f"{line[: _MAX_CHARS - 1]}…" for line in printed]
     if len(lines) > _MAX_LINES:
         lines = [*lines[: _MAX_LINES - 1], f"… {len(lines) - _MAX_LINES + 1} more lines"]
     return "\n".join(lines).strip("\n")

@@ -145,7 +145,7 @@ def walk(
     full: Full = False,
     auto: Annotated[bool, typer.Option("--auto", help="Do not wait for keys; for a rehearsal or CI.")] = False,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin at the first step, not where the last walk stopped.")
+        bool, typer.Option("--fresh", help="Undo what the last walk left, and begin at the first step.")
     ] = False,
 ) -> None:
     """Present scenarios or whole acts step by step.
@@ -166,15 +166,13 @@ def walk(
         raise UsageError("standard input is not a terminal, so a walk cannot read keys", next="lab walk --auto")
     need_nodes(lab)
     position = Position() if auto else Position.read(lab.paths.walk)
-    if fresh:
-        position.forget()
     screen = Screen(out(page=True), typed=not auto)
     with locked(lab, "lab walk"):
         presenter = Presenter(scenarios=chosen, steps=_steps(lab, full=full, rate=50.0), position=position)
         if auto:
             rehearse(presenter, screen)
         else:
-            present(presenter, screen, read_key)
+            present(presenter, screen, read_key, fresh=fresh)
     if auto:
         _end_with(*presenter.outcomes)
 

@@ -10,7 +10,7 @@ import typer
 from lab.base.errors import UsageError
 from lab.cli.groups import SCENARIOS
 from lab.cli.named import lab_of, locked, need_nodes
-from lab.cli.options import AsJson, ConfigFile, Full, Rate, ScenarioNames
+from lab.cli.options import AsJson, ConfigFile, Full, Rate, ScenarioNames, scenario_names
 from lab.cli.output import Unfinished, out, waiting
 
 if TYPE_CHECKING:
@@ -139,7 +139,11 @@ def _end_repeat(summary: RepeatReport, page: Path, *, as_json: bool) -> None:
 def walk(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SCENARIO|ACT", help="Names of scenarios, or acts by name or number. Default: all."),
+        typer.Argument(
+            metavar="SCENARIO|ACT",
+            autocompletion=scenario_names,
+            help="Names of scenarios, or acts by name or number. Default: all.",
+        ),
     ] = None,
     file: ConfigFile = None,
     full: Full = False,

@@ -16,7 +16,6 @@ from lab.report import Difference, RunFolder, load
 from lab.report import repetitions as numbers
 from lab.report.repetitions import CheckStatistics, RepeatReport
 from lab.scenario.model import Scenario
-from lab.scenario.observation import Outcome
 from lab.scenario.results import Report, StepRun, summary
 from lab.stacks import CheckVerdict, UpstreamCheck
 
@@ -116,11 +115,9 @@ def repetitions(console: Console, report: RepeatReport, page: Path, *, as_json: 
 
 
 def _passed(check: CheckStatistics) -> Text:
-    passed = check.outcomes[Outcome.PASSED]
-    tried = sum(check.outcomes.values()) - check.outcomes[Outcome.SKIPPED]
-    if not tried:
+    if not check.tried:
         return Text("skipped", "dim")
-    return Text(f"{passed} of {tried}", "green" if passed == tried else "red")
+    return Text(f"{check.passed} of {check.tried}", "green" if check.passed == check.tried else "red")
 
 
 def differences(console: Console, found: Sequence[Difference], *, as_json: bool) -> None:

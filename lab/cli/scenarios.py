@@ -10,7 +10,7 @@ import typer
 from lab.base.errors import UsageError
 from lab.cli.groups import SCENARIOS
 from lab.cli.named import lab_of, locked, need_nodes
-from lab.cli.options import AsJson, ConfigFile, Full, Rate, ScenarioNames
+from lab.cli.options import AsJson, ConfigFile, Full, Rate, ScenarioNames, scenario_names
 from lab.cli.output import Unfinished, out, waiting
 
 if TYPE_CHECKING:
@@ -139,13 +139,17 @@ def _end_repeat(summary: RepeatReport, page: Path, *, as_json: bool) -> None:
 def walk(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SCENARIO|ACT", help="Names of scenarios, or acts by name or number. Default: all."),
+        typer.Argument(
+            metavar="SCENARIO|ACT",
+            autocompletion=scenario_names,
+            help="Names of scenarios, or acts by name or number. Default: all.",
+        ),
     ] = None,
     file: ConfigFile = None,
     full: Full = False,
     auto: Annotated[bool, typer.Option("--auto", help="Do not wait for keys; for a rehearsal or CI.")] = False,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin at the first step, not where the last walk stopped.")
+        bool, typer.Option("--fresh", help="Undo what the last walk left, and begin at the first step.")
     ] = False,
 ) -> None:
     """Present scenarios or whole acts step by step.
@@ -166,15 +170,13 @@ def walk(
         raise UsageError("standard input is not a terminal, so a walk cannot read keys", next="lab walk --auto")
     need_nodes(lab)
     position = Position() if auto else Position.read(lab.paths.walk)
-    if fresh:
-        position.forget()
     screen = Screen(out(page=True), typed=not auto)
     with locked(lab, "lab walk"):
         presenter = Presenter(scenarios=chosen, steps=_steps(lab, full=full, rate=50.0), position=position)
         if auto:
             rehearse(presenter, screen)
         else:
-            present(presenter, screen, read_key)
+            present(presenter, screen, read_key, fresh=fresh)
     if auto:
         _end_with(*presenter.outcomes)
 

@@ -33,6 +33,7 @@ class Screen:
         self._typed = typed
         self._pause = pause
         self._shown = ""
+        self._notes: list[str] = []
 
     def state(self, snapshot: Snapshot) -> None:
         """Show the current step if it has not run."""
@@ -91,7 +92,11 @@ class Screen:
         self._keys("enter: undo and continue")
 
     def note(self, text: str) -> None:
-        """Show one line."""
+        """Show one line; on a terminal again under the next step's title, because that step clears the screen."""
+        self._notes.append(text)
+        self._print_note(text)
+
+    def _print_note(self, text: str) -> None:
         self._console.print(Text(text, style="bold yellow"), soft_wrap=True)
 
     def _head(self, view: StepView) -> None:
@@ -99,6 +104,10 @@ class Screen:
         self._bar(view.scenario.act)
         title = f"{view.scenario.title}, {view.number} of {view.count}: {view.step.title}"
         self._show(Text(title, style="bold bright_white on blue"))
+        if self._console.is_terminal:
+            for note in self._notes:
+                self._print_note(note)
+        self._notes.clear()
 
     def _bar(self, act: str) -> None:
         self._console.print(Align.center(_acts(ACTS, act)))

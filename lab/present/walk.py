@@ -22,10 +22,19 @@ QUIT = "q"
 _LATER = "`lab walk` continues here; `lab reset` undoes the changes"
 
 
-def walk(presenter: Presenter, screen: Screen, keys: ReadKey) -> bool:
-    """Present until the end, and return True; return False if the presenter quits."""
+def walk(presenter: Presenter, screen: Screen, keys: ReadKey, *, fresh: bool = False) -> bool:
+    """Present until the end, and return True; return False if the presenter quits.
+
+    Args:
+        presenter: the presentation.
+        screen: the terminal.
+        keys: waits for a key.
+        fresh: undo the steps of an unfinished walk first, and begin at the first step.
+    """
     presenter.attach(screen)
     try:
+        if fresh:
+            presenter.restart()
         while presenter.current is not None:
             if (key := keys()) == QUIT:
                 screen.note(_LATER)

@@ -63,15 +63,25 @@ def _command(command: Json) -> str:
 
 
 def _page(template: str, **variables: object) -> str:
-    environment = _environment()
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
     environment.globals |= {
         "anchor": _anchor,
         "checks": _checks,
+        "css": Markup((_HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - a file of this package
         "details": _details,
         "is_load": _is_load,
+        "loss": repetitions.loss_text,
         "marks": _MARKS,
         "ms": _ms,
+        "policy": _POLICY,
+        "rate": repetitions.rate_text,
         "shares": _shares,
+        "spread": repetitions.spread_text,
         "timeline": charts.timeline,
         "topology": charts.topology,
     }
@@ -80,34 +90,13 @@ def _page(template: str, **variables: object) -> str:
 
 def render_repeat(report: RepeatReport) -> str:
     """Return the page of a repeat; it links to the pages of its runs beside it."""
-    environment = _environment()
-    environment.globals |= {
-        "loss": repetitions.loss_text,
-        "rate": repetitions.rate_text,
-        "spread": repetitions.spread_text,
-        "tried": lambda check: sum(check.outcomes.values()) - check.outcomes[Outcome.SKIPPED],
-        "passed": lambda check: check.outcomes[Outcome.PASSED],
-    }
-    return environment.get_template("repeat.html.j2").render(
+    return _page(
+        "repeat.html.j2",
         report=report,
         title=f"{report.lab.name}: repeat {report.id}",
         summary_line=repetitions.summary(report),
         facts=_facts(report.lab, report.started_at, report.duration_s),
     )
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    environment.globals |= {
-        "css": Markup((_HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - a file of this package
-        "policy": _POLICY,
-    }
-    return environment
 
 
 def _facts(lab: LabFacts, started_at: str, duration_s: float) -> dict[str, str]:

@@ -68,6 +68,16 @@ class CheckStatistics:
     duration_s: Spread | None
     loss: Loss | None
 
+    @property
+    def passed(self) -> int:
+        """Number of runs in which it passed."""
+        return self.outcomes[Outcome.PASSED]
+
+    @property
+    def tried(self) -> int:
+        """Number of runs in which it is not skipped."""
+        return sum(self.outcomes.values()) - self.outcomes[Outcome.SKIPPED]
+
 
 @dataclass(frozen=True, kw_only=True)
 class RepeatedRun:

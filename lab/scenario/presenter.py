@@ -193,6 +193,12 @@ class Presenter:
         if (token := self._token) is not None:
             token.cancel()
 
+    def restart(self) -> None:
+        """Undo the steps that an earlier walk left, and go to the first step."""
+        self.undo_all()
+        self.position.memo.clear()
+        self._move(0)
+
     def undo_all(self) -> None:
         """Undo every step that may have changed something, the last one first."""
         try:
@@ -318,9 +324,10 @@ class Presenter:
         self._tell(lambda shown: shown.state(self.snapshot))
 
     def _remembered(self, step_id: str) -> PresentedStep:
-        if (known := self.position.statuses.get(step_id)) is None:
+        try:
+            status = PresentedStep.of_json(self.position.statuses[step_id])
+        except (KeyError, ValueError, TypeError):  # not presented yet, or by another version of the lab
             return PresentedStep(id=step_id)
-        status = PresentedStep.of_json(known)
         return replace(status, state=StepState.FAILED) if status.state is StepState.RUNNING else status
 
     def _event(self, event: Event) -> None:

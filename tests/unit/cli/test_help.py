@@ -77,6 +77,7 @@ def test_completion_knows_scenarios_and_clusters() -> None:
         return CliRunner().invoke(app, [], prog_name="lab", env=environment).stdout.split()
 
     assert complete("lab run iso", 2) == ["isolation"]
+    assert complete("lab walk iso", 2) == ["isolation"]
     assert complete("lab export web --from ea", 4) == ["east"]
 
 

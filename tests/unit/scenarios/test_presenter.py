@@ -12,6 +12,7 @@ import pytest
 
 from lab.base import wait
 from lab.base.errors import LabError, UsageError
+from lab.base.names import Json
 from lab.base.process import run as real_run
 from lab.mesh.capabilities import Capability
 from lab.scenario.actions import Observe
@@ -318,6 +319,13 @@ def test_an_unreadable_position_is_the_beginning(tmp_path: Path) -> None:
 def test_a_position_at_a_step_that_does_not_exist_any_more_is_the_beginning(steps: StepRunner) -> None:
     presenter = Presenter(scenarios=(two_steps(),), steps=steps, position=Position(at="demo/renamed"))
     assert at(presenter) == "demo/one"
+
+
+def test_a_status_that_cannot_be_read_is_that_of_a_step_that_did_not_run(steps: StepRunner) -> None:
+    later: Json = {"id": "demo/one", "state": "paused", "checks": "green"}
+    position = Position(at="demo/one", statuses={"demo/one": later, "demo/two": {"state": "done"}})
+    presenter = Presenter(scenarios=(two_steps(),), steps=steps, position=position)
+    assert {one.state for one in presenter.snapshot.steps} == {StepState.IDLE}
 
 
 def test_a_second_view_gets_the_state_first_and_nothing_after_it_left(

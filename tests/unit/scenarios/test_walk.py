@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,29 @@ def test_quitting_undoes_nothing_and_says_how_to_continue(
     assert "1 of 3" not in later.text
     assert runner.lines == ["echo one", "echo two", "undo two", "undo one"]
     assert not file.exists()
+
+
+def test_a_fresh_walk_undoes_what_the_last_one_left_and_begins_at_the_first_step(
+    context: Context, runner: FakeRunner, tmp_path: Path
+) -> None:
+    file = tmp_path / "walk.json"
+    first = Presenter(scenarios=(demo(),), steps=steps_of(context, runner), position=Position.read(file))
+    walk(first, Terminal().screen, keys("enter enter enter q"))
+    again = Presenter(scenarios=(demo(),), steps=steps_of(context, runner), position=Position.read(file))
+    later = Terminal()
+    assert walk(again, later.screen, keys("q"), fresh=True) is False
+    assert runner.lines == ["echo one", "echo two", "undo two", "undo one"]
+    assert later.text.rindex("1 of 3: One") > later.text.rindex("undo one")
+    left = Position.read(file)
+    assert (left.at, left.begun, left.done) == ("demo/one", [], [])
+
+
+def test_a_note_is_still_there_when_the_next_step_has_cleared_the_screen(context: Context, runner: FakeRunner) -> None:
+    presenter = Presenter(scenarios=(demo(), replace(demo(), name="next")), steps=steps_of(context, runner))
+    runner.answers = {"undo two": LabError("two is stuck"), **runner.answers}
+    terminal = Terminal(is_terminal=True)
+    walk(presenter, terminal.screen, keys("enter " * 7 + "q"))
+    assert "two could not be undone: two is stuck" in terminal.text.rpartition("\x1b[2J")[2]
 
 
 def test_ctrl_c_while_a_step_runs_says_what_has_to_be_undone(

@@ -14,8 +14,9 @@ from lab.kube.manifests import dump
 from lab.kube.objects import Obj, Ref
 from lab.measure.load import get_json
 from lab.mesh.names import exported_name
-from lab.scenario.context import Context
+from lab.scenario.context import Context, Role
 from lab.scenario.evidence import Evidence, EvidenceKind
+from lab.scenario.observation import Look, Observation
 
 _TIMEOUT_S = 30.0
 _SHOWN = 12
@@ -112,6 +113,16 @@ def answers(
             data={"upstream": document["upstream"], "totals": totals},
         ),
     )
+
+
+def only(upstream: str, *, by: Role, count: int = 50) -> Look:
+    """Return a look that holds if the cluster in a role answers every request of West's frontend to `upstream`."""
+
+    def look(context: Context) -> Observation:
+        counts = answers(context, context.west, upstream, count=count)
+        return Observation(holds=counts.only(context.cluster(by).name), seen=counts.words, evidence=(counts.evidence,))
+
+    return look
 
 
 def _line(row: Mapping[str, Any]) -> str:

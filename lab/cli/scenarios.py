@@ -11,7 +11,7 @@ from lab.base.errors import UsageError
 from lab.cli.groups import SCENARIOS
 from lab.cli.named import lab_of, locked, need_nodes
 from lab.cli.options import AsJson, ConfigFile, Full, Rate, ScenarioNames, scenario_names
-from lab.cli.output import Unfinished, out, waiting
+from lab.cli.output import Unfinished, out, waiting, warn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,7 +169,10 @@ def walk(
     if not auto and not sys.stdin.isatty():
         raise UsageError("standard input is not a terminal, so a walk cannot read keys", next="lab walk --auto")
     need_nodes(lab)
-    position = Position() if auto else Position.read(lab.paths.walk)
+    left = Position.read(lab.paths.walk)
+    if auto and left.begun:
+        warn(f"an earlier `lab walk` left changes of {', '.join(left.begun)}. `lab reset` undoes them.")
+    position = Position() if auto else left
     screen = Screen(out(page=True), typed=not auto)
     with locked(lab, "lab walk"):
         presenter = Presenter(scenarios=chosen, steps=_steps(lab, full=full, rate=50.0), position=position)

@@ -1,7 +1,7 @@
 """The actions of a step: commands to type, manifests to apply, waits, observations and marks. They are data.
 
 `lab.scenario.executor` executes them. Only commands change a cluster, and each of them is shown exactly as it is
-executed: `Apply` and `Delete` are kubectl commands with one of the scenario's manifest files.
+executed: `Apply` and `Delete` are kubectl commands with manifest files of the scenario.
 """
 
 from __future__ import annotations
@@ -28,26 +28,32 @@ class Command:
     _: KW_ONLY
     timeout_s: float = COMMAND_TIMEOUT_S
     refused: bool = False
-    manifest: str = ""
-    """The scenario's manifest file in the command, after rendering an `Apply` or a `Delete`."""
+    manifests: tuple[str, ...] = ()
+    """The scenario's manifest files in the command, after rendering an `Apply` or a `Delete`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Apply:
-    """Apply a manifest file of the scenario to the cluster in a role."""
+    """Apply manifest files of the scenario to the cluster in a role, with one command."""
 
-    file: str
-    _: KW_ONLY
+    files: tuple[str, ...]
     to: Role
 
+    def __init__(self, *files: str, to: Role) -> None:
+        object.__setattr__(self, "files", files)
+        object.__setattr__(self, "to", to)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, init=False)
 class Delete:
-    """Delete the objects in a manifest file of the scenario from the cluster in a role, if they exist."""
+    """Delete the objects in manifest files of the scenario from the cluster in a role, if they exist."""
 
-    file: str
-    _: KW_ONLY
+    files: tuple[str, ...]
     of: Role
+
+    def __init__(self, *files: str, of: Role) -> None:
+        object.__setattr__(self, "files", files)
+        object.__setattr__(self, "of", of)
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ def of_stack(actions: Sequence[Action], stack: str) -> Iterator[Action]:
             yield action
 
 
-def kubectl_command(action: Apply | Delete, context: str, path: str) -> str:
-    """Return the command of an `Apply` or a `Delete` for a context; `path` is quoted."""
+def kubectl_command(action: Apply | Delete, context: str, paths: Sequence[str]) -> str:
+    """Return the command of an `Apply` or a `Delete` for a context; the paths are quoted."""
     verb = "apply" if isinstance(action, Apply) else "delete --ignore-not-found"
-    return f"kubectl --context={context} {verb} -f {path}"
+    return " ".join([f"kubectl --context={context} {verb}", *(f"-f {path}" for path in paths)])

@@ -127,8 +127,9 @@ class Executor:
                 raise TypeError(f"{action!r} is not rendered")
 
     def _command(self, scenario: str, command: Command) -> None:
-        if command.manifest and (note := self.manifests(scenario).write(command.manifest)):
-            self._print(note)
+        for name in command.manifests:
+            if note := self.manifests(scenario).write(name):
+                self._print(note)
         lines = commands.parse(command.text)
         for number, line in enumerate(lines, start=1):
             self.tell(Typed(text=line.text))

@@ -131,8 +131,8 @@ class Target:
         for action in of_stack(actions, self.stack):
             if isinstance(action, Apply | Delete):
                 context = self.names[action.to if isinstance(action, Apply) else action.of]
-                text = kubectl_command(action, context, self.shown(files.path(action.file)))
-                concrete.append(Command(text, manifest=action.file))
+                text = kubectl_command(action, context, [self.shown(files.path(name)) for name in action.files])
+                concrete.append(Command(text, manifests=action.files))
             else:
                 concrete.append(self._rendered(action, files))
         return tuple(concrete)

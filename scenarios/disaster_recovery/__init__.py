@@ -13,7 +13,7 @@ from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, T
 from lab.scenario.observation import Look, Observation
 
 from ..recorded import RTO_S, answered, loses_nothing, recovers, takes_over
-from ..seeing import answers, frontend
+from ..seeing import frontend, only
 
 SERVICE = "podinfo"
 MIRROR = exported_name(SERVICE, "{east}")
@@ -24,14 +24,17 @@ _TAKES_OVER_S = 5.0
 _BACK_S = 180.0
 _KILL = "--grace-period=0 --force --wait=false"
 _QUIET = Pause(3, "the load before the change, and after it")
-_SHIFT = Pause(3, "the load runs with these weights")
+_SHIFT = Pause(2, "the load runs with these weights")
 _EJECTED = Pause(9, "an ejected pod gets requests again after 5 s at the earliest")
 _NO_PODS = Command(f"{_WEST} scale deployment {SERVICE} --replicas=0")
 _PODS_BACK = (
     Command(f"{_WEST} scale deployment {SERVICE} --replicas={{west_replicas}}"),
     Command(f"{_WEST} rollout status deployment {SERVICE} --timeout=90s", timeout_s=100),
 )
-_LINK_BACK = Command("docker exec {west_node} ip route flush type blackhole")
+# Docker's DNS answers with the node's address.
+_ADDRESS = '$(getent ahostsv4 {east_node} | head -n1 | cut -d" " -f1)'
+_LINK_CUT = Command(f"docker exec {{west_node}} sh -c 'ip route replace blackhole {_ADDRESS}'")
+_LINK_BACK = Command(f"docker exec {{west_node}} sh -c 'ip route flush exact {_ADDRESS} type blackhole'")
 
 
 def _load(name: str, *entrances: Role, inside: bool = False) -> StepLoad:
@@ -46,21 +49,9 @@ _BACKUP_LOAD = _load("backup", "west")
 _PRIMARY_LOAD = _load("primary", "west", "east")
 
 
-def _answered_by(role: Role, *, count: int = 50) -> Look:
-    """Return a look that holds if one cluster answers every request of West's frontend."""
-
-    def look(context: Context) -> Observation:
-        counts = answers(context, context.west, SERVICE, count=count)
-        return Observation(
-            holds=counts.only(context.cluster(role).name), seen=counts.words, evidence=(counts.evidence,)
-        )
-
-    return look
-
-
 def _only(role: Role) -> Until:
     """Return a wait until one cluster answers every request of West's frontend."""
-    return Until(f"answers by {{{role}}} only", _answered_by(role), timeout_s=20)
+    return Until(f"answers by {{{role}}} only", only(SERVICE, by=role), timeout_s=20)
 
 
 def _through_ingress(role: Role) -> Look:
@@ -181,7 +172,7 @@ SCENARIO = Scenario(
                     claim="While the primary works, it answers all requests",
                     expected="100 of 100 by West",
                     command=f"curl --silent '{{west_url}}/api/answers?upstream={SERVICE}&count=100'",
-                    look=_answered_by("west", count=100),
+                    look=only(SERVICE, by="west", count=100),
                     within_s=20,
                 ),
             ),
@@ -198,7 +189,7 @@ SCENARIO = Scenario(
                 NewPhase("pods die"),
                 Command(f"{_WEST} delete pods {_PODS} {_KILL}"),
                 _NO_PODS,  # prevents new pods, so that a fast machine needs the backup, too
-                Until("answers by the backup only", _answered_by("east"), timeout_s=RTO_S, required=False),
+                Until("answers by the backup only", only(SERVICE, by="east"), timeout_s=RTO_S, required=False),
                 _QUIET,
                 NewPhase("pods start"),
                 *_PODS_BACK,
@@ -281,15 +272,11 @@ SCENARIO = Scenario(
             do=(
                 _QUIET,
                 NewPhase("link is cut"),
-                # Docker's DNS answers with the node's address.
-                Command(
-                    "docker exec {west_node} sh -c "
-                    "'ip route replace blackhole $(getent ahostsv4 {east_node} | head -n1 | cut -d\" \" -f1)'"
-                ),
+                _LINK_CUT,
                 Pause(RTO_S + 3, "the link is cut"),
                 NewPhase("link is back"),
                 _LINK_BACK,
-                Pause(RTO_S + 3, "the link works"),
+                _EJECTED,
             ),
             undo=(_LINK_BACK, Delete("failover-to-west.yaml", of="west")),
             verb="lab cut {west} {east}",

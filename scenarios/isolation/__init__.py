@@ -33,6 +33,7 @@ _INFO = "/api/info"
 _OTHER_PORT = 8080
 _SETTLES_S = 30.0
 _EAST = "kubectl --context={east} --namespace={namespace}"
+_WEST = "kubectl --context={west} --namespace={namespace}"
 _PAYMENT = f"{{west_url}}/api/identity?upstream={SERVICE}-{{east}}"
 # The namespaces of the applications and of the proxies and gateways of both stacks.
 _WEST_WRITES = (NAMESPACE, "istio-system", "istio-ingress", "linkerd", "linkerd-multicluster", "emissary")
@@ -188,22 +189,16 @@ _GATEWAY = (
     "kubectl --context={east} --namespace=linkerd-multicluster patch meshtlsauthentication any-meshed "
     "--type=merge --patch"
 )
-_LOCK = (Apply("only-the-frontend.yaml", to="east"), Apply("nobody.yaml", to="east"))
+_LOCK = ("only-the-frontend.yaml", "nobody.yaml")
 _UNLOCK = (
-    Delete("only-the-frontend.yaml", of="east"),
-    Delete("nobody.yaml", of="east"),
+    Delete(*_LOCK, of="east"),
     on(linkerd=Command(f"""{_GATEWAY} '{{"spec":{{"identities":["*"]}}}}'""")),
 )
-_READY = (
-    *(
-        Command(
-            f"kubectl --context={{west}} --namespace={_NAMESPACES.get(pod, '{namespace}')} wait pod {pod} "
-            "--for=condition=Ready --timeout=60s",
-            timeout_s=70,
-        )
-        for pod in (_OTHER_ACCOUNT, _ELSEWHERE, _UNMESHED)
-    ),
-    Command(f"{_EAST} wait pod {OTHER_SERVICE} --for=condition=Ready --timeout=60s", timeout_s=70),
+_READY = "--for=condition=Ready --timeout=60s"
+_PODS_READY = (
+    Command(f"{_WEST} wait pods {_OTHER_ACCOUNT} {_UNMESHED} {_READY}", timeout_s=70),
+    Command(f"kubectl --context={{west}} --namespace={OTHER_NAMESPACE} wait pods {_ELSEWHERE} {_READY}", timeout_s=70),
+    Command(f"{_EAST} wait pods {OTHER_SERVICE} {_READY}", timeout_s=70),
 )
 EXPORT: On = on(
     linkerd=Command(f"{_EAST} label service {SERVICE} --overwrite mirror.linkerd.io/exported=true"),
@@ -247,17 +242,15 @@ SCENARIO = Scenario(
                 EXPORT,
             ),
             do=(
-                Apply("namespace.yaml", to="west"),
-                *(Apply(file, to="west") for file in _CALLERS),
+                Apply("namespace.yaml", *_CALLERS, to="west"),
                 Apply("ledger.yaml", to="east"),
                 EXPORT_LEDGER,
-                *_READY,
+                *_PODS_READY,
             ),
             undo=(
                 UNEXPORT_LEDGER,
                 Delete("ledger.yaml", of="east"),
-                *(Delete(file, of="west") for file in _CALLERS),
-                Delete("namespace.yaml", of="west"),
+                Delete(*_CALLERS, "namespace.yaml", of="west"),
             ),
             checks=(
                 Check(
@@ -276,7 +269,7 @@ SCENARIO = Scenario(
             "East refuses every caller.",
             do=(
                 on(linkerd=Command(f'{_GATEWAY} \'{{"spec":{{"identities":["{_FRONTEND}"]}}}}\'')),
-                *_LOCK,
+                Apply(*_LOCK, to="east"),
             ),
             undo=_UNLOCK,
             verb=f"lab authorize {SERVICE} --in {{east}} --from {{west}}/frontend --method GET --path {_INFO} "

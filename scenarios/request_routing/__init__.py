@@ -17,7 +17,7 @@ from lab.stacks.linkerd.traffic_split import CALLERS_REST_S
 
 from ..recorded import loses_nothing, recordings
 from ..sampling import SETTLES_WITHIN_S, settled_split
-from ..seeing import answers
+from ..seeing import answers, only
 
 SERVICE = "podinfo"
 MIRROR = exported_name(SERVICE, "{east}")
@@ -109,11 +109,6 @@ def _both_answer(context: Context) -> Observation:
     return Observation(holds=both, seen=counts.words, evidence=(counts.evidence,))
 
 
-def _west_answers(context: Context) -> Observation:
-    counts = answers(context, context.west, SERVICE, count=50)
-    return Observation(holds=counts.only(context.west.name), seen=counts.words, evidence=(counts.evidence,))
-
-
 SCENARIO = Scenario(
     name="request_routing",
     title="Request routing",
@@ -159,7 +154,7 @@ SCENARIO = Scenario(
             narration="A steady load runs, and every request is counted: all to East, and back again.",
             before=(
                 Apply(_file(100, 0), to="west"),
-                Until("answers by West only", _west_answers, timeout_s=SETTLES_WITHIN_S),
+                Until("answers by West only", only(SERVICE, by="west"), timeout_s=SETTLES_WITHIN_S),
             ),
             load=_LOAD,
             do=(

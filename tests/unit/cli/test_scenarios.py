@@ -166,6 +166,13 @@ def test_a_rehearsal_undoes_its_steps(lab: Command, demo: Registry, up: Path, ap
     assert "$ echo undone" in ended.out
 
 
+def test_a_rehearsal_names_what_an_unfinished_walk_left(lab: Command, demo: Registry, up: Path, apis: Any) -> None:
+    Position(file=up / "walk.json", at="demo/one", begun=["demo/one"]).write()
+    ended = lab("walk", "--auto")
+    assert "an earlier `lab walk` left changes of demo/one. `lab reset` undoes them." in ended.err
+    assert Position.read(up / "walk.json").begun == ["demo/one"]
+
+
 def test_a_check_uses_the_measurements_of_an_unfinished_walk(lab: Command, demo: Registry, up: Path, apis: Any) -> None:
     def recorded(context: Any) -> Any:
         return look(holds=context.recall("seconds") < 1)(context)

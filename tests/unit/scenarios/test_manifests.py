@@ -57,8 +57,8 @@ def used() -> dict[str, set[str]]:
         for whole in registry(here).scenarios.values():
             files = here.manifests(whole.name)
             for action in (a for step in whole.steps for part in parts_of(step).values() for a in part):
-                if isinstance(action, Command) and action.manifest:
-                    found[stack].add(files.source(action.manifest).relative_to(SCENARIOS).as_posix())
+                names = action.manifests if isinstance(action, Command) else ()
+                found[stack].update(files.source(name).relative_to(SCENARIOS).as_posix() for name in names)
     return found
 
 
@@ -161,7 +161,7 @@ def test_an_edited_file_is_used_and_the_lab_says_so(
     path = here.manifests("demo").path("route.yaml")
     told: list[Output] = []
     executor = Executor(context=context, manifests=here.manifests, tell=told.append, runner=runner)
-    executor.do("demo", [Command(f"echo {path}", manifest="route.yaml")])
+    executor.do("demo", [Command(f"echo {path}", manifests=("route.yaml",))])
 
     assert told[0] == Printed(line="route.yaml differs from the project's version: this is your version")
     assert path.read_text() == ("# mine\nto: laptop\n" if spec else "# mine\nto: west\n")
@@ -203,12 +203,14 @@ def objects_of_a_renamed_lab(stack: str, state: Path) -> Iterator[tuple[str, str
     for whole in registry(here).scenarios.values():
         files = here.manifests(whole.name)
         for action in (a for step in whole.steps for part in parts_of(step).values() for a in part):
-            if isinstance(action, Command) and action.manifest:
-                files.write(action.manifest)
-                shown = next(word for word in action.text.split() if word.endswith(".yaml"))
-                path = Path(shown).expanduser() if shown.startswith(("/", "~")) else here.here / shown
-                assert path == files.path(action.manifest), "the path shown is the one that is applied"
-                yield action.manifest, path.read_text(encoding="utf-8")
+            if not isinstance(action, Command):
+                continue
+            shown = [word for word in action.text.split() if word.endswith(".yaml")] if action.manifests else []
+            for name, word in zip(action.manifests, shown, strict=True):
+                files.write(name)
+                path = Path(word).expanduser() if word.startswith(("/", "~")) else here.here / word
+                assert path == files.path(name), "the path shown is the one that is applied"
+                yield name, path.read_text(encoding="utf-8")
 
 
 CLUSTER = re.compile(r"(?<!\w)(?<!east-)(east|west)(?!\w)(?!-west)|(east|west)\.example")

@@ -24,12 +24,14 @@ _LABEL_VALUE = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 _DOMAIN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 _COLOR = r"^#[0-9a-fA-F]{6}$"
 _PINNED = r"^[^@\s]+@sha256:[0-9a-f]{64}$"
+_LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 _MIRROR = r"^[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._/-]+)?$"
 _PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))  # RFC 1918
 _PATTERNS = {
     _LABEL: "is not a DNS label: lower-case letters, digits and '-', at most 20 characters",
     _LABEL_VALUE: "is not a Kubernetes label value: letters, digits, '-', '_' and '.', at most 63 characters",
     _DOMAIN: "is not a domain name: lower-case letters, digits, '-' and '.'",
+    _LINE: "has a control character, such as a line break",
     _COLOR: "is not a colour of the form #2563eb",
     _PINNED: "is not an image with a digest, as in name:tag@sha256:<64 hexadecimal digits>",
     _MIRROR: "is not a registry host, as in 127.0.0.1:5000 or registry.example/prefix",
@@ -40,6 +42,7 @@ DnsLabel = Annotated[str, Field(pattern=_LABEL, max_length=20)]
 PortNumber = Annotated[StrictInt, Field(ge=1, le=65535)]
 LabelValue = Annotated[str, Field(pattern=_LABEL_VALUE, max_length=63)]
 Color = Annotated[str, Field(pattern=_COLOR)]
+Line = Annotated[str, Field(pattern=_LINE)]
 PinnedImage = Annotated[str, Field(pattern=_PINNED)]
 
 
@@ -85,14 +88,14 @@ class PodinfoSpec(_Table):
     """Colour, message and replicas of a cluster's podinfo."""
 
     color: Color
-    message: str = Field(max_length=80)
+    message: Line = Field(max_length=80)
     replicas: StrictInt = Field(default=1, ge=0, le=20)
 
 
 class ClusterSpec(_Table):
     """One cluster. Its CIDRs must not overlap another cluster's, or routes between them are ambiguous."""
 
-    stands_in_for: str = Field(max_length=40)
+    stands_in_for: Line = Field(max_length=40)
     region: LabelValue
     zone: LabelValue
     pod_cidr: Cidr

@@ -147,7 +147,18 @@ class Paths:
         self.state.chmod(0o700)
 
 
-DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.ENOENT})
+DISK_ERRORS = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EROFS,
+        errno.ENOENT,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+    }
+)
 """Errors of files and folders that the user can fix; any other OSError is a defect of the lab."""
 
 

@@ -29,6 +29,8 @@ from lab.base.errors import CommandError, CommandTimeout, LabError
 _log = logging.getLogger(__name__)
 _GRACE_S = 10.0
 _CANCEL_GRACE_S = 0.5
+_LAST_LINES_S = 0.5
+"""How long the next line of a command that has ended may take."""
 _POLL_S = 0.2
 """Seconds between two checks of a running command whether the run was cancelled."""
 _running: set[subprocess.Popen[str] | subprocess.Popen[bytes]] = set()
@@ -182,12 +184,22 @@ def _communicate(
     if not _ended(child, words, timeout_s):
         _stop(child)
         raise CommandTimeout(words, timeout_s=timeout_s or 0, stdout="".join(outputs[0]), stderr="".join(outputs[1]))
-    for reader in readers:
-        # A grandchild that still runs may hold the pipe open; the command's own output is complete.
-        reader.join(timeout=_GRACE_S)
+    for reader, into in zip(readers, outputs, strict=True):
+        _read_to_its_end(reader, into)
     if broken:
         raise broken[0]
     return "".join(outputs[0]), "".join(outputs[1])
+
+
+def _read_to_its_end(reader: threading.Thread, lines: Sequence[str]) -> None:
+    """Wait until the output of a command that has ended is read.
+
+    A program that the command left in the background may hold the pipe open: then until nothing comes any more.
+    """
+    read = -1
+    while reader.is_alive() and len(lines) > read:
+        read = len(lines)
+        reader.join(timeout=_LAST_LINES_S)
 
 
 def _feed(stream: IO[str], text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 LIFECYCLE = "Lifecycle"
 SCENARIOS = "Scenarios"
@@ -12,6 +12,24 @@ TRAFFIC = "Traffic"
 DEVELOPMENT = "Development"
 ARTIFACTS = "Artifacts"
 _ORDER = (LIFECYCLE, SCENARIOS, TRAFFIC, DEVELOPMENT, ARTIFACTS)
+
+
+AFTER_DASHES = "after --"
+"""Key in a context's `meta`: the words of the command line after `--`."""
+
+
+class CommandAfterDashes(TyperCommand):
+    """A command whose last argument is a command line, which must come after `--`.
+
+    Without the `--`, a forgotten option value or a wrong name would be run as a program.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words before `--`, and keep those after it in the context."""
+        at = args.index("--") if "--" in args else len(args)
+        ctx.meta[AFTER_DASHES] = tuple(args[at + 1 :])
+        rest: list[str] = super().parse_args(ctx, args[:at])
+        return rest
 
 
 class TitledGroup(TyperGroup):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.base.errors import LabError, UsageError
-from lab.cli.groups import TRAFFIC
+from lab.cli.groups import AFTER_DASHES, TRAFFIC, CommandAfterDashes
 from lab.cli.named import cluster_of, running_lab
 from lab.cli.options import AsJson, ConfigFile, Rate, cluster_names
 from lab.cli.output import err, out, waiting
@@ -30,7 +30,7 @@ _DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([sm])")
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command(rich_help_panel=TRAFFIC)(load)
+    app.command(rich_help_panel=TRAFFIC, cls=CommandAfterDashes)(load)
 
 
 def _service_names(incomplete: str) -> list[str]:
@@ -46,6 +46,7 @@ def _service_names(incomplete: str) -> list[str]:
 
 
 def load(
+    context: typer.Context,
     service: Annotated[
         str | None,
         typer.Argument(metavar="SERVICE", autocompletion=_service_names, help="A Service that a frontend calls."),
@@ -70,7 +71,7 @@ def load(
     ] = None,
     rate: Rate = 50.0,
     duration: Annotated[
-        str, typer.Option("--duration", help="How long the load runs at least, such as 20s or 2m.")
+        str, typer.Option("--duration", help="How long the load runs at least: 20s or 2m, from 1s to 60m.")
     ] = "20s",
     fail_on_loss: Annotated[bool, typer.Option("--fail-on-loss", help="Exit with 1 if a request was lost.")] = False,
     file: ConfigFile = None,
@@ -80,9 +81,9 @@ def load(
 
     Reports lost requests, the clusters that answered, the recovery time and the latencies of each phase.
 
-    Every request is sent on time and counted. COMMAND starts after 3 seconds; its start and its end are marks on the
-    timeline. It runs without a shell and with an empty standard input; for a service of the lab it has the lab's
-    kubeconfig and kubectl. The load continues for at least 3 seconds after it.
+    Every request is sent on time and counted. COMMAND starts after 3 seconds (a quarter of a duration under 12 s); its
+    start and its end are marks on the timeline. It runs without a shell and with an empty standard input; for a service
+    of the lab it has the lab's kubeconfig and kubectl. The load continues for at least as long after it.
 
     Example: lab load podinfo --from west --duration 20s -- kubectl --context=west --namespace=test rollout restart
     deployment/podinfo
@@ -94,7 +95,12 @@ def load(
     from lab.base import process
     from lab.measure.under_load import UnderLoad, check_program
 
-    words = list(command or ())
+    if command:
+        raise UsageError(
+            f"{shlex.join(command)}: a COMMAND comes after `--`",
+            next=f"lab load … -- {shlex.join(command)}",
+        )
+    words = context.meta[AFTER_DASHES]
     seconds = _seconds(duration)
     env: Mapping[str, str] = {}
     target: LoadTarget
@@ -102,7 +108,11 @@ def load(
         lab, target = _service_target(service, source, file, inside=inside)
         env = _lab_environment(lab) if words else {}
     else:
-        words = [service, *words] if service else words  # there is no SERVICE: the first word is COMMAND's
+        if service:
+            raise UsageError(
+                f"{service} and {url}: a load has a SERVICE or a --url, not both; a COMMAND comes after `--`",
+                next="leave one of them out",
+            )
         target = _url_target(url, source, inside=inside)
     if words:
         check_program(words, env)
@@ -128,12 +138,13 @@ def _measured(under_load: UnderLoad, words: Sequence[str], seconds: float, *, as
     from datetime import UTC, datetime
 
     from lab.cli import load_tables
-    from lab.report import RunFolder
-    from lab.report.load_report import LOAD_JSON, LOAD_PAGE, LoadReport, write
+    from lab.report.folder import LOAD, RunFolder
+    from lab.report.load_report import LOAD_PAGE, LoadReport, write
     from lab.report.session import machine, runs_folder
 
     began = datetime.now(UTC).isoformat(timespec="seconds")
     stopped: KeyboardInterrupt | None = None
+    folder = RunFolder.new(runs_folder())  # before the load: a folder that cannot be written must not cost its result
     try:
         with under_load:
             try:
@@ -142,7 +153,9 @@ def _measured(under_load: UnderLoad, words: Sequence[str], seconds: float, *, as
                 duration_s = under_load.now_s
     except KeyboardInterrupt as error:
         stopped = error
-    folder = RunFolder.new(runs_folder())
+    except BaseException:
+        folder.path.rmdir()  # there is nothing to report
+        raise
     (recording,) = under_load.recordings
     report = LoadReport(
         id=folder.id,
@@ -153,9 +166,10 @@ def _measured(under_load: UnderLoad, words: Sequence[str], seconds: float, *, as
         recording=recording,
         command=under_load.commands[-1] if under_load.commands else None,
         interrupted=stopped is not None,
+        under_way=under_load.under_way,
     )
     write(report, folder)
-    files = {kind: str(folder.path / name) for kind, name in (("json", LOAD_JSON), ("html", LOAD_PAGE))}
+    files = {kind: str(folder.path / name) for kind, name in (("json", LOAD), ("html", LOAD_PAGE))}
     load_tables.load(out(page=True), report, files, as_json=as_json)
     if stopped is not None:
         raise stopped

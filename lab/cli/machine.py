@@ -17,7 +17,7 @@ from lab.lifecycle import artifacts
 
 def confirm() -> Callable[[str], bool] | None:
     """Return a function that asks the user yes or no; None if standard input is not a terminal."""
-    return (lambda question: typer.confirm(question, default=True)) if sys.stdin.isatty() else None
+    return (lambda question: typer.confirm(question, default=True)) if sys.stdin and sys.stdin.isatty() else None
 
 
 def findings(lab: Lab) -> list[doctor.Finding]:

@@ -26,7 +26,7 @@ def lab_of(file: Path | None, **overrides: str | bool) -> Lab:
     from lab.lab import Lab
 
     if file is not None:
-        os.environ["LAB_CONFIG"] = str(file.resolve())  # for the `lab` commands that this one starts
+        os.environ["LAB_CONFIG"] = str(file.absolute())  # for the `lab` commands that this one starts
     spec = config.load(file or config.find(), overrides=overrides)
     try:
         return Lab.of(spec)

@@ -79,6 +79,33 @@ def scenario_names(incomplete: str) -> list[str]:
     return [name for name in registry.names() if name.startswith(incomplete)]
 
 
+def step_names(incomplete: str) -> list[str]:
+    """Return the steps, as SCENARIO/STEP, whose names begin with `incomplete`."""
+    from lab.scenario import registry
+    from lab.scenario.rendering import documented
+
+    known = registry.registry(documented(STACKS[0], registry.folder()))
+    names = (f"{whole.name}/{step.name}" for whole in known.scenarios.values() for step in whole.steps)
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def report_ids(incomplete: str) -> list[str]:
+    """Return the ids of reports that begin with `incomplete`."""
+    from lab import report
+    from lab.report.session import runs_folder
+
+    return [kept.id for kept in report.listing(runs_folder()) if kept.id.startswith(incomplete)]
+
+
+def run_ids(incomplete: str) -> list[str]:
+    """Return the ids of runs' reports that begin with `incomplete`."""
+    from lab import report
+    from lab.report.session import runs_folder
+
+    runs = (kept for kept in report.listing(runs_folder()) if kept.kind is report.Kind.RUN)
+    return [kept.id for kept in runs if kept.id.startswith(incomplete)]
+
+
 ConfigFile = Annotated[
     Path | None,
     typer.Option(

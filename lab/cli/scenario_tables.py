@@ -12,11 +12,11 @@ from rich.text import Text
 
 from lab.cli.output import print_json
 from lab.cli.scenario_progress import check_line
-from lab.report import Difference, RunFolder, load
+from lab.report import Difference, Overview
 from lab.report import repetitions as numbers
 from lab.report.repetitions import CheckStatistics, RepeatReport
 from lab.scenario.model import Scenario
-from lab.scenario.results import Report, StepRun, summary
+from lab.scenario.results import Report, StepRun
 from lab.stacks import CheckVerdict, UpstreamCheck
 
 
@@ -65,26 +65,19 @@ def step_checks(console: Console, step: StepRun, *, as_json: bool) -> None:
         console.print(check_line(check))
 
 
-def runs(console: Console, found: Sequence[RunFolder], *, as_json: bool) -> None:
-    """Print runs, the newest first."""
-    reports = [(run, load(run)) for run in found]
+def reports(console: Console, found: Sequence[Overview], *, as_json: bool) -> None:
+    """Print one line for each report."""
     if as_json:
-        rows = [
-            {"id": run.id, "mode": r.mode, "exit_code": r.exit_code, "duration_s": r.duration_s, "path": run.path}
-            for run, r in reports
-        ]
-        print_json(console, rows)
+        print_json(console, found)
         return
-    if not reports:
+    if not found:
         console.print("there is no report yet. next: lab run", highlight=False)
         return
-    table = _table("run", "what", "checks", "took")
-    for run, report in reports:
-        names = ", ".join(dict.fromkeys(scenario.name for scenario in report.scenarios))
-        style = "green" if report.exit_code == 0 else "red"
-        table.add_row(
-            run.id, f"{report.mode}: {names}", Text(summary(report.counts), style), f"{report.duration_s:.1f} s"
-        )
+    table = _table("report", "what", "result", "took")
+    for one in found:
+        what = f"{one.mode}: {one.what}"
+        style = "green" if one.exit_code == 0 else "red"
+        table.add_row(one.id, Text(what), Text(one.result, style), f"{one.duration_s:.1f} s")
     console.print(table)
 
 

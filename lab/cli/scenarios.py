@@ -10,7 +10,17 @@ import typer
 from lab.base.errors import UsageError
 from lab.cli.groups import SCENARIOS
 from lab.cli.named import lab_of, locked, need_nodes
-from lab.cli.options import AsJson, ConfigFile, Full, Rate, ScenarioNames, scenario_names
+from lab.cli.options import (
+    AsJson,
+    ConfigFile,
+    Full,
+    Rate,
+    ScenarioNames,
+    report_ids,
+    run_ids,
+    scenario_names,
+    step_names,
+)
 from lab.cli.output import Unfinished, out, waiting, warn
 
 if TYPE_CHECKING:
@@ -166,7 +176,7 @@ def walk(
     lab = lab_of(file)
     known = _known(lab)
     chosen = known.pick(_by_act(names or [], list(known.scenarios.values())))
-    if not auto and not sys.stdin.isatty():
+    if not auto and not (sys.stdin and sys.stdin.isatty()):  # None: closed
         raise UsageError("standard input is not a terminal, so a walk cannot read keys", next="lab walk --auto")
     need_nodes(lab)
     left = Position.read(lab.paths.walk)
@@ -188,7 +198,9 @@ def check(
     step: Annotated[
         str | None,
         typer.Argument(
-            metavar="SCENARIO/STEP", help="A step, see `lab run --list`. Default: upstream's own checks of the mesh."
+            metavar="SCENARIO/STEP",
+            autocompletion=step_names,
+            help="A step, see `lab run --list`. Default: upstream's own checks of the mesh.",
         ),
     ] = None,
     file: ConfigFile = None,
@@ -224,36 +236,46 @@ def check(
 
 @report_app.callback()
 def report_list(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the runs, the newest first."""
+    """List the reports of runs, repeats and loads, the newest first."""
     from lab import report
     from lab.cli import scenario_tables
     from lab.report.session import runs_folder
 
     if context.invoked_subcommand is None:
-        scenario_tables.runs(out(), report.listing(runs_folder()), as_json=as_json)
+        listed = [report.overview(kept) for kept in report.listing(runs_folder())]
+        scenario_tables.reports(out(), listed, as_json=as_json)
 
 
 @report_app.command(name="open")
 def report_open(
     which: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="A run's id, or the beginning of one. Default: the newest run.")
+        str | None,
+        typer.Argument(
+            metavar="RUN",
+            autocompletion=report_ids,
+            help="The id of a run, a repeat or a load, or the beginning of one. Default: the newest.",
+        ),
     ] = None,
 ) -> None:
-    """Open the report of a run in a browser, and print its path."""
+    """Open a report in a browser, and print its path."""
     import webbrowser
 
     from lab import report
     from lab.report.session import runs_folder
 
-    page = report.find(runs_folder(), which).path / "report.html"
+    page = report.find(runs_folder(), which).page
     typer.echo(page)
     webbrowser.open(page.as_uri())
 
 
 @report_app.command(name="diff")
 def report_diff(
-    before: Annotated[str, typer.Argument(metavar="BEFORE", help="A run's id, or the beginning of one.")],
-    after: Annotated[str, typer.Argument(metavar="AFTER", help="The run to compare with BEFORE.")],
+    before: Annotated[
+        str, typer.Argument(metavar="BEFORE", autocompletion=run_ids, help="A run's id, or the beginning of one.")
+    ],
+    after: Annotated[
+        str, typer.Argument(metavar="AFTER", autocompletion=run_ids, help="The run to compare with BEFORE.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs: outcomes, durations, lost requests, versions.
@@ -264,7 +286,7 @@ def report_diff(
     from lab.cli import scenario_tables
     from lab.report.session import runs_folder
 
-    runs = [report.load(report.find(runs_folder(), which)) for which in (before, after)]
+    runs = [report.load(report.find(runs_folder(), which, of=report.Kind.RUN)) for which in (before, after)]
     found = report.compare(*runs)
     scenario_tables.differences(out(), found, as_json=as_json)
     if any(difference.worse for difference in found):
@@ -305,7 +327,13 @@ def _by_act(names: list[str], known: list[Scenario]) -> list[str]:
         if any(scenario.name == name for scenario in known):
             return [name]
         act = acts[int(name) - 1] if name.isdigit() and 0 < int(name) <= len(acts) else name.lower()
-        return [scenario.name for scenario in known if _slug(scenario.act) == act] or [name]
+        if act not in acts:
+            scenarios = ", ".join(scenario.name for scenario in known)
+            numbered = ", ".join(f"{number} or {act}" for number, act in enumerate(acts, start=1))
+            raise UsageError(
+                f"there is no scenario or act {name!r}; scenarios: {scenarios}; acts: {numbered}", next="lab run --list"
+            )
+        return [scenario.name for scenario in known if _slug(scenario.act) == act]
 
     return [scenario for name in names for scenario in of(name)]
 

@@ -71,6 +71,11 @@ class Running:
         """The recording up to now, without the requests under way."""
         raise NotImplementedError
 
+    @property
+    def under_way(self) -> int:
+        """Number of requests that were due and have no result yet."""
+        raise NotImplementedError
+
     def stop(self) -> Recording:
         """Stop sending, wait for the requests under way (they have a time limit), and return the recording."""
         raise NotImplementedError
@@ -114,11 +119,17 @@ class Load(Running):
 
     ask: Ask
     _requests: list[Request] = field(default_factory=list, kw_only=True)
+    _due: int = field(default=0, kw_only=True)
 
     @property
     def so_far(self) -> Recording:
         """The recording up to now, without the requests under way."""
-        return self._recording(self._requests)
+        return self._recording(list(self._requests))
+
+    @property
+    def under_way(self) -> int:
+        """Number of requests that were due and have no result yet."""
+        return max(0, self._due - len(self._requests))
 
     def stop(self) -> Recording:
         """Stop sending, wait for the requests under way (they have a time limit), and return the recording."""
@@ -131,7 +142,7 @@ class Load(Running):
             n = 0
             while not self._over.wait(max(0.0, n / self.rate_per_s - self.now_s)):
                 threads.submit(self._one, n / self.rate_per_s)
-                n += 1
+                self._due = n = n + 1
 
     def _one(self, due_s: float) -> None:
         try:
@@ -258,4 +269,6 @@ def _get(base: str, path: str, *, timeout_s: float, headers: Mapping[str, str]) 
 
 
 def _bad_status(status: int, body: bytes) -> ValueError:
-    return ValueError(f"HTTP {status}: {body[:120].decode('utf-8', 'replace').strip()}")
+    if 300 <= status < 400:
+        return ValueError(f"HTTP {status}: redirects are not followed")
+    return ValueError(f"HTTP {status}: {body[:120].decode('utf-8', 'replace').strip()}".removesuffix(": "))

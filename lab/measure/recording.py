@@ -38,7 +38,7 @@ class Phase:
     """Numbers between two marks.
 
     `rto_s`: seconds from the phase's mark to the first request after which none was lost: 0 if none was lost, None if
-    the last request of the phase was lost.
+    the last request of the phase was lost. The phase before the first mark counts from its first lost request.
     """
 
     name: str
@@ -82,8 +82,8 @@ class Recording:
         starts = [(0.0, "before"), *((mark.at_s, mark.text) for mark in self.marks)]
         ends = [start for start, _ in starts[1:]] + [end_s]
         return tuple(
-            _phase(name, start, end, [r for r in self.requests if start <= r.at_s < end])
-            for (start, name), end in zip(starts, ends, strict=True)
+            _phase(name, start, end, [r for r in self.requests if start <= r.at_s < end], marked=number > 0)
+            for number, ((start, name), end) in enumerate(zip(starts, ends, strict=True))
         )
 
     @classmethod
@@ -151,12 +151,13 @@ class Recording:
         }
 
 
-def _phase(name: str, from_s: float, to_s: float, requests: Sequence[Request]) -> Phase:
+def _phase(name: str, from_s: float, to_s: float, requests: Sequence[Request], *, marked: bool) -> Phase:
     answered_by: dict[str, int] = {}
     for request in requests:
         if request.answered_by is not None:
             answered_by[request.answered_by] = answered_by.get(request.answered_by, 0) + 1
     latencies = [request.latency_ms for request in requests if request.answered_by is not None]
+    since_s = from_s if marked else min((r.at_s for r in requests if r.answered_by is None), default=from_s)
     return Phase(
         name=name,
         from_s=from_s,
@@ -165,7 +166,7 @@ def _phase(name: str, from_s: float, to_s: float, requests: Sequence[Request]) -
         answered_by=dict(sorted(answered_by.items())),
         lost=len(requests) - len(latencies),
         retried=sum(request.attempts > 1 for request in requests),
-        rto_s=recovery_s(requests, since_s=from_s),
+        rto_s=recovery_s(requests, since_s=since_s),
         p50_ms=percentile(latencies, 50),
         p99_ms=percentile(latencies, 99),
     )

@@ -43,6 +43,12 @@ class StreamLoad(Running):
         answers = dict(self._answers)
         return self._recorded(answers, max(answers, default=0))
 
+    @property
+    def under_way(self) -> int:
+        """Number of requests that were due and have no result yet."""
+        due = 0 if self._first is None else int((self.now_s - self._offset_s) * self.rate_per_s)
+        return max(0, due - max(self._answers, default=0))
+
     def stop(self) -> Recording:
         """Return everything up to now; waits for requests under way, until the frontend's timeout."""
         if not self._over.is_set():

@@ -13,10 +13,12 @@ for recording in under_load.recordings:
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -48,8 +50,8 @@ class CommandRun:
 class UnderLoad:
     """Runs loads while the block runs, and commands meanwhile.
 
-    At the end of the block the loads stop, and wait for the requests under way. After Ctrl-C they stop at once, and
-    `recordings` has what was measured until then.
+    At the end of the block the loads stop, and wait for the requests under way. After Ctrl-C they stop at once:
+    `recordings` has what was measured until then, and `under_way` counts the requests that are in no recording.
 
     Args:
         loads: the loads, not yet started; at least one.
@@ -63,6 +65,7 @@ class UnderLoad:
     on_line: Callable[[str], None] = lambda _: None
     runner: process.Run = process.run
     commands: list[CommandRun] = field(default_factory=list, init=False)
+    under_way: int = field(default=0, init=False)
     _stopped: list[Recording] = field(default_factory=list, init=False)
 
     def __enter__(self) -> Self:
@@ -78,6 +81,8 @@ class UnderLoad:
         try:
             if kind is None or not issubclass(kind, KeyboardInterrupt):
                 self._stopped.extend(load.stop() for load in self.loads)
+            else:
+                self.under_way = sum(load.under_way for load in self.loads)
         finally:
             for load in self.loads:
                 load.abandon()
@@ -152,9 +157,15 @@ def check_program(argv: Sequence[str], env: Mapping[str, str]) -> None:
         UsageError: it does not exist, or is not executable.
     """
     path = env.get("PATH") or os.environ.get("PATH")
-    if shutil.which(argv[0], path=path) is None:
-        raise UsageError(
-            f"command not found: {argv[0]}",
-            where="COMMAND",
-            next="check its name and PATH; a shell's own syntax needs a shell: -- sh -c '…'",
-        )
+    if shutil.which(argv[0], path=path) is not None:
+        return
+    file = Path(argv[0])
+    if file.is_dir():
+        raise UsageError(f"{argv[0]} is a folder, not a program", where="COMMAND", next="name a program")
+    if os.sep in argv[0] and file.exists():
+        raise UsageError(f"{argv[0]} is not executable", where="COMMAND", next=f"chmod +x {shlex.quote(argv[0])}")
+    raise UsageError(
+        f"command not found: {argv[0]}",
+        where="COMMAND",
+        next="check its name and PATH; a shell's own syntax needs a shell: -- sh -c '…'",
+    )

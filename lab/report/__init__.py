@@ -2,6 +2,21 @@
 
 from lab.report.codec import from_json, to_json
 from lab.report.diff import Difference, compare
-from lab.report.folder import RepeatFolder, RunFolder, find, listing, load
+from lab.report.folder import Kept, Kind, RepeatFolder, RunFolder, find, listing, load
+from lab.report.overview import Overview, overview
 
-__all__ = ["Difference", "RepeatFolder", "RunFolder", "compare", "find", "from_json", "listing", "load", "to_json"]
+__all__ = [
+    "Difference",
+    "Kept",
+    "Kind",
+    "Overview",
+    "RepeatFolder",
+    "RunFolder",
+    "compare",
+    "find",
+    "from_json",
+    "listing",
+    "load",
+    "overview",
+    "to_json",
+]

@@ -1,7 +1,10 @@
-"""Runs on disk: one folder each, `runs/<id>/`, with report.json, junit.xml, report.html and the evidence.
+"""Reports on disk: one folder each.
 
-A repeat has a folder of its own beside those of its runs, `runs/<id>-repeat/`, with repeat.json, junit.xml and
-repeat.html.
+| folder | of | files |
+| --- | --- | --- |
+| `runs/<id>/` | a run | report.json, junit.xml, report.html, the evidence |
+| `runs/<id>-repeat/` | a repeat, beside the folders of its runs | repeat.json, junit.xml, repeat.html |
+| `runs/<id>/` | a load | load.json, load.html |
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 
 from lab.base.errors import UsageError
@@ -21,6 +25,42 @@ from lab.scenario.results import Report
 
 REPORT = "report.json"
 REPEAT = "repeat.json"
+LOAD = "load.json"
+
+
+class Kind(Enum):
+    """What a report is about."""
+
+    RUN = "run"
+    REPEAT = "repeat"
+    LOAD = "load"
+
+
+_FILES = {REPORT: Kind.RUN, REPEAT: Kind.REPEAT, LOAD: Kind.LOAD}
+"""The file that is written last, and so says that a report is complete."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A complete report on disk; `source` is its JSON file."""
+
+    kind: Kind
+    source: Path
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        return self.source.parent
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.path.name
+
+    @property
+    def page(self) -> Path:
+        """Its page for a browser."""
+        return self.source.with_suffix(".html")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,36 +126,42 @@ def _new_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def listing(runs: Path) -> tuple[RunFolder, ...]:
-    """Return the finished runs, the newest first."""
-    return tuple(RunFolder(path=file.parent) for file in sorted(runs.glob(f"*/{REPORT}"), reverse=True))
+def listing(runs: Path) -> tuple[Kept, ...]:
+    """Return the complete reports, the newest first."""
+    found = (
+        Kept(kind=kind, source=folder / name)
+        for folder in sorted(runs.glob("*/"), reverse=True)
+        for name, kind in _FILES.items()
+        if (folder / name).is_file()
+    )
+    return tuple(found)
 
 
-def find(runs: Path, which: str | None) -> RunFolder:
-    """Return the run of an id, of an id's beginning, or the newest one for None.
+def find(runs: Path, which: str | None, *, of: Kind | None = None) -> Kept:
+    """Return the report of an id, of an id's beginning, or the newest one for None; with `of`, only of this kind.
 
     Raises:
         UsageError: there is none, or more than one.
     """
-    all_runs = listing(runs)
+    kept = [one for one in listing(runs) if of in {None, one.kind}]
     if which is None:
-        if not all_runs:
+        if not kept:
             raise UsageError(f"there is no report in {runs}", next="lab run")
-        return all_runs[0]
-    matches = [run for run in all_runs if run.id == which] or [run for run in all_runs if run.id.startswith(which)]
+        return kept[0]
+    matches = [one for one in kept if one.id == which] or [one for one in kept if one.id.startswith(which)]
     if len(matches) != 1:
-        what = "there is no report" if not matches else f"there are {len(matches)} reports"
-        raise UsageError(f"{what} {which!r} in {runs}", next="lab report")
+        what = f"no report{f' of a {of.value}' if of else ''}" if not matches else f"{len(matches)} reports"
+        raise UsageError(f"there {'is' if not matches else 'are'} {what} {which!r} in {runs}", next="lab report")
     return matches[0]
 
 
-def load(run: RunFolder) -> Report:
+def load(run: Kept) -> Report:
     """Read a run's report.
 
     Raises:
         ReportError: the file is not a report of this schema.
     """
     try:
-        return from_json(json.loads((run.path / REPORT).read_text(encoding="utf-8")))
+        return from_json(json.loads(run.source.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise ReportError(f"{run.path / REPORT} cannot be read: {error}") from error
+        raise ReportError(f"{run.source} cannot be read: {error}") from error

@@ -14,12 +14,12 @@ from lab.measure.recording import Recording, recovery_s
 from lab.measure.timeline import slots
 from lab.measure.under_load import CommandRun
 from lab.report import html
-from lab.report.folder import RunFolder
+from lab.report.folder import LOAD, RunFolder
 from lab.scenario.evidence import Evidence, EvidenceFolder, EvidenceKind
 
 LOAD_SCHEMA = "eastwest.lab/load/v1"
 """Its version is increased with every change that a reader of load.json would notice."""
-LOAD_JSON, LOAD_PAGE = "load.json", "load.html"
+LOAD_PAGE = "load.html"
 _WHOLE = "the whole load"
 _REASONS = 5
 """Number of different reasons of lost requests in the report, the most frequent ones first."""
@@ -29,7 +29,8 @@ _REASONS = 5
 class LoadReport:
     """A load, and the command that ran meanwhile, if there was one.
 
-    `started_at` is UTC, ISO 8601. `interrupted`: Ctrl-C ended the load, and requests under way are missing.
+    `started_at` is UTC, ISO 8601. `interrupted`: Ctrl-C ended the load; then `under_way` requests had no result, and
+    are not in the recording.
     """
 
     id: str
@@ -40,6 +41,12 @@ class LoadReport:
     recording: Recording
     command: CommandRun | None = None
     interrupted: bool = False
+    under_way: int = 0
+
+    @property
+    def sent(self) -> int:
+        """Number of requests."""
+        return len(self.recording.requests) + self.under_way
 
     @property
     def lost(self) -> int:
@@ -78,7 +85,8 @@ class LoadReport:
                 "target": self.target,
                 "rate_per_s": self.recording.rate_per_s,
                 "interrupted": self.interrupted,
-                "sent": len(self.recording.requests),
+                "sent": self.sent,
+                "under_way": self.under_way,
                 "lost": self.lost,
                 "lost_because": [{"error": error, "requests": count} for error, count in reasons],
                 "answered_by": dict(sorted(answered.items())),
@@ -101,7 +109,9 @@ class LoadReport:
     def summary(self) -> str:
         """The result in one sentence."""
         by = ", ".join(f"{name} {count}" for name, count in self.document["answered_by"].items()) or "nobody"
-        words = f"{len(self.recording.requests)} sent, answered by {by}, {self.lost} lost"
+        words = f"{self.sent} sent, answered by {by}, {self.lost} lost"
+        if self.under_way:
+            words = f"{words}, {self.under_way} without a result when the load was interrupted"
         if self.recovered is None:
             return words
         if self.recovery_s == 0:
@@ -123,4 +133,4 @@ def write(report: LoadReport, folder: RunFolder) -> None:
         document["command"] = {**document["command"], "output": kept.text, "output_file": kept.file}
     (folder.path / LOAD_PAGE).write_text(html.render_load(document, summary=redact(report.summary)), encoding="utf-8")
     text = json.dumps(document, indent=1, ensure_ascii=False)
-    (folder.path / LOAD_JSON).write_text(text, encoding="utf-8")
+    (folder.path / LOAD).write_text(text, encoding="utf-8")

@@ -159,6 +159,13 @@ def test_a_value_of_the_wrong_type_says_what_is_needed(key: str, value: str, wor
     assert (line, text.startswith(words)) == (2, True), text
 
 
+@pytest.mark.parametrize("character", [r"\u0000", r"\u001b", r"\n", r"\u009b"])
+@pytest.mark.parametrize("key", ["stands_in_for", "podinfo.message"])
+def test_a_control_character_does_not_reach_a_terminal_or_an_object(key: str, character: str) -> None:
+    (line, words) = problems(f'[clusters.east]\n{key} = "a{character}[31m"')[f"clusters.east.{key}"]
+    assert (line, "has a control character" in words) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -221,3 +228,9 @@ def test_a_device_or_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) ->
     for file in (tmp_path / "lab.toml", Path("/dev/zero")):
         with pytest.raises(ConfigError, match="is not a file of at most 1024 KiB"):
             config.load(file)
+
+
+def test_a_link_to_itself_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "lab.toml").symlink_to("lab.toml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config.load(tmp_path / "lab.toml")

@@ -55,9 +55,10 @@ for file in */*-link-to-*; do
 done
 ```
 
-`kubectl apply` alone (`for f in west/*.yaml; do kubectl --context=west apply --server-side -f $f; done`) reads the YAML
-files in a valid order and skips the scripts, and with them keys, addresses and waits. Then pods that need a key start
-when it exists. Linkerd's webhooks refuse the objects of later files until Linkerd runs, so its scripts are necessary.
+`kubectl apply` alone (`for f in {first}/*.yaml; do kubectl --context={first} apply --server-side -f $f; done`) reads
+the YAML files in a valid order and skips the scripts, and with them keys, addresses and waits. Then pods that need a
+key start when it exists. Linkerd's webhooks refuse the objects of later files until Linkerd runs, so its scripts are
+necessary.
 
 - The folder is for empty clusters. In a lab that is up, the scripts stop at the first key that exists.
 - A second `kubectl apply` needs `--force-conflicts`: controllers, such as istiod, write some of the same fields.
@@ -90,6 +91,7 @@ def readme(lab: Lab, stack: Stack, rendered: RenderedLab) -> str:
         title=stack.title,
         clusters=", ".join(names),
         names=" ".join(names),
+        first=names[0],
         images="\n".join(f"  - `{lab.artifacts.image(image)}`" for image in stack.images(lab)) + "\n",
         cli=" and ".join(f"`{name}`" for name in stack.programs),
         anchor=anchor_command(lab),

@@ -148,6 +148,10 @@ def test_json_is_alone_on_standard_output(lab: Command, server: LocalServer) -> 
         (("--url", "localhost"), "not a URL"),
         (("--url", "http://localhost", "--inside"), "are for a SERVICE of the lab"),
         (("--url", "http://localhost", "--from", "west"), "are for a SERVICE of the lab"),
+        (("sleep", "--url", "http://localhost"), "a load has a SERVICE or a --url, not both"),
+        (("podinfo", "sleep", "1"), "sleep 1: a COMMAND comes after `--`"),
+        (("podinfo", "--", "/"), "/ is a folder, not a program"),
+        (("podinfo", "--", "/etc/passwd"), "/etc/passwd is not executable"),
     ],
 )
 def test_wrong_input_starts_no_load(
@@ -165,6 +169,28 @@ def test_a_target_that_does_not_answer_starts_no_load(lab: Command, west: LocalS
         ended = lab("load", *words, "--", PYTHON, "-c", "print('ran')")
         assert (ended.code, what in ended.err, "next:" in ended.err, "ran" in ended.out) == (3, True, True, False)
     assert not (folder / "runs").exists()
+
+
+def test_a_folder_for_the_report_that_cannot_be_written_starts_no_load(
+    lab: Command, server: LocalServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "file").touch()
+    monkeypatch.setenv("LAB_RUNS_DIR", str(folder / "file" / "runs"))
+    ended = lab("load", "--url", server.base, *SHORT, "--", PYTHON, "-c", "print('ran')")
+    assert (ended.code, "not a directory" in ended.err, "ran" in ended.out) == (3, True, False), ended.err
+    assert len(server.asked) == 1, "only the check before the load"
+
+
+def test_loads_are_listed_and_opened_as_runs_are(
+    lab: Command, server: LocalServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda _: None)
+    lab("load", "--url", server.base, *SHORT)
+    (listed,) = lab("report", "--json").json
+    assert (listed["mode"], listed["what"], listed["exit_code"]) == ("load", server.base, 0)
+    assert f"{saved(folder)['sent']} sent, 0 lost" in lab("report").out
+    assert lab("report", "open", listed["id"]).out == f"{listed['path']}/load.html\n"
+    assert "no report of a run" in lab("report", "diff", listed["id"], listed["id"]).err
 
 
 def test_completion_knows_the_services_that_a_frontend_calls(folder: Path) -> None:
@@ -196,5 +222,7 @@ def test_ctrl_c_stops_the_load_and_the_command_and_prints_what_was_measured(serv
     assert "then interrupted" in out
     assert re.search(r"^ before +0.0 to", out, re.MULTILINE)
     assert "interrupted: `lab load` did not finish" in err
-    assert (saved(folder)["interrupted"], saved(folder)["command"]["exit_code"]) == (True, None)
+    found = saved(folder)
+    assert (found["interrupted"], found["command"]["exit_code"]) == (True, None)
+    assert found["sent"] == len(found["load"]["requests"]) + found["under_way"]
     assert not psutil.pid_exists(int(line.rpartition("│")[2]))

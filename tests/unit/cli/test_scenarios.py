@@ -3,10 +3,13 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from lab.cli.app import app
 from lab.scenario.actions import Observe
 from lab.scenario.model import Registry
 from lab.scenario.position import Position
@@ -79,7 +82,8 @@ def test_a_failed_check_is_exit_code_1(lab: Command, failing: Registry, up: Path
 def test_a_set_is_run_several_times(lab: Command, demo: Registry, up: Path, apis: Any) -> None:
     ended = lab("run", "--repeat", "3")
     assert ended.code == 0
-    assert len(lab("report", "--json").json) == 3
+    modes = [one["mode"] for one in lab("report", "--json").json]
+    assert sorted(modes) == ["repeat", "run", "run", "run"]
     assert "run 3 of 3" in ended.out
     assert "demo/works" in ended.out
     assert "3 of 3 runs passed (100 %, interval 43.9 to 100 %); every check passed in every run" in ended.out
@@ -204,6 +208,35 @@ def test_a_walk_needs_a_terminal(lab: Command, demo: Registry, up: Path) -> None
     ended = lab("walk")
     assert ended.code == 2
     assert "lab walk --auto" in ended.err
+
+
+def test_a_walk_with_a_closed_standard_input_is_a_usage_error(
+    lab: Command, demo: Registry, up: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.cli.scenarios.sys", SimpleNamespace(stdin=None))
+    assert lab("walk").code == 2
+
+
+def test_a_walk_of_what_does_not_exist_names_scenarios_and_acts(lab: Command, demo: Registry, up: Path) -> None:
+    ended = lab("walk", "--auto", "99")
+    assert ended.code == 2
+    assert "there is no scenario or act '99'; scenarios: demo; acts: 1 or profit" in ended.err
+
+
+def test_completion_knows_steps_and_reports(folder: Path) -> None:
+    def completed(*words: str) -> list[str]:
+        line = {"COMP_WORDS": " ".join(("lab", *words)), "COMP_CWORD": str(len(words))}
+        return (
+            CliRunner().invoke(app, [], prog_name="lab", env={"_LAB_COMPLETE": "complete_bash", **line}).stdout.split()
+        )
+
+    run, load = folder / "runs" / "20270101-000000-abcd", folder / "runs" / "20270102-000000-ef01"
+    for file in (run / "report.json", load / "load.json"):
+        file.parent.mkdir(parents=True)
+        file.write_text("{}")
+    assert completed("check", "isolation/c") == ["isolation/card"]
+    assert completed("report", "open", "2027") == [load.name, run.name]
+    assert completed("report", "diff", "2027") == [run.name]
 
 
 def test_upstreams_checks_decide_the_exit_code(lab: Command, up: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,12 @@ from __future__ import annotations
 import sys
 import time
 
+import psutil
 import pytest
 
 from lab.base.errors import LabError, UsageError
 from lab.measure.load import Load, plain_get
-from lab.measure.recording import Request
+from lab.measure.recording import Recording, Request
 from lab.measure.under_load import UnderLoad, check_program
 from tests.unit.measure.local_server import LocalServer, Mode
 
@@ -68,6 +69,19 @@ def test_a_failed_command_is_a_result_and_the_load_continues(server: LocalServer
     assert len(under_load.recordings[0].requests) > sent
 
 
+def test_a_command_ends_with_its_process_not_with_what_it_left_in_the_background(server: LocalServer) -> None:
+    with UnderLoad(loads=[steady(server)]) as under_load:
+        done = under_load.run(["sh", "-c", "sleep 8 & echo started $!"])
+        assert psutil.pid_exists(int(done.output.split()[1])), "the background process has not ended before"
+    psutil.Process(int(done.output.split()[1])).kill()
+
+
+def test_without_a_mark_the_recovery_counts_from_the_first_lost_request() -> None:
+    answers = [Request(at_s=n, latency_ms=1, answered_by=None if n in {4, 5, 6} else "west") for n in range(10)]
+    (phase,) = Recording(name="x", rate_per_s=1, requests=tuple(answers), marks=()).phases()
+    assert (phase.lost, phase.rto_s) == (3, 3)
+
+
 def test_variables_reach_the_command(server: LocalServer) -> None:
     with UnderLoad(loads=[steady(server)], env={"OF_THE_LAB": "1"}) as under_load:
         done = under_load.run([PYTHON, "-c", "import os; print(os.environ['OF_THE_LAB'])"])
@@ -93,7 +107,7 @@ def test_after_ctrl_c_the_recording_has_what_was_answered_and_no_request_is_wait
         with under_load:
             under_load.rest(0.3)
             server.mode = Mode.HANG
-            under_load.rest(0.1)
+            under_load.rest(0.5)
             raise KeyboardInterrupt
 
     began = time.monotonic()
@@ -101,6 +115,7 @@ def test_after_ctrl_c_the_recording_has_what_was_answered_and_no_request_is_wait
         interrupted()
     assert time.monotonic() - began < 2
     assert len(under_load.recordings[0].requests) > 5
+    assert under_load.under_way > 5, "requests without a result are counted, in no recording"
     assert under_load.loads[0].over
 
 

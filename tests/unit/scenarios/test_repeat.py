@@ -63,12 +63,16 @@ def runs_that(holds: Callable[[int], bool]) -> Scenario:
     return scenario(step(checks=(check(look=look),)))
 
 
+def runs_in(folder: Path) -> list[report.Kept]:
+    return [kept for kept in report.listing(folder) if kept.kind is report.Kind.RUN]
+
+
 def test_every_run_has_a_report_and_the_set_a_summary(context: Context, tmp_path: Path) -> None:
     it = repeat(context, tmp_path, 3)
     written = it.run([runs_that(lambda run: run != 2)])
 
     assert [run.exit_code for run in written.runs] == [0, 1, 0]
-    assert sorted(run.id for run in written.runs) == sorted(run.id for run in report.listing(tmp_path))
+    assert sorted(run.id for run in written.runs) == sorted(run.id for run in runs_in(tmp_path))
     assert {file.name for file in it.folder.path.iterdir()} == {"repeat.json", "repeat.html", "junit.xml"}
     saved = json.loads((it.folder.path / "repeat.json").read_text())
     assert saved["schema"] == "eastwest.lab/repeat/v1"
@@ -89,7 +93,7 @@ def test_ctrl_c_reports_the_complete_runs(context: Context, tmp_path: Path) -> N
 
     assert written.interrupted
     assert (len(written.runs), written.passed, written.checks[0].outcomes[Outcome.PASSED]) == (2, 2, 2)
-    assert len(report.listing(tmp_path)) == 3  # the interrupted run has a report of its own
+    assert len(runs_in(tmp_path)) == 3  # the interrupted run has a report of its own
     assert json.loads((it.folder.path / "repeat.json").read_text())["interrupted"] is True
 
 

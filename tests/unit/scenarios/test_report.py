@@ -150,7 +150,13 @@ def test_runs_are_found_by_id_by_beginning_or_as_the_newest(tmp_path: Path) -> N
         (runs / name).mkdir(parents=True)
         report.RunFolder(path=runs / name).write(made(check("even")))
     (runs / "20260103-000000-cccc").mkdir()
+    (runs / "20260104-000000-dddd-repeat").mkdir()
+    (runs / "20260104-000000-dddd-repeat" / "repeat.json").write_text("{}")
 
+    assert report.find(runs, None).page == runs / "20260104-000000-dddd-repeat" / "repeat.html"
+    with pytest.raises(UsageError, match="no report of a run '20260104'"):
+        report.find(runs, "20260104", of=report.Kind.RUN)
+    (runs / "20260104-000000-dddd-repeat" / "repeat.json").unlink()
     assert report.find(runs, None).id == "20260102-000000-bbbb"
     assert report.find(runs, "20260101").id == "20260101-000000-aaaa"
     with pytest.raises(UsageError, match="2 reports"):

@@ -47,7 +47,7 @@ def test_a_network() -> None:
 
 
 def test_an_engine() -> None:
-    found = read_engine(SystemInfo(**said("info.json")))
+    found = read_engine(said("info.json"))
     assert found.version.startswith("20.10.24")
     assert found.root_dir == Path("/var/lib/docker")
     assert found.default_runtime == "runc"

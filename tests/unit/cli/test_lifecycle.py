@@ -25,7 +25,7 @@ def test_up_runs_the_plan_and_shows_where_the_lab_is(lab: Command, monkeypatch: 
     steps = [Step(name="west/cluster", title="create west", run=lambda: CHANGED)]
     monkeypatch.setattr("lab.lifecycle.plan.up", lambda _: steps)
     monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: Prepared(findings=[], changed=False))
-    monkeypatch.setattr("lab.lifecycle.artifacts.ready", lambda *_: True)
+    monkeypatch.setattr("lab.lifecycle.artifacts.needs", lambda *_: None)
     monkeypatch.setattr("lab.lifecycle.changes.now", lambda *_: [])
     monkeypatch.setattr("lab.report.environment.write_manifests", lambda *_: None)
     ended = lab("up", "--yes")
@@ -44,7 +44,7 @@ def test_up_searches_again_for_artifacts_after_it_started_the_engine(
     monkeypatch.setattr(stacks, "choose", lambda lab: searched.append(lab.artifacts) or choose(lab))
     monkeypatch.setattr("lab.lifecycle.plan.up", lambda lab: searched.append(lab.artifacts) or [])
     monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: Prepared(findings=[], changed=True))
-    monkeypatch.setattr("lab.lifecycle.artifacts.ready", lambda *_: True)
+    monkeypatch.setattr("lab.lifecycle.artifacts.needs", lambda *_: None)
     monkeypatch.setattr("lab.lifecycle.changes.now", lambda *_: [])
     monkeypatch.setattr("lab.report.environment.write_manifests", lambda *_: None)
     assert lab("up", "--yes").code == 0
@@ -59,7 +59,7 @@ def test_a_failed_step_ends_up_with_its_error(lab: Command, monkeypatch: pytest.
 
     monkeypatch.setattr("lab.lifecycle.plan.up", lambda _: [Step(name="west/cluster", title="create", run=fails)])
     monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: Prepared(findings=[], changed=False))
-    monkeypatch.setattr("lab.lifecycle.artifacts.ready", lambda *_: True)
+    monkeypatch.setattr("lab.lifecycle.artifacts.needs", lambda *_: None)
     ended = lab("up", "--json")
     assert ended.code == 3
     assert "west: the node is gone" in ended.err

@@ -74,6 +74,11 @@ class Docker(Images):
         server = json.loads(answer) if answer.startswith("{") else {}
         return tuple(str(part.get("Name", "")) for part in server.get("Components") or ())
 
+    def version_text(self) -> str:
+        """Return what `docker version` prints for a person; without an engine, the command's own version."""
+        done = self._do("version", timeout_s=self.answer_s, check=False)
+        return f"{done.stdout}{done.stderr}".strip()
+
     def endpoint(self) -> str:
         """Return the engine's address, such as unix:///var/run/docker.sock."""
         if self.host is not None:

@@ -28,7 +28,7 @@ CONNECTS = {
     "lab.measure.stream_load": "published ports",
     "lab.measure.target": "names of errors only",
     "scenarios.probe_client": "runs in a pod",
-    "scenarios.seeing": "names of HTTP statuses only",
+    "scenarios.seeing": "names of errors only",
 }
 READS_PROC = {
     "lab.clusters.kind.innode.frames": "runs in a node's network namespace",

@@ -120,7 +120,7 @@ def doctor(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check this machine and print a fix for each problem.
+    """Check this machine and its engine, and print a fix for each problem.
 
     Exits with 3 if something prevents the lab.
     """

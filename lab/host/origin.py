@@ -30,4 +30,7 @@ def origin_of(docker: Docker, machine: Machine, engine: Engine | None = None) ->
         machine: this machine.
         engine: the answer of `docker info`, if it is known already.
     """
-    return recognise(engine or docker.info(), docker.components(), docker.endpoint(), client_of(machine))
+    engine = engine or docker.info()
+    if engine.is_podman:  # its `docker` command knows neither Docker's components nor contexts
+        return recognise(engine, (), machine.environ.get("DOCKER_HOST", ""), client_of(machine))
+    return recognise(engine, docker.components(), docker.endpoint(), client_of(machine))

@@ -211,21 +211,17 @@ def look(
         return snapshot
     with contextlib.suppress(LabError):  # the engine stopped just now: return the snapshot without an engine
         engine = docker.info()
-        seen = replace(
-            snapshot,
-            engine=engine,
-            origin=origin_of(docker, machine, engine),
-            containers=docker.containers(),
-            networks=docker.networks(),
-        )
-        return _with_facts(seen)
+        seen = replace(snapshot, engine=engine, origin=origin_of(docker, machine, engine))
+        if seen.origin.product is Product.PODMAN:  # refused; its answers have other forms
+            return seen
+        return _with_facts(replace(seen, containers=docker.containers(), networks=docker.networks()))
     return snapshot
 
 
 def _with_facts(snapshot: HostSnapshot) -> HostSnapshot:
     """Read what `docker info` and this machine do not tell, in a running node or in a short container."""
     origin, docker = snapshot.origin, snapshot.docker
-    if origin.product is Product.PODMAN or origin.site is Site.REMOTE:
+    if origin.site is Site.REMOTE:
         return snapshot  # refused anyway
     if origin.site is Site.HERE and (origin.is_service_here or origin.product is Product.ROOTLESS):
         return snapshot

@@ -15,7 +15,7 @@ from lab import config
 from lab.base.errors import CommandError, HostError
 from lab.base.paths import Paths
 from lab.host import doctor as checks
-from lab.host.doctor import Finding, Verdict, engine, kernel, network, proxies, resources, rootless, snapshot
+from lab.host.doctor import Finding, Verdict, engine, kernel, network, proxies, resources, rootless, snapshot, sources
 from lab.host.doctor.needs import NOTHING, ArtifactNeeds
 from lab.host.doctor.snapshot import HostSnapshot, Listener
 from lab.host.engine import EngineState, can_fix, changes, command, observe
@@ -51,7 +51,7 @@ def look(host: Any, fake_docker: Any, fake_probes: Any, tmp_path: Path) -> Look:
     host.file("/proc/sys/fs/inotify/max_user_instances", "1\n")
 
     def build(name: str = "docker-29", toml: str = "", *, mac: bool = False, **rest: Any) -> HostSnapshot:
-        fakes = {k: rest.pop(k) for k in ("ends", "available", "free", "ifs", "names", "links") if k in rest}
+        fakes = {k: rest.pop(k) for k in ("ends", "available", "free", "ifs", "names", "links", "silent") if k in rest}
         machine = {"system": "Darwin"} if mac else {}
         found: dict[str, Any] = {
             "spec": config.parse(toml),
@@ -82,6 +82,30 @@ def test_podman_is_refused_with_the_reason(look: Look, name: str) -> None:
     assert "Podman" in finding.observed
     assert "fixed addresses" in finding.why
     assert "docker context use" in (finding.fix or "")
+
+
+@pytest.mark.parametrize("name", ["podman-command", "podman-socket"])
+def test_podman_is_asked_only_what_it_answers(  # noqa: PLR0917 - fixtures and one row of the table
+    host: Any, fake_docker: Any, fake_probes: Any, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Podman's own `docker` command fails on `docker version --format {{json .Server}}` and `docker context`."""
+    host.program("/usr/bin/docker")
+    unknown = CommandError(["docker"], returncode=125, stderr="template: can't evaluate field Server")
+
+    def fails(*_: object) -> Any:
+        raise unknown
+
+    asked = ["containers", "networks", *(["components", "endpoint"] if name == "podman-command" else [])]
+    for method in asked:
+        monkeypatch.setattr(fake_docker, method, fails)
+    docker = fake_docker(engine=engine_of(name), parts=ENGINES[name]["components"], at=ENGINES[name]["endpoint"])
+    paths = Paths(cache=tmp_path, state=tmp_path / "state")
+    found = checks.run(
+        config.parse(""), paths, machine=host.machine(), docker=docker, probes=fake_probes(), checks=checks.CHECKS
+    )
+    failure = only(checks.failures(found))
+    assert "Podman" in failure.observed
+    assert not [finding for finding in found if "could not be checked" in finding.observed]
 
 
 @pytest.mark.parametrize(
@@ -244,7 +268,7 @@ def test_a_running_node_shows_it_without_a_new_container(seen: Any, node: Any, n
     assert found.facts.memory_available_bytes == 4 * GIB
 
 
-@pytest.mark.parametrize("name", ["docker-29", "rootless", "podman-socket", "remote-ssh"])
+@pytest.mark.parametrize("name", ["docker-29", "rootless", "remote-ssh"])
 def test_no_container_is_started_where_it_is_not_needed(seen: Any, name: str) -> None:
     found, docker = seen(name)
     assert docker.looked == []
@@ -385,6 +409,38 @@ def test_an_engine_of_another_architecture_is_emulated(  # noqa: PLR0917 - fixtu
     finding = only(resources.check_architecture(look(name, machine=machine, needs=needs)))
     assert finding.verdict is verdict
     assert words in (finding.fix or "")
+
+
+# What is asked for is what is missing
+
+
+@pytest.mark.parametrize(
+    ("needs", "silent", "observed"),
+    [
+        (NOTHING, "", []),
+        (ArtifactNeeds(fetch=("node-image", "podinfo")), "", []),
+        (ArtifactNeeds(build={"frontend": "image"}, fetch=("podinfo",)), "", []),
+        (ArtifactNeeds(build={"debian": "debian-packages"}), "debian.example", ["Debian packages: no answer"]),
+        (ArtifactNeeds(build={"debian": "debian-packages"}), "go.example", ["all registries answer"]),
+        (ArtifactNeeds(build={"helm": "go"}), "debian.example", ["all registries answer"]),
+    ],
+)
+def test_only_the_registries_of_what_is_built_are_asked(
+    look: Look, host: Any, needs: ArtifactNeeds, silent: str, observed: list[str]
+) -> None:
+    host.program("/usr/bin/go")
+    host.file("/etc/apt/sources.list", "deb http://debian.example/debian bookworm main\n")
+    host.run.answers["go env GOPROXY"] = "https://go.example,direct\n"
+    found = look(needs=needs, silent=[silent] if silent else [])
+    assert [finding.observed for finding in sources.check_packages(found)] == observed
+
+
+@pytest.mark.parametrize(
+    "needs", [NOTHING, ArtifactNeeds(fetch=("node-image",)), ArtifactNeeds(build={"helm": "go", "kind": "go"})]
+)
+def test_root_and_debootstrap_are_needed_only_for_debian_packages(look: Look, needs: ArtifactNeeds) -> None:
+    found = look(needs=needs, machine={"uid": 1000})
+    assert [*sources.check_user(found), *sources.check_tools(found)] == []
 
 
 # Rootless engines, ports and localhost

@@ -10,7 +10,7 @@ from lab.base.errors import CommandError, HostError, LabError
 from lab.host import advice, debian
 from lab.host.changes import MachineChange
 from lab.host.machine import Machine
-from lab.host.products import product_at
+from lab.host.products import is_remote, product_at
 from lab.tools.docker import Docker, Engine, EngineDeniedError, EngineDownError, EngineSilentError
 from lab.tools.docker_errors import EndpointError, chosen_by, is_own
 
@@ -83,6 +83,9 @@ def command(state: EngineState, machine: Machine) -> str:
     product = product_at(named, machine.environ.get("DOCKER_CONTEXT", ""))
     silent_elsewhere = state is EngineState.SILENT and bool(named) and not is_own(named)
     if silent_elsewhere or state in {EngineState.NOWHERE, EngineState.ELSEWHERE}:
+        if is_remote(named):
+            remote = "the lab does not work with an engine on another computer, whose ports are not on 127.0.0.1 here"
+            return f"{chosen_by(machine.environ)} ({remote})"
         start = "start or restart that engine (such as Docker Desktop)"
         if product is not None:
             start = advice.start(product) or start

@@ -131,10 +131,14 @@ def _begins_like(name: str, product: str) -> bool:
     return name == product or name.startswith(f"{product}-")
 
 
-def _site(product: Product, endpoint: str, *, is_same: bool) -> Site:
+def is_remote(endpoint: str) -> bool:
+    """Return whether an address is that of another computer: tcp:// or ssh:// to a host that is not a loopback."""
     url = urlsplit(endpoint)
-    is_local = url.scheme in {"unix", "npipe", ""} or is_loopback(url.netloc.rpartition("@")[2])
-    if not is_local:
+    return url.scheme not in {"unix", "npipe", ""} and not is_loopback(url.netloc.rpartition("@")[2])
+
+
+def _site(product: Product, endpoint: str, *, is_same: bool) -> Site:
+    if is_remote(endpoint):
         return Site.REMOTE
     if product in _IN_VMS:
         return Site.VM

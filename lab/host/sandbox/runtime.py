@@ -29,7 +29,7 @@ from lab.host.machine import Machine
 from lab.host.sandbox import bounded_runc
 from lab.host.sandbox.daemon_config import DaemonConfig
 from lab.tools.docker import Docker, EngineDownError
-from lab.tools.docker_errors import chosen_by, is_own
+from lab.tools.docker_errors import SOCKET, chosen_by, is_own
 
 NAME = "eastwest-lab"
 PREFIX = "/usr/local/lib/eastwest-lab"
@@ -47,6 +47,8 @@ class Runtime:
     docker: Docker = field(default_factory=Docker)
     prefix: str = PREFIX
     pid_file: str = PID_FILE
+    service: str = SOCKET
+    """The address of the service that is judged and changed."""
 
     @property
     def pid(self) -> int | None:
@@ -224,7 +226,8 @@ class Runtime:
     def _refuse_elsewhere(self) -> None:
         """Refuse to change this machine's Docker service while the docker command uses another engine."""
         with suppress(EngineDownError):  # no docker command: then no other engine is used either
-            if not is_own(endpoint := self.docker.endpoint()):
+            endpoint = self.docker.endpoint()
+            if endpoint != self.service and not is_own(endpoint):
                 raise HostError(
                     f"the docker command uses another engine ({redact(endpoint)}); this machine's was not touched",
                     next=f"{chosen_by(self.machine.environ)}, then run the same command again",

@@ -216,6 +216,8 @@ def test_without_the_docker_command_no_service_is_installed_for_an_engine_elsewh
         ({"DOCKER_HOST": "unix:///Users/ada/.colima/default/docker.sock"}, "colima start, or unset DOCKER_HOST"),
         ({"DOCKER_HOST": "unix:///run/user/1000/docker.sock"}, "systemctl --user start docker, or unset"),
         ({"DOCKER_CONTEXT": "orbstack"}, "orb start, or unset DOCKER_CONTEXT"),
+        ({"DOCKER_HOST": "tcp://127.0.0.1:2375"}, "start or restart that engine"),
+        ({"DOCKER_HOST": "tcp://ada:geheim@10.0.0.9:1"}, "[redacted]@10.0.0.9:1 (the lab does not work with an engine"),
     ],
 )
 def test_an_engine_that_is_down_is_started_by_its_own_product(host: Any, environ: dict[str, str], words: str) -> None:

@@ -120,9 +120,9 @@ def doctor(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check this machine and its engine, and print a fix for each problem.
+    """Check this machine and print a fix for each problem.
 
-    Exits with 3 if something prevents the lab.
+    Checks the container engine too, wherever it runs. Exits with 3 if something prevents the lab.
     """
     from lab.cli import machine, tables
     from lab.host import doctor as checks

@@ -64,24 +64,24 @@ def of_node(docker: Docker, node: str) -> EngineFacts:
 def parse(text: str) -> EngineFacts:
     """Read the script's output; a line that is missing or strange leaves its fact unknown."""
     lines = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    words = {key: value.split() for key, value in lines.items()}
-    free = [int(word) for word in words.get("Free", ()) if word.isdigit()]
-    memory = next((int(word) for word in words.get("MemAvailable", ()) if word.isdigit()), None)
+    fields = {key: value.split() for key, value in lines.items()}
+    free = [int(number) for number in fields.get("Free", ()) if number.isdigit()]
+    memory = next((int(number) for number in fields.get("MemAvailable", ()) if number.isdigit()), None)
     sysctls = {
-        f"fs.inotify.{key}": int(words[key][0])
+        f"fs.inotify.{key}": int(fields[key][0])
         for key in ("max_user_instances", "max_user_watches")
-        if words.get(key) and words[key][0].isdigit()
+        if fields.get(key) and fields[key][0].isdigit()
     }
     return EngineFacts(
-        bounding_set=_hexadecimal(words.get("CapBnd", ())),
+        bounding_set=_hexadecimal(fields.get("CapBnd", ())),
         memory_available_bytes=None if memory is None else memory * 1024,
         disk_free_bytes=free[0] * free[1] if len(free) == 2 else None,
         sysctls=sysctls,
     )
 
 
-def _hexadecimal(words: Sequence[str]) -> int | None:
+def _hexadecimal(fields: Sequence[str]) -> int | None:
     try:
-        return int(words[0], 16)
+        return int(fields[0], 16)
     except (IndexError, ValueError):
         return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import getpass
 import os
 import platform
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,14 +20,11 @@ from lab.base.files import write_atomic
 from lab.base.privacy import Names, names_of
 from lab.base.redaction import redact
 from lab.host.doctor import Finding
-from lab.host.doctor.engine import describe
+from lab.host.engine_report import EngineReport
 from lab.host.machine import Machine
-from lab.host.origin import origin_of
 from lab.lab import Lab
 from lab.lifecycle import artifacts
 from lab.stacks.model import Stack
-from lab.tools.docker import Docker
-from lab.tools.kind import CLUSTER_LABEL
 
 FILE_NAME = "lab-doctor-report.md"
 _MARK = "<!-- written by `lab doctor --report` -->"
@@ -74,8 +70,7 @@ def write(
     stack: Stack | None,
     config: Path | None,
     problem: LabError | None = None,
-    docker: Docker | None = None,
-    machine: Machine | None = None,
+    engine: EngineReport | None = None,
     names: Names | None = None,
 ) -> Path:
     """Write the report, readable by its owner only, and return its path.
@@ -87,27 +82,26 @@ def write(
         stack: the stack whose artifacts are listed.
         config: the lab.toml; None for the default lab.
         problem: why there is no lab.
-        docker: the engine.
-        machine: this machine.
+        engine: reads the engine and this machine.
         names: the names to leave out; by default those of this user and this machine.
 
     Raises:
         UsageError: as `check_target`.
     """
     check_target(file)
-    docker, machine = docker or Docker(), machine or Machine()
+    engine = engine or EngineReport()
     parts: list[tuple[str, Callable[[], str]]] = [
-        ("Versions", lambda: _versions(docker)),
-        ("System", lambda: _system(machine)),
-        ("Engine", lambda: _engine(docker, machine)),
+        ("Versions", lambda: _versions(engine)),
+        ("System", lambda: _system(engine.machine)),
+        ("Engine", lambda: _table(engine.facts(), "what", "value")),
         ("Findings", lambda: _findings(findings)),
         ("Artifacts", lambda: _artifacts(lab, stack, problem)),
         ("lab.toml", lambda: _config(config, problem)),
-        ("Nodes", lambda: _nodes(docker)),
+        ("Nodes", lambda: _nodes(engine)),
         ("Last errors", lambda: _errors(lab)),
     ]
     text = "".join(f"\n## {title}\n\n{_part(read)}\n" for title, read in parts)
-    names = names or names_of(os.environ, user=getpass.getuser(), hostname=socket.gethostname(), home=Path.home())
+    names = names or names_of(os.environ, user=getpass.getuser(), hostname=platform.node(), home=Path.home())
     text = names.remove_from(redact(text))
     written = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
     write_atomic(file, f"{_MARK}\n# East/West lab: report of {written}\n{text}", mode=0o600)
@@ -135,9 +129,9 @@ def _block(text: str, language: str = "text") -> str:
     return f"~~~~{language}\n{text.rstrip()}\n~~~~"
 
 
-def _versions(docker: Docker) -> str:
+def _versions(engine: EngineReport) -> str:
     rows = [("lab", __version__), ("Python", sys.version.split()[0]), *artifacts.versions().items()]
-    return f"{_table(rows, 'what', 'version')}\n\n`docker version`:\n\n{_block(docker.version_text())}"
+    return f"{_table(rows, 'what', 'version')}\n\n`docker version`:\n\n{_block(engine.versions())}"
 
 
 def _system(machine: Machine) -> str:
@@ -151,27 +145,6 @@ def _system(machine: Machine) -> str:
         ("processors", os.cpu_count()),
         ("user", "root" if machine.is_root else "ordinary"),
         *((name, "set" if "PROXY" in name else value) for name, value in environ),
-    ]
-    return _table(rows, "what", "value")
-
-
-def _engine(docker: Docker, machine: Machine) -> str:
-    engine = docker.info()
-    origin = origin_of(docker, machine, engine)
-    rows = [
-        ("engine", describe(engine, origin)),
-        ("address", origin.address),
-        ("context", engine.context),
-        ("kernel", engine.kernel),
-        ("architecture", engine.architecture),
-        ("processors", engine.cpus),
-        ("memory", f"{engine.memory_bytes / 2**30:.1f} GiB"),
-        ("cgroups", f"v{engine.cgroup_version} ({engine.cgroup_driver}): {', '.join(sorted(engine.controllers))}"),
-        ("root folder", engine.root_dir),
-        ("default runtime", engine.default_runtime),
-        ("security options", ", ".join(engine.security_options)),
-        ("proxies", "set" if engine.proxies else "none"),
-        ("warnings", "; ".join(engine.warnings) or "none"),
     ]
     return _table(rows, "what", "value")
 
@@ -194,8 +167,8 @@ def _config(config: Path | None, problem: LabError | None) -> str:
     return f"{why}none: the default lab" if config is None else why + _block(config.read_text("utf-8"), "toml")
 
 
-def _nodes(docker: Docker) -> str:
-    rows = [(node.name, node.status, node.exit_code, node.image) for node in docker.containers({CLUSTER_LABEL: None})]
+def _nodes(engine: EngineReport) -> str:
+    rows = engine.nodes()
     return _table(rows, "node", "status", "exit code", "image") if rows else "none"
 
 

@@ -13,6 +13,7 @@ import pytest
 from lab.base.errors import ConfigError, HostError, Problem, UsageError
 from lab.base.privacy import Names
 from lab.host.doctor import Finding, Verdict
+from lab.host.engine_report import EngineReport
 from lab.host.machine import Machine
 from lab.lab import Lab
 from lab.lifecycle import problem_report
@@ -65,8 +66,7 @@ def write(tmp_path: Path) -> Any:
         file = problem_report.write(
             tmp_path / "report.md",
             lab=lab,
-            docker=docker or FakeDocker(),  # type: ignore[arg-type]
-            machine=machine,
+            engine=EngineReport(docker=docker or FakeDocker(), machine=machine),  # type: ignore[arg-type]
             names=NAMES,
             **given,
         )

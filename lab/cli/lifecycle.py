@@ -110,17 +110,31 @@ def doctor(
             "--undo", help="Remove the container runtime that --fix installed; packages and sysctl settings stay."
         ),
     ] = False,
+    report: Annotated[
+        bool,
+        typer.Option("--report", help="Also write a report for a bug report, without secrets and names, to FILE."),
+    ] = False,
+    report_file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="For --report. Default: lab-doctor-report.md.")
+    ] = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Check this machine and print a fix for each problem.
 
-    Exits with 3 if something prevents the lab.
+    Checks the container engine too, wherever it runs. Exits with 3 if something prevents the lab.
     """
     from lab.cli import machine, tables
     from lab.host import doctor as checks
     from lab.host.sandbox.runtime import Runtime
 
+    if report_file is not None and not report:
+        raise UsageError(f"{report_file} is only for --report", next=f"lab doctor --report {report_file}")
+    if report and (fix or undo):
+        raise UsageError("--report changes nothing", next="use --report without --fix and --undo")
+    if report:
+        _write_report(file, report_file, as_json=as_json)
+        return
     lab = lab_of(file)
     if undo:
         typer.echo(
@@ -133,6 +147,33 @@ def doctor(
         machine.fix(lab, yes=yes)
     findings = machine.findings(lab)
     tables.findings(out(), findings, as_json=as_json)
+    if checks.failures(findings):
+        raise typer.Exit(3)
+
+
+def _write_report(file: Path | None, target: Path | None, *, as_json: bool) -> None:
+    """Print the findings, write the report, and print its path last; a lab.toml with mistakes is part of the report."""
+    from lab import config, stacks
+    from lab.cli import machine, tables
+    from lab.host import doctor as checks
+    from lab.lab import Lab
+    from lab.lifecycle import problem_report
+
+    target = target or Path(problem_report.FILE_NAME)
+    problem_report.check_target(target)
+    lab, problem = None, None
+    try:
+        lab = lab_of(file)
+    except LabError as error:
+        problem = error
+    findings = machine.findings(lab or Lab.of(config.parse("")))
+    tables.findings(out(), findings, as_json=as_json)
+    stack = stacks.current(lab) if lab is not None else None
+    found = file or config.find()
+    written = problem_report.write(target, findings=findings, lab=lab, stack=stack, config=found, problem=problem)
+    typer.echo(f"report: {written.absolute()} (look through it before you send it)", err=as_json)
+    if problem is not None:
+        raise problem
     if checks.failures(findings):
         raise typer.Exit(3)
 

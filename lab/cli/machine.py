@@ -22,8 +22,7 @@ def confirm() -> Callable[[str], bool] | None:
 
 def findings(lab: Lab) -> list[doctor.Finding]:
     """Run the doctor's checks."""
-    ready, hosts = artifacts.ready(lab, stacks.current(lab).artifacts(lab)), artifacts.registries(lab)
-    return doctor.run(lab.spec, lab.paths, artifacts_ready=ready, registries=hosts)
+    return doctor.run(lab.spec, lab.paths, needs=artifacts.needs(lab, stacks.current(lab)))
 
 
 def fix(lab: Lab, *, yes: bool) -> None:
@@ -45,8 +44,7 @@ def make_ready(lab: Lab, *, install: bool, yes: bool) -> Lab:
         install=install,
         confirm=None if yes else confirm(),
         say=_say,
-        artifacts_ready=artifacts.ready(lab, stacks.current(lab).artifacts(lab)),
-        registries=artifacts.registries(lab),
+        needs=artifacts.needs(lab, stacks.current(lab)),
     )
     for finding in doctor.warnings(prepared.findings):
         warn(f"{finding.name}: {finding.observed}. Fix: {finding.fix}")

@@ -7,9 +7,10 @@ from enum import Enum
 
 from lab.base import events, wait
 from lab.base.errors import CommandError, HostError, LabError
-from lab.host import debian
+from lab.host import advice, debian
 from lab.host.changes import MachineChange
 from lab.host.machine import Machine
+from lab.host.products import is_remote, product_at
 from lab.tools.docker import Docker, Engine, EngineDeniedError, EngineDownError, EngineSilentError
 from lab.tools.docker_errors import EndpointError, chosen_by, is_own
 
@@ -28,6 +29,7 @@ class EngineState(Enum):
     DENIED = "answers, but not to this user"
     STOPPED = "installed, not running"
     ABSENT = "not installed"
+    NO_COMMAND = "the docker command is not installed; DOCKER_HOST or DOCKER_CONTEXT names an engine elsewhere"
     SILENT = "does not answer in time: it hangs, or this machine is overloaded"
     NOWHERE = "the docker command's context does not exist, or its settings for the engine are wrong"
     UNUSABLE = "answers with an error"
@@ -45,7 +47,7 @@ _REFUSALS = {
 def observe(machine: Machine, docker: Docker) -> EngineState:
     """Return the state of the engine, without changing it."""
     if machine.which("docker") is None:
-        return EngineState.ABSENT
+        return EngineState.NO_COMMAND if _named_elsewhere(machine) else EngineState.ABSENT
     try:
         docker.info()
     except LabError as error:
@@ -60,7 +62,14 @@ def observe(machine: Machine, docker: Docker) -> EngineState:
     return EngineState.STOPPED if machine.which("dockerd") else EngineState.ABSENT
 
 
+def _named_elsewhere(machine: Machine) -> bool:
+    """Whether the user's environment names an engine that is not this machine's own service."""
+    host, context = machine.environ.get("DOCKER_HOST", ""), machine.environ.get("DOCKER_CONTEXT", "")
+    return not is_own(host) if host else context not in {"", "default"}
+
+
 _BY_HAND = {
+    EngineState.NO_COMMAND: "install the docker command (Debian: docker-cli, Docker's own packages: docker-ce-cli)",
     EngineState.DENIED: 'sudo usermod -aG docker "$USER", then log in again',
     EngineState.UNUSABLE: "run `docker info` and read its error",
 }
@@ -71,15 +80,28 @@ def command(state: EngineState, machine: Machine) -> str:
     if state in _BY_HAND:
         return _BY_HAND[state]
     named = machine.environ.get("DOCKER_HOST", "")
+    product = product_at(named, machine.environ.get("DOCKER_CONTEXT", ""))
     silent_elsewhere = state is EngineState.SILENT and bool(named) and not is_own(named)
     if silent_elsewhere or state in {EngineState.NOWHERE, EngineState.ELSEWHERE}:
-        start = "" if state is EngineState.NOWHERE else "start or restart that engine (such as Docker Desktop), or "
-        return f"{start}{chosen_by(machine.environ)}"
+        if is_remote(named):
+            remote = "the lab does not work with an engine on another computer, whose ports are not on 127.0.0.1 here"
+            return f"{chosen_by(machine.environ)} ({remote})"
+        start = "start or restart that engine (such as Docker Desktop)"
+        if product is not None:
+            start = advice.start(product) or start
+        return f"{'' if state is EngineState.NOWHERE else f'{start}, or '}{chosen_by(machine.environ)}"
     if state is EngineState.SILENT:
         restart = machine.as_root("systemctl restart docker" if machine.has_systemd else "service docker restart")
         return f"{restart} (Docker Desktop: Restart), then lab doctor"
-    if state is EngineState.STOPPED:
-        return _start_command(machine)
+    return _start_command(machine) if state is EngineState.STOPPED else _install_command(machine)
+
+
+def _install_command(machine: Machine) -> str:
+    """Return how to get an engine on a machine that has none."""
+    if machine.is_wsl:
+        return "Docker Desktop, Settings, Resources, WSL integration: turn it on for this distribution"
+    if machine.system == "Darwin":
+        return "install and start Docker Desktop, OrbStack, Rancher Desktop, or Colima (`brew install colima docker`)"
     if machine.is_debian:
         return f"{debian.command(_packages(machine), machine)} && {_start_command(machine)}"
     return "install Docker Engine or Docker Desktop, as its documentation says for this system, and start it"

@@ -60,6 +60,11 @@ class Machine:
         return not {"debian", "ubuntu"}.isdisjoint(" ".join(ids).split())
 
     @property
+    def is_wsl(self) -> bool:
+        """Whether this is a distribution in Windows' subsystem for Linux."""
+        return self.system == "Linux" and "microsoft" in self.read("/proc/sys/kernel/osrelease").lower()
+
+    @property
     def has_systemd(self) -> bool:
         """Whether systemd runs as init (sd_booted(3))."""
         return self.path("/run/systemd/system").is_dir()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lab.base import events
@@ -13,6 +13,7 @@ from lab.host import changes
 from lab.host import doctor as checks
 from lab.host.changes import Confirm
 from lab.host.doctor import Finding
+from lab.host.doctor.needs import NOTHING, ArtifactNeeds
 from lab.host.machine import Machine
 from lab.tools.docker import Docker
 
@@ -32,8 +33,7 @@ def prepare(
     install: bool = True,
     confirm: Confirm | None = None,
     say: Callable[[str], None] = events.progress,
-    artifacts_ready: bool = False,
-    registries: Iterable[str] = (),
+    needs: ArtifactNeeds = NOTHING,
     machine: Machine | None = None,
     docker: Docker | None = None,
 ) -> Prepared:
@@ -48,20 +48,16 @@ def prepare(
         install: whether the lab may change this machine.
         confirm: asks the user once, for all changes; None to make them without asking.
         say: prints all changes before the first one is made, and the result of each.
-        artifacts_ready: as for `doctor.run`.
-        registries: as for `doctor.run`.
+        needs: as for `doctor.run`.
         machine: the machine to check and change.
         docker: the client of its engine.
 
     Raises:
         HostError: failures are left; the error lists each with its fix.
     """
-    registries = tuple(registries)
 
     def check() -> list[Finding]:
-        return checks.run(
-            spec, paths, artifacts_ready=artifacts_ready, registries=registries, machine=machine, docker=docker
-        )
+        return checks.run(spec, paths, needs=needs, machine=machine, docker=docker)
 
     findings = check()
     failures = checks.failures(findings)

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 from lab.artifacts import plan, upstream
 from lab.artifacts.catalog import Artifact, default
-from lab.artifacts.keys import LOCAL
+from lab.artifacts.keys import LOCAL, PACKAGES
 from lab.artifacts.recipe import ARTIFACT_LABEL
 from lab.artifacts.store import TAG_PREFIX, ArtifactStore
-from lab.base.errors import CommandError, UsageError
+from lab.base.errors import CommandError, LabError, UsageError
 from lab.base.step import Step
+from lab.host.doctor.needs import ArtifactNeeds
 
 if TYPE_CHECKING:
     from lab.lab import Lab
+    from lab.stacks.model import Stack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +79,25 @@ def _listed(store: ArtifactStore, artifact: Artifact, *, wanted: bool, verify: b
     )
 
 
-def ready(lab: Lab, wanted: Sequence[str]) -> bool:
-    """Return whether no artifact must be built or downloaded for `lab up`."""
-    return not plan.missing(lab.artifacts, wanted)
+def needs(lab: Lab, stack: Stack) -> ArtifactNeeds:
+    """Return what `lab up` has to build or fetch for a stack; the doctor decides by it what this machine needs."""
+    store = lab.artifacts
+    missing = plan.missing(store, stack.artifacts(lab))
+    build = {name: store.catalog[name].recipe or "" for name in missing if store.keys.source(name) == PACKAGES}
+    return ArtifactNeeds(
+        build=build,
+        fetch=tuple(name for name in missing if name not in build),
+        registries=registries(lab),
+        node_image=_node_image(lab, stack),
+    )
+
+
+def _node_image(lab: Lab, stack: Stack) -> str | None:
+    try:
+        reference = lab.artifacts.image(lab.node_image or stack.node_image)
+        return reference if lab.artifacts.docker.image(reference) is not None else None
+    except LabError:
+        return None
 
 
 def registries(lab: Lab) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ attribute, so that two attributes may be of different moments.
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -61,16 +62,22 @@ class Docker(Images):
 
     def info(self) -> Engine:
         """Return the engine's version, settings and resources."""
-        with self._client() as client:
-            system = client.system.info()
-        if not system.server_version:  # some versions of the command exit with 0 when no engine answers
+        answer = self._ask("info", "--format", "{{json .}}")
+        engine = read_engine(json.loads(answer) if answer.startswith("{") else {})
+        if not engine.version:  # some versions of the command exit with 0 when no engine answers
             raise EngineDownError("no container engine answers", next="lab doctor --fix")
-        return read_engine(system)
+        return engine
 
-    def cgroup_version(self) -> str:
-        """Return the version of the engine's cgroups, "1" or "2"."""
-        # python-on-whales' model leaves this field out.
-        return self._ask("info", "--format", "{{.CgroupVersion}}")
+    def components(self) -> tuple[str, ...]:
+        """Return the names of the engine's parts, such as "Engine" and "containerd"; Podman's is "Podman Engine"."""
+        answer = self._ask("version", "--format", "{{json .Server}}")
+        server = json.loads(answer) if answer.startswith("{") else {}
+        return tuple(str(part.get("Name", "")) for part in server.get("Components") or ())
+
+    def version_text(self) -> str:
+        """Return what `docker version` prints for a person; without an engine, the command's own version."""
+        done = self._do("version", timeout_s=self.answer_s, check=False)
+        return f"{done.stdout}{done.stderr}".strip()
 
     def endpoint(self) -> str:
         """Return the engine's address, such as unix:///var/run/docker.sock."""
@@ -117,6 +124,14 @@ class Docker(Images):
         words += [f"--security-opt={option}" for option in security_options]
         words += [f"--network={network}", "--pull=never", image, *argv]
         return self._do("container", "run", "--detach", *words, timeout_s=120).stdout.strip()
+
+    def run_once(
+        self, image: str, argv: Sequence[str], *, entrypoint: str, privileged: bool = False, timeout_s: float = 60
+    ) -> str:
+        """Run a command in a container without a network, remove the container, and return the command's output."""
+        words = ["--privileged"] if privileged else []
+        words += ["--rm", "--network=none", "--pull=never", f"--entrypoint={entrypoint}", image, *argv]
+        return self._do("container", "run", *words, timeout_s=timeout_s).stdout
 
     def start(self, name: str) -> None:
         """Start a stopped container."""

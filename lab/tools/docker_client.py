@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from lab.base import process
-from lab.base.errors import CommandError, CommandTimeout
+from lab.base.errors import CommandError, CommandTimeout, LabError
 from lab.base.process import Completed
 from lab.tools.docker_errors import EngineDownError, EngineSilentError, chosen_by, explain, is_own
 
@@ -32,6 +32,7 @@ OnLine = Callable[[str], None]
 ANSWER_S = 20.0
 """Time limit of a query, in seconds; under the load of two starting clusters the engine needed 3 s at most."""
 _LIST_TRIES = 3
+_NO_PROGRAM = "command not found: docker"
 ABSENT = re.compile(r"no such (?:container|network|image|object)|network \S+ not found", re.IGNORECASE)
 
 
@@ -103,7 +104,7 @@ class EngineClient:
             )
             raise explain(plain) from error
         except python_on_whales.ClientNotFoundError as error:
-            raise EngineDownError("command not found: docker", next="lab doctor --fix") from error
+            raise EngineDownError(_NO_PROGRAM, next="lab doctor --fix") from error
         finally:
             _call.reset(token)
 
@@ -142,6 +143,10 @@ class EngineClient:
             if (explained := explain(error)) is error:
                 raise
             raise explained from error
+        except LabError as error:
+            if error.what != _NO_PROGRAM:
+                raise
+            raise EngineDownError(error.what, next="lab doctor --fix") from error
 
     def argv(self, *words: str) -> list[str]:
         """Return the command line of a docker command for this engine."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from lab.base.errors import CommandError, HostError, LabError
+from lab.base.redaction import redact
 
 SOCKET = "unix:///var/run/docker.sock"
 """The endpoint of this machine's own engine."""
@@ -55,7 +56,7 @@ def chosen_by(environ: Mapping[str, str]) -> str:
     DOCKER_HOST wins over DOCKER_CONTEXT, and that over `docker context use` (docker/cli, `resolveContextName`).
     """
     if host := environ.get("DOCKER_HOST"):
-        return f"unset DOCKER_HOST, or correct it; it is {host}"
+        return f"unset DOCKER_HOST, or correct it; it is {redact(host)}"
     if context := environ.get("DOCKER_CONTEXT"):
         return f"unset DOCKER_CONTEXT, or set it to a name from `docker context ls`; it is {context}"
     return "choose an engine with `docker context use`; `docker context ls` lists them"

@@ -1,6 +1,7 @@
 """Records of an engine's objects at one moment, and functions that read them.
 
-The functions read python-on-whales' inspect results, in which every field may be None.
+Most functions read python-on-whales' inspect results, in which every field may be None. `read_engine` reads the JSON of
+`docker info`: python-on-whales' model leaves out the cgroup version, the image store and the client's context.
 """
 
 from __future__ import annotations
@@ -29,6 +30,22 @@ class Engine:
     security_options: tuple[str, ...]
     ipv4_forwarding: bool
     warnings: tuple[str, ...]
+    name: str = ""
+    """The host name of the engine's machine."""
+    kernel: str = ""
+    cgroup_version: str = ""
+    """"1" or "2"."""
+    controllers: frozenset[str] = frozenset()
+    """The cgroup controllers that the engine can limit containers with: cpu, cpuset, memory, pids."""
+    containerd_store: bool = False
+    """Whether containerd stores the images; the classic store is the engine's own."""
+    labels: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    """The proxies of the engine itself, for pulls."""
+    context: str = ""
+    """The Docker context of the client that asked."""
+    is_podman: bool = False
+    """Whether the `docker` command is Podman's own."""
 
     @property
     def rootless(self) -> bool:
@@ -97,21 +114,37 @@ class Image:
     command: tuple[str, ...] = ()
 
 
-def read_engine(info: Any) -> Engine:
-    """Read a SystemInfo."""
+_CONTROLLERS = {"cpu": "CPUShares", "cpuset": "CPUSet", "memory": "MemoryLimit", "pids": "PidsLimit"}
+"""The engine reports for each controller whether it can use it (moby, `pkg/sysinfo`)."""
+
+
+def read_engine(info: Mapping[str, Any]) -> Engine:
+    """Read the JSON of `docker info`; also Podman's, whose `docker` command prints another document."""
+    podman = "host" in info and "ServerVersion" not in info
+    version = info.get("version") or {}
+    store = {key: value for key, value, *_ in info.get("DriverStatus") or () if key}
     return Engine(
-        version=info.server_version,
-        operating_system=info.operating_system or "",
-        architecture=info.architecture or "",
-        root_dir=info.docker_root_dir or Path("/var/lib/docker"),
-        storage_driver=info.driver or "",
-        cgroup_driver=info.cgroup_driver or "",
-        memory_bytes=info.mem_total or 0,
-        cpus=info.n_cpu or 0,
-        default_runtime=info.default_runtime or "",
-        security_options=tuple(info.security_options or ()),
-        ipv4_forwarding=info.ipv4_forwarding is not False,
-        warnings=tuple(info.warnings or ()),
+        version=str(version.get("Version", "")) if podman else info.get("ServerVersion") or "",
+        operating_system=info.get("OperatingSystem") or "",
+        architecture=info.get("Architecture") or "",
+        root_dir=Path(info.get("DockerRootDir") or "/var/lib/docker"),
+        storage_driver=info.get("Driver") or "",
+        cgroup_driver=info.get("CgroupDriver") or "",
+        memory_bytes=info.get("MemTotal") or 0,
+        cpus=info.get("NCPU") or 0,
+        default_runtime=info.get("DefaultRuntime") or "",
+        security_options=tuple(info.get("SecurityOptions") or ()),
+        ipv4_forwarding=info.get("IPv4Forwarding") is not False,
+        warnings=tuple(info.get("Warnings") or ()),
+        name=info.get("Name") or "",
+        kernel=info.get("KernelVersion") or "",
+        cgroup_version=str(info.get("CgroupVersion") or ""),
+        controllers=frozenset(name for name, key in _CONTROLLERS.items() if info.get(key)),
+        containerd_store=store.get("driver-type", "").startswith("io.containerd.snapshotter"),
+        labels=tuple(info.get("Labels") or ()),
+        proxies=tuple(filter(None, (info.get("HttpProxy"), info.get("HttpsProxy")))),
+        context=(info.get("ClientInfo") or {}).get("Context") or "",
+        is_podman=podman,
     )
 
 

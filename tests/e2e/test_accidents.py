@@ -19,6 +19,7 @@ from lab.base.wait import NotYet
 from lab.clusters.kind import config as kind_config
 from lab.clusters.kind import engine
 from lab.config import load
+from lab.host.machine import Machine
 from lab.stacks import STACKS
 from lab.tools.docker import Docker
 from tests.e2e.conftest import NAME, CommandLine, RunningLab, docker, leftovers, ports
@@ -118,7 +119,7 @@ def test_a_kind_cluster_of_the_same_name_that_is_not_the_labs_is_never_touched(
                 kind_name=foreign.name,
                 spec=spec.clusters["east"].model_copy(update={"ingress_port": 28481}),
                 image=image,
-                engine=engine.engine(Docker()),
+                engine=engine.engine(Docker(), image, Machine()),
             )
         )
     )

@@ -102,7 +102,7 @@ def test_docker_is_started_without_them(tmp_path: Path, monkeypatch: pytest.Monk
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
     assert Docker().containers() == []
-    assert Docker().cgroup_version() == ""
+    assert Docker().components() == ()
     assert not [line for line in seen.read_text().splitlines() if line.partition("=")[0] in HOSTILE]
 
 

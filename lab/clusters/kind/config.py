@@ -58,7 +58,7 @@ class EngineLimits:
 
     cgroup_v1: bool = False
     may_raise_priority: bool = True
-    """Whether CAP_SYS_RESOURCE is in the bounding set."""
+    """Whether nodes have CAP_SYS_RESOURCE."""
 
 
 # Without CAP_SYS_RESOURCE a process cannot have a lower OOM score than its parent; without this option containerd then

@@ -1,27 +1,35 @@
-"""Detect limits of the container engine's machine that change how nodes are configured."""
+"""Detect limits of the container engine's machine that change how nodes are configured.
+
+They come from `docker info` and from the engine's own process or a short container, never from this process: it may run
+on another machine, or with other capabilities than the engine.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from lab.clusters.kind.config import EngineLimits
+from lab.host import engine_facts
+from lab.host.machine import Machine
+from lab.host.origin import origin_of
+from lab.host.sandbox.runtime import Runtime
 from lab.tools.docker import Docker
 
-_CAP_SYS_RESOURCE = 24  # capabilities(7)
-_STATUS = Path("/proc/self/status")
 
+def engine(docker: Docker, image: str, machine: Machine) -> EngineLimits:
+    """Return the limits of the engine's machine.
 
-def engine(docker: Docker, status: Path = _STATUS) -> EngineLimits:
-    """Return the limits of the engine's machine; a machine other than this one is assumed to have none."""
+    Args:
+        docker: the engine.
+        image: the node image, which the engine has.
+        machine: this machine.
+    """
+    info = docker.info()
     return EngineLimits(
-        cgroup_v1=docker.cgroup_version() == "1", may_raise_priority=_bounding_set_has(status, _CAP_SYS_RESOURCE)
+        cgroup_v1=info.cgroup_version == "1", may_raise_priority=_may_raise_priority(docker, image, machine)
     )
 
 
-def _bounding_set_has(status: Path, capability: int) -> bool:
-    if not status.exists():
-        return True
-    for line in status.read_text(encoding="ascii").splitlines():
-        if line.startswith("CapBnd:"):
-            return bool(int(line.split()[1], 16) >> capability & 1)
-    return True
+def _may_raise_priority(docker: Docker, image: str, machine: Machine) -> bool:
+    runtime = Runtime(machine=machine, docker=docker)
+    if runtime.pid is not None and origin_of(docker, machine).is_service_here:
+        return "CAP_SYS_RESOURCE" not in runtime.lacking()
+    return engine_facts.of_image(docker, image).may_raise_priority

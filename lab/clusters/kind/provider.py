@@ -245,13 +245,14 @@ class KindProvider:
     def _create(self, lab: Lab, cluster: Cluster, image: str) -> None:
         spec = lab.spec.clusters[cluster.name]
         name = kind_name(lab.spec.name, cluster.name)
+        reference = lab.artifacts.image(image)
         config = kind_config.build(
             lab_name=lab.spec.name,
             lab_id=lab.id,
             kind_name=name,
             spec=spec,
-            image=lab.artifacts.image(image),
-            engine=engine.engine(self.docker),
+            image=reference,
+            engine=engine.engine(self.docker, reference, self.machine),
         )
         file = lab.paths.kind_config(cluster.name)
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -13,8 +13,9 @@ from lab.base.paths import Paths
 from lab.config import LabSpec
 from lab.host import engine as engines
 from lab.host.changes import MachineChange
-from lab.host.doctor import engine, environment, kernel, network, resources, sources
+from lab.host.doctor import engine, environment, kernel, network, proxies, resources, rootless, sources
 from lab.host.doctor.findings import Finding, Verdict, warn
+from lab.host.doctor.needs import NOTHING, ArtifactNeeds
 from lab.host.doctor.snapshot import HostProbes, HostSnapshot, look
 from lab.host.machine import Machine
 from lab.host.sandbox.runtime import Runtime
@@ -27,17 +28,22 @@ CHECKS: tuple[Check, ...] = (
     sources.check_user,
     engine.check_engine,
     engine.check_privileges,
+    rootless.check_rootless,
     environment.check_environment,
     kernel.check_cgroups,
     kernel.check_inotify,
     kernel.check_forwarding,
     resources.check_architecture,
     resources.check_memory,
+    resources.check_processors,
     resources.check_disk,
     network.check_ports,
+    network.check_low_ports,
+    network.check_localhost,
     network.check_names,
     network.check_addresses,
-    network.check_proxies,
+    network.check_vpn,
+    proxies.check_proxies,
     sources.check_packages,
     sources.check_registries,
     sources.check_tools,
@@ -48,8 +54,7 @@ def run(
     spec: LabSpec,
     paths: Paths,
     *,
-    artifacts_ready: bool = False,
-    registries: Iterable[str] = (),
+    needs: ArtifactNeeds = NOTHING,
     machine: Machine | None = None,
     docker: Docker | None = None,
     probes: HostProbes | None = None,
@@ -60,8 +65,7 @@ def run(
     Args:
         spec: the lab's configuration.
         paths: the lab's folders.
-        artifacts_ready: whether all artifacts are in the store, so that nothing must be built or fetched.
-        registries: hosts of the container registries that the `upstream` source uses.
+        needs: the artifacts that must be built or fetched first.
         machine: the machine to check.
         docker: the client of its engine.
         probes: read ports, memory, disks and networks.
@@ -70,8 +74,7 @@ def run(
     snapshot = look(
         spec,
         paths,
-        artifacts_ready=artifacts_ready,
-        registries=registries,
+        needs=needs,
         machine=machine or Machine(),
         docker=docker or Docker(),
         probes=probes or HostProbes(),

@@ -1,4 +1,4 @@
-"""Check the kernel: cgroups, inotify limits, IP forwarding."""
+"""Check the kernel of the engine's machine: cgroups, inotify limits, IP forwarding."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 
 from lab.base.errors import CommandError, HostError
 from lab.base.names import node_name
+from lab.host import advice
 from lab.host.changes import MachineChange
 from lab.host.doctor.findings import Finding, fail, ok, warn
 from lab.host.doctor.snapshot import HostSnapshot
 from lab.host.machine import Machine
+from lab.host.products import Product, Site
 from lab.tools.kind import CLUSTER_LABEL
 
 SYSCTL_FILE = "/etc/sysctl.d/60-eastwest-lab.conf"
@@ -22,19 +24,15 @@ _KUBELET_NEEDS = ("cpu", "cpuset", "memory", "pids")
 
 
 def check_cgroups(snapshot: HostSnapshot) -> Iterator[Finding]:
-    """Check that the kernel has the cgroup controllers that the kubelet needs."""
+    """Check that the engine has the cgroup controllers that the kubelet needs."""
     name, why = "cgroups", "the kubelet in each node limits pods with them"
-    if not snapshot.engine_is_here:
+    engine = snapshot.engine
+    if engine is None or engine.rootless or snapshot.origin.product is Product.PODMAN:
         return
-    controllers = snapshot.machine.read("/sys/fs/cgroup/cgroup.controllers").split()
-    version = "v2"
-    if not controllers:
-        version = "v1"
-        lines = [line.split() for line in snapshot.machine.read("/proc/self/mounts").splitlines()]
-        controllers = [option for fields in lines if fields[2:3] == ["cgroup"] for option in fields[3].split(",")]
-    missing = [wanted for wanted in _KUBELET_NEEDS if wanted not in controllers]
+    missing = [wanted for wanted in _KUBELET_NEEDS if wanted not in engine.controllers]
+    version = f"v{engine.cgroup_version or '?'}"
     if missing:
-        fix = "mount the cgroup hierarchies (Debian's cgroupfs-mount does), or start the machine with systemd"
+        fix = "mount the cgroup hierarchies (Debian's cgroupfs-mount does), or start the engine's machine with systemd"
         yield fail(name, f"{version}, without {', '.join(missing)}", why, fix=fix)
     elif version == "v1":
         yield ok(name, "v1; the lab tells the kubelet to accept it (failCgroupV1)", why)
@@ -43,34 +41,44 @@ def check_cgroups(snapshot: HostSnapshot) -> Iterator[Finding]:
 
 
 def check_inotify(snapshot: HostSnapshot) -> Iterator[Finding]:
-    """Check the inotify limits. Low limits fail late, with "too many open files" in a pod's log."""
+    """Check the inotify limits of the engine's kernel. Low limits fail late, with "too many open files" in a log."""
     name, why = "inotify", "every kubelet and containerd needs instances, or it fails with 'too many open files'"
-    if snapshot.machine.system != "Linux":
+    machine = snapshot.machine
+    if snapshot.engine is None or snapshot.origin.site is Site.REMOTE:
         return
-    now = {key: _number(snapshot.machine, key) for key in INOTIFY}
+    if snapshot.engine_is_here:
+        now = {key: _number(machine, key) for key in INOTIFY}
+    elif snapshot.facts is not None:
+        now = {key: snapshot.facts.sysctls.get(key, -1) for key in INOTIFY}
+    else:
+        yield ok(name, "not known before the engine has a node image", why)
+        return
     observed = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in now.items())
     few = {key: wanted for key, wanted in INOTIFY.items() if 0 < now[key] < wanted}
     if not few:
-        yield ok(name, observed, why, undo=_undo(snapshot.machine))
+        yield ok(name, observed, why, undo=_undo(machine) if snapshot.engine_is_here else None)
         return
-    fix = snapshot.machine.as_root(f"sysctl -w {' '.join(f'{key}={value}' for key, value in few.items())}")
+    fix = advice.sysctl(snapshot.origin, machine, few, snapshot.needs.node_image)
     nodes = {c.name for c in snapshot.containers if c.running and CLUSTER_LABEL in c.labels}
     nodes |= {node_name(snapshot.spec.name, cluster) for cluster in snapshot.spec.clusters}
     too_few = now["fs.inotify.max_user_instances"] < _INSTANCES_A_NODE * len(nodes)
     say = fail if too_few else warn
-    yield say(name, observed, why, fix=fix, fixable=snapshot.machine.is_root)
+    yield say(name, observed, why, fix=fix, fixable=machine.is_root and snapshot.engine_is_here)
 
 
 def check_forwarding(snapshot: HostSnapshot) -> Iterator[Finding]:
-    """Check that the kernel forwards IPv4 packets."""
-    name, why = "forwarding", "this machine's kernel forwards packets between the nodes and other networks"
-    if not snapshot.engine_is_here:
+    """Check that the engine's kernel forwards IPv4 packets."""
+    name, why = "forwarding", "the engine's kernel forwards packets between the nodes and other networks"
+    machine = snapshot.machine
+    if snapshot.engine is None or snapshot.origin.product is Product.PODMAN:
         return
-    if _number(snapshot.machine, "net.ipv4.ip_forward") == 0:
-        fix = snapshot.machine.as_root("sysctl -w net.ipv4.ip_forward=1")
-        yield fail(name, "net.ipv4.ip_forward is 0", why, fix=fix, fixable=snapshot.machine.is_root)
+    if not snapshot.engine.ipv4_forwarding:
+        fix = advice.sysctl(snapshot.origin, machine, FORWARDING, snapshot.needs.node_image)
+        can = machine.is_root and snapshot.engine_is_here
+        yield fail(name, "net.ipv4.ip_forward is 0", why, fix=fix, fixable=can)
     else:
-        yield ok(name, "net.ipv4.ip_forward is 1", why, undo=_undo(snapshot.machine))
+        undo = _undo(machine) if snapshot.engine_is_here else None
+        yield ok(name, "net.ipv4.ip_forward is 1", why, undo=undo)
 
 
 def change(finding: Finding, machine: Machine, wanted: Mapping[str, int]) -> MachineChange:

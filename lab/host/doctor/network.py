@@ -1,16 +1,24 @@
-"""Check ports, names and address ranges for conflicts, and report the proxy settings."""
+"""Check ports, names and address ranges for conflicts."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from lab.host import subnets
+from lab.host import advice, subnets
 from lab.host.doctor.findings import Finding, fail, ok, warn
 from lab.host.doctor.snapshot import HostSnapshot
 from lab.host.ownership import HOME_LABEL, whose
+from lab.host.products import Product, Site
 from lab.tools.kind import CLUSTER_LABEL
 
 LOOPBACK = "127.0.0.1"
+LOOPBACK_V6 = "::1"
+_FIRST_USER_PORT = 1024
+_ETHERNET = 1500
+_MTU = "com.docker.network.driver.mtu"
+# Names that the kernels and VPN programs give to tunnels.
+_VPN = re.compile(r"(tun|tap|utun|wg|ppp|ipsec|tailscale|zt|nordlynx|proton|gpd|cscotun|CloudflareWARP|wt)\w*\d*$")
 _EVERYWHERE = ("0.0.0.0", "::", "127.0.0.1", "::1", "::ffff:127.0.0.1")  # noqa: S104 - to compare with
 
 
@@ -128,10 +136,60 @@ def _nodes_subnet(snapshot: HostSnapshot) -> Iterator[Finding]:
         )
 
 
-def check_proxies(snapshot: HostSnapshot) -> Iterator[Finding]:
-    """Report the proxy settings. The lab does not use proxies for this machine and its clusters."""
-    name, why = "proxies", "the lab connects to its own clusters directly"
-    environ = snapshot.machine.environ
-    proxies = [key for key in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy") if environ.get(key)]
-    observed = f"{', '.join(proxies)} set: for downloads only; not for {LOOPBACK} and private addresses"
-    yield ok(name, observed if proxies else "none", why)
+def check_low_ports(snapshot: HostSnapshot) -> Iterator[Finding]:
+    """Check that the engine may publish ports below 1024, if lab.toml names one."""
+    product = snapshot.origin.product
+    if snapshot.engine is None or product in {Product.ENGINE, Product.ORBSTACK}:
+        return
+    say = warn if product is Product.DESKTOP else fail
+    for name, cluster in snapshot.spec.clusters.items():
+        if (port := cluster.ingress_port) < _FIRST_USER_PORT and not _publishes(snapshot, port):
+            why = f"{product.value} publishes ports below {_FIRST_USER_PORT} only with an extra permission"
+            fix = advice.low_port(snapshot.origin, port, name)
+            yield say(f"port {port}", f"{name}'s ingress port is below {_FIRST_USER_PORT}", why, fix=fix)
+
+
+def _publishes(snapshot: HostSnapshot, port: int) -> bool:
+    return any(port == published.host_port for node in snapshot.own_nodes for published in node.ports)
+
+
+def check_localhost(snapshot: HostSnapshot) -> Iterator[Finding]:
+    """Check that `localhost` leads to the lab: browsers try its IPv6 address first, and the lab publishes on IPv4."""
+    name, why = "localhost", "the pages are at http://localhost, and the lab publishes its ports on 127.0.0.1 only"
+    addresses = snapshot.probes.localhost()
+    problem = False
+    if LOOPBACK not in addresses:
+        problem = True
+        observed = f"the name leads to {', '.join(addresses) or 'nothing'}, not to {LOOPBACK}"
+        fix = f"add the line `{LOOPBACK} localhost` to /etc/hosts, or open http://{LOOPBACK} instead"
+        yield warn(name, observed, why, fix=fix)
+    for cluster in snapshot.spec.clusters.values():
+        port = cluster.ingress_port
+        # A product in a virtual machine may forward its own nodes' ports on both addresses.
+        if snapshot.origin.site is Site.VM and _publishes(snapshot, port):
+            continue
+        if not snapshot.probes.port_is_free(LOOPBACK_V6, port):
+            problem = True
+            ends = [end for end in snapshot.probes.listeners() if end.port == port and end.ip in {"::1", "::"}]
+            user = next((f"{end.process} (pid {end.pid})" for end in ends if end.process), "another program")
+            fix = f"open http://{LOOPBACK}:{port}, or stop {user}"
+            yield warn(name, f"{user} listens on [{LOOPBACK_V6}]:{port}: a browser shows its page", why, fix=fix)
+    if not problem:
+        yield ok(name, f"{LOOPBACK}; nothing else on [{LOOPBACK_V6}]", why)
+
+
+def check_vpn(snapshot: HostSnapshot) -> Iterator[Finding]:
+    """Report VPNs, and warn if one carries only smaller packets than the engine's networks send."""
+    name = "vpn"
+    why = "a VPN can take the addresses that the lab needs (see `addresses`), or lose large packets of containers"
+    mtus = snapshot.probes.mtus()
+    found = [(i, address) for i, address in snapshot.probes.interfaces() if _VPN.match(i) and i in mtus]
+    bridge = next((network for network in snapshot.networks if network.name == "bridge"), None)
+    sends = int(bridge.options.get(_MTU, _ETHERNET)) if bridge is not None else _ETHERNET
+    for interface, address in found:
+        observed = f"{interface} ({address.network}), MTU {mtus[interface]}"
+        if snapshot.engine is not None and mtus[interface] < sends and not snapshot.needs.nothing:
+            fix = f"if a pull hangs: {advice.mtu(snapshot.origin, mtus[interface])}"
+            yield warn(name, f"{observed}; the engine's networks send {sends}", why, fix=fix)
+        else:
+            yield ok(name, observed, why)

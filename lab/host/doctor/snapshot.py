@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import shutil
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Interface
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -18,9 +20,13 @@ from lab.base.errors import LabError
 from lab.base.names import LAB_LABEL
 from lab.base.paths import Paths
 from lab.config import LabSpec
-from lab.host import ownership
-from lab.host.engine import EngineState, observe
+from lab.host import engine_facts, ownership
+from lab.host.doctor.needs import NOTHING, ArtifactNeeds
+from lab.host.engine import PID_FILE, EngineState, observe
+from lab.host.engine_facts import EngineFacts
 from lab.host.machine import Machine
+from lab.host.origin import origin_of
+from lab.host.products import EngineOrigin, Product, Site
 from lab.tools.docker import Container, Docker, Engine, Network
 
 _REACH_S = 2.0
@@ -41,26 +47,42 @@ class HostProbes:
     """Probes of the host beyond files and commands; tests pass their own."""
 
     def listeners(self) -> Iterable[Listener]:
-        """Yield the listening TCP sockets that this user may see."""
-        for end in psutil.net_connections(kind="tcp"):
+        """Yield the listening TCP sockets that this user may see; macOS shows a user only their own."""
+        try:
+            ends = [(end, end.pid) for end in psutil.net_connections(kind="tcp")]
+        except psutil.AccessDenied:
+            ends = list(_own_connections())
+        for end, pid in ends:
             if end.status == psutil.CONN_LISTEN and end.laddr:
                 name = None
                 with contextlib.suppress(psutil.Error):
-                    name = psutil.Process(end.pid).name() if end.pid else None
-                yield Listener(ip=end.laddr.ip, port=end.laddr.port, process=name, pid=end.pid)
+                    name = psutil.Process(pid).name() if pid else None
+                yield Listener(ip=end.laddr.ip, port=end.laddr.port, process=name, pid=pid)
 
     def port_is_free(self, ip: str, port: int) -> bool:
-        """Whether a program could listen on this address and port now."""
-        with socket.socket() as probe:
+        """Whether no program listens on this address and port; an address that the machine lacks is free."""
+        with socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET) as probe:
             # Ignore connections of a server that has just ended; on Linux a running server still makes bind() fail.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if ":" in ip:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:
                 probe.bind((ip, port))
-            except PermissionError:
-                return True  # a privileged port: the engine may still bind it
-            except OSError:
-                return False
+            except OSError as error:
+                # A privileged port is refused here, and the engine may still bind it.
+                return error.errno != errno.EADDRINUSE
         return True
+
+    def localhost(self) -> Sequence[str]:
+        """Return the addresses of the name localhost; empty if it has none."""
+        try:
+            return [str(found[4][0]) for found in socket.getaddrinfo("localhost", 80, type=socket.SOCK_STREAM)]
+        except OSError:
+            return []
+
+    def mtus(self) -> Mapping[str, int]:
+        """Return the MTU of each interface that is up."""
+        return {name: stats.mtu for name, stats in psutil.net_if_stats().items() if stats.isup}
 
     def memory_available_bytes(self) -> int:
         """Return how much memory programs can get without swapping."""
@@ -94,26 +116,43 @@ class HostProbes:
             return False
 
 
+def _own_connections() -> Iterator[tuple[Any, int]]:
+    """Yield the connections of the processes that this user may look into."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            yield from ((end, process.pid) for end in process.net_connections(kind="tcp"))
+
+
 @dataclass(frozen=True, kw_only=True)
 class HostSnapshot:
     """The lab's configuration and the state of the host. Without an engine, `containers` and `networks` are empty."""
 
     spec: LabSpec
     paths: Paths
-    artifacts_ready: bool
-    registries: tuple[str, ...]
+    needs: ArtifactNeeds
     machine: Machine
     docker: Docker
     probes: HostProbes = field(default_factory=HostProbes)
     state: EngineState = EngineState.ABSENT
     engine: Engine | None = None
+    origin: EngineOrigin = field(default_factory=EngineOrigin)
+    """Where the engine runs; meaningful if there is an engine."""
+    facts: EngineFacts | None = None
+    """What a node sees of the engine's machine; None where this machine shows it, or where nothing can run."""
+    refusal: LabError | None = None
+    """Why a container like a node did not start, if the doctor tried."""
     containers: Sequence[Container] = ()
     networks: Sequence[Network] = ()
 
     @property
     def engine_is_here(self) -> bool:
-        """Whether the engine runs on this machine, so that this machine's limits apply to it."""
-        return self.engine is not None and self.machine.pid("/run/docker.pid", "dockerd") is not None
+        """Whether the engine runs on this machine's kernel, so that this machine's limits apply to it."""
+        return self.engine is not None and self.origin.site is Site.HERE
+
+    @property
+    def engine_is_service_here(self) -> bool:
+        """Whether the engine is this machine's own Docker service, whose process the doctor may judge."""
+        return self.engine_is_here and self.origin.is_service_here and self.machine.pid(PID_FILE, "dockerd") is not None
 
     @property
     def knows_containers(self) -> bool:
@@ -152,8 +191,7 @@ def look(
     spec: LabSpec,
     paths: Paths,
     *,
-    artifacts_ready: bool = False,
-    registries: Iterable[str] = (),
+    needs: ArtifactNeeds = NOTHING,
     machine: Machine,
     docker: Docker,
     probes: HostProbes,
@@ -163,8 +201,7 @@ def look(
     snapshot = HostSnapshot(
         spec=spec,
         paths=paths,
-        artifacts_ready=artifacts_ready,
-        registries=tuple(registries),
+        needs=needs,
         machine=machine,
         docker=docker,
         probes=probes,
@@ -173,8 +210,28 @@ def look(
     if state is not EngineState.ANSWERS:
         return snapshot
     with contextlib.suppress(LabError):  # the engine stopped just now: return the snapshot without an engine
-        return HostSnapshot(
-            **{name: getattr(snapshot, name) for name in snapshot.__dataclass_fields__}
-            | {"engine": docker.info(), "containers": docker.containers(), "networks": docker.networks()}
-        )
+        engine = docker.info()
+        seen = replace(snapshot, engine=engine, origin=origin_of(docker, machine, engine))
+        if seen.origin.product is Product.PODMAN:  # refused; its answers have other forms
+            return seen
+        return _with_facts(replace(seen, containers=docker.containers(), networks=docker.networks()))
+    return snapshot
+
+
+def _with_facts(snapshot: HostSnapshot) -> HostSnapshot:
+    """Read what `docker info` and this machine do not tell, in a running node or in a short container."""
+    origin, docker = snapshot.origin, snapshot.docker
+    if origin.site is Site.REMOTE:
+        return snapshot  # refused anyway
+    if origin.site is Site.HERE and (origin.is_service_here or origin.product is Product.ROOTLESS):
+        return snapshot
+    node = next((node.name for node in snapshot.own_nodes if node.running), None)
+    image = snapshot.needs.node_image
+    try:
+        if node is not None:
+            return replace(snapshot, facts=engine_facts.of_node(docker, node))
+        if image is not None:
+            return replace(snapshot, facts=engine_facts.of_image(docker, image))
+    except LabError as error:
+        return replace(snapshot, refusal=error)
     return snapshot

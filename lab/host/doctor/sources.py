@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 
 from lab.base.concurrency import Threads
@@ -21,15 +21,26 @@ from lab.host.machine import Machine
 
 # Use the installed toolchain; without this, go could download another one first.
 _NO_DOWNLOAD = {"GOTOOLCHAIN": "local"}
-_AS_ROOT = "run the command as root"
+_AS_ROOT = "run the command as root; or connect to the container registries, whose images need no build"
 
 
 def check_packages(snapshot: HostSnapshot) -> Iterator[Finding]:
     """Check that the package registries answer, if artifacts are built from packages."""
-    name, why = "packages", "images and binaries are built from packages"
-    if snapshot.artifacts_ready or snapshot.spec.artifacts.source == "upstream":
+    needs = snapshot.needs
+    if not needs.build:
         return
-    clients = {"Go modules": _go, "Python packages": _pip, "Debian packages": _apt}
+    name, why = "packages", f"built from packages: {_some(needs.build)}"
+    clients = {
+        what: client
+        for what, client, wanted in (
+            ("Go modules", _go, needs.go),
+            ("Python packages", _pip, needs.python),
+            ("Debian packages", _apt, needs.debian),
+        )
+        if wanted
+    }
+    if not clients:
+        return
     with Threads(len(clients)) as threads:
         answers = dict(zip(clients, threads.map(lambda probe: _probe(probe, snapshot), clients.values()), strict=True))
     silent = [what for what, answer in answers.items() if answer is False]
@@ -42,6 +53,11 @@ def check_packages(snapshot: HostSnapshot) -> Iterator[Finding]:
         yield say(name, "; ".join(observed), why, fix=fix)
     else:
         yield ok(name, "; ".join(observed) or "all registries answer", why)
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = sorted(names)
+    return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")
 
 
 def _probe(probe: Callable[[HostSnapshot], bool | None], snapshot: HostSnapshot) -> bool | None:
@@ -79,8 +95,8 @@ def _apt(snapshot: HostSnapshot) -> bool | None:
 def check_registries(snapshot: HostSnapshot) -> Iterator[Finding]:
     """Check that the container registries answer, if the lab pulls images from them."""
     name, artifacts = "registries", snapshot.spec.artifacts
-    hosts = (artifacts.mirror.partition("/")[0],) if artifacts.mirror else snapshot.registries
-    if snapshot.artifacts_ready or artifacts.source == "packages" or not hosts:
+    hosts = (artifacts.mirror.partition("/")[0],) if artifacts.mirror else snapshot.needs.registries
+    if snapshot.needs.nothing or artifacts.source == "packages" or not hosts:
         return
     with Threads(len(hosts)) as threads:
         answers = list(threads.map(lambda host: _registry(snapshot, host), hosts))
@@ -106,18 +122,16 @@ def check_user(snapshot: HostSnapshot) -> Iterator[Finding]:
     This check comes first: for root, other problems do not exist, or the lab fixes them.
     """
     machine = snapshot.machine
-    builds = not snapshot.artifacts_ready and snapshot.spec.artifacts.source != "upstream"
-    if builds and not machine.is_root and (machine.is_debian or machine.which("debootstrap")):
+    if snapshot.needs.debian and not machine.is_root and (machine.is_debian or machine.which("debootstrap")):
         yield fail("user", "not root", "debootstrap, which builds images, works only as root", fix=_AS_ROOT)
 
 
 def check_tools(snapshot: HostSnapshot) -> Iterator[Finding]:
     """Check that the tools for building images are installed."""
-    if snapshot.artifacts_ready or snapshot.spec.artifacts.source == "upstream":
-        return
-    why = "; ".join(f"{package.name}: {package.why}" for package in debian.IMAGES)
-    yield _rootfs_tools(snapshot, "image tools", why)
-    if find_spec("pip") is None:
+    if snapshot.needs.debian:
+        why = "; ".join(f"{package.name}: {package.why}" for package in debian.IMAGES)
+        yield _rootfs_tools(snapshot, "image tools", why)
+    if snapshot.needs.python and find_spec("pip") is None:
         fix = f"{sys.executable} -m ensurepip"
         yield fail("pip", f"{sys.executable} has no pip", "pip downloads the Python packages of the images", fix=fix)
 

@@ -22,12 +22,14 @@ from lab.base import cancel, wait
 from lab.base.errors import CommandError, HostError, LabError
 from lab.base.files import write_atomic
 from lab.base.names import LABEL_PREFIX
+from lab.base.redaction import redact
 from lab.host.changes import MachineChange
 from lab.host.engine import PID_FILE
 from lab.host.machine import Machine
 from lab.host.sandbox import bounded_runc
 from lab.host.sandbox.daemon_config import DaemonConfig
 from lab.tools.docker import Docker, EngineDownError
+from lab.tools.docker_errors import SOCKET, chosen_by, is_own
 
 NAME = "eastwest-lab"
 PREFIX = "/usr/local/lib/eastwest-lab"
@@ -45,6 +47,8 @@ class Runtime:
     docker: Docker = field(default_factory=Docker)
     prefix: str = PREFIX
     pid_file: str = PID_FILE
+    service: str = SOCKET
+    """The address of the service that is judged and changed."""
 
     @property
     def pid(self) -> int | None:
@@ -114,6 +118,7 @@ class Runtime:
         Raises:
             HostError: the installation failed, or did not help; the earlier state is restored.
         """
+        self._refuse_elsewhere()
         pid, config = self._local_pid(), self.config
         settings = config.read()
         if flags := [
@@ -144,6 +149,7 @@ class Runtime:
         Raises:
             HostError: containers still use the runtime, and could not start without it.
         """
+        self._refuse_elsewhere()
         config = self.config
         settings, before = config.read(), config.read_backup()
         runtimes = dict(settings.get("runtimes", {}))
@@ -181,7 +187,8 @@ class Runtime:
         """Start a privileged container and a command in it; return the engine's error, or None if both start.
 
         The lab needs no image for this: it imports an empty one and mounts the machine's own programs into the
-        container. It removes both afterwards.
+        container. It removes both afterwards. Only for this machine's own service: another engine does not see these
+        folders.
         """
         mounts = {self.machine.path(d): d for d in ("/usr", "/bin", "/lib", "/lib64") if self.machine.path(d).exists()}
         label = {_PROBE_LABEL: str(os.getpid())}
@@ -215,6 +222,16 @@ class Runtime:
             yield image
         finally:
             self.docker.remove_image(image)
+
+    def _refuse_elsewhere(self) -> None:
+        """Refuse to change this machine's Docker service while the docker command uses another engine."""
+        with suppress(EngineDownError):  # no docker command: then no other engine is used either
+            endpoint = self.docker.endpoint()
+            if endpoint != self.service and not is_own(endpoint):
+                raise HostError(
+                    f"the docker command uses another engine ({redact(endpoint)}); this machine's was not touched",
+                    next=f"{chosen_by(self.machine.environ)}, then run the same command again",
+                )
 
     def _local_pid(self) -> int:
         if self.pid is None:

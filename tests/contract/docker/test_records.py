@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from python_on_whales.components.container.models import ContainerInspectResult
 from python_on_whales.components.network.models import NetworkInspectResult
-from python_on_whales.components.system.models import SystemInfo
 
 from lab.tools.docker_records import PublishedPort, read_container, read_engine, read_network
 
@@ -47,9 +46,11 @@ def test_a_network() -> None:
 
 
 def test_an_engine() -> None:
-    found = read_engine(SystemInfo(**said("info.json")))
+    found = read_engine(said("info.json"))
     assert found.version.startswith("20.10.24")
     assert found.root_dir == Path("/var/lib/docker")
     assert found.default_runtime == "runc"
     assert found.ipv4_forwarding
     assert not found.rootless
+    assert (found.cgroup_version, found.containerd_store) == ("1", False)
+    assert found.controllers == {"cpu", "cpuset", "memory", "pids"}

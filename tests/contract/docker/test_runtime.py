@@ -54,7 +54,7 @@ def runtime() -> Iterator[Runtime]:
 
     try:
         wait.until("the engine answers", answers, timeout_s=90)
-        yield Runtime(docker=docker, prefix=f"{home}/lib", pid_file=f"{home}/pid")
+        yield Runtime(docker=docker, prefix=f"{home}/lib", pid_file=f"{home}/pid", service=f"unix://{home}/sock")
     finally:
         engine.send_signal(signal.SIGTERM)
         engine.wait(60)

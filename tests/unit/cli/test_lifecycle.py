@@ -25,7 +25,7 @@ def test_up_runs_the_plan_and_shows_where_the_lab_is(lab: Command, monkeypatch: 
     steps = [Step(name="west/cluster", title="create west", run=lambda: CHANGED)]
     monkeypatch.setattr("lab.lifecycle.plan.up", lambda _: steps)
     monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: Prepared(findings=[], changed=False))
-    monkeypatch.setattr("lab.lifecycle.artifacts.ready", lambda *_: True)
+    monkeypatch.setattr("lab.lifecycle.artifacts.needs", lambda *_: None)
     monkeypatch.setattr("lab.lifecycle.changes.now", lambda *_: [])
     monkeypatch.setattr("lab.report.environment.write_manifests", lambda *_: None)
     ended = lab("up", "--yes")
@@ -44,7 +44,7 @@ def test_up_searches_again_for_artifacts_after_it_started_the_engine(
     monkeypatch.setattr(stacks, "choose", lambda lab: searched.append(lab.artifacts) or choose(lab))
     monkeypatch.setattr("lab.lifecycle.plan.up", lambda lab: searched.append(lab.artifacts) or [])
     monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: Prepared(findings=[], changed=True))
-    monkeypatch.setattr("lab.lifecycle.artifacts.ready", lambda *_: True)
+    monkeypatch.setattr("lab.lifecycle.artifacts.needs", lambda *_: None)
     monkeypatch.setattr("lab.lifecycle.changes.now", lambda *_: [])
     monkeypatch.setattr("lab.report.environment.write_manifests", lambda *_: None)
     assert lab("up", "--yes").code == 0
@@ -59,7 +59,7 @@ def test_a_failed_step_ends_up_with_its_error(lab: Command, monkeypatch: pytest.
 
     monkeypatch.setattr("lab.lifecycle.plan.up", lambda _: [Step(name="west/cluster", title="create", run=fails)])
     monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: Prepared(findings=[], changed=False))
-    monkeypatch.setattr("lab.lifecycle.artifacts.ready", lambda *_: True)
+    monkeypatch.setattr("lab.lifecycle.artifacts.needs", lambda *_: None)
     ended = lab("up", "--json")
     assert ended.code == 3
     assert "west: the node is gone" in ended.err
@@ -116,6 +116,48 @@ def test_the_doctors_findings_decide_the_exit_code(lab: Command, monkeypatch: py
     assert lab("doctor", "--json").json[0]["verdict"] == FAILS.verdict.value
     monkeypatch.setattr("lab.cli.machine.findings", lambda _: [])
     assert lab("doctor").code == 0
+
+
+def test_the_doctors_report_is_written_and_its_path_is_printed_last(
+    lab: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.cli.machine.findings", lambda _: [FAILS])
+    ended = lab("doctor", "--report")
+    file = folder / "lab-doctor-report.md"
+    assert (ended.code, ended.out.splitlines()[-1].split()[:2]) == (3, ["report:", str(file)])
+    assert "| failure | engine |" in file.read_text()
+    ended = lab("doctor", "--report", "other.md", "--json")
+    assert ended.json[0]["verdict"] == FAILS.verdict.value, "only the findings are on standard output"
+    assert str(folder / "other.md") in ended.err
+
+
+def test_the_doctors_report_includes_a_wrong_lab_toml(
+    lab: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.cli.machine.findings", lambda _: [])
+    (folder / "lab.toml").write_text("name = 5\n")
+    ended = lab("doctor", "--report", "r.md")
+    assert ended.code == 2
+    assert "name = 5" in (folder / "r.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["doctor", "r.md"], "next:  lab doctor --report r.md"),
+        (["doctor", "--report", "--fix"], "--report changes nothing"),
+        (["doctor", "--report", "lab.toml"], "exists and is not a report"),
+        (["doctor", "--report", "none/r.md"], "no such folder"),
+    ],
+)
+def test_a_report_that_cannot_be_written_is_refused(
+    lab: Command, folder: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+) -> None:
+    monkeypatch.setattr("lab.cli.machine.findings", lambda _: pytest.fail("nothing is checked before"))
+    before = (folder / "lab.toml").read_text()
+    ended = lab(*words)
+    assert (ended.code, message in ended.err) == (2, True)
+    assert (folder / "lab.toml").read_text() == before
 
 
 def test_reset_forgets_the_place_of_a_walk(lab: Command, up: Path, mesh: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import platform
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -8,13 +10,14 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from lab.base.process import Completed
 from lab.clusters.kind.provider import KindProvider
 from lab.host.doctor import HostProbes
 from lab.host.machine import Machine
-from lab.tools.docker_records import Container, Image, Network
+from lab.tools.docker_records import Container, Engine, Image, Network, read_engine
 
 
 @dataclass
@@ -27,9 +30,28 @@ class FakeDocker:
     did: list[str] = field(default_factory=list)
     images: str = ""
     engine_images: dict[str, Image] = field(default_factory=dict)
+    node_sees: str = "CapBnd:\t000001ffffffffff\n"
 
-    def cgroup_version(self) -> str:
-        return "1"
+    here: bool = False
+
+    def info(self) -> Engine:
+        ours = {
+            "Name": socket.gethostname(),
+            "KernelVersion": platform.release(),
+            "MemTotal": psutil.virtual_memory().total,
+        }
+        return read_engine({"ServerVersion": "20.10.24", "CgroupVersion": "1", **(ours if self.here else {})})
+
+    def components(self) -> tuple[str, ...]:
+        return ("Engine",)
+
+    def endpoint(self) -> str:
+        return "unix:///var/run/docker.sock"
+
+    def run_once(self, image: str, argv: Sequence[str], *, entrypoint: str, privileged: bool) -> str:
+        self.did.append(f"run {image}")
+        assert privileged, "a node is privileged, so what it sees is what counts"
+        return self.node_sees
 
     def container(self, name: str) -> Container | None:
         return self.nodes.get(name)

@@ -11,9 +11,10 @@ from lab.base.paths import Paths
 from lab.base.step import StepStatus
 from lab.clusters import kubeconfig
 from lab.clusters.kind import config as kind_config
-from lab.clusters.kind import power, wake
+from lab.clusters.kind import engine, power, wake
 from lab.clusters.kind import provider as subject
 from lab.clusters.provider import NodeStatus, OwnedResource
+from lab.host.machine import Machine
 from lab.host.ownership import LabIdentity
 from lab.lab import Lab
 from tests.unit.clusters.conftest import FakeDocker, container, mark, network, provider_of
@@ -105,6 +106,7 @@ def test_what_a_killed_run_left_over_is_made_again(
     assert ensure(provider, lab) is StepStatus.CHANGED
     assert docker.did == [
         f"remove {EAST}",
+        "run eastwest-lab/node-image:1",
         f"restart {EAST} unless-stopped",
         f"disconnect {EAST}",
         f"connect {EAST} 172.30.0.2",
@@ -262,6 +264,37 @@ def test_kinds_configuration_publishes_on_loopback_only_and_patches_only_where_n
     built = kind_config.build(lab_name="dev", lab_id="1", kind_name="dev-east", spec=spec, image="node", engine=poor)
     assert "restrict_oom_score_adj = true" in built["containerdConfigPatches"][0]
     assert "failCgroupV1: false" in built["nodes"][0]["kubeadmConfigPatches"][1]
+
+
+@pytest.mark.parametrize(
+    ("bounding", "patched"), [("000001ffffffffff", False), ("000001fffeffffff", True), ("0000000000000000", True)]
+)
+def test_what_a_node_may_do_is_asked_of_a_container_not_of_this_process(
+    docker: FakeDocker, tmp_path: Path, bounding: str, patched: bool
+) -> None:
+    """This process may run elsewhere, or with other capabilities than the engine."""
+    docker.node_sees = f"CapBnd:\t{bounding}\n"
+    limits = engine.engine(docker, "node:1", Machine(root=tmp_path))  # type: ignore[arg-type]
+    assert limits.may_raise_priority is not patched
+    assert limits.cgroup_v1
+    assert docker.did == ["run node:1"]
+
+
+def test_the_process_of_this_machines_own_service_needs_no_container(docker: FakeDocker, tmp_path: Path) -> None:
+    for path, text in {
+        "run/docker.pid": "77",
+        "proc/77/comm": "dockerd\n",
+        "proc/77/status": "CapBnd:\t000001fffeffffff\n",
+        "proc/sys/kernel/cap_last_cap": "40\n",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    docker.here = True
+    limits = engine.engine(docker, "node:1", Machine(root=tmp_path, system="Linux"))  # type: ignore[arg-type]
+    assert (limits.may_raise_priority, docker.did) == (False, [])
+    docker.here = False
+    limits = engine.engine(docker, "node:1", Machine(root=tmp_path, system="Linux"))  # type: ignore[arg-type]
+    assert (limits.may_raise_priority, docker.did) == (True, ["run node:1"]), "another engine: its nodes have it"
 
 
 def test_a_mark_is_written_as_it_is_read(provider: Any, docker: FakeDocker) -> None:

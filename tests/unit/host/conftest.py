@@ -58,6 +58,10 @@ ENGINE = Engine(
     security_options=(),
     ipv4_forwarding=True,
     warnings=(),
+    name="laptop",
+    kernel="6.1.0",
+    cgroup_version="2",
+    controllers=frozenset({"cpu", "cpuset", "memory", "pids"}),
 )
 
 
@@ -74,6 +78,19 @@ class FakeDocker(Docker):
     removed: list[str] = field(default_factory=list)
     at: str = "unix:///var/run/docker.sock"
     runtime: list[str] = field(default_factory=list)
+    parts: Sequence[str] = ("Engine", "containerd", "runc")
+    sees: str | BaseException = ""
+    looked: list[str] = field(default_factory=list)
+
+    def components(self) -> tuple[str, ...]:
+        return tuple(self.parts)
+
+    def run_once(self, image: str, argv: Sequence[str], **how: Any) -> str:
+        assert how["privileged"]
+        self.looked.append(image)
+        if isinstance(self.sees, BaseException):
+            raise self.sees
+        return self.sees
 
     def info(self) -> Engine:
         if self.down:
@@ -108,7 +125,8 @@ class FakeDocker(Docker):
 
     def execute(self, name: str, argv: Sequence[str], **how: Any) -> Completed:
         assert how["privileged"]
-        return Completed(argv=tuple(argv), returncode=0, stdout="", stderr="", duration_s=0.0)
+        self.looked.append(name)
+        return Completed(argv=tuple(argv), returncode=0, stdout=str(self.sees), stderr="", duration_s=0.0)
 
 
 @dataclass(frozen=True)
@@ -120,12 +138,20 @@ class FakeProbes(HostProbes):
     free: Mapping[str, int] = field(default_factory=dict)
     ifs: Sequence[tuple[str, IPv4Interface]] = ()
     silent: Sequence[str] = ()
+    names: Sequence[str] = ("127.0.0.1", "::1")
+    links: Mapping[str, int] = field(default_factory=dict)
+
+    def localhost(self) -> Sequence[str]:
+        return self.names
+
+    def mtus(self) -> Mapping[str, int]:
+        return self.links
 
     def listeners(self) -> Iterator[Listener]:
         yield from self.ends
 
     def port_is_free(self, ip: str, port: int) -> bool:
-        return port not in {end.port for end in self.ends}
+        return port not in {end.port for end in self.ends if (":" in end.ip) is (":" in ip)}
 
     def memory_available_bytes(self) -> int:
         return self.available

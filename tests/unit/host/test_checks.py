@@ -15,14 +15,18 @@ from lab import config
 from lab.base.errors import HostError
 from lab.base.paths import Paths
 from lab.host import doctor as checks
-from lab.host.doctor import Finding, Verdict, environment, kernel, network, resources, sources
+from lab.host.doctor import Finding, Verdict, environment, kernel, network, proxies, resources, sources
 from lab.host.doctor import engine as engine_checks
+from lab.host.doctor.needs import NOTHING, ArtifactNeeds
 from lab.host.doctor.snapshot import HostSnapshot, Listener
 from lab.host.engine import EngineState
+from lab.host.products import EngineOrigin, Product, Site
 from lab.tools.docker import EngineDeniedError, Network
 from lab.tools.docker_records import PublishedPort
 
 GIB = 2**30
+BUILDS = ArtifactNeeds(build={"kubernetes": "go", "go": "wheel", "debian": "debian-packages"})
+ELSEWHERE = EngineOrigin(product=Product.DESKTOP, site=Site.VM, endpoint="unix:///home/me/.docker/desktop/docker.sock")
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - to compare with
 Look = Callable[..., HostSnapshot]
 
@@ -32,17 +36,16 @@ def look(host: Any, fake_docker: Any, fake_probes: Any, engine: Any, tmp_path: P
     """A snapshot of a machine where all is well; the arguments say what is not."""
     host.engine_process()
     Paths(cache=tmp_path, state=tmp_path / "state").write_lab_id("1")
-    host.file("/proc/sys/net/ipv4/ip_forward", "1\n")
     for key, value in kernel.INOTIFY.items():
         host.file(f"/proc/sys/{key.replace('.', '/')}", f"{value}\n")
 
     def build(toml: str = "", *, machine: dict[str, Any] | None = None, **rest: Any) -> HostSnapshot:
-        probes = {k: rest.pop(k) for k in ("ends", "available", "free", "ifs", "silent") if k in rest}
+        fakes = ("ends", "available", "free", "ifs", "silent", "names", "links")
+        probes = {k: rest.pop(k) for k in fakes if k in rest}
         found: dict[str, Any] = {
             "spec": config.parse(toml),
             "paths": Paths(cache=Path("/var/cache/lab"), state=tmp_path / "state"),
-            "artifacts_ready": True,
-            "registries": (),
+            "needs": NOTHING,
             "machine": host.machine(**(machine or {})),
             "docker": fake_docker(),
             "probes": fake_probes(**probes),
@@ -124,41 +127,23 @@ def test_privileges(  # noqa: PLR0917 - fixtures and one row of the table
     assert words in finding.observed
 
 
-def test_privileges_of_an_engine_elsewhere_are_its_own_matter(look: Look, host: Any) -> None:
-    (host.root / "run/docker.pid").unlink()
-    assert only(engine_checks.check_privileges(look())).verdict is Verdict.OK
-
-
-def test_privileges_of_a_rootless_engine(look: Look, engine: Any) -> None:
-    rootless = replace(engine, security_options=("name=seccomp,profile=default", "name=rootless"))
-    assert only(engine_checks.check_privileges(look(engine=rootless))).verdict is Verdict.WARN
-
-
 # The kernel
 
 
 @pytest.mark.parametrize(
-    ("files", "verdict", "words"),
+    ("version", "controllers", "verdict", "words"),
     [
-        ({"/sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory hugetlb pids\n"}, Verdict.OK, "v2"),
-        ({"/sys/fs/cgroup/cgroup.controllers": "cpu io\n"}, Verdict.FAIL, "cpuset, memory, pids"),
-        (
-            {
-                "/proc/self/mounts": "".join(
-                    f"cgroup /c/{c} cgroup rw,{c} 0 0\n" for c in ("cpu", "cpuset", "memory", "pids")
-                )
-            },
-            Verdict.OK,
-            "v1",
-        ),
-        ({"/proc/self/mounts": "cgroup /c/cpu cgroup rw,cpu,cpuacct 0 0\n"}, Verdict.FAIL, "cpuset, memory, pids"),
-        ({"/proc/self/mounts": "proc /proc proc rw 0 0\n"}, Verdict.FAIL, "cpu, cpuset, memory, pids"),
+        ("2", "cpu cpuset memory pids", Verdict.OK, "v2"),
+        ("2", "cpu", Verdict.FAIL, "cpuset, memory, pids"),
+        ("1", "cpu cpuset memory pids", Verdict.OK, "v1"),
+        ("1", "", Verdict.FAIL, "cpu, cpuset, memory, pids"),
     ],
 )
-def test_cgroups(look: Look, host: Any, files: dict[str, str], verdict: Verdict, words: str) -> None:
-    for path, text in files.items():
-        host.file(path, text)
-    finding = only(kernel.check_cgroups(look()))
+def test_cgroups_are_those_that_the_engine_reports(  # noqa: PLR0917 - fixtures and one row of the table
+    look: Look, engine: Any, version: str, controllers: str, verdict: Verdict, words: str
+) -> None:
+    found = replace(engine, cgroup_version=version, controllers=frozenset(controllers.split()))
+    finding = only(kernel.check_cgroups(look(engine=found)))
     assert (finding.verdict, words in finding.observed) == (verdict, True)
 
 
@@ -203,27 +188,28 @@ def test_kernel_limits_that_may_not_be_set(host: Any) -> None:
         kernel.set_sysctls(host.machine(), kernel.INOTIFY)
 
 
-@pytest.mark.parametrize(("value", "verdict"), [("1", Verdict.OK), ("0", Verdict.FAIL)])
-def test_forwarding(look: Look, host: Any, value: str, verdict: Verdict) -> None:
-    host.file("/proc/sys/net/ipv4/ip_forward", f"{value}\n")
-    assert only(kernel.check_forwarding(look())).verdict is verdict
+@pytest.mark.parametrize(("forwards", "verdict"), [(True, Verdict.OK), (False, Verdict.FAIL)])
+def test_forwarding_is_what_the_engine_reports(look: Look, engine: Any, forwards: bool, verdict: Verdict) -> None:
+    finding = only(kernel.check_forwarding(look(engine=replace(engine, ipv4_forwarding=forwards))))
+    assert (finding.verdict, finding.fixable) == (verdict, verdict is Verdict.FAIL)
 
 
 # Room
 
 
 @pytest.mark.parametrize(
-    ("processor", "source", "verdict"),
+    ("processor", "needs", "verdict"),
     [
-        ("x86_64", "packages", Verdict.OK),
-        ("AMD64", "auto", Verdict.OK),
-        ("aarch64", "upstream", Verdict.OK),
-        ("arm64", "auto", Verdict.WARN),
-        ("riscv64", "auto", Verdict.FAIL),
+        ("x86_64", BUILDS, Verdict.OK),
+        ("AMD64", BUILDS, Verdict.OK),
+        ("aarch64", NOTHING, Verdict.OK),
+        ("arm64", BUILDS, Verdict.WARN),
+        ("riscv64", NOTHING, Verdict.FAIL),
     ],
 )
-def test_architecture(look: Look, processor: str, source: str, verdict: Verdict) -> None:
-    snapshot = look(f'[artifacts]\nsource = "{source}"\n', machine={"architecture": processor})
+def test_architecture(look: Look, engine: Any, processor: str, needs: ArtifactNeeds, verdict: Verdict) -> None:
+    same = replace(engine, architecture=processor)
+    snapshot = look(engine=same, needs=needs, machine={"architecture": processor})
     assert only(resources.check_architecture(snapshot)).verdict is verdict
 
 
@@ -256,14 +242,13 @@ def test_memory(  # noqa: PLR0917 - fixtures and one row of the table
         containers=nodes,
         networks=[network],
         available=int(available_gib * GIB),
-        artifacts_ready=ready,
+        needs=NOTHING if ready else BUILDS,
     )
     assert only(resources.check_memory(snapshot)).verdict is verdict
 
 
-def test_memory_of_an_engine_elsewhere_is_what_it_has(look: Look, host: Any) -> None:
-    (host.root / "run/docker.pid").unlink()
-    assert only(resources.check_memory(look(available=0))).verdict is Verdict.OK
+def test_memory_of_an_engine_elsewhere_is_what_it_has(look: Look) -> None:
+    assert only(resources.check_memory(look(available=0, origin=ELSEWHERE))).verdict is Verdict.OK
 
 
 @pytest.mark.parametrize(
@@ -278,7 +263,7 @@ def test_memory_of_an_engine_elsewhere_is_what_it_has(look: Look, host: Any) -> 
     ],
 )
 def test_disk(look: Look, free: dict[str, int], ready: bool, verdicts: list[Verdict]) -> None:
-    found = list(resources.check_disk(look(free=free, artifacts_ready=ready)))
+    found = list(resources.check_disk(look(free=free, needs=NOTHING if ready else BUILDS)))
     assert [finding.verdict for finding in found] == verdicts
 
 
@@ -435,7 +420,7 @@ def test_the_labs_own_bridge_is_no_clash(look: Look, network: Network) -> None:
 
 @pytest.mark.parametrize("environ", [{}, {"HTTPS_PROXY": "http://p:3128"}, {"https_proxy": "http://p:3128"}])
 def test_a_proxy_is_named_and_is_no_problem(look: Look, environ: dict[str, str]) -> None:
-    finding = only(network.check_proxies(look(machine={"environ": environ})))
+    finding = only(proxies.check_proxies(look(machine={"environ": environ})))
     assert finding.verdict is Verdict.OK
     assert all(name in finding.observed for name in environ)
     assert "http://p" not in finding.observed, "a proxy's address may hold a password"
@@ -477,12 +462,12 @@ def clients(host: Any) -> Any:
 )
 def test_packages(look: Look, clients: Any, silent: list[str], pip: int, verdict: Verdict) -> None:
     clients(pip)
-    assert only(sources.check_packages(look(artifacts_ready=False, silent=silent))).verdict is verdict
+    assert only(sources.check_packages(look(needs=BUILDS, silent=silent))).verdict is verdict
 
 
 def test_packages_are_not_asked_for_when_everything_is_built(look: Look) -> None:
-    assert list(sources.check_packages(look(artifacts_ready=True))) == []
-    assert list(sources.check_tools(look(artifacts_ready=True))) == []
+    assert list(sources.check_packages(look(needs=NOTHING))) == []
+    assert list(sources.check_tools(look(needs=NOTHING))) == []
 
 
 @pytest.mark.parametrize(
@@ -496,15 +481,13 @@ def test_packages_are_not_asked_for_when_everything_is_built(look: Look) -> None
 )
 def test_registries(look: Look, source: str, silent: list[str], verdict: Verdict) -> None:
     snapshot = look(
-        f'[artifacts]\nsource = "{source}"\n', artifacts_ready=False, registries=("registry.example",), silent=silent
+        f'[artifacts]\nsource = "{source}"\n', needs=replace(BUILDS, registries=("registry.example",)), silent=silent
     )
     assert only(sources.check_registries(snapshot)).verdict is verdict
 
 
 def test_a_mirror_is_asked_in_the_registries_place(look: Look) -> None:
-    snapshot = look(
-        '[artifacts]\nmirror = "mirror.example:5000/x"\n', artifacts_ready=False, silent=["mirror.example:5000"]
-    )
+    snapshot = look('[artifacts]\nmirror = "mirror.example:5000/x"\n', needs=BUILDS, silent=["mirror.example:5000"])
     finding = only(sources.check_registries(snapshot))
     assert finding.verdict is Verdict.FAIL
     assert "mirror.example:5000" in finding.observed
@@ -528,7 +511,7 @@ def test_tools(  # noqa: PLR0917 - fixtures and one row of the table
     if there:
         host.program("/usr/sbin/debootstrap")
     host.run.answers["dpkg-query"] = "debootstrap installed\ndebian-archive-keyring installed\n" if there else ""
-    snapshot = look(f'[artifacts]\nsource = "{source}"\n', artifacts_ready=False, machine={"uid": uid})
+    snapshot = look(f'[artifacts]\nsource = "{source}"\n', needs=BUILDS, machine={"uid": uid})
     finding = only(sources.check_tools(snapshot))
     assert (finding.verdict, finding.fixable) == (verdict, fixable)
 
@@ -568,13 +551,12 @@ def test_without_an_engine_everything_else_is_still_looked_at(
     found = checks.run(
         snapshot.spec,
         snapshot.paths,
-        artifacts_ready=True,
         machine=host.machine(),
         docker=fake_docker(),
         probes=fake_probes(),
     )
     assert [finding.name for finding in checks.failures(found)] == ["engine"]
-    assert {"port 8080", "memory", "inotify", "proxies"} <= {finding.name for finding in found}
+    assert {"port 8080", "memory", "localhost", "proxies"} <= {finding.name for finding in found}
 
 
 def test_only_what_is_fixable_is_planned_and_nothing_is_changed_by_that(host: Any) -> None:
@@ -615,13 +597,14 @@ def test_an_ordinary_user_who_builds_images_is_told_first_to_use_root(
     found = checks.run(
         config.parse(""),
         Paths(cache=tmp_path, state=tmp_path / "state"),
+        needs=BUILDS,
         machine=host.machine(uid=1000),
         docker=fake_docker(down=[EngineDeniedError("this user may not use the container engine")]),
         probes=fake_probes(ends=[Listener(ip="127.0.0.1", port=8081)]),
         checks=(sources.check_user, engine_checks.check_engine, network.check_ports),
     )
     assert [(finding.name, finding.fix) for finding in found] == [
-        ("user", "run the command as root"),
+        ("user", "run the command as root; or connect to the container registries, whose images need no build"),
         ("engine", 'sudo usermod -aG docker "$USER", then log in again'),
     ]
     assert checks.CHECKS[:2] == (sources.check_user, engine_checks.check_engine)

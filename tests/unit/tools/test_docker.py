@@ -146,7 +146,7 @@ def test_what_never_settles_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "question", [Docker.info, Docker.containers, Docker.networks, Docker.images, Docker.cgroup_version]
+    "question", [Docker.info, Docker.containers, Docker.networks, Docker.images, Docker.components]
 )
 def test_a_hung_engine_is_an_error_that_says_what_where_and_what_next(
     question: Callable[[Docker], object],

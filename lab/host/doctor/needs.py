@@ -1,0 +1,48 @@
+"""What `lab up` has to obtain before it can start: the doctor asks only for what is needed for that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_GO = frozenset({"go", "go-module-files"})
+_PYTHON = frozenset({"wheel", "pip-target"})
+_DEBIAN = frozenset({"debian-packages", "debian-rootfs", "debian-unpacked"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtifactNeeds:
+    """The missing artifacts, and where they come from. Nothing is missing by default."""
+
+    build: Mapping[str, str] = field(default_factory=dict)
+    """Artifacts to build from packages, with their recipes."""
+    fetch: tuple[str, ...] = ()
+    """Artifacts to pull or download."""
+    registries: tuple[str, ...] = ()
+    """Hosts of the container registries that the `upstream` source uses."""
+    node_image: str | None = None
+    """The node image, if the engine has it; a container of it shows what a node sees."""
+
+    @property
+    def nothing(self) -> bool:
+        """Whether no artifact is missing."""
+        return not self.build and not self.fetch
+
+    @property
+    def go(self) -> bool:
+        """Whether Go modules are compiled or downloaded."""
+        return not _GO.isdisjoint(self.build.values())
+
+    @property
+    def python(self) -> bool:
+        """Whether Python packages are downloaded."""
+        return not _PYTHON.isdisjoint(self.build.values())
+
+    @property
+    def debian(self) -> bool:
+        """Whether Debian packages are downloaded, which needs debootstrap and root."""
+        return not _DEBIAN.isdisjoint(self.build.values())
+
+
+NOTHING = ArtifactNeeds()
+"""No artifact is missing."""

@@ -1,0 +1,11 @@
+"""Bundles: one file with everything that `lab up` needs on a machine without a network.
+
+The file is a tar archive that `tar` reads, too: `manifest.json` (`manifest`), its sha256, then one gzip-compressed
+member for each file of an artifact, and one for the archive of all images, as the engine saves it (`members`).
+"""
+
+from lab.artifacts.bundle.load import LoadReport, load
+from lab.artifacts.bundle.members import BundleReader
+from lab.artifacts.bundle.save import SaveReport, save
+
+__all__ = ["BundleReader", "LoadReport", "SaveReport", "load", "save"]

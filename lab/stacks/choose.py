@@ -56,9 +56,9 @@ def _choose(lab: Lab) -> Choice:
     if named != "auto":
         return _named(lab, STACKS[named])
     if (bundle := lab.artifacts.bundle) is not None:
-        for name in bundle.stacks:
-            if name in STACKS:
-                return Choice(stack=STACKS[name], reason=f"{STACKS[name].title}, from the loaded bundle")
+        for stack in STACKS.values():
+            if stack.name in bundle.stacks:
+                return Choice(stack=stack, reason=f"{stack.title}, from the loaded bundle")
     skipped: list[str] = []
     for stack in STACKS.values():
         unavailable = _unavailable(lab, stack)

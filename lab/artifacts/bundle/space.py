@@ -23,7 +23,7 @@ def check(needs: Mapping[Path, int]) -> None:
         needed, free = sum(size for _, size in folders), shutil.disk_usage(folders[0][0]).free
         if free < needed:
             raise HostError(
-                f"{mib(needed)} of free disk space are needed, and {mib(free)} are free",
+                f"{mib(needed)} of free disk space are needed, and {free >> 20} MiB are free",
                 where=" and ".join(str(folder) for folder, _ in folders),
                 next="free some disk space (`lab artifacts clean`, `docker system df`), then run the command again",
             )

@@ -16,10 +16,10 @@ from lab.cli.options import AsJson, ConfigFile
 from lab.cli.output import done, out, print_json, waiting, warn
 
 if TYPE_CHECKING:
-    from lab.artifacts.bundle import LoadReport
+    from lab.artifacts.bundle import LoadedReport
 
 bundle_app = typer.Typer(
-    no_args_is_help=True, help="Save and load everything that `lab up` needs, for a machine without a network."
+    no_args_is_help=True, help="Save or load all artifacts as one file, to work offline."
 )
 
 
@@ -100,7 +100,7 @@ def load(bundle: BundleFile, file: ConfigFile = None, as_json: AsJson = False) -
         raise typer.Exit(1)
 
 
-def _print_loaded(loaded: LoadReport, *, stack: str) -> None:
+def _print_loaded(loaded: LoadedReport, *, stack: str) -> None:
     if loaded.loaded:
         done(f"loaded: {', '.join(loaded.loaded)}")
     if loaded.present:

@@ -4,8 +4,8 @@ The file is a tar archive that `tar` reads, too: `manifest.json` (`manifest`), i
 member for each file of an artifact, and one for the archive of all images, as the engine saves it (`members`).
 """
 
-from lab.artifacts.bundle.loading import LoadReport, load
+from lab.artifacts.bundle.loading import LoadedReport, load
 from lab.artifacts.bundle.members import BundleReader
-from lab.artifacts.bundle.saving import SaveReport, save
+from lab.artifacts.bundle.saving import SavedReport, save
 
-__all__ = ["BundleReader", "LoadReport", "SaveReport", "load", "save"]
+__all__ = ["BundleReader", "LoadedReport", "SavedReport", "load", "save"]

@@ -5,6 +5,7 @@ Each artifact is complete or missing afterwards, so loading again after an inter
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ _ENGINE_COPIES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoadReport:
+class LoadedReport:
     """The result of loading a bundle; `lab` is the version that saved it."""
 
     file: str
@@ -49,7 +50,7 @@ class LoadReport:
     """Stacks for which an artifact was left out."""
 
 
-def load(store: ArtifactStore, file: Path) -> LoadReport:
+def load(store: ArtifactStore, file: Path) -> LoadedReport:
     """Load a bundle; asks no network. Artifacts that the store has already are skipped.
 
     Args:
@@ -60,7 +61,7 @@ def load(store: ArtifactStore, file: Path) -> LoadReport:
         UsageError: the file does not exist.
         ArtifactError: the bundle is damaged, for another platform, or none of its artifacts fits this lab.
         HostError: a disk has too little space, or no engine answers.
-        LabError: the lab is up with other artifacts.
+        LabError: the lab is up, and has its artifacts from elsewhere.
     """
     with BundleReader(file) as bundle:
         return _Load(store, bundle).run()
@@ -74,10 +75,10 @@ class _Load:
         self._store = store.with_sources(bundle.manifest.decision)
         self._where = str(bundle.file)
 
-    def run(self) -> LoadReport:
+    def run(self) -> LoadedReport:
         self._check_platform()
+        self._check_not_in_use()
         fitting = self._fitting()
-        self._check_not_in_use(fitting)
         todo = [a for a in fitting if self._store.problem(a.name, thorough=True) is not None]
         images = [artifact for artifact in todo if artifact.image is not None]
         self._check_space(todo, with_images=bool(images))
@@ -94,7 +95,7 @@ class _Load:
             if bundle != self._before.bundle:
                 bundle.save(self._store.root)
         loaded = {artifact.name for artifact in todo}
-        return LoadReport(
+        return LoadedReport(
             file=self._where,
             lab=self._manifest.lab,
             platform=str(self._manifest.platform),
@@ -146,15 +147,15 @@ class _Load:
             )
         return True
 
-    def _check_not_in_use(self, fitting: Iterable[BundledArtifact]) -> None:
-        """Refuse to change the artifacts of a lab that is up: its nodes have the ones of before."""
-        if not self._store.paths.kubeconfig.exists():
-            return
-        if changed := [a.name for a in fitting if self._before.keys[a.name] != a.key]:
+    def _check_not_in_use(self) -> None:
+        """Refuse to change the sources of a lab that is up: its nodes have the artifacts of before."""
+        before = self._before.bundle
+        same = before is not None and before.decision == self._manifest.decision
+        if self._store.paths.kubeconfig.exists() and not same:
             raise LabError(
-                f"the lab is up with other artifacts than the bundle's: {', '.join(changed)}",
+                "the lab is up, and the bundle could change the sources of its artifacts",
                 where=self._where,
-                next="lab down, then load the bundle again",
+                next=f"lab down, then lab bundle load {shlex.quote(self._where)}",
             )
 
     def _check_space(self, todo: Iterable[BundledArtifact], *, with_images: bool) -> None:

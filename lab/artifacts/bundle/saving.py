@@ -35,7 +35,7 @@ _LONGEST = BundledImages(size=64 << 30, sha256="0" * 64)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SaveReport:
+class SavedReport:
     """A saved bundle."""
 
     file: str
@@ -46,7 +46,7 @@ class SaveReport:
     artifacts: tuple[str, ...]
 
 
-def save(store: ArtifactStore, stacks: Mapping[str, Sequence[str]], file: Path, *, force: bool = False) -> SaveReport:
+def save(store: ArtifactStore, stacks: Mapping[str, Sequence[str]], file: Path, *, force: bool = False) -> SavedReport:
     """Save artifacts into a bundle: a file that everybody may read, or after an error or Ctrl-C no file at all.
 
     Args:
@@ -96,7 +96,7 @@ def save(store: ArtifactStore, stacks: Mapping[str, Sequence[str]], file: Path, 
         writer.rewrite(manifests.DIGEST_NAME, manifests.digest_line(text))
         writer.close()
         events.progress("writing to the disk")
-    return SaveReport(
+    return SavedReport(
         file=str(file),
         size_bytes=file.stat().st_size,
         sha256=file_sha256(file),

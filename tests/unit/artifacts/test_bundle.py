@@ -21,7 +21,7 @@ import requests
 
 from lab.artifacts import catalog, plan, upstream
 from lab.artifacts import entry as entries
-from lab.artifacts.bundle import BundleReader, LoadReport, load, members, save
+from lab.artifacts.bundle import BundleReader, LoadedReport, load, members, save
 from lab.artifacts.make import make
 from lab.artifacts.store import ArtifactStore
 from lab.base.errors import ArtifactError, HostError, LabError, UsageError
@@ -49,10 +49,17 @@ kind = "files"
 version = "1"
 taken = {{ chart = "some-chart" }}
 estimate_s = 1
+
+[pulled]
+title = "an image of upstream's"
+kind = "image"
+version = "1"
+taken = {{ image = "docker.io/some/image:1" }}
+estimate_s = 1
 """
 )
-NEEDED = {"first": ("tool", "part", "whole", "chart"), "second": ("tool", "deep")}
-ALL = ("tool", "part", "whole", "chart", "deep")
+NEEDED = {"first": ("tool", "part", "whole", "chart", "pulled"), "second": ("tool", "deep")}
+ALL = ("tool", "part", "whole", "chart", "pulled", "deep")
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +106,7 @@ def here(tmp_path: Path, make_store: object) -> Machine:
     chart = tmp_path / "here" / "local" / "some-chart"
     chart.mkdir(parents=True)
     (chart / "Chart.yaml").write_text("version: '1'\n")
+    machine.docker.build(tmp_path, tags=["docker.io/some/image:1"], labels={}, arguments={"text": "some image"})
     for name in ALL:
         make(machine.store(source="packages"), name)
     return machine
@@ -371,14 +379,14 @@ def test_another_file_is_no_bundle(tmp_path: Path, there: Machine) -> None:
 def test_a_bundle_of_another_version_loads_what_still_fits(bundle: Path, there: Machine) -> None:
     newer = TEXT.replace('text = "part one"', 'text = "part two"')
     report = load(there.store(newer), bundle)
-    assert report.loaded == ("tool", "chart", "deep")
+    assert report.loaded == ("tool", "chart", "pulled", "deep")
     assert report.other == ("part", "whole")
     assert (report.stacks, report.incomplete) == (("second",), ("first",))
-    assert there.docker.known == {}
+    assert list(there.docker.known) == ["docker.io/some/image:1"]  # the archive has both images
 
 
 def test_a_bundle_of_which_nothing_fits_is_refused(bundle: Path, there: Machine) -> None:
-    with pytest.raises(ArtifactError, match="none of its 5 artifacts has the same content key") as raised:
+    with pytest.raises(ArtifactError, match="none of its 6 artifacts has the same content key") as raised:
         load(there.store(TEXT.replace('version = "1"', 'version = "9"').replace('"2"', '"9"')), bundle)
     assert "save the bundle again" in (raised.value.next or "")
     assert there.has() == []
@@ -532,6 +540,7 @@ def _interrupt_at(monkeypatch: pytest.MonkeyPatch, what: str, call: int) -> None
         ("publish", 2, ["tool"]),
         ("file", 5, ["chart", "deep", "part", "tool"]),
         ("publish", 5, ["chart", "deep", "part", "tool"]),
+        ("publish", 6, ["chart", "deep", "part", "tool", "whole"]),
     ],
 )
 def test_an_interrupted_load_resumes(bundle: Path, there: Machine, what: str, call: int, kept: list[str]) -> None:
@@ -599,6 +608,11 @@ def test_the_disk_of_an_engine_elsewhere_is_not_judged(
 # The decision of the sources
 
 
+def test_without_a_bundle_the_same_catalogue_asks_a_registry(there: Machine) -> None:
+    with pytest.raises(pytest.fail.Exception, match="the network was used"):
+        there.store().unobtainable(ALL)
+
+
 def test_the_bundles_sources_stay_without_asking_a_registry(bundle: Path, there: Machine) -> None:
     load(there.store(), bundle)
     memory = there.paths.artifacts / "source"
@@ -654,23 +668,25 @@ def test_a_set_source_that_is_not_the_bundles_is_named(here: Machine, there: Mac
     assert 'omit source = "upstream"' in (raised.value.next or "")
 
 
-def test_a_lab_that_is_up_with_other_artifacts_is_not_changed(bundle: Path, there: Machine) -> None:
+def test_the_sources_of_a_lab_that_is_up_are_not_changed(bundle: Path, there: Machine) -> None:
     there.paths.state.mkdir(parents=True)
     there.paths.kubeconfig.write_text("{}")
-    there.paths.artifacts.mkdir(parents=True)
-    (there.paths.artifacts / "source").write_text("packages\n")
-    assert there.paths.local is not None
-    own = there.paths.local / "some-chart"
-    own.mkdir(parents=True)
-    (own / "Chart.yaml").write_text("version: '1'\n# another one\n")
-    with pytest.raises(LabError, match="is up with other artifacts than the bundle's: chart") as raised:
+    with pytest.raises(LabError, match="the lab is up, and the bundle could change the sources") as raised:
         load(there.store(), bundle)
-    assert (raised.value.next or "").startswith("lab down")
+    assert raised.value.next == f"lab down, then lab bundle load {bundle}"
     assert there.has() == []
 
 
+def test_a_lab_that_is_up_from_a_bundle_may_load_it_again(bundle: Path, there: Machine) -> None:
+    load(there.store(), bundle)
+    there.paths.state.mkdir(parents=True)
+    there.paths.kubeconfig.write_text("{}")
+    there.store().binary("tool").unlink()
+    assert load(there.store(), bundle).loaded == ("tool",)
+
+
 def test_the_report_is_complete_as_json(bundle: Path, there: Machine) -> None:
-    report: LoadReport = load(there.store(), bundle)
+    report: LoadedReport = load(there.store(), bundle)
     assert report.platform.startswith(("linux/", "darwin/"))
     assert report.lab
     assert report.file == str(bundle)

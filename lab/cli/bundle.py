@@ -18,9 +18,7 @@ from lab.cli.output import done, out, print_json, waiting, warn
 if TYPE_CHECKING:
     from lab.artifacts.bundle import LoadedReport
 
-bundle_app = typer.Typer(
-    no_args_is_help=True, help="Save or load all artifacts as one file, to work offline."
-)
+bundle_app = typer.Typer(no_args_is_help=True, help="Save or load all artifacts as one file, to work offline.")
 
 
 def register(app: typer.Typer) -> None:

@@ -11,6 +11,7 @@ import json
 import posixpath
 import tarfile
 from collections.abc import Collection, Iterator
+from pathlib import PurePosixPath as PurePath
 from typing import Any, cast
 
 from lab.artifacts.from_source.builders.containerd import canonical
@@ -19,8 +20,8 @@ _MANIFEST, _INDEX = "manifest.json", "index.json"
 _MAX_BYTES = 4 << 20
 _MAX_MEMBERS = 100_000
 """An engine writes some members for each layer; `tarfile` keeps every header in memory."""
-_NAME = "io.containerd.image.name"
-"""Annotation with an image's name (containerd, `images.AnnotationImageName`)."""
+_NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
+"""Annotations with an image's name; containerd's import takes the first that there is."""
 
 
 class WrongArchiveError(Exception):
@@ -72,6 +73,7 @@ def _to_the_end(chunks: Iterator[bytes]) -> None:
 def _documents(reader: _Reader) -> dict[str, Any]:
     """Return the documents that name images."""
     found: dict[str, Any] = {}
+    links: set[str] = set()
     with tarfile.open(fileobj=cast("Any", reader), mode="r|") as tar:
         for count, info in enumerate(tar):
             if count >= _MAX_MEMBERS:
@@ -79,6 +81,11 @@ def _documents(reader: _Reader) -> dict[str, Any]:
             name = posixpath.normpath(info.name)
             if name.startswith(("/", "..")):
                 raise ValueError(f"a path leads out of it: {info.name!r}")
+            # Engines link one layer to another. Through a link to a folder, a member could replace the documents.
+            if not (info.isreg() or info.isdir() or info.issym()) or links & {str(p) for p in PurePath(name).parents}:
+                raise ValueError(f"{info.name!r} is neither a file nor a folder")
+            if info.issym():
+                links.add(name)
             if name not in {_MANIFEST, _INDEX}:
                 continue
             content = tar.extractfile(info) if info.isreg() and info.size <= _MAX_BYTES else None
@@ -93,6 +100,7 @@ def _documents(reader: _Reader) -> dict[str, Any]:
 def _named(found: dict[str, Any]) -> set[str]:
     named = {canonical(tag) for image in found[_MANIFEST] for tag in image["RepoTags"] or ["<no tag>"]}
     for image in found.get(_INDEX, {}).get("manifests", []):
-        if name := image.get("annotations", {}).get(_NAME):
+        annotations = image.get("annotations") or {}
+        if name := next((annotations[key] for key in _NAMES if annotations.get(key)), None):
             named.add(canonical(name))
     return named

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from typing import Any
 
 import pytest
 
@@ -21,8 +22,7 @@ def listed(*tags: str) -> tuple[str, bytes]:
     return "manifest.json", json.dumps([{"Config": "1.json", "RepoTags": list(tags)}]).encode()
 
 
-def index(*names: str) -> tuple[str, bytes]:
-    key = "io.containerd.image.name"
+def index(*names: str, key: str = "io.containerd.image.name") -> tuple[str, bytes]:
     images = [{"digest": "sha256:1", "annotations": {key: name}} for name in names]
     return "index.json", json.dumps({"manifests": images}).encode()
 
@@ -42,6 +42,7 @@ def test_an_index_of_all_platforms_with_the_content_of_one_is_accepted() -> None
     [
         ([listed(OURS, "debian:12")], "images that the manifest does not name: docker.io/library/debian:12"),
         ([listed(OURS), index("docker.io/library/debian:12")], "does not name: docker.io/library/debian:12"),
+        ([listed(OURS), index("debian:12", key="org.opencontainers.image.ref.name")], "does not name"),
         ([listed("debian:12")], "does not name"),
         ([listed()], "does not name"),
         ([("manifest.json", b"[]")], f"does not have docker.io/{OURS}"),
@@ -62,10 +63,32 @@ def test_any_other_archive_is_refused(members: list[tuple[str, bytes]], words: s
 
 
 def test_a_list_that_is_a_link_is_refused() -> None:
-    link = tarfile.TarInfo("manifest.json")
-    link.type, link.linkname = tarfile.SYMTYPE, "other"
     with pytest.raises(WrongArchiveError, match="not a file"):
-        checked(kit.tar_of([("other", listed(OURS)[1]), (link, b"")]))
+        checked(kit.tar_of([("other", listed(OURS)[1]), link("manifest.json", "other")]))
+
+
+def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info, b""
+
+
+def test_a_layer_that_is_a_link_to_another_layer_is_accepted() -> None:
+    # As the classic store saves two equal layers.
+    checked(kit.tar_of([("1/layer.tar", b"x"), link("2/layer.tar", "../1/layer.tar"), listed(OURS)]))
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [listed(OURS), link("x", "."), ("x/manifest.json", listed("debian:12")[1])],
+        [listed(OURS), link("x", "manifest.json", tarfile.LNKTYPE)],
+        [listed(OURS), link("x", "", tarfile.CHRTYPE)],
+    ],
+)
+def test_a_member_that_could_replace_the_list_is_refused(members: list[Any]) -> None:
+    with pytest.raises(WrongArchiveError, match="is neither a file nor a folder"):
+        checked(kit.tar_of(members))
 
 
 @pytest.mark.parametrize("content", [b"", b"no tar file", b"\0" * 2000])

@@ -11,7 +11,7 @@ import json
 import posixpath
 import tarfile
 from collections.abc import Collection, Iterator
-from pathlib import PurePosixPath as PurePath
+from pathlib import PurePosixPath
 from typing import Any, cast
 
 from lab.artifacts.from_source.builders.containerd import canonical
@@ -82,7 +82,9 @@ def _documents(reader: _Reader) -> dict[str, Any]:
             if name.startswith(("/", "..")):
                 raise ValueError(f"a path leads out of it: {info.name!r}")
             # Engines link one layer to another. Through a link to a folder, a member could replace the documents.
-            if not (info.isreg() or info.isdir() or info.issym()) or links & {str(p) for p in PurePath(name).parents}:
+            if not (info.isreg() or info.isdir() or info.issym()) or links & {
+                str(p) for p in PurePosixPath(name).parents
+            }:
                 raise ValueError(f"{info.name!r} is neither a file nor a folder")
             if info.issym():
                 links.add(name)

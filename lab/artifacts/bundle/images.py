@@ -18,6 +18,7 @@ from lab.artifacts.from_source.builders.containerd import canonical
 
 _MANIFEST, _INDEX = "manifest.json", "index.json"
 _MAX_BYTES = 4 << 20
+_BUFFER = 1 << 20
 _MAX_MEMBERS = 100_000
 """An engine writes some members for each layer; `tarfile` keeps every header in memory."""
 _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
@@ -33,13 +34,18 @@ class _Reader:
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._rest = b""
+        self._chunk = memoryview(b"")
 
     def read(self, size: int) -> bytes:
-        while len(self._rest) < size and (chunk := next(self._chunks, b"")):
-            self._rest += chunk
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken
+        parts: list[memoryview] = []
+        while size > 0:
+            if not self._chunk and not (chunk := next(self._chunks, b"")):
+                break
+            self._chunk = self._chunk or memoryview(chunk)
+            parts.append(self._chunk[:size])
+            self._chunk = self._chunk[size:]
+            size -= len(parts[-1])
+        return b"".join(parts)
 
 
 def check(chunks: Iterator[bytes], references: Collection[str]) -> None:
@@ -74,7 +80,7 @@ def _documents(reader: _Reader) -> dict[str, Any]:
     """Return the documents that name images."""
     found: dict[str, Any] = {}
     links: set[str] = set()
-    with tarfile.open(fileobj=cast("Any", reader), mode="r|") as tar:
+    with tarfile.open(fileobj=cast("Any", reader), mode="r|", bufsize=_BUFFER) as tar:
         for count, info in enumerate(tar):
             if count >= _MAX_MEMBERS:
                 raise ValueError(f"it has more than {_MAX_MEMBERS} members")
@@ -82,9 +88,8 @@ def _documents(reader: _Reader) -> dict[str, Any]:
             if name.startswith(("/", "..")):
                 raise ValueError(f"a path leads out of it: {info.name!r}")
             # Engines link one layer to another. Through a link to a folder, a member could replace the documents.
-            if not (info.isreg() or info.isdir() or info.issym()) or links & {
-                str(p) for p in PurePosixPath(name).parents
-            }:
+            below_a_link = not links.isdisjoint(str(parent) for parent in PurePosixPath(name).parents)
+            if below_a_link or not (info.isreg() or info.isdir() or info.issym()):
                 raise ValueError(f"{info.name!r} is neither a file nor a folder")
             if info.issym():
                 links.add(name)

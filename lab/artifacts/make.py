@@ -38,13 +38,13 @@ def make(store: ArtifactStore, name: str, *, run: process.Run = process.run) -> 
     Raises:
         ArtifactError: the build, the download or its verification failed; the store is unchanged.
     """
-    with _lock(store, name):
+    with locked(store, name):
         problem = store.problem(name)
         if problem is None:
             return UNCHANGED
         artifact = store.catalog[name]
         began = time.monotonic()
-        with environment.usual_umask(), _workspace(store, name) as folder, _explained(store, name):
+        with environment.usual_umask(), workspace(store, name) as folder, _explained(store, name):
             work = _work(store, name, folder, run)
             source = store.keys.source(name)
             if store.keys.is_taken(name):
@@ -104,7 +104,7 @@ def _check(entry: Entry, made: BuildResult) -> None:
 
 
 @contextmanager
-def _lock(store: ArtifactStore, name: str) -> Iterator[None]:
+def locked(store: ArtifactStore, name: str) -> Iterator[None]:
     """Hold an artifact's lock. The kernel releases it when the process ends."""
     folder = store.root / "locks"
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,7 @@ def _lock(store: ArtifactStore, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _workspace(store: ArtifactStore, name: str) -> Iterator[Path]:
+def workspace(store: ArtifactStore, name: str) -> Iterator[Path]:
     """Create a work folder on the store's file system and delete it afterwards, with leftovers of killed builds."""
     parent = store.root / "work"
     parent.mkdir(parents=True, exist_ok=True)

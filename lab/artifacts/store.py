@@ -6,15 +6,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lab.artifacts import entry as entries
-from lab.artifacts import upstream
+from lab.artifacts import loaded, upstream
 from lab.artifacts.catalog import Artifact, ArtifactKind, Catalog, default
 from lab.artifacts.entry import Entry
 from lab.artifacts.from_source import builders
 from lab.artifacts.keys import UPSTREAM, Keys
+from lab.artifacts.loaded import FromBundle, LoadedBundle, SourceDecision
 from lab.artifacts.local import LocalStore
 from lab.artifacts.published import Published
 from lab.artifacts.recipe import KEY_LABEL
-from lab.artifacts.resolver import NotFound, Resolver, absent
+from lab.artifacts.resolver import NotFound, Resolver, Source, absent
 from lab.base.errors import ArtifactError, HostError
 from lab.base.paths import Paths
 from lab.config import ArtifactsSpec, LabSpec
@@ -32,6 +33,7 @@ class ArtifactStore:
         spec: the configured source.
         catalog: all artifacts; the lab's own catalogue by default.
         docker: the engine that holds the images.
+        bundle: a bundle whose sources are used, without asking any registry; by default the one that was loaded.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class ArtifactStore:
         spec: ArtifactsSpec | None = None,
         catalog: Catalog | None = None,
         docker: Docker | None = None,
+        bundle: LoadedBundle | None = None,
     ) -> None:
         self.paths = paths
         self.root = paths.artifacts
@@ -50,9 +53,12 @@ class ArtifactStore:
         self.recipes = {artifact.name: builders.of(artifact) for artifact in self.catalog if artifact.recipe}
         folder = Path(self.spec.local).expanduser() if self.spec.local else paths.local
         mirror = self.spec.mirror
-        here = LocalStore(docker=self.docker, mirror=mirror, folder=folder)
-        asks = self.spec.source != "packages" or mirror is not None
+        self.bundle = bundle or loaded.read(self.root)
+        here: Source = LocalStore(docker=self.docker, mirror=mirror, folder=folder)
+        asks = bundle is None and (self.spec.source != "packages" or mirror is not None)
         there = Published(catalog=self.catalog, mirror=mirror, asks=asks)
+        if self.bundle is not None:
+            here = FromBundle(decision=self.bundle.decision, here=here, there=there)
         self.taker = Resolver(here=here, there=there, before=self._taken_before)
         self._keys: Keys | None = None
 
@@ -65,10 +71,18 @@ class ArtifactStore:
     def keys(self) -> Keys:
         """The content keys for the source that this machine uses."""
         if self._keys is None:
-            is_up = self.paths.kubeconfig.exists()
-            take = upstream.chosen(self.spec, self.catalog, memory=self.root / "source", is_up=is_up)
+            if self.bundle is not None and self.spec.source == "auto":
+                take = self.bundle.decision.upstream
+            else:
+                is_up = self.paths.kubeconfig.exists()
+                take = upstream.chosen(self.spec, self.catalog, memory=self.root / "source", is_up=is_up)
             self._keys = Keys(self.catalog, self.recipes, upstream=take, taker=self.taker)
         return self._keys
+
+    def with_sources(self, decision: SourceDecision) -> ArtifactStore:
+        """Return this store as it would be after a bundle with this decision was loaded."""
+        bundle = loaded.assumed(decision)
+        return ArtifactStore(paths=self.paths, spec=self.spec, catalog=self.catalog, docker=self.docker, bundle=bundle)
 
     # For users of artifacts
 

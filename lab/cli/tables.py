@@ -17,6 +17,7 @@ from lab.lab import Lab
 from lab.lifecycle.runner import RunReport
 
 if TYPE_CHECKING:
+    from lab.artifacts.bundle.manifest import BundleManifest
     from lab.lifecycle.artifacts import Listed
     from lab.lifecycle.changes import Change
     from lab.lifecycle.down import OwnedResource
@@ -124,6 +125,23 @@ def artifacts(console: Console, listed: Sequence[Listed], *, as_json: bool) -> N
         table.add_row(name, item.version, item.source, size, f"{item.seconds:.0f} s", state)
     console.print(table)
     console.print("bold: used by `lab up` directly; the others are parts of these", style="dim", highlight=False)
+
+
+def bundle(console: Console, manifest: BundleManifest, size_bytes: int, *, as_json: bool) -> None:
+    """Print the content of a bundle."""
+    if as_json:
+        print_json(console, {**manifest.model_dump(mode="json", by_alias=True), "size_bytes": size_bytes})
+        return
+    stacks = ", ".join(manifest.stacks)
+    console.print(f"{stacks}; saved by lab {manifest.lab}, for {manifest.platform}", highlight=False, markup=False)
+    table = _table("artifact", "version", "source", "size", "key", whole=("artifact", "key"))
+    for item in manifest.artifacts:
+        size = f"{item.size_bytes / 2**20:.0f} MiB" if item.files else "an image"
+        table.add_row(item.name, item.version, item.source, size, item.key)
+    console.print(table)
+    images = f", images {manifest.images.size / 2**20:.0f} MiB" if manifest.images else ""
+    total = f"{manifest.size_bytes / 2**20:.0f} MiB{images}; the file has {size_bytes / 2**20:.0f} MiB"
+    console.print(f"{len(manifest.artifacts)} artifacts, {total}", highlight=False, markup=False)
 
 
 def owned(console: Console, items: Sequence[OwnedResource], *, as_json: bool) -> None:

@@ -28,7 +28,8 @@ class Choice:
 def choose(lab: Lab) -> Choice:
     """Return the stack that lab.toml or --stack names; for "auto", the first whose artifacts are available.
 
-    A lab that is up keeps its stack. A stack that can be built from packages is always available.
+    A lab that is up keeps its stack. After `lab bundle load`, "auto" is the bundle's stack. A stack that can be built
+    from packages is always available.
 
     Raises:
         UsageError: an artifact of the named stack is unavailable (the error lists each with the sources that were
@@ -54,6 +55,10 @@ def _choose(lab: Lab) -> Choice:
         return Choice(stack=is_up, reason=f"{is_up.title}, as it was brought up")
     if named != "auto":
         return _named(lab, STACKS[named])
+    if (bundle := lab.artifacts.bundle) is not None:
+        for stack in STACKS.values():
+            if stack.name in bundle.stacks:
+                return Choice(stack=stack, reason=f"{stack.title}, from the loaded bundle")
     skipped: list[str] = []
     for stack in STACKS.values():
         unavailable = _unavailable(lab, stack)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.base import pipes
 from lab.base.errors import LabError
 from lab.tools.docker_client import EngineClient, OnLine, absent_is_fine, label
 from lab.tools.docker_records import Image, read_image
 
 _BUILT = re.compile(r"^Successfully built ([0-9a-f]{12,64})$", re.MULTILINE)
+_IDLE_S = 600.0
+"""How long the engine may save or load without progress: it unpacks an archive of gigabytes without a sign."""
 _LOADED = re.compile(r"^Loaded image(?: ID)?: (\S+)$", re.MULTILINE)
 
 
@@ -53,6 +56,16 @@ class Images(EngineClient):
     def load(self, file: Path, *, timeout_s: float = 600) -> tuple[str, ...]:
         """Load images from a tar file, and return their tags, or ids without tags."""
         return tuple(_LOADED.findall(self._do("image", "load", "--input", str(file), timeout_s=timeout_s).stdout))
+
+    def save_stream(self, references: Sequence[str]) -> Generator[bytes, None, None]:
+        """Yield the tar archive of images with their tags, as the engine writes it."""
+        with self._explained():
+            yield from pipes.output_of(self.argv("image", "save", *references), idle_s=_IDLE_S)
+
+    def load_stream(self, chunks: Iterable[bytes]) -> None:
+        """Load images from the chunks of a tar archive, which may be compressed with gzip."""
+        with self._explained():
+            pipes.feed(self.argv("image", "load"), chunks, idle_s=_IDLE_S)
 
     def import_rootfs(self, tar: Path, tag: str, *, timeout_s: float = 600) -> str:
         """Import a root file system's tar file as an image of one layer, and return its id."""

@@ -22,6 +22,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 class Artifacts:
     """Names that could be images and files."""
 
+    bundle = None
+
     def image(self, name: str) -> str:
         return f"eastwest-lab/{name}:1"
 

@@ -21,6 +21,7 @@ class Artifacts:
 
     missing: tuple[str, ...] = ()
     asked: list[str] = field(default_factory=list)
+    bundle: None = None
 
     def unobtainable(self, names: Iterable[str]) -> ArtifactError | None:
         self.asked += names

@@ -39,9 +39,10 @@ class _Reader:
     def read(self, size: int) -> bytes:
         parts: list[memoryview] = []
         while size > 0:
-            if not self._chunk and not (chunk := next(self._chunks, b"")):
+            if not self._chunk:
+                self._chunk = memoryview(next(self._chunks, b""))
+            if not self._chunk:
                 break
-            self._chunk = self._chunk or memoryview(chunk)
             parts.append(self._chunk[:size])
             self._chunk = self._chunk[size:]
             size -= len(parts[-1])

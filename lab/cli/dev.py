@@ -85,7 +85,7 @@ def pod(
     try:
         with until_ctrl_c():
             typer.echo(f"watching {folder}; Ctrl-C deletes {service}")
-            dev.follow(Event(), _print, pod=first.pod)
+            dev.follow(Event(), _print, last=first)
     finally:
         with _undoing(lab, "lab dev pod"):
             dev.stop()

@@ -17,6 +17,8 @@ MAX_MIB = 20
 _ATTEMPTS = 5
 _DEBOUNCE_MS = 100
 _STEP_MS = 20
+_TICK_S = 0.2
+"""How often the watch looks whether it is over."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a ZIP archive knows: the same files give the same archive
 _FILTER = watchfiles.DefaultFilter()
 
@@ -65,14 +67,24 @@ def _pack(folder: Path) -> bytes:
 
 
 def saves(folder: Path, over: Event, *, idle_s: float = 5.0) -> Iterator[bool]:
-    """Yield True after each change in a folder, and False after each `idle_s` without a change, until `over` is set."""
+    """Yield True after each change in a folder, and False after each `idle_s` without a change, until `over` is set.
+
+    The first True comes without a change, as soon as the folder is watched: nobody knows what changed before.
+    """
+    quiet_s, begun = 0.0, False
     for changes in watchfiles.watch(
         folder,
         stop_event=over,
         debounce=_DEBOUNCE_MS,
         step=_STEP_MS,
-        rust_timeout=round(idle_s * 1000),
+        rust_timeout=round(_TICK_S * 1000),
         yield_on_timeout=True,
         raise_interrupt=True,
     ):
-        yield bool(changes)
+        quiet_s = 0.0 if changes else quiet_s + _TICK_S
+        if changes or not begun:
+            begun = True
+            yield True
+        elif quiet_s >= idle_s:
+            quiet_s = 0.0
+            yield False

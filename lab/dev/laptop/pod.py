@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from threading import Event
 
@@ -26,12 +27,16 @@ _UNDO_S = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Put:
-    """The result of a copy into the pod; `problem` has the program's output if it did not start, else it is empty."""
+    """The result of a copy into the pod; `problem` has the program's output if it did not start, else it is empty.
+
+    `digest` is the sha256 of the copied archive; empty if nothing was copied.
+    """
 
     pod: str
     seconds: float
     size_bytes: int
     problem: str
+    digest: str = ""
 
     @property
     def words(self) -> str:
@@ -86,23 +91,33 @@ class DevPod:
                 timeout_s=_PUT_S,
             )
         )
-        return Put(pod=pod, seconds=time.monotonic() - began, size_bytes=len(packed), problem=result["problem"])
+        return Put(
+            pod=pod,
+            seconds=time.monotonic() - began,
+            size_bytes=len(packed),
+            problem=result["problem"],
+            digest=sha256(packed).hexdigest(),
+        )
 
-    def follow(self, over: Event, tell: Callable[[Put], None], *, pod: str = "") -> None:
+    def follow(self, over: Event, tell: Callable[[Put], None], *, last: Put) -> None:
         """Copy the folder after each change, and into each new pod, until `over` is set.
+
+        A change since the last copy counts, also one before the folder was watched.
 
         Args:
             over: ends the loop.
             tell: called with each result.
-            pod: the pod that has the folder already.
+            last: the last copy.
 
         Raises:
             ClusterError: the pod was deleted, as by `lab reset`.
         """
         kube, workload = parts.local(self.lab), parts.runner_of(self.service)
+        pod, digest = last.pod, last.digest
         for saved in folders.saves(self.folder, over):
             try:
-                if not saved and pod in (parts.running(kube, workload) or [pod]) and kube.get(workload.deployment):
+                changed = saved and sha256(folders.archive(self.folder)).hexdigest() != digest
+                if not changed and pod in (parts.running(kube, workload) or [pod]) and kube.get(workload.deployment):
                     continue
                 put = self.put()
             except TransientError:  # the pod is being replaced, or the cluster is paused: try again later
@@ -111,7 +126,7 @@ class DevPod:
             except UsageError as error:  # the folder cannot be packed: try again after the next change
                 problem = f"{error}; the pod still runs the earlier version"
                 put = Put(pod=pod, seconds=0, size_bytes=0, problem=problem)
-            pod = put.pod
+            pod, digest = put.pod, put.digest
             tell(put)
 
     def _stop_in_time(self) -> None:

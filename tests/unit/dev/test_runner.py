@@ -4,8 +4,12 @@ import asyncio
 import io
 import urllib.request
 import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from threading import Event, Thread
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +21,7 @@ from lab.lab import Lab
 from tests.unit.dev.conftest import free_port
 from tests.unit.fake_api import FakeApi
 
+LAST = Put(pod="pod-1", seconds=1, size_bytes=1, problem="")
 MAIN = """\
 import http.server, os
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -127,7 +132,7 @@ def test_a_folder_that_grows_too_large_does_not_end_the_watch(
     saving = Thread(target=save)
     saving.start()
     try:
-        DevPod(lab=lab, service="my-service", folder=tmp_path).follow(over, tell, pod="pod-1")
+        DevPod(lab=lab, service="my-service", folder=tmp_path).follow(over, tell, last=LAST)
     finally:
         over.set()
         saving.join()
@@ -137,10 +142,35 @@ def test_a_folder_that_grows_too_large_does_not_end_the_watch(
     assert apis["west"].objects == {}
 
 
+def test_a_save_before_the_folder_is_watched_is_copied_and_no_change_is_not(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`lab dev pod` copies the folder, waits for the pod, and then begins to watch: a save between is not lost."""
+    over, told = Event(), list[Put]()
+    dev = DevPod(lab=lab, service="my-service", folder=written(tmp_path, "two"))
+
+    def saves(_folder: Path, _over: Event) -> Iterator[bool]:
+        yield True  # the watch begins
+        written(tmp_path, "three")
+        yield True
+        yield True  # touched, with the same content
+
+    def put(self: DevPod) -> Put:
+        return replace(LAST, digest=sha256(folder.archive(self.folder)).hexdigest())
+
+    monkeypatch.setattr(folder, "saves", saves)
+    monkeypatch.setattr(DevPod, "put", put)
+    monkeypatch.setattr("lab.dev.parts.running", lambda *_: ["pod-1"])
+    monkeypatch.setattr("lab.dev.parts.local", lambda _: SimpleNamespace(get=lambda _: {"kind": "Deployment"}))
+    dev.follow(over, told.append, last=LAST)
+    assert len(told) == 2
+
+
 def test_a_save_is_noticed_and_quiet_is_not(tmp_path: Path) -> None:
     over = Event()
     seen = folder.saves(written(tmp_path, "one"), over, idle_s=0.2)
-    assert next(seen) is False  # and from now on it is watched
+    assert next(seen) is True, "what changed before the watch is unknown"
+    assert next(seen) is False
     written(tmp_path, "two")
     assert True in (next(seen) for _ in range(50))
     over.set()

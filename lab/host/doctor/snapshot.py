@@ -7,10 +7,11 @@ import shutil
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -36,21 +37,36 @@ class Listener:
     pid: int | None = None
 
 
+def _tcp_sockets() -> Iterator[tuple[int | None, Any]]:
+    """Yield the TCP sockets that this user may see, with the process of each."""
+    try:
+        yield from ((end.pid, end) for end in psutil.net_connections(kind="tcp"))
+    except psutil.AccessDenied:  # macOS shows an ordinary user the sockets of the own processes only
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                yield from ((process.pid, end) for end in process.net_connections(kind="tcp"))
+
+
 @dataclass(frozen=True)
 class HostProbes:
     """Probes of the host beyond files and commands; tests pass their own."""
 
     def listeners(self) -> Iterable[Listener]:
         """Yield the listening TCP sockets that this user may see."""
-        for end in psutil.net_connections(kind="tcp"):
+        for pid, end in _tcp_sockets():
             if end.status == psutil.CONN_LISTEN and end.laddr:
                 name = None
                 with contextlib.suppress(psutil.Error):
-                    name = psutil.Process(end.pid).name() if end.pid else None
-                yield Listener(ip=end.laddr.ip, port=end.laddr.port, process=name, pid=end.pid)
+                    name = psutil.Process(pid).name() if pid else None
+                yield Listener(ip=end.laddr.ip, port=end.laddr.port, process=name, pid=pid)
 
     def port_is_free(self, ip: str, port: int) -> bool:
         """Whether a program could listen on this address and port now."""
+        with socket.socket() as client:
+            client.settimeout(_REACH_S)
+            # On macOS a program may bind an address while another one listens on the wildcard address.
+            if client.connect_ex((ip, port)) == 0:
+                return False
         with socket.socket() as probe:
             # Ignore connections of a server that has just ended; on Linux a running server still makes bind() fail.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -66,8 +66,8 @@ def lab_command(tmp_path: Path, home: Path) -> tuple[list[str], dict[str, str]]:
         program.parent.mkdir(parents=True)
         program.write_text(FAKE_KUBECTL)
         program.chmod(0o755)
-    empty_engine = folder / "engine" / "docker"
-    empty_engine.parent.mkdir()
+    # Among the lab's tools: the user's own files above set PATH without it.
+    empty_engine = folder / "tools" / "istioctl" / "bin" / "docker"
     empty_engine.write_text("#!/bin/sh\n")  # lists no containers and no networks
     empty_engine.chmod(0o755)
     (folder / "program.py").write_text(PROGRAM.format(tools=str(folder / "tools")))

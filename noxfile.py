@@ -1,12 +1,20 @@
 """The project's commands: `nox -l` lists them, `nox` runs lint, unit tests and the tests on real clusters."""
 
+from pathlib import Path
+
 import nox
 
+_PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 _E2E = ("commands", "answers", "status", "ownership", "scenarios", "walkthrough", "accidents", "accidents_linkerd")
 
 nox.options.sessions = ["lint", "tests", "e2e"]
 nox.options.reuse_existing_virtualenvs = True
-nox.options.error_on_missing_interpreters = True
+nox.options.download_python = "never"
+
+
+def _unit(session: nox.Session) -> None:
+    session.install("-e", ".[test]", silent=True)
+    session.run("pytest", "tests/unit", *session.posargs)
 
 
 def _lab(session: nox.Session, *args: str) -> None:
@@ -50,18 +58,35 @@ def sabotage(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check with ruff and mypy --strict."""
+    """Check with ruff and mypy --strict, also with the modules and attributes that Python has on macOS."""
     session.install("-e", ".[test,lint]", silent=True)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
+    session.run("mypy", "--platform", "darwin")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the unit tests, without clusters and without a container engine."""
-    session.install("-e", ".[test]", silent=True)
-    session.run("pytest", "tests/unit", *session.posargs)
+    _unit(session)
+
+
+@nox.session(python=_PYTHONS)
+def pythons(session: nox.Session) -> None:
+    """Run the unit tests on each supported Python; skips those that this machine lacks, except in CI."""
+    _unit(session)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the sdist and the wheel into dist/, and run `lab` from each, as pip, uv and pipx install it."""
+    session.install("build", "pipx", "pytest", "twine", "uv", silent=True)
+    for old in Path("dist").glob("eastwest_lab-*"):
+        old.unlink()
+    session.run("python", "-m", "build", "--outdir", "dist", silent=True)
+    session.run("twine", "check", "--strict", *map(str, Path("dist").glob("eastwest_lab-*")))
+    session.run("pytest", "tests/package", *session.posargs)
 
 
 @nox.session

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -34,6 +35,7 @@ from lab.lifecycle import down as teardown
 NAME = "bench"
 PORTS = {"east": 38081, "west": 38080}
 _MIB = 1 << 20
+_LINUX_ONLY = "bench needs the engine on this machine, for the memory of its processes: run it on Linux"
 console = Console()
 
 
@@ -59,6 +61,8 @@ def main() -> int:
     parser.add_argument("--stack", default="auto", choices=("auto", *stacks.STACKS), help="the stack to measure")
     parser.add_argument("--output", type=Path, default=Path("bench-results"), help="folder for the results")
     options = parser.parse_args()
+    if sys.platform != "linux":
+        raise SystemExit(_LINUX_ONLY)
     figures = list(artifact_figures(options.stack)) if options.artifacts else []
     with tempfile.TemporaryDirectory() as state:
         figures += lab_figures(Path(state), options.stack)
@@ -130,6 +134,8 @@ def _in_order(steps: Sequence[Step]) -> list[Step]:
 
 def memory_mib(lab: Lab) -> float:
     """Return the memory of all processes in the nodes, in MiB: resident set size without shared memory."""
+    if sys.platform != "linux":
+        raise SystemExit(_LINUX_ONLY)
     total = 0
     for cluster in lab.clusters.values():
         pid = int(subprocess.check_output(["docker", "inspect", "--format", "{{.State.Pid}}", cluster.node], text=True))

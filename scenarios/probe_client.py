@@ -61,6 +61,8 @@ def tls(plain: socket.socket, request: dict[str, Any], host: str) -> ssl.SSLSock
     if "alpn" in request:
         context.set_alpn_protocols([request["alpn"]])
     if "identity_bytes" in request:
+        if sys.platform != "linux":
+            raise OSError("this program runs in a pod")
         file = os.memfd_create("identity")  # the pod's file system is read-only, and no disk should hold a key
         os.write(file, sys.stdin.buffer.read(request["identity_bytes"]))
         context.load_cert_chain(f"/proc/self/fd/{file}")

@@ -215,3 +215,10 @@ PROJECT = _PACKAGE.parent
 """The checkout, if the lab runs from one, with `docs/` and `lab.toml`."""
 APPS = _PACKAGE / "_apps" if (_PACKAGE / "_apps").is_dir() else PROJECT / "apps"
 """The applications: inside the installed package, else in the checkout."""
+
+
+def restored(path: Path) -> str:
+    """Return how to restore a file or folder of the project that is missing or damaged."""
+    if APPS.is_relative_to(_PACKAGE):
+        return "install eastwest-lab again: pipx reinstall eastwest-lab, or as you installed it"
+    return f"git restore {shlex.quote(str(path))}"

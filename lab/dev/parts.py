@@ -18,8 +18,8 @@ from lab.kube.owned import NotOwnedError, Owned, owner_words
 from lab.lab import Lab
 
 CONTAINER = "dev"
-PYTHON = "/usr/bin/python3.11"
-"""Path of Python in the frontend's image, see apps/frontend/Dockerfile."""
+PYTHON = "python3.11"
+"""Python in the frontend's image, see apps/frontend/Dockerfile; its folder depends on the image's base."""
 OWNER = "dev"
 """The value of SCENARIO_LABEL on all objects of `lab dev`; `lab reset` deletes them."""
 _HERE = Path(__file__).parent

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-from lab.base import wait
+from lab.base import limits, wait
 from lab.base.concurrency import Threads
 from lab.base.names import Json
 from lab.measure.recording import LoadMark, Recording, Request
@@ -138,6 +138,7 @@ class Load(Running):
         return self.so_far
 
     def _work(self) -> None:
+        limits.allow_open_files()
         with Threads(_MAX_UNDER_WAY, thread_name_prefix="load") as threads:
             n = 0
             while not self._over.wait(max(0.0, n / self.rate_per_s - self.now_s)):

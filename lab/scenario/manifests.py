@@ -8,7 +8,6 @@ For any other lab, a copy with the lab's names is written into the lab's state f
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from lab.base.errors import LabError
 from lab.base.files import file_sha256, write_atomic
 from lab.base.names import ROLES
+from lab.base.paths import restored
 
 DIGESTS = "manifests.sha256"
 """The digest of every manifest as the project ships it, in the format of sha256sum."""
@@ -57,7 +57,7 @@ class Manifests:
         for file in (own / self.stack / name, own / name):
             if file.is_file():
                 return file
-        raise LabError(f"the manifest {own / self.stack / name} does not exist", next="git restore scenarios")
+        raise LabError(f"the manifest {own / self.stack / name} does not exist", next=restored(self.folder))
 
     def path(self, name: str) -> Path:
         """Return the file that is applied: the file itself, or the copy for this lab.
@@ -105,8 +105,7 @@ def _text(source: Path) -> str:
         return source.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         what = f"the manifest is not UTF-8: {error.reason} at byte {error.start}"
-        restore = f"git restore {shlex.quote(str(source))}"
-        raise LabError(what, where=str(source), next=f"save it as UTF-8, or: {restore}") from error
+        raise LabError(what, where=str(source), next=f"save it as UTF-8, or: {restored(source)}") from error
 
 
 def files(folder: Path) -> list[Path]:

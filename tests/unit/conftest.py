@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -34,10 +35,22 @@ class Artifacts:
         return ArtifactError("\n  ".join(f"{name} is not there" for name in names))
 
 
+@pytest.fixture(scope="session")
+def docker_without_engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a `docker` that finds no engine."""
+    program = tmp_path_factory.mktemp("docker") / "docker"
+    program.write_text(
+        "#!/bin/sh\necho 'Cannot connect to the Docker daemon. Is the docker daemon running?' >&2\nexit 1\n"
+    )
+    program.chmod(0o755)
+    return program.parent
+
+
 @pytest.fixture(autouse=True)
-def no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No unit test reaches a container engine, so that the result is the same on each machine."""
+def no_engine(tmp_path: Path, docker_without_engine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No unit test reaches a container engine or needs one, so that the result is the same on each machine."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 'no-engine.sock'}")
+    monkeypatch.setenv("PATH", str(docker_without_engine), prepend=os.pathsep)
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from threading import Event
 import watchfiles
 
 from lab.base.errors import UsageError
+from lab.base.paths import APPS
 from lab.dev.inpod.runner import MAIN
 
 MAX_MIB = 20
@@ -31,7 +32,8 @@ def check(folder: Path) -> None:
     """
     if not (folder / MAIN).is_file():
         words = f"has no {MAIN}" if folder.is_dir() else "is not a folder"
-        raise UsageError(f"{folder} {words}", next=f"name a folder whose {MAIN} serves HTTP on PORT: apps/my-service")
+        example = f"name a folder whose {MAIN} serves HTTP on PORT, such as {APPS / 'my-service'}"
+        raise UsageError(f"{folder} {words}", next=example)
 
 
 def archive(folder: Path) -> bytes:

@@ -42,17 +42,23 @@ class Listener:
     pid: int | None = None
 
 
+def _tcp_sockets() -> Iterator[tuple[int | None, Any]]:
+    """Yield the TCP sockets that this user may see, with the process of each."""
+    try:
+        yield from ((end.pid, end) for end in psutil.net_connections(kind="tcp"))
+    except psutil.AccessDenied:  # macOS shows an ordinary user the sockets of the own processes only
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                yield from ((process.pid, end) for end in process.net_connections(kind="tcp"))
+
+
 @dataclass(frozen=True)
 class HostProbes:
     """Probes of the host beyond files and commands; tests pass their own."""
 
     def listeners(self) -> Iterable[Listener]:
-        """Yield the listening TCP sockets that this user may see; macOS shows a user only their own."""
-        try:
-            ends = [(end, end.pid) for end in psutil.net_connections(kind="tcp")]
-        except psutil.AccessDenied:
-            ends = list(_own_connections())
-        for end, pid in ends:
+        """Yield the listening TCP sockets that this user may see."""
+        for pid, end in _tcp_sockets():
             if end.status == psutil.CONN_LISTEN and end.laddr:
                 name = None
                 with contextlib.suppress(psutil.Error):
@@ -60,8 +66,14 @@ class HostProbes:
                 yield Listener(ip=end.laddr.ip, port=end.laddr.port, process=name, pid=pid)
 
     def port_is_free(self, ip: str, port: int) -> bool:
-        """Whether no program listens on this address and port; an address that the machine lacks is free."""
-        with socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET) as probe:
+        """Whether a program could listen on this address and port now; an address that the machine lacks is free."""
+        family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+        with socket.socket(family) as client:
+            client.settimeout(_REACH_S)
+            # On macOS a program may bind an address while another one listens on the wildcard address.
+            if client.connect_ex((ip, port)) == 0:
+                return False
+        with socket.socket(family) as probe:
             # Ignore connections of a server that has just ended; on Linux a running server still makes bind() fail.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if ":" in ip:
@@ -114,13 +126,6 @@ class HostProbes:
             return True
         except (OSError, ValueError):
             return False
-
-
-def _own_connections() -> Iterator[tuple[Any, int]]:
-    """Yield the connections of the processes that this user may look into."""
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            yield from ((end, process.pid) for end in process.net_connections(kind="tcp"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The manifests, the Dockerfile and the lists of what is in the image."""
 
+import json
 import re
 from pathlib import Path
 
@@ -102,8 +103,6 @@ def test_the_frontend_can_be_run_with_its_manifests_environment():
 
 
 def test_podinfos_message_tells_the_frontend_its_cluster():
-    import json
-
     from frontend.answers import parse_info
 
     message = environment("podinfo")["PODINFO_UI_MESSAGE"]
@@ -134,3 +133,20 @@ def test_the_image_runs_as_nobody_in_particular_and_builds_without_a_network():
     assert "USER 10001:10001" in lines
     (run,) = [line for line in lines if line.startswith("RUN")]
     assert "compileall" in run, "the only command is one that needs no network"
+
+
+def test_the_dockerfile_works_on_a_base_with_python_in_any_folder():
+    # Debian's Python is in /usr/bin, the official image's in /usr/local/bin.
+    text = (APPS / "frontend" / "Dockerfile").read_text()
+    commands = [json.loads(words) for words in re.findall(r"^(?:RUN|ENTRYPOINT) (\[.*\])$", text, re.MULTILINE)]
+
+    assert [command[0] for command in commands] == ["python3.11", "python3.11"]
+    assert re.search(r"^ARG BASE=docker.io/library/python:3\.11-slim\S*$", text, re.MULTILINE)
+
+
+def test_every_pinned_package_is_pure_python():
+    # The same files are copied into the images for amd64 and arm64: each has a wheel and a source archive, no more.
+    lock = (APPS / "frontend" / "requirements.lock").read_text()
+
+    for block in re.split(r"^(?=[\w-]+==)", lock, flags=re.MULTILINE)[1:]:
+        assert block.count("--hash=sha256:") == 2, block.splitlines()[0]

@@ -4,6 +4,8 @@ import threading
 
 import pytest
 
+from lab.base import wait
+from lab.base.wait import NotYet
 from lab.measure.load import Load, plain_get
 from lab.measure.recording import Request
 from tests.unit.measure.local_server import LocalServer, Mode, free_port
@@ -48,7 +50,8 @@ def test_requests_that_never_got_a_thread_do_not_delay_the_end(monkeypatch: pyte
 
     load = Load("dead", 1000, hang)
     load.start()
-    load.run(0.6)
+    wait.until("all threads have a request", lambda: len(sent) == 300 or NotYet(str(len(sent))), timeout_s=60)
+    load.run(0.3)
     load.abandon()
     load.run(0.1)
     release.set()

@@ -148,7 +148,7 @@ def test_the_stacks_own_file_is_preferred(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_gone_is_an_error_with_the_command_that_restores_it(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(LabError, match=r"istio/gone.yaml does not exist. Next: git restore scenarios"):
+    with pytest.raises(LabError, match=r"istio/gone.yaml does not exist. Next: git restore '?/"):
         files_of(folder, tmp_path).path("gone.yaml")
 
 

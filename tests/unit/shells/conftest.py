@@ -66,11 +66,15 @@ def lab_command(tmp_path: Path, home: Path) -> tuple[list[str], dict[str, str]]:
         program.parent.mkdir(parents=True)
         program.write_text(FAKE_KUBECTL)
         program.chmod(0o755)
+    # Among the lab's tools: the user's own files above set PATH without it.
+    empty_engine = folder / "tools" / "istioctl" / "bin" / "docker"
+    empty_engine.write_text("#!/bin/sh\n")  # lists no containers and no networks
+    empty_engine.chmod(0o755)
     (folder / "program.py").write_text(PROGRAM.format(tools=str(folder / "tools")))
     env = {
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home / ".config"),
-        "PATH": os.defpath + ":/usr/bin:/bin",
+        "PATH": f"{empty_engine.parent}:{os.defpath}:/usr/bin:/bin",
         "TERM": "xterm-256color",
         "LC_ALL": "C.UTF-8",
         "PYTHONPATH": str(PROJECT),

@@ -25,6 +25,8 @@ def uplink(table: str) -> str:
 
 def main() -> None:
     """Capture frames and copy them."""
+    if sys.platform != "linux":
+        raise SystemExit("this program runs in a node's network namespace")
     interface = uplink(Path("/proc/net/route").read_text(encoding="ascii"))
     # A socket for one protocol sees only what arrives; one for all sees what is sent as well (packet(7)).
     listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL_PROTOCOLS))

@@ -22,8 +22,9 @@ def confirm() -> Callable[[str], bool] | None:
 
 def findings(lab: Lab) -> list[doctor.Finding]:
     """Run the doctor's checks."""
-    ready, hosts = artifacts.ready(lab, stacks.current(lab).artifacts(lab)), artifacts.registries(lab)
-    return doctor.run(lab.spec, lab.paths, artifacts_ready=ready, registries=hosts)
+    work = artifacts.work(lab, stacks.current(lab).artifacts(lab))
+    hosts = artifacts.registries(lab)
+    return doctor.run(lab.spec, lab.paths, artifacts_ready=work.ready, builds=work.builds, registries=hosts)
 
 
 def fix(lab: Lab, *, yes: bool) -> None:
@@ -39,13 +40,15 @@ def make_ready(lab: Lab, *, install: bool, yes: bool) -> Lab:
 
     Return the lab to continue with: an engine that has just started can have images that were unavailable before.
     """
+    work = artifacts.work(lab, stacks.current(lab).artifacts(lab))
     prepared = prepare(
         lab.spec,
         lab.paths,
         install=install,
         confirm=None if yes else confirm(),
         say=_say,
-        artifacts_ready=artifacts.ready(lab, stacks.current(lab).artifacts(lab)),
+        artifacts_ready=work.ready,
+        builds=work.builds,
         registries=artifacts.registries(lab),
     )
     for finding in doctor.warnings(prepared.findings):

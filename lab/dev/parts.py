@@ -18,7 +18,7 @@ from lab.kube.owned import NotOwnedError, Owned, owner_words
 from lab.lab import Lab
 
 CONTAINER = "dev"
-PYTHON = "/usr/bin/python3.11"
+PYTHON = "python3.11"
 """Path of Python in the frontend's image, see apps/frontend/Dockerfile."""
 OWNER = "dev"
 """The value of SCENARIO_LABEL on all objects of `lab dev`; `lab reset` deletes them."""

@@ -33,6 +33,7 @@ def prepare(
     confirm: Confirm | None = None,
     say: Callable[[str], None] = events.progress,
     artifacts_ready: bool = False,
+    builds: bool = True,
     registries: Iterable[str] = (),
     machine: Machine | None = None,
     docker: Docker | None = None,
@@ -49,6 +50,7 @@ def prepare(
         confirm: asks the user once, for all changes; None to make them without asking.
         say: prints all changes before the first one is made, and the result of each.
         artifacts_ready: as for `doctor.run`.
+        builds: as for `doctor.run`.
         registries: as for `doctor.run`.
         machine: the machine to check and change.
         docker: the client of its engine.
@@ -60,7 +62,13 @@ def prepare(
 
     def check() -> list[Finding]:
         return checks.run(
-            spec, paths, artifacts_ready=artifacts_ready, registries=registries, machine=machine, docker=docker
+            spec,
+            paths,
+            artifacts_ready=artifacts_ready,
+            builds=builds,
+            registries=registries,
+            machine=machine,
+            docker=docker,
         )
 
     findings = check()

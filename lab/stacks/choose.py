@@ -28,7 +28,7 @@ class Choice:
 def choose(lab: Lab) -> Choice:
     """Return the stack that lab.toml or --stack names; for "auto", the first whose artifacts are available.
 
-    A lab that is up keeps its stack. A stack that can be built from packages is always available.
+    A lab that is up keeps its stack.
 
     Raises:
         UsageError: an artifact of the named stack is unavailable (the error lists each with the sources that were
@@ -54,15 +54,23 @@ def _choose(lab: Lab) -> Choice:
         return Choice(stack=is_up, reason=f"{is_up.title}, as it was brought up")
     if named != "auto":
         return _named(lab, STACKS[named])
+    chosen, skipped = _first_available(lab)
+    if chosen is None:
+        raise UsageError(f"no stack is available here: {'; '.join(skipped)}", next="lab doctor")
+    return Choice(stack=chosen, reason="; ".join([chosen.title, *skipped]))
+
+
+def _first_available(lab: Lab) -> tuple[Stack | None, list[str]]:
+    """Return the first stack whose artifacts are available, and for each one before it why it is not."""
     skipped: list[str] = []
     for stack in STACKS.values():
         unavailable = _unavailable(lab, stack)
         if unavailable is None:
-            return Choice(stack=stack, reason="; ".join([stack.title, *skipped]))
+            return stack, skipped
         first, *more = unavailable.what.splitlines()
         count = f" (and {len(more)} more: lab up --stack {stack.name} lists them)" if more else ""
         skipped.append(f"not the {stack.name} stack, because {first.strip()}{count}")
-    raise UsageError(f"no stack is available here: {'; '.join(skipped)}", next="lab doctor")
+    return None, skipped
 
 
 def _named(lab: Lab, stack: Stack) -> Choice:
@@ -77,12 +85,13 @@ def _named(lab: Lab, stack: Stack) -> Choice:
 
 
 def _unavailable(lab: Lab, stack: Stack) -> ArtifactError | None:
-    return None if stack.from_packages else lab.artifacts.unobtainable(stack.artifacts(lab))
+    return lab.artifacts.unobtainable(stack.artifacts(lab))
 
 
 def current(lab: Lab) -> Stack:
     """Return the stack of a lab that is up, else the one for `lab up`, whether its artifacts are available or not."""
-    return _remembered(lab) or STACKS.get(lab.spec.stack) or choose(lab).stack
+    named = _remembered(lab) or STACKS.get(lab.spec.stack)
+    return named or _first_available(lab)[0] or next(iter(STACKS.values()))
 
 
 def remember(lab: Lab, stack: Stack) -> None:

@@ -17,15 +17,17 @@ from lab.stacks import STACKS
 
 @dataclass
 class Artifacts:
-    """A store that lacks some artifacts."""
+    """A store that lacks some artifacts of Linkerd, or of every stack."""
 
     missing: tuple[str, ...] = ()
+    everywhere: bool = False
     asked: list[str] = field(default_factory=list)
 
     def unobtainable(self, names: Iterable[str]) -> ArtifactError | None:
-        self.asked += names
+        self.asked += (names := list(names))
         lines = "\n  ".join(f"{name} is not here: looked in A" for name in self.missing)
-        return ArtifactError(lines, next="pull them") if self.missing else None
+        is_missing = self.missing and (self.everywhere or "linkerd" in names)
+        return ArtifactError(lines, next="pull them") if is_missing else None
 
 
 def with_stack(lab: Lab, stack: str, *missing: str) -> Lab:
@@ -63,7 +65,15 @@ def test_viz_is_refused_for_a_stack_without_a_dashboard(lab: Lab) -> None:
 def test_istio_by_name_checks_no_artifacts_of_other_stacks(lab: Lab) -> None:
     asked = with_stack(lab, "istio", "proxy")
     assert stacks.choose(asked).stack.name == "istio"
-    assert asked.artifacts.asked == []  # type: ignore[attr-defined]
+    assert tuple(asked.artifacts.asked) == STACKS["istio"].artifacts(lab)  # type: ignore[attr-defined]
+
+
+def test_where_no_stack_is_available_each_is_named_with_its_reason(lab: Lab) -> None:
+    nowhere = replace(with_stack(lab, "auto"), artifacts=Artifacts(("proxy",), everywhere=True))  # type: ignore[arg-type]
+    words = r"no stack is available here: not the linkerd stack, because proxy .*; not the istio stack, because proxy"
+    with pytest.raises(UsageError, match=words):
+        stacks.choose(nowhere)
+    assert stacks.current(nowhere).name == "linkerd"  # `lab doctor` and `lab artifacts list` still work
 
 
 def test_a_lab_that_is_up_keeps_its_stack(lab: Lab) -> None:

@@ -49,6 +49,7 @@ def run(
     paths: Paths,
     *,
     artifacts_ready: bool = False,
+    builds: bool = True,
     registries: Iterable[str] = (),
     machine: Machine | None = None,
     docker: Docker | None = None,
@@ -61,6 +62,7 @@ def run(
         spec: the lab's configuration.
         paths: the lab's folders.
         artifacts_ready: whether all artifacts are in the store, so that nothing must be built or fetched.
+        builds: whether some must be built from package registries, which needs tools, root and disk space.
         registries: hosts of the container registries that the `upstream` source uses.
         machine: the machine to check.
         docker: the client of its engine.
@@ -71,6 +73,7 @@ def run(
         spec,
         paths,
         artifacts_ready=artifacts_ready,
+        builds=builds,
         registries=registries,
         machine=machine or Machine(),
         docker=docker or Docker(),

@@ -28,7 +28,7 @@ def check_architecture(snapshot: HostSnapshot) -> Iterator[Finding]:
     architecture = ARCHITECTURES.get(machine.lower())
     if architecture is None:
         yield fail(name, f"{machine}: neither amd64 nor arm64", why, fix="use a machine with such a processor")
-    elif architecture == "arm64" and snapshot.spec.artifacts.source != "upstream":
+    elif architecture == "arm64" and snapshot.builds:
         fix = 'set source = "upstream" under [artifacts] in lab.toml where registries are reachable'
         yield warn(name, f"{machine} (arm64): building from packages was tested on amd64 only", why, fix=fix)
     else:
@@ -54,7 +54,7 @@ def check_memory(snapshot: HostSnapshot) -> Iterator[Finding]:
     observed = f"{free:.1f} GiB available, {needed:.1f} GiB needed"
     if free < needed:
         yield fail(name, observed, why, fix="stop some programs; `ps aux --sort -rss | head` shows the largest")
-    elif left and not snapshot.artifacts_ready and free < BUILD_GIB:
+    elif left and snapshot.builds and free < BUILD_GIB:
         yield warn(
             name,
             observed,
@@ -68,9 +68,9 @@ def check_memory(snapshot: HostSnapshot) -> Iterator[Finding]:
 def check_disk(snapshot: HostSnapshot) -> Iterator[Finding]:
     """Check the free space of the disks with the lab's cache and the engine's data."""
     why = "images, build caches and the nodes' data"
-    needs = {snapshot.paths.cache: CACHE_GIB[snapshot.artifacts_ready]}
+    needs = {snapshot.paths.cache: CACHE_GIB[not snapshot.builds]}
     if snapshot.engine is not None and snapshot.engine_is_here and not snapshot.own_nodes:
-        needs[snapshot.engine.root_dir] = ENGINE_GIB[snapshot.artifacts_ready]
+        needs[snapshot.engine.root_dir] = ENGINE_GIB[not snapshot.builds]
     disks: dict[int, list[Path]] = {}
     free: dict[int, float] = {}
     for folder in needs:

@@ -101,6 +101,8 @@ class HostSnapshot:
     spec: LabSpec
     paths: Paths
     artifacts_ready: bool
+    builds: bool
+    """Whether artifacts must be built from package registries."""
     registries: tuple[str, ...]
     machine: Machine
     docker: Docker
@@ -153,6 +155,7 @@ def look(
     paths: Paths,
     *,
     artifacts_ready: bool = False,
+    builds: bool = True,
     registries: Iterable[str] = (),
     machine: Machine,
     docker: Docker,
@@ -164,6 +167,7 @@ def look(
         spec=spec,
         paths=paths,
         artifacts_ready=artifacts_ready,
+        builds=builds and not artifacts_ready,
         registries=tuple(registries),
         machine=machine,
         docker=docker,

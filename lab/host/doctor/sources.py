@@ -27,7 +27,7 @@ _AS_ROOT = "run the command as root"
 def check_packages(snapshot: HostSnapshot) -> Iterator[Finding]:
     """Check that the package registries answer, if artifacts are built from packages."""
     name, why = "packages", "images and binaries are built from packages"
-    if snapshot.artifacts_ready or snapshot.spec.artifacts.source == "upstream":
+    if not snapshot.builds:
         return
     clients = {"Go modules": _go, "Python packages": _pip, "Debian packages": _apt}
     with Threads(len(clients)) as threads:
@@ -106,14 +106,13 @@ def check_user(snapshot: HostSnapshot) -> Iterator[Finding]:
     This check comes first: for root, other problems do not exist, or the lab fixes them.
     """
     machine = snapshot.machine
-    builds = not snapshot.artifacts_ready and snapshot.spec.artifacts.source != "upstream"
-    if builds and not machine.is_root and (machine.is_debian or machine.which("debootstrap")):
+    if snapshot.builds and not machine.is_root and (machine.is_debian or machine.which("debootstrap")):
         yield fail("user", "not root", "debootstrap, which builds images, works only as root", fix=_AS_ROOT)
 
 
 def check_tools(snapshot: HostSnapshot) -> Iterator[Finding]:
     """Check that the tools for building images are installed."""
-    if snapshot.artifacts_ready or snapshot.spec.artifacts.source == "upstream":
+    if not snapshot.builds:
         return
     why = "; ".join(f"{package.name}: {package.why}" for package in debian.IMAGES)
     yield _rootfs_tools(snapshot, "image tools", why)

@@ -31,7 +31,8 @@ def test_the_list_says_what_is_there(store: ArtifactStore) -> None:
     quick = {row.name: row for row in verbs.listing(lab(store), ["tool"])}
     assert (quick["tool"].there, quick["part"].there) == (True, False)
     assert (quick["tool"].wanted, quick["part"].wanted) == (True, False)
-    assert quick["part"].state == "it is missing"
+    assert (quick["tool"].source, quick["part"].state) == ("built here", "not used by this lab")
+    assert {row.name: row for row in verbs.listing(lab(store), ["whole"])}["part"].state == "it is missing"
     assert quick["tool"].size_bytes == len("tool one")
     thorough = {row.name: row for row in verbs.listing(lab(store), ["tool"], verify=True)}
     assert "damaged" in thorough["tool"].state

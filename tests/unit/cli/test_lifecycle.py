@@ -14,6 +14,7 @@ from lab.clusters.kind.provider import KindProvider
 from lab.clusters.provider import NodeStatus, OwnedResource
 from lab.host.doctor import Finding, Verdict
 from lab.host.prepare import Prepared
+from lab.lifecycle.artifacts import Work
 from lab.tools.docker import EngineDeniedError
 from tests.unit.cli.conftest import Command
 
@@ -25,7 +26,7 @@ def test_up_runs_the_plan_and_shows_where_the_lab_is(lab: Command, monkeypatch: 
     steps = [Step(name="west/cluster", title="create west", run=lambda: CHANGED)]
     monkeypatch.setattr("lab.lifecycle.plan.up", lambda _: steps)
     monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: Prepared(findings=[], changed=False))
-    monkeypatch.setattr("lab.lifecycle.artifacts.ready", lambda *_: True)
+    monkeypatch.setattr("lab.lifecycle.artifacts.work", lambda *_: Work(ready=True, builds=False))
     monkeypatch.setattr("lab.lifecycle.changes.now", lambda *_: [])
     monkeypatch.setattr("lab.report.environment.write_manifests", lambda *_: None)
     ended = lab("up", "--yes")
@@ -44,7 +45,7 @@ def test_up_searches_again_for_artifacts_after_it_started_the_engine(
     monkeypatch.setattr(stacks, "choose", lambda lab: searched.append(lab.artifacts) or choose(lab))
     monkeypatch.setattr("lab.lifecycle.plan.up", lambda lab: searched.append(lab.artifacts) or [])
     monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: Prepared(findings=[], changed=True))
-    monkeypatch.setattr("lab.lifecycle.artifacts.ready", lambda *_: True)
+    monkeypatch.setattr("lab.lifecycle.artifacts.work", lambda *_: Work(ready=True, builds=False))
     monkeypatch.setattr("lab.lifecycle.changes.now", lambda *_: [])
     monkeypatch.setattr("lab.report.environment.write_manifests", lambda *_: None)
     assert lab("up", "--yes").code == 0
@@ -59,7 +60,7 @@ def test_a_failed_step_ends_up_with_its_error(lab: Command, monkeypatch: pytest.
 
     monkeypatch.setattr("lab.lifecycle.plan.up", lambda _: [Step(name="west/cluster", title="create", run=fails)])
     monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: Prepared(findings=[], changed=False))
-    monkeypatch.setattr("lab.lifecycle.artifacts.ready", lambda *_: True)
+    monkeypatch.setattr("lab.lifecycle.artifacts.work", lambda *_: Work(ready=True, builds=False))
     ended = lab("up", "--json")
     assert ended.code == 3
     assert "west: the node is gone" in ended.err

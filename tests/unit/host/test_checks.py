@@ -49,7 +49,8 @@ def look(host: Any, fake_docker: Any, fake_probes: Any, engine: Any, tmp_path: P
             "state": EngineState.ANSWERS,
             "engine": engine,
         }
-        return HostSnapshot(**found | rest)
+        found |= rest
+        return HostSnapshot(**{"builds": not found["artifacts_ready"], **found})
 
     return build
 
@@ -213,17 +214,17 @@ def test_forwarding(look: Look, host: Any, value: str, verdict: Verdict) -> None
 
 
 @pytest.mark.parametrize(
-    ("processor", "source", "verdict"),
+    ("processor", "builds", "verdict"),
     [
-        ("x86_64", "packages", Verdict.OK),
-        ("AMD64", "auto", Verdict.OK),
-        ("aarch64", "upstream", Verdict.OK),
-        ("arm64", "auto", Verdict.WARN),
-        ("riscv64", "auto", Verdict.FAIL),
+        ("x86_64", True, Verdict.OK),
+        ("AMD64", False, Verdict.OK),
+        ("aarch64", False, Verdict.OK),
+        ("arm64", True, Verdict.WARN),
+        ("riscv64", False, Verdict.FAIL),
     ],
 )
-def test_architecture(look: Look, processor: str, source: str, verdict: Verdict) -> None:
-    snapshot = look(f'[artifacts]\nsource = "{source}"\n', machine={"architecture": processor})
+def test_architecture(look: Look, processor: str, builds: bool, verdict: Verdict) -> None:
+    snapshot = look(builds=builds, machine={"architecture": processor})
     assert only(resources.check_architecture(snapshot)).verdict is verdict
 
 
@@ -480,9 +481,15 @@ def test_packages(look: Look, clients: Any, silent: list[str], pip: int, verdict
     assert only(sources.check_packages(look(artifacts_ready=False, silent=silent))).verdict is verdict
 
 
-def test_packages_are_not_asked_for_when_everything_is_built(look: Look) -> None:
-    assert list(sources.check_packages(look(artifacts_ready=True))) == []
-    assert list(sources.check_tools(look(artifacts_ready=True))) == []
+@pytest.mark.parametrize("ready", [True, False])
+def test_where_nothing_has_to_be_built_no_tool_registry_or_root_is_asked_for(look: Look, ready: bool) -> None:
+    snapshot = look(artifacts_ready=ready, builds=False, machine={"uid": 1000})
+    for check in (sources.check_packages, sources.check_tools, sources.check_user):
+        assert list(check(snapshot)) == []
+    assert resources.CACHE_GIB[True] < resources.CACHE_GIB[False]
+    small = int(resources.CACHE_GIB[True] + resources.ENGINE_GIB[True] + 1) << 30
+    disks = resources.check_disk(look(artifacts_ready=ready, builds=False, free={"/": small}))
+    assert {finding.verdict for finding in disks} == {Verdict.OK}
 
 
 @pytest.mark.parametrize(

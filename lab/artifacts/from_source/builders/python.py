@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import pip
+
 from lab.artifacts import folders
 from lab.artifacts.recipe import BuildContext, BuildResult
 from lab.base import environment, events
@@ -18,7 +20,7 @@ _TIMEOUT_S = 1200
 
 
 def _pip(work: BuildContext, *words: str | Path) -> None:
-    argv = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *words]
+    argv = [sys.executable, "-m", pip.__name__, "--disable-pip-version-check", "--no-input", *words]
     try:
         work.run(argv, env=environment.PIP, timeout_s=_TIMEOUT_S, on_line=events.reporter())
     except CommandError as error:
@@ -124,8 +126,8 @@ class PipTarget:
             work,
             "install",
             *("--target", target, "--require-hashes", "--no-deps", "--no-compile", "--only-binary=:all:"),
-            *("--implementation", "cp", "--python-version", self.python_version),
-            *("--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_17_x86_64", "--platform", "any"),
+            # Pure Python only: the image's architecture can be another one than this machine's.
+            *("--implementation", "py", "--python-version", self.python_version, "--abi", "none", "--platform", "any"),
             *("-r", lock),
         )
         return BuildResult()

@@ -46,12 +46,14 @@ class Pins:
 
     Args:
         file: its lab.lock, which may not exist yet.
+        guard: the lock file that one process holds while it writes.
         platform: the platform whose programs the lab runs; by default this machine's.
     """
 
     file: Path
+    guard: Path
     platform: Platform | None = None
-    _guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _own: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _read: Mapping[str, str] | None = field(default=None, repr=False)
 
     def name(self, artifact: Artifact) -> str:
@@ -79,10 +81,11 @@ class Pins:
         if self.pin(artifact) is not None:
             return
         name = self.name(artifact)
-        with self._guard:
+        with self._own:
             try:
-                self.file.parent.mkdir(parents=True, exist_ok=True)
-                with locks.held(self.file.with_name(f".{FILE_NAME}.held"), what=FILE_NAME, wait_s=_OTHER_WRITER_S):
+                for folder in (self.file.parent, self.guard.parent):
+                    folder.mkdir(parents=True, exist_ok=True)
+                with locks.held(self.guard, what=FILE_NAME, wait_s=_OTHER_WRITER_S):
                     digests = {**self._load(), name: digest}
                     write_atomic(self.file, _text(digests), mode=0o644)
             except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tarfile
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -131,12 +132,12 @@ class Published:
         return BuildResult(identity=identity)
 
 
-def registries(catalog: Catalog, *, mirror: str | None = None) -> tuple[str, ...]:
-    """Return the registry hosts of the catalogue's images and charts; with a mirror, only the mirror."""
-    if mirror is not None:
-        return (mirror.partition("/")[0],)
-    builds = [artifact.upstream for artifact in catalog if artifact.upstream is not None]
+def registries(artifacts: Iterable[Artifact], *, mirror: str | None = None) -> tuple[str, ...]:
+    """Return the registry hosts of artifacts' images and charts; with a mirror, only the mirror."""
+    builds = [artifact.upstream for artifact in artifacts if artifact.upstream is not None]
     names = [build.reference or f"{build.registry}/" for build in builds if build.image or build.registry]
+    if mirror is not None and names:
+        return (mirror.partition("/")[0],)
     return tuple(dict.fromkeys(split(name)[0] for name in names))
 
 

@@ -52,7 +52,7 @@ class ArtifactStore:
         self.spec = spec or ArtifactsSpec()
         self.catalog = catalog or default()
         self.docker = docker or Docker()
-        self.pins = Pins(file=lock or self.root / FILE_NAME)
+        self.pins = Pins(file=lock or self.root / FILE_NAME, guard=self.root / "locks" / f"{FILE_NAME}.lock")
         self.recipes = {artifact.name: builders.of(artifact) for artifact in self.catalog if artifact.recipe}
         folder = Path(self.spec.local).expanduser() if self.spec.local else paths.local
         mirror = self.spec.mirror

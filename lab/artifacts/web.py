@@ -24,6 +24,8 @@ _CHUNK = 1 << 16
 """A cut loses the bytes of the chunk that was being received."""
 _BUSY = {429: "too many requests", 502: "bad gateway", 503: "service unavailable", 504: "gateway timeout"}
 _PAGE = re.compile(rb"\s*(<!doctype html|<html)", re.IGNORECASE)
+_CONNECTION = re.compile(r"^<?\w*Connection\w*\(.*?\)>?: |^<.*?>: ")
+"""The name of a connection object, with which a library's message begins."""
 PORTAL = "answers with a web page instead of the file, as the login page of a network does"
 
 
@@ -169,5 +171,4 @@ def _reason(error: Exception) -> str:
         if not isinstance(inner, BaseException):
             break
         cause = inner
-    text = str(cause).rpartition(": ")[2] if ">: " in str(cause) else str(cause)
-    return text or type(error).__name__
+    return _CONNECTION.sub("", str(cause)) or type(error).__name__

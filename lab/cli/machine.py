@@ -22,8 +22,8 @@ def confirm() -> Callable[[str], bool] | None:
 
 def findings(lab: Lab) -> list[doctor.Finding]:
     """Run the doctor's checks."""
-    work = artifacts.work(lab, stacks.current(lab).artifacts(lab))
-    hosts = artifacts.registries(lab)
+    wanted = stacks.current(lab).artifacts(lab)
+    work, hosts = artifacts.work(lab, wanted), artifacts.registries(lab, wanted)
     return doctor.run(lab.spec, lab.paths, artifacts_ready=work.ready, builds=work.builds, registries=hosts)
 
 
@@ -40,7 +40,8 @@ def make_ready(lab: Lab, *, install: bool, yes: bool) -> Lab:
 
     Return the lab to continue with: an engine that has just started can have images that were unavailable before.
     """
-    work = artifacts.work(lab, stacks.current(lab).artifacts(lab))
+    wanted = stacks.current(lab).artifacts(lab)
+    work = artifacts.work(lab, wanted)
     prepared = prepare(
         lab.spec,
         lab.paths,
@@ -49,7 +50,7 @@ def make_ready(lab: Lab, *, install: bool, yes: bool) -> Lab:
         say=_say,
         artifacts_ready=work.ready,
         builds=work.builds,
-        registries=artifacts.registries(lab),
+        registries=artifacts.registries(lab, wanted),
     )
     for finding in doctor.warnings(prepared.findings):
         warn(f"{finding.name}: {finding.observed}. Fix: {finding.fix}")

@@ -108,7 +108,7 @@ def version(console: Console, own: str, installs: Sequence[Installed], *, as_jso
     console.print(f"lab {own}", highlight=False)
     table = Table.grid(padding=(0, 2))
     for one in installs:
-        table.add_row(f"  {one.title}", one.version, one.source or "not on this machine")
+        table.add_row(f"  {one.title}", one.version, one.source or "not pulled or built yet")
     console.print(table)
 
 

@@ -59,6 +59,7 @@ class Installed:
 def installable(lab: Lab) -> list[Installed]:
     """Return the versions of all that the lab can install, and where this machine's came from. Asks no registry."""
     store = lab.artifacts.offline()
+    store.keys.closure(artifact.name for artifact in store.catalog)  # looks for all at once
     shown = [a for a in store.catalog if a.options.get("source") is None or a.upstream is not None]
     return [_installed(store, artifact) for artifact in shown if artifact.recipe != "debian-rootfs"]
 
@@ -66,6 +67,7 @@ def installable(lab: Lab) -> list[Installed]:
 def used(lab: Lab, names: Sequence[str]) -> list[Installed]:
     """Return the versions and sources of a lab's artifacts that this machine has. Asks no registry."""
     store = lab.artifacts.offline()
+    store.keys.closure(names)  # looks for all at once
     return [one for name in dict.fromkeys(names) if (one := _installed(store, store.catalog[name])).source]
 
 
@@ -139,10 +141,11 @@ def work(lab: Lab, wanted: Sequence[str]) -> Work:
     return Work(ready=not missing, builds=bool(plan.compiled(lab.artifacts, missing)))
 
 
-def registries(lab: Lab) -> tuple[str, ...]:
-    """Return the registries that the lab would pull images from; none with the `packages` source."""
-    spec = lab.spec.artifacts
-    return () if spec.source == "packages" else published.registries(lab.artifacts.catalog, mirror=spec.mirror)
+def registries(lab: Lab, wanted: Sequence[str]) -> tuple[str, ...]:
+    """Return the registries that `lab up` has to pull missing images and charts from."""
+    store = lab.artifacts
+    pulled = [store.catalog[name] for name in plan.missing(store, wanted) if not store.is_built(name)]
+    return published.registries(pulled, mirror=lab.spec.artifacts.mirror)
 
 
 def steps(lab: Lab, names: Sequence[str]) -> list[Step]:

@@ -25,7 +25,7 @@ ARTIFACTS = parse(
 
 @pytest.fixture
 def pins(tmp_path: Path) -> Pins:
-    return Pins(file=tmp_path / "lab.lock", platform=PLATFORMS[0])
+    return Pins(file=tmp_path / "lab.lock", guard=tmp_path / "held", platform=PLATFORMS[0])
 
 
 def test_nothing_is_required_before_the_first_use(pins: Pins) -> None:
@@ -34,7 +34,7 @@ def test_nothing_is_required_before_the_first_use(pins: Pins) -> None:
 
 
 def test_the_file_is_sorted_and_the_same_whatever_came_first(pins: Pins, tmp_path: Path) -> None:
-    other = Pins(file=tmp_path / "other.lock", platform=PLATFORMS[0])
+    other = Pins(file=tmp_path / "other.lock", guard=tmp_path / "held", platform=PLATFORMS[0])
     for name in ("z", "a"):
         pins.record(ARTIFACTS[name], ONE)
     for name in ("a", "z"):
@@ -51,7 +51,7 @@ def test_the_file_is_sorted_and_the_same_whatever_came_first(pins: Pins, tmp_pat
 
 def test_what_is_recorded_is_required_by_the_next_command(pins: Pins) -> None:
     pins.record(ARTIFACTS["a"], ONE)
-    again = Pins(file=pins.file, platform=PLATFORMS[0]).pin(ARTIFACTS["a"])
+    again = Pins(file=pins.file, guard=pins.guard, platform=PLATFORMS[0]).pin(ARTIFACTS["a"])
     assert again is not None
     assert (again.digest, again.by) == (ONE, str(pins.file))
 
@@ -72,7 +72,7 @@ def test_what_the_catalogue_pins_is_not_recorded(pins: Pins) -> None:
 
 def test_each_platform_has_its_own_digest(pins: Pins) -> None:
     pins.record(ARTIFACTS["f"], ONE)
-    mac = Pins(file=pins.file, platform=PLATFORMS[3])
+    mac = Pins(file=pins.file, guard=pins.guard, platform=PLATFORMS[3])
     assert mac.pin(ARTIFACTS["f"]) is None
     mac.record(ARTIFACTS["f"], OTHER)
     assert f'"https://r.test/1/f-darwin-arm64" = "{OTHER}"' in pins.file.read_text()
@@ -80,7 +80,7 @@ def test_each_platform_has_its_own_digest(pins: Pins) -> None:
 
 
 def test_two_commands_that_write_at_once_keep_both(pins: Pins) -> None:
-    other = Pins(file=pins.file, platform=PLATFORMS[0])
+    other = Pins(file=pins.file, guard=pins.guard, platform=PLATFORMS[0])
     assert other.pin(ARTIFACTS["a"]) is None  # has read the file before the first one writes it
     pins.record(ARTIFACTS["z"], ONE)
     other.record(ARTIFACTS["a"], OTHER)

@@ -38,7 +38,7 @@ def platform_of(system: str, machine: str) -> Platform:
         known = ", ".join(map(str, PLATFORMS))
         name = f"{system or 'this system'} on {machine or 'this processor'}"
         raise HostError(
-            f"there are no programs for {name}; there are for {known}",
+            f"upstream publishes no programs for {name}, only for {known}",
             next="run the lab on Linux or macOS with an amd64 or arm64 processor; on Windows, inside WSL 2",
         )
     return Platform(system=found[0], machine=found[1])

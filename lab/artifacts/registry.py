@@ -41,7 +41,7 @@ def answers(host: str) -> bool:
         answer = requests.get(f"{scheme}://{api}/v2/", timeout=(CONNECT_S, CONNECT_S))
     except requests.RequestException:
         return False
-    # A busy registry answers: whether it has something is asked with patience.
+    # A busy registry answers: the search for an artifact is patient.
     return answer.status_code in {200, 401, 429, 503} and not (answer.ok and web.is_page(answer.headers))
 
 

@@ -30,7 +30,7 @@ PORTAL = "answers with a web page instead of the file, as the login page of a ne
 
 
 class WebError(Exception):
-    """A server did not return what was asked for; the message is the observation.
+    """A server did not return the file or the answer; the message is the observation.
 
     Args:
         what: the observation.

@@ -87,7 +87,7 @@ def listing(lab: Lab, wanted: Sequence[str], *, verify: bool = False) -> list[Li
     """
     store = lab.artifacts
     needed = set(store.keys.closure(wanted))
-    # Of what this lab does not use, only what this machine has is shown: no registry is asked for it.
+    # For artifacts that this lab does not use, the lab asks no registry: the list shows what this machine has.
     offline = store.offline()
     return [
         _listed(

@@ -96,3 +96,29 @@ def test_clean_touches_no_image_of_another_name(store: ArtifactStore) -> None:
     store.docker.build(store.root, tags=["somebody/whole:1"], labels={}, arguments={})
     list(verbs.clean(lab(store), everything=True))
     assert store.docker.image("somebody/whole:1") is not None
+
+
+def test_what_a_lab_uses_is_listed_with_its_source_and_without_what_is_missing(store: ArtifactStore) -> None:
+    make(store, "tool")
+    assert verbs.used(lab(store), ["tool", "part"]) == [
+        verbs.Installed(title="a tool", version="1", source="built here"),
+    ]
+    assert {one.title: one.source for one in verbs.installable(lab(store))} == {
+        "a tool": "built here",
+        "a part": "",
+        "an image": "",
+    }
+
+
+@pytest.mark.parametrize(("recipe", "builds"), [("write", True), ("assemble", False)])
+def test_only_recipes_that_compile_need_the_tools_of_a_build(
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch, recipe: str, builds: bool
+) -> None:
+    monkeypatch.setattr("lab.artifacts.plan._ASSEMBLING_RECIPES", {"assemble"})
+    for name in ("tool", "part"):
+        if recipe == "assemble":
+            make(store, name)
+    assert verbs.work(lab(store), ["whole"]) == verbs.Work(ready=False, builds=builds)
+    for name in ("tool", "part", "whole"):
+        make(store, name)
+    assert verbs.work(lab(store), ["whole"]) == verbs.Work(ready=True, builds=False)

@@ -11,7 +11,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, StrictBool, StrictInt, ValidationError
 
 from lab.base.errors import ConfigError, Problem, UsageError
 from lab.base.names import STACKS
@@ -118,7 +118,9 @@ class NetworkSpec(_Table):
 class ArtifactsSpec(_Table):
     """Sources of images and binaries. `mirror` is a registry host that replaces upstream's.
 
-    `local` is a folder with upstream's programs and charts, for artifacts that are never built (Linkerd, Emissary).
+    `source`: "upstream" builds nothing that upstream publishes, "packages" pulls nothing that the lab can build, "auto"
+    builds what upstream cannot give. `local` is a folder with upstream's programs and charts, for artifacts that are
+    never built (Linkerd, Emissary).
     """
 
     source: Literal["auto", "packages", "upstream"] = "auto"
@@ -157,6 +159,12 @@ class LabSpec(_Table):
     resources: ResourcesSpec = ResourcesSpec()
     exports: dict[DnsLabel, tuple[str, ...]]
     versions: dict[str, PinnedImage] = {}
+    _file: Path | None = PrivateAttr(default=None)
+
+    @property
+    def file(self) -> Path | None:
+        """The lab.toml that it was read from; None for the default lab."""
+        return self._file
 
     @property
     def mesh_id(self) -> str:
@@ -251,7 +259,9 @@ def load(file: Path | None, *, overrides: Mapping[str, Any] | None = None) -> La
         text = file.read_text(encoding="utf-8-sig")  # Windows editors write a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(str(file), [Problem(key="file", text=f"cannot be read: {error}")]) from error
-    return parse(text, source=str(file), overrides=overrides)
+    spec = parse(text, source=str(file), overrides=overrides)
+    spec._file = file.absolute()
+    return spec
 
 
 def parse(text: str, *, source: str = FILE_NAME, overrides: Mapping[str, Any] | None = None) -> LabSpec:

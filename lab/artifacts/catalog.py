@@ -10,10 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lab.artifacts.upstream import Upstream
 from lab.base.errors import UsageError
 
 FILE = Path(__file__).parent / "catalog.toml"
-_OWN_KEYS = {"kind", "version", "title", "recipe", "estimate_s", "upstream", "taken"}
+_OWN_KEYS = {"kind", "version", "title", "recipe", "estimate_s", "upstream"}
 
 
 class ArtifactKind(Enum):
@@ -25,58 +26,11 @@ class ArtifactKind(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Upstream:
-    """Location and digest of upstream's own build.
-
-    Either `image`, a reference with a digest, or `url` with `sha256`; for a tar archive, `member` is the file to take.
-    """
-
-    image: str | None = None
-    url: str | None = None
-    sha256: str | None = None
-    member: str | None = None
-    as_file: str | None = None
-    """Path of the downloaded file in the store's entry."""
-    version: str | None = None
-    """Upstream's version, if it differs from the recipe's."""
-    machine: str | None = None
-    """The only architecture of the build (as in `uname -m`); None for an image with several."""
-
-    def __post_init__(self) -> None:
-        pinned = self.image is not None and "@sha256:" in self.image
-        downloadable = self.url is not None and len(self.sha256 or "") == 64 and self.as_file is not None
-        if pinned == downloadable:
-            raise ValueError("upstream needs either an image with a digest, or a url with sha256 and as_file")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Taken:
-    """Upstream's names of an artifact that the lab never builds: an image, a program or a chart."""
-
-    image: str | None = None
-    """The image's reference with its tag; nodes use the same reference."""
-    program: str | None = None
-    """Name of a program; with the arguments `says` it prints its version and nothing else."""
-    says: tuple[str, ...] = ()
-    release: str | None = None
-    """URL of the program for x86_64: an asset of a GitHub release, whose digest GitHub's API returns."""
-    chart: str | None = None
-    """Name of a Helm chart."""
-    registry: str | None = None
-    """Registry host and path of a chart that is an OCI artifact, without the chart's name."""
-
-    def __post_init__(self) -> None:
-        if sum(what is not None for what in (self.image, self.program, self.chart)) != 1:
-            raise ValueError("taken needs exactly one of image, program and chart")
-        if (self.program is None) is bool(self.says):
-            raise ValueError("taken needs `says` for a program, and only for a program")
-        if (self.release and not self.program) or (self.registry and not self.chart):
-            raise ValueError("`release` is for programs only, `registry` for charts only")
-
-
-@dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """One artifact of the catalogue. `options` are its recipe's; without a recipe, the lab never builds it."""
+    """One artifact of the catalogue. `options` are its recipe's.
+
+    Without a recipe, the lab never builds it; without `upstream`, nobody publishes it, and the lab always builds it.
+    """
 
     name: str
     kind: ArtifactKind
@@ -87,11 +41,10 @@ class Artifact:
     """Build time on two cores with empty caches."""
     options: Mapping[str, Any] = field(hash=False)
     upstream: Upstream | None = None
-    taken: Taken | None = None
 
     def __post_init__(self) -> None:
-        if (self.recipe is None) is (self.taken is None):
-            raise ValueError("an artifact needs either `recipe` or `taken`")
+        if self.recipe is None and self.upstream is None:
+            raise ValueError("an artifact needs `recipe`, `upstream` or both")
 
     def version_from(self, *, upstream: bool) -> str:
         """Return the version of upstream's build, or of the recipe's."""
@@ -129,9 +82,13 @@ class Catalog:
                 raise UsageError(
                     f"[versions] {name}: the catalogue has no image with that name", next=f"use one of: {known}"
                 )
+            before = self[name].upstream
+            group = before.group if before else None
             tag = image.partition("@")[0].rpartition(":")[2]
-            taken = self[name].taken and Taken(image=image.partition("@")[0])
-            changed[name] = replace(self[name], version=tag, upstream=Upstream(image=image), taken=taken)
+            # The lab cannot build another version: its recipes are pinned.
+            changed[name] = replace(
+                self[name], version=tag, recipe=None, options={}, upstream=Upstream(image=image, group=group)
+            )
         return Catalog(changed)
 
 
@@ -155,16 +112,10 @@ def _artifact(name: str, table: Mapping[str, Any]) -> Artifact:
             recipe=table.get("recipe"),
             estimate_s=float(table["estimate_s"]),
             options={key: value for key, value in table.items() if key not in _OWN_KEYS},
-            upstream=Upstream(**table["upstream"]) if "upstream" in table else None,
-            taken=_taken(table["taken"]) if "taken" in table else None,
+            upstream=Upstream.of(table["upstream"]) if "upstream" in table else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"catalog.toml: {name}: {error}") from error
-
-
-def _taken(table: Mapping[str, Any]) -> Taken:
-    given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-    return Taken(**given)
 
 
 @cache

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.artifacts import folders, upstream
+from lab.artifacts import folders
 from lab.artifacts.catalog import Artifact
-from lab.artifacts.keys import LOCAL
+from lab.artifacts.pins import Pin
 from lab.artifacts.recipe import BuildContext, BuildResult
-from lab.artifacts.resolver import CHART, Match, NotFound, absent, names_of, put_chart
+from lab.artifacts.resolver import CHART, LOCAL, Match, NotFound, absent, put_chart, upstream_of
+from lab.artifacts.upstream import split
 from lab.base import process
 from lab.base.errors import CommandError, HostError, LabError
 from lab.base.files import file_sha256
@@ -41,41 +42,42 @@ class LocalStore:
     mirror: str | None = None
     folder: Path | None = None
     run: process.Run = field(default=process.run, repr=False)
-    source: str = LOCAL
 
-    def look(self, artifact: Artifact) -> Match | NotFound:
+    def look(self, artifact: Artifact, pin: Pin | None = None) -> Match | NotFound:
         """Search this machine for an artifact's build."""
-        taken = names_of(artifact)
-        if taken.image is not None:
-            return self._image(taken.image)
+        build = upstream_of(artifact)
+        if build.reference is not None:
+            return self._image(build.reference, pin)
+        if not (build.program or build.chart):
+            return NotFound(looked=())
+        version = artifact.version_from(upstream=True)
         searched: list[str] = []
-        candidates = self._programs(taken.program) if taken.program else self._charts(artifact)
-        for path in candidates:
+        for path in self._programs(build.program) if build.program else self._charts(artifact):
             if not path.exists():
                 searched.append(f"{path}: does not exist")
-                continue
-            version = self._version(artifact, path)
-            if version == artifact.version:
-                return Match(name=str(path), identity=_identity(path), place=self)
-            searched.append(f"{path}: {version}, not {artifact.version}")
+            elif (found := self._version(artifact, path)) != version:
+                searched.append(f"{path}: {found}, not {version}")
+            elif pin is not None and build.program and (identity := _identity(path)) != pin.digest:
+                searched.append(f"{path}: its digest is {identity}, not {pin.digest} as {pin.by} says")
+            else:
+                return Match(source=LOCAL, name=str(path), identity=_identity(path))
         if self.folder is None:
             searched.append("no local folder is set (`local` under [artifacts] in lab.toml, or LAB_LOCAL_DIR)")
         return NotFound(looked=tuple(searched))
 
     def take(self, match: Match, work: BuildContext) -> BuildResult:
         """Tag the image, or copy the files into the entry."""
-        taken = names_of(work.artifact)
-        if isinstance(
-            now := self.look(work.artifact), NotFound
-        ):  # an earlier entry has its digest, but the build was deleted here
+        build = upstream_of(work.artifact)
+        # An earlier entry has its digest, but the build was deleted here.
+        if isinstance(now := self.look(work.artifact), NotFound):
             raise absent([(work.artifact, now)])
-        if taken.image is not None:
+        if build.reference is not None:
             if match.name != work.reference:
                 self.docker.tag(match.name, work.reference)
             image = self.docker.image(work.reference)
             return BuildResult(image_id=image.id if image else None)
-        if taken.program is not None:
-            target = work.into / "bin" / taken.program
+        if build.program is not None:
+            target = work.into / "bin" / build.program
             target.parent.mkdir()
             shutil.copy2(match.name, target)
             target.chmod(0o755)
@@ -87,16 +89,22 @@ class LocalStore:
 
     # How
 
-    def _image(self, name: str) -> Match | NotFound:
-        names = [name, *([f"{self.mirror}/{name.partition('/')[2]}"] if self.mirror else [])]
+    def _image(self, name: str, pin: Pin | None) -> Match | NotFound:
+        names = [name, *([f"{self.mirror}/{split(name)[1]}"] if self.mirror else [])]
+        searched: list[str] = []
         try:
             for candidate in names:
                 image = self.docker.image(candidate)
-                if image is not None:
-                    return Match(name=candidate, identity=_digest_or_id(image, names), place=self)
+                if image is None:
+                    searched.append(f"the local Docker store has no {candidate}")
+                elif pin is not None and (identity := _digest_or_id(image, names)) != pin.digest:
+                    wanted = f"{pin.digest} as {pin.by} says"
+                    searched.append(f"the local Docker store's {candidate} has the digest {identity}, not {wanted}")
+                else:
+                    return Match(source=LOCAL, name=candidate, identity=_digest_or_id(image, names))
         except HostError as error:
             return NotFound(looked=(error.what,), next=error.next)
-        return NotFound(looked=tuple(f"the local Docker store has no {candidate}" for candidate in names))
+        return NotFound(looked=tuple(searched))
 
     def _programs(self, name: str) -> Iterator[Path]:
         if self.folder is not None:
@@ -106,21 +114,21 @@ class LocalStore:
 
     def _charts(self, artifact: Artifact) -> Iterator[Path]:
         if self.folder is not None:
-            chart = names_of(artifact).chart
+            chart = upstream_of(artifact).chart
             yield self.folder / f"{chart}"
-            yield self.folder / f"{chart}-{artifact.version}.tgz"
+            yield self.folder / f"{chart}-{artifact.version_from(upstream=True)}.tgz"
 
     def _version(self, artifact: Artifact, path: Path) -> str:
         """Return the version of a program or chart, or the reason why it is unknown."""
-        taken = names_of(artifact)
-        if taken.program is not None:
+        build = upstream_of(artifact)
+        if build.program is not None:
             try:
-                output = self.run([path, *taken.says], timeout_s=_VERSION_TIMEOUT_S, check=False).stdout
+                output = self.run([path, *build.says], timeout_s=_VERSION_TIMEOUT_S, check=False).stdout
             except (CommandError, HostError, OSError) as error:
                 return f"it does not run ({type(error).__name__})"
             return output.strip() or "it prints no version"
         if path.suffix == ".tgz":
-            return artifact.version  # the file's name has the version
+            return artifact.version_from(upstream=True)  # the file's name has the version
         try:
             text = (path / "Chart.yaml").read_text(encoding="utf-8")
             return str(manifests.load_document(text, source=str(path))["version"])
@@ -130,9 +138,9 @@ class LocalStore:
 
 def _digest_or_id(image: Image, names: list[str]) -> str:
     """Return an image's digest in its registry, so that a local image and a pulled one have the same identity."""
-    repositories = {upstream.split(name.rpartition(":")[0]) for name in names}
+    repositories = {split(name.rpartition(":")[0]) for name in names}
     given = (known.partition("@") for known in image.digests)
-    return next((digest for name, _, digest in given if upstream.split(name) in repositories), image.id)
+    return next((digest for name, _, digest in given if split(name) in repositories), image.id)
 
 
 def _identity(path: Path) -> str:

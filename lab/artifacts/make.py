@@ -11,14 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.artifacts import entry as entries
-from lab.artifacts import upstream
 from lab.artifacts.catalog import ArtifactKind
 from lab.artifacts.entry import Entry
-from lab.artifacts.keys import UPSTREAM
 from lab.artifacts.recipe import ARTIFACT_LABEL, KEY_LABEL, BuildContext, BuildResult, usual_modes
+from lab.artifacts.resolver import LOCAL, absent
 from lab.artifacts.store import ArtifactStore
 from lab.base import environment, events, locks, process
-from lab.base.errors import ArtifactError, CommandError, LabError
+from lab.base.errors import ArtifactError, CommandError, DigestError, LabError
 from lab.base.step import CHANGED, UNCHANGED, StepResult
 
 _OTHER_BUILDER_S = 3600
@@ -46,21 +45,16 @@ def make(store: ArtifactStore, name: str, *, run: process.Run = process.run) -> 
         began = time.monotonic()
         with environment.usual_umask(), workspace(store, name) as folder, _explained(store, name):
             work = _work(store, name, folder, run)
-            source = store.keys.source(name)
-            if store.keys.is_taken(name):
-                made = store.taker.take(work)
-            elif source == UPSTREAM:
-                made = upstream.fetch(work, mirror=store.spec.mirror)
-            else:
-                made = store.recipes[name].build(work)
+            built = store.keys.is_built(name)
+            made = store.recipes[name].build(work) if built else _take(store, name, work)
             events.progress("checking")
             usual_modes(work.into)
             entry = Entry(
                 path=store.folder(name),
                 name=name,
                 key=store.keys[name],
-                version=artifact.version_from(upstream=source == UPSTREAM),
-                source=source,
+                version=artifact.version_from(upstream=not built),
+                source=store.decisions[name].source,
                 built_at=time.time(),
                 duration_s=round(time.monotonic() - began, 1),
                 files=entries.record_files(work.into),
@@ -72,6 +66,23 @@ def make(store: ArtifactStore, name: str, *, run: process.Run = process.run) -> 
             _check(entry, made)
             entries.publish(entry, work.into)
     return CHANGED
+
+
+def _take(store: ArtifactStore, name: str, work: BuildContext) -> BuildResult:
+    """Take upstream's build; if that fails and the lab can build the artifact, decide so for the next run.
+
+    The running plan has no steps for what such a build needs.
+    """
+    decision = store.decisions[name]
+    if decision.match is None:
+        raise absent([(work.artifact, decision.why)] if decision.why else [])
+    try:
+        return store.resolver.take(decision.match, work)
+    except ArtifactError as error:
+        can_fall_back = decision.source != LOCAL and not isinstance(error, DigestError)
+        if can_fall_back and store.decisions.build_next_time(name):
+            error.next = f"run the command again: it builds {name} from packages; or {error.next}"
+        raise
 
 
 def _work(store: ArtifactStore, name: str, folder: Path, run: process.Run) -> BuildContext:

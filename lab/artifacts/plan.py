@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from graphlib import TopologicalSorter
 
+from lab.artifacts.decisions import NOWHERE
 from lab.artifacts.from_source.builders.go import TOOLCHAIN
-from lab.artifacts.keys import LOCAL, PACKAGES, UPSTREAM
 from lab.artifacts.make import make
+from lab.artifacts.resolver import LOCAL, MIRROR, PACKAGES, UPSTREAM
 from lab.artifacts.store import ArtifactStore
 from lab.base.step import Pool, Step, StepResult
 from lab.tools import go
@@ -17,7 +18,7 @@ _PREFIX = "artifact/"
 # These recipes wait for the network or the disk, so a compiler can use the cores at the same time.
 _WAITING_RECIPES = {"debian-packages", "debian-rootfs", "wheel", "pip-target", "pick", "go-module-files"}
 _GO_RECIPES = {"go", "go-module-files"}
-_VERBS = {UPSTREAM: "fetch", LOCAL: "take", PACKAGES: "build"}
+_VERBS = {UPSTREAM: "pull", MIRROR: "pull", NOWHERE: "pull", LOCAL: "take", PACKAGES: "build"}
 
 
 def step_name(name: str) -> str:
@@ -32,6 +33,7 @@ def missing(store: ArtifactStore, wanted: Iterable[str]) -> list[str]:
     """
     needs: dict[str, tuple[str, ...]] = {}
     left = list(wanted)
+    store.keys.closure(left)  # decides where all come from, in parallel
     while left:
         name = left.pop()
         if name not in needs and store.problem(name) is not None:
@@ -53,14 +55,14 @@ def steps(store: ArtifactStore, wanted: Iterable[str]) -> list[Step]:
 
 def _step(store: ArtifactStore, name: str, names: Sequence[str]) -> Step:
     artifact = store.catalog[name]
-    source = store.keys.source(name)
+    source = store.decisions[name].source
 
     def run() -> StepResult:
         return make(store, name)
 
     return Step(
         name=step_name(name),
-        title=f"{_VERBS[source]} {artifact.title} {artifact.version_from(upstream=source == UPSTREAM)}",
+        title=f"{_VERBS[source]} {artifact.title} {artifact.version_from(upstream=source != PACKAGES)}",
         run=run,
         after=tuple(step_name(need) for need in _needs(store, name) if need in names),
         pool=Pool.WAIT if source != PACKAGES or artifact.recipe in _WAITING_RECIPES else Pool.BUILD,
@@ -70,7 +72,7 @@ def _step(store: ArtifactStore, name: str, names: Sequence[str]) -> Step:
 
 def _needs(store: ArtifactStore, name: str) -> tuple[str, ...]:
     needs = store.keys.needs(name)
-    if store.catalog[name].recipe in _GO_RECIPES and store.keys.source(name) == PACKAGES and not _has_go():
+    if store.catalog[name].recipe in _GO_RECIPES and store.keys.is_built(name) and not _has_go():
         return (TOOLCHAIN, *needs)
     return needs
 

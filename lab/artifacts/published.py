@@ -1,182 +1,192 @@
-"""Find and download upstream's own builds: from container registries, a mirror, or GitHub releases."""
+"""Upstream's own builds: from container registries or a mirror, and from the servers of releases."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
 import re
-from collections.abc import Mapping
+import tarfile
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import oras.logger
-import requests
-from oras.provider import Registry
-from requests.adapters import HTTPAdapter
-
-from lab.artifacts import upstream
-from lab.artifacts.catalog import Artifact, Catalog, Upstream
-from lab.artifacts.keys import UPSTREAM
+from lab.artifacts import pull, registry, web
+from lab.artifacts.catalog import Artifact, Catalog
+from lab.artifacts.pins import FILE_NAME, Pin, Pins
+from lab.artifacts.platforms import Platform, here
 from lab.artifacts.recipe import BuildContext, BuildResult
-from lab.artifacts.resolver import Match, NotFound, names_of, put_chart
+from lab.artifacts.resolver import MIRROR, UPSTREAM, Match, NotFound, put_chart, upstream_of
+from lab.artifacts.upstream import Download, split
+from lab.artifacts.web import WebError
+from lab.base import events
 from lab.base.concurrency import Threads
-from lab.base.errors import ArtifactError
-from lab.base.hosts import is_loopback
+from lab.base.errors import ArtifactError, DigestError
+from lab.base.files import file_sha256
 
-_TIMEOUT_S = (3, 60)
-_CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
-"""Media type of a packed chart (Helm documentation, "Use OCI-based registries")."""
-_MANIFESTS = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
-_GITHUB_API = "https://api.github.com"
-_ASSET = re.compile(r"/([^/]+/[^/]+)/releases/download/([^/]+)/([^/]+)$")
+FIRST_USE = "its first use"
+_CHECKSUM = re.compile(r"([0-9a-f]{64})(\s|$)", re.IGNORECASE)
+_CHUNK = 1 << 20
+_AGAIN = "check the network, then run the command again"
 
 
 class Published:
-    """Upstream's registries and releases as a source of builds (`resolver.Source`).
+    """Upstream's registries and release servers as a source of builds (`resolver.Source`).
 
     Args:
         catalog: the catalogue that names the registries.
+        pins: the required digests.
         mirror: a registry host that replaces all registries.
         asks: whether the lab may use the network.
+        platform: the platform of programs; by default this machine's.
     """
 
-    source = UPSTREAM
-
-    def __init__(self, *, catalog: Catalog, mirror: str | None, asks: bool) -> None:
+    def __init__(
+        self, *, catalog: Catalog, pins: Pins, mirror: str | None, asks: bool, platform: Platform | None = None
+    ) -> None:
+        self._pins = pins
         self._mirror = mirror
         self._asks = asks
-        names = (_published(artifact) for artifact in catalog if artifact.taken is not None)
-        self._hosts = sorted({self._host(name) for name in names if name and "://" not in name})
+        self._platform = platform
+        self._hosts = registries(catalog, mirror=mirror)
         self._answering: frozenset[str] | None = None
 
-    def look(self, artifact: Artifact) -> Match | NotFound:
-        """Ask the registry or GitHub for an artifact's digest."""
-        name = _published(artifact)
-        if name is None:
-            return NotFound(looked=())
+    def look(self, artifact: Artifact, pin: Pin | None) -> Match | NotFound:
+        """Ask the registry for an artifact's digest, or the server of its release for the checksum file."""
+        build = upstream_of(artifact)
+        if build.chart is not None and build.registry is None:
+            return NotFound(looked=("upstream does not publish it in a registry",))
         if not self._asks:
             return NotFound(looked=('registries are not asked, with `source = "packages"` and no `mirror`',))
         try:
-            digest = self._digest_of_release(name) if "://" in name else self._digest_of_image(name)
-        except _NotThereError as error:
+            if build.url is not None:
+                return self._release(artifact, pin)
+            return self._in_registry(self._pins.name(artifact), pin)
+        except WebError as error:
+            if pin is not None and error.absent and build.url is None:
+                what = f"the registry has no {self._pins.name(artifact)} with the digest {pin.digest}, as {pin.by} says"
+                return NotFound(looked=(what,), next=_next_after(pin.by))
             return NotFound(looked=(str(error),))
-        return Match(name=name, identity=digest, place=self)
 
     def take(self, match: Match, work: BuildContext) -> BuildResult:
-        """Pull or download the build by its digest."""
-        taken, digest = names_of(work.artifact), match.identity
-        if taken.image is not None:
-            return upstream.pull(work, f"{taken.image}@{digest}", self._mirror, keep_digest=True)
-        if taken.program is not None:
-            sha256 = digest.removeprefix("sha256:")
-            upstream.download(work, Upstream(url=match.name, sha256=sha256, as_file=f"bin/{taken.program}"))
-        else:
-            put_chart(self._chart(match, work), work)
-        return BuildResult()
+        """Pull or download a build, and verify its digest."""
+        build = upstream_of(work.artifact)
+        if build.image is not None:
+            reference = self._reference(build.reference or "").rpartition(":")[0]
+            return pull.pull(work, f"{reference}@{match.identity}")
+        try:
+            if build.chart is not None:
+                packed = work.scratch / "chart.tgz"
+                packed.write_bytes(registry.chart(self._reference(match.name), match.identity))
+                put_chart(packed, work)
+                return BuildResult()
+            return self._download(match, work)
+        except WebError as error:
+            raise ArtifactError(str(error), next=_AGAIN) from error
 
-    # How
+    # Images and charts
 
-    def _host(self, name: str) -> str:
-        return (self._mirror or upstream.split(name)[0]).partition("/")[0]
+    def _in_registry(self, name: str, pin: Pin | None) -> Match:
+        host = split(self._reference(name))[0]
+        if not self._answers(host):
+            raise WebError(f"{host} does not answer")
+        asked = f"{self._reference(name).rpartition(':')[0]}@{pin.digest}" if pin else self._reference(name)
+        return Match(
+            source=MIRROR if self._mirror else UPSTREAM,
+            name=name,
+            identity=registry.digest(asked),
+            trust=pin.by if pin else FIRST_USE,
+        )
 
     def _answers(self, host: str) -> bool:
         """Say whether a registry answers. The first call asks all registries in parallel."""
         if self._answering is None:
             with Threads(max(1, len(self._hosts))) as threads:
-                results = threads.map(upstream.answers, self._hosts)
+                results = threads.map(registry.answers, self._hosts)
                 self._answering = frozenset(h for h, yes in zip(self._hosts, results, strict=True) if yes)
         return host in self._answering
 
     def _reference(self, name: str) -> str:
-        return f"{self._mirror}/{upstream.split(name)[1]}" if self._mirror else name
+        return f"{self._mirror}/{split(name)[1]}" if self._mirror else name
 
-    def _digest_of_image(self, name: str) -> str:
-        host, reference = self._host(name), self._reference(name)
-        if not self._answers(host):
-            raise _NotThereError(f"{host} does not answer")
-        return f"sha256:{hashlib.sha256(self._ask(reference, 'manifests', reference.rpartition(':')[2])).hexdigest()}"
+    # Files of releases
 
-    def _digest_of_release(self, url: str) -> str:
-        """Ask for an asset's digest (GitHub REST API, "Get a release by tag name", assets[].digest)."""
-        parts = _ASSET.search(url)
-        assert parts is not None  # noqa: S101 - the URL is from the catalogue
-        repository, tag, name = parts.groups()
+    def _release(self, artifact: Artifact, pin: Pin | None) -> Match:
+        download = self._file(artifact)
+        identity, trust = (pin.digest, pin.by) if pin else _checksum(download)
+        web.exists(download.url)
+        return Match(source=UPSTREAM, name=download.url, identity=identity, trust=trust)
+
+    def _file(self, artifact: Artifact) -> Download:
+        version = artifact.version_from(upstream=True)
+        return upstream_of(artifact).download(version, self._platform or here())
+
+    def _download(self, match: Match, work: BuildContext) -> BuildResult:
+        download, target = self._file(work.artifact), work.scratch / "download"
+        web.download(download.url, target)
+        events.progress("checking its digest")
+        identity = f"sha256:{file_sha256(target)}"
+        if match.identity and identity != match.identity:
+            raise DigestError(
+                f"{download.url} has the digest {identity}, not {match.identity} as {match.trust} says; it was deleted",
+                next=_next_after(match.trust),
+            )
+        _place(target, work.into / download.as_file, member=download.member)
+        return BuildResult(identity=identity)
+
+
+def registries(artifacts: Iterable[Artifact], *, mirror: str | None = None) -> tuple[str, ...]:
+    """Return the registry hosts of artifacts' images and charts; with a mirror, only the mirror."""
+    builds = [artifact.upstream for artifact in artifacts if artifact.upstream is not None]
+    names = [build.reference or f"{build.registry}/" for build in builds if build.image or build.registry]
+    if mirror is not None and names:
+        return (mirror.partition("/")[0],)
+    return tuple(dict.fromkeys(split(name)[0] for name in names))
+
+
+def _checksum(download: Download) -> tuple[str, str]:
+    """Return the digest in the checksum file beside a release's file, and why it is trusted.
+
+    Where upstream has no such file, the digest is empty: its first download is trusted.
+
+    Raises:
+        WebError: the server does not answer, or the file is not a checksum file.
+    """
+    if download.checksum_url is None:
+        return "", FIRST_USE
+    try:
+        text = web.get(download.checksum_url).text
+    except WebError as error:
+        if error.absent:
+            return "", FIRST_USE
+        raise
+    found = _CHECKSUM.match(text.strip())
+    if found is None:
+        raise WebError(f"{download.checksum_url} is not a checksum file: it begins with {text.strip()[:40]!r}")
+    return f"sha256:{found[1].lower()}", download.checksum_url
+
+
+def _next_after(trust: str) -> str:
+    """Return the next command where upstream's content does not have the trusted digest."""
+    if trust.endswith(FILE_NAME):
+        return f"if upstream has published it anew and you trust the new content, delete its line in {trust}"
+    return "run the command again; if it fails again, do not trust that server"
+
+
+def _place(downloaded: Path, target: Path, *, member: str | None) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if member is None:
+        downloaded.rename(target)
+    else:
         try:
-            answer = requests.get(f"{_GITHUB_API}/repos/{repository}/releases/tags/{tag}", timeout=_TIMEOUT_S)
-            answer.raise_for_status()
-            digests = {asset["name"]: asset.get("digest") for asset in answer.json()["assets"]}
-        except (requests.RequestException, ValueError, KeyError) as error:
-            raise _NotThereError(f"{url}: {type(error).__name__}") from error
-        digest = str(digests.get(name))
-        if not digest.startswith("sha256:"):
-            raise _NotThereError(f"{url}: the release {tag} has no digest for it")
-        return digest
-
-    def _chart(self, match: Match, work: BuildContext) -> Path:
-        """Download a packed chart: the manifest and the layer, each by its digest."""
-        reference = self._reference(match.name)
-        manifest = json.loads(self._exactly(reference, "manifests", match.identity))
-        layers: list[Mapping[str, Any]] = manifest.get("layers", [])
-        layer = next((part["digest"] for part in layers if part["mediaType"] == _CHART_LAYER), None)
-        if layer is None:
-            raise ArtifactError(f"{reference} is not a Helm chart")
-        packed = work.scratch / "chart.tgz"
-        packed.write_bytes(self._exactly(reference, "blobs", str(layer)))
-        return packed
-
-    def _exactly(self, reference: str, kind: str, digest: str) -> bytes:
-        """Download content by its digest, and verify it."""
-        try:
-            content = self._ask(reference, kind, digest)
-        except _NotThereError as error:
-            raise ArtifactError(
-                str(error), next="check the network, or put the chart into the folder that LAB_LOCAL_DIR names"
-            ) from error
-        if digest != f"sha256:{hashlib.sha256(content).hexdigest()}":
-            raise ArtifactError(f"the content of {reference} does not have the digest {digest}; it was deleted")
-        return content
-
-    def _ask(self, reference: str, kind: str, what: str) -> bytes:
-        """Download a manifest or blob from a reference's repository, anonymously or with the engine's credentials."""
-        oras.logger.setup_logger(quiet=True)
-        host = reference.partition("/")[0]
-        registry = Registry(hostname=host, insecure=is_loopback(host))
-        api = upstream.api_host(host)
-        for scheme in ("http://", "https://"):
-            registry.session.mount(scheme, _Bounded())
-        container = registry.get_container(reference)
-        url = f"{registry.prefix}://{api}/v2/{container.api_prefix}/{kind}/{what}"
-        try:
-            registry.auth.load_configs(container)
-            answer = registry.do_request(url, headers={"Accept": ", ".join(_MANIFESTS)} if kind == "manifests" else {})
-        except (requests.RequestException, ValueError) as error:
-            raise _NotThereError(f"{reference}: {error}") from error
-        if answer.status_code != requests.codes.ok:
-            raise _NotThereError(f"{host} has no {reference} (HTTP {answer.status_code})")
-        return bytes(answer.content)
+            _extract(downloaded, member, target)
+        except (tarfile.TarError, EOFError, KeyError) as error:
+            raise ArtifactError(f"the download has no file {member}: {error}", next=_AGAIN) from error
+    target.chmod(0o755 if target.parent.name == "bin" else 0o644)
 
 
-class _NotThereError(Exception):
-    """The artifact is not published, or the registry does not answer."""
-
-
-class _Bounded(HTTPAdapter):
-    """Set a timeout for every request; the library itself has none."""
-
-    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
-        """Send a request with the timeout."""
-        return super().send(request, **{**options, "timeout": _TIMEOUT_S})
-
-
-def _published(artifact: Artifact) -> str | None:
-    """Return the published location of a build: an image's or chart's reference, or a URL."""
-    taken = names_of(artifact)
-    if taken.chart is not None:
-        return f"{taken.registry}/{taken.chart}:{artifact.version}" if taken.registry else None
-    return taken.image or (taken.release if platform.machine() == "x86_64" else None)
+def _extract(archive: Path, member: str, target: Path) -> None:
+    with tarfile.open(archive) as tar, target.open("wb") as file:
+        content = tar.extractfile(member)
+        if content is None:
+            raise KeyError(member)
+        with content:
+            for chunk in iter(partial(content.read, _CHUNK), b""):
+                file.write(chunk)

@@ -53,9 +53,13 @@ class BuildContext:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildResult:
-    """The result of a build besides files: for an image, its id in the engine and the images inside it."""
+    """The result of a build besides files: for an image, its id in the engine and the images inside it.
+
+    `identity` is the verified digest of upstream's build; empty for one that the lab made.
+    """
 
     image_id: str | None = None
+    identity: str = ""
     baked: tuple[str, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
     """Facts that are known only after the build, such as the versions of Debian packages."""

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lab.artifacts import entry as entries
-from lab.artifacts import loaded, upstream
 from lab.artifacts.catalog import Artifact, ArtifactKind, Catalog, default
+from lab.artifacts.decisions import NOWHERE, Decisions, Memory, cannot_build
 from lab.artifacts.entry import Entry
 from lab.artifacts.from_source import builders
-from lab.artifacts.keys import UPSTREAM, Keys
-from lab.artifacts.loaded import FromBundle, LoadedBundle, SourceDecision
+from lab.artifacts.keys import Keys
 from lab.artifacts.local import LocalStore
+from lab.artifacts.pins import FILE_NAME, Pins
 from lab.artifacts.published import Published
 from lab.artifacts.recipe import KEY_LABEL
-from lab.artifacts.resolver import NotFound, Resolver, Source, absent
+from lab.artifacts.resolver import LOCAL, MIRROR, UPSTREAM, Resolver, absent, upstream_of
 from lab.base.errors import ArtifactError, HostError
 from lab.base.paths import Paths
 from lab.config import ArtifactsSpec, LabSpec
@@ -26,14 +26,15 @@ TAG_PREFIX = "eastwest-lab"
 
 
 class ArtifactStore:
-    """Finds artifacts by name. It never builds or downloads; computing keys can ask registries.
+    """Finds artifacts by name. It never builds or downloads; the first use of an artifact's key can ask registries.
 
     Args:
         paths: the lab's folders.
         spec: the configured source.
         catalog: all artifacts; the lab's own catalogue by default.
         docker: the engine that holds the images.
-        bundle: a bundle whose sources are used, without asking any registry; by default the one that was loaded.
+        lock: the lab's lab.lock; by default one in the cache, for a lab without a lab.toml.
+        asks: whether it may ask registries; without, it finds only what this machine has.
     """
 
     def __init__(
@@ -43,46 +44,63 @@ class ArtifactStore:
         spec: ArtifactsSpec | None = None,
         catalog: Catalog | None = None,
         docker: Docker | None = None,
-        bundle: LoadedBundle | None = None,
+        lock: Path | None = None,
+        asks: bool = True,
     ) -> None:
         self.paths = paths
         self.root = paths.artifacts
         self.spec = spec or ArtifactsSpec()
         self.catalog = catalog or default()
         self.docker = docker or Docker()
+        self.pins = Pins(file=lock or self.root / FILE_NAME, guard=self.root / "locks" / f"{FILE_NAME}.lock")
         self.recipes = {artifact.name: builders.of(artifact) for artifact in self.catalog if artifact.recipe}
         folder = Path(self.spec.local).expanduser() if self.spec.local else paths.local
         mirror = self.spec.mirror
-        self.bundle = bundle or loaded.read(self.root)
-        here: Source = LocalStore(docker=self.docker, mirror=mirror, folder=folder)
-        asks = bundle is None and (self.spec.source != "packages" or mirror is not None)
-        there = Published(catalog=self.catalog, mirror=mirror, asks=asks)
-        if self.bundle is not None:
-            here = FromBundle(decision=self.bundle.decision, here=here, there=there)
-        self.taker = Resolver(here=here, there=there, before=self._taken_before)
-        self._keys: Keys | None = None
+        here = LocalStore(docker=self.docker, mirror=mirror, folder=folder)
+        asks_upstream = asks and (self.spec.source != "packages" or mirror is not None)
+        there = Published(catalog=self.catalog, pins=self.pins, mirror=mirror, asks=asks_upstream)
+        self.resolver = Resolver(here=here, there=there, before=self._taken_before, pins=self.pins)
+        memory = Memory(
+            file=self.root / "decisions" / f"{paths.state.name}.json",
+            is_up=paths.kubeconfig.exists(),
+            read_only=not asks,
+        )
+        self.decisions = Decisions(
+            catalog=self.catalog,
+            setting=self.spec.source,
+            resolver=self.resolver,
+            memory=memory,
+            cannot_build=cannot_build,
+        )
+        self.keys = Keys(self.catalog, self.recipes, decisions=self.decisions, pins=self.pins)
 
     @classmethod
     def of(cls, spec: LabSpec, paths: Paths) -> ArtifactStore:
         """Return the store of a lab."""
-        return cls(paths=paths, spec=spec.artifacts, catalog=default().with_images(spec.versions))
+        lock = spec.file.with_name(FILE_NAME) if spec.file else None
+        return cls(paths=paths, spec=spec.artifacts, catalog=default().with_images(spec.versions), lock=lock)
 
-    @property
-    def keys(self) -> Keys:
-        """The content keys for the source that this machine uses."""
-        if self._keys is None:
-            if self.bundle is not None and self.spec.source == "auto":
-                take = self.bundle.decision.upstream
-            else:
-                is_up = self.paths.kubeconfig.exists()
-                take = upstream.chosen(self.spec, self.catalog, memory=self.root / "source", is_up=is_up)
-            self._keys = Keys(self.catalog, self.recipes, upstream=take, taker=self.taker)
-        return self._keys
+    def offline(self) -> ArtifactStore:
+        """Return a store of the same artifacts that asks no registry: it finds what this machine has."""
+        return ArtifactStore(
+            paths=self.paths,
+            spec=self.spec,
+            catalog=self.catalog,
+            docker=self.docker,
+            lock=self.pins.file,
+            asks=False,
+        )
 
-    def with_sources(self, decision: SourceDecision) -> ArtifactStore:
-        """Return this store as it would be after a bundle with this decision was loaded."""
-        bundle = loaded.assumed(decision)
-        return ArtifactStore(paths=self.paths, spec=self.spec, catalog=self.catalog, docker=self.docker, bundle=bundle)
+    def is_from_bundle(self, names: Iterable[str]) -> bool:
+        """Return whether a loaded bundle decided where all of these and their parts come from."""
+        left, known = list(names), set[str]()
+        while left:
+            name = left.pop()
+            if not self.decisions.is_from_bundle(name):
+                return False
+            known.add(name)
+            left += [need for need in self.keys.needs(name) if need not in known]
+        return True
 
     # For users of artifacts
 
@@ -128,13 +146,13 @@ class ArtifactStore:
     # For builders
 
     def reference(self, name: str) -> str:
-        """Return the reference of an artifact's image; upstream's reference if the lab never builds it."""
+        """Return the reference of an artifact's image: upstream's own, or the lab's for an image that it built."""
         artifact = self.catalog[name]
         if artifact.kind is not ArtifactKind.IMAGE:
             raise ArtifactError(f"{name} is not an image")
-        if artifact.taken is not None and artifact.taken.image is not None:
-            return artifact.taken.image
-        return f"{TAG_PREFIX}/{name}:{self.keys[name]}"
+        if self.keys.is_built(name):
+            return f"{TAG_PREFIX}/{name}:{self.keys[name]}"
+        return upstream_of(artifact).reference or ""
 
     def folder(self, name: str) -> Path:
         """Return the folder of an artifact's entry, which may not exist yet."""
@@ -153,31 +171,38 @@ class ArtifactStore:
         """
         entry = self.entry(name)
         if entry is None:
-            return "it is missing"
+            # An image's digest is in its key: one with another digest than lab.lock's has another entry.
+            others = (self._mismatch(other) for other in self.entries_of(name))
+            return next(filter(None, others), "it is missing")
         if damage := entry.damage(thorough=thorough):
             return f"it is damaged: {damage}"
-        if entry.image is not None:
-            try:
-                image = self.docker.image(entry.image)
-            except HostError as error:  # an engine that is not installed yet has no images
-                return error.what
-            if image is None:
-                return "the engine does not have its image any more"
-            # A lab with another cache folder may have built it again: the same key means the same content.
-            if image.id != entry.image_id and image.labels.get(KEY_LABEL) != entry.key:
-                return "the engine has another image under its name"
+        return self._mismatch(entry) or (self._image_problem(entry, entry.image) if entry.image is not None else None)
+
+    def _image_problem(self, entry: Entry, reference: str) -> str | None:
+        try:
+            image = self.docker.image(reference)
+        except HostError as error:  # an engine that is not installed yet has no images
+            return error.what
+        if image is None:
+            return "the engine does not have its image any more"
+        # A lab with another cache folder may have built it again: the same key means the same content.
+        if image.id != entry.image_id and image.labels.get(KEY_LABEL) != entry.key:
+            return "the engine has another image under its name"
         return None
+
+    def is_built(self, name: str) -> bool:
+        """Return whether the lab builds an artifact, instead of using upstream's build."""
+        return self.keys.is_built(name)
+
+    def source(self, name: str) -> str:
+        """Return where an artifact came from, or would come from: a source of `resolver`, or `nowhere`."""
+        entry = self.entry(name)
+        return entry.source if entry is not None else self.decisions[name].source
 
     def unobtainable(self, names: Iterable[str]) -> ArtifactError | None:
         """Return the error that names the unavailable artifacts among these and their parts, or None."""
-        needed: dict[str, None] = {}
-        left = [*names][::-1]
-        while left:
-            if (name := left.pop()) not in needed:
-                needed[name] = None
-                left += reversed(self.keys.needs(name))
-        taken = [self.catalog[name] for name in needed if self.keys.is_taken(name)]
-        missing = [(artifact, found) for artifact in taken if isinstance(found := self.taker.find(artifact), NotFound)]
+        needed = [name for name in self.keys.closure(names) if self.decisions[name].source == NOWHERE]
+        missing = [(self.catalog[name], why) for name in needed if (why := self.decisions[name].why)]
         return absent(missing) if missing else None
 
     def all_entries(self) -> Iterator[Entry]:
@@ -204,12 +229,26 @@ class ArtifactStore:
             raise ArtifactError(f"{name} is damaged: {damage}", next=f"lab artifacts build {name}")
         return found
 
+    def _mismatch(self, entry: Entry) -> str | None:
+        """Return why lab.lock or the catalogue does not allow an entry of upstream's build; None if they do."""
+        artifact = self.catalog[entry.name]
+        if entry.source not in {UPSTREAM, MIRROR} or self.keys.is_built(entry.name):
+            return None
+        if entry.version != artifact.version_from(upstream=True):
+            return None
+        pin, identity = self.pins.pin(artifact), entry.notes.get("identity")
+        if pin is None or pin.digest == identity:
+            return None
+        return f"it has the digest {identity}, not {pin.digest} as {pin.by} says"
+
     def _taken_before(self, artifact: Artifact) -> Iterator[Entry]:
-        """Yield an artifact's earlier entries: undamaged files, images inside a node image, upstream's builds."""
+        """Yield the earlier entries of upstream's builds: undamaged files, images inside a node image, upstream's."""
         nodes = [n for a in self.catalog if a.recipe == "bake" for n in self.entries_of(a.name)]
         for found in self.entries_of(artifact.name):
-            if found.source == UPSTREAM:
+            if found.source in {UPSTREAM, MIRROR}:
                 yield found
+            elif found.source != LOCAL:
+                continue
             elif found.image is None:
                 if found.damage(thorough=False) is None:
                     yield found
@@ -227,9 +266,9 @@ class ArtifactStore:
         return any(node is not None and reference in node.baked for node in nodes)
 
     def _absent(self, name: str) -> ArtifactError:
-        artifact = self.catalog[name]
-        if self.keys.is_taken(name) and isinstance(found := self.taker.find(artifact), NotFound):
-            return absent([(artifact, found)])
-        return ArtifactError(
-            f"{name} {artifact.version} is not built on this machine", next=f"lab artifacts build {name}"
-        )
+        artifact, decision = self.catalog[name], self.decisions[name]
+        if decision.source == NOWHERE and decision.why is not None:
+            return absent([(artifact, decision.why)])
+        built = self.keys.is_built(name)
+        done, version = "built on" if built else "pulled to", artifact.version_from(upstream=not built)
+        return ArtifactError(f"{name} {version} is not {done} this machine", next=f"lab artifacts build {name}")

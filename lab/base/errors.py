@@ -10,6 +10,7 @@
     │   └── CommandTimeout   a tool did not end in time
     ├── WaitTimeout          a wait timed out; carries the last observation
     ├── ArtifactError        an image, binary or file could not be built, fetched or trusted
+    │   └── DigestError      content does not have the required digest
     ├── ClusterError         a cluster is missing, broken or not the lab's
     └── StepsFailed          steps of a plan failed; carries each one's error
 
@@ -126,6 +127,10 @@ class WaitTimeout(LabError):
 
 class ArtifactError(LabError):
     """An image, binary or file could not be built, fetched or trusted."""
+
+
+class DigestError(ArtifactError):
+    """Content does not have the digest that is required; it was deleted."""
 
 
 class ClusterError(LabError):

@@ -274,10 +274,10 @@ def dashboard(
         stacks.current(lab).dashboard(lab, known, port=port, on_url=say)
 
 
-def version(as_json: AsJson = False) -> None:
-    """Print the lab's version and the versions that it installs."""
+def version(file: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Print the versions of the lab and its parts, with sources."""
     from lab import __version__
     from lab.cli import tables
     from lab.lifecycle import artifacts
 
-    tables.version(out(), __version__, artifacts.versions(), as_json=as_json)
+    tables.version(out(), __version__, artifacts.installable(lab_of(file)), as_json=as_json)

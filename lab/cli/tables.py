@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -18,7 +19,7 @@ from lab.lifecycle.runner import RunReport
 
 if TYPE_CHECKING:
     from lab.artifacts.bundle.manifest import BundleManifest
-    from lab.lifecycle.artifacts import Listed
+    from lab.lifecycle.artifacts import Installed, Listed
     from lab.lifecycle.changes import Change
     from lab.lifecycle.down import OwnedResource
     from lab.lifecycle.status import Status
@@ -100,15 +101,15 @@ def findings(console: Console, found: Sequence[Finding], *, as_json: bool) -> No
     console.print(table)
 
 
-def version(console: Console, own: str, installs: Mapping[str, str], *, as_json: bool) -> None:
-    """Print the lab's version and the versions that it installs."""
+def version(console: Console, own: str, installs: Sequence[Installed], *, as_json: bool) -> None:
+    """Print the lab's version, the versions that it installs, and their sources."""
     if as_json:
-        print_json(console, {"lab": own, "installs": installs})
+        print_json(console, {"lab": own, "installs": {one.title: one for one in installs}})
         return
     console.print(f"lab {own}", highlight=False)
     table = Table.grid(padding=(0, 2))
-    for name, value in installs.items():
-        table.add_row(f"  {name}", value)
+    for one in installs:
+        table.add_row(f"  {one.title}", one.version, one.source or "not pulled or built yet")
     console.print(table)
 
 
@@ -215,6 +216,7 @@ def status(console: Console, status: Status, *, as_json: bool) -> None:
             identities.add_row(identity.names, identity.anchor_fingerprint[:16], *days)
         parts.append(identities)
     console.print(Group(*parts))
+    _sources(console, status)
     for answers in status.answers:
         by = ", ".join(f"{name} {count}" for name, count in answers.by_cluster.items()) or "nobody"
         if not answers.problem:
@@ -230,6 +232,14 @@ def status(console: Console, status: Status, *, as_json: bool) -> None:
     else:
         console.print(f"something is not alive; next: {status.next}", style="bold red", end="; ")
     console.print(f"checked in {status.took_s:.1f} s; kubeconfig: {status.kubeconfig}", highlight=False, soft_wrap=True)
+
+
+def _sources(console: Console, status: Status) -> None:
+    """Print where the lab's artifacts came from."""
+    counts = Counter(one.source for one in status.artifacts)
+    words = ", ".join(f"{count} {source}" for source, count in sorted(counts.items()))
+    if words:
+        console.print(f"artifacts: {words} (`lab artifacts list`)", highlight=False)
 
 
 def changed(console: Console, found: Sequence[Change]) -> None:

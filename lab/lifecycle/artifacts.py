@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.artifacts import plan, upstream
-from lab.artifacts.catalog import Artifact, default
-from lab.artifacts.keys import LOCAL, PACKAGES
+from lab.artifacts import plan, published
+from lab.artifacts.catalog import Artifact
 from lab.artifacts.recipe import ARTIFACT_LABEL
+from lab.artifacts.resolver import LOCAL, WORDS
 from lab.artifacts.store import TAG_PREFIX, ArtifactStore
 from lab.base.errors import CommandError, LabError, UsageError
 from lab.base.step import Step
@@ -34,7 +34,11 @@ class Listed:
     state: str
     """`there`, or the reason why it is unusable."""
     source: str
-    """The source that it came from, or would come from: `packages`, `upstream` or `local`."""
+    """Where it came from, or would come from: upstream, mirror, this machine, built here, unavailable."""
+    digest: str
+    """The digest of upstream's build; empty for one that was built here, and before it is pulled."""
+    trust: str
+    """Why the digest is trusted: the catalogue, lab.lock, a checksum file, or its first use."""
     key: str
     size_bytes: int
     """Size of its files; image layers are in the container engine and not counted."""
@@ -44,9 +48,35 @@ class Listed:
     """Whether `lab up` uses it directly, not only as a part of another artifact."""
 
 
-def versions() -> dict[str, str]:
-    """Return the titles of all that the lab installs, with versions."""
-    return {a.title: a.version for a in default() if a.options.get("source") is None and a.recipe != "debian-rootfs"}
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """Version and source of one artifact."""
+
+    title: str
+    version: str
+    source: str
+    """Where it came from: upstream, mirror, this machine, built here; empty if this machine does not have it."""
+
+
+def installable(lab: Lab) -> list[Installed]:
+    """Return the versions of all that the lab can install, and where this machine's came from. Asks no registry."""
+    store = lab.artifacts.offline()
+    store.keys.closure(artifact.name for artifact in store.catalog)  # looks for all at once
+    shown = [a for a in store.catalog if a.options.get("source") is None or a.upstream is not None]
+    return [_installed(store, artifact) for artifact in shown if artifact.recipe != "debian-rootfs"]
+
+
+def used(lab: Lab, names: Sequence[str]) -> list[Installed]:
+    """Return the versions and sources of a lab's artifacts that this machine has. Asks no registry."""
+    store = lab.artifacts.offline()
+    store.keys.closure(names)  # looks for all at once
+    return [one for name in dict.fromkeys(names) if (one := _installed(store, store.catalog[name])).source]
+
+
+def _installed(store: ArtifactStore, artifact: Artifact) -> Installed:
+    entry = store.entry(artifact.name)
+    version = entry.version if entry else artifact.version_from(upstream=not store.is_built(artifact.name))
+    return Installed(title=artifact.title, version=version, source=WORDS[entry.source] if entry else "")
 
 
 def listing(lab: Lab, wanted: Sequence[str], *, verify: bool = False) -> list[Listed]:
@@ -55,23 +85,38 @@ def listing(lab: Lab, wanted: Sequence[str], *, verify: bool = False) -> list[Li
     Args:
         lab: the lab.
         wanted: artifacts that `lab up` uses directly; all others are parts of these, or needed to build them.
-        verify: read every file and check its digest.
+        verify: read every file and check its digest, and compare upstream's builds with lab.lock.
     """
     store = lab.artifacts
-    return [_listed(store, artifact, wanted=artifact.name in wanted, verify=verify) for artifact in store.catalog]
+    needed = set(store.keys.closure(wanted))
+    # For artifacts that this lab does not use, the lab asks no registry: the list shows what this machine has.
+    offline = store.offline()
+    return [
+        _listed(
+            store if artifact.name in needed else offline,
+            artifact,
+            wanted=artifact.name in wanted,
+            needed=artifact.name in needed,
+            verify=verify,
+        )
+        for artifact in store.catalog
+    ]
 
 
-def _listed(store: ArtifactStore, artifact: Artifact, *, wanted: bool, verify: bool) -> Listed:
-    problem = store.problem(artifact.name, thorough=verify)
+def _listed(store: ArtifactStore, artifact: Artifact, *, wanted: bool, needed: bool, verify: bool) -> Listed:
     entry = store.entry(artifact.name)
+    problem = store.problem(artifact.name, thorough=verify) if entry or needed else "not used by this lab"
+    source = store.source(artifact.name)
     return Listed(
         name=artifact.name,
         title=artifact.title,
-        version=artifact.version_from(upstream=store.keys.from_upstream(artifact.name)),
+        version=artifact.version_from(upstream=not store.is_built(artifact.name)),
         kind=artifact.kind.value,
         there=problem is None,
         state=problem or "there",
-        source=entry.source if entry is not None else store.keys.source(artifact.name),
+        source=WORDS.get(source, "unavailable") if entry or needed else "",
+        digest=entry.notes.get("identity", "") if entry else "",
+        trust=entry.notes.get("trusted by", "") if entry else "",
         key=store.keys[artifact.name],
         size_bytes=entry.size_bytes if entry is not None else 0,
         seconds=store.estimate_s(artifact),
@@ -83,13 +128,10 @@ def needs(lab: Lab, stack: Stack) -> ArtifactNeeds:
     """Return what `lab up` has to build or fetch for a stack; the doctor decides by it what this machine needs."""
     store = lab.artifacts
     missing = plan.missing(store, stack.artifacts(lab))
-    build = {name: store.catalog[name].recipe or "" for name in missing if store.keys.source(name) == PACKAGES}
-    return ArtifactNeeds(
-        build=build,
-        fetch=tuple(name for name in missing if name not in build),
-        registries=registries(lab),
-        node_image=_node_image(lab, stack),
-    )
+    build = {name: store.catalog[name].recipe or "" for name in missing if store.is_built(name)}
+    fetch = tuple(name for name in missing if name not in build)
+    hosts = published.registries((store.catalog[name] for name in fetch), mirror=lab.spec.artifacts.mirror)
+    return ArtifactNeeds(build=build, fetch=fetch, registries=hosts, node_image=_node_image(lab, stack))
 
 
 def _node_image(lab: Lab, stack: Stack) -> str | None:
@@ -98,12 +140,6 @@ def _node_image(lab: Lab, stack: Stack) -> str | None:
         return reference if lab.artifacts.docker.image(reference) is not None else None
     except LabError:
         return None
-
-
-def registries(lab: Lab) -> tuple[str, ...]:
-    """Return the registries that the lab would pull images from; none with the `packages` source."""
-    spec = lab.spec.artifacts
-    return () if spec.source == "packages" else upstream.registries(lab.artifacts.catalog, mirror=spec.mirror)
 
 
 def steps(lab: Lab, names: Sequence[str]) -> list[Step]:
@@ -125,7 +161,7 @@ def clean(lab: Lab, *, everything: bool = False) -> Iterator[str]:
         lab: the lab.
         everything: also delete those that this version uses, and Go's caches: the next build starts from scratch.
     """
-    store = lab.artifacts
+    store = lab.artifacts.offline()
     current = set() if everything else {store.folder(artifact.name) for artifact in store.catalog}
     yield from _clean_images(store, everything=everything)
     for entry in list(store.all_entries()):

@@ -15,8 +15,9 @@ from lab.base.names import Cluster
 from lab.clusters import Node, NodeStatus, provider
 from lab.kube import KubeError, connect
 from lab.lab import Lab
-from lab.lifecycle import answers, changes, installed
+from lab.lifecycle import answers, artifacts, changes, installed
 from lab.lifecycle.answers import FrontendAnswers
+from lab.lifecycle.artifacts import Installed
 from lab.lifecycle.changes import Change, Traffic
 from lab.mesh import Export, Failover, Gateway, Identity, IngressRoute, Intercept, Link, Permission, Split
 from lab.mesh.ask import each, flat
@@ -68,6 +69,8 @@ class Status:
     identities: tuple[Identity, ...]
     distrust: tuple[str, ...]
     """Problems of certificates, each with its fix; also in `problems`."""
+    artifacts: tuple[Installed, ...]
+    """Versions and sources of the lab's artifacts that this machine has."""
     kubeconfig: str
     took_s: float
 
@@ -95,6 +98,7 @@ def gather(lab: Lab) -> Status:
         workloads = ask(
             lambda: flat(each(lab, running, lambda kube: installed.problems(lab, stack, kube), lambda *_: []))
         )
+        used = ask(lambda: artifacts.used(lab, (*stack.artifacts(lab), *stack.images(lab))))
         changed = ask(lambda: changes.find(lab, traffic(), running, wire().cuts))
         clusters = {
             name: _cluster(lab, name, node, versions[name]() if name in versions else (None, ""))
@@ -137,6 +141,7 @@ def gather(lab: Lab) -> Status:
             permissions=traffic().permissions,
             identities=tuple(identities()),
             distrust=doubts,
+            artifacts=tuple(used()),
             kubeconfig=str(lab.paths.kubeconfig),
             took_s=round(time.monotonic() - began, 3),
         )

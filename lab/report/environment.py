@@ -12,7 +12,7 @@ from lab.base.errors import CommandError
 from lab.base.names import NAMESPACE
 from lab.kube import KubeError, connect
 from lab.lab import Lab
-from lab.lifecycle import lock, objects
+from lab.lifecycle import artifacts, lock, objects
 from lab.mesh.protocols import Mesh
 from lab.scenario import registry
 from lab.scenario.context import Context
@@ -80,6 +80,9 @@ def facts_of(lab: Lab, mesh: Mesh) -> LabFacts:
             versions[f"Kubernetes of {cluster.name}"] = connect(cluster).version()
         except KubeError as error:
             versions[f"Kubernetes of {cluster.name}"] = f"does not answer: {error.what}"
+    stack = current(lab)
+    for one in artifacts.used(lab, (*stack.artifacts(lab), *stack.images(lab))):
+        versions[one.title] = f"{one.version}, {one.source}"
     clusters = tuple(f"{name} ({spec.stands_in_for})" for name, spec in lab.spec.clusters.items())
     return LabFacts(name=lab.spec.name, stack=mesh.name, clusters=clusters, versions=versions)
 

@@ -28,8 +28,7 @@ class Choice:
 def choose(lab: Lab) -> Choice:
     """Return the stack that lab.toml or --stack names; for "auto", the first whose artifacts are available.
 
-    A lab that is up keeps its stack. After `lab bundle load`, "auto" is the bundle's stack. A stack that can be built
-    from packages is always available.
+    A lab that is up keeps its stack. After `lab bundle load`, "auto" is the bundle's stack.
 
     Raises:
         UsageError: an artifact of the named stack is unavailable (the error lists each with the sources that were
@@ -55,19 +54,30 @@ def _choose(lab: Lab) -> Choice:
         return Choice(stack=is_up, reason=f"{is_up.title}, as it was brought up")
     if named != "auto":
         return _named(lab, STACKS[named])
-    if (bundle := lab.artifacts.bundle) is not None:
-        for stack in STACKS.values():
-            if stack.name in bundle.stacks:
-                return Choice(stack=stack, reason=f"{stack.title}, from the loaded bundle")
+    if (loaded := _loaded(lab)) is not None:
+        return Choice(stack=loaded, reason=f"{loaded.title}, from the loaded bundle")
+    chosen, skipped = _first_available(lab)
+    if chosen is None:
+        raise UsageError(f"no stack is available here: {'; '.join(skipped)}", next="lab doctor")
+    return Choice(stack=chosen, reason="; ".join([chosen.title, *skipped]))
+
+
+def _loaded(lab: Lab) -> Stack | None:
+    """Return the first stack whose artifacts all come from a loaded bundle; asks no registry."""
+    return next((stack for stack in STACKS.values() if lab.artifacts.is_from_bundle(stack.artifacts(lab))), None)
+
+
+def _first_available(lab: Lab) -> tuple[Stack | None, list[str]]:
+    """Return the first stack whose artifacts are available, and for each one before it why it is not."""
     skipped: list[str] = []
     for stack in STACKS.values():
         unavailable = _unavailable(lab, stack)
         if unavailable is None:
-            return Choice(stack=stack, reason="; ".join([stack.title, *skipped]))
+            return stack, skipped
         first, *more = unavailable.what.splitlines()
         count = f" (and {len(more)} more: lab up --stack {stack.name} lists them)" if more else ""
         skipped.append(f"not the {stack.name} stack, because {first.strip()}{count}")
-    raise UsageError(f"no stack is available here: {'; '.join(skipped)}", next="lab doctor")
+    return None, skipped
 
 
 def _named(lab: Lab, stack: Stack) -> Choice:
@@ -82,12 +92,13 @@ def _named(lab: Lab, stack: Stack) -> Choice:
 
 
 def _unavailable(lab: Lab, stack: Stack) -> ArtifactError | None:
-    return None if stack.from_packages else lab.artifacts.unobtainable(stack.artifacts(lab))
+    return lab.artifacts.unobtainable(stack.artifacts(lab))
 
 
 def current(lab: Lab) -> Stack:
     """Return the stack of a lab that is up, else the one for `lab up`, whether its artifacts are available or not."""
-    return _remembered(lab) or STACKS.get(lab.spec.stack) or choose(lab).stack
+    named = _remembered(lab) or STACKS.get(lab.spec.stack) or _loaded(lab)
+    return named or _first_available(lab)[0] or next(iter(STACKS.values()))
 
 
 def remember(lab: Lab, stack: Stack) -> None:

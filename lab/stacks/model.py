@@ -91,10 +91,6 @@ class Stack(Protocol):
         """Upstream's programs that a person needs, beside kubectl, to install the stack by hand."""
 
     @property
-    def from_packages(self) -> bool:
-        """Whether all artifacts can be built from package registries, so that the stack is available everywhere."""
-
-    @property
     def kinds(self) -> Sequence[tuple[str, str]]:
         """API version and kind of the mesh's configuration objects; reports and `lab logs --export` collect them."""
 

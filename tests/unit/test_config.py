@@ -16,7 +16,10 @@ def problems(text: str) -> dict[str, tuple[int | None, str]]:
 
 
 def test_the_commented_example_is_the_default_lab() -> None:
-    assert config.load(PROJECT / "lab.toml") == config.parse("")
+    example = config.load(PROJECT / "lab.toml")
+    assert example.model_dump() == config.parse("").model_dump()
+    assert example.file == PROJECT / "lab.toml"
+    assert config.load(None).file is None
 
 
 def test_east_and_west_are_there_without_being_named() -> None:

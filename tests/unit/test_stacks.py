@@ -17,16 +17,21 @@ from lab.stacks import STACKS
 
 @dataclass
 class Artifacts:
-    """A store that lacks some artifacts."""
+    """A store that lacks some artifacts of Linkerd, or of every stack."""
 
     missing: tuple[str, ...] = ()
+    everywhere: bool = False
     asked: list[str] = field(default_factory=list)
-    bundle: None = None
+    loaded: tuple[str, ...] = ()
+
+    def is_from_bundle(self, names: Iterable[str]) -> bool:
+        return bool(self.loaded) and set(self.loaded).issuperset(names)
 
     def unobtainable(self, names: Iterable[str]) -> ArtifactError | None:
-        self.asked += names
+        self.asked += (names := list(names))
         lines = "\n  ".join(f"{name} is not here: looked in A" for name in self.missing)
-        return ArtifactError(lines, next="pull them") if self.missing else None
+        is_missing = self.missing and (self.everywhere or "linkerd" in names)
+        return ArtifactError(lines, next="pull them") if is_missing else None
 
 
 def with_stack(lab: Lab, stack: str, *missing: str) -> Lab:
@@ -47,6 +52,20 @@ def test_auto_is_istio_if_an_artifact_is_missing_and_names_it(lab: Lab) -> None:
     assert "\n" not in choice.reason
 
 
+@pytest.mark.parametrize(("loaded", "chosen"), [(("istio",), "istio"), (("istio", "linkerd"), "linkerd")])
+def test_auto_is_the_stack_of_the_loaded_bundle_and_no_source_is_searched(
+    lab: Lab, loaded: tuple[str, ...], chosen: str
+) -> None:
+    auto = with_stack(lab, "auto")
+    artifacts = Artifacts(loaded=tuple(name for one in loaded for name in STACKS[one].artifacts(auto)))
+    after = replace(auto, artifacts=artifacts)  # type: ignore[arg-type]
+    choice = stacks.choose(after)
+    assert choice.stack.name == chosen
+    assert choice.reason.endswith("from the loaded bundle")
+    assert stacks.current(after) is choice.stack
+    assert artifacts.asked == []
+
+
 def test_linkerd_by_name_lists_every_missing_artifact(lab: Lab) -> None:
     with pytest.raises(UsageError, match="2 artifacts are missing") as raised:
         stacks.choose(with_stack(lab, "linkerd", "proxy", "controller"))
@@ -64,7 +83,15 @@ def test_viz_is_refused_for_a_stack_without_a_dashboard(lab: Lab) -> None:
 def test_istio_by_name_checks_no_artifacts_of_other_stacks(lab: Lab) -> None:
     asked = with_stack(lab, "istio", "proxy")
     assert stacks.choose(asked).stack.name == "istio"
-    assert asked.artifacts.asked == []  # type: ignore[attr-defined]
+    assert tuple(asked.artifacts.asked) == STACKS["istio"].artifacts(lab)  # type: ignore[attr-defined]
+
+
+def test_where_no_stack_is_available_each_is_named_with_its_reason(lab: Lab) -> None:
+    nowhere = replace(with_stack(lab, "auto"), artifacts=Artifacts(("proxy",), everywhere=True))  # type: ignore[arg-type]
+    words = r"no stack is available here: not the linkerd stack, because proxy .*; not the istio stack, because proxy"
+    with pytest.raises(UsageError, match=words):
+        stacks.choose(nowhere)
+    assert stacks.current(nowhere).name == "linkerd"  # `lab doctor` and `lab artifacts list` still work
 
 
 def test_a_lab_that_is_up_keeps_its_stack(lab: Lab) -> None:

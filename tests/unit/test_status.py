@@ -20,6 +20,7 @@ from lab.kube import KubeError
 from lab.lab import Lab
 from lab.lifecycle import status
 from lab.lifecycle.answers import FrontendAnswers
+from lab.lifecycle.artifacts import Installed
 from lab.lifecycle.changes import Change, Traffic
 from lab.lifecycle.status import distrust
 from lab.mesh import Export, Failover, Gateway, Identity, Intercept, Link, Split
@@ -76,6 +77,13 @@ class World:
     silent: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
     cuts: tuple[tuple[str, str], ...] = ()
+    sources: Mapping[str, Installed] = field(
+        default_factory=lambda: {
+            "kubectl": Installed(title="kubectl", version="1.37.0", source="upstream"),
+            "podinfo": Installed(title="podinfo's image", version="6.9.2", source="upstream"),
+            "frontend": Installed(title="the frontend's image", version="0.1.0", source="built here"),
+        }
+    )
 
 
 @pytest.fixture
@@ -89,7 +97,12 @@ def world(lab: Lab, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch) -
         links=lambda: list(made.links),
         identities=lambda names: [replace(one, anchor_ends=FUTURE, issuer_ends=FUTURE) for one in (EAST, WEST)],
     )
-    stack = SimpleNamespace(mesh=lambda lab: mesh, answers=lambda lab, cluster: {"podinfo": frozenset({cluster})})
+    stack = SimpleNamespace(
+        mesh=lambda lab: mesh,
+        answers=lambda lab, cluster: {"podinfo": frozenset({cluster})},
+        artifacts=lambda lab: ("kubectl",),
+        images=lambda lab: ("podinfo", "frontend"),
+    )
     nodes = {name: Node(name=name, status=NodeStatus.RUNNING, address="172.30.0.2") for name in lab.clusters}
 
     def wire(*_: object) -> WireState:
@@ -109,6 +122,7 @@ def world(lab: Lab, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(status.answers, "ask", lambda *_, **__: made.answers)
     monkeypatch.setattr(status.changes, "traffic", lambda *_: made.traffic)
     monkeypatch.setattr(status.changes, "find", lambda *_: made.changes)
+    monkeypatch.setattr(status.artifacts, "used", lambda _, names: [made.sources[name] for name in names])
     monkeypatch.setattr(status.installed, "problems", lambda *_: list(made.workloads))
     monkeypatch.setattr("lab.cli.named.lab_of", lambda *_, **__: lab)
     monkeypatch.setattr("lab.clusters.kind.provider.KindProvider.foreign", lambda *_: "")
@@ -127,6 +141,12 @@ def test_a_lab_that_works_is_alive(world: World) -> None:
     code, text = shown()
     assert (code, "everything is alive" in text, "✗" in text) == (0, True, False)
     assert "answered by east 12" in text
+    assert "artifacts: 1 built here, 2 upstream (`lab artifacts list`)" in text
+
+
+def test_the_json_names_each_artifact_with_its_source(world: World) -> None:
+    sources = {one["title"]: one["source"] for one in json.loads(shown("--json")[1])["artifacts"]}
+    assert sources == {"kubectl": "upstream", "podinfo's image": "upstream", "the frontend's image": "built here"}
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ HOMES = {
     "jinja2": {"lab.kube.manifests", "lab.report"},
     "kubernetes": {"lab.kube"},
     "markupsafe": {"lab.report"},
-    "oras": {"lab.artifacts.published"},
+    "oras": {"lab.artifacts.registry"},
     "platformdirs": {"lab.base.paths"},
     "prometheus_client": {"lab.stacks.linkerd.hops"},
     "psutil": {"lab.host"},

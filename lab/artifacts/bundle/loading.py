@@ -20,12 +20,13 @@ from lab.artifacts.bundle.manifest import BundledArtifact, BundledImages, Bundle
 from lab.artifacts.bundle.members import BundleReader
 from lab.artifacts.catalog import Artifact, ArtifactKind
 from lab.artifacts.entry import Entry, FileRecord
-from lab.artifacts.loaded import LoadedBundle
 from lab.artifacts.make import locked, workspace
 from lab.artifacts.store import ArtifactStore
 from lab.base import environment, events
 from lab.base.errors import ArtifactError, LabError
-from lab.tools.docker_errors import is_own
+from lab.host.machine import Machine
+from lab.host.origin import origin_of
+from lab.host.products import Site
 
 _ENGINE_COPIES = 2
 """An engine unpacks the archive before it stores the layers."""
@@ -71,14 +72,15 @@ class _Load:
     def __init__(self, store: ArtifactStore, bundle: BundleReader) -> None:
         self._bundle = bundle
         self._manifest = bundle.manifest
-        self._before = store
-        self._store = store.with_sources(bundle.manifest.decision)
+        self._lab = store
+        self._store = store.offline()
         self._where = str(bundle.file)
 
     def run(self) -> LoadedReport:
         self._check_platform()
-        self._check_not_in_use()
+        self._assume()
         fitting = self._fitting()
+        self._check_not_in_use(fitting)
         todo = [a for a in fitting if self._store.problem(a.name, thorough=True) is not None]
         images = [artifact for artifact in todo if artifact.image is not None]
         self._check_space(todo, with_images=bool(images))
@@ -90,10 +92,8 @@ class _Load:
             self._load_images(images, self._manifest.images)
         names = {artifact.name for artifact in fitting}
         ready = [stack for stack, needed in self._manifest.stacks.items() if names.issuperset(needed)]
-        if ready:
-            bundle = LoadedBundle(lab=__version__, stacks=ready, decision=self._manifest.decision)
-            if bundle != self._before.bundle:
-                bundle.save(self._store.root)
+        decided = self._store.keys.closure(name for stack in ready for name in self._manifest.stacks[stack])
+        self._lab.decisions.keep_from_bundle(decided, self._store.decisions)
         loaded = {artifact.name for artifact in todo}
         return LoadedReport(
             file=self._where,
@@ -116,6 +116,28 @@ class _Load:
                 where=self._where,
                 next="lab bundle save, on a machine like this one that has the artifacts",
             )
+
+    def _assume(self) -> None:
+        """Use the bundle's decisions, as if they were this machine's own."""
+        catalog, pins = self._store.catalog, self._store.pins
+        given = {}
+        for name, bundled in self._manifest.decisions.items():
+            decision = bundled.decision()
+            if name not in catalog:
+                continue
+            artifact = catalog[name]
+            if bundled.version != artifact.version_from(upstream=decision.match is not None):
+                continue  # of another version of the lab
+            pin = pins.pin(artifact) if decision.match and artifact.upstream else None
+            if pin is not None and decision.match and decision.match.identity not in {"", pin.digest}:
+                raise ArtifactError(
+                    f"the bundle has {artifact.title} with the digest {decision.match.identity}, "
+                    f"not {pin.digest} as {pin.by} says",
+                    where=self._where,
+                    next="save the bundle again with the same lab.lock; or, if you trust the bundle, delete that line",
+                )
+            given[name] = decision
+        self._store.decisions.assume(given)
 
     def _fitting(self) -> list[BundledArtifact]:
         """Return the artifacts whose content key is the same in this version of the lab."""
@@ -147,13 +169,14 @@ class _Load:
             )
         return True
 
-    def _check_not_in_use(self) -> None:
+    def _check_not_in_use(self, fitting: Iterable[BundledArtifact]) -> None:
         """Refuse to change the sources of a lab that is up: its nodes have the artifacts of before."""
-        before = self._before.bundle
-        same = before is not None and before.decision == self._manifest.decision
-        if self._store.paths.kubeconfig.exists() and not same:
+        if not self._store.paths.kubeconfig.exists():
+            return
+        before = self._lab.offline().keys
+        if any(before[artifact.name] != artifact.key for artifact in fitting):
             raise LabError(
-                "the lab is up, and the bundle could change the sources of its artifacts",
+                "the lab is up, and the bundle would change the sources of its artifacts",
                 where=self._where,
                 next=f"lab down, then lab bundle load {shlex.quote(self._where)}",
             )
@@ -161,8 +184,10 @@ class _Load:
     def _check_space(self, todo: Iterable[BundledArtifact], *, with_images: bool) -> None:
         needs = {self._store.root: sum(artifact.size_bytes for artifact in todo)}
         docker, images = self._store.docker, self._manifest.images
-        if with_images and images is not None and is_own(docker.endpoint()):
-            needs[docker.info().root_dir] = images.size * _ENGINE_COPIES
+        if with_images and images is not None:
+            engine = docker.info()
+            if origin_of(docker, Machine(), engine).site is Site.HERE:  # else its disk is not one of this machine
+                needs[engine.root_dir] = images.size * _ENGINE_COPIES
         space.check(needs)
 
     # Changes

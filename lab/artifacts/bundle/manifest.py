@@ -1,4 +1,7 @@
-"""The manifest of a bundle: what it is for, the decision of each source, and the digest of each member.
+"""The manifest of a bundle: what it is for, where each artifact comes from, and the digest of each member.
+
+A content key depends on the source of an artifact and of all its parts. So a bundle has these decisions, of the machine
+that saved it; with them, the lab searches no source on the machine that loads it.
 
 A bundle comes from elsewhere, so every field has a type, a form and a limit, and every path is checked.
 """
@@ -7,18 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from lab.artifacts import platforms
+from lab.artifacts.catalog import Artifact
+from lab.artifacts.decisions import BUILD, Decision
 from lab.artifacts.entry import MANIFEST as ENTRY_MANIFEST
 from lab.artifacts.keys import KEY_LENGTH
-from lab.artifacts.loaded import SourceDecision, Strict, Text
+from lab.artifacts.resolver import PACKAGES, Match
 from lab.base.errors import ArtifactError
-from lab.base.names import ARCHITECTURES, architecture
+from lab.base.names import ARCHITECTURES
 from lab.tools.docker import Docker
 
 SCHEMA = 1
@@ -44,11 +49,18 @@ def _path(path: str) -> str:
     return path
 
 
+Text = Annotated[str, Field(max_length=1000)]
 ArtifactName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Size = Annotated[int, Field(ge=0, le=_MAX_SIZE)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Key = Annotated[str, Field(pattern=f"^[0-9a-f]{{{KEY_LENGTH}}}$")]
 Reference = Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._:/-]{0,250}$")]
+
+
+class Strict(BaseModel):
+    """A record of a file that somebody else may have written: types are exact, and unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
 class BundlePlatform(Strict):
@@ -60,13 +72,13 @@ class BundlePlatform(Strict):
 
     @classmethod
     def here(cls, docker: Docker) -> BundlePlatform:
-        """Return this machine's platform."""
-        engine = docker.info().architecture
-        return cls(
-            system=platform.system().lower(),
-            machine=architecture(),
-            engine=ARCHITECTURES.get(engine.lower(), engine),
-        )
+        """Return this machine's platform.
+
+        Raises:
+            HostError: the lab has no programs for this machine, or no engine answers.
+        """
+        here, engine = platforms.here(), docker.info().architecture
+        return cls(system=here.system, machine=here.machine, engine=ARCHITECTURES.get(engine.lower(), engine))
 
     def __str__(self) -> str:
         return f"{self.system}/{self.machine} with an engine for {self.engine}"
@@ -109,6 +121,39 @@ class BundledArtifact(Strict):
         return f"{self.name}/{hashlib.sha256(file.path.encode()).hexdigest()[:32]}.gz"
 
 
+class BundledMatch(Strict):
+    """Upstream's build that was taken, as `resolver.Match`."""
+
+    name: Text
+    identity: Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64})?$")]
+    trust: Text
+
+
+class BundledDecision(Strict):
+    """Where an artifact comes from, or a part of one; `match` is None for what is built from packages."""
+
+    version: Text
+    source: Literal["packages", "upstream", "mirror", "local"]
+    match: BundledMatch | None
+
+    @classmethod
+    def of(cls, artifact: Artifact, decision: Decision, *, identity: str) -> BundledDecision:
+        """Return the record of a decision; `identity` is the digest of what was taken, empty if it is not known."""
+        match = decision.match and BundledMatch(
+            name=portable(decision.match.name),
+            identity=identity or decision.match.identity,
+            trust=portable(decision.match.trust),
+        )
+        version = artifact.version_from(upstream=match is not None)
+        return cls.model_validate({"version": version, "source": decision.source, "match": match})
+
+    def decision(self) -> Decision:
+        """Return the decision."""
+        if self.match is None:
+            return BUILD
+        return Decision(source=self.source, match=Match(source=self.source, **self.match.model_dump()))
+
+
 class BundledImages(Strict):
     """The engine's archive of all images, before compression."""
 
@@ -123,7 +168,8 @@ class BundleManifest(Strict):
     lab: Text
     platform: BundlePlatform
     stacks: Mapping[ArtifactName, list[ArtifactName]]
-    decision: SourceDecision
+    decisions: Mapping[ArtifactName, BundledDecision]
+    """Of the artifacts, and of all parts that they were made of."""
     artifacts: Annotated[list[BundledArtifact], Field(min_length=1, max_length=500)]
     images: BundledImages | None
 
@@ -146,6 +192,11 @@ class BundleManifest(Strict):
     def write(self) -> bytes:
         """Return the manifest as JSON."""
         return f"{json.dumps(self.model_dump(mode='json', by_alias=True), indent=1, sort_keys=True)}\n".encode()
+
+
+def portable(text: str) -> str:
+    """Return a text without this machine's folders: to another machine they say nothing, and may name the user."""
+    return PurePosixPath(text).name if text.startswith("/") else text
 
 
 def digest_line(text: bytes) -> bytes:
@@ -207,5 +258,8 @@ def _problems(manifest: BundleManifest) -> Iterator[str]:
             yield f"{artifact.name} has a file that is also a folder"
         if not artifact.files and artifact.image is None:
             yield f"{artifact.name} has neither files nor an image"
+    for name, decision in manifest.decisions.items():
+        if (decision.match is None) is not (decision.source == PACKAGES):
+            yield f"the decision of {name} contradicts itself"
     if any(manifest.references()) is not (manifest.images is not None):
         yield "it has an archive of images without images, or the reverse"

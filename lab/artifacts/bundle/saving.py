@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import __version__
-from lab.artifacts import loaded
 from lab.artifacts.bundle import manifest as manifests
 from lab.artifacts.bundle import space
 from lab.artifacts.bundle.manifest import (
     SCHEMA,
     BundledArtifact,
+    BundledDecision,
     BundledFile,
     BundledImages,
     BundleManifest,
@@ -57,11 +57,14 @@ def save(store: ArtifactStore, stacks: Mapping[str, Sequence[str]], file: Path, 
 
     Raises:
         UsageError: the file exists, or cannot be a file.
-        ArtifactError: an artifact is not built or taken yet, or is damaged.
+        ArtifactError: an artifact is unavailable, is not built or taken yet, or is damaged.
         HostError: the disk has too little space.
     """
     _check_target(file, force=force)
     names = list(dict.fromkeys(name for needed in stacks.values() for name in needed))
+    parts = store.keys.closure(names)
+    if (unobtainable := store.unobtainable(names)) is not None:
+        raise unobtainable
     entries = _entries(store, names)
     references = [entry.image for entry in entries if entry.image is not None]
     sizes = {reference: image.size_bytes for reference in references if (image := store.docker.image(reference))}
@@ -72,7 +75,7 @@ def save(store: ArtifactStore, stacks: Mapping[str, Sequence[str]], file: Path, 
         lab=__version__,
         platform=BundlePlatform.here(store.docker),
         stacks={name: list(needed) for name, needed in stacks.items()},
-        decision=loaded.decided(store.catalog, store.keys, store.taker, names),
+        decisions={name: _decided(store, name) for name in sorted(parts)},
         artifacts=[_described(entry) for entry in entries],
         images=_LONGEST if references else None,
     )
@@ -126,10 +129,13 @@ def _entries(store: ArtifactStore, names: Iterable[str]) -> list[Entry]:
     return [entry for name in names if (entry := store.entry(name)) is not None]
 
 
+def _decided(store: ArtifactStore, name: str) -> BundledDecision:
+    entry = store.entry(name)
+    identity = entry.notes.get("identity", "") if entry is not None else ""
+    return BundledDecision.of(store.catalog[name], store.decisions[name], identity=identity)
+
+
 def _described(entry: Entry) -> BundledArtifact:
-    taken_from = entry.notes.get("taken from", "")
-    # A path of this machine says nothing to another one, and may have its user's name.
-    notes = {**entry.notes, "taken from": Path(taken_from).name} if taken_from.startswith("/") else entry.notes
     return BundledArtifact(
         name=entry.name,
         key=entry.key,
@@ -141,7 +147,7 @@ def _described(entry: Entry) -> BundledArtifact:
         image=entry.image,
         image_id=entry.image_id,
         baked=list(entry.baked),
-        notes=notes,
+        notes={key: manifests.portable(value) for key, value in entry.notes.items()},
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-_GO = frozenset({"go", "go-module-files"})
-_PYTHON = frozenset({"wheel", "pip-target"})
-_DEBIAN = frozenset({"debian-packages", "debian-rootfs", "debian-unpacked"})
+GO = frozenset({"go", "go-module-files"})
+PYTHON = frozenset({"wheel", "pip-target"})
+DEBIAN = frozenset({"debian-packages", "debian-rootfs", "debian-unpacked"})
+ENGINE = frozenset({"bake", "image", "node", "pick"})
+"""Recipes that put together what other artifacts have, on the engine and without any registry."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,11 +17,11 @@ class ArtifactNeeds:
     """The missing artifacts, and where they come from. Nothing is missing by default."""
 
     build: Mapping[str, str] = field(default_factory=dict)
-    """Artifacts to build from packages, with their recipes."""
+    """Artifacts to build here, with their recipes."""
     fetch: tuple[str, ...] = ()
     """Artifacts to pull or download."""
     registries: tuple[str, ...] = ()
-    """Hosts of the container registries that the `upstream` source uses."""
+    """Hosts of the container registries that images and charts of `fetch` come from."""
     node_image: str | None = None
     """The node image, if the engine has it; a container of it shows what a node sees."""
 
@@ -31,17 +33,22 @@ class ArtifactNeeds:
     @property
     def go(self) -> bool:
         """Whether Go modules are compiled or downloaded."""
-        return not _GO.isdisjoint(self.build.values())
+        return not GO.isdisjoint(self.build.values())
 
     @property
     def python(self) -> bool:
         """Whether Python packages are downloaded."""
-        return not _PYTHON.isdisjoint(self.build.values())
+        return not PYTHON.isdisjoint(self.build.values())
 
     @property
     def debian(self) -> bool:
         """Whether Debian packages are downloaded, which needs debootstrap and root."""
-        return not _DEBIAN.isdisjoint(self.build.values())
+        return not DEBIAN.isdisjoint(self.build.values())
+
+    @property
+    def from_packages(self) -> bool:
+        """Whether programs or file systems are built, not only the frontend's image on upstream's Python image."""
+        return self.go or self.debian
 
 
 NOTHING = ArtifactNeeds()

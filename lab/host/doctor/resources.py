@@ -39,7 +39,7 @@ def check_architecture(snapshot: HostSnapshot) -> Iterator[Finding]:
         # A program for another processor would be compiled for the images.
         say = fail if snapshot.needs.go else warn
         yield say(name, observed, "one of them is emulated, which is several times slower", fix=_same(snapshot))
-    elif architecture == "arm64" and snapshot.needs.build:
+    elif architecture == "arm64" and snapshot.needs.from_packages:
         fix = 'set source = "upstream" under [artifacts] in lab.toml where registries are reachable'
         yield warn(name, f"{machine} (arm64): building from packages was tested on amd64 only", why, fix=fix)
     else:
@@ -111,7 +111,7 @@ def check_processors(snapshot: HostSnapshot) -> Iterator[Finding]:
 def check_disk(snapshot: HostSnapshot) -> Iterator[Finding]:
     """Check the free space of the disks with the lab's cache and the engine's data."""
     needs = {snapshot.paths.cache: CACHE_COMPILED_GIB if snapshot.needs.go else CACHE_GIB}
-    for_engine = ENGINE_BUILT_GIB if snapshot.needs.build else ENGINE_GIB
+    for_engine = ENGINE_BUILT_GIB if snapshot.needs.from_packages else ENGINE_GIB
     if snapshot.engine is not None and not snapshot.own_nodes and snapshot.origin.site is not Site.REMOTE:
         if snapshot.facts is not None:
             yield from _engines_disk(snapshot, for_engine)

@@ -94,9 +94,8 @@ def _apt(snapshot: HostSnapshot) -> bool | None:
 
 def check_registries(snapshot: HostSnapshot) -> Iterator[Finding]:
     """Check that the container registries answer, if the lab pulls images from them."""
-    name, artifacts = "registries", snapshot.spec.artifacts
-    hosts = (artifacts.mirror.partition("/")[0],) if artifacts.mirror else snapshot.needs.registries
-    if snapshot.needs.nothing or artifacts.source == "packages" or not hosts:
+    name, artifacts, hosts = "registries", snapshot.spec.artifacts, snapshot.needs.registries
+    if not hosts or (artifacts.source == "packages" and not artifacts.mirror):
         return
     with Threads(len(hosts)) as threads:
         answers = list(threads.map(lambda host: _registry(snapshot, host), hosts))
@@ -107,7 +106,10 @@ def check_registries(snapshot: HostSnapshot) -> Iterator[Finding]:
         fix = 'check the network, or set source = "packages" under [artifacts] in lab.toml'
         yield fail(name, f"{', '.join(silent)}: no answer", "lab.toml says to pull images from there", fix=fix)
     else:
-        yield ok(name, f"{', '.join(silent)}: no answer", "the lab builds images from packages instead")
+        fix = "check the network, then run the command again; without a network: lab bundle load FILE"
+        yield warn(
+            name, f"{', '.join(silent)}: no answer", "the lab pulls missing images and charts from there", fix=fix
+        )
 
 
 def _registry(snapshot: HostSnapshot, host: str) -> bool:

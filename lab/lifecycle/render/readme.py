@@ -19,7 +19,8 @@ Its objects are those that `lab up` applies to the clusters {clusters}. It conta
 - For each cluster, an empty Kubernetes cluster and a kubectl context of its name: {clusters}. Their nodes reach each
   other.
 - These images, under exactly these names, in every node. Names that begin with `eastwest-lab/` are built by the lab
-  (`lab artifacts build`) and are not in any registry; `kind load docker-image` loads them into a kind node:
+  (`lab artifacts build`) and are not in any registry; `kind load docker-image` loads them into a kind node. A node
+  pulls the others from their registries:
 
 {images}
 - kubectl 1.31 or newer, OpenSSL 3, and {cli}.

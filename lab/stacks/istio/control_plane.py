@@ -15,6 +15,7 @@ from lab.components.cache import cached_objects
 from lab.kube import manifests
 from lab.kube.objects import Obj
 from lab.lab import Lab
+from lab.stacks.istio.reduced import reduced
 from lab.stacks.istio.values import MeshPlace, operator
 from lab.tools.istioctl import Istioctl
 
@@ -48,6 +49,8 @@ class Istio(ManifestComponent):
 def rendered(lab: Lab, cluster: Cluster) -> list[Obj]:
     """Render Istio's charts for a cluster; the result is cached by the values and istioctl."""
     values = operator(place(lab, cluster))
+    if lab.artifacts.is_built("istio-proxy"):
+        values = reduced(values)
     binary = lab.artifacts.binary("istioctl")
 
     def render() -> list[Obj]:

@@ -1,4 +1,4 @@
-"""The `istio` stack: Istio and its Gateways in both clusters, all built from package registries."""
+"""The `istio` stack: Istio and its Gateways in both clusters; all of it can be built from package registries."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ class IstioStack:
     title: str = "Istio on both sides"
     node_image: str = "node-image"
     programs: Sequence[str] = ("istioctl",)
-    from_packages: bool = True
     kinds: Sequence[tuple[str, str]] = (
         ("networking.istio.io/v1", "VirtualService"),
         ("networking.istio.io/v1", "DestinationRule"),

@@ -37,7 +37,6 @@ class LinkerdStack:
     title: str = "Linkerd on both sides, Emissary-ingress in front"
     node_image: str = "node-image-linkerd"
     programs: Sequence[str] = ("linkerd",)
-    from_packages: bool = False
     kinds: Sequence[tuple[str, str]] = (
         *policy.KINDS,
         (multicluster.LINK_API, "Link"),

@@ -49,7 +49,9 @@ def reference(engine: Docker, tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def opened(engine: Docker, reference: str, tmp_path: Path) -> Callable[[str], ArtifactStore]:
     """Return a function that opens the store of a machine; all of them have the same engine."""
-    text = f'[thing]\ntitle = "a thing"\nkind = "image"\nversion = "1"\nestimate_s = 1\ntaken.image = "{reference}"\n'
+    text = (
+        f'[thing]\ntitle = "a thing"\nkind = "image"\nversion = "1"\nestimate_s = 1\nupstream.image = "{reference}"\n'
+    )
 
     def open_store(machine: str) -> ArtifactStore:
         return ArtifactStore(

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.artifacts.bundle import manifest as manifests
+from lab.host.machine import Machine
+from lab.host.origin import client_of
 from lab.tools.docker import Engine, Image
 
 Members = dict[str, bytes]
@@ -37,10 +39,11 @@ class ArchivingDocker:
     contents: dict[str, str] = field(default_factory=dict)
     loads: int = 0
     processor: str = "x86_64"
-    where: str = "unix:///var/run/docker.sock"
+    is_here: bool = True
 
     def info(self) -> Engine:
         nothing: Any = ()
+        client = client_of(Machine())
         return Engine(
             version="1",
             operating_system="",
@@ -48,16 +51,21 @@ class ArchivingDocker:
             root_dir=Path("/"),
             storage_driver="",
             cgroup_driver="",
-            memory_bytes=0,
+            memory_bytes=client.memory_bytes,
             cpus=1,
             default_runtime="",
             security_options=nothing,
             ipv4_forwarding=True,
             warnings=nothing,
+            name=client.hostname if self.is_here else "elsewhere",
+            kernel=client.kernel,
         )
 
+    def components(self) -> tuple[str, ...]:
+        return ("Engine", "containerd")
+
     def endpoint(self) -> str:
-        return self.where
+        return "unix:///var/run/docker.sock"
 
     def build(self, context: Path, *, tags: list[str], labels: Mapping[str, str], **rest: Any) -> str:
         for tag in tags:
@@ -66,6 +74,12 @@ class ArchivingDocker:
 
     def image(self, reference: str) -> Image | None:
         return self.known.get(reference)
+
+    def pull(self, reference: str, **_: object) -> None:
+        self._add(reference, {"labels": {}, "content": reference})
+
+    def tag(self, reference: str, new: str) -> None:
+        self._add(new, json.loads(self.contents[reference]))
 
     def remove_image(self, reference: str) -> bool:
         return self.known.pop(reference, None) is not None

@@ -14,6 +14,7 @@ from lab.artifacts import catalog
 from lab.artifacts.from_source import builders
 from lab.artifacts.recipe import BuildContext, BuildResult, split
 from lab.artifacts.store import ArtifactStore
+from lab.base.errors import CommandError
 from lab.base.paths import Paths
 from lab.config import ArtifactsSpec
 from lab.tools.docker import Image
@@ -98,9 +99,11 @@ _REST: Mapping[str, Any] = {"digests": (), "architecture": "amd64", "size_bytes"
 
 @dataclass
 class FakeDocker:
-    """What the store asks of an engine; images are a dict."""
+    """What the store asks of an engine; images are a dict. `answers` are the errors of the next pulls."""
 
     known: dict[str, Image] = field(default_factory=dict)
+    pulled: list[str] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
 
     def build(self, context: Path, *, tags: list[str], labels: Mapping[str, str], **rest: Any) -> str:
         for tag in tags:
@@ -112,6 +115,16 @@ class FakeDocker:
 
     def images(self, labels: Mapping[str, str | None] | None = None) -> list[Image]:
         return list(self.known.values())
+
+    def pull(self, reference: str, **rest: Any) -> None:
+        self.pulled.append(reference)
+        if self.answers:
+            raise CommandError(["docker", "pull", reference], returncode=1, stderr=self.answers.pop(0))
+        image = Image(id=f"sha256:{hash(reference)}", tags=(), labels={}, **{**_REST, "digests": (reference,)})
+        self.known[reference] = image
+
+    def tag(self, reference: str, new: str) -> None:
+        self.known[new] = self.known[reference]
 
     def remove_image(self, reference: str) -> bool:
         return self.known.pop(reference, None) is not None
@@ -129,13 +142,18 @@ def make_store(tmp_path: Path, docker: FakeDocker, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Write, "log", [])
     monkeypatch.setattr(Write, "before", [])
 
-    def open_store(text: str = CATALOG, *, source: str = "packages", mirror: str | None = None) -> ArtifactStore:
-        return ArtifactStore(
+    def open_store(
+        text: str = CATALOG, *, source: str = "packages", mirror: str | None = None, cannot_build: str | None = None
+    ) -> ArtifactStore:
+        store = ArtifactStore(
             paths=replace(Paths.of("test"), cache=tmp_path / "cache", state=tmp_path / "state"),
             spec=ArtifactsSpec.model_validate({"source": source, "mirror": mirror}),
             catalog=catalog.parse(text),
             docker=docker,  # type: ignore[arg-type]
+            lock=tmp_path / "lab.lock",
         )
+        store.decisions.cannot_build = lambda: cannot_build
+        return store
 
     return open_store
 
@@ -155,6 +173,21 @@ def built() -> list[str]:
 def during_build() -> list[Callable[[BuildContext], None]]:
     """Functions to call in the middle of a build."""
     return Write.before
+
+
+@pytest.fixture(autouse=True)
+def on_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The programs are those of Linux on amd64, wherever the tests run."""
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+
+
+@pytest.fixture(autouse=True)
+def rests(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses between tries, in seconds; nobody waits for them."""
+    asked: list[float] = []
+    monkeypatch.setattr("lab.base.wait.pause", asked.append)
+    return asked
 
 
 @pytest.fixture

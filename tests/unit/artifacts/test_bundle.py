@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import pytest
 import requests
 
-from lab.artifacts import catalog, plan, upstream
+from lab.artifacts import catalog, plan, registry
 from lab.artifacts import entry as entries
 from lab.artifacts.bundle import BundleReader, LoadedReport, load, members, save
 from lab.artifacts.make import make
@@ -47,14 +47,14 @@ estimate_s = 1
 title = "a chart"
 kind = "files"
 version = "1"
-taken = {{ chart = "some-chart" }}
+upstream = {{ chart = "some-chart" }}
 estimate_s = 1
 
 [pulled]
 title = "an image of upstream's"
 kind = "image"
 version = "1"
-taken = {{ image = "docker.io/some/image:1" }}
+upstream = {{ image = "docker.io/some/image:1" }}
 estimate_s = 1
 """
 )
@@ -73,7 +73,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("the network was used")
 
     monkeypatch.setattr(requests.Session, "request", refuse)
-    monkeypatch.setattr(upstream, "answers", refuse)
+    monkeypatch.setattr(registry, "answers", refuse)
 
 
 class Machine:
@@ -297,7 +297,7 @@ def test_a_damaged_byte_is_refused_with_the_members_name(
     assert there.has() == kept
     assert there.leftovers() == []
     assert there.docker.loads == 0
-    assert there.store().bundle is None
+    assert not there.store().is_from_bundle(ALL)
 
 
 def test_every_truncated_file_is_refused_before_anything_is_loaded(bundle: Path, there: Machine) -> None:
@@ -453,7 +453,10 @@ def test_a_path_that_leads_out_of_the_entry_is_refused(bundle: Path, there: Mach
         _set("artifacts", to=[]),
         _set("images", to=None),
         _set("stacks", "first", to=["missing"]),
-        _set("decision", "taken", "chart", "identity", to="x"),
+        _set("decisions", "chart", "match", "identity", to="x"),
+        _set("decisions", "chart", "match", to=None),
+        _set("decisions", "tool", "source", to="upstream"),
+        _set("decisions", "tool", "source", to="elsewhere"),
         lambda document, _: document["artifacts"].append(document["artifacts"][0]),
         lambda document, _: document["artifacts"][0]["files"].append(document["artifacts"][0]["files"][0]),
         lambda document, _: document["artifacts"][0]["files"].append({"path": "BIN", "size": 1, "sha256": "0" * 64}),
@@ -549,7 +552,7 @@ def test_an_interrupted_load_resumes(bundle: Path, there: Machine, what: str, ca
         with pytest.raises(KeyboardInterrupt):
             load(there.store(), bundle)
     assert there.has() == kept
-    assert there.store().bundle is None
+    assert not there.store().is_from_bundle(ALL)
     report = load(there.store(), bundle)
     assert sorted(report.present) == kept
     assert sorted([*report.present, *report.loaded]) == sorted(ALL)
@@ -595,14 +598,15 @@ def test_too_little_space_is_said_before_anything_is_loaded(
     assert there.has() == []
 
 
-def test_the_disk_of_an_engine_elsewhere_is_not_judged(
-    bundle: Path, there: Machine, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_here", [True, False])
+def test_only_the_disk_of_an_engine_on_this_machine_is_judged(
+    bundle: Path, there: Machine, monkeypatch: pytest.MonkeyPatch, is_here: bool
 ) -> None:
     judged: list[Path] = []
     monkeypatch.setattr("lab.artifacts.bundle.space.check", judged.extend)
-    there.docker.where = "tcp://elsewhere:2375"
+    there.docker.is_here = is_here
     load(there.store(), bundle)
-    assert judged == [there.paths.artifacts]
+    assert judged == [there.paths.artifacts, *([Path("/")] if is_here else [])]
 
 
 # The decision of the sources
@@ -615,12 +619,9 @@ def test_without_a_bundle_the_same_catalogue_asks_a_registry(there: Machine) -> 
 
 def test_the_bundles_sources_stay_without_asking_a_registry(bundle: Path, there: Machine) -> None:
     load(there.store(), bundle)
-    memory = there.paths.artifacts / "source"
-    assert not memory.exists()
     store = there.store()
-    assert store.bundle is not None
-    assert store.bundle.stacks == ["first", "second"]
-    assert store.keys.source("tool") == "packages"
+    assert store.is_from_bundle(ALL)
+    assert store.is_built("tool")
     assert store.unobtainable(ALL) is None
 
 
@@ -637,14 +638,15 @@ def test_the_sources_of_a_bundle_of_another_version_are_not_used(
     bundle: Path, there: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(there.store(), bundle)
-    monkeypatch.setattr("lab.artifacts.loaded.__version__", "99")
-    assert there.store().bundle is None
+    monkeypatch.setattr("lab.artifacts.decisions.__version__", "99")
+    assert not there.store().is_from_bundle(ALL)
 
 
 def test_a_damaged_record_of_the_bundle_is_as_none(bundle: Path, there: Machine) -> None:
     load(there.store(), bundle)
-    (there.paths.artifacts / "bundle.json").write_text("{")
-    assert there.store().bundle is None
+    (file,) = (there.paths.artifacts / "decisions").iterdir()
+    file.write_text("{")
+    assert not there.store().is_from_bundle(ALL)
 
 
 def test_a_machine_that_loaded_a_bundle_can_save_it_again(bundle: Path, there: Machine, tmp_path: Path) -> None:
@@ -657,9 +659,9 @@ def test_a_machine_that_loaded_a_bundle_can_save_it_again(bundle: Path, there: M
 def test_a_set_source_that_is_not_the_bundles_is_named(here: Machine, there: Machine, file: Path) -> None:
     pinned = TEXT.replace(
         'path = "bin/tool"',
-        'path = "bin/tool"\nupstream = { url = "https://example.com/tool", sha256 = "'
+        'path = "bin/tool"\nupstream = { url = "https://example.com/tool", sha256 = { any = "'
         + "0" * 64
-        + '", as_file = "bin/tool" }',
+        + '" }, as_file = "bin/tool" }',
     )
     make(here.store(pinned, source="packages"), "tool")
     save(here.store(pinned, source="packages"), {"first": ("tool",)}, file)
@@ -671,7 +673,7 @@ def test_a_set_source_that_is_not_the_bundles_is_named(here: Machine, there: Mac
 def test_the_sources_of_a_lab_that_is_up_are_not_changed(bundle: Path, there: Machine) -> None:
     there.paths.state.mkdir(parents=True)
     there.paths.kubeconfig.write_text("{}")
-    with pytest.raises(LabError, match="the lab is up, and the bundle could change the sources") as raised:
+    with pytest.raises(LabError, match="the lab is up, and the bundle would change the sources") as raised:
         load(there.store(), bundle)
     assert raised.value.next == f"lab down, then lab bundle load {bundle}"
     assert there.has() == []

@@ -21,8 +21,8 @@ def test_every_artifact_has_a_recipe_whose_needs_and_files_are_there(artifact: o
     from lab.artifacts.catalog import Artifact
 
     assert isinstance(artifact, Artifact)
-    if artifact.taken is not None:
-        assert artifact.recipe is None
+    if artifact.recipe is None:
+        assert artifact.upstream is not None
         return
     recipe = builders.of(artifact)
     assert set(recipe.needs()) <= {a.name for a in default()}
@@ -52,17 +52,48 @@ def test_every_go_module_is_pinned_by_a_go_sum(artifact: object) -> None:
 @pytest.mark.parametrize(
     ("upstream", "words"),
     [
-        ('{ image = "example.test/x:1" }', "digest"),
-        ('{ url = "https://example.test/x" }', "sha256"),
-        (f'{{ url = "https://example.test/x", sha256 = "{DIGEST}" }}', "as_file"),
-        (f'{{ image = "x@sha256:{DIGEST}", url = "u", sha256 = "{DIGEST}", as_file = "f" }}', "image"),
+        ("{}", "exactly one of `image`, `chart` and `url`"),
+        (f'{{ image = "x@sha256:{DIGEST}", url = "u", as_file = "f" }}', "exactly one of"),
+        ('{ image = "a", chart = "b" }', "exactly one of"),
+        ('{ image = "example.test/x:1@sha256:12" }', "no digest of the form"),
+        ('{ url = "https://example.test/x" }', "`as_file` is for a `url`, and each `url` needs it"),
+        ('{ image = "a", as_file = "b" }', "`as_file` is for a `url`"),
+        ('{ image = "a", checksum = ".sha256" }', "for a `url` only"),
+        ('{ image = "a", registry = "registry.test" }', "`registry` is for a `chart` only"),
+        ('{ url = "u", as_file = "f", sha256 = { any = "12" } }', "64 hexadecimal digits"),
+        (f'{{ url = "u", as_file = "f", sha256 = {{ beos-ppc = "{DIGEST}" }} }}', "unknown platform beos-ppc"),
         ('{ imgae = "x" }', "imgae"),
     ],
 )
-def test_an_upstream_without_a_digest_is_refused(upstream: str, words: str) -> None:
+def test_an_upstream_that_names_no_build_or_two_is_refused(upstream: str, words: str) -> None:
     text = f'[x]\ntitle="x"\nkind="image"\nversion="1"\nrecipe="go"\nestimate_s=1\nupstream = {upstream}\n'
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=words) as raised:
         parse(text)
+    assert "catalog.toml: x: " in str(raised.value)
+
+
+def test_an_artifact_has_a_recipe_or_upstreams_build() -> None:
+    with pytest.raises(ValueError, match="needs `recipe`, `upstream` or both"):
+        parse('[x]\ntitle="x"\nkind="files"\nversion="1"\nestimate_s=1\n')
+
+
+def test_artifacts_that_work_only_together_are_one_group() -> None:
+    istio = {a.name: a for a in default() if a.upstream is not None and a.upstream.group == "istio"}
+    assert set(istio) == {"istioctl", "istio-pilot", "istio-proxy"}
+    assert len({a.version_from(upstream=True) for a in istio.values()}) == 1
+    assert all(a.recipe for a in istio.values())
+
+
+def test_what_a_lab_without_a_compiler_needs_has_upstreams_build(lab: Lab) -> None:
+    """Only the lab's own frontend and the node images are made here; nothing that they are made from is compiled."""
+    catalog = default()
+    left = [name for stack in STACKS.values() for name in (*stack.artifacts(lab), *stack.images(lab))]
+    made: set[str] = set()
+    while left:
+        if catalog[name := left.pop()].upstream is None:
+            made.add(name)
+            left += builders.of(catalog[name]).needs()
+    assert made == {"node-image", "node-image-linkerd", "frontend", "frontend-packages"}
 
 
 def test_an_unknown_recipe_or_option_is_refused() -> None:

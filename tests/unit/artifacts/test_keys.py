@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from lab.artifacts.store import ArtifactStore
-from tests.unit.artifacts.conftest import CATALOG
+from lab.tools.docker import Image
+from tests.unit.artifacts.conftest import CATALOG, FakeDocker
 
 Open = Callable[..., ArtifactStore]
 
@@ -36,10 +37,9 @@ def test_a_change_reaches_what_is_made_from_it(make_store: Open, before: str, af
     assert {a.name for a in old.catalog if old.keys[a.name] != new.keys[a.name]} == changed
 
 
-def test_a_recipe_s_files_are_in_the_key(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_s_files_are_in_the_key(tmp_path: object, make_store: Open) -> None:
     from pathlib import Path
 
-    from lab.artifacts.catalog import parse
     from lab.artifacts.keys import Keys
     from lab.artifacts.recipe import Recipe
     from tests.unit.artifacts.conftest import Write
@@ -52,20 +52,26 @@ def test_a_recipe_s_files_are_in_the_key(tmp_path: object, monkeypatch: pytest.M
         def inputs(self) -> list[Path]:
             return [folder]
 
-    catalog = parse(CATALOG)
     recipe: Recipe = WithFiles(text="t", path="p")
-    before = Keys(catalog, {"tool": recipe}, upstream=False)["tool"]
+
+    def key() -> str:
+        store = make_store()
+        return Keys(store.catalog, {"tool": recipe}, decisions=store.decisions, pins=store.pins)["tool"]
+
+    before = key()
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__" / "x.pyc").write_text("left by a tool")
-    assert Keys(catalog, {"tool": recipe}, upstream=False)["tool"] == before
+    assert key() == before
     (folder / "Dockerfile").write_text("FROM other")
-    assert Keys(catalog, {"tool": recipe}, upstream=False)["tool"] != before
+    assert key() != before
 
 
-def test_the_source_is_in_the_key_of_what_upstream_has(make_store: Open) -> None:
-    digest = "a" * 64
-    text = CATALOG.replace(
-        "estimate_s = 10\n", f'estimate_s = 10\nupstream = {{ image = "example.test/whole@sha256:{digest}" }}\n'
+def test_the_source_is_in_the_key_of_what_upstream_has(make_store: Open, docker: FakeDocker) -> None:
+    reference, digest = "example.test/whole:2", f"sha256:{'a' * 64}"
+    end = f'estimate_s = 10\nupstream = {{ image = "{reference}@{digest}" }}\n'
+    text = CATALOG.replace("estimate_s = 10\n", end)
+    docker.known[reference] = Image(
+        id="1", tags=(), labels={}, digests=(f"example.test/whole@{digest}",), architecture="amd64", size_bytes=1
     )
     packages, upstream = make_store(text), make_store(text, source="upstream")
     assert packages.keys["tool"] == upstream.keys["tool"]

@@ -25,21 +25,21 @@ CATALOG = f"""
 title = "the proxy image"
 kind = "image"
 version = "2.0"
-taken = {{ image = "{IMAGE}" }}
+upstream = {{ image = "{IMAGE}" }}
 estimate_s = 1
 
 [ctl]
 title = "the CLI"
 kind = "binaries"
 version = "2.0"
-taken = {{ program = "ctl", says = ["version"] }}
+upstream = {{ url = "https://releases.test/ctl", as_file = "bin/ctl", says = ["version"] }}
 estimate_s = 1
 
 [chart]
 title = "the chart"
 kind = "files"
 version = "2.0"
-taken = {{ chart = "ingress" }}
+upstream = {{ chart = "ingress" }}
 estimate_s = 1
 
 [both]
@@ -94,7 +94,7 @@ def test_an_image_is_told_by_its_id_and_keeps_upstreams_name(
 ) -> None:
     docker.known[IMAGE] = image(IMAGE)
     store = open_store()
-    found = store.taker.find(ARTIFACTS["proxy"])
+    found = store.resolver.find(ARTIFACTS["proxy"])
     assert isinstance(found, Match)
     assert (found.name, found.identity) == (IMAGE, "sha256:1")
     make(store, "proxy")
@@ -135,12 +135,12 @@ def test_what_is_missing_is_named_with_every_place_that_was_looked_at(
 ) -> None:
     missing = open_store().unobtainable(["proxy", "both", "chart"])
     assert missing is not None
-    proxy, ctl, chart = missing.what.splitlines()
+    proxy, chart, ctl = missing.what.splitlines()
     assert IMAGE in proxy
     assert str(tmp_path / "local" / "ctl") in ctl
     assert "PATH/ctl" in ctl
     assert str(tmp_path / "local" / "ingress-2.0.tgz") in chart
-    assert missing.next == f"docker pull {IMAGE}; put ctl, ingress into the folder that LAB_LOCAL_DIR names"
+    assert missing.next == f"docker pull {IMAGE}; put ingress, ctl into the folder that LAB_LOCAL_DIR names"
 
 
 def test_without_a_folder_the_ways_to_name_one_are_said(docker: FakeDocker) -> None:
@@ -212,7 +212,7 @@ def test_an_image_that_is_gone_is_missing(open_store: Callable[[], ArtifactStore
 
 def test_a_program_of_another_version_is_not_taken(open_store: Callable[[], ArtifactStore], tmp_path: Path) -> None:
     place = program(tmp_path / "local", version="1.9")
-    assert f"{place}: 1.9, not 2.0" in str(open_store().taker.find(ARTIFACTS["ctl"]))
+    assert f"{place}: 1.9, not 2.0" in str(open_store().resolver.find(ARTIFACTS["ctl"]))
 
 
 def test_a_chart_is_taken_as_a_folder_or_packed(open_store: Callable[[], ArtifactStore], tmp_path: Path) -> None:
@@ -230,25 +230,24 @@ def test_a_chart_is_taken_as_a_folder_or_packed(open_store: Callable[[], Artifac
 
 def test_a_chart_of_another_version_is_not_taken(open_store: Callable[[], ArtifactStore], tmp_path: Path) -> None:
     place = chart(tmp_path / "local", version="3.9")
-    assert f"{place}: 3.9, not 2.0" in str(open_store().taker.find(ARTIFACTS["chart"]))
+    assert f"{place}: 3.9, not 2.0" in str(open_store().resolver.find(ARTIFACTS["chart"]))
 
 
-@pytest.mark.parametrize(
-    "taken",
-    [
-        '{ image = "a", chart = "b" }',
-        "{}",
-        '{ program = "a" }',
-        '{ chart = "a", says = ["v"] }',
-        '{ image = "a", release = "https://releases.test/a" }',
-        '{ program = "a", says = ["v"], registry = "registry.test" }',
-    ],
-)
-def test_a_name_of_nothing_or_of_two_things_is_refused(taken: str) -> None:
-    with pytest.raises(ValueError, match=r"catalog\.toml: x: .*(taken|release)"):
-        parse(f'[x]\ntitle="x"\nkind="files"\nversion="1"\nestimate_s=1\ntaken = {taken}\n')
+def test_a_program_without_the_digest_of_lab_lock_is_not_taken(
+    open_store: Callable[[], ArtifactStore], tmp_path: Path
+) -> None:
+    place = program(tmp_path / "local")
+    pinned = f"sha256:{'7' * 64}"
+    (tmp_path / "lab.lock").write_text(f'[digests]\n"https://releases.test/ctl" = "{pinned}"\n')
+    seen = str(open_store().resolver.find(ARTIFACTS["ctl"]))
+    assert f"{place}: its digest is sha256:" in seen
+    assert f"not {pinned} as {tmp_path / 'lab.lock'} says" in seen
 
 
-def test_an_artifact_has_a_recipe_or_is_taken() -> None:
-    with pytest.raises(ValueError, match="needs either `recipe` or `taken`"):
-        parse('[x]\ntitle="x"\nkind="files"\nversion="1"\nestimate_s=1\n')
+def test_an_image_without_the_digest_of_lab_lock_is_not_taken(
+    open_store: Callable[[], ArtifactStore], docker: FakeDocker, tmp_path: Path
+) -> None:
+    docker.known[IMAGE] = replace(image(IMAGE), digests=(f"registry.test/mesh/proxy@sha256:{'6' * 64}",))
+    (tmp_path / "lab.lock").write_text(f'[digests]\n"{IMAGE}" = "sha256:{"7" * 64}"\n')
+    seen = str(open_store().resolver.find(ARTIFACTS["proxy"]))
+    assert f"has the digest sha256:{'6' * 64}, not sha256:{'7' * 64}" in seen

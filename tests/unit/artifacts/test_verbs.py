@@ -31,7 +31,8 @@ def test_the_list_says_what_is_there(store: ArtifactStore) -> None:
     quick = {row.name: row for row in verbs.listing(lab(store), ["tool"])}
     assert (quick["tool"].there, quick["part"].there) == (True, False)
     assert (quick["tool"].wanted, quick["part"].wanted) == (True, False)
-    assert quick["part"].state == "it is missing"
+    assert (quick["tool"].source, quick["part"].state) == ("built here", "not used by this lab")
+    assert {row.name: row for row in verbs.listing(lab(store), ["whole"])}["part"].state == "it is missing"
     assert quick["tool"].size_bytes == len("tool one")
     thorough = {row.name: row for row in verbs.listing(lab(store), ["tool"], verify=True)}
     assert "damaged" in thorough["tool"].state
@@ -95,3 +96,15 @@ def test_clean_touches_no_image_of_another_name(store: ArtifactStore) -> None:
     store.docker.build(store.root, tags=["somebody/whole:1"], labels={}, arguments={})
     list(verbs.clean(lab(store), everything=True))
     assert store.docker.image("somebody/whole:1") is not None
+
+
+def test_what_a_lab_uses_is_listed_with_its_source_and_without_what_is_missing(store: ArtifactStore) -> None:
+    make(store, "tool")
+    assert verbs.used(lab(store), ["tool", "part"]) == [
+        verbs.Installed(title="a tool", version="1", source="built here"),
+    ]
+    assert {one.title: one.source for one in verbs.installable(lab(store))} == {
+        "a tool": "built here",
+        "a part": "",
+        "an image": "",
+    }

@@ -13,6 +13,7 @@ def test_another_version_takes_the_place_of_the_labs_own() -> None:
     assert podinfo.version == "6.9.3"
     assert podinfo.upstream is not None
     assert podinfo.upstream.image == IMAGE
+    assert podinfo.recipe is None  # the lab's recipe would build another version
 
 
 @pytest.mark.parametrize("name", ["podinfoo", "kubectl"])

@@ -14,8 +14,6 @@ from lab.artifacts.bundle import LoadedReport, SavedReport, save
 from lab.artifacts.make import make
 from lab.artifacts.store import ArtifactStore
 from lab.cli.app import app
-from lab.lab import Lab
-from lab.stacks import STACKS, choose
 from tests.unit.artifacts.bundle_kit import ArchivingDocker
 from tests.unit.artifacts.conftest import make_store  # noqa: F401 - a fixture
 from tests.unit.cli.conftest import Command
@@ -132,16 +130,3 @@ def test_show_lists_the_content_and_needs_no_engine(
 def docker() -> ArchivingDocker:
     """The engine of `make_store`."""
     return ArchivingDocker()
-
-
-@pytest.mark.parametrize("stacks", [["istio"], ["istio", "linkerd"]])
-def test_auto_is_a_stack_of_the_loaded_bundle(folder: Path, stacks: list[str]) -> None:
-    from lab import config
-    from lab.artifacts.loaded import SourceDecision, assumed
-
-    bundle = assumed(SourceDecision(upstream=False, taken={})).model_copy(update={"stacks": stacks})
-    lab = Lab.of(config.parse('name = "dev"'))
-    bundle.save(lab.artifacts.root)
-    choice = choose(Lab.of(lab.spec))
-    assert choice.stack is STACKS[stacks[-1]]  # Linkerd first, as without a bundle
-    assert choice.reason.endswith("from the loaded bundle")

@@ -129,11 +129,11 @@ def test_packets_are_captured_beside_the_node_with_an_image_that_the_engine_has(
         labels={},
         architecture="amd64",
         size_bytes=1,
-        entrypoint=("/usr/bin/python3.11", "-m", "frontend"),
+        entrypoint=("python3.11", "-m", "frontend"),
     )
     argv = list(provider.wire.capture(lab, lab.clusters["west"]).argv)
     assert {f"--network=container:{WEST}", "--pull=never", "--cap-add=NET_RAW"} <= set(argv)
-    assert "--entrypoint=/usr/bin/python3.11" in argv
+    assert "--entrypoint=python3.11" in argv
 
 
 # Nobody goes round the provider.

@@ -10,6 +10,11 @@ import pytest
 import yaml
 from frontend.config import Settings
 
+from lab.artifacts import catalog
+from lab.artifacts.from_source import builders
+from lab.artifacts.from_source.builders.python import PipTarget
+from lab.base.paths import PROJECT
+
 APPS = Path(frontend.__file__).parents[2]
 VARIABLES = {
     "podinfo": {
@@ -141,7 +146,23 @@ def test_the_dockerfile_works_on_a_base_with_python_in_any_folder():
     commands = [json.loads(words) for words in re.findall(r"^(?:RUN|ENTRYPOINT) (\[.*\])$", text, re.MULTILINE)]
 
     assert [command[0] for command in commands] == ["python3.11", "python3.11"]
-    assert re.search(r"^ARG BASE=docker.io/library/python:3\.11-slim\S*$", text, re.MULTILINE)
+
+
+def test_a_release_is_built_on_the_same_python_image_as_a_lab():
+    text = (APPS / "frontend" / "Dockerfile").read_text()
+    upstream = catalog.default()["python"].upstream
+
+    assert upstream is not None
+    assert f"ARG BASE={upstream.reference}" in text.splitlines()
+
+
+def test_the_packages_are_chosen_in_the_same_way_everywhere():
+    words = "--python-version 3.11 --implementation py --abi none --platform any -r "
+    for file in ("apps/frontend/README.md", ".github/workflows/release.yml"):
+        assert words in re.sub(r"\\\n\s+", "", (PROJECT / file).read_text()), file
+    recipe = builders.of(catalog.default()["frontend-packages"])
+    assert isinstance(recipe, PipTarget)
+    assert " ".join([*recipe.chosen(), "-r", ""]) == words
 
 
 def test_every_pinned_package_is_pure_python():

@@ -24,6 +24,7 @@ from lab.stacks.istio import ingress_route as istio_ingress_route
 from lab.stacks.istio.east_west_gateway import EastWestGateway
 from lab.stacks.istio.ingress import Ingress
 from lab.stacks.istio.mesh import IstioMesh
+from lab.stacks.istio.reduced import reduced
 from lab.stacks.istio.values import operator
 from lab.stacks.linkerd import emissary, multicluster
 from lab.stacks.linkerd.control_plane import control_plane_values
@@ -168,7 +169,9 @@ def test_istios_gateways(lab: Lab, golden: Golden) -> None:
 
 
 def test_istios_values_and_mtls(lab: Lab, golden: Golden) -> None:
-    golden("istio/operator", [operator(control_plane.place(lab, lab.east))])
+    release = operator(control_plane.place(lab, lab.east))
+    golden("istio/operator", [release])
+    golden("istio/operator-reduced", [reduced(release)])
     golden("istio/mtls", [control_plane.STRICT])
 
 

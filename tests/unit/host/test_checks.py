@@ -26,6 +26,9 @@ from lab.tools.docker_records import PublishedPort
 
 GIB = 2**30
 BUILDS = ArtifactNeeds(build={"kubernetes": "go", "go": "wheel", "debian": "debian-packages"})
+PULLS = ArtifactNeeds(
+    build={"frontend": "image", "frontend-packages": "pip-target", "node-image": "bake"}, fetch=("podinfo", "python")
+)
 ELSEWHERE = EngineOrigin(product=Product.DESKTOP, site=Site.VM, endpoint="unix:///home/me/.docker/desktop/docker.sock")
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - to compare with
 Look = Callable[..., HostSnapshot]
@@ -204,6 +207,7 @@ def test_forwarding_is_what_the_engine_reports(look: Look, engine: Any, forwards
         ("AMD64", BUILDS, Verdict.OK),
         ("aarch64", NOTHING, Verdict.OK),
         ("arm64", BUILDS, Verdict.WARN),
+        ("arm64", PULLS, Verdict.OK),
         ("riscv64", NOTHING, Verdict.FAIL),
     ],
 )
@@ -465,29 +469,44 @@ def test_packages(look: Look, clients: Any, silent: list[str], pip: int, verdict
     assert only(sources.check_packages(look(needs=BUILDS, silent=silent))).verdict is verdict
 
 
+@pytest.mark.parametrize("needs", [NOTHING, PULLS])
+def test_where_nothing_is_compiled_an_ordinary_user_needs_little_disk_and_no_tools(
+    look: Look, needs: ArtifactNeeds
+) -> None:
+    found = look(needs=needs, machine={"uid": 1000})
+    assert [*sources.check_tools(found), *sources.check_user(found)] == []
+    free = int(resources.CACHE_GIB + resources.ENGINE_GIB + 1) << 30
+    assert only(resources.check_disk(look(needs=needs, free={"/": free}))).verdict is Verdict.OK
+    assert only(resources.check_disk(look(needs=BUILDS, free={"/": free}))).verdict is Verdict.FAIL
+
+
 def test_packages_are_not_asked_for_when_everything_is_built(look: Look) -> None:
     assert list(sources.check_packages(look(needs=NOTHING))) == []
-    assert list(sources.check_tools(look(needs=NOTHING))) == []
 
 
 @pytest.mark.parametrize(
     ("source", "silent", "verdict"),
     [
         ("auto", [], Verdict.OK),
-        ("auto", ["registry.example"], Verdict.OK),
+        ("auto", ["registry.example"], Verdict.WARN),
         ("upstream", [], Verdict.OK),
         ("upstream", ["registry.example"], Verdict.FAIL),
     ],
 )
 def test_registries(look: Look, source: str, silent: list[str], verdict: Verdict) -> None:
     snapshot = look(
-        f'[artifacts]\nsource = "{source}"\n', needs=replace(BUILDS, registries=("registry.example",)), silent=silent
+        f'[artifacts]\nsource = "{source}"\n', needs=replace(PULLS, registries=("registry.example",)), silent=silent
     )
     assert only(sources.check_registries(snapshot)).verdict is verdict
 
 
-def test_a_mirror_is_asked_in_the_registries_place(look: Look) -> None:
-    snapshot = look('[artifacts]\nmirror = "mirror.example:5000/x"\n', needs=BUILDS, silent=["mirror.example:5000"])
+@pytest.mark.parametrize("source", ["auto", "packages"])
+def test_a_silent_mirror_is_a_failure(look: Look, source: str) -> None:
+    snapshot = look(
+        f'[artifacts]\nsource = "{source}"\nmirror = "mirror.example:5000/x"\n',
+        needs=replace(PULLS, registries=("mirror.example:5000",)),
+        silent=["mirror.example:5000"],
+    )
     finding = only(sources.check_registries(snapshot))
     assert finding.verdict is Verdict.FAIL
     assert "mirror.example:5000" in finding.observed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Interface
@@ -381,7 +382,8 @@ def test_the_disk_is_that_of_the_engine(look: Look, name: str, words: str, free_
     [
         (NOTHING, 1, 4),
         (ArtifactNeeds(fetch=("podinfo", "node-image")), 1, 4),
-        (ArtifactNeeds(build={"frontend": "image"}), 1, 8),
+        (ArtifactNeeds(build={"frontend": "image", "frontend-packages": "pip-target"}), 1, 4),
+        (ArtifactNeeds(build={"python-rootfs": "debian-unpacked"}), 1, 8),
         (ArtifactNeeds(build={"kubernetes": "go"}), 14, 8),
     ],
 )
@@ -422,6 +424,7 @@ def test_an_engine_of_another_architecture_is_emulated(  # noqa: PLR0917 - fixtu
         (NOTHING, "", []),
         (ArtifactNeeds(fetch=("node-image", "podinfo")), "", []),
         (ArtifactNeeds(build={"frontend": "image"}, fetch=("podinfo",)), "", []),
+        (ArtifactNeeds(build={"frontend-packages": "pip-target"}), "go.example", ["all registries answer"]),
         (ArtifactNeeds(build={"debian": "debian-packages"}), "debian.example", ["Debian packages: no answer"]),
         (ArtifactNeeds(build={"debian": "debian-packages"}), "go.example", ["all registries answer"]),
         (ArtifactNeeds(build={"helm": "go"}), "debian.example", ["all registries answer"]),
@@ -433,6 +436,7 @@ def test_only_the_registries_of_what_is_built_are_asked(
     host.program("/usr/bin/go")
     host.file("/etc/apt/sources.list", "deb http://debian.example/debian bookworm main\n")
     host.run.answers["go env GOPROXY"] = "https://go.example,direct\n"
+    host.run.answers[f"{sys.executable} -m pip index"] = 0
     found = look(needs=needs, silent=[silent] if silent else [])
     assert [finding.observed for finding in sources.check_packages(found)] == observed
 

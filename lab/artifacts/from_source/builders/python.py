@@ -112,6 +112,11 @@ class PipTarget:
         """Return nothing."""
         return ()
 
+    def chosen(self) -> tuple[str, ...]:
+        """Return pip's options that choose the wheels: pure Python only, as the image may have any processor."""
+        words = ("--implementation", "py", "--abi", "none", "--platform", "any")
+        return ("--python-version", self.python_version, *words)
+
     def inputs(self) -> Iterable[Path]:
         """Return the lock file."""
         return (folders.find(self.folder) / self.lock,)
@@ -124,8 +129,7 @@ class PipTarget:
             work,
             "install",
             *("--target", target, "--require-hashes", "--no-deps", "--no-compile", "--only-binary=:all:"),
-            *("--implementation", "cp", "--python-version", self.python_version),
-            *("--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_17_x86_64", "--platform", "any"),
+            *self.chosen(),
             *("-r", lock),
         )
         return BuildResult()

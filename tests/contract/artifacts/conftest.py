@@ -1,0 +1,126 @@
+"""A registry (Debian's docker-registry) on 127.0.0.1 with one image, and the real engine; nothing else is asked."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from lab.artifacts.registry import answers
+from lab.base import wait
+from lab.base.process import run
+from lab.tools.docker import Docker
+
+CONFIG = """
+version: 0.1
+storage:
+  filesystem:
+    rootdirectory: {root}
+  delete:
+    enabled: true
+http:
+  addr: 127.0.0.1:{port}
+"""
+
+
+def _registry_program(folder: Path) -> str:
+    """Return the program: PATH's, or the Debian package's unpacked into a folder of the test's."""
+    if found := shutil.which("docker-registry"):
+        return found
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        pytest.skip("docker-registry is not installed, and this is not Debian")
+    fetched = run(["apt-get", "download", "docker-registry"], cwd=folder, timeout_s=300, check=False)
+    packages = list(folder.glob("docker-registry_*.deb"))
+    if fetched.returncode != 0 or not packages:
+        pytest.skip("docker-registry is neither on PATH nor to be had from apt")
+    run(["dpkg-deb", "-x", packages[0], folder / "unpacked"], timeout_s=60)
+    return str(folder / "unpacked/usr/bin/docker-registry")
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@dataclass
+class Registry:
+    """A registry with one image, `some/thing:1`."""
+
+    host: str
+    data: Path
+    digest: str = ""
+    reference: str = ""
+
+    def blob(self, digest: str) -> Path:
+        """Return the file that holds a blob."""
+        hexadecimal = digest.removeprefix("sha256:")
+        return self.data / "docker/registry/v2/blobs/sha256" / hexadecimal[:2] / hexadecimal / "data"
+
+    def layer(self) -> str:
+        """Return the digest of the image's layer."""
+        url = f"http://{self.host}/v2/some/thing/manifests/{self.digest}"
+        kinds = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+        with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": kinds})) as answer:
+            return str(json.load(answer)["layers"][0]["digest"])
+
+
+@pytest.fixture(scope="session")
+def engine() -> Docker:
+    docker = Docker()
+    try:
+        docker.info()
+    except Exception as error:
+        pytest.skip(f"no container engine: {error}")
+    return docker
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return _registry_program(tmp_path_factory.mktemp("package"))
+
+
+@pytest.fixture
+def registry(tmp_path: Path, program: str, engine: Docker) -> Iterator[Registry]:
+    port = free_port()
+    config, data = tmp_path / "registry.yml", tmp_path / "registry"
+    config.write_text(CONFIG.format(root=data, port=port))
+    server = subprocess.Popen([program, "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    filled = Registry(host=f"127.0.0.1:{port}", data=data)
+    try:
+        wait.until(
+            "the registry",
+            lambda: True if answers(filled.host) else wait.NotYet("no answer"),
+            timeout_s=20,
+            interval_s=0.1,
+        )
+        _fill(filled, engine, tmp_path)
+        yield filled
+    finally:
+        server.terminate()
+        server.wait(10)
+        engine.remove_image(filled.reference)
+
+
+def _fill(registry: Registry, engine: Docker, folder: Path) -> None:
+    context = folder / "context"
+    context.mkdir()
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY content /content\n")
+    (context / "content").write_text(f"never seen before: {uuid4()}")
+    registry.reference = f"{registry.host}/some/thing:1"
+    engine.build(context, tags=[registry.reference])
+    said = run(["docker", "push", registry.reference], timeout_s=120).stdout
+    found = re.search(r"digest: (sha256:[0-9a-f]{64})", said)
+    assert found, said
+    registry.digest = found[1]
+    engine.remove_image(registry.reference)
+    engine.remove_image(f"{registry.host}/some/thing@{registry.digest}")

@@ -26,7 +26,6 @@ _GIVE_UP_S = 30.0
 _KILL = "--grace-period=0 --force --wait=false"
 _QUIET = Pause(3, "the load before the change, and after it")
 _SHIFT = Pause(2, "the load runs with these weights")
-_EJECTED = Pause(9, "an ejected pod gets requests again after 5 s at the earliest")
 _NO_PODS = Command(f"{_WEST} scale deployment {SERVICE} --replicas=0")
 _PODS_BACK = (
     Command(f"{_WEST} scale deployment {SERVICE} --replicas={{west_replicas}}"),
@@ -59,6 +58,11 @@ def _answers_again(role: Role) -> Until:
     """Return a wait until a cluster answers again; after the time limit the load has shown that it does not."""
     look = only(SERVICE, by=role, count=10)
     return Until(f"answers by {{{role}}} again", look, timeout_s=_GIVE_UP_S, successes=2, required=False)
+
+
+def _comes_back(role: Role) -> tuple[Action, ...]:
+    """Return the actions that show a cluster's share of the load when its pods can be reached again."""
+    return (_answers_again(role), _QUIET)
 
 
 def _through_ingress(role: Role) -> Look:
@@ -94,7 +98,7 @@ def _cluster_dies(role: Role) -> tuple[Action, ...]:
         NewPhase("cluster starts"),
         *_revived(role),
         NewPhase("cluster is back"),
-        _EJECTED,
+        _QUIET,
     )
 
 
@@ -201,7 +205,7 @@ SCENARIO = Scenario(
                 NewPhase("pods start"),
                 *_PODS_BACK,
                 NewPhase("pods are back"),
-                _EJECTED,
+                *_comes_back("west"),
             ),
             undo=_PODS_BACK,
             checks=(
@@ -285,7 +289,7 @@ SCENARIO = Scenario(
                 Pause(6, "the link stays cut"),
                 NewPhase("link is back"),
                 _LINK_BACK,
-                _EJECTED,
+                *_comes_back("east"),
             ),
             undo=(_LINK_BACK, Delete("failover-to-west.yaml", of="west")),
             verb="lab cut {west} {east}",

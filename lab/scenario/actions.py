@@ -46,14 +46,19 @@ class Apply:
 
 @dataclass(frozen=True, init=False)
 class Delete:
-    """Delete the objects in manifest files of the scenario from the cluster in a role, if they exist."""
+    """Delete the objects in manifest files of the scenario from the cluster in a role, if they exist.
+
+    With `wait` False, the command does not wait until they are gone.
+    """
 
     files: tuple[str, ...]
     of: Role
+    wait: bool
 
-    def __init__(self, *files: str, of: Role) -> None:
+    def __init__(self, *files: str, of: Role, wait: bool = True) -> None:
         object.__setattr__(self, "files", files)
         object.__setattr__(self, "of", of)
+        object.__setattr__(self, "wait", wait)
 
 
 @dataclass(frozen=True)
@@ -140,5 +145,7 @@ def of_stack(actions: Sequence[Action], stack: str) -> Iterator[Action]:
 
 def kubectl_command(action: Apply | Delete, context: str, paths: Sequence[str]) -> str:
     """Return the command of an `Apply` or a `Delete` for a context; the paths are quoted."""
-    verb = "apply" if isinstance(action, Apply) else "delete --ignore-not-found"
+    verb = "apply"
+    if isinstance(action, Delete):
+        verb = "delete --ignore-not-found" if action.wait else "delete --ignore-not-found --wait=false"
     return " ".join([f"kubectl --context={context} {verb}", *(f"-f {path}" for path in paths)])

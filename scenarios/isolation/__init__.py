@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lab.base import pki
+from lab.base.concurrency import each
 from lab.base.names import NAMESPACE
 from lab.kube import connect
 from lab.mesh.capabilities import Capability
@@ -91,7 +92,7 @@ def _refused(request: Send, refuser: By, service: str) -> Look:
     """Return a look that holds if this request is refused while the frontend's own request is allowed."""
 
     def look(context: Context) -> Observation:
-        allowed, other = _from_frontend(context), request(context)
+        allowed, other = each(lambda send_one: send_one(context), (_from_frontend, request))
         return refused(other, refuser(context), control=allowed, control_name="the frontend", service=service)
 
     return look
@@ -249,8 +250,8 @@ SCENARIO = Scenario(
             ),
             undo=(
                 UNEXPORT_LEDGER,
-                Delete("ledger.yaml", of="east"),
-                Delete(*_CALLERS, "namespace.yaml", of="west"),
+                Delete("ledger.yaml", of="east", wait=False),
+                Delete(*_CALLERS, "namespace.yaml", of="west", wait=False),
             ),
             checks=(
                 Check(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from lab.base.errors import LabError, UsageError
 from lab.base.paths import PROJECT
-from lab.report.folder import find, load
+from lab.report.folder import Kind, find, load
 from lab.report.session import runs_folder
 from lab.report.walkthrough.pages import FOLDERS, Walkthrough
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(*, check: bool, runs: Sequence[str]) -> int:
     if not (PROJECT / "docs").is_dir():
         raise UsageError("the walkthrough pages are in the project's repository", next="run this in a checkout")
-    reports = [load(find(runs_folder(), run)) for run in runs]
+    reports = [load(find(runs_folder(), run, of=Kind.RUN)) for run in runs]
     differences = ""
     for language, folder in FOLDERS.items():
         pages = Walkthrough.of(language)

@@ -35,7 +35,7 @@ def test_a_run_leaves_its_report_in_three_forms(context: Context, runner: FakeRu
 
     assert [run.outcome for run in written.scenarios] == [Outcome.PASSED, Outcome.FAILED]
     assert {file.name for file in it.run_folder.path.iterdir()} >= {"report.json", "report.html", "junit.xml"}
-    assert report.load(it.run_folder).scenarios[1].outcome is Outcome.FAILED
+    assert report.load(report.find(it.run_folder.path.parent, it.run_folder.id)).scenarios[1].outcome is Outcome.FAILED
     assert written.lab.machine
 
 
@@ -68,7 +68,7 @@ def test_ctrl_c_still_writes_the_report(context: Context, runner: FakeRunner, tm
 
     assert it.interrupted
     assert [run.name for run in written.scenarios] == ["demo", "cut"]
-    assert report.load(it.run_folder).scenarios[1].reason == "interrupted"
+    assert report.load(report.find(it.run_folder.path.parent, it.run_folder.id)).scenarios[1].reason == "interrupted"
     assert written.counts[Outcome.ERRORED] == 1
     junit = (it.run_folder.path / "junit.xml").read_text()
     assert 'errors="1"' in junit.splitlines()[1]

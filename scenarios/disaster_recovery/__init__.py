@@ -55,7 +55,7 @@ def _only(role: Role) -> Until:
 
 
 def _answers_again(role: Role) -> Until:
-    """Return a wait until a cluster answers every request for 3 s; after the time limit the load shows that it does not.
+    """Return a wait until a cluster answers every request for 3 s; after the time limit the load shows the loss.
 
     A shorter success is no proof: a killed pod can answer for a moment.
     """

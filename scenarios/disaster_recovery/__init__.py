@@ -57,7 +57,7 @@ def _only(role: Role) -> Until:
 def _answers_again(role: Role) -> Until:
     """Return a wait until a cluster answers every request for 3 s; after the time limit the load shows the loss.
 
-    A shorter success is no proof: a killed pod can answer for a moment.
+    A killed pod can answer for a moment, so a shorter success proves nothing.
     """
     look = only(SERVICE, by=role, count=10)
     return Until(f"answers by {{{role}}} again", look, timeout_s=_GIVE_UP_S, successes=7, required=False)

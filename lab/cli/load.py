@@ -10,7 +10,7 @@ import typer
 
 from lab.base.errors import LabError, UsageError
 from lab.cli.groups import AFTER_DASHES, TRAFFIC, CommandAfterDashes
-from lab.cli.named import cluster_of, running_lab
+from lab.cli.named import cluster_of, lab_of, need_nodes
 from lab.cli.options import AsJson, ConfigFile, Rate, cluster_names
 from lab.cli.output import err, out, waiting
 
@@ -203,8 +203,9 @@ def _service_target(
 
     if not service:
         raise UsageError("there is neither a SERVICE nor a --url", next="lab load podinfo, or lab load --url URL")
-    lab = running_lab(file)
+    lab = lab_of(file)
     caller = cluster_of(lab, source or "west").name
+    need_nodes(lab)
     return lab, ServiceTarget(service=service, caller=caller, base=lab.ingress_url(caller), inside=inside)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lab.lab import Lab
+    from lab.mesh import Mesh
     from lab.report.repetitions import RepeatReport
     from lab.scenario.model import Registry, Scenario
     from lab.scenario.observation import Outcome
@@ -97,6 +98,7 @@ def run(
     with locked(lab, "lab run"):
         steps = _steps(lab, full=full, rate=rate)
         steps.sink, steps.progress = view.take, view.progress
+        _warn_of_changes(lab, steps.context.mesh)
         facts = facts_of(lab, steps.context.mesh)
 
         def new_session() -> Session:
@@ -179,14 +181,12 @@ def walk(
     if not auto and not (sys.stdin and sys.stdin.isatty()):  # None: closed
         raise UsageError("standard input is not a terminal, so a walk cannot read keys", next="lab walk --auto")
     need_nodes(lab)
-    left = Position.read(lab.paths.walk)
-    if auto and left.begun:
-        warn(f"an earlier `lab walk` left changes of {', '.join(left.begun)}. `lab reset` undoes them.")
-    position = Position() if auto else left
+    position = Position() if auto else Position.read(lab.paths.walk)
     screen = Screen(out(page=True), typed=not auto)
     with locked(lab, "lab walk"):
         presenter = Presenter(scenarios=chosen, steps=_steps(lab, full=full, rate=50.0), position=position)
         if auto:
+            _warn_of_changes(lab, presenter.steps.context.mesh)
             rehearse(presenter, screen)
         else:
             present(presenter, screen, read_key, fresh=fresh)
@@ -307,6 +307,19 @@ def _steps(lab: Lab, *, full: bool, rate: float) -> StepRunner:
     from lab.report.environment import steps_of
 
     return steps_of(lab, stacks.mesh(lab), full=full, rate_per_s=rate)
+
+
+def _warn_of_changes(lab: Lab, mesh: Mesh) -> None:
+    """Name what a walk, a command or a person has left: scenarios expect the lab as `lab up` left it."""
+    from lab.lifecycle import changes
+    from lab.scenario.position import Position
+
+    walked = Position.read(lab.paths.walk).begun
+    if walked:
+        warn(f"an earlier `lab walk` left changes of {', '.join(walked)}. `lab reset` undoes them.")
+    effects = [f"{change.cluster}: {change.effect}" for change in changes.now(lab, mesh) if change.decides_answers]
+    if effects:
+        warn(f"changed since `lab up`: {'; '.join(effects)}. Scenarios can fail because of it; `lab reset` undoes it.")
 
 
 def _end_with(*outcomes: Outcome) -> None:

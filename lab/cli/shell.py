@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lab.cli.groups import LIFECYCLE
-from lab.cli.named import cluster_of, running_lab
+from lab.cli.named import cluster_of, lab_of, need_nodes
 from lab.cli.options import ConfigFile, cluster_names
 from lab.cli.output import warn
 
@@ -39,8 +39,9 @@ def shell(
     from lab.report import environment
     from lab.shells import Shell, start_files
 
-    lab = running_lab(file)
+    lab = lab_of(file)
     known = cluster_of(lab, cluster)
+    need_nodes(lab)
     shell = Shell(lab=lab, cluster=known, tools=environment.tools(lab), config=file)
     if command:
         code = shell.run(command, os.environ)

@@ -9,7 +9,7 @@ import typer
 
 from lab.base.errors import ClusterError, UsageError
 from lab.cli.groups import TRAFFIC
-from lab.cli.named import cluster_of, locked, need_nodes, running_lab
+from lab.cli.named import cluster_of, lab_of, locked, need_nodes
 from lab.cli.options import AsJson, ConfigFile, cluster_names
 from lab.cli.output import done, out, print_json, waiting
 
@@ -55,13 +55,14 @@ def cut(
     """
     from lab.clusters import provider
 
-    lab = running_lab(file)
+    lab = lab_of(file)
     ends = _ends(lab, source, target)
+    need_nodes(lab)
     wire = provider().wire
     if show:
         typer.echo(wire.cut_command(*ends))
         return
-    with locked(need_nodes(lab), "lab cut"), waiting("lab cut"):
+    with locked(lab, "lab cut"), waiting("lab cut"):
         before = _names(ends) in wire.state(lab, [ends[0].name]).cuts
         command = wire.cut(*ends)
     change = _change(ends, command, changed=not before)
@@ -93,16 +94,17 @@ def restore(
     """
     from lab.clusters import provider
 
-    lab = running_lab(file)
+    lab = lab_of(file)
     if source and not target:
         raise UsageError("name both clusters, or none", next=f"lab mend {source} CLUSTER, or lab mend")
     named = [_ends(lab, source, target)] if source and target else None
+    need_nodes(lab)
     wire = provider().wire
     if show:
-        for ends in named or _cuts(need_nodes(lab)):
+        for ends in named or _cuts(lab):
             typer.echo(wire.restore_command(*ends))
         return
-    with locked(need_nodes(lab), "lab mend"), waiting("lab mend"):
+    with locked(lab, "lab mend"), waiting("lab mend"):
         changes = [
             _change(ends, wire.restore_command(*ends), changed=wire.restore(*ends)) for ends in named or _cuts(lab)
         ]

@@ -18,6 +18,7 @@ class FrontendAnswers:
     """The clusters that answered a frontend's requests to `upstream`; `problem` is empty if all is well.
 
     `missing`: the expected clusters that answered no request, although no request failed.
+    `reached`: the frontend itself answered through its cluster's ingress.
     """
 
     cluster: str
@@ -26,6 +27,7 @@ class FrontendAnswers:
     failed: int = 0
     by_cluster: Mapping[str, int] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    reached: bool = True
     problem: str = ""
 
 
@@ -39,7 +41,9 @@ def ask(lab: Lab, cluster: str, upstream: str, expected: Collection[str], *, tim
         response = http.get_json(url, params=params, timeout_s=timeout_s)
     except TransientError as error:
         problem = f"{caller} does not answer through its ingress: {error}"
-        return FrontendAnswers(cluster=cluster, upstream=upstream, requests=count, failed=count, problem=problem)
+        return FrontendAnswers(
+            cluster=cluster, upstream=upstream, requests=count, failed=count, reached=False, problem=problem
+        )
     totals, caller_cluster = response["totals"], response["frontend"]["cluster"]
     failed, by_cluster = int(totals["failed"]), dict(totals["by_cluster"])
     problem, missing = "", tuple(sorted(set(expected) - set(by_cluster)))

@@ -178,6 +178,8 @@ class AnswersProbe:
         result = answers.ask(self.lab, self.cluster, self.upstream, self.clusters, timeout_s=10)
         if not result.problem:
             return True
+        if not result.reached:  # its own pods or the ingress start: no change of a person's is the reason
+            return NotYet(result.problem)
         if self.began_s is None:
             self.began_s = self.clock()
         if self.clock() - self.began_s >= _PATIENCE_S:

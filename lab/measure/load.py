@@ -20,6 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 from lab.base import limits, wait
 from lab.base.concurrency import Threads
 from lab.base.names import Json
+from lab.measure import trouble
 from lab.measure.recording import LoadMark, Recording, Request
 
 REQUEST_TIMEOUT_S = 5.0
@@ -149,7 +150,7 @@ class Load(Running):
         try:
             result = self._not_sent() if self.over and self.now_s - due_s > REQUEST_TIMEOUT_S else self.ask()
         except Exception as error:  # the count must include the request even if `ask` has a defect
-            result = Request(at_s=0, latency_ms=0, answered_by=None, error=f"{type(error).__name__}: {error}")
+            result = Request(at_s=0, latency_ms=0, answered_by=None, error=trouble.words(error))
         # Latency counts from when the request was due: waiting for a free thread is part of it.
         self._requests.append(
             Request(
@@ -188,7 +189,7 @@ def through_frontend(
             try:
                 answer = _first_answer(get_json(base, path, timeout_s=timeout_s, host=host))
             except (OSError, http.client.HTTPException, ValueError, LookupError) as error:
-                problems.append(f"{urlsplit(base).port}: {type(error).__name__}: {error}")
+                problems.append(f"{urlsplit(base).port}: {trouble.words(error)}")
                 continue
             if answer["error"] is None:
                 by = str(answer["cluster"] or "unknown")
@@ -215,7 +216,7 @@ def plain_get(url: str, *, timeout_s: float = REQUEST_TIMEOUT_S) -> Ask:
             if not http.client.OK <= status < http.client.MULTIPLE_CHOICES:
                 raise _bad_status(status, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            return Request(at_s=0, latency_ms=0, answered_by=None, error=f"{type(error).__name__}: {error}")
+            return Request(at_s=0, latency_ms=0, answered_by=None, error=trouble.words(error))
         return Request(at_s=0, latency_ms=0, answered_by=parts.netloc)
 
     return ask

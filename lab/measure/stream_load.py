@@ -10,6 +10,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from lab.base.names import Json
+from lab.measure import trouble
 from lab.measure.load import Running
 from lab.measure.recording import Recording, Request
 
@@ -78,7 +79,7 @@ class StreamLoad(Running):
             connection.request("GET", _path(self.upstream, self.rate_per_s), headers=_ACCEPT)
             self._broken = self._follow(connection.getresponse())
         except (OSError, http.client.HTTPException, ValueError) as error:
-            self._broken = f"{type(error).__name__}: {error}"
+            self._broken = trouble.words(error)
         finally:
             connection.close()
 
@@ -131,7 +132,7 @@ def refusal(base: str, upstream: str, *, rate_per_s: float) -> str:
             return ""
         return str(json.loads(response.read(1 << 16))["error"]["what"])
     except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
-        return f"{type(error).__name__}: {error}"
+        return trouble.words(error)
     finally:
         connection.close()
 

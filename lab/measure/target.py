@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 from lab.base import wait
 from lab.base.errors import LabError, UsageError, WaitTimeout
 from lab.base.wait import TransientError
+from lab.measure import trouble
 from lab.measure.load import REQUEST_TIMEOUT_S, Ask, Load, Running, get_json, plain_get, through_frontend
 from lab.measure.stream_load import STREAM_MAX_PER_S, StreamLoad, refusal
 
@@ -99,7 +100,7 @@ class ServiceTarget:
             document = get_json(self.base, "/api/upstreams", timeout_s=REQUEST_TIMEOUT_S)
             return [str(upstream["name"]) for upstream in document["upstreams"]]
         except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
-            raise TransientError(f"{type(error).__name__}: {error}") from error
+            raise TransientError(trouble.words(error)) from error
 
 
 @dataclass(frozen=True, kw_only=True)

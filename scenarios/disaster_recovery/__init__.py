@@ -24,8 +24,8 @@ _TAKES_OVER_S = 5.0
 _BACK_S = 180.0
 _GIVE_UP_S = 30.0
 _KILL = "--grace-period=0 --force --wait=false"
-_QUIET = Pause(3, "the load before the change, and after it")
-_SHIFT = Pause(2, "the load runs with these weights")
+_QUIET = Pause(2, "the load before the change, and after it")
+_SHIFT = Pause(1.5, "the load runs with these weights")
 _NO_PODS = Command(f"{_WEST} scale deployment {SERVICE} --replicas=0")
 _PODS_BACK = (
     Command(f"{_WEST} scale deployment {SERVICE} --replicas={{west_replicas}}"),
@@ -55,14 +55,12 @@ def _only(role: Role) -> Until:
 
 
 def _answers_again(role: Role) -> Until:
-    """Return a wait until a cluster answers again; after the time limit the load has shown that it does not."""
+    """Return a wait until a cluster answers every request for 3 s; after the time limit the load shows the loss.
+
+    A killed pod can answer for a moment, so a shorter success proves nothing.
+    """
     look = only(SERVICE, by=role, count=10)
-    return Until(f"answers by {{{role}}} again", look, timeout_s=_GIVE_UP_S, successes=2, required=False)
-
-
-def _comes_back(role: Role) -> tuple[Action, ...]:
-    """Return the actions that show a cluster's share of the load when its pods can be reached again."""
-    return (_answers_again(role), _QUIET)
+    return Until(f"answers by {{{role}}} again", look, timeout_s=_GIVE_UP_S, successes=7, required=False)
 
 
 def _through_ingress(role: Role) -> Look:
@@ -164,8 +162,8 @@ SCENARIO = Scenario(
                 Check(
                     name="planned_shift_arrives",
                     claim="After the last step the backup answers",
-                    expected="East answers at least 90 of 100 requests of the step 0:100",
-                    look=answered(_SHIFT_LOAD, during="0:100", by="east", mostly=0.9),
+                    expected="East answers at least 80 of 100 requests of the step 0:100",
+                    look=answered(_SHIFT_LOAD, during="0:100", by="east", mostly=0.8),
                 ),
             ),
         ),
@@ -205,7 +203,7 @@ SCENARIO = Scenario(
                 NewPhase("pods start"),
                 *_PODS_BACK,
                 NewPhase("pods are back"),
-                *_comes_back("west"),
+                _answers_again("west"),
             ),
             undo=_PODS_BACK,
             checks=(
@@ -262,7 +260,6 @@ SCENARIO = Scenario(
                     ),
                 ),
                 _answers_again("east"),
-                _QUIET,
             ),
             undo=_PODS_BACK,
             checks=(
@@ -286,10 +283,10 @@ SCENARIO = Scenario(
                 NewPhase("link is cut"),
                 _LINK_CUT,
                 _answers_again("west"),
-                Pause(6, "the link stays cut"),
+                Pause(3, "the link stays cut"),
                 NewPhase("link is back"),
                 _LINK_BACK,
-                *_comes_back("east"),
+                _answers_again("east"),
             ),
             undo=(_LINK_BACK, Delete("failover-to-west.yaml", of="west")),
             verb="lab cut {west} {east}",

@@ -131,3 +131,15 @@ def test_objects_that_decide_nothing_do_not_end_the_wait(
     left = Change(cluster="west", kind="objects", effect="objects of dev: Deployment test/my-service")
     monkeypatch.setattr(plan.changes, "now", lambda *_: (left,))
     assert [type(probe()) for _ in range(4)] == [NotYet] * 4
+
+
+def test_a_frontend_that_is_not_reached_is_waited_for_whatever_somebody_has_left(
+    probe: plan.AnswersProbe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen on nodes that had just started with a failover in place: `lab up` gave up after 5 s."""
+    left = Change(cluster="west", kind="failover", effect="failover: west's requests to podinfo go to east")
+    monkeypatch.setattr(plan.changes, "now", lambda *_: (left,))
+    problem = "east's frontend does not answer through its ingress: no answer (ConnectionError)"
+    starting = FrontendAnswers(cluster="east", upstream="podinfo", requests=12, reached=False, problem=problem)
+    monkeypatch.setattr(plan.answers, "ask", lambda *_, **__: starting)
+    assert [type(probe()) for _ in range(4)] == [NotYet] * 4

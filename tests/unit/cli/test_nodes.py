@@ -45,3 +45,22 @@ def test_reset_names_a_node_that_it_cannot_repair(
     assert ended.err == (
         f"error: node dev-east-control-plane is {status.value}; reset cannot repair that\nnext:  lab up\n"
     )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("cut", "west", "nope"),
+        ("cut", "west", "west"),
+        ("mend", "west"),
+        ("mend", "nope", "west"),
+        ("shell", "nope"),
+        ("load", "podinfo", "--from", "nope"),
+        ("split", "podinfo=50", "--in", "nope"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_argument_is_named_although_the_lab_is_not_up(lab: Command, command: tuple[str, ...]) -> None:
+    ended = lab(*command)
+    assert ended.code == 2
+    assert "lab up" not in ended.err

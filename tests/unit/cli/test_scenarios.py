@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from lab.cli.app import app
+from lab.lifecycle import changes
+from lab.lifecycle.changes import Change
 from lab.scenario.actions import Observe
 from lab.scenario.model import Registry
 from lab.scenario.position import Position
@@ -24,6 +26,7 @@ def demo(monkeypatch: pytest.MonkeyPatch, mesh: Any) -> Registry:
     made = Registry()
     made.add(scenario(step(checks=(check(),))))
     monkeypatch.setattr("lab.scenario.registry.registry", lambda _target: made)
+    monkeypatch.setattr(changes, "now", lambda *_: ())
     monkeypatch.setattr("lab.artifacts.store.ArtifactStore.binary", lambda _self, name: Path("bin") / name)
     made_mesh = mesh()
     made_mesh.name, made_mesh.capabilities = "istio", frozenset()
@@ -175,6 +178,23 @@ def test_a_rehearsal_names_what_an_unfinished_walk_left(lab: Command, demo: Regi
     ended = lab("walk", "--auto")
     assert "an earlier `lab walk` left changes of demo/one. `lab reset` undoes them." in ended.err
     assert Position.read(up / "walk.json").begun == ["demo/one"]
+
+
+@pytest.mark.usefixtures("demo", "up", "apis")
+@pytest.mark.parametrize("command", [("run",), ("walk", "--auto")])
+def test_scenarios_name_the_changes_that_they_begin_with(
+    lab: Command, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """Seen: a failover that was left made three scenarios fail, and nothing said why."""
+    left = (
+        Change(cluster="west", kind="failover", effect="failover: requests to podinfo go to east"),
+        Change(cluster="west", kind="objects", effect="objects of dev: Deployment test/mine"),
+    )
+    monkeypatch.setattr(changes, "now", lambda *_: left)
+    ended = lab(*command)
+    assert "changed since `lab up`: west: failover: requests to podinfo go to east. Scenarios can fail" in ended.err
+    assert "`lab reset` undoes it" in ended.err
+    assert "objects of dev" not in ended.err
 
 
 def test_a_check_uses_the_measurements_of_an_unfinished_walk(lab: Command, demo: Registry, up: Path, apis: Any) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import threading
 
 import pytest
@@ -19,10 +20,10 @@ def test_an_answer_of_2xx_names_the_host(server: LocalServer) -> None:
 @pytest.mark.parametrize(
     ("mode", "error"),
     [
-        (Mode.CLOSE, "RemoteDisconnected"),
-        (Mode.SHORT, "IncompleteRead"),
-        (Mode.DRIP, "TimeoutError: no whole answer within 0.2 s"),
-        (Mode.HANG, "TimeoutError"),
+        (Mode.CLOSE, "the connection was closed without an answer"),
+        (Mode.SHORT, "the answer is incomplete"),
+        (Mode.DRIP, "no whole answer within 0.2 s"),
+        (Mode.HANG, "no answer in time"),
         (Mode.ERROR, "HTTP 500"),
         (Mode.REDIRECT, "HTTP 302"),
     ],
@@ -34,8 +35,25 @@ def test_everything_else_is_a_lost_request_with_its_reason(server: LocalServer, 
     assert error in request.error
 
 
+def test_a_name_without_an_address_is_a_lost_request() -> None:
+    assert plain_get("http://nobody.invalid/")().error.startswith("the host name has no address (")
+
+
+def test_an_answer_that_is_not_http_is_a_lost_request() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        assert plain_get(f"http://127.0.0.1:{listener.getsockname()[1]}")().error == "the answer is not HTTP"
+
+
 def test_a_port_without_a_server_is_a_lost_request() -> None:
-    assert "ConnectionRefusedError" in plain_get(f"http://127.0.0.1:{free_port()}")().error
+    assert "connection refused: nothing listens there" in plain_get(f"http://127.0.0.1:{free_port()}")().error
 
 
 def test_requests_that_never_got_a_thread_do_not_delay_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

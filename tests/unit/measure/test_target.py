@@ -55,7 +55,7 @@ def test_an_unknown_service_is_named_with_the_known_ones(podinfo: ServiceTarget)
 
 
 def test_a_frontend_that_does_not_answer_is_named(podinfo: ServiceTarget) -> None:
-    with pytest.raises(LabError, match="does not answer through the ingress: ConnectionRefusedError") as caught:
+    with pytest.raises(LabError, match="does not answer through the ingress: connection refused") as caught:
         replace(podinfo, base=f"http://127.0.0.1:{free_port()}").check(50)
     assert caught.value.next == "lab status"
 

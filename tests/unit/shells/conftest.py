@@ -27,6 +27,8 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from lab.artifacts.store import ArtifactStore
+from lab.clusters.kind.provider import KindProvider
+KindProvider.look = lambda self, lab: {{}}  # no node is stopped; the engine is not asked
 ArtifactStore.binary = lambda self, name: Path({tools!r}) / name / "bin" / name
 from lab.cli.app import main
 sys.argv = ["lab", *sys.argv[1:]]
@@ -80,6 +82,7 @@ def lab_command(tmp_path: Path, home: Path) -> tuple[list[str], dict[str, str]]:
         "PYTHONPATH": str(PROJECT),
         "LAB_CONFIG": str(folder / "lab.toml"),
         "ENV": str(home / ".shrc"),
+        "DOCKER_HOST": os.environ["DOCKER_HOST"],  # without an engine
         **{f"LAB_{name}_DIR": str(folder / name.lower()) for name in ("STATE", "CACHE", "RUNS")},
     }
     return [sys.executable, str(folder / "program.py")], env

@@ -91,7 +91,7 @@ def write(
     check_target(file)
     engine = engine or EngineReport()
     parts: list[tuple[str, Callable[[], str]]] = [
-        ("Versions", lambda: _versions(engine, lab)),
+        ("Versions", lambda: _versions(engine)),
         ("System", lambda: _system(engine.machine)),
         ("Engine", lambda: _table(engine.facts(), "what", "value")),
         ("Findings", lambda: _findings(findings)),
@@ -129,11 +129,9 @@ def _block(text: str, language: str = "text") -> str:
     return f"~~~~{language}\n{text.rstrip()}\n~~~~"
 
 
-def _versions(engine: EngineReport, lab: Lab | None) -> str:
-    rows = [("lab", __version__, ""), ("Python", sys.version.split()[0], "")]
-    if lab is not None:
-        rows += [(one.title, one.version, one.source) for one in artifacts.installable(lab)]
-    return f"{_table(rows, 'what', 'version', 'source')}\n\n`docker version`:\n\n{_block(engine.versions())}"
+def _versions(engine: EngineReport) -> str:
+    rows = [("lab", __version__), ("Python", sys.version.split()[0])]
+    return f"{_table(rows, 'what', 'version')}\n\n`docker version`:\n\n{_block(engine.versions())}"
 
 
 def _system(machine: Machine) -> str:

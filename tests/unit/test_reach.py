@@ -27,6 +27,7 @@ CONNECTS = {
     "lab.measure.load": "published ports, or the URL that the user names",
     "lab.measure.stream_load": "published ports",
     "lab.measure.target": "names of errors only",
+    "lab.measure.trouble": "names of errors only",
     "scenarios.probe_client": "runs in a pod",
     "scenarios.seeing": "names of errors only",
 }

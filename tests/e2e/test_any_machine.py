@@ -1,0 +1,73 @@
+"""The lab for an ordinary user of another machine: from a bundle without any network, and from registries."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.base.names import STACKS
+from tests.contract.artifacts.conftest import _registry_program
+from tests.e2e.conftest import CommandLine
+from tests.e2e.internet import package_without_digests, publish
+from tests.e2e.machines import OrdinaryUser, another_machine, build_wheel, need_another_machine
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that every user may open, with a path that is short enough for the engine's sockets."""
+    need_another_machine()
+    with tempfile.TemporaryDirectory(prefix="lab-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+def use(user: OrdinaryUser, stack: str) -> None:
+    """Use the lab from its first start to its end."""
+    began = time.monotonic()
+    user.lab("up")
+    print(f"`lab up`, {stack}: {time.monotonic() - began:.0f} s")
+    assert "everything is alive" in user.lab("status")
+    assert json.loads(user.lab("status", "--json"))["stack"] == stack
+    assert " 0 failed, 0 errored" in user.lab("run")
+    user.lab("down")
+    assert user.machine.docker("ps", "--all", "--quiet") == ""
+
+
+def test_from_a_bundle_without_any_network(request: pytest.FixtureRequest, folder: Path) -> None:
+    chosen = request.config.getoption("--stack")
+    stack = "istio" if chosen == "auto" else chosen
+    here = CommandLine(folder=folder / "here", name="bundled", toml=f'stack = "{stack}"\n')
+    here.run("artifacts", "build")
+    file = folder / "lab.bundle"
+    here.run("bundle", "save", str(file), "--stack", stack)
+    file.chmod(0o644)
+    with another_machine(folder / "machine") as machine:
+        user = OrdinaryUser.of(machine, build_wheel(folder))
+        assert "next: lab up" in user.lab("bundle", "load", file)
+        use(user, stack)
+        first, *left = machine.packets()
+    assert first == "recording"
+    assert Counter(left) == Counter()
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_from_registries(request: pytest.FixtureRequest, folder: Path, stack: str) -> None:
+    if request.config.getoption("--stack") not in {"auto", stack}:
+        pytest.skip("another stack was chosen")
+    if stack == "istio":
+        pytest.skip("no package registry has Istio's own proxy, and the lab's build needs other settings")
+    internet = publish(folder / "internet", stack=stack, registry_program=_registry_program(folder))
+    with another_machine(folder / "machine", etc=internet.etc) as machine, internet.serving(machine):
+        wheel = build_wheel(folder, project=package_without_digests(folder))
+        user = OrdinaryUser.of(machine, wheel, env=internet.user_env)
+        print(f"published: {internet.size_bytes / 2**20:.0f} MiB")
+        use(user, stack)
+        assert {row["source"] for row in json.loads(user.lab("artifacts", "list", "--json")) if row["wanted"]}
+        locked = (user.folder / "work/lab.lock").read_text(encoding="utf-8")
+        assert "cr.l5d.io/linkerd/proxy" in locked

@@ -109,7 +109,7 @@ def another_machine(folder: Path, *, etc: Mapping[str, str] | None = None) -> It
         etc: files that it has instead of this machine's, by path, with their content.
     """
     folder.mkdir(mode=0o755)
-    replaced = {"/etc/resolv.conf": "nameserver 192.0.2.53\n", **(etc or {})}
+    replaced = {"/etc/resolv.conf": "nameserver 198.51.100.53\n", **(etc or {})}
     (folder / "etc").mkdir()
     for path, content in replaced.items():
         (folder / "etc" / Path(path).name).write_text(content)

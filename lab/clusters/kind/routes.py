@@ -5,9 +5,10 @@ addresses belong to other hosts or to none. On a flat network, pod traffic goes 
 of the node's container clears its routing table, so the node keeps the routes in a file, and a systemd unit restores
 them before the kubelet starts pods.
 
-The node's own Services need a rule as well: kube-proxy in iptables mode rewrites only the ports of a Service, and a
-request to another port of a Service's address would leave the machine. One rule rejects it, as kube-proxy rejects
-requests to a Service without endpoints.
+The node has a route to each of its own pods. An answer to a pod that is gone would leave the machine, so the rest of its
+own pod CIDR is unreachable, too. The node's own Services need a rule: kube-proxy in iptables mode rewrites only the
+ports of a Service, and a request to another port of a Service's address would leave the machine. The rule rejects it, as
+kube-proxy rejects requests to a Service without endpoints.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _READ = f"ip route show; iptables -w -S FORWARD; cat {_FILE} 2>/dev/null || true
 _WRITE = f"""set -e
 cat >{_UNITS}/{_UNIT} <<'END'
 [Unit]
-Description=Routes to the pods and Services of other clusters
+Description=Routes that keep traffic to pods and Services between the lab's nodes
 DefaultDependencies=no
 Before=kubelet.service
 [Service]
@@ -68,7 +69,7 @@ def wanted_everywhere(lab: Lab) -> dict[str, list[str]]:
     """Return the routes and rules of each cluster's node, in the format of `ip route show` and `iptables -S`."""
     to = {name: _wanted(lab, name) for name in lab.clusters}
     return {
-        source: [*(r for target in to if target != source for r in to[target]), _rule(lab, source)]
+        source: [*(r for target in to if target != source for r in to[target]), *_own(lab, source)]
         for source in lab.clusters
     }
 
@@ -105,9 +106,11 @@ def _wanted(lab: Lab, target: str) -> list[str]:
     return [f"unreachable {spec.pod_cidr}", nowhere]
 
 
-def _rule(lab: Lab, name: str) -> str:
-    """Return the rule of a cluster's node for the addresses of its own Services."""
-    return f"-A FORWARD -d {lab.spec.clusters[name].service_cidr} -j REJECT --reject-with icmp-port-unreachable"
+def _own(lab: Lab, name: str) -> tuple[str, str]:
+    """Return the route and the rule of a cluster's node for its own pods and Services."""
+    spec = lab.spec.clusters[name]
+    rule = f"-A FORWARD -d {spec.service_cidr} -j REJECT --reject-with icmp-port-unreachable"
+    return f"unreachable {spec.pod_cidr}", rule
 
 
 def _line(wanted: str) -> str:

@@ -38,7 +38,12 @@ def operator(place: MeshPlace) -> dict[str, Any]:
         "enableTracing": False,
         # Each cluster's ingress calls its own frontend; Istio merges all other Services of the same name.
         "serviceSettings": [{"settings": {"clusterLocal": True}, "hosts": list(place.local_hosts)}],
-        "defaultConfig": {"concurrency": 1, "proxyStatsMatcher": {"inclusionRegexps": list(_EVIDENCE)}},
+        "defaultConfig": {
+            "concurrency": 1,
+            "proxyStatsMatcher": {"inclusionRegexps": list(_EVIDENCE)},
+            # Otherwise each proxy asks 169.254.169.254 for its cloud when it starts (Istio, pkg/bootstrap/platform).
+            "proxyMetadata": {"CLOUD_PLATFORM": "none"},
+        },
     }
     return {
         "apiVersion": "install.istio.io/v1alpha1",

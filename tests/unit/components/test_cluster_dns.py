@@ -1,24 +1,47 @@
-"""The TTL of the cluster's DNS, changed in place."""
+"""The cluster's DNS, changed in place."""
 
 from __future__ import annotations
+
+import shutil
+import subprocess
 
 import pytest
 
 from lab.base.errors import ClusterError
 from lab.base.step import CHANGED, UNCHANGED
 from lab.components import dns as cluster_dns
-from lab.components.dns import ClusterDns, with_ttl
+from lab.components.dns import ClusterDns, changed
 from lab.lab import Lab
 from tests.unit.fake_api import FakeApi, kube, put
 
+# As kubeadm 1.37 writes it.
 COREFILE = """\
 .:53 {
-    kubernetes cluster.local {
+    errors
+    health {
+       lameduck 5s
+    }
+    ready
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
        ttl 30
     }
+    prometheus :9153
+    forward . /etc/resolv.conf {
+       max_concurrent 1000
+    }
     cache 30
+    loop
+    reload
+    loadbalance
 }
 """
+CHANGED_COREFILE = (
+    COREFILE.replace("ttl 30", "ttl 5")
+    .replace("max_concurrent 1000", "max_fails 0")
+    .replace("    loop\n", "    template ANY ANY test {\n        rcode NXDOMAIN\n    }\n")
+)
 
 
 @pytest.fixture
@@ -37,12 +60,12 @@ def _pod(name: str) -> str:
     return f"/api/v1/namespaces/kube-system/pods/{name}"
 
 
-def test_the_ttl_is_changed_and_nothing_else(lab: Lab, dns: FakeApi) -> None:
+def test_the_corefile_is_changed_in_three_places(lab: Lab, dns: FakeApi) -> None:
     east = lab.clusters["east"]
     assert ClusterDns().apply(lab, east) == CHANGED
     found = kube(dns, "east").get(cluster_dns._CONFIG)
     assert found is not None
-    assert found["data"]["Corefile"] == COREFILE.replace("ttl 30", "ttl 5")
+    assert found["data"]["Corefile"] == CHANGED_COREFILE
     assert ClusterDns().apply(lab, east) == UNCHANGED
 
 
@@ -57,5 +80,14 @@ def test_a_corefile_without_a_ttl_is_refused(lab: Lab, apis: dict[str, FakeApi])
         ClusterDns().apply(lab, lab.clusters["west"])
 
 
-def test_only_the_ttl_is_replaced() -> None:
-    assert with_ttl("ttl 30\n  ttl 7\ncache 30", 5) == "ttl 5\n  ttl 5\ncache 30"
+def test_only_whole_lines_are_replaced() -> None:
+    assert changed("  ttl 7\n# loop\ncache 30") == "  ttl 5\n# loop\ncache 30"
+
+
+def test_a_person_can_type_the_same_changes(lab: Lab) -> None:
+    if shutil.which("sed") is None:
+        pytest.skip("this machine has no sed")
+    typed = ClusterDns().rendering(lab, lab.clusters["east"]).before[0]
+    edit = typed.partition(" | ")[2].rpartition(" | ")[0]
+    done = subprocess.run(["sh", "-c", edit], input=COREFILE, text=True, capture_output=True, check=True)
+    assert done.stdout == CHANGED_COREFILE

@@ -5,10 +5,10 @@ addresses belong to other hosts or to none. On a flat network, pod traffic goes 
 of the node's container clears its routing table, so the node keeps the routes in a file, and a systemd unit restores
 them before the kubelet starts pods.
 
-The node has a route to each of its own pods. An answer to a pod that is gone would leave the machine, so the rest of its
-own pod CIDR is unreachable, too. The node's own Services need a rule: kube-proxy in iptables mode rewrites only the
-ports of a Service, and a request to another port of a Service's address would leave the machine. The rule rejects it, as
-kube-proxy rejects requests to a Service without endpoints.
+The node has a route to each of its own pods. An answer to a pod that is gone would leave the machine, so the rest of
+its own pod CIDR is unreachable, too. The node's own Services need a rule: kube-proxy in iptables mode rewrites only the
+ports of a Service, and a request to another port of a Service's address would leave the machine. The rule rejects it,
+as kube-proxy rejects requests to a Service without endpoints.
 """
 
 from __future__ import annotations

@@ -93,11 +93,13 @@ def package(session: nox.Session) -> None:
 def e2e(session: nox.Session) -> None:
     """Run the end-to-end tests on two real clusters, which they create and delete, then the contract tests.
 
-    The contract tests need a container engine; on a new machine, `lab up` installs it.
+    The tests of other machines have clusters of their own, so they come after. All need a container engine; on a new
+    machine, `lab up` installs it.
     """
     session.install("-e", ".[test]", silent=True)
     files = [f"tests/e2e/test_{name}.py" for name in _E2E]
     session.run("pytest", *files, "--require-lab", *session.posargs)
+    session.run("pytest", "tests/e2e/test_any_machine.py", "--require-lab", *session.posargs)
     if not session.posargs:
         session.run("pytest", "tests/contract")
 

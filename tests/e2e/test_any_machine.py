@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab.base.names import STACKS
-from tests.contract.artifacts.conftest import _registry_program
+from tests.contract.artifacts.conftest import registry_program
 from tests.e2e.conftest import CommandLine
 from tests.e2e.internet import package_without_digests, publish
 from tests.e2e.machines import OrdinaryUser, another_machine, build_wheel, need_another_machine
@@ -62,7 +62,7 @@ def test_from_registries(request: pytest.FixtureRequest, folder: Path, stack: st
         pytest.skip("another stack was chosen")
     if stack == "istio":
         pytest.skip("no package registry has Istio's own proxy, and the lab's build needs other settings")
-    internet = publish(folder / "internet", stack=stack, registry_program=_registry_program(folder))
+    internet = publish(folder / "internet", stack=stack, registry_program=registry_program(folder))
     with another_machine(folder / "machine", etc=internet.etc) as machine, internet.serving(machine):
         wheel = build_wheel(folder, project=package_without_digests(folder))
         user = OrdinaryUser.of(machine, wheel, env=internet.user_env)

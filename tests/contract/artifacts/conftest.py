@@ -32,7 +32,7 @@ http:
 """
 
 
-def _registry_program(folder: Path) -> str:
+def registry_program(folder: Path) -> str:
     """Return the program: PATH's, or the Debian package's unpacked into a folder of the test's."""
     if found := shutil.which("docker-registry"):
         return found
@@ -86,7 +86,7 @@ def engine() -> Docker:
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return _registry_program(tmp_path_factory.mktemp("package"))
+    return registry_program(tmp_path_factory.mktemp("package"))
 
 
 @pytest.fixture

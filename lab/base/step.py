@@ -19,10 +19,11 @@ class StepStatus(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class StepResult:
-    """How a step ended, its duration and a detail to show."""
+    """How a step ended, its duration and a detail to show; `began_s` counts from the beginning of the plan's run."""
 
     status: StepStatus
     detail: str = ""
+    began_s: float = 0.0
     duration_s: float = 0.0
     error: BaseException | None = None
 

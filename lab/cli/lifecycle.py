@@ -18,6 +18,11 @@ Viz = Annotated[
     bool, typer.Option("--viz", help="Also install Linkerd's dashboard with its metrics; kept until `lab down`.")
 ]
 
+Timings = Annotated[
+    bool,
+    typer.Option("--timings", help="Also print the critical path: the steps that decided how long it took."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
@@ -32,6 +37,7 @@ def up(
     plan_only: PlanOnly = False,
     no_install: NoInstall = False,
     yes: Yes = False,
+    timings: Timings = False,
     as_json: AsJson = False,
 ) -> None:
     """Create the lab, or repair it.
@@ -42,6 +48,7 @@ def up(
     from lab.base import pki
     from lab.cli import machine, running, tables
     from lab.lifecycle import changes, plan
+    from lab.lifecycle.timings import critical_path
     from lab.report.environment import write_manifests
 
     lab = lab_of(file, **({"stack": stack} if stack is not None else {}), **({"viz": True} if viz else {}))
@@ -56,10 +63,11 @@ def up(
         if not as_json:
             typer.echo(f"lab {lab.spec.name}: {choice.reason}")
         stacks.remember(lab, choice.stack)
-        report = running.run(lab, plan.up(lab), verb="up", quiet=as_json)
+        steps = plan.up(lab)
+        report = running.run(lab, steps, verb="up", quiet=as_json)
         write_manifests(lab, choice.stack.name)
         left = changes.now(lab, stacks.mesh(lab))
-    tables.up(out(), lab, report, left, as_json=as_json)
+    tables.up(out(), lab, report, left, path=critical_path(steps, report) if timings else (), as_json=as_json)
 
 
 def down(file: ConfigFile = None, plan_only: PlanOnly = False, as_json: AsJson = False) -> None:

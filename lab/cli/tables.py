@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lab.lifecycle.changes import Change
     from lab.lifecycle.down import OwnedResource
     from lab.lifecycle.status import Status
+    from lab.lifecycle.timings import CriticalStep
     from lab.mesh import Link
 
 
@@ -47,17 +48,32 @@ def plan(console: Console, steps: Sequence[Step], *, as_json: bool) -> None:
     console.print(f"{len(steps)} steps; nothing was changed")
 
 
-def up(console: Console, lab: Lab, report: RunReport, left: Sequence[Change], *, as_json: bool) -> None:
-    """Print that the lab is up, how long it took, the URLs, and the changes that are left from earlier."""
+def up(
+    console: Console,
+    lab: Lab,
+    report: RunReport,
+    left: Sequence[Change],
+    *,
+    path: Sequence[CriticalStep] = (),
+    as_json: bool,
+) -> None:
+    """Print that the lab is up, how long it took, the URLs, the changes left from earlier, and the critical path."""
     urls = {name: f"http://localhost:{cluster.ingress_port}" for name, cluster in lab.spec.clusters.items()}
     if as_json:
         results = {
-            name: {"status": result.status.value, "duration_s": round(result.duration_s, 3), "detail": result.detail}
+            name: {
+                "status": result.status.value,
+                "began_s": round(result.began_s, 3),
+                "duration_s": round(result.duration_s, 3),
+                "detail": result.detail,
+            }
             for name, result in report.results.items()
         }
         fields = {"lab": lab.spec.name, "duration_s": report.duration_s, "urls": urls, "steps": results}
-        print_json(console, {**fields, "changes": left})
+        print_json(console, {**fields, "changes": left, **({"critical_path": path} if path else {})})
         return
+    if path:
+        _critical_path(console, path)
     count = len(report.changed)
     did = f"{count} of {len(report.results)} steps changed something" if count else "nothing had to be changed"
     console.print(f"the lab is up after {report.duration_s:.1f} s; {did}", style="bold green", highlight=False)
@@ -65,6 +81,13 @@ def up(console: Console, lab: Lab, report: RunReport, left: Sequence[Change], *,
         console.print(f"  {name:<8} {url}", highlight=False)
     changed(console, left)
     console.print("next: lab status", highlight=False)
+
+
+def _critical_path(console: Console, path: Sequence[CriticalStep]) -> None:
+    table = _table("from", "seconds", "step", "what")
+    for step in path:
+        table.add_row(f"{step.began_s:.1f} s", f"{step.duration_s:.1f}", step.name, step.title)
+    console.print(table)
 
 
 def interrupted(report: RunReport) -> str:

@@ -156,7 +156,7 @@ class _Run:
         except Exception as error:  # whatever it is becomes the step's result and ends the plan
             failed = StepResult(status=StepStatus.ERRORED, detail=str(error), error=error)
             result = _STOPPED if self.token.cancelled else failed
-        result = replace(result, duration_s=time.monotonic() - began)
+        result = replace(result, began_s=began - self.began, duration_s=time.monotonic() - began)
         self._emit(StepEnded(step=step, at_s=time.monotonic() - self.began, result=result))
         return result
 

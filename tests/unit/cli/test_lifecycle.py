@@ -34,6 +34,9 @@ def test_up_runs_the_plan_and_shows_where_the_lab_is(lab: Command, monkeypatch: 
     assert "http://localhost:8080" in ended.out
     assert "west/cluster: create west" in ended.err
     assert "west/cluster: create west" in lab("logs").out
+    assert "0.0 s  0.0      west/cluster  create west" in lab("up", "--yes", "--timings").out
+    (path,) = lab("up", "--yes", "--timings", "--json").json["critical_path"]
+    assert path["name"] == "west/cluster"
 
 
 def test_up_searches_again_for_artifacts_after_it_started_the_engine(

@@ -83,7 +83,7 @@ class IstioStack:
         return {
             part.component.name: part
             for part in (
-                ClusterComponent(component=ClusterDns(), title="set the DNS TTL to 5 s"),
+                ClusterComponent(component=ClusterDns(), title="configure the DNS"),
                 ClusterComponent(component=namespaces, title="create the namespaces"),
                 ClusterComponent(component=GatewayApi(), title="install the Gateway API's CRDs"),
                 trust,

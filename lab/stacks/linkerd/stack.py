@@ -108,7 +108,7 @@ class LinkerdStack:
         return {
             part.component.name: part
             for part in (
-                ClusterComponent(component=ClusterDns(), title="set the DNS TTL to 5 s"),
+                ClusterComponent(component=ClusterDns(), title="configure the DNS"),
                 ClusterComponent(component=namespaces, title="create the namespaces"),
                 ClusterComponent(component=GatewayApi(), title="install the Gateway API's CRDs"),
                 ClusterComponent(component=control_plane.LinkerdCrds(), title="install Linkerd's CRDs", prepared=True),

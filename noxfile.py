@@ -6,6 +6,7 @@ import nox
 
 _PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 _E2E = ("commands", "answers", "status", "ownership", "scenarios", "walkthrough", "accidents", "accidents_linkerd")
+_OTHER_MACHINES = ("any_machine",)
 
 nox.options.sessions = ["lint", "tests", "e2e"]
 nox.options.reuse_existing_virtualenvs = True
@@ -97,9 +98,9 @@ def e2e(session: nox.Session) -> None:
     machine, `lab up` installs it.
     """
     session.install("-e", ".[test]", silent=True)
-    files = [f"tests/e2e/test_{name}.py" for name in _E2E]
-    session.run("pytest", *files, "--require-lab", *session.posargs)
-    session.run("pytest", "tests/e2e/test_any_machine.py", "--require-lab", *session.posargs)
+    for names in (_E2E, _OTHER_MACHINES):
+        files = [f"tests/e2e/test_{name}.py" for name in names]
+        session.run("pytest", *files, "--require-lab", *session.posargs)
     if not session.posargs:
         session.run("pytest", "tests/contract")
 

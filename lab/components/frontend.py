@@ -27,8 +27,9 @@ class Frontend(ManifestComponent):
 
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
         """Return the frontend's objects."""
-        upstreams = ",".join(f"{name}=http://{name}:{_PORT}" for name in upstream_names(lab, cluster))
-        upstreams += f",{IN_DEVELOPMENT}=http://{IN_DEVELOPMENT}:80"
+        # With the namespace: a name that does not exist is then answered in the cluster (lab/components/dns.py).
+        upstreams = ",".join(f"{name}=http://{name}.{NAMESPACE}:{_PORT}" for name in upstream_names(lab, cluster))
+        upstreams += f",{IN_DEVELOPMENT}=http://{IN_DEVELOPMENT}.{NAMESPACE}:80"
         rendered = manifests.render(
             APPS / "frontend" / "manifests" / "frontend.yaml",
             image=lab.artifacts.image("frontend"),

@@ -33,10 +33,11 @@ from lab.base import wait
 from lab.base.paths import PROJECT
 from lab.base.wait import NotYet
 from lab.lab import Lab
+from tests.e2e.conftest import CommandLine
 from tests.e2e.machines import Machine
 
 REGISTRIES = ("docker.io", "registry-1.docker.io", "ghcr.io", "cr.l5d.io", "registry.k8s.io")
-RELEASES = ("github.com", "dl.k8s.io", "get.helm.sh")
+RELEASES = ("github.com", "dl.k8s.io", "get.helm.sh", "pypi.org")
 _REGISTRY_IP, _RELEASES_IP = "127.0.0.2", "127.0.0.3"
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 _HERE = Path(__file__).parent
@@ -67,12 +68,8 @@ class Internet:
 
     @property
     def user_env(self) -> Mapping[str, str]:
-        """The variables with which a user's Python trusts them; packages of Python come from a folder."""
-        return {
-            "REQUESTS_CA_BUNDLE": _CERTIFICATES,
-            "PIP_NO_INDEX": "1",
-            "PIP_FIND_LINKS": str(self.folder / "wheels"),
-        }
+        """The variables with which a user's Python trusts them."""
+        return {"REQUESTS_CA_BUNDLE": _CERTIFICATES, "PIP_CERT": _CERTIFICATES}
 
     @property
     def size_bytes(self) -> int:
@@ -107,17 +104,21 @@ class Internet:
 
 
 def publish(folder: Path, *, stack: str, registry_program: str) -> Internet:
-    """Publish what this machine has of a stack's artifacts.
+    """Publish what this machine has of a stack's artifacts, and skip the test if it lacks one.
 
     Args:
-        folder: an empty folder.
+        folder: a folder that does not exist yet.
         stack: the stack.
         registry_program: path of docker-registry.
     """
     folder.mkdir()
+    here = CommandLine(
+        folder=folder / "here", name="published", toml=f'stack = "{stack}"\n[artifacts]\nsource = "packages"\n'
+    )
+    here.run("artifacts", "build", exit_code=None)
     internet = Internet(folder=folder, registry_program=registry_program)
     _certificates(folder)
-    lab = Lab.of(config.parse(f'name = "published"\nstack = "{stack}"\n[artifacts]\nsource = "packages"\n'))
+    lab = Lab.of(config.load(here.file))
     store = lab.artifacts
     wanted = [store.catalog[name] for name in store.keys.closure(_artifacts(lab, stack))]
     published = [artifact for artifact in wanted if artifact.upstream is not None]
@@ -133,7 +134,7 @@ def publish(folder: Path, *, stack: str, registry_program: str) -> Internet:
                 _push(store, artifact, host)
             elif artifact.upstream.registry is not None:
                 _push_chart(store, artifact, host)
-    _wheels(folder / "wheels")
+    _wheels(folder)
     return internet
 
 
@@ -222,11 +223,16 @@ def _local_registry(folder: Path, program: str) -> Iterator[str]:
 
 
 def _wheels(folder: Path) -> None:
-    """Take the frontend's packages from this machine's index; a registry of images has none."""
+    """Publish the frontend's packages in an index (PEP 503: a folder for each package, with links to its files)."""
     lock = PROJECT / "apps/frontend/requirements.lock"
     words = ["--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--require-hashes"]
     chosen = ["--python-version", "3.11", "--implementation", "py", "--abi", "none", "--platform", "any"]
-    _run(sys.executable, "-m", "pip", "download", *words, *chosen, "--dest", str(folder), "-r", str(lock))
+    _run(sys.executable, "-m", "pip", "download", *words, *chosen, "--dest", str(folder / "wheels"), "-r", str(lock))
+    for wheel in (folder / "wheels").iterdir():
+        name = wheel.name.partition("-")[0].replace("_", "-").lower()
+        target = folder / "releases/pypi.org/simple" / name / wheel.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        wheel.rename(target)
 
 
 def _run(*argv: str) -> str:

@@ -56,7 +56,7 @@ def test_applications_are_in_the_namespace_test_and_have_their_clusters_name(lab
     env = one(Frontend().objects(lab, east), "Deployment")["spec"]["template"]["spec"]["containers"][0]["env"]
     values = {e["name"]: e.get("value") for e in env}
     assert values["UPSTREAMS"] == (
-        "podinfo=http://podinfo:9898,podinfo-west=http://podinfo-west:9898,my-service=http://my-service:80"
+        "podinfo=http://podinfo.test:9898,podinfo-west=http://podinfo-west.test:9898,my-service=http://my-service.test:80"
     )
     assert values["CLUSTER_NAME"] == "east"
 

@@ -228,6 +228,8 @@ def _wheels(folder: Path) -> None:
     words = ["--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--require-hashes"]
     chosen = ["--python-version", "3.11", "--implementation", "py", "--abi", "none", "--platform", "any"]
     _run(sys.executable, "-m", "pip", "download", *words, *chosen, "--dest", str(folder / "wheels"), "-r", str(lock))
+    # The doctor asks each index for pip.
+    _run(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder / "wheels"), "pip")
     for wheel in (folder / "wheels").iterdir():
         name = wheel.name.partition("-")[0].replace("_", "-").lower()
         target = folder / "releases/pypi.org/simple" / name / wheel.name

@@ -68,6 +68,9 @@ def test_from_registries(request: pytest.FixtureRequest, folder: Path, stack: st
         user = OrdinaryUser.of(machine, wheel, env=internet.user_env)
         print(f"published: {internet.size_bytes / 2**20:.0f} MiB")
         use(user, stack)
-        assert {row["source"] for row in json.loads(user.lab("artifacts", "list", "--json")) if row["wanted"]}
-        locked = (user.folder / "work/lab.lock").read_text(encoding="utf-8")
-        assert "cr.l5d.io/linkerd/proxy" in locked
+        rows = [row for row in json.loads(user.lab("artifacts", "list", "--json")) if row["there"]]
+        built = {row["name"] for row in rows if row["source"] == "built here"}
+        assert built == {"frontend", "frontend-packages", "node-image-linkerd"}
+        assert {row["source"] for row in rows if row["name"] not in built} == {"upstream"}
+        (lock,) = user.folder.rglob("lab.lock")
+        assert '"cr.l5d.io/linkerd/proxy:' in lock.read_text(encoding="utf-8")

@@ -122,7 +122,7 @@ def run(
             start_new_session=True,
         )
     except FileNotFoundError as error:
-        raise LabError(f"command not found: {words[0]}", next="lab doctor") from error
+        raise LabError(f"command not found: {words[0]}", next=f"install {words[0]}, or put it on PATH") from error
     with _guard:
         _running.add(child)
     try:
@@ -133,7 +133,7 @@ def run(
         with _guard:
             _running.discard(child)
     if child.returncode == 127 and not stdout and "failed to execute" in stderr:
-        raise LabError(f"command not found: {words[0]}", next="lab doctor")
+        raise LabError(f"command not found: {words[0]}", next=f"install {words[0]}, or put it on PATH")
     done = Completed(
         argv=words,
         returncode=child.returncode,

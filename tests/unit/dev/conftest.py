@@ -84,8 +84,8 @@ class Stage:
     """An agent as it runs in a pod, and a tunnel to it through a real child process."""
 
     socket_path: str
-    port: int = field(default_factory=free_port)
-    health: int = field(default_factory=free_port)
+    port: int = 0
+    health: int = 0
     said: list[str] = field(default_factory=list)
 
     def tunnel(self, to_port: int) -> Tunnel:
@@ -101,11 +101,10 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     agent = Agent()
 
     async def serve() -> list[asyncio.Server]:
-        return [
-            await asyncio.start_server(agent.inbound, "127.0.0.1", made.port),
-            await asyncio.start_server(agent.health, "127.0.0.1", made.health),
-            await asyncio.start_unix_server(agent.attach, made.socket_path),
-        ]
+        inbound = await asyncio.start_server(agent.inbound, "127.0.0.1", 0)
+        health = await asyncio.start_server(agent.health, "127.0.0.1", 0)
+        made.port, made.health = (int(one.sockets[0].getsockname()[1]) for one in (inbound, health))
+        return [inbound, health, await asyncio.start_unix_server(agent.attach, made.socket_path)]
 
     async def end() -> None:
         for server in servers:

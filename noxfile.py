@@ -7,6 +7,7 @@ import nox
 _PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 _E2E = ("commands", "answers", "status", "ownership", "scenarios", "walkthrough", "accidents", "accidents_linkerd")
 _OTHER_MACHINES = ("any_machine",)
+_ENGINES = ("engines",)
 
 nox.options.sessions = ["lint", "tests", "e2e"]
 nox.options.reuse_existing_virtualenvs = True
@@ -103,6 +104,13 @@ def e2e(session: nox.Session) -> None:
         session.run("pytest", *files, "--require-lab", *session.posargs)
     if not session.posargs:
         session.run("pytest", "tests/contract")
+
+
+@nox.session
+def engines(session: nox.Session) -> None:
+    """Run the lab on newer Docker engines, from Debian's packages in folders of their own; needs root on Debian."""
+    session.install("-e", ".[test]", silent=True)
+    session.run("pytest", *(f"tests/e2e/test_{name}.py" for name in _ENGINES), "--require-lab", *session.posargs)
 
 
 @nox.session

@@ -6,6 +6,7 @@ The user has neither root's rights nor a compiler: PATH has the lab, docker, cur
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +32,7 @@ PROGRAMS = ("docker", "curl", "sh", "cat", "cp", "mkdir", "rm", "sed", "sleep")
 _START_S, _STOP_S, _COMMAND_S = 60.0, 60.0, 1200.0
 _HERE = Path(__file__).parent
 
-_SETUP = """
+_FILES = """
 set -eu
 mount --make-rprivate /
 # Python may be in a folder that only root can open: then only that part of the folder remains, for everybody.
@@ -42,6 +44,28 @@ if [ -n "$CLOSED" ]; then
     mount --move "$FOLDER/python" "$PYTHON"
 fi
 for file in $REPLACED; do mount --bind "$FOLDER/etc/${file##*/}" "$file"; done
+"""
+_ROOT = """
+set -eu
+mount --make-rprivate /
+if [ -n "$SYSTEM" ]; then
+    mount --bind "$SYSTEM" "$SYSTEM"
+    mount -t tmpfs tmpfs "$SYSTEM/tmp"
+    mount -t tmpfs tmpfs "$SYSTEM/run"
+    mkdir -p "$SYSTEM$FOLDER" "$SYSTEM/lib/modules" "$SYSTEM/before"
+    mount --bind "$FOLDER" "$SYSTEM$FOLDER"
+    mount -t proc proc "$SYSTEM/proc"
+    mount -t sysfs sysfs "$SYSTEM/sys"
+    mount --rbind /sys/fs/cgroup "$SYSTEM/sys/fs/cgroup"
+    mount --rbind /dev "$SYSTEM/dev"
+    cd "$SYSTEM"
+    # Not chroot: `docker exec` would leave it.
+    pivot_root . before
+    umount -l /before
+fi
+for file in $REPLACED; do touch "$file"; mount --bind "$FOLDER/etc/${file##*/}" "$file"; done
+"""
+_ENGINE = """
 ip link set lo up
 ip link add egress type veth peer name nowhere
 echo 1 > /proc/sys/net/ipv6/conf/egress/disable_ipv6
@@ -52,9 +76,9 @@ ip neighbour add 192.0.2.2 lladdr 02:00:00:00:00:01 dev egress
 ip route add default via 192.0.2.2
 containerd --config "$FOLDER/containerd.toml" > "$FOLDER/containerd.log" 2>&1 &
 while [ ! -S "$FOLDER/run/containerd.sock" ]; do sleep 0.1; done
-exec dockerd $CONFIG --containerd "$FOLDER/run/containerd.sock" --host "unix://$FOLDER/docker.sock" \\
-    --data-root "$FOLDER/data" --exec-root "$FOLDER/run/docker" --pidfile "$FOLDER/run/docker.pid" \\
-    > "$FOLDER/dockerd.log" 2>&1
+exec dockerd --config-file "$FOLDER/daemon.json" --containerd "$FOLDER/run/containerd.sock" \\
+    --host "unix://$FOLDER/docker.sock" --data-root "$FOLDER/data" --exec-root "$FOLDER/run/docker" \\
+    --pidfile "$FOLDER/run/docker.pid" > "$FOLDER/dockerd.log" 2>&1
 """
 _CONTAINERD = """
 version = 2
@@ -79,6 +103,7 @@ class Machine:
     """An engine in its own namespaces. `folder` has all of its files."""
 
     folder: Path
+    env: Mapping[str, str]
     process: subprocess.Popen[bytes]
     recorder: subprocess.Popen[bytes] | None = None
 
@@ -87,9 +112,11 @@ class Machine:
         return self.folder / "docker.sock"
 
     def inside(self, *argv: str | Path) -> list[str]:
-        """Return a command that runs in the machine's namespaces, as root."""
+        """Return a command of this machine's programs on the other's network and with its files in /etc, as root."""
         pid = (self.folder / "run/docker.pid").read_text().strip()
-        return ["nsenter", f"--net=/proc/{pid}/ns/net", f"--mount=/proc/{pid}/ns/mnt", *map(str, argv)]
+        variables = [f"{name}={self.env[name]}" for name in ("FOLDER", "PYTHON", "CLOSED", "REPLACED")]
+        files = ["env", *variables, "unshare", "--mount", "sh", "-c", f'{_FILES}exec "$@"', "sh"]
+        return ["nsenter", f"--net=/proc/{pid}/ns/net", *files, *map(str, argv)]
 
     def docker(self, *words: str) -> str:
         argv = ["docker", "--host", f"unix://{self.socket}", *words]
@@ -101,12 +128,16 @@ class Machine:
 
 
 @contextmanager
-def another_machine(folder: Path, *, etc: Mapping[str, str] | None = None) -> Iterator[Machine]:
+def another_machine(
+    folder: Path, *, etc: Mapping[str, str] | None = None, system: Path | None = None, containerd_store: bool = False
+) -> Iterator[Machine]:
     """Start a machine while the block runs, and leave nothing of it.
 
     Args:
-        folder: an empty folder for its files.
+        folder: a folder for its files that does not exist yet.
         etc: files that it has instead of this machine's, by path, with their content.
+        system: the root folder of another system, whose engine it runs; by default this machine's.
+        containerd_store: whether the engine keeps images in containerd, as new ones do.
     """
     folder.mkdir(mode=0o755)
     replaced = {"/etc/resolv.conf": "nameserver 198.51.100.53\n", **(etc or {})}
@@ -116,20 +147,20 @@ def another_machine(folder: Path, *, etc: Mapping[str, str] | None = None) -> It
     for name in ("run", "data", "containerd"):
         (folder / name).mkdir()
     (folder / "containerd.toml").write_text(_CONTAINERD.format(folder=folder))
-    config = Path("/etc/docker/daemon.json")  # the lab's runtime, where this machine needs it
+    (folder / "daemon.json").write_text(json.dumps(_settings(system, containerd_store=containerd_store)))
     env = {
         **os.environ,
         "FOLDER": str(folder),
         "PYTHON": sys.base_prefix,
         "CLOSED": _closed_folder(Path(sys.base_prefix)),
         "REPLACED": " ".join(replaced),
-        "CONFIG": f"--config-file {config}" if config.exists() else "",
+        "SYSTEM": str(system or ""),
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     }
-    argv = ["unshare", "--net", "--mount", "sh", "-c", _SETUP]
+    argv = ["unshare", "--net", "--mount", "sh", "-c", _ROOT + _ENGINE]
     with (folder / "setup.log").open("wb") as log:
-        made = Machine(
-            folder=folder, process=subprocess.Popen(argv, env=env, stdout=log, stderr=log, start_new_session=True)
-        )
+        process = subprocess.Popen(argv, env=env, stdout=log, stderr=log, start_new_session=True)
+        made = Machine(folder=folder, env=env, process=process)
         try:
             wait.until("the other machine's engine", lambda: _answers(made), timeout_s=_START_S, interval_s=0.2)
             _record(made)
@@ -137,6 +168,13 @@ def another_machine(folder: Path, *, etc: Mapping[str, str] | None = None) -> It
         finally:
             _stop(made)
             shutil.rmtree(folder)
+
+
+def _settings(system: Path | None, *, containerd_store: bool) -> dict[str, Any]:
+    """Return the engine's settings: this machine's own, with the lab's runtime where it is needed, or none."""
+    own = Path("/etc/docker/daemon.json")
+    given = json.loads(own.read_text()) if system is None and own.exists() else {}
+    return {**given, "features": {"containerd-snapshotter": True}} if containerd_store else given
 
 
 def _closed_folder(path: Path) -> str:

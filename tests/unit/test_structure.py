@@ -157,7 +157,7 @@ def test_the_e2e_session_runs_every_file() -> None:
     named = [
         name
         for n in tree.body
-        if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) in {"_E2E", "_OTHER_MACHINES"}
+        if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) in {"_E2E", "_OTHER_MACHINES", "_ENGINES"}
         for name in ast.literal_eval(n.value)
     ]
     assert {f"test_{name}.py" for name in named} == {file.name for file in (PROJECT / "tests/e2e").glob("test_*.py")}

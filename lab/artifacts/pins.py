@@ -86,7 +86,7 @@ class Pins:
                 for folder in (self.file.parent, self.guard.parent):
                     folder.mkdir(parents=True, exist_ok=True)
                 with locks.held(self.guard, what=FILE_NAME, wait_s=_OTHER_WRITER_S):
-                    digests = {**self._load(), name: digest}
+                    digests = {name: digest, **self._load()}  # another command may have recorded one meanwhile
                     write_atomic(self.file, _text(digests), mode=0o644)
             except OSError as error:
                 events.progress(f"{self.file} was not written ({error.strerror}); the digest of {name} is {digest}")

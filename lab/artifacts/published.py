@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import tarfile
+import threading
+import zlib
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -46,6 +49,7 @@ class Published:
         self._asks = asks
         self._platform = platform
         self._hosts = registries(catalog, mirror=mirror)
+        self._guard = threading.Lock()
         self._answering: frozenset[str] | None = None
 
     def look(self, artifact: Artifact, pin: Pin | None) -> Match | NotFound:
@@ -62,7 +66,7 @@ class Published:
         except WebError as error:
             if pin is not None and error.absent and build.url is None:
                 what = f"the registry has no {self._pins.name(artifact)} with the digest {pin.digest}, as {pin.by} says"
-                return NotFound(looked=(what,), next=_next_after(pin.by))
+                return NotFound(looked=(what,), next=_next_after(pin.by) if pin.by.endswith(FILE_NAME) else None)
             return NotFound(looked=(str(error),))
 
     def take(self, match: Match, work: BuildContext) -> BuildResult:
@@ -97,11 +101,12 @@ class Published:
 
     def _answers(self, host: str) -> bool:
         """Say whether a registry answers. The first call asks all registries in parallel."""
-        if self._answering is None:
-            with Threads(max(1, len(self._hosts))) as threads:
-                results = threads.map(registry.answers, self._hosts)
-                self._answering = frozenset(h for h, yes in zip(self._hosts, results, strict=True) if yes)
-        return host in self._answering
+        with self._guard:
+            if self._answering is None:
+                with Threads(max(1, len(self._hosts))) as threads:
+                    results = threads.map(registry.answers, self._hosts)
+                    self._answering = frozenset(h for h, yes in zip(self._hosts, results, strict=True) if yes)
+            return host in self._answering
 
     def _reference(self, name: str) -> str:
         return f"{self._mirror}/{split(name)[1]}" if self._mirror else name
@@ -177,7 +182,7 @@ def _place(downloaded: Path, target: Path, *, member: str | None) -> None:
     else:
         try:
             _extract(downloaded, member, target)
-        except (tarfile.TarError, EOFError, KeyError) as error:
+        except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, KeyError) as error:
             raise ArtifactError(f"the download has no file {member}: {error}", next=_AGAIN) from error
     target.chmod(0o755 if target.parent.name == "bin" else 0o644)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import oras.logger
@@ -29,6 +29,8 @@ _MANIFESTS = (
 _CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 """Media type of a packed chart (Helm documentation, "Use OCI-based registries")."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_ABSENT = {404, 410}
+_DENIED = {401, 403}
 # oras' own repetition sleeps up to two minutes, which Ctrl-C does not end; `web.patiently` repeats instead.
 _send: Callable[..., requests.Response] = Registry.do_request.__wrapped__
 
@@ -73,8 +75,11 @@ def chart(reference: str, identity: str) -> bytes:
         WebError: the registry does not have it, or does not answer as a registry.
         DigestError: its content does not have the digest.
     """
-    manifest: Mapping[str, Any] = json.loads(_exactly(reference, "manifests", identity))
-    layers = [part["digest"] for part in manifest.get("layers", []) if part["mediaType"] == _CHART_LAYER]
+    manifest = _exactly(reference, "manifests", identity)
+    try:
+        layers = [part["digest"] for part in json.loads(manifest)["layers"] if part["mediaType"] == _CHART_LAYER]
+    except (ValueError, KeyError, TypeError):
+        layers = []
     if not layers:
         raise WebError(f"{reference} is not a Helm chart")
     return _exactly(reference, "blobs", str(layers[0]))
@@ -107,12 +112,29 @@ def _ask(reference: str, kind: str, what: str, *, method: str = "GET") -> reques
     url = f"{registry.prefix}://{_HUB_API if host == _HUB else host}/v2/{container.api_prefix}/{kind}/{what}"
     headers = {"Accept": ", ".join(_MANIFESTS)} if kind == "manifests" else {}
     registry.auth.load_configs(container)
-    answer = web.patiently(lambda: _send(registry, url, method, headers=dict(headers)), what=host)
+
+    def send() -> requests.Response:
+        try:
+            return _send(registry, url, method, headers=dict(headers))
+        except requests.RequestException:
+            raise
+        except ValueError as error:  # oras says so after a refusal without a login
+            raise _refused(host, reference, requests.codes.unauthorized) from error
+
+    answer = web.patiently(send, what=host)
     if answer.status_code != requests.codes.ok:
-        raise WebError(f"{host} has no {reference} (HTTP {answer.status_code})", absent=True)
+        raise _refused(host, reference, answer.status_code)
     if web.is_page(answer.headers):
         raise WebError(f"{host} {PORTAL}")
     return answer
+
+
+def _refused(host: str, reference: str, status: int) -> WebError:
+    if status in _ABSENT:
+        return WebError(f"{host} has no {reference} (HTTP {status})", absent=True)
+    if status in _DENIED:  # some registries say so of what they do not have
+        return WebError(f"{host} refuses {reference}: it does not exist, or needs `docker login {host}`")
+    return WebError(f"{host} does not return {reference} (HTTP {status})")
 
 
 class _Bounded(HTTPAdapter):

@@ -6,6 +6,7 @@ Each build has an identity, the digest of its content. The catalogue or lab.lock
 from __future__ import annotations
 
 import tarfile
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ WORDS = {PACKAGES: "built here", UPSTREAM: "upstream", MIRROR: "mirror", LOCAL: 
 """The sources as commands and reports show them."""
 CHART = "chart"
 """Folder of a chart in its entry."""
+_NOTES = {"taken from", "identity"}
+"""Notes of each entry of upstream's build."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +134,8 @@ class Resolver:
         same = [
             entry
             for entry in self.before(artifact)
-            if entry.version == version
+            if entry.notes.keys() >= _NOTES
+            and entry.version == version
             and entry.image == image
             and (entry.source == LOCAL) is local
             and (pin is None or entry.notes["identity"] == pin.digest)
@@ -179,6 +183,6 @@ def put_chart(packed: Path, work: BuildContext) -> None:
         with tarfile.open(packed) as tar:
             tar.extractall(unpacked, filter="data")
         (folder,) = unpacked.iterdir()
-    except (tarfile.TarError, ValueError, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, ValueError, EOFError, OSError) as error:
         raise ArtifactError(f"{packed.name} is not a packed chart: {error}") from error
     folder.rename(work.into / CHART)

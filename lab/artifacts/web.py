@@ -132,7 +132,8 @@ def download(url: str, target: Path) -> None:
 
 
 def _receive(answer: requests.Response, target: Path, *, after: int, deadline: float) -> None:
-    total = after + int(answer.headers.get("Content-Length", 0))
+    length = answer.headers.get("Content-Length", "")
+    total = after + (int(length) if length.isdecimal() else 0)
     done = after
     with target.open("ab" if after else "wb") as file:
         for chunk in answer.iter_content(_CHUNK):
@@ -156,7 +157,7 @@ def _refuse_page(url: str, file: Path) -> None:
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Return the pause that a server asks for, in seconds (RFC 9110, 10.2.3: a number or a date)."""
     text = headers.get("Retry-After", "").strip()
-    if text.isdigit():
+    if text.isdecimal():
         return float(text)
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())

@@ -122,6 +122,11 @@ class Machine:
         argv = ["docker", "--host", f"unix://{self.socket}", *words]
         return subprocess.run(argv, text=True, capture_output=True, check=True).stdout
 
+    def used_bytes(self) -> int:
+        """Return the disk space that the engine and its users occupy."""
+        done = subprocess.run(["du", "-s", "-x", "-B1", self.folder], text=True, capture_output=True, check=False)
+        return int(done.stdout.split()[0])
+
     def packets(self) -> list[str]:
         """Return the packets that tried to leave so far: protocol, ends, and the name that was asked for."""
         return (self.folder / "packets").read_text().splitlines()

@@ -35,6 +35,7 @@ def use(user: OrdinaryUser, stack: str) -> None:
     assert "everything is alive" in user.lab("status")
     assert json.loads(user.lab("status", "--json"))["stack"] == stack
     assert " 0 failed, 0 errored" in user.lab("run")
+    print(f"disk: {user.machine.used_bytes() / 1e9:.1f} GB")
     user.lab("down")
     assert user.machine.docker("ps", "--all", "--quiet") == ""
 

@@ -21,7 +21,7 @@ from lab.artifacts.bundle.members import BundleReader
 from lab.artifacts.catalog import Artifact, ArtifactKind
 from lab.artifacts.entry import Entry, FileRecord
 from lab.artifacts.make import locked, workspace
-from lab.artifacts.store import ArtifactStore
+from lab.artifacts.store import TAG_PREFIX, ArtifactStore
 from lab.base import environment, events
 from lab.base.errors import ArtifactError, LabError
 from lab.host.machine import Machine
@@ -83,6 +83,8 @@ class _Load:
         self._check_not_in_use(fitting)
         todo = [a for a in fitting if self._store.problem(a.name, thorough=True) is not None]
         images = [artifact for artifact in todo if artifact.image is not None]
+        if images:
+            self._check_replaces_nothing(fitting)
         self._check_space(todo, with_images=bool(images))
         for number, artifact in enumerate(todo, start=1):
             if artifact.image is None:
@@ -179,6 +181,20 @@ class _Load:
                 "the lab is up, and the bundle would change the sources of its artifacts",
                 where=self._where,
                 next=f"lab down, then lab bundle load {shlex.quote(self._where)}",
+            )
+
+    def _check_replaces_nothing(self, fitting: Iterable[BundledArtifact]) -> None:
+        """Refuse to replace images that this lab does not use: the archive also has those that are left out."""
+        used = {artifact.image for artifact in fitting}
+        others = [name for _, name in self._manifest.references() if name not in used]
+        foreign = [name for name in others if not name.startswith(f"{TAG_PREFIX}/")]
+        if replaced := [name for name in foreign if self._store.docker.image(name) is not None]:
+            raise ArtifactError(
+                f"the bundle would replace images of the engine that lab {__version__} does not use: "
+                f"{', '.join(replaced)}",
+                where=self._where,
+                next=f"save the bundle again with lab {__version__}; or, if you do not need these images: "
+                f"docker rmi {shlex.join(replaced)}",
             )
 
     def _check_space(self, todo: Iterable[BundledArtifact], *, with_images: bool) -> None:

@@ -54,6 +54,7 @@ ArtifactName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Size = Annotated[int, Field(ge=0, le=_MAX_SIZE)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Key = Annotated[str, Field(pattern=f"^[0-9a-f]{{{KEY_LENGTH}}}$")]
+Source = Literal["packages", "upstream", "mirror", "local"]
 Reference = Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._:/-]{0,250}$")]
 
 
@@ -98,7 +99,7 @@ class BundledArtifact(Strict):
     name: ArtifactName
     key: Key
     version: Text
-    source: Text
+    source: Source
     built_at: float
     duration_s: float
     files: Annotated[list[BundledFile], Field(max_length=_MAX_FILES)]
@@ -133,7 +134,7 @@ class BundledDecision(Strict):
     """Where an artifact comes from, or a part of one; `match` is None for what is built from packages."""
 
     version: Text
-    source: Literal["packages", "upstream", "mirror", "local"]
+    source: Source
     match: BundledMatch | None
 
     @classmethod

@@ -41,7 +41,7 @@ def registry_program(folder: Path) -> str:
     fetched = run(["apt-get", "download", "docker-registry"], cwd=folder, timeout_s=300, check=False)
     packages = list(folder.glob("docker-registry_*.deb"))
     if fetched.returncode != 0 or not packages:
-        pytest.skip("docker-registry is neither on PATH nor to be had from apt")
+        pytest.skip("docker-registry is not on PATH, and apt does not have it")
     run(["dpkg-deb", "-x", packages[0], folder / "unpacked"], timeout_s=60)
     return str(folder / "unpacked/usr/bin/docker-registry")
 

@@ -22,6 +22,7 @@ import requests
 from lab.artifacts import catalog, plan, registry
 from lab.artifacts import entry as entries
 from lab.artifacts.bundle import BundleReader, LoadedReport, load, members, save
+from lab.artifacts.bundle import manifest as manifests
 from lab.artifacts.make import make
 from lab.artifacts.store import ArtifactStore
 from lab.base.errors import ArtifactError, HostError, LabError, UsageError
@@ -408,6 +409,25 @@ def test_an_image_that_does_not_fit_is_removed_from_the_engine_again(here: Machi
     assert list(there.docker.known) == [there.store(two).reference("whole")]
 
 
+def test_an_image_that_the_lab_does_not_use_is_never_replaced(bundle: Path, there: Machine) -> None:
+    name = "docker.io/library/somebodys:1"
+
+    def add(document: dict[str, Any], members: kit.Members) -> None:
+        whole = next(artifact for artifact in document["artifacts"] if artifact["image"])
+        document["artifacts"].append({**whole, "name": "more", "image": name, "files": []})
+        archive = kit.archive_of({whole["image"]: "{}", name: "{}"})
+        members[manifests.IMAGES] = gzip.compress(archive)
+        document["images"] = {"size": len(archive), "sha256": hashlib.sha256(archive).hexdigest()}
+
+    there.docker.pull(name)
+    before = dict(there.docker.known)
+    with pytest.raises(ArtifactError, match=f"would replace images of the engine .*: {name}") as refused:
+        load(there.store(), kit.rewritten(bundle, add))
+    assert f"docker rmi {name}" in (refused.value.next or "")
+    assert there.docker.known == before
+    assert there.docker.loads == 0
+
+
 # What a manifest and a tar file must not have
 
 
@@ -444,6 +464,7 @@ def test_a_path_that_leads_out_of_the_entry_is_refused(bundle: Path, there: Mach
         _set("artifacts", 0, "name", to="../tool"),
         _set("artifacts", 0, "name", to="Tool"),
         _set("artifacts", 0, "key", to="../../x"),
+        _set("artifacts", 0, "source", to="elsewhere"),
         _set("artifacts", 2, "image", to="-rm"),
         _set(*FILE, "size", to=-1),
         _set(*FILE, "size", to=1 << 50),

@@ -62,6 +62,16 @@ def test_a_recorded_digest_is_not_replaced(pins: Pins) -> None:
     assert OTHER not in pins.file.read_text()
 
 
+def test_a_digest_that_another_command_recorded_meanwhile_is_not_replaced(pins: Pins) -> None:
+    assert pins.pin(ARTIFACTS["a"]) is None
+    Pins(file=pins.file, guard=pins.guard, platform=PLATFORMS[0]).record(ARTIFACTS["a"], ONE)
+    pins.record(ARTIFACTS["a"], OTHER)
+    assert OTHER not in pins.file.read_text()
+    found = pins.pin(ARTIFACTS["a"])
+    assert found is not None
+    assert found.digest == ONE
+
+
 def test_what_the_catalogue_pins_is_not_recorded(pins: Pins) -> None:
     pins.record(ARTIFACTS["p"], ONE)
     assert not pins.file.exists()

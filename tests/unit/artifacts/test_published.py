@@ -429,6 +429,39 @@ def test_a_digest_in_lab_lock_is_required_of_a_registry(open_store: Open, everyt
     assert "delete its line in" in (missing.next or "")
 
 
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (403, "refuses {name}: it does not exist, or needs `docker login {host}`"),
+        (500, "does not return {name} (HTTP 500)"),
+    ],
+)
+def test_a_registry_that_fails_is_no_reason_to_delete_a_digest(
+    open_store: Open, everything: Site, tmp_path: Path, status: int, words: str
+) -> None:
+    name = f"{everything.host}/mesh/proxy:2.0"
+    wanted = f"sha256:{'7' * 64}"
+    (tmp_path / "lab.lock").write_text(f'[digests]\n"{name}" = "{wanted}"\n')
+    everything.troubles[f"/v2/mesh/proxy/manifests/{wanted}"] = Trouble(times=9, status=status)
+    missing = open_store("upstream").unobtainable(["proxy"])
+    assert missing is not None
+    asked = f"{everything.host}/mesh/proxy@{wanted}"
+    assert f"{everything.host} {words.format(name=asked, host=everything.host)}" in missing.what
+    assert "delete its line" not in (missing.next or "")
+
+
+@pytest.mark.parametrize("manifest", [b"[]", b"{}", b'{"layers": [{"digest": "sha256:1"}]}', b'{"layers": 1}'])
+def test_a_manifest_of_no_chart_is_an_error(open_store: Open, everything: Site, manifest: bytes) -> None:
+    everything.image("charts/ingress:2.0", manifest)
+    with pytest.raises(ArtifactError, match="is not a Helm chart"):
+        make(open_store("upstream"), "chart")
+
+
+def test_each_registry_is_tried_once_whatever_is_searched_at_once(open_store: Open, everything: Site) -> None:
+    open_store("auto").decisions.prefetch(ALL)
+    assert everything.asked.count("GET /v2/") == 1
+
+
 @pytest.mark.parametrize("name", ["ctl", "proxy"])
 def test_list_verify_compares_what_is_here_with_lab_lock(
     open_store: Open, everything: Site, tmp_path: Path, name: str
@@ -443,10 +476,14 @@ def test_list_verify_compares_what_is_here_with_lab_lock(
 
 
 def test_a_damaged_archive_is_an_error(make_store: Open, everything: Site) -> None:
-    everything.pages["/tool.tar.gz"] = b"no archive"
-    for text in ("tool", "other"):
-        if text == "other":
-            everything.pages["/tool.tar.gz"] = packed({"dist/another": "x"})
+    whole = packed({"dist/tool": "x" * 5000})
+    middle = len(whole) // 2
+    damaged = (
+        *(b"no archive", packed({"dist/another": "x"})),
+        *(whole[:middle], whole[:middle] + b"damage" + whole[middle + 6 :]),
+    )
+    for content in damaged:
+        everything.pages["/tool.tar.gz"] = content
         store = make_store(
             '[tool]\ntitle = "t"\nkind = "binaries"\nversion = "1"\nestimate_s = 1\n[tool.upstream]\n'
             f'url = "http://{everything.host}/tool.tar.gz"\nmember = "dist/tool"\nas_file = "bin/tool"\n',

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,7 +21,7 @@ from lab.artifacts.catalog import Artifact
 from lab.artifacts.decisions import BUILD, Decision
 from lab.artifacts.entry import MANIFEST as ENTRY_MANIFEST
 from lab.artifacts.keys import KEY_LENGTH
-from lab.artifacts.resolver import PACKAGES, Match
+from lab.artifacts.resolver import PACKAGES, WORDS, Match
 from lab.base.errors import ArtifactError
 from lab.base.names import ARCHITECTURES
 from lab.tools.docker import Docker
@@ -54,7 +54,7 @@ ArtifactName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Size = Annotated[int, Field(ge=0, le=_MAX_SIZE)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Key = Annotated[str, Field(pattern=f"^[0-9a-f]{{{KEY_LENGTH}}}$")]
-Source = Literal["packages", "upstream", "mirror", "local"]
+Source = Annotated[str, Field(pattern=f"^({'|'.join(WORDS)})$")]
 Reference = Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._:/-]{0,250}$")]
 
 

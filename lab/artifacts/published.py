@@ -195,3 +195,6 @@ def _extract(archive: Path, member: str, target: Path) -> None:
         with content:
             for chunk in iter(partial(content.read, _CHUNK), b""):
                 file.write(chunk)
+        # gzip's checksum is at the end of the archive: without it, damaged content could be taken.
+        while tar.fileobj is not None and tar.fileobj.read(_CHUNK):
+            pass

@@ -17,6 +17,37 @@ MANIFEST = "application/vnd.oci.image.index.v1+json"
 PORTAL = b"<!DOCTYPE html><html><body>Welcome to the hotel's network. Log in.</body></html>"
 
 
+_CATALOG = """
+[chart]
+title = "the chart"
+kind = "files"
+version = "2.0"
+upstream = { chart = "ingress", registry = "HOST/charts" }
+estimate_s = 1
+
+[ctl]
+title = "the CLI"
+kind = "binaries"
+version = "1.9"
+recipe = "write"
+text = "built"
+path = "bin/ctl"
+estimate_s = 1
+[ctl.upstream]
+version = "2.0"
+url = "http://HOST/v{version}/ctl-{platform}"
+checksum = ".sha256"
+as_file = "bin/ctl"
+
+[crds]
+title = "the CRDs"
+kind = "files"
+version = "2.0"
+upstream = { url = "http://HOST/crds.yaml", as_file = "crds.yaml" }
+estimate_s = 1
+"""
+
+
 def digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
@@ -58,6 +89,11 @@ class Site:
     ranges: list[str] = field(default_factory=list)
     resumes: bool = True
     closed: Event = field(default_factory=Event)
+
+    @property
+    def catalog(self) -> str:
+        """The tables of `chart`, of `release`, and of a file without a checksum file."""
+        return _CATALOG.replace("HOST", self.host)
 
     def image(self, name: str, content: bytes = b'{"schemaVersion": 2}') -> str:
         """Publish a manifest under `repository:tag` and its digest; return the digest."""

@@ -69,7 +69,9 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also not a server on this machine, unlike other unit tests."""
+
     def refuse(*_: object, **__: object) -> NoReturn:
         pytest.fail("the network was used")
 

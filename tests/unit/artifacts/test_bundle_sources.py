@@ -45,34 +45,7 @@ def opened(site: Site, tmp_path: Path, make_store: object) -> Opened:
     """Return a function that opens the store of a machine; `make_store` has replaced the recipes."""
     engines: dict[str, kit.ArchivingDocker] = {}
     text = f"""
-[ctl]
-title = "the CLI"
-kind = "binaries"
-version = "1.9"
-recipe = "write"
-text = "built"
-path = "bin/ctl"
-estimate_s = 1
-[ctl.upstream]
-version = "2.0"
-url = "http://{site.host}/v{{version}}/ctl-{{platform}}"
-checksum = ".sha256"
-as_file = "bin/ctl"
-
-[crds]
-title = "the CRDs"
-kind = "files"
-version = "2.0"
-upstream = {{ url = "http://{site.host}/crds.yaml", as_file = "crds.yaml" }}
-estimate_s = 1
-
-[chart]
-title = "the chart"
-kind = "files"
-version = "2.0"
-upstream = {{ chart = "ingress", registry = "{site.host}/charts" }}
-estimate_s = 1
-
+{site.catalog}
 [proxy]
 title = "the proxy's image"
 kind = "image"

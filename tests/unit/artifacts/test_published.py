@@ -5,7 +5,10 @@ Each trouble ends in a clear error or in a build from packages of that one artif
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -36,34 +39,7 @@ def open_store(site: Site, make_store: Open, monkeypatch: pytest.MonkeyPatch) ->
     """Return a function that opens the store as the next command would."""
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     text = f"""
-[chart]
-title = "the chart"
-kind = "files"
-version = "2.0"
-upstream = {{ chart = "ingress", registry = "{site.host}/charts" }}
-estimate_s = 1
-
-[ctl]
-title = "the CLI"
-kind = "binaries"
-version = "1.9"
-recipe = "write"
-text = "built"
-path = "bin/ctl"
-estimate_s = 1
-[ctl.upstream]
-version = "2.0"
-url = "http://{site.host}/v{{version}}/ctl-{{platform}}"
-checksum = ".sha256"
-as_file = "bin/ctl"
-
-[crds]
-title = "the CRDs"
-kind = "files"
-version = "2.0"
-upstream = {{ url = "http://{site.host}/crds.yaml", as_file = "crds.yaml" }}
-estimate_s = 1
-
+{site.catalog}
 [proxy]
 title = "the proxy"
 kind = "image"
@@ -462,6 +438,18 @@ def test_each_registry_is_tried_once_whatever_is_searched_at_once(open_store: Op
     assert everything.asked.count("GET /v2/") == 1
 
 
+def test_an_entry_that_does_not_say_what_it_was_taken_from_is_taken_again(open_store: Open, everything: Site) -> None:
+    make(open_store("upstream"), "ctl")
+    file = open_store("upstream").folder("ctl") / "manifest.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "notes": {}}))
+    shutil.rmtree(open_store("upstream").root / "decisions")
+    before = len(everything.asked)
+    assert open_store("upstream").problem("ctl") is not None
+    make(open_store("upstream"), "ctl")
+    assert f"GET {CTL}" in everything.asked[before:]
+    assert open_store("upstream").problem("ctl") is None
+
+
 @pytest.mark.parametrize("name", ["ctl", "proxy"])
 def test_list_verify_compares_what_is_here_with_lab_lock(
     open_store: Open, everything: Site, tmp_path: Path, name: str
@@ -476,11 +464,11 @@ def test_list_verify_compares_what_is_here_with_lab_lock(
 
 
 def test_a_damaged_archive_is_an_error(make_store: Open, everything: Site) -> None:
-    whole = packed({"dist/tool": "x" * 5000})
+    whole = packed({"dist/tool": "".join(sha256(bytes([n])).hexdigest() for n in range(256)) * 8})
     middle = len(whole) // 2
     damaged = (
         *(b"no archive", packed({"dist/another": "x"})),
-        *(whole[:middle], whole[:middle] + b"damage" + whole[middle + 6 :]),
+        *(whole[:middle], whole[:middle] + bytes(64) + whole[middle + 64 :]),
     )
     for content in damaged:
         everything.pages["/tool.tar.gz"] = content

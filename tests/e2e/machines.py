@@ -31,6 +31,8 @@ PROGRAMS = ("docker", "curl", "sh", "cat", "cp", "mkdir", "rm", "sed", "sleep")
 """The programs of an ordinary user, besides the lab."""
 _START_S, _STOP_S, _COMMAND_S = 60.0, 60.0, 1200.0
 _HERE = Path(__file__).parent
+_OWN, _GATEWAY, _OUTSIDE = "192.0.2.1", "192.0.2.2", "198.51.100.1"
+"""Addresses for documentation, which no host has (RFC 5737)."""
 
 _FILES = """
 set -eu
@@ -65,15 +67,15 @@ if [ -n "$SYSTEM" ]; then
 fi
 for file in $REPLACED; do touch "$file"; mount --bind "$FOLDER/etc/${file##*/}" "$file"; done
 """
-_ENGINE = """
+_ENGINE = f"""
 ip link set lo up
 ip link add egress type veth peer name nowhere
 echo 1 > /proc/sys/net/ipv6/conf/egress/disable_ipv6
-ip address add 192.0.2.1/24 dev egress
+ip address add {_OWN}/24 dev egress
 ip link set egress up
 ip link set nowhere up
-ip neighbour add 192.0.2.2 lladdr 02:00:00:00:00:01 dev egress
-ip route add default via 192.0.2.2
+ip neighbour add {_GATEWAY} lladdr 02:00:00:00:00:01 dev egress
+ip route add default via {_GATEWAY}
 containerd --config "$FOLDER/containerd.toml" > "$FOLDER/containerd.log" 2>&1 &
 while [ ! -S "$FOLDER/run/containerd.sock" ]; do sleep 0.1; done
 exec dockerd --config-file "$FOLDER/daemon.json" --containerd "$FOLDER/run/containerd.sock" \\
@@ -130,6 +132,14 @@ class Machine:
     def packets(self) -> list[str]:
         """Return the packets that tried to leave so far: protocol, ends, and the name that was asked for."""
         return (self.folder / "packets").read_text().splitlines()
+
+    def last_packet(self) -> str:
+        """Let one packet leave, and return its line: without it at the end, an empty record proves nothing."""
+        send = f"import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'', ('{_OUTSIDE}', 9))"
+        subprocess.run(self.inside(sys.executable, "-S", "-c", send), check=True)
+        line = f"udp {_OWN} > {_OUTSIDE}:9"
+        wait.until("the last packet", lambda: line in self.packets() or NotYet("not recorded"), timeout_s=10)
+        return line
 
 
 @contextmanager

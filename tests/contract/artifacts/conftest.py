@@ -8,18 +8,24 @@ import shutil
 import socket
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from lab.artifacts.catalog import parse
 from lab.artifacts.registry import answers
+from lab.artifacts.store import ArtifactStore
 from lab.base import wait
+from lab.base.paths import Paths
 from lab.base.process import run
+from lab.config import ArtifactsSpec
 from lab.tools.docker import Docker
 
+NAME = "registry.test/some/thing:1"
+"""Upstream's name of the registry's image."""
 CONFIG = """
 version: 0.1
 storage:
@@ -75,16 +81,6 @@ class Registry:
 
 
 @pytest.fixture(scope="session")
-def engine() -> Docker:
-    docker = Docker()
-    try:
-        docker.info()
-    except Exception as error:
-        pytest.skip(f"no container engine: {error}")
-    return docker
-
-
-@pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> str:
     return registry_program(tmp_path_factory.mktemp("package"))
 
@@ -109,6 +105,28 @@ def registry(tmp_path: Path, program: str, engine: Docker) -> Iterator[Registry]
         server.terminate()
         server.wait(10)
         engine.remove_image(filled.reference)
+
+
+@pytest.fixture
+def open_store(registry: Registry, tmp_path: Path, engine: Docker) -> Iterator[Callable[..., ArtifactStore]]:
+    """Return a function that opens a store with a mirror; its one image has neither a digest nor a recipe."""
+    text = f'[thing]\ntitle = "the thing"\nkind = "image"\nversion = "1"\nestimate_s = 1\nupstream.image = "{NAME}"\n'
+    mirrors: set[str] = set()
+
+    def again(mirror: str, *, source: str = "upstream") -> ArtifactStore:
+        mirrors.add(mirror)
+        return ArtifactStore(
+            paths=Paths(cache=tmp_path / "cache", state=tmp_path / "state"),
+            spec=ArtifactsSpec.model_validate({"source": source, "mirror": mirror}),
+            catalog=parse(text),
+            docker=engine,
+            lock=tmp_path / "lab.lock",
+        )
+
+    yield again
+    engine.remove_image(NAME)
+    for mirror in mirrors:
+        engine.remove_image(f"{mirror}/some/thing@{registry.digest}")
 
 
 def _fill(registry: Registry, engine: Docker, folder: Path) -> None:

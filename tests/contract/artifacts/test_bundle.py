@@ -14,23 +14,13 @@ from lab.artifacts.bundle.members import BundleReader
 from lab.artifacts.catalog import parse
 from lab.artifacts.make import make
 from lab.artifacts.store import ArtifactStore
-from lab.base.errors import CommandError, HostError
+from lab.base.errors import CommandError
 from lab.base.paths import Paths
 from lab.config import ArtifactsSpec
 from lab.tools.docker import Docker
 
 SIZE = 10 << 20
 """More than two blocks of the compression, so that the engine reads a gzip file of several parts."""
-
-
-@pytest.fixture(scope="module")
-def engine() -> Docker:
-    engine = Docker()
-    try:
-        engine.info()
-    except HostError as error:
-        pytest.skip(f"no container engine to test against: {error.what}")
-    return engine
 
 
 @pytest.fixture

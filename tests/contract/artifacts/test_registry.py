@@ -15,9 +15,7 @@ from lab.base.errors import ArtifactError
 from lab.base.paths import Paths
 from lab.config import ArtifactsSpec
 from lab.tools.docker import Docker
-from tests.contract.artifacts.conftest import Registry, free_port
-
-NAME = "registry.test/some/thing:1"
+from tests.contract.artifacts.conftest import NAME, Registry, free_port
 
 
 @pytest.fixture
@@ -94,29 +92,10 @@ def test_a_registry_that_does_not_answer(tmp_path: Path, engine: Docker) -> None
         make(store, "thing")
 
 
-@pytest.fixture
-def unpinned(registry: Registry, tmp_path: Path, engine: Docker) -> Iterator[Callable[[], ArtifactStore]]:
-    """Return a function that opens a store whose one image has no digest and no recipe."""
-    text = f'[thing]\ntitle = "the thing"\nkind = "image"\nversion = "1"\nestimate_s = 1\nupstream.image = "{NAME}"\n'
-
-    def again() -> ArtifactStore:
-        return ArtifactStore(
-            paths=Paths(cache=tmp_path / "cache", state=tmp_path / "state"),
-            spec=ArtifactsSpec(source="packages", mirror=registry.host),
-            catalog=parse(text),
-            docker=engine,
-            lock=tmp_path / "lab.lock",
-        )
-
-    yield again
-    engine.remove_image(NAME)
-    engine.remove_image(f"{registry.host}/some/thing@{registry.digest}")
-
-
 def test_an_image_without_a_digest_is_pulled_from_the_mirror_and_recorded(
-    unpinned: Callable[[], ArtifactStore], registry: Registry, engine: Docker
+    open_store: Callable[..., ArtifactStore], registry: Registry, engine: Docker
 ) -> None:
-    store = unpinned()
+    store = open_store(registry.host, source="packages")
     assert store.unobtainable(["thing"]) is None
     make(store, "thing")
     assert store.image("thing") == NAME
@@ -125,13 +104,13 @@ def test_an_image_without_a_digest_is_pulled_from_the_mirror_and_recorded(
 
 
 def test_an_image_is_the_same_artifact_when_it_is_found_in_the_engine(
-    unpinned: Callable[[], ArtifactStore], registry: Registry
+    open_store: Callable[..., ArtifactStore], registry: Registry
 ) -> None:
-    first = unpinned()
+    first = open_store(registry.host, source="packages")
     make(first, "thing")
     shutil.rmtree(registry.data)
     shutil.rmtree(first.root)  # another user's cache, or one that was deleted
-    later = unpinned()
+    later = open_store(registry.host, source="packages")
     assert later.source("thing") == "local"
     assert later.keys["thing"] == first.keys["thing"]
     make(later, "thing")

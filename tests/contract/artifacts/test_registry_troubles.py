@@ -11,26 +11,21 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from lab.artifacts.catalog import parse
 from lab.artifacts.make import make
 from lab.artifacts.store import ArtifactStore
 from lab.base.errors import ArtifactError
-from lab.base.paths import Paths
-from lab.config import ArtifactsSpec
 from lab.tools.docker import Docker
-from tests.contract.artifacts.conftest import Registry
+from tests.contract.artifacts.conftest import NAME, Registry
 
-NAME = "registry.test/some/thing:1"
 MANIFEST, BLOB = r"GET /v2/some/thing/manifests/", r"GET /v2/some/thing/blobs/"
 PAGE = b"<!DOCTYPE html><html><body>Log in to the hotel's network.</body></html>"
 
 
-Open = Callable[[], ArtifactStore]
+Open = Callable[..., ArtifactStore]
 
 
 @dataclass
@@ -105,24 +100,6 @@ def front(registry: Registry) -> Iterator[Front]:
         thread.join()
 
 
-@pytest.fixture
-def open_store(front: Front, registry: Registry, tmp_path: Path, engine: Docker) -> Iterator[Open]:
-    text = f'[thing]\ntitle = "the thing"\nkind = "image"\nversion = "1"\nestimate_s = 1\nupstream.image = "{NAME}"\n'
-
-    def again() -> ArtifactStore:
-        return ArtifactStore(
-            paths=Paths(cache=tmp_path / "cache", state=tmp_path / "state"),
-            spec=ArtifactsSpec(source="upstream", mirror=front.host),
-            catalog=parse(text),
-            docker=engine,
-            lock=tmp_path / "lab.lock",
-        )
-
-    yield again
-    engine.remove_image(NAME)
-    engine.remove_image(f"{front.host}/some/thing@{registry.digest}")
-
-
 @pytest.fixture(autouse=True)
 def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.base.wait.pause", lambda _: None)
@@ -132,7 +109,7 @@ def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_busy_registry_is_asked_again_until_the_image_is_there(
     open_store: Open, front: Front, engine: Docker, status: int
 ) -> None:
-    store = open_store()
+    store = open_store(front.host)
     assert store.unobtainable(["thing"]) is None
     front.of, front.times, front.status = MANIFEST, 1, status
     make(store, "thing")
@@ -153,7 +130,7 @@ def test_a_busy_registry_is_asked_again_until_the_image_is_there(
 def test_a_registry_that_stays_in_trouble_is_a_clear_error_without_an_entry(  # noqa: PLR0917 - and one row of the table
     open_store: Open, front: Front, engine: Docker, of: str, status: int, words: str
 ) -> None:
-    store = open_store()
+    store = open_store(front.host)
     assert store.unobtainable(["thing"]) is None
     front.of, front.times, front.status = of, 999, status
     with pytest.raises(ArtifactError, match=words) as raised:
@@ -163,5 +140,5 @@ def test_a_registry_that_stays_in_trouble_is_a_clear_error_without_an_entry(  # 
     assert engine.image(NAME) is None
     assert not store.pins.file.exists()
     front.times = 0
-    make(open_store(), "thing")  # nothing damaged is left
+    make(open_store(front.host), "thing")  # nothing damaged is left
     assert engine.image(NAME) is not None

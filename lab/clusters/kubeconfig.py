@@ -48,15 +48,6 @@ def adopt(file: Path, *, name: str, from_kind: str) -> bool:
     return any(changed)
 
 
-def drop(file: Path, name: str) -> None:
-    """Remove a cluster from the lab's kubeconfig, if it is there."""
-    with _own_file:
-        config = _read(file)
-        gone = [_remove_entries(config, kind, lambda entry: entry["name"] == name) for kind in _KINDS]
-        if any(gone):
-            _write(file, config)
-
-
 def with_current(lab: Lab, cluster: str, *, namespace: str) -> str:
     """Return the lab's kubeconfig with a cluster's context as the current one, and a namespace in each context.
 

@@ -78,12 +78,6 @@ def rank(kind: str) -> int:
     return _RANKS.get(kind, 4)
 
 
-def condition(obj: Mapping[str, Any], kind: str) -> str | None:
-    """Return a condition's status ("True", "False", "Unknown"), None where the object does not have it."""
-    conditions = obj.get("status", {}).get("conditions") or []
-    return next((str(c["status"]) for c in conditions if c["type"] == kind), None)
-
-
 def _condition_words(obj: Mapping[str, Any], kind: str) -> str | None:
     for one in obj.get("status", {}).get("conditions") or []:
         if one["type"] == kind:

@@ -5,7 +5,7 @@ import pytest
 from lab.base.errors import WaitTimeout
 from lab.base.wait import TransientError
 from lab.kube import Answer, Kube, KubeError, NotNow
-from lab.kube.objects import Obj, Ref, condition, digest, labelled, rank, ref, unready
+from lab.kube.objects import Obj, Ref, digest, labelled, rank, ref, unready
 from lab.kube.owned import Owned, Owner
 from tests.unit.fake_api import FakeApi, cluster, kube, put
 
@@ -177,8 +177,6 @@ def test_conditions_are_read_in_kubernetes_own_words() -> None:
         "metadata": {"name": "g"},
         "status": {"conditions": [{"type": "Programmed", "status": "False", "message": "no address"}]},
     }
-    assert condition(gateway, "Programmed") == "False"
-    assert condition(gateway, "Accepted") is None
     assert unready(gateway) == "Gateway g not Programmed: no address"
 
 

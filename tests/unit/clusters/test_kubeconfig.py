@@ -53,11 +53,6 @@ def test_adopting_the_same_again_changes_nothing_and_new_credentials_do(lab: Lab
     assert [c["cluster"]["server"] for c in read(file)["clusters"]] == ["https://127.0.0.1:2", "https://127.0.0.1:1"]
 
 
-def test_a_dropped_cluster_leaves_the_others(lab: Lab) -> None:
-    kubeconfig.drop(lab.paths.kubeconfig, "east")
-    assert kubeconfig.contexts(lab.paths.kubeconfig) == ("west",)
-
-
 def test_merging_keeps_everything_of_the_users_and_unmerging_brings_it_back(lab: Lab, tmp_path: Path) -> None:
     mine = tmp_path / "config"
     before = {

@@ -43,7 +43,7 @@ def test_a_node_that_starts_again_has_its_routes(lab: RunningLab) -> None:
 
     def kept() -> object:
         table = docker("exec", f"{NAME}-west-control-plane", "ip", "route", "show")
-        return table.count("unreachable") == 2 or NotYet(table)
+        return table.count("unreachable") == 3 or NotYet(table)  # its own pods, the others' pods and Services
 
     wait.until("the node has its routes", kept, timeout_s=20)
     lab.run("up")

@@ -60,7 +60,8 @@ def load(store: ArtifactStore, file: Path) -> LoadedReport:
 
     Raises:
         UsageError: the file does not exist.
-        ArtifactError: the bundle is damaged, for another platform, or none of its artifacts fits this lab.
+        ArtifactError: the bundle is damaged, for another platform, would replace images that this lab does not use, or
+            none of its artifacts fits this lab.
         HostError: a disk has too little space, or no engine answers.
         LabError: the lab is up, and has its artifacts from elsewhere.
     """

@@ -97,6 +97,17 @@ class Internet:
                 server.terminate()
                 server.wait(10)
 
+    @contextmanager
+    def without(self, reference: str) -> Iterator[None]:
+        """Take an image's tag away from its registry while the block runs."""
+        repository, _, tag = reference.partition("/")[2].rpartition(":")
+        place = self.folder / "registry/docker/registry/v2/repositories" / repository / "_manifests/tags" / tag
+        taken = place.rename(self.folder / "taken")
+        try:
+            yield
+        finally:
+            taken.rename(place)
+
     def _is_served(self, machine: Machine, name: str) -> bool | NotYet:
         argv = machine.inside("curl", "--silent", "--output", "/dev/null", f"https://{name}/v2/")
         done = subprocess.run(argv, text=True, capture_output=True, check=False)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.artifacts.catalog import default
 from lab.base.names import STACKS
 from tests.contract.artifacts.conftest import registry_program
 from tests.e2e.conftest import CommandLine
@@ -38,6 +39,13 @@ def use(user: OrdinaryUser, stack: str) -> None:
     print(f"disk: {user.machine.used_bytes() / 1e9:.1f} GB")
     user.lab("down")
     assert user.machine.docker("ps", "--all", "--quiet") == ""
+
+
+def reference_of(name: str) -> str:
+    """Return upstream's name of an image."""
+    upstream = default()[name].upstream
+    assert upstream is not None
+    return upstream.reference or ""
 
 
 def test_from_a_bundle_without_any_network(request: pytest.FixtureRequest, folder: Path) -> None:
@@ -69,6 +77,10 @@ def test_from_registries(request: pytest.FixtureRequest, folder: Path, stack: st
         wheel = build_wheel(folder, project=package_without_digests(folder))
         user = OrdinaryUser.of(machine, wheel, env=internet.user_env)
         print(f"published: {internet.size_bytes / 2**20:.0f} MiB")
+        with internet.without(reference_of("linkerd-proxy")):
+            refused = user.lab("up", "--stack", stack, exit_code=2)
+        assert "1 artifact is missing" in refused
+        assert "Linkerd's proxy image" in refused
         use(user, stack)
         rows = [row for row in json.loads(user.lab("artifacts", "list", "--json")) if row["there"]]
         built = {row["name"] for row in rows if row["source"] == "built here"}

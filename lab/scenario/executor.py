@@ -6,6 +6,7 @@ Each command is an event before it runs, and each line of its output is one when
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +28,10 @@ _STOP_S = 60.0
 """How long a long-running command may take to end after Ctrl-C."""
 _LAST_LINES_S = 2.0
 """How long the last lines of a command that has ended may take."""
+
+_TRIES, _AGAIN_S = 3, 1.0
+_BROKEN_WEBHOOK = re.compile(r"failed calling webhook.*(EOF|connection (refused|reset))", re.DOTALL)
+"""The API server has reused a connection that the webhook's server was closing (seen with Linkerd's validator)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,11 +137,8 @@ class Executor:
                 self._print(note)
         lines = commands.parse(command.text)
         for number, line in enumerate(lines, start=1):
-            self.tell(Typed(text=line.text))
             try:
-                commands.run(
-                    line, env=self.context.env, timeout_s=command.timeout_s, on_line=self._print, runner=self.runner
-                )
+                self._typed(line, command)
             except CommandError as error:
                 refused = command.refused and number == len(lines) and not isinstance(error, CommandTimeout)
                 if not refused:
@@ -145,6 +147,21 @@ class Executor:
             else:
                 if command.refused and number == len(lines):
                     self.context.memo["refusal"] = ""
+
+    def _typed(self, line: commands.Line, command: Command) -> None:
+        """Run one line; an `apply` whose webhook lost its connection is typed again, as a person would do."""
+        for left in reversed(range(_TRIES)):
+            self.tell(Typed(text=line.text))
+            try:
+                commands.run(
+                    line, env=self.context.env, timeout_s=command.timeout_s, on_line=self._print, runner=self.runner
+                )
+            except CommandError as error:
+                if not left or " apply " not in line.text or not _BROKEN_WEBHOOK.search(error.stderr):
+                    raise
+                wait.rest("the API server's connection to a webhook broke", _AGAIN_S)
+            else:
+                return
 
     def _until(self, action: Until) -> None:
         def probe() -> bool | wait.NotYet:

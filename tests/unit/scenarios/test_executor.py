@@ -91,6 +91,27 @@ def test_a_program_that_does_not_exist_is_no_refusal(executor: Executor) -> None
         executor.do("demo", [Command("no-such-program", refused=True)])
 
 
+BROKEN = 'Internal error occurred: failed calling webhook "linkerd-policy-validator.linkerd.io": Post "https://x": EOF'
+
+
+@pytest.mark.parametrize(
+    ("line", "stderr", "times"),
+    [
+        ("kubectl --context=west apply -f a.yaml", BROKEN, 3),
+        ("kubectl --context=west delete -f a.yaml", BROKEN, 1),
+        ("kubectl --context=west apply -f a.yaml", "failed calling webhook: denied the request", 1),
+    ],
+)
+def test_only_an_apply_with_a_broken_webhook_is_typed_again(
+    executor: Executor, runner: FakeRunner, monkeypatch: pytest.MonkeyPatch, *, line: str, stderr: str, times: int
+) -> None:
+    monkeypatch.setattr(wait, "rest", lambda *_: None)
+    runner.answers["kubectl"] = refusal(stderr=stderr)
+    with pytest.raises(CommandError):
+        executor.do("demo", [Command(line)])
+    assert runner.lines == [line] * times
+
+
 def test_secrets_are_not_shown(executor: Executor, runner: FakeRunner, told: list[Output]) -> None:
     runner.answers = {"echo": "Authorization: Bearer abcdefghijkl\n", "kubectl": refusal(stderr="Bearer abcdefghijkl")}
     executor.do("demo", [Command("echo 1"), Command("kubectl x", refused=True)])

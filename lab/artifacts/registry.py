@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import oras.logger
@@ -31,6 +32,10 @@ _CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ABSENT = {404, 410}
 _DENIED = {401, 403}
+_UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError)
+"""What oras raises for credentials that it cannot read."""
+_ANSWER_S = 10
+"""A registry behind a slow line answers late; a host that does not exist is given up after CONNECT_S."""
 # oras' own repetition sleeps up to two minutes, which Ctrl-C does not end; `web.patiently` repeats instead.
 _send: Callable[..., requests.Response] = Registry.do_request.__wrapped__
 
@@ -40,7 +45,7 @@ def answers(host: str) -> bool:
     api = _HUB_API if host == _HUB else host
     scheme = "http" if is_loopback(api) else "https"  # as the engine does
     try:
-        answer = requests.get(f"{scheme}://{api}/v2/", timeout=(CONNECT_S, CONNECT_S))
+        answer = requests.get(f"{scheme}://{api}/v2/", timeout=(CONNECT_S, _ANSWER_S))
     except requests.RequestException:
         return False
     # A busy registry answers: the search for an artifact is patient.
@@ -111,7 +116,10 @@ def _ask(reference: str, kind: str, what: str, *, method: str = "GET") -> reques
     container = registry.get_container(reference)
     url = f"{registry.prefix}://{_HUB_API if host == _HUB else host}/v2/{container.api_prefix}/{kind}/{what}"
     headers = {"Accept": ", ".join(_MANIFESTS)} if kind == "manifests" else {}
-    registry.auth.load_configs(container)
+    # Images of upstream need no login: the search continues where a file or program of credentials does not work here,
+    # such as Docker Desktop's program for Windows inside WSL.
+    with suppress(*_UNREADABLE):
+        registry.auth.load_configs(container)
 
     def send() -> requests.Response:
         try:

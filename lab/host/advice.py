@@ -91,7 +91,7 @@ def low_port(origin: EngineOrigin, port: int, cluster: str) -> str:
 def sysctl(origin: EngineOrigin, machine: Machine, values: Mapping[str, int], image: str | None) -> str:
     """Return the command that sets kernel parameters of the engine's machine."""
     words = f"sysctl -w {' '.join(f'{key}={value}' for key, value in values.items())}"
-    inside = {Product.COLIMA: "colima ssh -- sudo", Product.RANCHER: "rdctl shell sudo", Product.LIMA: "limactl shell"}
+    inside = {Product.COLIMA: "colima ssh -- sudo", Product.RANCHER: "rdctl shell sudo", Product.LIMA: "lima sudo"}
     if origin.product in inside:
         return f"{inside[origin.product]} {words}"
     if origin.product in {Product.DESKTOP, Product.ORBSTACK}:  # no shell of their own: a privileged container sets them

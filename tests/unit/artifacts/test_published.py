@@ -6,6 +6,7 @@ Each trouble ends in a clear error or in a build from packages of that one artif
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -431,6 +432,31 @@ def test_a_manifest_of_no_chart_is_an_error(open_store: Open, everything: Site, 
     everything.image("charts/ingress:2.0", manifest)
     with pytest.raises(ArtifactError, match="is not a Helm chart"):
         make(open_store("upstream"), "chart")
+
+
+@pytest.mark.parametrize(
+    ("config", "helper"),
+    [
+        ("no JSON", None),
+        ("[]", None),
+        ('{"auths": null}', None),
+        ('{"credsStore": "test"}', "#!/bin/sh\n"),
+        ('{"credsStore": "test"}', "#!/bin/sh\necho '{}'\n"),
+        ('{"credsStore": "test"}', "a program for another system"),
+    ],
+)
+def test_without_readable_credentials_a_registry_is_asked_anonymously(  # noqa: PLR0917 - fixtures and one row of the table
+    open_store: Open, everything: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str, helper: str | None
+) -> None:
+    (tmp_path / ".docker").mkdir()
+    (tmp_path / ".docker/config.json").write_text(config)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if helper is not None:
+        (tmp_path / "docker-credential-test").write_text(helper)
+        (tmp_path / "docker-credential-test").chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert open_store("upstream").source("proxy") == "upstream"
+    assert f"HEAD {PROXY}" in everything.asked
 
 
 def test_each_registry_is_tried_once_whatever_is_searched_at_once(open_store: Open, everything: Site) -> None:

@@ -306,6 +306,7 @@ def test_strange_output_leaves_the_facts_unknown(seen: Any) -> None:
     [
         ("colima", "colima ssh -- sudo sysctl -w fs.inotify.max_user_instances=512"),
         ("rancher-desktop-mac", "rdctl shell sudo sysctl -w"),
+        ("lima", "lima sudo sysctl -w"),
         ("docker-desktop-mac", f"docker run --rm --privileged --entrypoint=sysctl {IMAGE} -w fs.inotify"),
         ("orbstack", f"--entrypoint=sysctl {IMAGE}"),
     ],

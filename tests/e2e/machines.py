@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ import pytest
 from lab.base import wait
 from lab.base.paths import PROJECT
 from lab.base.wait import NotYet
+from tests.e2e.conftest import CommandLine
 
 USER_ID = 12345
 NEEDED = ("unshare", "nsenter", "setpriv", "ip", "dockerd", "containerd")
@@ -92,12 +94,19 @@ address = "{folder}/run/containerd.sock"
 """
 
 
-def need_another_machine() -> None:
-    """Skip a test where no engine in namespaces of its own can be started."""
+@contextmanager
+def folder_for_a_machine() -> Iterator[Path]:
+    """Make a folder that every user may open, with a path that is short enough for the engine's sockets.
+
+    Skips the test where no engine in namespaces of its own can be started.
+    """
     if os.geteuid() != 0:
         pytest.skip("only root can start an engine in namespaces of its own")
     if missing := [name for name in NEEDED if shutil.which(name) is None]:
         pytest.skip(f"this machine lacks {', '.join(missing)}")
+    with tempfile.TemporaryDirectory(prefix="lab-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
 
 
 @dataclass(kw_only=True)
@@ -295,6 +304,15 @@ class OrdinaryUser:
         )
         assert done.returncode == exit_code, f"lab {' '.join(map(str, words))}: {done.returncode}\n{done.stdout}"
         return done.stdout
+
+
+def save_bundle(folder: Path, stack: str) -> Path:
+    """Save a stack's artifacts of this machine, which are built before if they are missing, into a bundle."""
+    here = CommandLine(folder=folder / "here", name="bundled", toml=f'stack = "{stack}"\n')
+    here.run("artifacts", "build")
+    file = folder / "lab.bundle"
+    here.run("bundle", "save", str(file), "--stack", stack)
+    return file
 
 
 def build_wheel(folder: Path, *, project: Path = PROJECT) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,18 +13,14 @@ import pytest
 from lab.artifacts.catalog import default
 from lab.base.names import STACKS
 from tests.contract.artifacts.conftest import registry_program
-from tests.e2e.conftest import CommandLine
 from tests.e2e.internet import package_without_digests, publish
-from tests.e2e.machines import OrdinaryUser, another_machine, build_wheel, need_another_machine
+from tests.e2e.machines import OrdinaryUser, another_machine, build_wheel, folder_for_a_machine, save_bundle
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that every user may open, with a path that is short enough for the engine's sockets."""
-    need_another_machine()
-    with tempfile.TemporaryDirectory(prefix="lab-") as made:
-        Path(made).chmod(0o755)
-        yield Path(made)
+    with folder_for_a_machine() as made:
+        yield made
 
 
 def use(user: OrdinaryUser, stack: str) -> None:
@@ -51,14 +46,10 @@ def reference_of(name: str) -> str:
 def test_from_a_bundle_without_any_network(request: pytest.FixtureRequest, folder: Path) -> None:
     chosen = request.config.getoption("--stack")
     stack = "istio" if chosen == "auto" else chosen
-    here = CommandLine(folder=folder / "here", name="bundled", toml=f'stack = "{stack}"\n')
-    here.run("artifacts", "build")
-    file = folder / "lab.bundle"
-    here.run("bundle", "save", str(file), "--stack", stack)
-    file.chmod(0o644)
+    bundle = save_bundle(folder, stack)
     with another_machine(folder / "machine") as machine:
         user = OrdinaryUser.of(machine, build_wheel(folder))
-        assert "next: lab up" in user.lab("bundle", "load", file)
+        assert "next: lab up" in user.lab("bundle", "load", bundle)
         use(user, stack)
         last = machine.last_packet()
         first, *left = machine.packets()

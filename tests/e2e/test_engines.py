@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import CommandLine
-from tests.e2e.machines import OrdinaryUser, another_machine, build_wheel, need_another_machine
+from tests.e2e.machines import OrdinaryUser, another_machine, build_wheel, folder_for_a_machine, save_bundle
 
 _PACKAGES = "docker.io,docker-cli,containerd,runc,iptables,iproute2,ca-certificates"
 _SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
@@ -18,21 +16,13 @@ _SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """A folder that every user may open, with a path that is short enough for the engine's sockets."""
-    need_another_machine()
-    with tempfile.TemporaryDirectory(prefix="lab-") as made:
-        Path(made).chmod(0o755)
-        yield Path(made)
+    with folder_for_a_machine() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def bundle(folder: Path) -> Path:
-    here = CommandLine(folder=folder / "here", name="bundled", toml='stack = "istio"\n')
-    here.run("artifacts", "build")
-    file = folder / "lab.bundle"
-    here.run("bundle", "save", str(file), "--stack", "istio")
-    file.chmod(0o644)
-    return file
+    return save_bundle(folder, "istio")
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,6 @@ HOMES = {
     "psutil": {"lab.host"},
     "pydantic": {
         "lab.artifacts.bundle.manifest",
-        "lab.artifacts.loaded",
         "lab.cli.output",
         "lab.config",
         "lab.report.codec",
@@ -96,6 +95,17 @@ def test_every_dependency_has_one_home(file: Path) -> None:
         homes = HOMES.get(name.split(".")[0])
         if homes is not None:
             assert any(dotted(file).startswith(home) for home in homes), f"{dotted(file)} imports {name}: use {homes}"
+
+
+def test_every_home_of_a_dependency_uses_it() -> None:
+    users = {
+        (dependency, home)
+        for file in MODULES
+        for dependency in {name.split(".")[0] for name in imports(file)}
+        for home in HOMES.get(dependency, ())
+        if dotted(file).startswith(home)
+    }
+    assert users == {(dependency, home) for dependency, homes in HOMES.items() for home in homes}
 
 
 def test_every_usage_error_names_what_to_do_next() -> None:

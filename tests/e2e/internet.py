@@ -1,8 +1,8 @@
 """A part of the Internet on one machine: registries and release servers under their real names, with TLS.
 
-They serve what this machine has: upstream's own images of Linkerd and Emissary, and the lab's builds of the rest under
-upstream's names. So the package that is tested has no digests in its catalogue, as for artifacts that are new there:
-the lab takes checksum files, and records the rest at their first use.
+They serve what this machine has: upstream's own images of Linkerd and Emissary, and the lab's builds of the rest, Istio
+included, under upstream's names. So the package that is tested has no digests in its catalogue, as for new artifacts: the
+lab takes checksum files, and records the rest at their first use.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from tests.e2e.machines import Machine
 REGISTRIES = ("docker.io", "registry-1.docker.io", "ghcr.io", "cr.l5d.io", "registry.k8s.io")
 RELEASES = ("github.com", "dl.k8s.io", "get.helm.sh", "pypi.org")
 _REGISTRY_IP, _RELEASES_IP = "127.0.0.2", "127.0.0.3"
+_IS_REDUCED = 'if lab.artifacts.is_built("istio-proxy"):\n'
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 _HERE = Path(__file__).parent
 _SERVER = """
@@ -149,8 +150,11 @@ def publish(folder: Path, *, stack: str, registry_program: str) -> Internet:
     return internet
 
 
-def package_without_digests(folder: Path) -> Path:
-    """Return a copy of the project whose catalogue has no digests of upstream's builds."""
+def project_for_builds_of_this_machine(folder: Path) -> Path:
+    """Return a copy of the project that works with this machine's builds under upstream's names.
+
+    Its catalogue has no digests. Its Istio has the reduced values: the published proxy has an unmodified Envoy, too.
+    """
     copy = folder / "project"
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -168,6 +172,10 @@ def package_without_digests(folder: Path) -> Path:
     text = re.sub(r"^sha256 = \{.*\}\n", "", text, flags=re.MULTILINE)
     catalog.write_text(re.sub(r"^\[\S+\.upstream\.sha256\]\n(\S+ = \"[0-9a-f]{64}\"\n)+", "", text, flags=re.MULTILINE))
     assert "sha256:" not in catalog.read_text(encoding="utf-8")
+    istio = copy / "lab/stacks/istio/control_plane.py"
+    before, condition, after = istio.read_text(encoding="utf-8").partition(_IS_REDUCED)
+    assert condition
+    istio.write_text(f"{before}if True:\n{after}", encoding="utf-8")
     return copy
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from lab import stacks
 from lab.artifacts.catalog import default
 from lab.base.names import STACKS
 from tests.contract.artifacts.conftest import registry_program
-from tests.e2e.internet import package_without_digests, publish
+from tests.e2e.internet import project_for_builds_of_this_machine, publish
 from tests.e2e.machines import OrdinaryUser, another_machine, build_wheel, folder_for_a_machine, save_bundle
 
 
@@ -57,25 +58,28 @@ def test_from_a_bundle_without_any_network(request: pytest.FixtureRequest, folde
     assert Counter(left) == Counter()
 
 
+PROXIES = {"linkerd": ("linkerd-proxy", "Linkerd's proxy image"), "istio": ("istio-proxy", "Istio's proxy image")}
+"""For each stack, an image that an ordinary user cannot build, and its title."""
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_from_registries(request: pytest.FixtureRequest, folder: Path, stack: str) -> None:
     if request.config.getoption("--stack") not in {"auto", stack}:
         pytest.skip("another stack was chosen")
-    if stack == "istio":
-        pytest.skip("no package registry has Istio's own proxy, and the lab's build needs other settings")
     internet = publish(folder / "internet", stack=stack, registry_program=registry_program(folder))
     with another_machine(folder / "machine", etc=internet.etc) as machine, internet.serving(machine):
-        wheel = build_wheel(folder, project=package_without_digests(folder))
+        wheel = build_wheel(folder, project=project_for_builds_of_this_machine(folder))
         user = OrdinaryUser.of(machine, wheel, env=internet.user_env)
         print(f"published: {internet.size_bytes / 2**20:.0f} MiB")
-        with internet.without(reference_of("linkerd-proxy")):
+        proxy, title = PROXIES[stack]
+        with internet.without(reference_of(proxy)):
             refused = user.lab("up", "--stack", stack, exit_code=2)
         assert "1 artifact is missing" in refused
-        assert "Linkerd's proxy image" in refused
+        assert title in refused
         use(user, stack)
         rows = [row for row in json.loads(user.lab("artifacts", "list", "--json")) if row["there"]]
         built = {row["name"] for row in rows if row["source"] == "built here"}
-        assert built == {"frontend", "frontend-packages", "node-image-linkerd"}
+        assert built == {"frontend", "frontend-packages", stacks.STACKS[stack].node_image}
         assert {row["source"] for row in rows if row["name"] not in built} == {"upstream"}
         (lock,) = user.folder.rglob("lab.lock")
-        assert '"cr.l5d.io/linkerd/proxy:' in lock.read_text(encoding="utf-8")
+        assert f'"{reference_of(proxy)}" = "sha256:' in lock.read_text(encoding="utf-8")

@@ -1,8 +1,8 @@
 """A part of the Internet on one machine: registries and release servers under their real names, with TLS.
 
 They serve what this machine has: upstream's own images of Linkerd and Emissary, and the lab's builds of the rest, Istio
-included, under upstream's names. So the package that is tested has no digests in its catalogue, as for new artifacts: the
-lab takes checksum files, and records the rest at their first use.
+included, under upstream's names. So the package that is tested has no digests in its catalogue, as for new artifacts:
+the lab takes checksum files, and records the rest at their first use.
 """
 
 from __future__ import annotations

@@ -102,3 +102,12 @@ def test_an_unknown_recipe_or_option_is_refused() -> None:
         (artifact,) = parse(head + table)
         with pytest.raises(ValueError, match=r"catalog\.toml: x"):
             builders.of(artifact)
+
+
+def test_a_node_image_has_the_version_that_both_sources_of_its_base_share() -> None:
+    baked = [artifact for artifact in default() if artifact.recipe == "bake"]
+    assert baked
+    for artifact in baked:
+        base = default()[artifact.options["base"]]
+        for upstream in (True, False):
+            assert base.version_from(upstream=upstream).startswith(f"{artifact.version}.")

@@ -344,7 +344,7 @@ def _by_act(names: list[str], known: list[Scenario]) -> list[str]:
             scenarios = ", ".join(scenario.name for scenario in known)
             numbered = ", ".join(f"{number} or {act}" for number, act in enumerate(acts, start=1))
             raise UsageError(
-                f"there is no scenario or act {name!r}; scenarios: {scenarios}; acts: {numbered}", next="lab run --list"
+                f"unknown scenario or act {name!r}; scenarios: {scenarios}; acts: {numbered}", next="lab run --list"
             )
         return [scenario.name for scenario in known if _slug(scenario.act) == act]
 

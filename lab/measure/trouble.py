@@ -1,4 +1,4 @@
-"""Say in plain words why a request had no answer."""
+"""Name the reason why a request had no answer."""
 
 from __future__ import annotations
 

@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from lab.base import wait
+from lab.base.errors import WaitTimeout
 from lab.base.paths import PROJECT
+from lab.base.wait import NotYet
 from lab.scenario import registry
 from lab.scenario.model import CTRL_C, REFUSED, SECOND_TERMINAL
 from lab.scenario.rendering import documented
@@ -118,15 +121,17 @@ def of_this_lab(text: str, lab: RunningLab) -> str:
 
 def checked(lab: RunningLab, step: str) -> str:
     """Wait until `lab check` finds the step's claims true; return the last output if it does not."""
-    deadline = time.monotonic() + _CHECKED_S
-    while True:
+
+    def probe() -> bool | NotYet:
         done = subprocess.run([*LAB, "check", step], env=lab.environment, text=True, capture_output=True, check=False)
         # 2: the step has only claims about a measurement, which a person makes with `lab load`.
-        if done.returncode in {0, 2}:
-            return ""
-        if time.monotonic() > deadline:
-            return f"lab check {step} exited with {done.returncode}:\n{done.stdout}{done.stderr}"
-        time.sleep(1)
+        return done.returncode in {0, 2} or NotYet(f"exit code {done.returncode}:\n{done.stdout}{done.stderr}")
+
+    try:
+        wait.until(f"lab check {step}", probe, timeout_s=_CHECKED_S, interval_s=1)
+    except WaitTimeout as error:
+        return str(error)
+    return ""
 
 
 @pytest.mark.parametrize("scenario", registry.names())

@@ -28,7 +28,7 @@ _FILE = "/etc/eastwest-lab-routes"
 """A script in the node that adds the routes and the rule. It is written last: if it exists, so does the unit."""
 _UNITS = "/etc/systemd/system"
 _UNIT = "eastwest-lab-routes.service"
-_READ = f"ip route show; iptables -w -S FORWARD; cat {_FILE} 2>/dev/null || true"
+_READ = f"set -e; ip route show; iptables -w -S FORWARD; test ! -e {_FILE} || cat {_FILE}"
 _WRITE = f"""set -e
 cat >{_UNITS}/{_UNIT} <<'END'
 [Unit]

@@ -1,4 +1,4 @@
-"""A registry (Debian's docker-registry) on 127.0.0.1 with one image, and the real engine; nothing else is asked."""
+"""A registry (Debian's docker-registry) on 127.0.0.1 with one image. Its tests also use the real engine."""
 
 from __future__ import annotations
 

@@ -10,8 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -20,6 +19,7 @@ from lab.artifacts.store import ArtifactStore
 from lab.base.errors import ArtifactError
 from lab.tools.docker import Docker
 from tests.contract.artifacts.conftest import NAME, Registry
+from tests.local_http import served
 
 MANIFEST, BLOB = r"GET /v2/some/thing/manifests/", r"GET /v2/some/thing/blobs/"
 PAGE = b"<!DOCTYPE html><html><body>Log in to the hotel's network.</body></html>"
@@ -88,16 +88,8 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def front(registry: Registry) -> Iterator[Front]:
     found = Front(behind=registry.host)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"front": found}))
-    found.host = f"127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with served(type("Handler", (_Handler,), {"front": found})) as found.host:
         yield found
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.fixture(autouse=True)

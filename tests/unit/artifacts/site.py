@@ -9,8 +9,10 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from http.server import BaseHTTPRequestHandler
+from threading import Event
+
+from tests.local_http import served
 
 CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 MANIFEST = "application/vnd.oci.image.index.v1+json"
@@ -185,14 +187,8 @@ class _Handler(BaseHTTPRequestHandler):
 def serving() -> Iterator[Site]:
     """Serve a site while the block runs."""
     site = Site()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"site": site}))
-    site.host = f"127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield site
-    finally:
-        site.closed.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(type("Handler", (_Handler,), {"site": site})) as site.host:
+        try:
+            yield site
+        finally:
+            site.closed.set()

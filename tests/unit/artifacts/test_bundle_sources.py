@@ -1,4 +1,4 @@
-"""A bundle brings the decision of each artifact: afterwards no registry is asked, whatever upstream has by then."""
+"""A bundle contains the decision for each artifact: after loading it, the lab asks no registry."""
 
 from __future__ import annotations
 

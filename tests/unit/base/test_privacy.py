@@ -40,12 +40,12 @@ def test_names_are_left_out(text: str, expected: str) -> None:
     ["http://127.0.0.1:8080/x", "kindest/node:v1.37.0@sha256:abc", "/var/lib/docker", "172.30.0.0/24", "run as root"],
 )
 def test_other_text_stays(text: str) -> None:
-    names = names_of({}, user="root", hostname="localhost", home=Path("/root"))
+    names = names_of({}, user="root", hostname="localhost", home=Path("/srv/admin"))
     assert NAMES.remove_from(text) == text
     assert names.remove_from(text) == text
 
 
 def test_the_names_of_the_person_behind_sudo_are_known() -> None:
     environ = {"SUDO_USER": "ada", "HOME": "/home/ada"}
-    names = names_of(environ, user="root", hostname="engine-1.example", home=Path("/root"))
-    assert names.remove_from("ada on engine-1 in /home/ada and /root/x") == "[user] on [host] in ~ and ~/x"
+    names = names_of(environ, user="root", hostname="engine-1.example", home=Path("/srv/admin"))
+    assert names.remove_from("ada on engine-1 in /home/ada and /srv/admin/x") == "[user] on [host] in ~ and ~/x"

@@ -78,7 +78,7 @@ def test_the_stacks_are_completed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("report", "code", "words"),
+    ("report", "code", "lines"),
     [
         (LOADED, 0, ["✓ loaded: kind", "✓ present already: kubectl", "next: lab up\n"]),
         (replace(LOADED, stacks=("linkerd",)), 0, ["next: lab up --stack linkerd"]),
@@ -90,12 +90,12 @@ def test_the_stacks_are_completed() -> None:
     ],
 )
 def test_load_prints_what_fits_and_the_next_command(
-    lab: Command, monkeypatch: pytest.MonkeyPatch, report: LoadedReport, code: int, words: list[str]
+    lab: Command, monkeypatch: pytest.MonkeyPatch, report: LoadedReport, code: int, lines: list[str]
 ) -> None:
     monkeypatch.setattr("lab.artifacts.bundle.load", lambda *_: report)
     ended = lab("bundle", "load", "lab.bundle")
     assert ended.code == code
-    for line in words:
+    for line in lines:
         assert line in ended.out + ended.err
     assert lab("bundle", "load", "lab.bundle", "--json").json["stacks"] == list(report.stacks)
 

@@ -240,7 +240,7 @@ def test_a_walk_with_a_closed_standard_input_is_a_usage_error(
 def test_a_walk_of_what_does_not_exist_names_scenarios_and_acts(lab: Command, demo: Registry, up: Path) -> None:
     ended = lab("walk", "--auto", "99")
     assert ended.code == 2
-    assert "there is no scenario or act '99'; scenarios: demo; acts: 1 or profit" in ended.err
+    assert "unknown scenario or act '99'; scenarios: demo; acts: 1 or profit" in ended.err
 
 
 def test_completion_knows_steps_and_reports(folder: Path) -> None:

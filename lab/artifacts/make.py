@@ -76,6 +76,10 @@ def _take(store: ArtifactStore, name: str, work: BuildContext) -> BuildResult:
     decision = store.decisions[name]
     if decision.match is None:
         raise absent([(work.artifact, decision.why)] if decision.why else [])
+    if decision.source == LOCAL and (before := store.taken_before(name)) is not None:
+        # This machine may not have the build any more, as when its folder was set for an earlier command only.
+        shutil.copytree(before.path, work.into, dirs_exist_ok=True, ignore=shutil.ignore_patterns(entries.MANIFEST))
+        return BuildResult(notes=before.notes)
     try:
         return store.resolver.take(decision.match, work)
     except ArtifactError as error:

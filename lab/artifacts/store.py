@@ -205,6 +205,16 @@ class ArtifactStore:
         missing = [(self.catalog[name], why) for name in needed if (why := self.decisions[name].why)]
         return absent(missing) if missing else None
 
+    def taken_before(self, name: str) -> Entry | None:
+        """Return an undamaged entry, whatever its key, with the same files that the artifact's decision found."""
+        match = self.decisions[name].match
+        same = [
+            entry
+            for entry in self.entries_of(name)
+            if match is not None and entry.image is None and entry.notes.get("identity") == match.identity
+        ]
+        return next((entry for entry in same if entry.damage(thorough=True) is None), None)
+
     def all_entries(self) -> Iterator[Entry]:
         """Yield every entry, whatever its key."""
         for folder in sorted((self.root / "entries").glob("*")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -201,6 +202,28 @@ def test_what_was_taken_stays_usable_when_it_is_gone_from_where_it_was(
     assert later.binary("ctl").exists()
     later.binary("ctl").unlink()  # what is damaged is gone for good, and is said to be
     assert open_store().unobtainable(["ctl"]) is not None
+
+
+def test_what_was_taken_under_another_key_is_taken_again_from_the_store(
+    open_store: Callable[[], ArtifactStore], tmp_path: Path
+) -> None:
+    # Another version of the lab computes other keys.
+    place = chart(tmp_path / "local")
+    store = open_store()
+    make(store, "chart")
+    entry = store.entry("chart")
+    assert entry is not None
+    entry.path.rename(entry.path.with_name("0" * 12))
+    shutil.rmtree(place)
+    later = open_store()
+    assert later.unobtainable(["chart"]) is None
+    assert later.problem("chart") == "it is missing"
+    make(later, "chart")
+    taken = later.entry("chart")
+    assert taken is not None
+    assert taken.files == entry.files
+    assert taken.notes == entry.notes
+    assert open_store().problem("chart") is None
 
 
 def test_an_image_that_is_gone_is_missing(open_store: Callable[[], ArtifactStore], docker: FakeDocker) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import pty
-import select
+import selectors
 import signal
 import struct
 import termios
@@ -47,6 +47,9 @@ class PtyProgram:
         self._wake_reader, self._wake = os.pipe()
         for descriptor in (self._master, self._wake_reader, self._wake):
             os.set_blocking(descriptor, False)
+        self._selector = selectors.DefaultSelector()  # not select(): a flood of connections makes numbers above 1023
+        for descriptor in (self._master, self._wake_reader):
+            self._selector.register(descriptor, selectors.EVENT_READ)
         try:
             self.resize(cols, rows)
             self.child = process.start_in_terminal(argv, env=env, terminal=slave, cwd=cwd)
@@ -63,14 +66,15 @@ class PtyProgram:
         """
         while not self._closed:
             with self._guard:
-                writing = [self._master] if self._waiting else []
-            ready, writable, _ = select.select([self._master, self._wake_reader], writing, [])
-            if self._wake_reader in ready:
+                wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._waiting else 0)
+            self._selector.modify(self._master, wanted)
+            found = {key.fd: events for key, events in self._selector.select()}
+            if self._wake_reader in found:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wake_reader, _CHUNK)
-            if writable:
+            if found.get(self._master, 0) & selectors.EVENT_WRITE:
                 self._type()
-            if self._master in ready:
+            if found.get(self._master, 0) & selectors.EVENT_READ:
                 try:
                     return os.read(self._master, _CHUNK)
                 except BlockingIOError:
@@ -122,6 +126,7 @@ class PtyProgram:
     def _release(self) -> None:
         with self._guard:
             self._closed = True
+            self._selector.close()
             for descriptor in (self._master, self._wake_reader, self._wake):
                 with contextlib.suppress(OSError):
                     os.close(descriptor)

@@ -51,6 +51,8 @@ class TypedCommand:
         self.lines: list[str] = []
         self.entered = False
         """Enter was pressed, and the command has not ended."""
+        self.interrupted = False
+        """The stage has pressed Ctrl-C, which the terminal shows as ^C."""
         self._on_line = on_line
         self._reader = LineReader()
         self._told = 0
@@ -89,6 +91,11 @@ class TypedCommand:
         self.entered, self.status = False, status
 
     def _tell(self, line: str) -> None:
+        if self.interrupted and line.startswith("^C"):
+            self.interrupted = False
+            line = line.removeprefix("^C")
+            if not line:
+                return
         self.lines.append(line)
         del self.lines[:-_MOST_LINES]
         self._told += 1
@@ -221,8 +228,11 @@ class Console:
 
     def press_ctrl_c(self) -> None:
         """Interrupt what runs in the console."""
-        if (program := self._program) is not None:
-            program.write(b"\x03")
+        with self._guard:
+            if self._command is not None:
+                self._command.interrupted = True
+            if self._program is not None:
+                self._program.write(b"\x03")
 
     def forget(self, command: TypedCommand) -> None:
         """Wait no longer for the end of a command."""

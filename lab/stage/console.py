@@ -131,6 +131,7 @@ class Console:
     _command: TypedCommand | None = None
     _line: TypedLine = field(default_factory=TypedLine)
     _typing: bool = False
+    _cwd_now: str = ""
     _closed: bool = False
     _replay: bytearray = field(default_factory=bytearray)
     _viewers: list[Viewer] = field(default_factory=list)
@@ -175,6 +176,15 @@ class Console:
         """Whether it shows a prompt with an empty line, and no step types."""
         with self._guard:
             return self.is_alive and self._line.is_ready and self._command is None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether a person has gone to another folder."""
+        now = self._cwd_now
+        try:
+            return bool(now) and not Path(now).samefile(self.cwd)
+        except OSError:  # the folder was deleted
+            return True
 
     def as_json(self) -> Json:
         """Return its entry in the state."""
@@ -352,7 +362,8 @@ class Console:
                     self._line.end()
                     if command is not None:
                         command.end(status)
-                case PromptMark(has_starts=has_starts):
+                case PromptMark(has_starts=has_starts, cwd=cwd):
+                    self._cwd_now = cwd
                     self._line.prompt(has_starts=has_starts)
                     # A shell also shows its prompt again after a change of size: only after an end it is the next one.
                     if command is not None and command.status is not None:

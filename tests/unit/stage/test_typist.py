@@ -242,6 +242,23 @@ def test_a_console_that_stays_busy_is_an_error_that_names_it(tmp_path: Path, mon
         run(here, "echo the other console is free")
 
 
+@every_shell
+def test_a_step_goes_back_to_its_folder(tmp_path: Path, shell: str) -> None:
+    notes: list[str] = []
+    with typing(tmp_path, shell, notes=notes) as here:
+        console, browser = here.consoles.get("west"), Browser()
+        console.attach(browser)
+        (tmp_path / "an other").mkdir()
+        told: list[str] = []
+        run(here, "cat west/../file", told) if (tmp_path / "file").write_text("found\n") else None
+        console.input(browser, "cd 'an other'\r")
+        wait.until("the folder", lambda: console.is_elsewhere or NotYet("no"), timeout_s=60, interval_s=0.02)
+        ready(console)
+        run(here, "cat file", told)
+        assert told == ["found", "found"]
+        assert notes == ["west's console is in another folder; the step goes back first"]
+
+
 def test_a_shell_that_ends_under_a_command_is_an_error(tmp_path: Path) -> None:
     with typing(tmp_path) as here, pytest.raises(LabError, match="its shell ended while the command ran"):
         run(here, "exit 0")
@@ -350,7 +367,7 @@ def test_the_bytes_that_are_typed_are_the_lines_that_are_shown(
         assert [item.text for item in told if isinstance(item, Typed)] == shown, part
 
 
-FAKE = '#!/bin/sh\n{ printf "%s\\0" "${0##*/}" "$@"; printf "\\n\\0"; } >>"$ARGUMENTS"\n'
+FAKE = '#!/bin/sh\nprintf "%s\\0" "${0##*/}" "$@" "\n" >>"$ARGUMENTS"\n'
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -29,6 +29,22 @@ def get_json(url: str, *, params: Mapping[str, str | int] | None = None, timeout
         raise TransientError(f"no answer ({type(error).__name__})") from error
 
 
+def post_json(url: str, data: Any, *, timeout_s: float = 10) -> None:
+    """POST JSON to a URL.
+
+    Raises:
+        TransientError: no connection, a timeout, or a status of 400 and above.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    try:
+        with session.post(url, json=data, timeout=timeout_s) as answer:
+            if answer.status_code >= 400:
+                raise TransientError(f"{answer.status_code} {answer.reason}: {answer.text.strip()[:120]}")
+    except requests.RequestException as error:
+        raise TransientError(f"no answer ({type(error).__name__})") from error
+
+
 def status(url: str, *, timeout_s: float = 3) -> int | None:
     """GET a URL and return the status; None without an answer."""
     session = requests.Session()

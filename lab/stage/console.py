@@ -56,6 +56,7 @@ class TypedCommand:
         self._on_line = on_line
         self._reader = LineReader()
         self._told = 0
+        self._untold: list[str] = []
         self._reading = False
 
     @property
@@ -75,7 +76,7 @@ class TypedCommand:
                 return
             self._reading = True
         for line in self._reader.feed(data):
-            self._tell(line)
+            self._add(line)
 
     def start(self) -> None:
         """The shell starts the command: its output begins."""
@@ -86,11 +87,20 @@ class TypedCommand:
         if not self.entered:
             return
         if self._reading and (rest := self._reader.rest()):
-            self._tell(rest)
+            self._add(rest)
         self._reading, self._reader = False, LineReader()
         self.entered, self.status = False, status
 
-    def _tell(self, line: str) -> None:
+    def tell(self) -> None:
+        """Tell the lines that are new; called without the console's lock."""
+        untold, self._untold = self._untold, []
+        for line in untold:
+            try:
+                self._on_line(line)
+            except Exception:  # the console is more important than who listens
+                _log.exception("a line of a console could not be told")
+
+    def _add(self, line: str) -> None:
         if self.interrupted and line.startswith("^C"):
             self.interrupted = False
             line = line.removeprefix("^C")
@@ -100,10 +110,7 @@ class TypedCommand:
         del self.lines[:-_MOST_LINES]
         self._told += 1
         if self._told <= _MOST_LINES:
-            try:
-                self._on_line(line)
-            except Exception:  # the console is more important than who listens
-                _log.exception("a line of a console could not be told")
+            self._untold.append(line)
 
 
 @dataclass(kw_only=True)
@@ -341,12 +348,13 @@ class Console:
                     command, self._command = self._command, None
                 program.release()
                 if command is not None:
+                    command.tell()
                     command.ended.set()
                 self._tell_change()
 
     def _take(self, part: OutputPart) -> None:
         with self._guard:
-            command = self._command
+            command, has_ended = self._command, False
             match part:
                 case Shown(data=data):
                     self._show(data)
@@ -367,8 +375,11 @@ class Console:
                     self._line.prompt(has_starts=has_starts)
                     # A shell also shows its prompt again after a change of size: only after an end it is the next one.
                     if command is not None and command.status is not None:
-                        self._command = None
-                        command.ended.set()
+                        self._command, has_ended = None, True
+        if command is not None:
+            command.tell()
+            if has_ended:
+                command.ended.set()
 
     def _show(self, data: bytes) -> None:
         with self._guard:

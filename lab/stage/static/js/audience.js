@@ -4,6 +4,8 @@ import { begin } from "./app.js";
 import { h, text } from "./dom.js";
 import { icon } from "./icons.js";
 import { actBar, jumpToAct } from "./ui/actbar.js";
+import { openCode } from "./ui/audience-code.js";
+import { stayAwake } from "./ui/awake.js";
 import { band } from "./ui/band.js";
 import { card } from "./ui/card.js";
 import { consoles } from "./ui/consoles.js";
@@ -17,6 +19,7 @@ import { splitter } from "./ui/splitter.js";
 const LOG_LINES = 2;
 const byId = (id) => document.getElementById(id);
 const app = begin();
+stayAwake();
 
 actBar(byId("acts"), app);
 band(byId("band"), app);
@@ -39,6 +42,7 @@ listenToKeys({
     i: () => openFaults(app),
     m: () => askMark(app),
     o: shells.togglePanels,
+    q: () => openCode(app),
     "?": openKeys,
     ...player.keys(),
   },

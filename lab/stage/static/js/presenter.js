@@ -4,6 +4,7 @@ import { begin } from "./app.js";
 import { attr, h, prose, show, text } from "./dom.js";
 import { current, next, pointed, scenarioOf } from "./model/select.js";
 import { actBar, jumpToAct } from "./ui/actbar.js";
+import { stayAwake } from "./ui/awake.js";
 import { clock } from "./ui/clock.js";
 import { controls } from "./ui/controls.js";
 import { faults } from "./ui/faults.js";
@@ -21,6 +22,7 @@ const KINDS = { connecting: "connecting", live: "connected", polling: "connected
 const byId = (id) => document.getElementById(id);
 const app = begin();
 const { store, actions } = app;
+stayAwake();
 
 actBar(byId("acts"), app);
 clock(byId("clock"), app);

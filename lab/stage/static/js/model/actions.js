@@ -37,7 +37,7 @@ export class Actions {
   // The reason why a command is not possible now, or null.
   whyNot(name) {
     const { state, connection } = this.#store;
-    if (!state) return "The stage is not there yet.";
+    if (!state) return "The stage has not answered yet.";
     if (!["live", "polling"].includes(connection.kind)) return "No connection to the stage.";
     if (state.mode === "replay") return "A replay only shows what was.";
     const disabled = state.disabled ?? {};

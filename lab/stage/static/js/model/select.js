@@ -81,6 +81,13 @@ export function meaningOfGo(state) {
   return { label: step.state === "failed" ? "Run again" : "Run", verb: "run" };
 }
 
+const DOING = { go: "Runs", repeat: "Runs", check: "Checks", "check-until-green": "Checks until green", undo: "Undoes", back: "Undoes", jump: "Undoes" };
+
+// What runs now, in a word.
+export function doing(state) {
+  return state.closing && state.running.wish === "go" ? "Undoes" : (DOING[state.running.wish] ?? "Works");
+}
+
 // Seconds as minutes: "0:07", "12:30", "1:02:03".
 export function minutes(seconds) {
   const whole = Math.max(0, Math.floor(seconds));

@@ -14,9 +14,11 @@ export class Store {
   #planned = false;
 
   // Calls `show` now and after each change; several changes at once make one call.
+  // Returns a function that ends it.
   watch(show) {
     this.#listeners.add(show);
     show(this);
+    return () => this.#listeners.delete(show);
   }
 
   changed() {

@@ -2,7 +2,7 @@
 
 import { attr, h, prose, show, text } from "../dom.js";
 import { icon } from "../icons.js";
-import { closing, count, current, elapsed, minutes, pointed, scenarioOf } from "../model/select.js";
+import { closing, count, current, doing, elapsed, minutes, pointed, scenarioOf } from "../model/select.js";
 import { goButton } from "./controls.js";
 
 const MODES = { replay: "Replay of a recorded run", auto: "Rehearsal: it plays by itself" };
@@ -20,7 +20,7 @@ export function band(root, app) {
   const tick = () => {
     const { state } = store;
     if (!state) return;
-    const found = statusOf(state, store);
+    const found = statusOf(state, app);
     attr(status, "data-look", found.look);
     if (status.dataset.sign !== found.sign) {
       status.dataset.sign = found.sign;
@@ -60,14 +60,15 @@ function toldBy(state) {
 }
 
 // {look, sign, words} of the current step, for its status line.
-function statusOf(state, store) {
+function statusOf(state, app) {
   const step = pointed(state);
   if (state.running) {
-    const { waiting, since, step: id } = state.running;
-    const seconds = state.mode === "replay" ? "" : minutes(state.clock.started === null ? 0 : elapsed(store) - (since - state.clock.started));
-    const what = id === step?.id || !id ? "Runs" : "Undoes";
-    return { look: "running", sign: "busy", words: [`${what} ${seconds}`.trim(), waiting].filter(Boolean).join(": ") };
+    const { waiting, since } = state.running;
+    const seconds = state.mode === "replay" ? "" : minutes(state.clock.started === null ? 0 : elapsed(app.store) - (since - state.clock.started));
+    return { look: "running", sign: "busy", words: [`${doing(state)} ${seconds}`.trim(), waiting].filter(Boolean).join(": ") };
   }
+  const why = app.actions.whyNot("go");
+  if (why && state.mode === "live") return { look: "idle", sign: "", words: why };
   if (state.closing) return { look: "idle", sign: "", words: "Continue undoes these steps" };
   if (!step) return { look: "idle", sign: "", words: "" };
   if (step.checks === "unknown") {

@@ -20,6 +20,20 @@ export function openDialog(title, ...content) {
   return dialog;
 }
 
+// Opens a dialog whose content watches the store only while it is open; `fill(app)` returns the content.
+export function openWatching(title, app, fill) {
+  const ends = [];
+  const store = {
+    get state() {
+      return app.store.state;
+    },
+    watch: (show) => ends.push(app.store.watch(show)),
+  };
+  const dialog = openDialog(title, ...fill({ ...app, store }));
+  dialog.addEventListener("close", () => ends.forEach((end) => end()));
+  return dialog;
+}
+
 // Asks a question; calls `yes` if the answer is yes.
 export function confirm(title, words, label, yes) {
   const agree = () => {

@@ -1,6 +1,7 @@
 // The lab's page in a frame, or what to do if there is none.
 
 import { attr, h, prose, show, text } from "../dom.js";
+import { icon } from "../icons.js";
 import { theme } from "../model/settings.js";
 
 const NONE = "West's page does not answer.";
@@ -12,7 +13,11 @@ export function frame(root, { store }) {
   const todo = h("p");
   prose(todo, DO);
   const missing = h("div", { class: "missing", role: "status", hidden: true }, problem, todo);
-  root.append(view, missing);
+  const back = h("button", { type: "button", class: "back", hidden: true, onclick: () => view.blur() }, icon("keyboard"), "Keys go to the page. Press here: back to the stage");
+  root.append(view, missing, back);
+  // Only the frame's owner sees that the keys have gone into it.
+  addEventListener("blur", () => show(back, document.activeElement === view));
+  addEventListener("focus", () => show(back, false));
   let shown = "";
   const update = ({ state }) => {
     if (!state) return;

@@ -13,6 +13,7 @@ export const OTHERS = [
   { shown: "1 – 4", label: "Jump to an act" },
   { shown: "I", label: "Inject a fault" },
   { shown: "M", label: "Set a mark" },
+  { shown: "Q", label: "QR code for the audience" },
   { shown: "O", label: "Objects beside the consoles" },
   { shown: "+ − 0", label: "Larger, smaller, usual text" },
   { shown: "T", label: "Light, dark, as the system" },

@@ -3,15 +3,18 @@
 import { h } from "../dom.js";
 import { COMMANDS } from "../model/actions.js";
 import { changeZoom, nextTheme, theme } from "../model/settings.js";
+import { openCode } from "./audience-code.js";
 import { controls } from "./controls.js";
-import { openDialog } from "./dialog.js";
+import { openDialog, openWatching } from "./dialog.js";
 import { faults } from "./faults.js";
 import { OTHERS } from "./keys.js";
 
 export function openFaults(app) {
-  const root = h("div");
-  faults(root, app);
-  openDialog("Inject a fault", h("p", { class: "lead" }, "Each fault is intended, marked on the timeline, and has its undo."), root);
+  openWatching("Inject a fault", app, (watching) => {
+    const root = h("div");
+    faults(root, watching);
+    return [h("p", { class: "lead" }, "Each fault is intended, marked on the timeline, and has its undo."), root];
+  });
 }
 
 export function openKeys() {
@@ -19,18 +22,23 @@ export function openKeys() {
 }
 
 export function openMenu(app, { togglePanels }) {
-  const buttons = h("div", { class: "controls" });
-  controls(buttons, app);
-  const more = h("div", { class: "choices" });
-  const act = (words, run) => more.append(h("button", { type: "button", class: "control", onclick: run }, h("b", {}, words)));
-  act("Inject a fault", () => {
-    dialog.close();
-    openFaults(app);
+  const dialog = openWatching("The stage", app, (watching) => {
+    const buttons = h("div", { class: "controls" });
+    controls(buttons, watching);
+    const more = h("div", { class: "choices" });
+    const add = (words, run) => more.append(h("button", { type: "button", class: "control", onclick: run }, h("b", {}, words)));
+    const instead = (open) => () => {
+      dialog.close();
+      open(app);
+    };
+    add("Inject a fault", instead(openFaults));
+    add("Set a mark", instead(askMark));
+    if (app.store.state?.audience) add("QR code", instead(openCode));
+    add("Objects on or off", togglePanels);
+    add("Presenter’s screen", () => window.open("/presenter", "lab-stage-presenter"));
+    more.append(...settings().children);
+    return [buttons, more, h("details", {}, h("summary", {}, "Keys"), keys())];
   });
-  act("Objects on or off", togglePanels);
-  act("Presenter’s screen", () => window.open("/presenter", "lab-stage-presenter"));
-  more.append(...settings().children);
-  const dialog = openDialog("The stage", buttons, more, h("details", {}, h("summary", {}, "Keys"), keys()));
 }
 
 // Buttons for text size and colours.

@@ -31,7 +31,7 @@ export class Notices {
   // Shows a short message for some seconds.
   say(words) {
     clearTimeout(this.#timer);
-    text(this.#said, words);
+    prose(this.#said, words);
     show(this.#said, true);
     this.#timer = setTimeout(() => show(this.#said, false), SAID_MS);
   }

@@ -3,6 +3,7 @@
 import { attr, h, list, show, text } from "../dom.js";
 import { timeOfDay } from "../model/select.js";
 
+const APPLICATIONS = "test"; // the namespace of the lab's applications
 const EVENTS = 4;
 const CHANGES = { new: "new", gone: "gone", changed: "changed" };
 
@@ -25,9 +26,15 @@ export function panel(root, cluster, { store }) {
     for (const { rows, element, items } of sections) {
       const found = known ? rows(known) : [];
       show(element, found.length > 0);
-      list(items, found, { key: ({ key, name }) => key ?? name, make, update });
+      list(items, found, { key: ({ key }) => key, make, update });
     }
   });
+}
+
+// The applications before the mesh's own namespaces.
+function ownFirst(rows) {
+  const rank = ({ namespace }) => (namespace === APPLICATIONS ? 0 : 1);
+  return [...rows].sort((one, other) => rank(one) - rank(other));
 }
 
 function make() {
@@ -62,38 +69,39 @@ const SECTIONS = [
     of: "pods",
     title: "Pods",
     rows: ({ pods = [] }) =>
-      pods.map((pod) => ({
-        key: pod.name,
+      ownFirst(pods).map((pod) => ({
+        key: `${pod.namespace}/${pod.name}`,
         name: shortName(pod.name),
         detail: [pod.phase === "Running" ? pod.ready : pod.phase, pod.restarts ? `${pod.restarts} restarts` : ""].filter(Boolean).join(", "),
         sign: pod.change === "gone" ? "gone" : whole(pod.ready) && pod.node_ready !== false ? "good" : "bad",
         change: pod.change,
-        title: `${pod.name}: ${pod.ready} ready, ${pod.phase}${pod.node_ready === false ? ", its node is not ready" : ""}`,
+        title: `${pod.name} in ${pod.namespace}: ${pod.ready} ready, ${pod.phase}${pod.node_ready === false ? ", its node is not ready" : ""}`,
       })),
   },
   {
     of: "services",
     title: "Services",
     rows: ({ services = [] }) =>
-      services.map(({ name, type, address, ports, mirror_of: source, change }) => ({
+      ownFirst(services).map(({ name, namespace, type, address, ports, ready, mirror_of: source, change }) => ({
+        key: `${namespace}/${name}`,
         name,
-        detail: source ? `from ${source}` : "",
+        detail: [source ? `from ${source}` : "", ready && !whole(ready) ? `${ready} ready` : ""].filter(Boolean).join(", "),
         sign: source ? "mirror" : "plain",
         change,
-        title: `${name}: ${type} ${address} ${[ports].flat().join(", ")}${source ? `, mirror of ${source}'s` : ""}`,
+        title: `${name}: ${type} ${address ?? ""} ${[ports].flat().join(", ")}${source ? `, mirror of ${source}'s` : ""}`,
       })),
   },
   {
     of: "links",
     title: "Gateways and links",
     rows: ({ gateways = [], links = [] }) => [
-      ...gateways.map(({ name, address, ready, change }) => ({
+      ...gateways.map(({ name, address, ready, words, change }) => ({
         key: `gateway/${name}`,
-        name: "gateway",
-        detail: ready ? address : "not ready",
+        name,
+        detail: ready ? address : words || "not ready",
         sign: ready ? "good" : "bad",
         change,
-        title: `${name}: ${address}`,
+        title: `${name}: ${[address, words].filter(Boolean).join(", ")}`,
       })),
       ...links.map(({ to, ok, words, change }) => ({ key: `link/${to}`, name: `link to ${to}`, detail: words, sign: ok ? "good" : "bad", change, title: words })),
     ],
@@ -102,21 +110,20 @@ const SECTIONS = [
     of: "policies",
     title: "Routes and policies",
     rows: ({ policies = [] }) =>
-      policies.map(({ kind, name, words, change }) => ({ key: `${kind}/${name}`, name, detail: words, sign: "plain", change, title: `${kind} ${name}: ${words}` })),
+      policies.map(({ kind, name, namespace, words, change }) => ({ key: `${kind}/${namespace}/${name}`, name, detail: words, sign: "plain", change, title: `${kind} ${name}: ${words}` })),
   },
   {
     of: "events",
     title: "Events",
     rows: ({ events = [] }) =>
       events
-        .slice(-EVENTS)
-        .reverse()
+        .slice(0, EVENTS)
         .map(({ at, kind, object, reason, message, warning }) => ({
           key: `${at}/${object}/${reason}`,
           name: reason,
           detail: shortName(object),
           sign: warning ? "bad" : "plain",
-          title: `${timeOfDay(at)} ${kind} ${object}: ${message}`,
+          title: `${at ? timeOfDay(at) : ""} ${kind} ${object}: ${message}`,
         })),
   },
 ];

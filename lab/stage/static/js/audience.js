@@ -16,7 +16,7 @@ import { askMark, openFaults, openKeys, openMenu } from "./ui/menu.js";
 import { replay } from "./ui/replay.js";
 import { splitter } from "./ui/splitter.js";
 
-const LOG_LINES = 2;
+const SHOWN_S = 90;
 const byId = (id) => document.getElementById(id);
 const app = begin();
 stayAwake();
@@ -25,7 +25,7 @@ actBar(byId("acts"), app);
 band(byId("band"), app);
 frame(byId("page"), app);
 card(byId("card"), app);
-log(byId("log"), app, LOG_LINES, ({ kind }) => kind !== "step");
+log(byId("log"), app, { most: 2, for_s: SHOWN_S, of: ({ kind }) => kind !== "step" });
 const floor = byId("floor");
 floor.insertBefore(splitter(floor), byId("consoles"));
 const shells = consoles(byId("consoles"), app);

@@ -16,7 +16,6 @@ import { outline } from "./ui/outline.js";
 import { replay } from "./ui/replay.js";
 import { showResults } from "./ui/results.js";
 
-const LOG_LINES = 8;
 const MODES = { live: "", auto: "rehearsal", replay: "replay" };
 const KINDS = { connecting: "connecting", live: "connected", polling: "connected slowly", lost: "no connection", full: "no place", ended: "ended", closed: "no key" };
 const byId = (id) => document.getElementById(id);
@@ -70,7 +69,7 @@ store.watch(({ state }) => {
 });
 
 byId("happened").append(h("h2", {}, "Marks and notes"), markForm());
-log(byId("happened"), app, LOG_LINES);
+log(byId("happened"), app, { most: 8 });
 byId("faults").append(h("h2", {}, "Inject a fault"));
 faults(byId("faults"), app);
 byId("outline").append(h("h2", {}, "All steps"));

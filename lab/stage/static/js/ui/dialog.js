@@ -6,7 +6,7 @@ import { icon } from "../icons.js";
 // Opens a dialog with a title and a button that closes it; returns the dialog, which is removed when it closes.
 export function openDialog(title, ...content) {
   const close = h("button", { type: "button", class: "quiet close", "aria-label": "Close", onclick: () => dialog.close() }, icon("close"));
-  const head = h("header", {}, h("h2", { id: "dialog-title", tabindex: "-1", autofocus: true }, title), close);
+  const head = h("div", { class: "head" }, h("h2", { id: "dialog-title", tabindex: "-1", autofocus: true }, title), close);
   const dialog = h("dialog", { class: "dialog", "aria-labelledby": "dialog-title" }, head, ...content);
   // A person who works with the mouse gets the stage's keys back, not the button that opened the dialog.
   const byKeyboard = document.activeElement?.matches(":focus-visible");

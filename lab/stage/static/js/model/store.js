@@ -63,7 +63,7 @@ export class Store {
       if (!this.state) return;
       const others = this.state.consoles.filter(({ name }) => name !== changed.name);
       const known = this.state.consoles.find(({ name }) => name === changed.name);
-      const consoles = changed.gone ? others : [...others, { ...known, ...changed }];
+      const consoles = changed.closed ? others : [...others, { ...known, ...changed }];
       this.state = { ...this.state, consoles };
     },
     lost: ({ cluster, words }) => {

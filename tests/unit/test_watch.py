@@ -22,7 +22,7 @@ from lab.base.cancel import Cancelled
 from lab.base.names import Cluster
 from lab.kube import connect
 from lab.kube import watch as watching
-from lab.kube.watch import Absent, Following, Complete, Lost, Present, Sighting, Watch
+from lab.kube.watch import Absent, Complete, Following, Lost, Present, Sighting, Watch
 from tests.unit.http_api import PATIENCE_S, ApiServer, serving
 
 

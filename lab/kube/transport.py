@@ -19,7 +19,8 @@ from kubernetes.stream import ws_client
 from lab.base.names import Cluster
 from lab.kube.errors import KubeError, NotNow
 
-_POOL = 12
+_POOL = 32
+"""Connections that are kept open: a panel watches about 20 kinds."""
 _CHUNK = 64 << 10
 _HEAD_S = 5.0
 """Time until an answer begins that does not end by itself."""

@@ -63,9 +63,10 @@ class Following:
 
 @dataclass(frozen=True)
 class Lost:
-    """The server does not answer, or refuses; the words say why. The next attempt comes by itself."""
+    """The server does not answer, or it refuses; the words say why. The next attempt comes by itself."""
 
     words: str
+    refused: bool = False
 
 
 Sighting = Present | Absent | Complete | Following | Lost
@@ -112,7 +113,7 @@ class Watch:
             except KubeError as error:
                 # An answer with a status says that this version, or this request, does not work.
                 version = "" if error.status else version
-                yield Lost(error.what)
+                yield Lost(error.what, refused=bool(error.status))
             else:
                 if not version:
                     self._pause(_NOT_SERVED_S)

@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -128,13 +128,24 @@ class ApiServer:
 
     def cluster(self, folder: Path, name: str = "east") -> Cluster:
         """Return a cluster whose kubeconfig names this server."""
-        url = f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
-        more = {"certificate-authority": str(folder / "anchor.pem")} if self.tls else {}
-        entries = {"clusters": [{"name": name, "cluster": {"server": url, **more}}]}
-        users, contexts = [{"name": name, "user": {}}], [{"name": name, "context": {"cluster": name, "user": name}}]
         file = folder / f"kubeconfig-{name}"
-        file.write_text(manifests.dump({**entries, "users": users, "contexts": contexts, "current-context": name}))
+        write_kubeconfig(file, {name: self}, anchor=folder / "anchor.pem" if self.tls else None)
         return Cluster(name=name, context=name, kubeconfig=file, node=f"dev-{name}-control-plane")
+
+
+def write_kubeconfig(file: Path, servers: Mapping[str, ApiServer], *, anchor: Path | None = None) -> None:
+    """Write a kubeconfig with a context for each server."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    more = {"certificate-authority": str(anchor)} if anchor else {}
+    scheme = "https" if anchor else "http"
+    clusters = [
+        {"name": name, "cluster": {"server": f"{scheme}://127.0.0.1:{api.port}", **more}}
+        for name, api in servers.items()
+    ]
+    users = [{"name": name, "user": {}} for name in servers]
+    contexts = [{"name": name, "context": {"cluster": name, "user": name}} for name in servers]
+    document = {"clusters": clusters, "users": users, "contexts": contexts, "current-context": next(iter(servers))}
+    file.write_text(manifests.dump(document))
 
 
 @contextmanager

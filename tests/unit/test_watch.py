@@ -172,13 +172,13 @@ def test_a_server_that_goes_away_is_reported_and_comes_back(api: ApiServer, tmp_
 def test_a_refusal_is_reported_and_the_objects_are_listed_again(api: ApiServer, tmp_path: Path) -> None:
     api.refused["/api/v1/pods"] = 403
     with seen(api, tmp_path) as pods:
-        assert pods.next() == Lost("/api/v1/pods: refused by the test")
+        assert pods.next() == Lost("/api/v1/pods: refused by the test", refused=True)
         del api.refused["/api/v1/pods"]
         pods.until(Complete)
         pods.until(Following)
         api.refused["/api/v1/pods"] = 504
         api.break_connections()
-        assert pods.until(Lost) == Lost("watch Pod: refused by the test")
+        assert pods.until(Lost) == Lost("watch Pod: refused by the test", refused=True)
         del api.refused["/api/v1/pods"]
         pods.until(Complete)
 

@@ -167,8 +167,13 @@ class AudienceApp:
 
 def _settle(coming: asyncio.Future[TapResult], loop: asyncio.AbstractEventLoop, result: TapResult) -> None:
     """Give a tap its result, from any thread; only the first one counts."""
+
+    def first() -> None:
+        if not coming.done():
+            coming.set_result(result)
+
     with suppress(RuntimeError):  # the loop has ended: nobody waits
-        loop.call_soon_threadsafe(lambda: coming.done() or coming.set_result(result))
+        loop.call_soon_threadsafe(first)
 
 
 def _address(request: Request) -> str:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from lab.base.names import NAMESPACE, Cluster
 from lab.base.paths import APPS
+from lab.base.step import CHANGED, StepResult
 from lab.components import inventory
 from lab.components.base import ManifestComponent
-from lab.kube import Kube, manifests
+from lab.kube import Kube, connect, manifests
 from lab.kube.objects import Obj, Ref, in_namespace
 from lab.lab import Lab
 
@@ -42,17 +43,20 @@ class Podinfo(ManifestComponent):
         )
         return [in_namespace(obj, NAMESPACE) for obj in rendered]
 
+    def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
+        """Apply the objects, and remove the variables of `DELAY`, which a server-side apply keeps."""
+        undelayed = _undelay(lab, connect(cluster))
+        result = super().apply(lab, cluster)
+        return CHANGED if undelayed else result
+
 
 def is_delayed(deployment: Obj | None) -> bool:
     """Return whether podinfo's Deployment has any of the variables of `DELAY`."""
     return any(_delays(variable) for container in _containers(deployment or {}) for variable in _variables(container))
 
 
-def undelay(lab: Lab, kube: Kube) -> bool:
-    """Remove the variables of `DELAY`; False if there were none.
-
-    A server-side apply of the component keeps variables that another manager has added, such as `kubectl set env`.
-    """
+def _undelay(lab: Lab, kube: Kube) -> bool:
+    """Remove the variables of `DELAY`, which another manager than the lab has added; False if there were none."""
     deployment = kube.get(DEPLOYMENT)
     if deployment is None or not is_delayed(deployment):
         return False

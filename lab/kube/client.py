@@ -256,9 +256,9 @@ class Kube:
         if path is None:
             raise KubeError(f"{kind}: the API server does not serve this kind", where=self.cluster.name, status=404)
         cancel.token().check(f"watch {kind}")
-        if self._lines is None:
-            self._lines = transport.lines(self.cluster)
-        answer = self._lines(f"{path}?{urlencode(query)}", headers={"Accept": _JSON}, silence_s=silence_s)
+        with self._guard:
+            lines = self._lines = self._lines or transport.lines(self.cluster)
+        answer = lines(f"{path}?{urlencode(query)}", headers={"Accept": _JSON}, silence_s=silence_s)
         if answer.status < 400:
             return answer
         with closing(answer):

@@ -12,7 +12,7 @@ from lab.base.names import Cluster
 from lab.base.step import StepStatus
 from lab.clusters import NodeStatus, provider
 from lab.clusters.provider import STANDS_STILL
-from lab.components import podinfo, workloads
+from lab.components import workloads
 from lab.kube import Kube, connect
 from lab.kube.objects import Ref
 from lab.lab import Lab
@@ -125,8 +125,6 @@ def _apps(lab: Lab, cluster: Cluster) -> Iterator[str]:
     kube = connect(cluster)
     for pod in workloads.delete_strays(kube):
         yield f"{cluster.name}: {pod} deleted"
-    if podinfo.undelay(lab, kube):
-        yield f"{cluster.name}: podinfo answers at once"
     parts = stacks.current(lab).components(lab)
     for component in (parts["podinfo"].component, parts["frontend"].component):
         if component.apply(lab, cluster).status is StepStatus.CHANGED:

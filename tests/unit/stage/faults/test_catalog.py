@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab import config
+from lab.base.paths import APPS
 from lab.components import podinfo
 from lab.kube import manifests
 from lab.kube.objects import ref
@@ -100,7 +101,7 @@ def test_the_filter_of_the_manifest_is_the_one_that_is_looked_for() -> None:
     (application,) = [
         one
         for one in manifests.render(
-            Path(catalog.__file__).parents[3] / "apps/podinfo/manifests/podinfo.yaml",
+            APPS / "podinfo" / "manifests" / "podinfo.yaml",
             image="i",
             cluster="east",
             color="#fff",

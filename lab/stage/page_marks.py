@@ -9,7 +9,7 @@ from contextvars import copy_context
 
 from lab.base.names import Json
 from lab.base.wait import TransientError
-from lab.measure import http
+from lab.measure.http import Connection
 
 _log = logging.getLogger(__name__)
 MOST_LETTERS = 120
@@ -59,9 +59,18 @@ class PageMarks:
             self._queue.put_nowait(None)
 
     def _run(self) -> None:
-        while (mark := self._queue.get()) is not None:
-            try:
-                http.post_json(self._url, mark, timeout_s=_TIMEOUT_S)
-            except TransientError as error:
-                self.lost += 1
-                _log.debug("the page did not take a mark: %s", error)
+        connection = Connection()
+        try:
+            while (mark := self._queue.get()) is not None:
+                self._send(connection, mark)
+        finally:
+            connection.close()
+
+    def _send(self, connection: Connection, mark: Json) -> None:
+        try:
+            status, _ = connection.json("POST", self._url, body=mark, timeout_s=_TIMEOUT_S)
+        except TransientError as error:
+            self.lost += 1
+            _log.debug("the page did not take a mark: %s", error)
+        else:
+            self.lost += status >= 400

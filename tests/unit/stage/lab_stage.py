@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import httpx2
 
@@ -110,9 +111,9 @@ class LabStage:
         for thread in self.threads:
             thread.start()
 
-    def _read(self, stream: object, into: list[str]) -> None:
-        for line in stream:  # type: ignore[attr-defined]  # noqa: PERF401 - as they come
-            into.append(line.rstrip("\n"))
+    def _read(self, stream: IO[str] | None, into: list[str]) -> None:
+        assert stream is not None
+        into.extend(line.rstrip("\n") for line in stream)  # each as it comes
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from lab.base import wait
 from lab.base.concurrency import each
 from lab.base.names import Json
 from lab.base.redaction import redact
+from lab.scenario.actions import Action
 from lab.scenario.executor import Output, Typed
 from lab.scenario.model import Scenario
 from lab.scenario.observation import Outcome
@@ -22,7 +23,7 @@ from lab.stage.broker import Broker
 from lab.stage.conductor import Conductor
 from lab.stage.consoles import Consoles
 from lab.stage.page_marks import MOST_LETTERS, PageMarks
-from lab.stage.parts import ConsoleFeed, Declined, Faults, NoFaults, NoPanels, Panels
+from lab.stage.parts import AudiencePart, ConsoleFeed, Declined, Faults, NoFaults, NoPanels, Panels
 from lab.stage.state import Happened, StageFacts, Work
 
 CHECK_AGAIN_S = 2.0
@@ -43,6 +44,7 @@ class LiveStage:
         faults: the inject menu.
         panels: the live objects of each cluster.
         rehearsed: seconds of each step in the last rehearsal.
+        audience: the phones' server, if the audience takes part.
     """
 
     facts: StageFacts
@@ -54,7 +56,7 @@ class LiveStage:
     rehearsed: Mapping[str, float] = field(default_factory=dict)
     broker: Broker = field(default_factory=Broker)
     check_again_s: float = CHECK_AGAIN_S
-    audience: Callable[[], Json] = lambda: None
+    audience: AudiencePart | None = None
     _happened: Happened = field(default_factory=Happened)
     _reachable: dict[str, bool] = field(default_factory=dict)
     _told_s: float = 0.0
@@ -71,6 +73,8 @@ class LiveStage:
     def open(self) -> None:
         """Start all parts."""
         self._leave = self.presenter.attach(_StageView(self))
+        if self.audience is not None:
+            self.audience.start(self.publish_state)
         self.page.start()
         self.consoles.open_all()
         self.conductor.start()
@@ -79,7 +83,8 @@ class LiveStage:
 
     def close(self) -> None:
         """End all parts, within about a second; nothing that a step changed is undone."""
-        each(lambda close: close(), (self._end_work, self.faults.close, self.panels_of.close))
+        audience = self.audience.close if self.audience else _nothing
+        each(lambda close: close(), (self._end_work, self.faults.close, self.panels_of.close, audience))
         self._leave()
         self.page.close()
         self.broker.close()
@@ -100,7 +105,7 @@ class LiveStage:
             consoles=self.consoles.as_json(),
             faults=[fault.as_json() for fault in self.faults.list()],
             reachable=self._reachable,
-            audience=self.audience(),
+            audience=self.audience.as_json() if self.audience else None,
         )
 
     def panels(self) -> Sequence[Json]:
@@ -242,6 +247,25 @@ class LiveStage:
                 self.broker.publish("lost", {"cluster": name, "problem": panel.get("problem")})
             self.publish_state()
 
+    def act(self, actions: Sequence[Action]) -> None:
+        """Execute actions that belong to no step, those of a fault; only in the conductor's thread.
+
+        Raises:
+            LabError: one failed.
+        """
+        executor = self.presenter.steps.executor
+        executor.tell = self.tell_output
+        executor.do("", actions)
+
+    def tell_output(self, output: Output, step: str | None = None) -> None:
+        """Tell what a step or a fault types and prints; a command is a mark."""
+        typed = isinstance(output, Typed)
+        text = output.text if isinstance(output, Typed) else output.line
+        if typed:
+            self.set_mark(text, "command", intended=True)
+        data = {"step": step, "kind": "typed" if typed else "printed", "text": redact(text), "console": output.console}
+        self.broker.publish("output", data)
+
     def shown(self, view: StepView, run: StepRun) -> None:
         """Keep the result of a step."""
         self._happened.results[view.id] = run
@@ -252,6 +276,10 @@ class LiveStage:
         """Note that a scenario's summary is shown now."""
         self._happened.closing = scenario.name if scenario else None
         self.publish_state()
+
+
+def _nothing() -> None:
+    return
 
 
 _ANYWHERE = ""
@@ -279,13 +307,7 @@ class _StageView:
 
     def output(self, view: StepView, output: Output) -> None:
         """Tell what is typed or printed."""
-        typed = isinstance(output, Typed)
-        text = output.text if isinstance(output, Typed) else output.line
-        kind = "typed" if typed else "printed"
-        if typed:
-            self._stage.set_mark(text, "command", intended=True)
-        data = {"step": view.id, "kind": kind, "text": redact(text), "console": output.console}
-        self._stage.broker.publish("output", data)
+        self._stage.tell_output(output, view.id)
 
     def result(self, view: StepView, run: StepRun) -> None:
         """Keep and tell a result."""

@@ -46,7 +46,7 @@ def stage(
     ] = "",
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the URL, and open no browser.")] = False,
 ) -> None:
-    """Present scenarios in a browser, with a console for each cluster.
+    """Present scenarios in a browser, with real consoles.
 
     The page of West's frontend is on the left; the steps are typed into real shells on the right. / is the audience's
     screen, /presenter a second screen with notes and controls. Only a browser on this machine, with the printed URL,

@@ -244,7 +244,7 @@ class LiveStage:
         self.broker.publish("panel", panel)
         if changed:
             if not reachable:
-                self.broker.publish("lost", {"cluster": name, "problem": panel.get("problem")})
+                self.broker.publish("lost", {"cluster": name, "words": panel.get("problem") or "it does not answer"})
             self.publish_state()
 
     def act(self, actions: Sequence[Action]) -> None:

@@ -65,6 +65,7 @@ class Console:
     _line: TypedLine = field(default_factory=TypedLine)
     _typing: bool = False
     _cwd_now: str = ""
+    _has_prompt: bool = False
     _closed: bool = False
     _replay: bytearray = field(default_factory=bytearray)
     _viewers: list[Viewer] = field(default_factory=list)
@@ -109,6 +110,11 @@ class Console:
         """Whether it shows a prompt with an empty line, and no step types."""
         with self._guard:
             return self.is_alive and self._line.is_ready and self._command is None
+
+    @property
+    def has_prompt(self) -> bool:
+        """Whether its shell has shown a prompt with the stage's marks."""
+        return self._has_prompt
 
     @property
     def is_elsewhere(self) -> bool:
@@ -258,7 +264,7 @@ class Console:
             program = PtyProgram(argv, env=env, cols=cols, rows=rows, cwd=self.cwd)
             try:
                 with self._guard:
-                    self._program, self._line = program, TypedLine()
+                    self._program, self._line, self._has_prompt = program, TypedLine(), False
                     if self._closed:
                         return
                 self._tell_change()
@@ -297,7 +303,7 @@ class Console:
                     if command is not None:
                         command.end(status)
                 case PromptMark(has_starts=has_starts, cwd=cwd):
-                    self._cwd_now = cwd
+                    self._cwd_now, self._has_prompt = cwd, True
                     self._line.prompt(has_starts=has_starts)
                     # A shell also shows its prompt again after a change of size: only after an end it is the next one.
                     if command is not None and command.status is not None:

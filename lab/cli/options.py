@@ -55,6 +55,20 @@ def caller_names(incomplete: str) -> list[str]:
     return sorted(name for name in names if name.startswith(incomplete))
 
 
+def upstream_names(incomplete: str) -> list[str]:
+    """Return the services that West's frontend calls and whose names begin with `incomplete`."""
+    from lab.base.errors import LabError
+    from lab.cli.named import lab_of
+    from lab.components import frontend
+
+    try:
+        lab = lab_of(None)
+    except LabError:
+        return []
+    known = (*frontend.upstream_names(lab, lab.west), frontend.IN_DEVELOPMENT)
+    return [name for name in known if name.startswith(incomplete)]
+
+
 def _named_objects(kind: str) -> Iterator[tuple[str, str]]:
     """Yield (cluster, name) of the objects in the applications' namespace, without clusters that do not answer."""
     from lab import config

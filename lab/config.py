@@ -18,7 +18,6 @@ from lab.base.names import STACKS
 from lab.base.toml_lines import Key, line_of, lines_of
 
 FILE_NAME = "lab.toml"
-
 _LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _LABEL_VALUE = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 _DOMAIN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
@@ -146,6 +145,12 @@ class RolesSpec(_Table):
     west: DnsLabel = "west"
 
 
+class StageSpec(_Table):
+    """The stage, `lab stage`: its port on 127.0.0.1. The clusters' frontends let pages from there show them."""
+
+    port: PortNumber = 7465
+
+
 class LabSpec(_Table):
     """The specification of a whole lab."""
 
@@ -157,6 +162,7 @@ class LabSpec(_Table):
     network: NetworkSpec = NetworkSpec()
     artifacts: ArtifactsSpec = ArtifactsSpec()
     resources: ResourcesSpec = ResourcesSpec()
+    stage: StageSpec = StageSpec()
     exports: dict[DnsLabel, tuple[str, ...]]
     versions: dict[str, PinnedImage] = {}
     _file: Path | None = PrivateAttr(default=None)
@@ -338,13 +344,9 @@ def _words(error: Any) -> str:
 
 def _known(path: tuple[Any, ...]) -> list[str]:
     model: type[BaseModel] = LabSpec
-    tables: dict[str, type[BaseModel]] = {
-        "network": NetworkSpec,
-        "artifacts": ArtifactsSpec,
-        "resources": ResourcesSpec,
-        "roles": RolesSpec,
-        "podinfo": PodinfoSpec,
-    }
+    kinds = {name: field.annotation for name, field in LabSpec.model_fields.items()}
+    tables = {name: kind for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, _Table)}
+    tables["podinfo"] = PodinfoSpec
     for part in path:
         model = tables.get(str(part), ClusterSpec)
     return sorted(model.model_fields)
@@ -384,17 +386,15 @@ def _conflicts(spec: LabSpec) -> Iterator[tuple[Key, str]]:
     for (name_a, a_spec), (name_b, b_spec) in combinations(spec.clusters.items(), 2):
         for field in ("ingress_port", "trust_domain"):
             if getattr(a_spec, field) == getattr(b_spec, field):
-                yield (
-                    ("clusters", name_b, field),
-                    f"{getattr(b_spec, field)} is clusters.{name_a}.{field} already",
-                )
+                yield ("clusters", name_b, field), f"{getattr(b_spec, field)} is clusters.{name_a}.{field} already"
+    for name, cluster in spec.clusters.items():
+        if cluster.ingress_port == spec.stage.port:
+            yield ("stage", "port"), f"{spec.stage.port} is clusters.{name}.ingress_port already"
     if spec.artifacts.source == "packages":
         for name in spec.versions:
             yield ("versions", name), 'names an upstream image, but artifacts.source is "packages"'
     for service, sources in spec.exports.items():
         for source in sources:
             if source not in spec.clusters:
-                yield (
-                    ("exports", service),
-                    f"there is no cluster {source!r}; there are: {', '.join(spec.clusters)}",
-                )
+                known = ", ".join(spec.clusters)
+                yield ("exports", service), f"there is no cluster {source!r}; there are: {known}"

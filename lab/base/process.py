@@ -278,6 +278,48 @@ def start(
     return started
 
 
+# Python's own preexec_fn is not safe in a process with threads, so a short program takes the terminal.
+_TAKES_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+)
+
+
+def start_in_terminal(argv: Sequence[str | Path], *, env: Mapping[str, str], terminal: int, cwd: Path | None) -> Child:
+    """Start a program of the user that leads a session with a terminal of its own; `hang_up` ends it.
+
+    It gets SIGHUP when the other end of the terminal is closed, also if the lab is killed with -9. `env` is its whole
+    environment, `terminal` a file descriptor of its terminal.
+
+    Raises:
+        LabError: the program does not exist.
+    """
+    words = [str(word) for word in argv]
+    if shutil.which(words[0], path=env.get("PATH")) is None:
+        raise LabError(f"command not found: {words[0]}")
+    child = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _TAKES_TERMINAL, *words],
+        env=dict(env),
+        cwd=cwd,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
+    with _guard:
+        _running.add(child)
+    return child
+
+
+def hang_up(child: Child) -> None:
+    """End a program of `start_in_terminal` with its process group: SIGHUP, then SIGKILL."""
+    for number in (signal.SIGHUP, signal.SIGKILL):
+        _signal(child, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_CANCEL_GRACE_S)
+    with _guard:
+        _running.discard(child)
+
+
 def foreground(argv: Sequence[str | Path], *, env: Mapping[str, str]) -> int:
     """Let a program of the user have the terminal until it ends, and return its exit status as a shell counts it.
 

@@ -20,6 +20,7 @@ from lab.scenario.executor import Executor
 from lab.scenario.rendering import Target
 from lab.scenario.results import LabFacts
 from lab.scenario.steps import StepRunner
+from lab.scenario.terminal import DirectTerminal
 from lab.stacks import current
 
 _KEEP = {
@@ -48,7 +49,8 @@ def environment_of(lab: Lab) -> Mapping[str, str]:
 def steps_of(lab: Lab, mesh: Mesh, *, full: bool, rate_per_s: float) -> StepRunner:
     """Return what runs the steps of scenarios on this lab."""
     context = context_of(lab, mesh, full=full, rate_per_s=rate_per_s)
-    return StepRunner(executor=Executor(context=context, manifests=target_of(lab, mesh.name).manifests))
+    manifests = target_of(lab, mesh.name).manifests
+    return StepRunner(executor=Executor(context=context, manifests=manifests, terminal=DirectTerminal(env=context.env)))
 
 
 def target_of(lab: Lab, stack: str) -> Target:

@@ -1,19 +1,18 @@
 """Execute the actions of a step. Only the commands that are shown change a cluster.
 
-Each command is an event before it runs, and each line of its output is one when it comes.
+Each command is an event before it runs, and each line of its output is one when it comes. A terminal runs the commands
+(`lab.scenario.terminal`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import IO
 
-from lab.base import process, wait
+from lab.base import wait
 from lab.base.errors import CommandError, CommandTimeout, LabError, WaitTimeout
 from lab.base.redaction import redact
 from lab.measure.recording import Recording
@@ -23,11 +22,7 @@ from lab.scenario.actions import Action, Command, NewPhase, Observe, Pause, Star
 from lab.scenario.context import Context
 from lab.scenario.loads import StepLoad
 from lab.scenario.manifests import Manifests
-
-_STOP_S = 60.0
-"""How long a long-running command may take to end after Ctrl-C."""
-_LAST_LINES_S = 2.0
-"""How long the last lines of a command that has ended may take."""
+from lab.scenario.terminal import LongRunning, Terminal
 
 _TRIES, _AGAIN_S = 3, 1.0
 _BROKEN_WEBHOOK = re.compile(r"failed calling webhook.*(EOF|connection (refused|reset))", re.DOTALL)
@@ -36,9 +31,10 @@ _BROKEN_WEBHOOK = re.compile(r"failed calling webhook.*(EOF|connection (refused|
 
 @dataclass(frozen=True, kw_only=True)
 class Typed:
-    """A command was typed and runs now."""
+    """A command was typed and runs now, in a console if the terminal has consoles."""
 
     text: str
+    console: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +42,10 @@ class Printed:
     """A command printed a line, or the lab notes something."""
 
     line: str
+    console: str | None = None
 
 
 Output = Typed | Printed
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Started:
-    """A long-running command, and the threads that print its output."""
-
-    child: process.Child
-    readers: Sequence[threading.Thread]
 
 
 @dataclass(kw_only=True)
@@ -66,17 +55,15 @@ class Executor:
     Args:
         context: the context of checks.
         manifests: returns the manifest files of a scenario.
+        terminal: runs the command lines.
         tell: receives what is typed and printed.
-        runner: runs a program.
-        start: starts a long-running program.
     """
 
     context: Context
     manifests: Callable[[str], Manifests]
+    terminal: Terminal
     tell: Callable[[Output], None] = lambda _: None
-    runner: process.Run = process.run
-    start: Callable[..., process.Child] = process.start
-    _running: dict[str, _Started] = field(default_factory=dict)
+    _running: dict[str, LongRunning] = field(default_factory=dict)
 
     def do(self, scenario: str, actions: Sequence[Action], *, loads: UnderLoad | None = None) -> None:
         """Execute actions in order.
@@ -108,7 +95,7 @@ class Executor:
     def close(self) -> None:
         """End the commands that still run, each of them, also if the time for it is over."""
         with contextlib.ExitStack() as stack:
-            for text in self._running:
+            for text in list(self._running):
                 stack.callback(self._stop, text)
 
     def _one(self, scenario: str, action: Action, loads: UnderLoad | None) -> None:
@@ -150,12 +137,11 @@ class Executor:
 
     def _typed(self, line: commands.Line, command: Command) -> None:
         """Run one line; an `apply` whose webhook lost its connection is typed again, as a person would do."""
+        console = self.terminal.console(line)
         for left in reversed(range(_TRIES)):
-            self.tell(Typed(text=line.text))
+            self.tell(Typed(text=line.text, console=console))
             try:
-                commands.run(
-                    line, env=self.context.env, timeout_s=command.timeout_s, on_line=self._print, runner=self.runner
-                )
+                self.terminal.run(line, timeout_s=command.timeout_s, on_line=self._printing(console))
             except CommandError as error:
                 if not left or " apply " not in line.text or not _BROKEN_WEBHOOK.search(error.stderr):
                     raise
@@ -187,19 +173,14 @@ class Executor:
     def _start(self, action: Start) -> None:
         self._stop(action.text)
         (line,) = commands.parse(action.text)
-        (argv,) = line.programs
-        self.tell(Typed(text=line.text))
-        child = self.start(argv, env=self.context.env, piped=True)
-        streams = [stream for stream in (child.stdout, child.stderr) if stream is not None]
-        readers = [threading.Thread(target=self._drain, args=(stream,), daemon=True) for stream in streams]
-        self._running[action.text] = _Started(child=child, readers=readers)
-        for reader in readers:
-            reader.start()
+        console = self.terminal.console(line)
+        self.tell(Typed(text=line.text, console=console))
+        started = self._running[action.text] = self.terminal.start(line, on_line=self._printing(console))
 
         def probe() -> bool | wait.NotYet:
-            if child.poll() is not None:
+            if (code := started.exit_code()) is not None:
                 self._stop(action.text)  # its last lines are printed before the error
-                raise LabError(f"`{action.text}` ended with exit code {child.returncode}", next="lab logs")
+                raise LabError(f"`{action.text}` ended with exit code {code}", next="lab logs")
             seen = action.ready(self.context)
             return seen.holds or wait.NotYet(seen.seen)
 
@@ -209,32 +190,19 @@ class Executor:
         started = self._running.get(text)
         if started is None:
             return
-        child = started.child
         try:
-            if child.poll() is None:
+            if started.exit_code() is None:
                 self._print(f"^C {text}")
-                process.interrupt(child)
-                with contextlib.suppress(WaitTimeout):
-                    wait.until(
-                        f"the end of `{text}`",
-                        lambda: child.poll() is not None or wait.NotYet("it runs"),
-                        timeout_s=_STOP_S,
-                    )
+            started.stop()
         finally:
-            process.stop(child)
-            if child.stdin is not None:
-                child.stdin.close()
-            for reader in started.readers:
-                reader.join(timeout=_LAST_LINES_S)
             del self._running[text]
 
-    def _drain(self, stream: IO[bytes]) -> None:
-        with stream:
-            for line in stream:
-                self._print(line.decode("utf-8", "replace").rstrip("\n"))
-
     def _print(self, line: str) -> None:
-        self.tell(Printed(line=redact(line)))
+        self._printing(None)(line)
+
+    def _printing(self, console: str | None) -> Callable[[str], None]:
+        """Return a function that tells a line of a console's output."""
+        return lambda line: self.tell(Printed(line=redact(line), console=console))
 
     def _summary(self, recording: Recording) -> None:
         self._print(f"{recording.name}, {recording.rate_per_s:g} requests/s")

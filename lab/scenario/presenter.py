@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
@@ -135,7 +136,7 @@ class Presenter:
     position: Position = field(default_factory=Position)
     runs: list[StepRun] = field(default_factory=list)
     closed: bool = False
-    """The last scenario's steps are over, and its summary is shown: the next request undoes them."""
+    """The scenario's steps are over, and its summary is shown: `GO` and `SKIP` undo them and continue."""
     _views: list[View] = field(default_factory=list)
     _token: cancel.Token | None = None
 
@@ -181,12 +182,26 @@ class Presenter:
         view = self.current
         if view is None:
             return
-        with cancel.part() as token:
-            self._token = token
-            try:
-                self._do(wish, view)
-            finally:
-                self._token = None
+        with self._interruptible():
+            self._do(wish, view)
+
+    def jump(self, step_id: str) -> None:
+        """Go to a step: first undo what was begun from there on, and what other scenarios have begun.
+
+        Raises:
+            ValueError: this presentation has no such step.
+            KeyboardInterrupt: as for `request`.
+        """
+        index = [view.id for view in self.all].index(step_id)
+        target = self.all[index].scenario
+        with self._interruptible():
+            self.closed = False
+            for number, view in reversed(list(enumerate(self.all))):
+                if number >= index or view.scenario is not target:
+                    self._undo(view)
+            if self.current is None or self.current.scenario is not target:
+                self.steps.executor.close()
+            self._move(index)
 
     def interrupt(self) -> None:
         """Stop the step that runs now, from another thread: its commands end, and it is failed."""
@@ -223,11 +238,24 @@ class Presenter:
 
     # How
 
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let `interrupt` stop the work in the block."""
+        with cancel.part() as token:
+            self._token = token
+            try:
+                yield
+            finally:
+                self._token = None
+
     def _do(self, wish: Wish, view: StepView) -> None:
-        if self.closed:
+        if self.closed and wish in {Wish.GO, Wish.SKIP}:
             self._end_scenario(view.scenario)
             self._move(self.index + 1)
             return
+        if self.closed:  # the last step again
+            self.closed = False
+            self._tell(lambda shown: shown.state(self.snapshot))
         if why := missing(view.scenario.requires, self.steps.context.mesh.capabilities):
             self._tell(lambda shown: shown.note(f"{view.scenario.title} is left out: {why}"))
             self._move(self.index + view.count - view.number + 1)

@@ -72,6 +72,7 @@ def test_a_name_that_is_no_dns_label_is_refused(name: str) -> None:
         ('[network]\nsubnet = "10.110.3.0/24"', "network.subnet", "clusters.east.service_cidr"),
         ("[clusters.west]\ningress_port = 8081", "clusters.west.ingress_port", "clusters.east.ingress_port"),
         ('[clusters.west]\ntrust_domain = "east.example"', "clusters.west.trust_domain", "clusters.east.trust_domain"),
+        ("[stage]\nport = 8080", "stage.port", "clusters.west.ingress_port"),
     ],
 )
 def test_what_two_clusters_may_not_share_names_both(text: str, key: str, names: str) -> None:
@@ -134,6 +135,7 @@ NETWORK = 'must be an IPv4 network in quotation marks, such as "172.30.0.0/24", 
                 "clusters.east.podinfo.replicas",
                 "resources.build_jobs",
                 "resources.node_memory_mib",
+                "stage.port",
             )
             for value in ("true", '"2081"', "2080.0")
         ),

@@ -28,6 +28,7 @@ CONNECTS = {
     "lab.measure.stream_load": "published ports",
     "lab.measure.target": "names of errors only",
     "lab.measure.trouble": "names of errors only",
+    "lab.stage.serve": "listens on 127.0.0.1",
     "scenarios.probe_client": "runs in a pod",
     "scenarios.seeing": "names of errors only",
 }

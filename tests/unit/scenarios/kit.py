@@ -8,6 +8,7 @@ from typing import Any
 
 from lab import config
 from lab.artifacts.store import ArtifactStore
+from lab.base import process
 from lab.base.paths import PROJECT, Paths
 from lab.base.process import Completed
 from lab.config import LabSpec
@@ -23,6 +24,7 @@ from lab.scenario.observation import Observation
 from lab.scenario.rendering import Target
 from lab.scenario.runner import ScenarioRunner
 from lab.scenario.steps import StepRunner
+from lab.scenario.terminal import DirectTerminal
 
 SEEN = Evidence(kind=EvidenceKind.COMMAND, title="an observation", text="something")
 PICTURE = Topology(nodes=(TopologyNode(cluster="west", role="primary", services=("frontend",)),))
@@ -93,7 +95,17 @@ def lab_of(spec: LabSpec | None = None) -> Lab:
 
 
 def steps_of(context: Context, runner: FakeRunner, *, sink: Sink = lambda _: None) -> StepRunner:
-    return StepRunner(executor=Executor(context=context, manifests=no_manifests, runner=runner), sink=sink)
+    return StepRunner(executor=executor_of(context, runner), sink=sink)
+
+
+def executor_of(context: Context, runner: Any, *, starter: Any = process.start, **options: Any) -> Executor:
+    terminal = DirectTerminal(env=context.env, runner=runner, starter=starter)
+    return Executor(**{"context": context, "manifests": no_manifests, "terminal": terminal, **options})
+
+
+def run_by(executor: Executor, runner: Any, *, starter: Any = process.start) -> None:
+    """Let other functions run the programs of an executor."""
+    executor.terminal = DirectTerminal(env=executor.context.env, runner=runner, starter=starter)
 
 
 def runner_of(context: Context, runner: FakeRunner, **options: Any) -> ScenarioRunner:

@@ -24,7 +24,7 @@ from lab.scenario.context import Context
 from lab.scenario.executor import Executor, Output, Printed, Typed
 from lab.scenario.loads import StepLoad
 from lab.scenario.observation import Observation
-from tests.unit.scenarios.kit import SEEN, FakeRunner, look, looks, no_manifests, typed
+from tests.unit.scenarios.kit import SEEN, FakeRunner, executor_of, look, looks, run_by, typed
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def told() -> list[Output]:
 
 @pytest.fixture
 def executor(context: Context, runner: FakeRunner, told: list[Output]) -> Iterator[Executor]:
-    made = Executor(context=context, manifests=no_manifests, tell=told.append, runner=runner)
+    made = executor_of(context, runner, tell=told.append)
     yield made
     made.close()
 
@@ -86,7 +86,7 @@ def test_a_command_that_does_not_end_in_time_is_no_refusal(executor: Executor, r
 
 
 def test_a_program_that_does_not_exist_is_no_refusal(executor: Executor) -> None:
-    executor.runner = real_run
+    run_by(executor, real_run)
     with pytest.raises(LabError, match="command not found: no-such-program"):
         executor.do("demo", [Command("no-such-program", refused=True)])
 
@@ -136,7 +136,8 @@ def test_the_output_of_a_command_streams_line_by_line(executor: Executor, tmp_pa
             lines.append(item.line)
             go_on.touch()
 
-    executor.tell, executor.runner = tell, real_run
+    executor.tell = tell
+    run_by(executor, real_run)
     script = tmp_path / "print.py"
     script.write_text(code + "print('two')\n")
     executor.do("demo", [Command(shlex.join([sys.executable, str(script)]), timeout_s=20)])
@@ -217,7 +218,7 @@ def test_a_cancelled_token_ends_the_command_that_runs(executor: Executor, token:
     ready = tmp_path / "ready"
     script = tmp_path / "long.py"
     script.write_text(f"import pathlib, time; pathlib.Path({str(ready)!r}).touch(); time.sleep(60)\n")
-    executor.runner = real_run
+    run_by(executor, real_run)
 
     def cut() -> None:
         wait.until("the child", lambda: ready.exists() or wait.NotYet("not yet"), timeout_s=20, interval_s=0.01)

@@ -14,9 +14,9 @@ from lab.base import wait
 from lab.measure.recording import Recording
 from lab.scenario.actions import Command, NewPhase
 from lab.scenario.context import Context
-from lab.scenario.executor import Executor, Output
+from lab.scenario.executor import Output
 from lab.scenario.loads import StepLoad
-from tests.unit.scenarios.kit import FakeRunner, lab_of, no_manifests
+from tests.unit.scenarios.kit import FakeRunner, executor_of, lab_of
 
 
 class Frontend(ThreadingHTTPServer):
@@ -67,7 +67,7 @@ def test_a_step_runs_under_its_load(at_frontend: Context, frontend: Frontend, ru
 
     runner.answers = {"wait": some_more, "shift": shift}
     told: list[Output] = []
-    executor = Executor(context=at_frontend, manifests=no_manifests, tell=told.append, runner=runner)
+    executor = executor_of(at_frontend, runner, tell=told.append)
     load = StepLoad(name="shift", service="podinfo", inside=False)
     executor.under_load("demo", [Command("wait"), NewPhase("all to East"), Command("shift")], load)
 
@@ -91,7 +91,7 @@ def test_a_load_with_two_entrances_is_named_by_both(at_frontend: Context, fronte
 
 def test_the_load_ends_with_a_step_that_breaks(at_frontend: Context, frontend: Frontend, runner: FakeRunner) -> None:
     runner.answers = {"interrupted": KeyboardInterrupt()}
-    executor = Executor(context=at_frontend, manifests=no_manifests, runner=runner)
+    executor = executor_of(at_frontend, runner)
     threads = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
         executor.under_load("demo", [Command("interrupted")], StepLoad(name="x", service="podinfo", inside=False))

@@ -15,9 +15,9 @@ from lab.base.errors import LabError
 from lab.scenario import manifests
 from lab.scenario.actions import Command
 from lab.scenario.context import Context
-from lab.scenario.executor import Executor, Output, Printed
+from lab.scenario.executor import Output, Printed
 from lab.scenario.registry import names, registry
-from tests.unit.scenarios.kit import RENAMED, SCENARIOS, STACKS, FakeRunner, target
+from tests.unit.scenarios.kit import RENAMED, SCENARIOS, STACKS, FakeRunner, executor_of, target
 from tests.unit.scenarios.test_shown import parts_of
 
 FILES = manifests.files(SCENARIOS)
@@ -160,7 +160,7 @@ def test_an_edited_file_is_used_and_the_lab_says_so(
     here = target("istio", tmp_path, scenarios=folder, spec=spec)
     path = here.manifests("demo").path("route.yaml")
     told: list[Output] = []
-    executor = Executor(context=context, manifests=here.manifests, tell=told.append, runner=runner)
+    executor = executor_of(context, runner, manifests=here.manifests, tell=told.append)
     executor.do("demo", [Command(f"echo {path}", manifests=("route.yaml",))])
 
     assert told[0] == Printed(line="route.yaml differs from the project's version: this is your version")

@@ -24,7 +24,7 @@ from lab.scenario.position import Position
 from lab.scenario.presenter import Checks, Presenter, Snapshot, StepState, StepView, Wish
 from lab.scenario.results import StepRun
 from lab.scenario.steps import StepRunner, check_one
-from tests.unit.scenarios.kit import SEEN, FakeRunner, check, look, scenario, step, steps_of, typed
+from tests.unit.scenarios.kit import SEEN, FakeRunner, check, look, run_by, scenario, step, steps_of, typed
 
 
 class RecordingView:
@@ -216,7 +216,7 @@ def test_another_thread_interrupts_the_command_that_runs(
     long = step("one", do=typed(shlex.join([sys.executable, str(script)])), undo=typed("undo one"))
     presenter = Presenter(scenarios=(scenario(long),), steps=steps)
     presenter.attach(view)
-    steps.executor.runner = real_run
+    run_by(steps.executor, real_run)
 
     def stop() -> None:
         wait.until("the child", lambda: ready.exists() or wait.NotYet("no"), timeout_s=20, interval_s=0.01)
@@ -228,7 +228,7 @@ def test_another_thread_interrupts_the_command_that_runs(
         request(presenter, Wish.GO)
     thread.join()
     assert status(presenter)[0] is StepState.FAILED
-    steps.executor.runner = runner
+    run_by(steps.executor, runner)
     request(presenter, Wish.UNDO)  # the interruption is over
     assert runner.lines == ["undo one"]
     presenter.interrupt()  # nothing runs

@@ -17,7 +17,19 @@ from lab.scenario.executor import Printed, Typed
 from lab.scenario.model import Sabotage, ScenarioStep
 from lab.scenario.observation import Observation, Outcome
 from lab.scenario.runner import ScenarioInterrupted
-from tests.unit.scenarios.kit import SEEN, FakeRunner, check, look, looks, runner_of, sabotaged, scenario, step, typed
+from tests.unit.scenarios.kit import (
+    SEEN,
+    FakeRunner,
+    check,
+    look,
+    looks,
+    run_by,
+    runner_of,
+    sabotaged,
+    scenario,
+    step,
+    typed,
+)
 
 
 def test_a_step_runs_its_commands_as_shown(context: Context, runner: FakeRunner) -> None:
@@ -188,7 +200,7 @@ def test_an_undo_that_takes_too_long_says_what_is_left_and_leaves_no_command_run
         return children[-1]
 
     running = runner_of(context, runner)
-    running.steps.executor.start = start
+    run_by(running.steps.executor, runner, starter=start)
     with pytest.raises(ScenarioInterrupted) as stopped:
         running.run(scenario(*steps))
 

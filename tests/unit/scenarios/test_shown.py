@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -17,11 +17,11 @@ from lab.base.paths import PROJECT
 from lab.base.process import Completed
 from lab.scenario.actions import Action, Command, NewPhase, Observe, Pause, Start, Stop, Until
 from lab.scenario.context import Context
-from lab.scenario.executor import Executor, Output, Typed
+from lab.scenario.executor import Output, Typed
 from lab.scenario.model import Scenario, lines_of, script_of
 from lab.scenario.registry import names, registry
 from tests.unit.cli.commands import every
-from tests.unit.scenarios.kit import RENAMED, SCENARIOS, STACKS, look, target
+from tests.unit.scenarios.kit import RENAMED, SCENARIOS, STACKS, executor_of, look, target
 
 PARTS = ("shown", "undo", "sabotage", "undo of the sabotage")
 
@@ -92,13 +92,7 @@ def test_the_lines_shown_are_the_commands_run(
     step = next(one for one in whole.steps if one.name == step_name)
     actions = parts_of(step)[part]
     terminal, told = Terminal(), list[Output]()
-    executor = Executor(
-        context=context,
-        manifests=here.manifests,
-        tell=told.append,
-        runner=cast("Any", terminal.run),
-        start=terminal.start,
-    )
+    executor = executor_of(context, terminal.run, starter=terminal.start, manifests=here.manifests, tell=told.append)
     executor.do(name, tuple(without_waits(actions)))
 
     shown = list(lines_of(actions))

@@ -1,0 +1,235 @@
+"""The state of a stage as JSON, schema `stage/state/v1`: built from the presenter, never kept twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+from lab.base.names import ROLES, Json
+from lab.lab import Lab
+from lab.present.screen import ACTS
+from lab.scenario.model import Scenario, missing
+from lab.scenario.observation import Outcome
+from lab.scenario.presenter import Checks, PresentedStep, Presenter, StepState, StepView, Wish
+from lab.scenario.results import CheckResult, StepRun
+
+SCHEMA = "stage/state/v1"
+_WRONG = frozenset({Outcome.FAILED, Outcome.ERRORED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageFacts:
+    """What does not change while a stage runs. `mode` is "live", "auto" or "replay"."""
+
+    mode: str
+    lab: str
+    stack: str
+    stack_title: str
+    clusters: Sequence[Json]
+    page_url: str
+
+    @classmethod
+    def of(cls, lab: Lab, *, stack: str, stack_title: str, mode: str) -> StageFacts:
+        """Return the facts of a lab."""
+        roles = {getattr(lab.spec.roles, role): role for role in ROLES}
+        clusters = [
+            {
+                "name": name,
+                "role": roles.get(name),
+                "color": spec.podinfo.color,
+                "stands_in_for": spec.stands_in_for,
+                "console": name,
+            }
+            for name, spec in lab.spec.clusters.items()
+        ]
+        west = lab.spec.clusters[lab.spec.roles.west]
+        upstreams = f"upstream=podinfo&upstream=podinfo-{lab.spec.roles.east}"
+        return cls(
+            mode=mode,
+            lab=lab.spec.name,
+            stack=stack,
+            stack_title=stack_title,
+            clusters=clusters,
+            # Another name than the stage's own: the browser does not send the stage's cookie there.
+            page_url=f"http://localhost:{west.ingress_port}/?view=stage&{upstreams}",
+        )
+
+
+@dataclass(kw_only=True)
+class Work:
+    """What runs now: the request, its step, and what it waits for. `since` is Unix time."""
+
+    wish: str
+    step: str | None
+    since: float = field(default_factory=time.time)
+    waiting: str = ""
+
+    def as_json(self) -> Json:
+        """Return it as plain JSON."""
+        return dict(vars(self))
+
+
+@dataclass(kw_only=True)
+class Happened:
+    """What happened in this presentation, beside the presenter's own state."""
+
+    results: dict[str, StepRun] = field(default_factory=dict)
+    """The last result of each step."""
+    notes: list[Json] = field(default_factory=list)
+    marks: list[Json] = field(default_factory=list)
+    closing: str | None = None
+    started: float | None = None
+    """Unix time of the first request."""
+    turn: int = 0
+    """Counts the requests that were accepted, so that a late click can be recognised."""
+    work: Work | None = None
+    rehearsed: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of each step in the last rehearsal."""
+
+
+def of(
+    facts: StageFacts,
+    presenter: Presenter,
+    happened: Happened,
+    *,
+    consoles: Sequence[Json] = (),
+    faults: Sequence[Json] = (),
+    reachable: Mapping[str, bool] | None = None,
+) -> Json:
+    """Return the whole state."""
+    current = presenter.current
+    statuses = {step.id: step for step in presenter.snapshot.steps}
+    work = happened.work
+    return {
+        "schema": SCHEMA,
+        "mode": facts.mode,
+        "turn": happened.turn,
+        "lab": {"name": facts.lab, "stack": facts.stack, "title": facts.stack_title},
+        "clusters": [{**one, "reachable": (reachable or {}).get(one["name"], True)} for one in facts.clusters],
+        "consoles": list(consoles),
+        "page": {"url": facts.page_url},
+        "acts": acts(presenter.scenarios),
+        "scenarios": [_scenario(one, presenter) for one in presenter.scenarios],
+        "steps": [
+            _step(view, statuses[view.id], happened.results.get(view.id), happened.rehearsed.get(view.id))
+            for view in presenter.all
+        ],
+        "current": current.id if current else None,
+        "closing": happened.closing,
+        "running": work.as_json() if work else None,
+        "disabled": disabled(presenter, running=work),
+        "notes": list(happened.notes),
+        "marks": list(happened.marks),
+        "faults": list(faults),
+        "clock": _clock(presenter, happened),
+        "audience": None,
+    }
+
+
+def acts(scenarios: Sequence[Scenario]) -> list[Json]:
+    """Return the talk's acts, each with those of these scenarios that belong to it."""
+    return [
+        {"number": number, "title": title, "scenarios": [one.name for one in scenarios if one.act == title]}
+        for number, title in enumerate(ACTS, start=1)
+    ]
+
+
+def disabled(presenter: Presenter, *, running: Work | None) -> Json:
+    """Return for each button the reason why it does nothing now; None if it works."""
+    if running is not None:
+        busy = "a step runs; interrupt it first" if running.step else "the stage is busy; interrupt it first"
+        return {**{wish.value: busy for wish in Wish}, "check-until-green": busy, "jump": busy, "interrupt": None}
+    reasons: dict[str, str | None] = {**{wish.value: None for wish in Wish}, "check-until-green": None, "jump": None}
+    reasons["interrupt"] = "nothing runs"
+    view = presenter.current
+    if view is None:
+        over = "the presentation is over; jump to an act to begin again"
+        return {**dict.fromkeys(reasons, over), "jump": None, "interrupt": reasons["interrupt"]}
+    begun = view.id in presenter.position.begun
+    if not begun:
+        reasons["undo"] = "the step has not run: there is nothing to undo"
+        reasons["repeat"] = "the step has not run yet; run it"
+        if view is presenter.all[0]:
+            reasons["back"] = "this is the first step"
+    if not view.step.checks:
+        reasons["check"] = reasons["check-until-green"] = "this step has no checks"
+    if presenter.closed:
+        reasons["skip"] = "these steps are over; continue, or go back"
+    if why := missing(view.scenario.requires, presenter.steps.context.mesh.capabilities):
+        names = (Wish.REPEAT.value, Wish.CHECK.value, Wish.UNDO.value, "check-until-green")
+        reasons.update(dict.fromkeys(names, f"this scenario is left out: {why}"))
+    return reasons
+
+
+def _scenario(scenario: Scenario, presenter: Presenter) -> Json:
+    return {
+        "name": scenario.name,
+        "title": scenario.title,
+        "claim": scenario.claim,
+        "act": scenario.act,
+        "saw": scenario.saw,
+        "try_next": list(scenario.try_next),
+        "topology": asdict(scenario.topology),
+        "skipped": missing(scenario.requires, presenter.steps.context.mesh.capabilities),
+    }
+
+
+def _step(view: StepView, status: PresentedStep, run: StepRun | None, rehearsed_s: float | None) -> Json:
+    step = view.step
+    commands = {check.name: check.command for check in step.checks}
+    return {
+        **status.as_json(),
+        "scenario": view.scenario.name,
+        "number": view.number,
+        "count": view.count,
+        "title": step.title,
+        "narration": step.narration,
+        "script": step.script,
+        "undo_script": step.undo_script,
+        "verb": step.verb,
+        "claims": [check.claim for check in step.checks],
+        "hint": hint(status, run, commands),
+        "reason": run.reason if run else "",
+        "rehearsed_s": rehearsed_s,
+        "results": [_result(check, commands.get(check.name, "")) for check in run.checks] if run else [],
+    }
+
+
+def _result(check: CheckResult, command: str) -> Json:
+    return {
+        "claim": check.claim,
+        "expected": check.expected,
+        "observed": check.observed,
+        "outcome": check.outcome.value,
+        "reason": check.reason,
+        "command": command,
+    }
+
+
+def hint(status: PresentedStep, run: StepRun | None, commands: Mapping[str, str]) -> str:
+    """Return what a presenter can do about a step whose checks are red; empty if there is nothing to do."""
+    if run is not None and run.reason and run.outcome is Outcome.ERRORED:
+        return "A command of this step failed. Read the console, then undo the step and run it again."
+    if status.checks is not Checks.RED or run is None:
+        return "Undo the step and run it again." if status.state is StepState.FAILED else ""
+    check = next((check for check in run.checks if check.outcome in _WRONG), None)
+    if check is None:
+        return ""
+    if check.outcome is Outcome.ERRORED:
+        return f"The lab did not answer ({check.reason}). Check again; `lab status` says what is wrong."
+    look = f" To look yourself: {commands[check.name]}" if commands.get(check.name) else ""
+    if status.state is StepState.IDLE:
+        return f"This step has not run: run it, and the check turns green.{look}"
+    return f"Expected {check.expected}, saw {check.observed}. Check again, or repeat the step.{look}"
+
+
+def _clock(presenter: Presenter, happened: Happened) -> Json:
+    ids = [view.id for view in presenter.all]
+    rehearsed = [happened.rehearsed[one] for one in ids if one in happened.rehearsed]
+    started = happened.started
+    return {
+        "started": started,
+        "elapsed_s": round(time.time() - started, 1) if started else 0.0,
+        "rehearsed_s": round(sum(rehearsed), 1) if rehearsed and len(rehearsed) == len(ids) else None,
+    }

@@ -1,0 +1,222 @@
+"""The two kinds of streams: server-sent events, and the WebSockets of consoles.
+
+A stream never makes the stage wait: a browser that does not keep up is disconnected, and gets everything again when it
+connects again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from lab.base.names import Json
+from lab.stage.broker import Reader, TooManyReadersError
+from lab.stage.parts import ConsoleFeed, Declined, Stage
+from lab.stage.security import problem
+
+HEARTBEAT_S = 10.0
+"""A comment this often keeps proxies awake, and shows the server who has gone."""
+_SLOW_S = 15.0
+"""A browser that takes nothing for this long is gone, or its machine sleeps."""
+MOST_MESSAGE = 64 << 10
+"""Bytes of a message from a browser."""
+_MOST_WAITING = 2 << 20
+"""Bytes of a console that may wait for one browser."""
+_SIZES = range(2, 1001)
+"""Columns and rows that a console may have."""
+_LATER, _WRONG = 1013, 1003
+"""Codes with which a WebSocket closes: connect again later; a message of another form (RFC 6455, IANA)."""
+
+
+def _waker(waiting: asyncio.Event) -> Callable[[], None]:
+    """Return a function that sets an event of this loop from any thread."""
+    loop = asyncio.get_running_loop()
+
+    def wake() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended with the server
+            loop.call_soon_threadsafe(waiting.set)
+
+    return wake
+
+
+# Server-sent events
+
+
+async def events(request: Request) -> ASGIApp:
+    """Stream events: first the state and the panels, then everything that happens."""
+    stage: Stage = request.app.state.stage
+
+    def first() -> list[tuple[str, Json]]:
+        return [("state", stage.state()), *(("panel", panel) for panel in stage.panels())]
+
+    waiting = asyncio.Event()
+    try:
+        reader = stage.broker.read(_waker(waiting), first=first)
+    except TooManyReadersError:
+        body = problem("too many browsers show this stage", where="/api/events", next_step="close one of them")
+        return JSONResponse(body, status_code=503, headers={"retry-after": "5"})
+    return _EventStream(reader=reader, waiting=waiting)
+
+
+@dataclass(kw_only=True)
+class _EventStream:
+    """The events of one reader until it leaves or is too slow, or the stage ends."""
+
+    reader: Reader
+    waiting: asyncio.Event
+
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+        sending = asyncio.ensure_future(self._send(send))
+        leaving = asyncio.ensure_future(_left(receive))
+        try:
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.reader.close()
+            for task in (sending, leaving):
+                task.cancel()
+            await asyncio.gather(sending, leaving, return_exceptions=True)
+
+    async def _send(self, send: Send) -> None:
+        # x-accel-buffering: a proxy that buffers would show nothing until its buffer is full.
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        while not self.reader.ended:
+            self.waiting.clear()
+            frames = self.reader.take()
+            if not frames and not self.reader.ended:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.waiting.wait(), HEARTBEAT_S)
+                    continue
+                frames = [b": the stage is there\n\n"]
+            async with asyncio.timeout(_SLOW_S):
+                await send({"type": "http.response.body", "body": b"".join(frames), "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+# Consoles
+
+
+class _BrowserConsole:
+    """A `Viewer`: what waits for one browser."""
+
+    def __init__(self) -> None:
+        self.waiting = asyncio.Event()
+        self.over = False
+        """The console was closed, or this browser is too slow."""
+        self._wake = _waker(self.waiting)
+        self._parts: list[bytes] = []
+        self._bytes = 0
+        self._guard = threading.Lock()
+
+    def receive(self, data: bytes) -> None:
+        """Add bytes; end if too many wait."""
+        with self._guard:
+            if self.over:
+                return
+            self._parts.append(data)
+            self._bytes += len(data)
+            if self._bytes > _MOST_WAITING:
+                self.over = True
+                self._parts.clear()
+        self._wake()
+
+    def ended(self) -> None:
+        """End."""
+        self.over = True
+        self._wake()
+
+    def take(self) -> bytes:
+        """Return what waits."""
+        with self._guard:
+            data = b"".join(self._parts)
+            self._parts.clear()
+            self._bytes = 0
+        return data
+
+
+async def console(socket: WebSocket) -> None:
+    """Show a console and take what a person types.
+
+    Binary frames have the console's bytes, first those that it showed last. Text frames of the browser are
+    `{"type": "input", "data": …}` and `{"type": "resize", "cols": …, "rows": …}`.
+    """
+    stage: Stage = socket.app.state.stage
+    name = str(socket.path_params["name"])
+    try:
+        feed = stage.console(name)
+    except KeyError:
+        body = problem(f"there is no console {name!r}", where=socket.url.path, next_step="see `consoles` of the state")
+        await socket.send_denial_response(JSONResponse(body, status_code=404))
+        return
+    viewer = _BrowserConsole()
+    try:
+        shown = feed.attach(viewer)
+    except Declined as error:
+        body = problem(error.what, where=socket.url.path, next_step=error.next or "close another browser")
+        await socket.send_denial_response(JSONResponse(body, status_code=503))
+        return
+    sending: asyncio.Future[None] | None = None
+    try:
+        await socket.accept()
+        sending = asyncio.ensure_future(_show(socket, viewer, shown))
+        taking = asyncio.ensure_future(_take(socket, feed, viewer))
+        await asyncio.wait({sending, taking}, return_when=asyncio.FIRST_COMPLETED)
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+    finally:
+        feed.detach(viewer)
+        if sending is not None:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+
+async def _show(socket: WebSocket, viewer: _BrowserConsole, shown: bytes) -> None:
+    """Send the console's bytes until it ends."""
+    await socket.send_bytes(shown)
+    while not viewer.over:
+        viewer.waiting.clear()
+        if data := viewer.take():
+            async with asyncio.timeout(_SLOW_S):
+                await socket.send_bytes(data)
+        elif not viewer.over:
+            await viewer.waiting.wait()
+    async with asyncio.timeout(_SLOW_S):
+        if data := viewer.take():
+            await socket.send_bytes(data)
+        await socket.close(_LATER)
+
+
+async def _take(socket: WebSocket, feed: ConsoleFeed, viewer: _BrowserConsole) -> None:
+    """Take a browser's messages until it leaves."""
+    with contextlib.suppress(WebSocketDisconnect):
+        while True:
+            text = await socket.receive_text()
+            try:
+                _obey(json.loads(text), feed, viewer)
+            except (ValueError, KeyError, TypeError, RecursionError):
+                await socket.close(_WRONG, "send input or resize as JSON")
+                return
+
+
+def _obey(message: Json, feed: ConsoleFeed, viewer: _BrowserConsole) -> None:
+    match message:
+        case {"type": "input", "data": str(keys)}:
+            feed.input(viewer, keys)
+        case {"type": "resize", "cols": int(cols), "rows": int(rows)} if cols in _SIZES and rows in _SIZES:
+            feed.resize(viewer, cols, rows)
+        case _:
+            raise ValueError(message)

@@ -6,10 +6,11 @@ import re
 import string
 from dataclasses import dataclass, field
 
-FAILURES = {"connect": "x", "timeout": "~", "broken": "/", "status": "!", "body": "?"}
+FAILURES = {"connect": "x", "timeout": "~", "broken": "/", "status": "!", "body": "?", "refused": "o"}
 """The symbol of each of the frontend's kinds of failure; never a capital letter, which clusters have."""
 OTHER_FAILURE = "#"
-_STAND_INS = ("#2563eb", "#c2410c", "#1a7f37", "#8250df", "#9a6700", "#0b7285")
+_STAND_INS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#f0e442")
+"""The colours of the frontend's page: Okabe's and Ito's, which colour-blind people can distinguish."""
 _HEX = re.compile(r"#[0-9a-fA-F]{6}")
 _OLD = 0.55
 """How far the colour of the oldest cell is mixed with grey."""

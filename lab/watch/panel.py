@@ -107,8 +107,8 @@ class Panel:
         letter = (self.looks.letter(share.cluster).ljust(_CELL), self._style(share.cluster))
         line = Text.assemble(letter, (f" {share.cluster[:longest].ljust(longest)} ", "bold"))
         numbers = f" {share.percent:3.0f} %"
-        if (wished := self.tally.split.get(share.cluster)) is not None:
-            numbers += f" of {wished:g} % configured" if self.width >= 60 else f" of {wished:g} %"
+        if (weight := self.tally.weights.get(share.cluster)) is not None:
+            numbers += f", weight {weight:.3g} %"
         across = self.width - cell_len(line.plain) - len(numbers)
         if across >= _BAR:
             full = round(across * share.percent / 100)
@@ -122,13 +122,17 @@ class Panel:
         return [Text.assemble(f"sent {tally.sent}  ", lost, "  ", "  ".join(latencies(tally)))]
 
     def _losses(self) -> list[Text]:
-        """Return why the connection is lost, and the symbols of the failures that the shares count."""
-        lines = []
+        """Return the failover, why the connection is lost, the symbols of the lost requests, and the last gap."""
+        lines = [Text(f"failover: {printable(self.tally.failover)}")] if self.tally.failover else []
         if self.tally.link is Link.LOST:
             lines.append(Text(printable(self.tally.words), _BAD))
         if kinds := self.tally.lost_now:
             each = (f"{looks.failure(kind)} {kind} {count}" for kind, count in sorted(kinds.items()))
             lines.append(Text(f"lost of the last {len(self.tally.window)}:  ").append("   ".join(each), _BAD))
+        if gap := self.tally.gap:
+            over = "not recovered" if gap["recovery_s"] is None else f"recovered after {gap['recovery_s']:.1f} s"
+            meant = f" (intended: {printable(str(gap['phase']))})" if gap["intended"] else ""
+            lines.append(Text(f"last gap: {gap['lost']} lost, {over}{meant}"))
         return lines
 
     def _identity(self) -> list[Text]:

@@ -63,8 +63,12 @@ class Tally:
     breaks: int = 0
     """How often the connection to the frontend was lost."""
     identity: Json = None
-    split: Mapping[str, float] = field(default_factory=dict)
-    """The configured part of each cluster, in percent; empty if the frontend does not tell it."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """The configured part of each cluster, in percent; empty without a split, or if the frontend does not tell it."""
+    failover: str = ""
+    """The configured failover, as text."""
+    gap: Json = None
+    """The last time in which requests were lost, as the frontend counted it."""
 
     def take(self, event: FeedEvent) -> None:
         """Count one event."""
@@ -73,7 +77,7 @@ class Tally:
                 self.breaks += event.data["link"] is Link.LOST and self.link is not Link.LOST
                 self.link, self.words = event.data["link"], event.data["words"]
             case "hello":
-                self.frontend = event.data.get("frontend", {})
+                self.frontend, self.gap = event.data.get("frontend", {}), None
                 for mark in event.data.get("marks", ()):
                     self._mark(mark)
             case "answer":
@@ -83,7 +87,9 @@ class Tally:
             case "identity":
                 self.identity = event.data.get("identity", event.data)
             case "split":
-                self.split = {}
+                self._split(event.data)
+            case "timeline":
+                self.gap = max(event.data["gaps"], key=lambda gap: gap["number"], default=self.gap)
             case _:  # of a newer frontend
                 pass
 
@@ -99,18 +105,24 @@ class Tally:
     @property
     def lost_now(self) -> Counter[str]:
         """The kinds of failure among the last requests."""
-        return Counter(str(answer["error"]["kind"]) for answer in self.window if answer["error"])
+        return Counter(kind_of(answer["error"]) for answer in self.window if answer["error"])
 
     def latency_ms(self, percent: int) -> float | None:
         """Return a percentile of the latencies of the last answered requests; None without an answer."""
         return percentile([answer["latency_ms"] for answer in self.window if not answer["error"]], percent)
+
+    def _split(self, split: Json) -> None:
+        whole = split if split.get("state") == "split" else {}
+        self.weights = {str(one["cluster"]): 100 * one["share"] for one in whole.get("weights", ()) if one["cluster"]}
+        failover = split.get("failover") or {}
+        self.failover = f"{failover.get('primary')}, then {failover.get('backup')}" if failover else ""
 
     def _answer(self, answer: Json) -> None:
         self.window.append(answer)
         self.sent += 1
         if answer["error"]:
             self.lost += 1
-            self.cells.append(Cell(failure=str(answer["error"]["kind"])))
+            self.cells.append(Cell(failure=kind_of(answer["error"])))
             return
         cluster = cluster_of(answer)
         self.clusters[cluster] = answer.get("color") or self.clusters.get(cluster)
@@ -125,6 +137,11 @@ class Tally:
         )
         if found not in self.marks:  # a new `hello` repeats the recent ones
             self.marks.append(found)
+
+
+def kind_of(error: Json) -> str:
+    """Return the kind of a failure; a policy of the mesh refuses, whatever form that has."""
+    return "refused" if error.get("refused") else str(error["kind"])
 
 
 def cluster_of(answer: Json) -> str:

@@ -97,6 +97,9 @@ def test_every_request_has_its_clusters_letter_or_the_symbol_of_its_failure() ->
         tally(answer("east"), answer("west"), answer(None, "connect"), answer(None, "timeout"), answer("east"))
     )
     assert lines[3].startswith("E W x ~ E")
+    refused = {**answer(None, "status"), "error": {"kind": "status", "detail": "403", "refused": True}}
+    lines = drawn(tally(refused))
+    assert (lines[3], "lost of the last 1:  o refused 1" in lines) == ("o ", True)
     assert len({*looks.FAILURES.values(), looks.OTHER_FAILURE}) == len(looks.FAILURES) + 1
     assert not any(symbol.isupper() for symbol in looks.FAILURES.values())
 
@@ -174,6 +177,32 @@ def test_without_unicode_the_parts_are_the_same() -> None:
     lines = drawn(busy(), symbols=ASCII)
     assert any(re.search(r"E  east #+-+", line) for line in lines)
     assert "\n".join(lines).isascii()
+
+
+def test_weights_stand_beside_the_shares_and_a_failover_is_named() -> None:
+    weights = [{"backend": "podinfo", "cluster": "west", "weight": 9, "share": 0.9}]
+    weights.append({"backend": "podinfo-east", "cluster": "east", "weight": 1, "share": 0.1})
+    made = tally(answer("east"), answer("west"), split={"state": "split", "weights": weights, "failover": None})
+    text = "\n".join(drawn(made))
+    assert re.search(r"E  east █+─+  50 %, weight 10 %", text)
+    assert re.search(r"W  west █+─+  50 %, weight 90 %", text)
+    over = {"state": "failover", "weights": weights, "failover": {"primary": "east", "backup": "west"}}
+    made.take(FeedEvent(upstream="podinfo", name="split", data=over))
+    text = "\n".join(drawn(made))
+    assert "failover: east, then west" in text
+    assert "weight" not in text
+    made.take(FeedEvent(upstream="podinfo", name="split", data={"state": "none", "weights": [], "failover": None}))
+    assert "failover" not in "\n".join(drawn(made))
+    assert "weight" not in "\n".join(drawn(tally(answer("east"), split={"problem": "503"})))
+
+
+def test_a_gap_says_how_long_it_lasted_and_whether_it_was_intended() -> None:
+    gap = {"number": 1, "lost": 7, "recovery_s": None, "phase": "kill podinfo", "intended": True}
+    made = tally(answer("east"), timeline={"gaps": [{**gap, "number": 0, "intended": False}, gap]})
+    assert "last gap: 7 lost, not recovered (intended: kill podinfo)" in drawn(made)
+    made.take(FeedEvent(upstream="podinfo", name="timeline", data={"gaps": []}))
+    made.take(FeedEvent(upstream="podinfo", name="timeline", data={"gaps": [{**gap, "recovery_s": 2.345}]}))
+    assert "last gap: 7 lost, recovered after 2.3 s (intended: kill podinfo)" in drawn(made)
 
 
 def test_upstreams_stand_side_by_side_where_there_is_room() -> None:

@@ -22,6 +22,8 @@ def apply(document: Json, changed: Sequence[Change]) -> Json:
         LookupError, TypeError, ValueError: the changes are not for this document.
     """
     for path, *value in changed:
+        if not isinstance(path, list):
+            raise TypeError(path)
         document = _applied(document, path, value)
     return document
 

@@ -15,6 +15,9 @@ _WHOLE_AGAIN_S = 60.0
 _WHOLE_AGAIN_LINES = 300
 """A document is written as a whole after this time or so many changes: a damaged line costs no more than until then."""
 
+_PANEL_S = 1.0
+"""Of the panels of a cluster within this time, the last one is written."""
+
 
 def event_line(at_s: float, name: str, data: Json) -> str:
     """Return an event as a line."""
@@ -47,18 +50,22 @@ class _Document:
 
 @dataclass
 class EventLines:
-    """Makes the lines of `events.jsonl`. A panel is written when `flush` is called: many changes a second are one."""
+    """Makes the lines of `events.jsonl`. Panels wait for `flush`: many changes in a second are one."""
 
     _state: _Document = field(default_factory=_Document)
     _panels: dict[str, _Document] = field(default_factory=dict)
-    _waiting: dict[str, Json] = field(default_factory=dict)
+    _waiting: dict[str, tuple[float, Json]] = field(default_factory=dict)
     _keys: dict[str, KeyLines] = field(default_factory=dict)
 
     def of(self, at_s: float, name: str, data: Json) -> Iterator[str]:
         """Yield the lines of an event."""
         match name:
             case "panel":
-                self._waiting[str(data["cluster"])] = data
+                cluster = str(data["cluster"])
+                earlier_s, earlier = self._waiting.get(cluster, (at_s, None))
+                if at_s - earlier_s >= _PANEL_S:
+                    yield from self._panel(earlier_s, cluster, earlier)
+                self._waiting[cluster] = (at_s, data)
             case "state":
                 if (written := self._state.next(at_s, data)) is not None:
                     yield event_line(at_s, "state", written)
@@ -68,10 +75,13 @@ class EventLines:
             case _:
                 yield event_line(at_s, name, redact_json(data))
 
-    def flush(self, at_s: float) -> Iterator[str]:
+    def flush(self) -> Iterator[str]:
         """Yield the lines of the panels that have changed since the last call."""
-        for cluster, panel in self._waiting.items():
-            written = self._panels.setdefault(cluster, _Document()).next(at_s, panel)
-            if written is not None:
-                yield event_line(at_s, "panel", {"cluster": cluster, **written})
+        for cluster, (at_s, panel) in self._waiting.items():
+            yield from self._panel(at_s, cluster, panel)
         self._waiting.clear()
+
+    def _panel(self, at_s: float, cluster: str, panel: Json) -> Iterator[str]:
+        written = self._panels.setdefault(cluster, _Document()).next(at_s, panel)
+        if written is not None:
+            yield event_line(at_s, "panel", {"cluster": cluster, **written})

@@ -41,7 +41,7 @@ class PageTrack:
             if event.name in _STREAM:
                 return True
             if event.name == "link":
-                return json.loads(event.text).get("link") == "live"
+                return bool(json.loads(event.text).get("link") == "live")
         return False
 
     def problem(self, at_s: float) -> str:

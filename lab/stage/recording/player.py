@@ -78,9 +78,9 @@ class Player:
             speed: how fast to play, for `play` and `speed`; None leaves it as it is.
 
         Raises:
-            ValueError: there is no such action.
+            ValueError: there is no such action, or a jump without a time.
         """
-        if action not in ACTIONS:
+        if action not in ACTIONS or (action == "seek" and at_s is None):
             raise ValueError(action)
         if speed is not None:
             self.clock.change_speed(speed)

@@ -36,11 +36,11 @@ def read(folder: Path) -> Tape:
     problems = list(manifest.notes)
     if not manifest.complete:
         problems.append("the stage ended before its recording did; what was written until then is played")
-    events = Timeline(list(_Lines(folder / EVENTS, problems).read(_EventReader(problems).take)))
+    events = Timeline(_Lines(folder / EVENTS, problems).read(_EventReader(problems).take))
     if not any(event.name == "state" for event in events.events):
         what = f"nothing can be replayed: {EVENTS} has no state of a stage"
         raise RecordingError(what, where=str(folder), next="lab report, for another recording")
-    page = Timeline(list(_Lines(folder / PAGE, problems).read(_page_event)))
+    page = Timeline(_Lines(folder / PAGE, problems).read(_page_event))
     consoles = {tape.name: tape for tape in _consoles(folder, problems)}
     ends_s = [events.end_s, page.end_s, *(tape.timeline.end_s for tape in consoles.values())]
     return Tape(
@@ -60,9 +60,9 @@ class _Lines:
     file: Path
     problems: list[str]
 
-    def read(self, take: Callable[[Json, str], T | None]) -> Iterator[T]:
-        """Yield what `take` makes of each document and its text; what it refuses is left out."""
-        damaged, last_s = 0, 0.0
+    def read(self, take: Callable[[Json, str], T | None]) -> list[T]:
+        """Return what `take` makes of each document and its text, in the order of time; what it refuses is left out."""
+        damaged, found = 0, list[T]()
         for text, is_whole in self._texts():
             try:
                 event = take(json.loads(text), text)
@@ -73,11 +73,10 @@ class _Lines:
                     self._note("was cut: the end of it is missing")
                 continue
             if event is not None:
-                # Output was kept back for a moment before it was written: its order is that of the lines.
-                yield event if event.at_s >= last_s else _later(event, last_s)
-                last_s = max(last_s, event.at_s)
+                found.append(event)
         if damaged:
             self._note(f"{damaged} damaged line{'s are' if damaged > 1 else ' is'} left out")
+        return sorted(found, key=lambda event: event.at_s)  # some are kept back for a moment before they are written
 
     def _texts(self) -> Iterator[tuple[str, bool]]:
         """Yield each line, and whether it has its end."""
@@ -99,10 +98,6 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[str, bool]]:
     while line := stream.readline(_MOST_LINE):
         if text := line.decode("utf-8", "replace").strip():
             yield text, line.endswith(b"\n")
-
-
-def _later(event: T, at_s: float) -> T:
-    return type(event)(**{**vars(event), "at_s": at_s})
 
 
 def _time(value: Json) -> float:
@@ -175,7 +170,7 @@ def _consoles(folder: Path, problems: list[str]) -> Iterator[ConsoleTape]:
     for file in sorted((folder / CONSOLES).glob(f"*{CAST}")):
         lines = _Lines(file, problems)
         header = _Header()
-        events = list(lines.read(header.take))
+        events = lines.read(header.take)
         if header.size is None:
             problems.append(f"{file.name}: is not an asciicast of version 2; this console is not shown")
         elif _NAME.fullmatch(file.stem):

@@ -39,6 +39,7 @@ class Recorder:
         note: takes a sentence for the presenter.
         limit: bytes of the whole recording.
         every_s: seconds between two writes.
+        clock: seconds that never go back.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class Recorder:
     note: Callable[[str], None] = lambda _: None
     limit: int = LIMIT
     every_s: float = _EVERY_S
+    clock: Callable[[], float] = time.monotonic
     _began_s: float = 0.0
     _files: RecordingFiles | None = None
     _notes: list[str] = field(default_factory=list)
@@ -67,7 +69,7 @@ class Recorder:
             OSError: they cannot be created.
         """
         self.manifest = replace(self.manifest, began_at=time.time())
-        self._began_s = time.monotonic()
+        self._began_s = self.clock()
         self.manifest.write(self.folder)
         self._files = RecordingFiles(
             folder=self.folder,
@@ -82,7 +84,7 @@ class Recorder:
     @property
     def now_s(self) -> float:
         """Seconds since the recording began."""
-        return time.monotonic() - self._began_s
+        return self.clock() - self._began_s
 
     def follow(self, broker: Broker, state: Json, panels: Sequence[Json] = ()) -> Callable[[], None]:
         """Record the state now and every event of a broker; return a function that ends this."""

@@ -24,24 +24,30 @@ Timed = tuple[float, str]
 
 @dataclass
 class KeyLines:
-    """Removes private keys from lines that come one by one."""
+    """Removes private keys from text that comes piece by piece, such as lines."""
 
     _inside: bool = False
     _left: int = 0
 
     def clean(self, text: str) -> str:
         """Return a line, or several, without keys and tokens."""
+        hidden, rest = self.cut(text)
+        return hidden + redact(rest)
+
+    def cut(self, text: str) -> tuple[str, str]:
+        """Return what replaces the rest of a key that began before, and the text behind it."""
+        hidden = ""
         if self._inside:
-            end = _KEY_ENDS.search(text)
+            hidden, end = REDACTED, _KEY_ENDS.search(text)
             self._left -= len(text)
             if end is None and self._left > 0:
-                return REDACTED
+                return hidden, ""
             self._inside = False
-            text = text[end.end() :] if end else text
+            hidden, text = (hidden, text[end.end() :]) if end else ("", text)
         begins = list(_KEY_BEGINS.finditer(text))
         if begins and not _KEY_ENDS.search(text, begins[-1].end()):
             self._inside, self._left = True, _MOST_KEY
-        return redact(text)
+        return hidden, text
 
 
 @dataclass
@@ -89,7 +95,7 @@ class HeldOutput:
         return parts
 
     def _cleaned(self, text: str) -> str:
-        cleaned = self._keys.clean(text)
-        plain = _CONTROLS.sub("", cleaned)
-        hidden = redact(plain)
-        return cleaned if hidden == plain else hidden
+        hidden, rest = self._keys.cut(text)
+        cleaned, plain = redact(rest), redact(_CONTROLS.sub("", rest))
+        # What is only found without control sequences, or found longer, has them in the middle of it.
+        return hidden + (cleaned if _CONTROLS.sub("", cleaned) == plain else plain)

@@ -65,14 +65,11 @@ class _Served:
         """Play, pause, jump, or change the speed: `{"action": …, "at": seconds, "speed": factor}`."""
         try:
             body = await _small_object(request)
-            action, at_s, speed = str(body.get("action")), _number(body, "at"), _number(body, "speed")
-            if action not in ACTIONS or (action == "seek" and at_s is None):
-                raise ValueError(action)
+            self._player.control(str(body.get("action")), at_s=_number(body, "at"), speed=_number(body, "speed"))
         except (ValueError, TypeError, RecursionError):
             text = f'send {{"action": one of {", ".join(ACTIONS)}, "at": seconds, "speed": factor}}'
             body = problem("this is not a control of a replay", where="POST /api/replay", next_step=text)
             return JSONResponse(body, status_code=400)
-        self._player.control(action, at_s=at_s, speed=speed)
         return JSONResponse({}, status_code=202)
 
     async def page(self, _: Request) -> Response:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.base.names import Json
+from lab.base.redaction import redact_json
 from lab.stage.recording.cast import CastWriter, entry
 from lab.stage.recording.events import EventLines, event_line
 from lab.stage.recording.journal import GrowingFile, Room, line
@@ -61,8 +62,8 @@ class RecordingFiles:
 
     def page(self, at_s: float, at: float, upstream: str, name: str, data: Json) -> None:
         """Write an event of the page's stream; `at` is Unix time, which the page's own numbers refer to."""
-        document = {"t": round(at_s, 3), "at": round(at, 3), "upstream": upstream, "name": name, "data": data}
-        self._page.write(line(document))
+        times = {"t": round(at_s, 3), "at": round(at, 3)}
+        self._page.write(line({**times, "upstream": upstream, "name": name, "data": redact_json(data)}))
 
     def console(self, at_s: float, name: str, data: bytes) -> None:
         """Write output of a console."""
@@ -93,7 +94,7 @@ class RecordingFiles:
 
     def flush(self, at_s: float, *, all_of_it: bool = False) -> None:
         """Write what was kept back, and hand everything to the system."""
-        for written in self._lines.flush(at_s):
+        for written in self._lines.flush():
             self._events.write(written)
         for cast in self._casts.values():
             cast.write(at_s, all_of_it=all_of_it)

@@ -56,9 +56,9 @@ class _Served:
     def __init__(self, player: Player) -> None:
         self._player = player
         self._tracks: dict[str, PageTrack] = {}
-        for event in player.tape.page.events:
-            if event.upstream not in self._tracks:
-                self._tracks[event.upstream] = PageTrack(player.tape, event.upstream)
+        recorded = [event.upstream for event in player.tape.page.events]
+        for name in dict.fromkeys(recorded or [str(one["name"]) for one in player.tape.manifest.upstreams]):
+            self._tracks[name] = PageTrack(player.tape, name)
         self._streams = 0
 
     async def control(self, request: Request) -> Response:

@@ -111,9 +111,11 @@ def test_programs_of_images_stay_executable(installed: Path) -> None:
 
 def test_the_metadata_names_the_licence_and_every_supported_python(installed: Path) -> None:
     found = metadata(installed)
-    assert (found["License-Expression"], found.get_all("License-File")) == ("Apache-2.0", ["LICENSE"])
-    (licence,) = installed.glob("*.dist-info/licenses/LICENSE")
-    assert licence.read_bytes() == (PROJECT / "LICENSE").read_bytes()
+    vendored = sorted((PROJECT / "lab/stage/static/vendor").glob("*/LICENSE"))
+    files = ["LICENSE", *(file.relative_to(PROJECT).as_posix() for file in vendored)]
+    assert (found["License-Expression"], found.get_all("License-File")) == ("Apache-2.0 AND MIT", files)
+    (licences,) = installed.glob("*.dist-info/licenses")
+    assert [(licences / name).read_bytes() for name in files] == [(PROJECT / name).read_bytes() for name in files]
     versions = {f"Programming Language :: Python :: 3.{minor}" for minor in range(11, 15)}
     assert versions == {name for name in found.get_all("Classifier", []) if "Python :: 3." in name}
 

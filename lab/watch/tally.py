@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lab.base.names import Json
-from lab.measure.stats import percentile
+from lab.measure.counting import percentile
 from lab.watch.feed import FeedEvent, Link
 
 WINDOW = 100

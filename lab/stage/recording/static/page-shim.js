@@ -4,6 +4,11 @@
 (() => {
   const { base, clock: first } = document.currentScript.dataset;
   const source = base === undefined ? parent.labReplay.page : fromServer(base);
+  if (base === undefined) {
+    // A frame without an address: its query comes from the player, and there is no history to write.
+    globalThis.replaySearch = source.search();
+    history.replaceState = history.pushState = () => {};
+  }
   const realNow = Date.now.bind(Date);
   const realSetTimeout = setTimeout.bind(window);
   const realClearTimeout = clearTimeout.bind(window);

@@ -97,7 +97,8 @@ class Gap:
     """A time in which requests were lost, with answers between the losses or without.
 
     `from_s` is the first lost request, `to_s` the first one after which none was lost; None while that is not known.
-    `recovery_s` is the time between the two. `phase` is the name of the phase in which the gap began.
+    `recovery_s` is the time between the two. A gap is `intended` if a part of it is in a phase with an intended mark;
+    `phase` is the name of that phase, else of the one in which the gap began.
     """
 
     from_s: float
@@ -206,7 +207,9 @@ class GapCount:
         ended = self.flush() if self._has_ended(request) else None
         if request.answered_by is None:
             if not self._lost:
-                self._phase, self._intended = (mark.text, mark.intended) if mark else (BEFORE, False)
+                self._phase, self._intended = (mark.text if mark else BEFORE), False
+            if mark is not None and mark.intended and not self._intended:
+                self._phase, self._intended = mark.text, True  # the mark may come just after the first loss
             self._lost += 1
             self._refused += request.refused
         if self._lost:

@@ -4,6 +4,7 @@ The lab writes them in lab/stacks/linkerd/split.py, traffic_split.py and lab/sta
 somebody wrote by hand counts as well.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -110,7 +111,10 @@ def find(
     A TrafficSplit comes first, as in Linkerd's proxy: it uses a ServiceProfile instead of routes.
     """
     address = urlsplit(upstream.url)
-    service, port = (address.hostname or "").partition(".")[0], address.port or 80
+    host = address.hostname or ""
+    # Outside of a cluster the host is an address: then the upstream has the Service's name.
+    outside = host == "localhost" or re.fullmatch(r"[\d.]+|.*:.*", host)
+    service, port = (upstream.name, None) if outside else (host.partition(".")[0], address.port or 80)
     found = [
         *(_of_traffic_split(obj, service, own_cluster) for obj in traffic_splits),
         *(_of_http_route(obj, service, port, own_cluster) for obj in http_routes),
@@ -127,11 +131,11 @@ def _of_traffic_split(obj: Obj, service: str, own_cluster: str) -> Split | None:
     return _split(obj, "TrafficSplit", service, weights, own_cluster)
 
 
-def _of_http_route(obj: Obj, service: str, port: int, own_cluster: str) -> Split | None:
+def _of_http_route(obj: Obj, service: str, port: int | None, own_cluster: str) -> Split | None:
     spec = _map(obj.get("spec"))
     parents = _maps(spec.get("parentRefs"))
     if not any(
-        one.get("kind") == "Service" and one.get("name") == service and one.get("port", port) == port for one in parents
+        one.get("kind") == "Service" and one.get("name") == service and _is_port(one, port) for one in parents
     ):
         return None
     for rule in _maps(spec.get("rules")):
@@ -142,14 +146,14 @@ def _of_http_route(obj: Obj, service: str, port: int, own_cluster: str) -> Split
     return None
 
 
-def _of_virtual_service(obj: Obj, service: str, port: int, own_cluster: str) -> Split | None:
+def _of_virtual_service(obj: Obj, service: str, port: int | None, own_cluster: str) -> Split | None:
     spec = _map(obj.get("spec"))
     hosts = spec.get("hosts")
     if not isinstance(hosts, list) or service not in map(_short, hosts):
         return None
     for rule in _maps(spec.get("http")):
         matches = _maps(rule.get("match"))
-        if matches and not any(set(one) <= {"port", "name"} and one.get("port", port) == port for one in matches):
+        if matches and not any(set(one) <= {"port", "name"} and _is_port(one, port) for one in matches):
             continue
         weights = []
         for one in _maps(rule.get("route")):
@@ -194,6 +198,10 @@ def _cluster(service: str, backend: str, own_cluster: str) -> str | None:
 def _is_any_path(match: Mapping[str, object]) -> bool:
     path = _map(match.get("path"))
     return set(match) <= {"path"} and path.get("value", "/") == "/"
+
+
+def _is_port(part: Mapping[str, object], port: int | None) -> bool:
+    return port is None or part.get("port", port) == port
 
 
 def _short(host: object) -> str:

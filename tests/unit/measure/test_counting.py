@@ -78,7 +78,18 @@ def test_a_gap_that_is_not_over_has_no_recovery_time() -> None:
     ]
 
 
-def test_a_gap_belongs_to_the_phase_in_which_it_began_and_is_intended_if_that_phase_is() -> None:
+def test_a_gap_that_begins_just_before_its_mark_is_intended_too() -> None:
+    mark = LoadMark(at_s=2.5, text="the gateway is killed", intended=True)
+    (gap,) = gaps([*answered(0, 1), *lost(2, 3), *answered(4)], (mark,))
+    assert (gap.phase, gap.intended, gap.from_s) == ("the gateway is killed", True, 2)
+
+
+def test_a_gap_belongs_to_the_phase_in_which_it_began() -> None:
+    (gap,) = gaps([*lost(0), *lost(2), *answered(3)], (LoadMark(at_s=1, text="a step"),))
+    assert (gap.phase, gap.intended) == (BEFORE, False)
+
+
+def test_a_gap_in_an_intended_phase_is_intended() -> None:
     marks = (LoadMark(at_s=1.5, text="the gateway is killed", intended=True), LoadMark(at_s=3.5, text="it starts"))
     (gap,) = gaps([*answered(0, 1), *lost(2, 3, 4), *answered(5)], marks)
     assert (gap.phase, gap.intended, gap.recovery_s) == ("the gateway is killed", True, 3)

@@ -112,7 +112,6 @@ def contents(tape: Tape) -> str:
 def document(tape: Tape, *, page_html: str) -> Json:
     """Return what the player plays."""
     manifest = tape.manifest
-    recorded = list(dict.fromkeys(event.upstream for event in tape.page.events))
     return {
         "id": manifest.id,
         "began_at": manifest.began_at,
@@ -128,7 +127,7 @@ def document(tape: Tape, *, page_html: str) -> Json:
             "query": urlsplit(manifest.page_url).query,
             "ingress": manifest.ingress,
             "info": dict(manifest.frontend or {}),
-            "upstreams": upstreams_document(manifest.upstreams, recorded),
+            "upstreams": upstreams_document(tape),
             "events": [[e.at_s, e.at, e.upstream, e.name, e.text] for e in tape.page.events],
         },
     }

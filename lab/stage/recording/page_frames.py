@@ -1,98 +1,53 @@
-"""The page of a replay: the frames that its streams get, from the moment when they connect.
+"""The page of a replay: the frames that its script gets, from which it makes the streams of all upstreams.
 
-A frame is a server-sent event as the frontend sends it, with a field more: `at`, the Unix time when it came. Browsers
-ignore such a field (WHATWG HTML, 9.2.6); the script of the replay gives the page this time for that event.
-Two further events are for that script: `document` (what the page asks for beside its stream: identities, weights) and
-`clock` (the time of the replay).
+A frame is a server-sent event with the frontend's own name and data, and two fields more, which the script reads: the
+`upstream`, and `at`, the Unix time when the event came. Beside the frontend's events there are `identity` and `split`
+(what the page asks for beside its streams, each when it changes), `link` (the connection to the frontend) and `clock`
+(the time of the replay).
 """
 
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
+from lab.base.names import Json
 from lab.stage.recording.clock import Moment
 from lab.stage.recording.tape import PageEvent, Tape
 
 WINDOW_S = 660.0
 """Seconds before the moment that a page gets at once; its charts show no more."""
-_DOCUMENTS = ("identity", "split")
-_STREAM = ("hello", "answer", "mark", "timeline")
+_KEPT = ("link", "identity", "split", "hello")
+"""Events of which the last one before that time counts as well."""
 
 
-@dataclass
-class PageTrack:
-    """The page's events of one upstream."""
-
-    tape: Tape
-    upstream: str
-    events: list[PageEvent] = field(init=False)
-    _times: list[float] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.events = [event for event in self.tape.page.events if event.upstream == self.upstream]
-        self._times = [event.at_s for event in self.events]
-
-    def is_live(self, at_s: float) -> bool:
-        """Return whether the frontend's stream was open at a time."""
-        for event in reversed(self._until(at_s)):
-            if event.name in _STREAM:
-                return True
-            if event.name == "link":
-                return bool(json.loads(event.text).get("link") == "live")
-        return False
-
-    def problem(self, at_s: float) -> str:
-        """Return why the stream was away at a time, in the words of that moment."""
-        for event in reversed(self._until(at_s)):
-            if event.name == "link":
-                return str(json.loads(event.text).get("words", ""))
-        return "the recording has no stream of this upstream yet"
-
-    def first(self, at_s: float, *, filled: bool) -> Iterator[str]:
-        """Yield the frames for a stream that connects: the greeting, and what a page knows already at this time.
-
-        Args:
-            at_s: the moment.
-            filled: with the answers of the last minutes; False for a page that has them.
-        """
-        until = bisect_right(self._times, at_s)
-        begin = bisect_right(self._times, at_s - WINDOW_S) if filled else until
-        documents: dict[str, PageEvent] = {}
-        hello: PageEvent | None = None
-        for event in self.events[:begin]:
-            if event.name in _DOCUMENTS:
-                documents[event.name] = event
-            elif event.name == "hello":
-                hello = event
-        for event in (*documents.values(), *([hello] if hello else [])):
-            yield frame(event)
-        for event in self.events[begin:until]:
-            if event.name != "link":
-                yield frame(event)
-
-    def between(self, after_s: float, until_s: float) -> Iterator[PageEvent]:
-        """Yield the events after a time, until another one."""
-        yield from self.events[bisect_right(self._times, after_s) : bisect_right(self._times, until_s)]
-
-    def _until(self, at_s: float) -> list[PageEvent]:
-        return self.events[: bisect_right(self._times, at_s)]
+def first(tape: Tape, at_s: float) -> Iterator[str]:
+    """Yield the frames for a page that knows nothing yet, until a moment."""
+    begin_s = at_s - WINDOW_S
+    kept: dict[tuple[str, str], PageEvent] = {}
+    for event in tape.page.between(-1.0, begin_s):
+        if event.name in _KEPT:
+            kept[event.upstream, event.name] = event
+    for event in sorted(kept.values(), key=lambda event: event.at_s):
+        yield frame(event)
+    for event in tape.page.between(begin_s, at_s):
+        yield frame(event)
 
 
 def frame(event: PageEvent) -> str:
-    """Return an event of the page's stream as a server-sent event."""
-    if event.name in _DOCUMENTS:
-        document = f'{{"kind":"{event.name}","document":{event.text}}}'
-        return f"at: {event.at:.3f}\nevent: document\ndata: {document}\n\n"
-    return f"at: {event.at:.3f}\nevent: {event.name}\ndata: {event.text}\n\n"
+    """Return an event of the page's streams as a frame."""
+    return f"at: {event.at:.3f}\nupstream: {event.upstream}\nevent: {event.name}\ndata: {event.text}\n\n"
 
 
 def clock_frame(tape: Tape, moment: Moment) -> str:
-    """Return the time of the replay for the page's script: Unix time as it was, and how it continues."""
-    clock = {"at": round(unix_time(tape, moment.at_s), 3), "playing": moment.playing, "speed": moment.speed}
-    return f"event: clock\ndata: {json.dumps({**clock, 'jumps': moment.jumps})}\n\n"
+    """Return the time of the replay as a frame."""
+    return f"event: clock\ndata: {json.dumps(clock(tape, moment))}\n\n"
+
+
+def clock(tape: Tape, moment: Moment) -> Json:
+    """Return the time of the replay for the page: Unix time as it was, and how it continues."""
+    at = round(unix_time(tape, moment.at_s), 3)
+    return {"at": at, "playing": moment.playing, "speed": moment.speed, "jumps": moment.jumps}
 
 
 def unix_time(tape: Tape, at_s: float) -> float:

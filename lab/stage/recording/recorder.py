@@ -166,9 +166,8 @@ class Recorder:
             files.console_ended(str(data["name"]))
         if name == "state":
             self._note_steps(data.get("steps", ()))
-            running = data.get("running") or {}
-            step, self._step = self._step, running.get("step")
-            if self._step and self._step != step:
+            step, self._step = self._step, _running(data.get("steps", ()))
+            if self._step is not None and self._step != step:
                 files.mark(at_s, self._step)
 
     def _note_steps(self, steps: Sequence[Json]) -> None:
@@ -207,6 +206,10 @@ class Recorder:
 
 def _words(error: Exception) -> str:
     return (error.strerror or str(error)).lower() if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+
+
+def _running(steps: Sequence[Json]) -> str | None:
+    return next((str(one.get("id")) for one in steps if one.get("state") == "running"), None)
 
 
 def _counts(steps: Mapping[str, str]) -> dict[str, int]:

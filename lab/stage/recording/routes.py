@@ -20,8 +20,9 @@ from starlette.staticfiles import StaticFiles
 
 from lab.base.names import Json
 from lab.base.paths import APPS
-from lab.stage.recording.page_frames import PageTrack, clock_frame, frame, unix_time
+from lab.stage.recording import page_frames
 from lab.stage.recording.player import ACTIONS, Player
+from lab.stage.recording.tape import Tape
 from lab.stage.security import REPLAY, problem
 
 PAGE = f"{REPLAY}/page"
@@ -45,7 +46,7 @@ def routes(player: Player) -> Sequence[BaseRoute]:
         Route(f"{PAGE}/shim.js", served.shim),
         Route(f"{PAGE}/api/upstreams", served.upstreams),
         Route(f"{PAGE}/api/info", served.info),
-        Route(f"{PAGE}/api/stream", served.stream),
+        Route(f"{PAGE}/frames", served.frames),
         Mount(f"{PAGE}/static", StaticFiles(directory=FRONTEND)),
     ]
 
@@ -55,10 +56,6 @@ class _Served:
 
     def __init__(self, player: Player) -> None:
         self._player = player
-        self._tracks: dict[str, PageTrack] = {}
-        recorded = [event.upstream for event in player.tape.page.events]
-        for name in dict.fromkeys(recorded or [str(one["name"]) for one in player.tape.manifest.upstreams]):
-            self._tracks[name] = PageTrack(player.tape, name)
         self._streams = 0
 
     async def control(self, request: Request) -> Response:
@@ -76,8 +73,7 @@ class _Served:
         """The frontend's page, with the script of the replay before its own."""
         text = await asyncio.to_thread((FRONTEND / "index.html").read_text, encoding="utf-8")
         moment, tape = self._player.clock.moment, self._player.tape
-        clock = {"at": unix_time(tape, moment.at_s), "playing": moment.playing, "speed": moment.speed}
-        attributes = f'data-base="{PAGE}" data-clock="{escape(json.dumps({**clock, "jumps": moment.jumps}))}"'
+        attributes = f'data-base="{PAGE}" data-clock="{escape(json.dumps(page_frames.clock(tape, moment)))}"'
         script = f'<script src="{PAGE}/shim.js" {attributes}></script>'
         return HTMLResponse(with_first_script(text.replace('"/static/', f'"{PAGE}/static/'), script))
 
@@ -87,7 +83,7 @@ class _Served:
 
     async def upstreams(self, _: Request) -> Response:
         """The upstreams that were recorded."""
-        return JSONResponse(upstreams_document(self._player.tape.manifest.upstreams, list(self._tracks)))
+        return JSONResponse(upstreams_document(self._player.tape))
 
     async def info(self, _: Request) -> Response:
         """What the recorded frontend said about itself, and the header by which its page knows an ingress."""
@@ -95,48 +91,40 @@ class _Served:
         headers = {"x-envoy-upstream-service-time": "0"} if manifest.ingress else {}
         return JSONResponse(dict(manifest.frontend or {}), headers=headers)
 
-    async def stream(self, request: Request) -> Response:
-        """The stream of an upstream, as its frontend sent it; `filled=1` for a page that knows nothing yet."""
-        track = self._tracks.get(request.query_params.get("upstream", ""))
-        if track is None:
-            return _gone("the recording does not have this upstream", status=400)
-        at_s = self._player.clock.moment.at_s
-        if not track.is_live(at_s):
-            return _gone(track.problem(at_s), status=503)
+    async def frames(self, _: Request) -> Response:
+        """What the page's script plays: everything until this moment, and then what happens."""
         if self._streams >= _MOST_STREAMS:
-            return _gone("too many pages show this replay", status=503)
-        frames = self._frames(track, filled=request.query_params.get("filled") == "1")
-        return StreamingResponse(frames, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+            body = problem("too many pages show this replay", where="the replay", next_step="close one of them")
+            return JSONResponse(body, status_code=503)
+        headers = {"x-accel-buffering": "no"}
+        return StreamingResponse(self._frames(), media_type="text/event-stream", headers=headers)
 
-    async def _frames(self, track: PageTrack, *, filled: bool) -> AsyncIterator[bytes]:
-        """Send frames as their time comes; end with a jump, or when the recorded stream broke."""
+    async def _frames(self) -> AsyncIterator[bytes]:
+        """Send frames as their time comes; the last one tells of a jump."""
         player, tape = self._player, self._player.tape
         self._streams += 1
         try:
             shown = player.clock.moment
-            yield "".join(track.first(shown.at_s, filled=filled)).encode()
-            yield clock_frame(tape, shown).encode()
+            yield "".join((*page_frames.first(tape, shown.at_s), page_frames.clock_frame(tape, shown))).encode()
             silent_s = 0.0
             while not player.over:
-                moment = player.clock.moment
-                frames = []
-                for event in track.between(shown.at_s, moment.at_s) if moment.jumps == shown.jumps else ():
-                    if event.name != "link":
-                        frames.append(frame(event))
-                    elif json.loads(event.text).get("link") == "lost":
-                        yield "".join(frames).encode()
-                        return
-                if (moment.playing, moment.speed, moment.jumps) != (shown.playing, shown.speed, shown.jumps):
-                    frames.append(clock_frame(tape, moment))
-                if frames or silent_s >= _HEARTBEAT_S:
-                    yield ("".join(frames) or ": the replay is there\n\n").encode()
-                    silent_s = 0.0
-                if moment.jumps != shown.jumps:
-                    return
-                shown = moment
-                pause_s = _LOOK_S if moment.playing else _STILL_S
+                pause_s = _LOOK_S if shown.playing else _STILL_S
                 silent_s += pause_s
                 await asyncio.sleep(pause_s)
+                moment = player.clock.moment
+                has_jumped = moment.jumps != shown.jumps
+                events = () if has_jumped else tape.page.between(shown.at_s, moment.at_s)
+                sent = [page_frames.frame(event) for event in events]
+                if (moment.playing, moment.speed, moment.jumps) != (shown.playing, shown.speed, shown.jumps):
+                    sent.append(page_frames.clock_frame(tape, moment))
+                if not sent and silent_s >= _HEARTBEAT_S:
+                    sent.append(": the replay is there\n\n")
+                if sent:
+                    silent_s = 0.0
+                    yield "".join(sent).encode()
+                if has_jumped:
+                    return
+                shown = moment
         finally:
             self._streams -= 1
 
@@ -146,19 +134,15 @@ def with_first_script(page: str, script: str) -> str:
     return re.sub(r"(<head[^>]*>)", lambda match: match[1] + script, page, count=1)
 
 
-def upstreams_document(known: Sequence[Json], recorded: Sequence[str]) -> Json:
+def upstreams_document(tape: Tape) -> Json:
     """Return the frontend's list of upstreams, with those that were recorded."""
-    found = [one for one in known if one.get("name") in recorded]
-    named = {one["name"] for one in found}
-    found += [{"name": name, "url": "", "default": False} for name in recorded if name not in named]
-    if found and not any(one.get("default") for one in found):
-        found = [{**found[0], "default": True}, *found[1:]]
+    known = {str(one["name"]): one for one in tape.manifest.upstreams}
+    recorded = list(dict.fromkeys(event.upstream for event in tape.page.events)) or list(known)
+    found = [{"url": "", **known.get(name, {}), "name": name, "default": False} for name in recorded]
+    default = [one for one in found if known.get(one["name"], {}).get("default")] or found
+    for one in default[:1]:
+        one["default"] = True
     return {"schema": "frontend/upstreams/v1", "upstreams": found}
-
-
-def _gone(words: str, *, status: int) -> Response:
-    body = problem(words, where="the recording", next_step="play on, or choose another upstream")
-    return JSONResponse(body, status_code=status)
 
 
 def _number(body: Json, key: str) -> float | None:

@@ -3,22 +3,17 @@
 // file from the window around this one.
 (() => {
   const { base, clock: first } = document.currentScript.dataset;
-  const source = base === undefined ? parent.labReplay.page : fromServer(base);
-  if (base === undefined) {
-    // A frame without an address: its query comes from the player, and there is no history to write.
-    globalThis.replaySearch = source.search();
-    history.replaceState = history.pushState = () => {};
-  }
   const realNow = Date.now.bind(Date);
   const realSetTimeout = setTimeout.bind(window);
   const realClearTimeout = clearTimeout.bind(window);
 
   // Time: Unix milliseconds of the recording. While the page handles an event, it is the time when that event came.
 
-  let clock = first === undefined ? source.clock() : JSON.parse(first);
+  let clock = first === undefined ? parent.labReplay.page.clock() : JSON.parse(first);
   let since = realNow();
   let handling = null;
-  const now = () => handling ?? clock.at * 1000 + (clock.playing ? (realNow() - since) * clock.speed : 0);
+  const live = () => clock.at * 1000 + (clock.playing ? (realNow() - since) * clock.speed : 0);
+  const now = () => handling ?? live();
   Date.now = now;
 
   function setClock(next) {
@@ -39,7 +34,7 @@
 
   function add(act, wait, every, args) {
     lastTimer += 1;
-    timers.set(lastTimer, { act, every, args, due: now() + Math.max(0, Number(wait) || 0) });
+    timers.set(lastTimer, { act, every, args, due: live() + Math.max(0, Number(wait) || 0) });
     arm();
     return lastTimer;
   }
@@ -48,11 +43,11 @@
     realClearTimeout(armed);
     if (!clock.playing || !timers.size) return;
     const due = Math.min(...[...timers.values()].map((timer) => timer.due));
-    armed = realSetTimeout(fire, Math.max(0, (due - now()) / clock.speed));
+    armed = realSetTimeout(fire, Math.max(0, (due - live()) / clock.speed));
   }
 
   function fire() {
-    const time = now();
+    const time = live();
     for (const [id, timer] of [...timers]) {
       if (timer.due > time || !timers.has(id)) continue;
       if (timer.every === null) timers.delete(id);
@@ -73,20 +68,69 @@
     arm();
   };
 
-  // Requests
+  // What was recorded, by upstream: everything until now, and the streams that the page has open.
 
-  const documents = new Map(); // "split podinfo" -> what the frontend said last
-  const filled = new Set(); // upstreams whose last minutes the page has
+  const tracks = new Map();
+
+  function trackOf(upstream) {
+    if (!tracks.has(upstream)) tracks.set(upstream, { past: [], hello: null, documents: new Map(), lost: "the recording has no stream of this upstream yet", streams: new Set(), opened: false });
+    return tracks.get(upstream);
+  }
+
+  function take(frame) {
+    const { at, name, upstream, text } = fieldsOf(frame);
+    if (name === "") return; // a heartbeat
+    if (name === "clock") {
+      setClock(JSON.parse(text));
+      return;
+    }
+    const track = trackOf(upstream);
+    if (name === "identity" || name === "split") {
+      track.documents.set(name, JSON.parse(text));
+      return;
+    }
+    if (name === "link") {
+      const { link, words } = JSON.parse(text);
+      if (link === "connecting") return;
+      track.lost = link === "live" ? null : words;
+      if (link === "lost") for (const stream of track.streams) stream.end();
+      return;
+    }
+    track.lost = null;
+    const event = { at, name, text };
+    if (name === "hello") track.hello = event;
+    if (!track.opened) track.past.push(event);
+    for (const stream of track.streams) stream.give(event);
+  }
+
+  function fieldsOf(frame) {
+    const fields = { at: live() / 1000, name: "", upstream: "", text: "" };
+    for (const line of frame.split("\n")) {
+      const [field] = line.split(": ", 1);
+      const value = line.slice(field.length + 2);
+      if (field === "at") fields.at = Number(value);
+      else if (field === "event") fields.name = value;
+      else if (field === "upstream") fields.upstream = value;
+      else if (field === "data") fields.text = value;
+    }
+    return fields;
+  }
+
+  const source = base === undefined ? fromParent(parent.labReplay.page) : fromServer(base);
+
+  // Requests
 
   window.fetch = async (input, options = {}) => {
     const { pathname, searchParams } = new URL(input, "http://replay/");
     const upstream = searchParams.get("upstream");
     switch (pathname) {
       case "/api/stream":
-        return openStream(upstream, options.signal);
+        await source.ready;
+        return openStream(trackOf(upstream), options.signal);
       case "/api/identity":
       case "/api/split":
-        return answerOf(documents.get(`${pathname.slice(5)} ${upstream}`));
+        await source.ready;
+        return answerOf(trackOf(upstream).documents.get(pathname.slice(5)));
       case "/healthz":
         return json({ status: "ok" });
       case "/api/marks":
@@ -106,93 +150,120 @@
 
   function answerOf(found) {
     if (found === undefined) return refuse(502, "the recording does not have this yet");
-    return found.problem && !found.state ? refuse(502, String(found.problem)) : json(found);
+    return typeof found.problem === "string" ? refuse(502, found.problem) : json(found);
   }
 
-  async function openStream(upstream, signal) {
-    const opened = await source.open(upstream, !filled.has(upstream), signal);
-    if (opened.problem !== undefined) return opened.response ?? refuse(503, opened.problem);
-    filled.add(upstream);
+  function openStream(track, signal) {
+    if (track.lost !== null) return refuse(503, track.lost);
+    // The first stream begins with the last minutes; a later one is for a page that has them.
+    const waiting = track.opened ? [track.hello] : track.past;
+    if (!track.opened && waiting[0]?.name !== "hello" && track.hello) waiting.unshift(track.hello);
+    track.opened = true;
+    track.past = [];
+    const stream = new OpenStream(track, waiting.filter(Boolean), signal);
     const response = new Response(null, { status: 200, headers: { "content-type": "text/event-stream" } });
-    Object.defineProperty(response, "body", { value: bodyOf(upstream, opened.frames, signal) });
+    Object.defineProperty(response, "body", { value: stream.body });
     return response;
   }
 
-  // A body that gives one event at a time, so that the page handles each at its own time.
-  function bodyOf(upstream, frames, signal) {
-    const read = () =>
-      new Promise((resolve, reject) => {
-        const next = () =>
-          frames.next().then(({ done, value }) => {
-            if (signal?.aborted) {
-              reject(signal.reason);
-              return;
-            }
-            if (done) {
-              resolve({ done: true, value: undefined });
-              return;
-            }
-            const { at, name, text } = fieldsOf(value);
-            if (name === "clock") setClock(JSON.parse(text));
-            if (name === "document") keep(upstream, JSON.parse(text));
-            if (name === "clock" || name === "document" || name === "") {
-              next();
-              return;
-            }
-            handling = at * 1000;
-            resolve({ done: false, value: `event: ${name}\ndata: ${text}\n\n` });
-            queueMicrotask(() => (handling = null)); // after the page's own handler, which waits for this promise
-          }, reject);
-        next();
+  // A body that gives one event at a time, so that the page handles each at the time when it came.
+  class OpenStream {
+    #waiting;
+    #track;
+    #over = false;
+    #asked = null; // the page waits for the next event: {resolve, reject}
+
+    constructor(track, waiting, signal) {
+      this.#track = track;
+      this.#waiting = waiting;
+      track.streams.add(this);
+      signal?.addEventListener("abort", () => {
+        this.end();
+        this.#asked?.reject(signal.reason);
+        this.#asked = null;
       });
-    signal?.addEventListener("abort", () => frames.return());
-    const reader = { read, releaseLock() {}, cancel: async () => void frames.return(), closed: new Promise(() => {}) };
-    const body = { getReader: () => reader, pipeThrough: () => body, locked: false };
-    return body;
-  }
-
-  function keep(upstream, { kind, document }) {
-    documents.set(`${kind} ${upstream}`, document);
-  }
-
-  function fieldsOf(frame) {
-    let [at, name] = [now() / 1000, ""];
-    const data = [];
-    for (const line of frame.split("\n")) {
-      if (line.startsWith("at: ")) at = Number(line.slice(4));
-      else if (line.startsWith("event: ")) name = line.slice(7);
-      else if (line.startsWith("data: ")) data.push(line.slice(6));
     }
-    return { at, name, text: data.join("\n") };
+
+    get body() {
+      const read = () =>
+        new Promise((resolve, reject) => {
+          this.#asked = { resolve, reject };
+          queueMicrotask(() => this.#answer()); // then the page waits for this promise
+        });
+      const reader = { read, releaseLock() {}, cancel: async () => this.end() };
+      const body = { locked: false, getReader: () => reader, pipeThrough: () => body, cancel: reader.cancel };
+      return body;
+    }
+
+    give(event) {
+      this.#waiting.push(event);
+      this.#answer();
+    }
+
+    end() {
+      this.#over = true;
+      this.#track.streams.delete(this);
+      this.#answer();
+    }
+
+    #answer() {
+      if (!this.#asked || !(this.#waiting.length || this.#over)) return;
+      const { resolve } = this.#asked;
+      this.#asked = null;
+      const event = this.#waiting.shift();
+      if (event) inTurn(event.at, () => resolve({ done: false, value: `event: ${event.name}\ndata: ${event.text}\n\n` }));
+      else resolve({ done: true, value: undefined });
+    }
   }
 
-  // The recording of a server below `path`.
+  let turn = Promise.resolve();
+
+  // Lets the page handle one event after the other: what waits for a promise runs before what follows here.
+  function inTurn(at, act) {
+    turn = turn
+      .then(() => {
+        handling = at * 1000;
+        act();
+      })
+      .then(() => {
+        handling = null;
+      });
+  }
+
+  // The recording of the player in the window around this one, for a frame without an address.
+  function fromParent(player) {
+    globalThis.replaySearch = player.search(); // the page reads it in place of its address
+    history.replaceState = history.pushState = () => {};
+    player.follow(take);
+    return { ready: Promise.resolve(), again: player.again, get: player.get };
+  }
+
+  // The recording of a server below `path`. A connection that breaks comes again with the whole page.
   function fromServer(path) {
     const realFetch = fetch.bind(window);
-    return {
-      get: (name) => realFetch(`${path}${name}`, { cache: "no-store" }),
-      again: () => location.reload(),
-      async open(upstream, all, signal) {
-        const query = new URLSearchParams({ upstream, filled: all ? "1" : "0" });
-        const response = await realFetch(`${path}/api/stream?${query}`, { signal, cache: "no-store" });
-        return response.ok ? { frames: framesOf(response.body) } : { problem: "", response };
-      },
-    };
-  }
-
-  async function* framesOf(body) {
-    const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-    let rest = "";
-    try {
+    let isReady = null;
+    const ready = new Promise((resolve) => (isReady = resolve));
+    const follow = async () => {
+      const response = await realFetch(`${path}/frames`, { cache: "no-store" });
+      if (!response.ok) throw new Error(`HTTP ${response.status}`);
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+      let rest = "";
       for (;;) {
         const { done, value } = await reader.read();
         if (done) return;
         const frames = (rest + value).split("\n\n");
         rest = frames.pop();
-        yield* frames;
+        frames.forEach(take);
+        if (frames.some((frame) => frame.startsWith("event: clock"))) isReady();
       }
-    } finally {
-      reader.cancel().catch(() => {});
-    }
+    };
+    const again = () => location.reload();
+    const broken = async () => {
+      const answers = await realFetch(`${path}/`, { cache: "no-store" }).then(({ ok }) => ok, () => false);
+      if (answers) again();
+      else realSetTimeout(broken, 2000);
+    };
+    follow().catch(() => {}).finally(() => realSetTimeout(broken, 1000));
+    return { ready, again, get: (name) => realFetch(`${path}${name}`, { cache: "no-store" }) };
   }
 })();

@@ -7,8 +7,7 @@
   const WINDOW_S = 660;
   const CLEAR = "\x1bc";
   const SPEEDS = [0.25, 16];
-  const DOCUMENTS = new Set(["identity", "split"]);
-  const STREAM = new Set(["hello", "answer", "mark", "timeline"]);
+  const KEPT = new Set(["link", "identity", "split", "hello"]);
   const realFetch = window.fetch;
   const encoder = new TextEncoder();
 
@@ -17,7 +16,6 @@
   const panels = new Map();
   const sockets = new Set();
   const readers = new Set(); // of /api/events
-  const pageStreams = new Set();
 
   const ready = unpack().then((document) => {
     tape = prepare(document);
@@ -99,7 +97,7 @@
     } else if (action === "pause") clock.playing = false;
     else if (action === "seek" && Number.isFinite(at_s)) [clock.at_s, clock.jumps] = [Math.min(tape.length_s, Math.max(0, at_s)), clock.jumps + 1];
     advance(true);
-    for (const stream of pageStreams) stream.tell();
+    takeFrame(clockFrame());
   }
 
   function advance(told = false) {
@@ -111,7 +109,6 @@
       publish("state", now());
       for (const panel of panels.values()) publish("panel", panel);
       for (const socket of sockets) socket.show(lastOutput(socket.console));
-      for (const stream of [...pageStreams]) stream.jump();
       return;
     }
     for (const event of between(tape.events, before.at_s, shown.at_s)) {
@@ -119,7 +116,8 @@
       publish(event.name, event.name === "state" ? now() : event.data);
     }
     for (const socket of sockets) socket.advance(before.at_s, shown.at_s);
-    for (const stream of [...pageStreams]) stream.advance(before.at_s, shown.at_s);
+    for (const event of between(tape.page.events, before.at_s, shown.at_s)) takeFrame(frameOf(event));
+    if (shown.playing !== before.playing) takeFrame(clockFrame());
     if (told || shown.playing !== before.playing) publish("state", now());
   }
 
@@ -304,101 +302,39 @@
   }
 
   const pageClock = () => ({ at: unixTime(), playing: clock.playing, speed: clock.speed, jumps: clock.jumps });
-  const frameOf = ({ at, name, text }) =>
-    DOCUMENTS.has(name) ? `at: ${at}\nevent: document\ndata: {"kind":"${name}","document":${text}}` : `at: ${at}\nevent: ${name}\ndata: ${text}`;
+  const frameOf = ({ at, upstream, name, text }) => `at: ${at}\nupstream: ${upstream}\nevent: ${name}\ndata: ${text}`;
   const clockFrame = () => `event: clock\ndata: ${JSON.stringify(pageClock())}`;
 
-  function problemOf(events) {
-    for (const { name, text } of [...events].reverse()) {
-      if (STREAM.has(name)) return null;
-      if (name === "link") {
-        const { link, words } = JSON.parse(text);
-        return link === "live" ? null : words;
-      }
-    }
-    return "the recording has no stream of this upstream yet";
+  // The frames for a page that knows nothing yet, until this moment.
+  function firstFrames() {
+    const begin = until(tape.page.events, clock.at_s - WINDOW_S);
+    const kept = new Map();
+    for (const event of tape.page.events.slice(0, begin)) if (KEPT.has(event.name)) kept.set(`${event.name} ${event.upstream}`, event);
+    return [...[...kept.values()].sort((a, b) => a.at_s - b.at_s), ...tape.page.events.slice(begin, until(tape.page.events, clock.at_s))].map(frameOf);
   }
 
-  class PageStream {
-    #waiting = [];
-    #wake = null;
-    #over = false;
-    #upstream;
-
-    constructor(upstream, filled) {
-      this.#upstream = upstream;
-      const events = tape.page.events.filter((event) => event.upstream === upstream);
-      const end = until(events, clock.at_s);
-      const begin = filled ? until(events, clock.at_s - WINDOW_S) : end;
-      const first = new Map();
-      for (const event of events.slice(0, begin)) if (DOCUMENTS.has(event.name) || event.name === "hello") first.set(event.name, event);
-      const hello = first.get("hello");
-      first.delete("hello");
-      const all = [...first.values(), ...(hello ? [hello] : []), ...events.slice(begin, end).filter(({ name }) => name !== "link")];
-      this.#waiting.push(...all.map(frameOf), clockFrame());
-      pageStreams.add(this);
-    }
-
-    advance(after_s, until_s) {
-      for (const event of between(tape.page.events, after_s, until_s)) {
-        if (event.upstream !== this.#upstream) continue;
-        if (event.name !== "link") this.#give(frameOf(event));
-        else if (JSON.parse(event.text).link === "lost") this.#end();
-      }
-    }
-
-    tell() {
-      this.#give(clockFrame());
-    }
-
-    jump() {
-      this.#give(clockFrame());
-      this.#end();
-    }
-
-    #give(frame) {
-      if (this.#over) return;
-      this.#waiting.push(frame);
-      this.#wake?.();
-    }
-
-    #end() {
-      this.#over = true;
-      pageStreams.delete(this);
-      this.#wake?.();
-    }
-
-    async next() {
-      while (!this.#waiting.length) {
-        if (this.#over) return { done: true, value: undefined };
-        await new Promise((resolve) => (this.#wake = resolve));
-      }
-      return { done: false, value: this.#waiting.shift() };
-    }
-
-    return() {
-      this.#end();
-    }
-  }
+  let takeFrame = () => {}; // of the page that is shown
 
   window.labReplay = {
     page: {
       clock: pageClock,
       search: () => search,
+      follow(take) {
+        for (const frame of firstFrames()) take(frame);
+        takeFrame = take;
+        take(clockFrame());
+      },
+      // Another moment: the page begins anew.
+      again() {
+        takeFrame = () => {};
+        const frame = [...document.querySelectorAll("iframe")].find(({ srcdoc }) => srcdoc);
+        if (frame) frame.srcdoc = tape.page.html;
+      },
       async get(path) {
         if (path === "/api/upstreams") return json(tape.page.upstreams);
         const { info, ingress } = tape.page;
         const headers = { "content-type": "application/json", ...(ingress ? { "x-envoy-upstream-service-time": "0" } : {}) };
         return path === "/api/info" ? new Response(JSON.stringify(info), { headers }) : json({ error: { what: ONLY, where: path, next: "" } }, 404);
-      },
-      // Another moment: the page begins anew.
-      again() {
-        const frame = [...document.querySelectorAll("iframe")].find(({ srcdoc }) => srcdoc);
-        if (frame) frame.srcdoc = tape.page.html;
-      },
-      async open(upstream, filled) {
-        const problem = problemOf(tape.page.events.filter((event) => event.upstream === upstream && event.at_s <= clock.at_s));
-        return problem === null ? { frames: new PageStream(upstream, filled) } : { problem };
       },
     },
   };

@@ -15,49 +15,95 @@ from lab.stage.recording.recorder import Recorder
 STEPS = ("service_discovery/export", "service_discovery/scale", "request_routing/split")
 
 
-def state(current: int = 0, **changes: Any) -> Json:
+def step(number: int, current: int, *, runs: bool = False) -> Json:
+    """One step as `lab.stage.state` tells it."""
+    name = STEPS[number]
+    scenario = name.partition("/")[0]
+    done = number < current
+    result = {"claim": f"Claim {number}", "expected": "yes", "observed": "yes", "outcome": "passed", "reason": ""}
+    of_scenario = [one for one in STEPS if one.startswith(f"{scenario}/")]
+    return {
+        "id": name,
+        "scenario": scenario,
+        "number": of_scenario.index(name) + 1,
+        "count": len(of_scenario),
+        "title": f"Step {number}",
+        "narration": f"What happens in step {number}.",
+        "script": "kubectl get svc",
+        "undo_script": "",
+        "verb": "",
+        "claims": [f"Claim {number}"],
+        "hint": "",
+        "reason": "",
+        "rehearsed_s": None,
+        "seconds": 2.0 if done else 0.0,
+        "at": 0.0,
+        "state": "running" if runs and number == current else "done" if done else "idle",
+        "checks": "green" if done else "unknown",
+        "results": [{**result, "command": "kubectl get svc"}] if done else [],
+    }
+
+
+def scenario(name: str, title: str, act: str) -> Json:
+    words = {"name": name, "title": title, "claim": "A claim.", "act": act, "saw": "What was seen.", "skipped": None}
+    return {**words, "try_next": ["Something else."], "topology": {"clusters": [], "nodes": [], "edges": []}}
+
+
+def state(current: int = 0, *, runs: bool = False, **changes: Any) -> Json:
     """The state of a stage at a step; those before it are done and green."""
-    steps = [
-        {
-            "id": step,
-            "scenario": step.partition("/")[0],
-            "title": f"Step {number}",
-            "narration": f"What happens in step {number}.",
-            "state": "done" if number < current else "idle",
-            "checks": "green" if number < current else "unknown",
-            "results": [],
-        }
-        for number, step in enumerate(STEPS)
-    ]
+    colors = {"east": "#0072b2", "west": "#e69f00"}
+    work = {"wish": "go", "since": 3.0, "step": STEPS[current], "waiting": ""} if runs else None
     return {
         "schema": "stage/state/v1",
         "mode": "live",
         "turn": current,
         "lab": {"name": "eastwest", "stack": "istio", "title": "Istio on both sides"},
-        "clusters": [{"name": name, "role": name, "color": "#0072b2", "console": name} for name in ("east", "west")],
-        "consoles": [{"name": name, "cluster": name, "title": name, "alive": True} for name in ("east", "west")],
+        "clusters": [
+            {"name": name, "role": name, "color": color, "stands_in_for": "GKE", "console": name, "reachable": True}
+            for name, color in colors.items()
+        ],
+        "consoles": [
+            {"name": name, "cluster": name, "title": name, "alive": True, "busy": False} for name in ("east", "west")
+        ],
         "page": {"url": "http://localhost:8080/?view=stage&upstream=podinfo&upstream=podinfo-east"},
         "acts": [
             {"number": 1, "title": "Service Discovery", "scenarios": ["service_discovery"]},
+            {"number": 2, "title": "Cross-cluster Access", "scenarios": []},
             {"number": 3, "title": "Request Routing", "scenarios": ["request_routing"]},
+            {"number": 4, "title": "Profit", "scenarios": []},
         ],
-        "scenarios": [],
-        "steps": steps,
+        "scenarios": [
+            scenario("service_discovery", "Service discovery", "Service Discovery"),
+            scenario("request_routing", "Request routing", "Request Routing"),
+        ],
+        "steps": [step(number, current, runs=runs) for number in range(len(STEPS))],
         "current": STEPS[current] if current < len(STEPS) else None,
         "closing": None,
-        "running": None,
+        "running": work,
         "disabled": {"go": None, "interrupt": "nothing runs"},
         "notes": [],
         "marks": [],
-        "faults": [{"id": "kill-podinfo-east", "title": "Kill podinfo in East", "active": False, "disabled": None}],
+        "faults": [
+            {
+                "id": "kill-podinfo-east",
+                "title": "Kill podinfo in East",
+                "effect": "East answers nothing.",
+                "undo_title": "Start podinfo again",
+                "active": False,
+                "disabled": None,
+            }
+        ],
         "clock": {"started": 1000.0, "elapsed_s": 0.0, "rehearsed_s": None},
-        "audience": {"url": "http://10.0.0.2:7466/", "qr_svg": "<svg/>"},
+        "audience": {"url": "http://10.0.0.2:7466/", "qr_svg": "<svg/>", "phones": 0, "requests": 0},
         **copy.deepcopy(changes),
     }
 
 
 def panel(cluster: str, *pods: str, at: float = 0.0) -> Json:
-    return {"cluster": cluster, "at": at, "reachable": True, "pods": [{"name": name} for name in pods]}
+    pod = {"app": "podinfo", "ready": "2/2", "phase": "Running", "restarts": 0, "age_s": 60, "node_ready": True}
+    lists: Json = {name: [] for name in ("services", "gateways", "links", "policies", "events")}
+    shown = [{"name": name, **pod, "change": None} for name in pods]
+    return {"cluster": cluster, "at": at, "reachable": True, "problem": None, "pods": shown, **lists}
 
 
 def answer(n: int, cluster: str | None = "east") -> Json:
@@ -154,7 +200,7 @@ def presentation(folder: Path, *, ends: bool = True, upstreams: Sequence[str] = 
         if second == 11:
             recorder.page("podinfo", "link", {"link": "lost", "words": "connection refused: nothing listens there"})
         if second == 3:
-            recorder.event("state", state(0, running={"wish": "go", "since": 3.0, "step": STEPS[0]}))
+            recorder.event("state", state(0, runs=True))
             recorder.event("output", {"step": STEPS[0], "kind": "typed", "text": "kubectl get svc", "console": "east"})
             recorder.console("east", b"kubectl get svc\r\n")
         if second == 5:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from websockets.sync.client import connect
 
-from lab.stage.recording import routes
+from lab.stage.recording import page_frames, routes
 from lab.stage.recording.player import Player
 from lab.stage.recording.reading import read
 from lab.stage.recording.routes import PAGE, with_first_script
@@ -52,9 +52,9 @@ class Replay:
             yield parse(response.iter_lines())
 
     @contextmanager
-    def page(self, upstream: str = "podinfo", *, filled: bool = True) -> Iterator[Callable[[], tuple[str, Any]]]:
-        """Yield a function that returns the next event of the page's stream."""
-        with self.events(f"{PAGE}/api/stream", upstream=upstream, filled="1" if filled else "0") as events:
+    def page(self) -> Iterator[Callable[[], tuple[str, Any]]]:
+        """Yield a function that returns the next event for the page's script."""
+        with self.events(f"{PAGE}/frames") as events:
 
             def following() -> tuple[str, Any]:
                 event = next(events)
@@ -146,31 +146,46 @@ def test_the_page_gets_what_it_would_know_at_that_moment(replay: Replay) -> None
     with replay.page() as following:
         found = until_clock(following)
     names = [name for name, _ in found]
-    assert names == ["hello", "document", "document", *["answer", "timeline"] * 8, "clock"]
-    assert [data["n"] for name, data in found if name == "answer"] == list(range(1, 9))
-    assert {data["kind"] for name, data in found if name == "document"} == {"identity", "split"}
+    both = ["link", "hello", "identity", "split"]
+    assert names == [*both, *both, *["answer", "timeline"] * 16, "clock"]
+    assert [data["n"] for name, data in found if name == "answer"] == [n for n in range(1, 9) for _ in range(2)]
 
 
-def test_each_frame_has_the_time_when_it_came_in_a_field_that_browsers_ignore(replay: Replay) -> None:
-    replay.control(action="seek", at=1.0)
-    with replay.client.stream("GET", f"{PAGE}/api/stream", params={"upstream": "podinfo", "filled": "1"}) as response:
-        lines = response.iter_lines()
-        first = next(lines)
-    assert first.startswith("at: ")
-    assert float(first.removeprefix("at: ")) == pytest.approx(replay.player.tape.manifest.began_at, abs=60)
-
-
-def test_a_page_that_reconnects_gets_the_greeting_only(replay: Replay) -> None:
+def test_of_what_is_older_than_the_charts_of_the_page_it_gets_the_last_greeting_and_documents(
+    replay: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_frames, "WINDOW_S", 2.5)
     replay.control(action="seek", at=8.0)
-    with replay.page(filled=False) as following:
-        assert sorted(name for name, _ in until_clock(following)) == ["clock", "document", "document", "hello"]
+    with replay.page() as following:
+        names = [name for name, _ in until_clock(following)]
+    both = ["link", "hello", "identity", "split"]
+    assert names == [*both, *both, *["answer", "timeline"] * 6, "clock"]
+
+
+def test_each_frame_tells_when_it_came_and_of_which_stream(replay: Replay) -> None:
+    replay.control(action="seek", at=1.0)
+    with replay.client.stream("GET", f"{PAGE}/frames") as response:
+        lines = response.iter_lines()
+        first = [next(lines) for _ in range(4)]
+    assert [line.partition(": ")[0] for line in first] == ["at", "upstream", "event", "data"]
+    at = float(first[0].removeprefix("at: "))
+    assert at == pytest.approx(replay.player.tape.manifest.began_at, abs=60)
+
+
+def test_events_come_as_their_time_comes(replay: Replay) -> None:
+    replay.control(action="seek", at=8.0)
+    with replay.page() as following:
+        before = until_clock(following)[-1][1]
         replay.control(action="play", speed=4)
-        assert following()[0] == "clock"
+        name, after = following()
+        assert (name, after["playing"], after["speed"], after["jumps"]) == ("clock", True, 4.0, before["jumps"])
         name, data = following()
         assert (name, data["n"]) == ("answer", 9)
+        names = [following()[0] for _ in range(20)]
+        assert "link" in names, "the stream broke at 11 s"
 
 
-def test_a_jump_ends_the_page_s_stream_and_tells_it(replay: Replay) -> None:
+def test_a_jump_ends_the_frames_and_tells_it(replay: Replay) -> None:
     replay.control(action="seek", at=5.0)
     with replay.page() as following:
         before = until_clock(following)[-1][1]
@@ -179,27 +194,6 @@ def test_a_jump_ends_the_page_s_stream_and_tells_it(replay: Replay) -> None:
         assert (name, after["jumps"] > before["jumps"], after["playing"]) == ("clock", True, False)
         with pytest.raises(StopIteration):
             following()
-
-
-def test_a_stream_that_broke_breaks_again(replay: Replay) -> None:
-    replay.control(action="seek", at=10.9)
-    with replay.page() as following:
-        until_clock(following)
-        replay.control(action="play")
-        with suppress(StopIteration):
-            while following():
-                pass
-    replay.control(action="pause")
-    replay.control(action="seek", at=12.5)
-    answer = replay.client.get(f"{PAGE}/api/stream", params={"upstream": "podinfo"})
-    assert answer.status_code == 503
-    assert answer.json()["error"]["what"] == "connection refused: nothing listens there"
-    with replay.page("podinfo-east") as following:
-        assert until_clock(following)[-1][0] == "clock", "the other stream was not broken"
-
-
-def test_an_upstream_that_was_not_recorded_is_refused(replay: Replay) -> None:
-    assert replay.client.get(f"{PAGE}/api/stream", params={"upstream": "other"}).status_code == 400
 
 
 def test_the_page_is_the_frontends_with_the_script_of_the_replay_first(replay: Replay) -> None:
@@ -230,7 +224,7 @@ def test_only_the_stage_may_frame_the_page_and_nobody_the_stage(replay: Replay) 
     assert own["x-frame-options"] == "DENY"
 
 
-@pytest.mark.parametrize("path", [f"{PAGE}/", f"{PAGE}/api/stream?upstream=podinfo", f"{PAGE}/static/js/main.js"])
+@pytest.mark.parametrize("path", [f"{PAGE}/", f"{PAGE}/frames", f"{PAGE}/static/js/main.js"])
 def test_nothing_of_a_replay_is_given_away_without_the_cookie(replay: Replay, path: str) -> None:
     with replay.at.client(signed_in=False) as stranger:
         assert stranger.get(path).status_code == 401
@@ -241,21 +235,22 @@ def test_nothing_of_a_replay_is_given_away_without_the_cookie(replay: Replay, pa
     assert not replay.player.clock.moment.playing
 
 
-def test_a_replay_serves_a_bounded_number_of_streams(replay: Replay, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_serves_a_bounded_number_of_pages(replay: Replay, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "_MOST_STREAMS", 1)
     with replay.page() as following:
         until_clock(following)
-        answer = replay.client.get(f"{PAGE}/api/stream", params={"upstream": "podinfo"})
+        answer = replay.client.get(f"{PAGE}/frames")
         assert (answer.status_code, "too many pages" in answer.text) == (503, True)
 
 
-def test_a_recording_without_a_page_serves_a_page_that_says_so(tape: Tape, tmp_path: Path) -> None:
-    folder = presentation(tmp_path / "run", upstreams=("podinfo",))
+def test_a_recording_without_a_page_still_has_its_upstreams(tmp_path: Path) -> None:
+    folder = presentation(tmp_path / "run")
     (folder / "page.jsonl").unlink()
     player = Player(tape=read(folder), page_url="")
     with served(player, more=routes.routes(player)) as at, at.client() as client:
         assert [one["name"] for one in client.get(f"{PAGE}/api/upstreams").json()["upstreams"]] == ["podinfo"]
-        assert client.get(f"{PAGE}/api/stream", params={"upstream": "podinfo"}).status_code == 503
+        with client.stream("GET", f"{PAGE}/frames") as response:
+            assert next(parse(response.iter_lines())).name == "clock"
 
 
 def test_the_script_goes_into_the_head() -> None:

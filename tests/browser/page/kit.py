@@ -174,7 +174,9 @@ def istio(client: str, server: str) -> Mapping[str, str]:
     """The header that Istio's proxy in front of podinfo adds."""
     by = f"spiffe://{server}.example/ns/test/sa/podinfo"
     uri = f"spiffe://{client}.example/ns/test/sa/frontend"
-    return {"X-Forwarded-Client-Cert": f'By={by};Hash=468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688;Subject="";URI={uri}'}
+    return {
+        "X-Forwarded-Client-Cert": f'By={by};Hash=468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688;Subject="";URI={uri}'
+    }
 
 
 def linkerd(client: str, server: str) -> Mapping[str, str]:
@@ -183,7 +185,10 @@ def linkerd(client: str, server: str) -> Mapping[str, str]:
     if client == server:
         return {"L5d-Client-Id": caller}
     gateway = f"linkerd-gateway.linkerd-multicluster.serviceaccount.identity.linkerd.{server}.example"
-    return {"L5d-Client-Id": gateway, "Forwarded": f"by={gateway};for={caller};host=podinfo.test.svc.cluster.local:9898;proto=https"}
+    return {
+        "L5d-Client-Id": gateway,
+        "Forwarded": f"by={gateway};for={caller};host=podinfo.test.svc.cluster.local:9898;proto=https",
+    }
 
 
 @dataclass

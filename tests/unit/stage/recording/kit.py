@@ -159,7 +159,7 @@ def manifest(run: str = "20261127-090000-abcd") -> Manifest:
         lab="eastwest",
         stack="istio",
         title="Istio on both sides",
-        page_url="http://localhost:8080/?view=stage&upstream=podinfo",
+        page_url="http://localhost:8080/?view=stage&upstream=podinfo&upstream=podinfo-east",
     )
 
 

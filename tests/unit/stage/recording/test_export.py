@@ -96,7 +96,7 @@ def test_the_recording_is_whole(html: str, tape: Tape) -> None:
         assert (at_s, name, whole) == (event.at_s, event.name, event.data)
     assert len(found["page"]["events"]) == len(tape.page.events)
     assert (found["length_s"], found["began_at"]) == (tape.length_s, tape.manifest.began_at)
-    assert found["page"]["query"] == "view=stage&upstream=podinfo"
+    assert found["page"]["query"] == "view=stage&upstream=podinfo&upstream=podinfo-east"
     assert [one["default"] for one in found["page"]["upstreams"]["upstreams"]] == [True, False]
     assert found["consoles"]["east"]["size"] == [80, 24]
 

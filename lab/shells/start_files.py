@@ -11,7 +11,8 @@ Another shell, such as tcsh, is replaced by `sh`. The files are in the folder `r
 
 In a console of the stage, the files also print marks that a terminal does not show (OSC 133, "semantic prompts"): `A`
 before a prompt, `C` when a command starts, `D` with its exit status when it has ended. `aid` has the marks' id, so that
-no other program's marks count. `A` says with `c=1` that the shell prints `C`: sh and bash before 4.4 cannot.
+no other program's marks count. `A` says with `c=1` that the shell prints `C` (sh and bash before 4.4 cannot), and names
+the working directory.
 """
 
 from __future__ import annotations

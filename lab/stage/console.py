@@ -21,7 +21,7 @@ from lab.base.names import Json
 from lab.base.terminals import PtyProgram
 from lab.stage.osc import EndMark, OutputParser, OutputPart, PromptMark, Question, Shown, StartMark, without_answers
 from lab.stage.parts import Declined, Viewer
-from lab.stage.text import LineReader
+from lab.stage.typed_command import TypedCommand
 from lab.stage.typed_line import TypedLine
 
 _log = logging.getLogger(__name__)
@@ -30,8 +30,6 @@ REPLAY_BYTES = 128 << 10
 MOST_VIEWERS = 16
 _DEFAULT_SIZE = (100, 30)
 _SMALLEST = (20, 5)
-_MOST_LINES = 2000
-"""Lines of a command that are told and kept; of more, only the last ones are kept."""
 _QUICK_S, _MOST_QUICK = 3.0, 3
 """A shell that ends so soon, so often in a row, is not started again."""
 _CLEAR = b"\x1bc"
@@ -39,64 +37,6 @@ _CLEAR = b"\x1bc"
 
 PreparedShell = Callable[[str], AbstractContextManager[tuple[Sequence[str], Mapping[str, str]]]]
 """Takes the id of the marks; its block has the shell's command line and environment."""
-
-
-class TypedCommand:
-    """A command that a step typed into a console. `ended` is set when the next prompt is shown, or the shell ended."""
-
-    def __init__(self, on_line: Callable[[str], None]) -> None:
-        self.ended = threading.Event()
-        self.status: int | None = None
-        """Its exit status; None if it is unknown, because the shell has ended or did not accept the line."""
-        self.lines: list[str] = []
-        self.entered = False
-        """Enter was pressed, and the command has not ended."""
-        self._on_line = on_line
-        self._reader = LineReader()
-        self._told = 0
-        self._reading = False
-
-    @property
-    def output(self) -> str:
-        """Everything that it printed."""
-        return "\n".join(self.lines)
-
-    def show(self, data: bytes, *, has_starts: bool) -> None:
-        """Take bytes that the console shows after Enter."""
-        if not self.entered:
-            return
-        if not self._reading:
-            if has_starts:
-                return
-            _, line_break, data = data.partition(b"\n")  # the end of the line that was typed
-            if not line_break:
-                return
-            self._reading = True
-        for line in self._reader.feed(data):
-            self._tell(line)
-
-    def start(self) -> None:
-        """The shell starts the command: its output begins."""
-        self._reading = self.entered
-
-    def end(self, status: int) -> None:
-        """The command has ended: its output is complete."""
-        if not self.entered:
-            return
-        if self._reading and (rest := self._reader.rest()):
-            self._tell(rest)
-        self._reading, self._reader = False, LineReader()
-        self.entered, self.status = False, status
-
-    def _tell(self, line: str) -> None:
-        self.lines.append(line)
-        del self.lines[:-_MOST_LINES]
-        self._told += 1
-        if self._told <= _MOST_LINES:
-            try:
-                self._on_line(line)
-            except Exception:  # the console is more important than who listens
-                _log.exception("a line of a console could not be told")
 
 
 @dataclass(kw_only=True)
@@ -128,6 +68,7 @@ class Console:
     _command: TypedCommand | None = None
     _line: TypedLine = field(default_factory=TypedLine)
     _typing: bool = False
+    _cwd_now: str = ""
     _closed: bool = False
     _replay: bytearray = field(default_factory=bytearray)
     _viewers: list[Viewer] = field(default_factory=list)
@@ -172,6 +113,15 @@ class Console:
         """Whether it shows a prompt with an empty line, and no step types."""
         with self._guard:
             return self.is_alive and self._line.is_ready and self._command is None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether a person has gone to another folder."""
+        now = self._cwd_now
+        try:
+            return bool(now) and not Path(now).samefile(self.cwd)
+        except OSError:  # the folder was deleted
+            return True
 
     def as_json(self) -> Json:
         """Return its entry in the state."""
@@ -225,8 +175,11 @@ class Console:
 
     def press_ctrl_c(self) -> None:
         """Interrupt what runs in the console."""
-        if (program := self._program) is not None:
-            program.write(b"\x03")
+        with self._guard:
+            if self._command is not None:
+                self._command.interrupted = True
+            if self._program is not None:
+                self._program.write(b"\x03")
 
     def forget(self, command: TypedCommand) -> None:
         """Wait no longer for the end of a command."""
@@ -327,12 +280,13 @@ class Console:
                     command, self._command = self._command, None
                 program.release()
                 if command is not None:
+                    command.tell()
                     command.ended.set()
                 self._tell_change()
 
     def _take(self, part: OutputPart) -> None:
         with self._guard:
-            command = self._command
+            command, has_ended = self._command, False
             match part:
                 case Shown(data=data):
                     self._show(data)
@@ -348,12 +302,16 @@ class Console:
                     self._line.end()
                     if command is not None:
                         command.end(status)
-                case PromptMark(has_starts=has_starts):
+                case PromptMark(has_starts=has_starts, cwd=cwd):
+                    self._cwd_now = cwd
                     self._line.prompt(has_starts=has_starts)
                     # A shell also shows its prompt again after a change of size: only after an end it is the next one.
                     if command is not None and command.status is not None:
-                        self._command = None
-                        command.ended.set()
+                        self._command, has_ended = None, True
+        if command is not None:
+            command.tell()
+            if has_ended:
+                command.ended.set()
 
     def _show(self, data: bytes) -> None:
         with self._guard:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _SEQUENCE = re.compile(
-    rb"\x1b\]133;(?P<mark>[A-Z])(?P<rest>[^\x07\x1b]{0,200})(?:\x07|\x1b\\)"
+    rb"\x1b\]133;(?P<mark>[A-Z])(?P<rest>[^\x07\x1b]{0,1200})(?:\x07|\x1b\\)"
     rb"|(?P<cursor>\x1b\[\??6n)"
     rb"|(?P<status>\x1b\[5n)"
     rb"|(?P<kind>\x1b\[0?c)"
@@ -23,8 +23,8 @@ _SEQUENCE = re.compile(
     rb"|(?P<other>\x1b\[(?:=0?c|>0?q|\?u|\??\d+\$p|1[1345689]t|2[01]t)"
     rb"|\x1b\](?:1[0-9]|4;\d{1,3});\?(?:\x07|\x1b\\)|\x1bP[+$]q[^\x1b]{0,200}\x1b\\)"
 )
-_UNFINISHED = re.compile(rb"\x1b(?:\[[?>=]?[0-9;]{0,20}\$?|\][^\x07\x1b]{0,250}\x1b?|P[^\x1b]{0,250}\x1b?)?\Z")
-_OPTION = re.compile(rb";([a-z]+)=([^;]*)")
+_UNFINISHED = re.compile(rb"\x1b(?:\[[?>=]?[0-9;]{0,20}\$?|\][^\x07\x1b]{0,1250}\x1b?|P[^\x1b]{0,250}\x1b?)?\Z")
+_OPTION = re.compile(rb";(cwd)=(.*)|;([a-z]+)=([^;]*)", re.DOTALL)
 _ANSWERS = {"status": b"\x1b[0n", "kind": b"\x1b[?62;22c", "second": b"\x1b[>1;10;0c"}
 """In order, as a VT220 with colours, and as no particular program."""
 
@@ -38,9 +38,13 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class PromptMark:
-    """A prompt is shown now. `has_starts` says whether this shell prints a `StartMark` before each command."""
+    """A prompt is shown now.
+
+    `has_starts` says whether this shell prints a `StartMark` before each command; `cwd` is its working directory.
+    """
 
     has_starts: bool
+    cwd: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,12 +104,13 @@ class OutputParser:
         """Return a mark or a question; None for a mark of another program."""
         if match["mark"] is None:
             return Question(data=match[0], answer=_ANSWERS.get(match.lastgroup or "", None if match["cursor"] else b""))
-        options = dict(_OPTION.findall(match["rest"]))
+        options = {one[0] or one[2]: one[1] or one[3] for one in _OPTION.findall(match["rest"])}
         if options.get(b"aid") != self._marks:
             return None
         match match["mark"]:
             case b"A":
-                return PromptMark(has_starts=options.get(b"c") == b"1")
+                cwd = options.get(b"cwd", b"").decode(errors="replace")
+                return PromptMark(has_starts=options.get(b"c") == b"1", cwd=cwd)
             case b"C":
                 return StartMark()
             case b"D":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -12,8 +13,9 @@ from lab.base.errors import CommandError, CommandTimeout, LabError, WaitTimeout
 from lab.base.wait import NotYet
 from lab.scenario.commands import Line
 from lab.scenario.terminal import STOP_S, LongRunning, OnLine
-from lab.stage.console import Console, TypedCommand
+from lab.stage.console import Console
 from lab.stage.consoles import Consoles
+from lab.stage.typed_command import TypedCommand
 
 _KEY_S, _LINE_S = 0.012, 0.9
 """Pause between two keys; of a long line, all pauses together."""
@@ -59,6 +61,7 @@ class Typist:
     def run(self, line: Line, *, timeout_s: float, on_line: OnLine) -> None:
         """Type a line and wait for its end, as `Terminal` says."""
         console = self.consoles.get(self.console(line))
+        self._go_back(console)
         command = self._type(console, line, on_line)
         try:
             wait.until(
@@ -84,6 +87,14 @@ class Typist:
             self.consoles.close(console.name)
             raise
         return _Beside(line=line, console=console, command=command, consoles=self.consoles)
+
+    def _go_back(self, console: Console) -> None:
+        """Go back to the folder to which the lines of steps are relative, if a person has left it."""
+        if console.is_ready and console.is_elsewhere:
+            self.note(f"{console.title} is in another folder; the step goes back first")
+            text = f"cd {shlex.quote(str(console.cwd))}"
+            command = self._type(console, Line(text=text, programs=(("cd",),)), lambda _: None)
+            wait.until(text, lambda: command.ended.is_set() or NotYet("it runs"), timeout_s=_BUSY_S, interval_s=_POLL_S)
 
     def _named(self, line: Line) -> Iterator[str]:
         """Yield the clusters that a line names, in order."""

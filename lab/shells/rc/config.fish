@@ -18,7 +18,7 @@ end
 functions --copy fish_prompt __lab_user_prompt
 function fish_prompt
     set -l last $status
-    test -n "$__lab_marks"; and printf '\e]133;A;aid=%s;c=1\a' $__lab_marks
+    test -n "$__lab_marks"; and printf '\e]133;A;aid=%s;c=1;cwd=%s\a' $__lab_marks $PWD
     test -n "@HEX@"; and set_color --bold @HEX@
     printf '(%s) ' @CLUSTER@
     test -n "@HEX@"; and set_color normal

@@ -29,7 +29,7 @@ def parsed(*reads: bytes) -> list[OutputPart]:
     return parts
 
 
-A, C = b"\x1b]133;A;aid=id;c=1\x07", b"\x1b]133;C;aid=id\x07"
+A, C = b"\x1b]133;A;aid=id;c=1;cwd=/a;b=c/\xc3\xa9\x07", b"\x1b]133;C;aid=id\x07"
 WHOLE = (
     b"\x1b]133;D;0;aid=id\x07"
     + A
@@ -41,7 +41,7 @@ WHOLE = (
 )
 PARTS = [
     EndMark(status=0),
-    PromptMark(has_starts=True),
+    PromptMark(has_starts=True, cwd="/a;b=c/é"),
     Shown(data=b"(west) $ ls\r\n"),
     StartMark(),
     Shown(data=b"\x1b[1mf\xc3\xa9\x1b[0m\r\n"),
@@ -73,7 +73,7 @@ def test_every_split_gives_the_same() -> None:
         b"\x1b]133;D;0;aid=id2\x07",
         b"\x1b]133;Z;aid=id\x07",
         b"\x1b]1337;x\x07",
-        b"\x1b]133;" + b"x" * 300 + b"\x07",
+        b"\x1b]133;" + b"x" * 1300 + b"\x07",
         b"\x1b[31m",
         b"\x1b",
     ],
@@ -115,8 +115,8 @@ def test_no_question_reaches_a_browser(question: bytes) -> None:
 def test_a_sequence_without_an_end_is_shown_when_it_cannot_be_a_mark_any_more() -> None:
     parser = OutputParser("id")
     assert list(parser.feed(b"\x1b]133;A" + b"x" * 100)) == []
-    (part,) = parser.feed(b"x" * 200)
-    assert part == Shown(data=b"\x1b]133;A" + b"x" * 300)
+    (part,) = parser.feed(b"x" * 1200)
+    assert part == Shown(data=b"\x1b]133;A" + b"x" * 1300)
     assert list(parser.feed(b"\x1b[")) == []
     assert parser.rest() == b"\x1b["
 

@@ -73,9 +73,12 @@ export class SplitChart {
     const { context } = this.#plot;
     const size = Math.round(bar * this.#history.rate);
     const changes = this.#history.weights;
+    const slot = this.#history.slots.at(-1);
+    const last = slot ? slot.at + 1 : now; // no line where nothing was measured
     changes.forEach((configured, at) => {
       if (configured.state !== "split") return;
-      const [left, right] = [x(configured.at), x(changes[at + 1]?.at ?? now)];
+      const [left, right] = [x(configured.at), x(Math.min(changes[at + 1]?.at ?? now, last))];
+      if (right <= left) return;
       let below = 0;
       const shares = sharesOf(configured);
       for (const name of inOrder(new Set([...names, ...shares.keys()]), this.#history.frontend?.cluster).slice(0, -1)) {
@@ -86,9 +89,8 @@ export class SplitChart {
         this.#plot.line(left, y(below), right, y(below), "#ffffff", { width: 5 });
         this.#plot.line(left, y(below), right, y(below), "#111111", { width: 2.5 });
       }
-      const ratio = inOrder(shares.keys(), this.#history.frontend?.cluster).reverse().map((name) => Math.round(100 * shares.get(name))).join(":");
       const size_px = this.#plot.unit * 0.78;
-      this.#plot.text(`set ${ratio}`, Math.max(left, edge) + size_px * 0.4, y(below) - size_px * 0.55, { size: size_px, weight: 700, colour: ink().ink, halo: true });
+      this.#plot.text(`set ${ratioOf(shares, this.#history.frontend?.cluster)}`, Math.max(left, edge) + size_px * 0.4, y(below) - size_px * 0.55, { size: size_px, weight: 700, colour: ink().ink, halo: true });
     });
   }
 }
@@ -100,6 +102,11 @@ export function sharesOf(configured) {
     if (cluster) shares.set(cluster, (shares.get(cluster) ?? 0) + share);
   }
   return shares;
+}
+
+// As the talk says it: the own cluster's weight first.
+function ratioOf(shares, own) {
+  return inOrder(shares.keys(), own).map((name) => Math.round(100 * shares.get(name))).join(":");
 }
 
 // Slots joined to bars of `width` seconds, at the same times whenever they are drawn.
@@ -142,7 +149,7 @@ export function judge(history) {
     const measured = sample.answered ? (sample.by.get(name) ?? 0) / sample.answered : 0;
     return { name, count: sample.by.get(name) ?? 0, measured, share, ...expected(share, sample.answered), fit: fit(measured, share, sample.answered) };
   });
-  const ratio = judged.map(({ share }) => Math.round(100 * share)).join(":");
+  const ratio = ratioOf(shares, own);
   const points = Math.round(100 * Math.max(...judged.map(({ share }) => margin(share, sample.answered))));
   if (sample.answered < FEWEST) return { words: `Weights ${ratio}. Too few answers yet to judge the shares.`, rows: judged, ratio };
   const worst = [Fit.BAD, Fit.RARE, Fit.GOOD].find((one) => judged.some((row) => row.fit === one));

@@ -147,3 +147,18 @@ def test_only_the_stage_shows_the_page_in_a_frame(view, loop: Loop):
             stranger.logged.clear()
 
     assert refused
+
+
+@pytest.mark.parametrize(("width", "height"), [(960, 930), (960, 560), (1920, 1900), (640, 480)])
+def test_the_stages_frame_shows_its_parts_without_scrolling(view, frontend, width: int, height: int):
+    viewer = view(f"{frontend.url}/?rate=10&view=stage", width=width, height=height)
+    viewer.answers(10)
+    inner, scroll = viewer.page.evaluate("[innerHeight, document.documentElement.scrollHeight]")
+    heights = viewer.page.locator(".grid canvas, .timeline canvas").evaluate_all(
+        "(all) => all.map((one) => one.getBoundingClientRect().height)"
+    )
+
+    assert scroll <= inner
+    assert min(heights) > 60
+    assert viewer.page.locator("#run").is_visible()
+    assert viewer.page.locator("#upstreams").is_hidden()

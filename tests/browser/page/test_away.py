@@ -48,7 +48,9 @@ def test_a_frontend_that_dies_is_named_and_comes_back_by_itself(view, loop: Loop
         viewer = view(f"{frontend.url}/?rate=20")
         viewer.answers(20)
         frontend.kill()
-        viewer.sees("#problem-title", re.compile("No connection to the frontend|The stream has ended"))
+        viewer.sees(
+            "#problem-title", re.compile("No connection to the frontend|The stream has ended|The frontend restarts")
+        )
         viewer.sees("#problem-text", "lab status")
         viewer.sees("#problem-again", re.compile(r"Next try in \d+ s"))
         viewer.waits("() => document.querySelector('#state-text').textContent === 'reconnecting'")
@@ -144,6 +146,7 @@ def test_a_page_that_nobody_sees_stops_after_a_while(view, loop: Loop):
         viewer.answers(10)
         _set_hidden(viewer, hidden=True)
         viewer.waits("() => document.body.dataset.state === 'hidden'")
+        served = sum(upstream.served.values())
         viewer.sees("#state-text", "paused while hidden")
         _set_hidden(viewer, hidden=False)
         viewer.waits("() => document.body.dataset.state === 'live'")

@@ -104,3 +104,15 @@ def test_retries_are_not_told_unless_an_answer_tells_them(view, loop: Loop):
     with running({"podinfo": Podinfo(loop, {"west": 1})}) as frontend:
         viewer = view(f"{frontend.url}/?view=timeline&rate=20")
         viewer.sees(".timeline tbody tr td:nth-child(5)", "not told")
+
+
+def test_losses_that_are_meant_are_labelled_in_large(view, loop: Loop):
+    upstream = Podinfo(loop, {"west": 1})
+    with running({"podinfo": upstream}) as frontend:
+        viewer = view(f"{frontend.url}/?view=grid&rate=20")
+        viewer.answers(10)
+        upstream.stop()
+        viewer.sees(".shares .failed .who", "no answer")
+        frontend.mark("kill podinfo", intended=True)
+        viewer.sees(".shares .failed .who", "lost as intended")
+        viewer.sees(".sentence", "intended: kill podinfo")

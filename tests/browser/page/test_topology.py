@@ -81,3 +81,40 @@ def test_weights_are_on_the_edges(view, loop: Loop):
         viewer.sees("#edges", re.compile(r"podinfo → east\d+ % \(weight 50 %\)"))
         viewer.sees("#topology .label text", re.compile(r"\d+ % · set 50 %"))
         assert viewer.page.locator("#topology .box").count() == 2
+
+
+def test_an_ingress_is_drawn_where_its_proxy_names_itself(view, loop: Loop):
+    with running(both(loop, {})) as frontend:
+        viewer = view(f"{frontend.url}/?view=topology&rate=20")
+        viewer.answers(5)
+        viewer.waits("() => document.querySelector('#topology .workload')")
+        without = viewer.page.locator("#topology .node text").all_text_contents()
+
+        def envoy(route):
+            answer = route.fetch()
+            route.fulfill(response=answer, headers={**answer.headers, "server": "istio-envoy"})
+
+        viewer.page.route("**/api/info", envoy)
+        viewer.page.reload()
+        viewer.answers(5)
+        viewer.sees("#topology .node:has-text('ingress')", "ingress")
+
+    assert "ingress" not in without
+
+
+def test_six_clusters_fit_into_the_picture(view, loop: Loop):
+    six = ("west", "east", "north", "south", "alps", "bay")
+    with running({"podinfo": Podinfo(loop, dict.fromkeys(six, 1))}) as frontend:
+        viewer = view(f"{frontend.url}/?view=topology&rate=50")
+        viewer.waits("() => document.querySelectorAll('#topology .box').length === 6")
+        outside = viewer.page.evaluate(
+            """() => {
+              const all = document.querySelector("#topology").getBoundingClientRect();
+              return [...document.querySelectorAll("#topology rect, #topology text")].filter((one) => {
+                const { left, right, top, bottom } = one.getBoundingClientRect();
+                return left < all.left - 1 || right > all.right + 1 || top < all.top - 1 || bottom > all.bottom + 1;
+              }).map((one) => one.outerHTML);
+            }"""
+        )
+
+    assert outside == []

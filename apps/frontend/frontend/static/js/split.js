@@ -8,6 +8,7 @@ import { FEWEST, Fit, expected, fit, margin } from "./scatter.js";
 const SHORT_S = 120;
 const LONG_S = 300;
 const LARGE_BAR = 20; // requests that a bar should have
+const MOST_BARS = 30;
 const WIDTHS_S = [1, 2, 3, 5, 10, 15, 30];
 export const SETTLES_S = 2; // until new weights have reached every proxy
 
@@ -39,7 +40,7 @@ export class SplitChart {
       plot.text(words, x(now - ago), height - small * 0.4, { size: small, align: ago === 0 ? "right" : "center" });
     }
     const names = inOrder(this.#history.clusters, this.#history.frontend?.cluster);
-    const bar = WIDTHS_S.find((one) => one * this.#history.rate >= LARGE_BAR && (one / span) * (area.right - area.left) >= 4) ?? WIDTHS_S.at(-1);
+    const bar = WIDTHS_S.find((one) => one * this.#history.rate >= LARGE_BAR && span / one <= MOST_BARS) ?? WIDTHS_S.at(-1);
     plot.context.save();
     plot.context.beginPath();
     plot.context.rect(area.left, 0, area.right - area.left, height);
@@ -84,8 +85,9 @@ export class SplitChart {
       for (const name of inOrder(new Set([...names, ...shares.keys()]), this.#history.frontend?.cluster).slice(0, -1)) {
         below += shares.get(name) ?? 0;
         const { low, high } = expected(below, size);
-        context.fillStyle = ink().dark ? "rgb(255 255 255 / 22%)" : "rgb(255 255 255 / 38%)";
+        context.fillStyle = `rgb(255 255 255 / ${ink().dark ? 16 : 26}%)`;
         context.fillRect(left, y(high), right - left, y(low) - y(high));
+        for (const at of [high, low]) this.#plot.line(left, y(at), right, y(at), "rgb(255 255 255 / 90%)", { width: 1.2, dash: [5, 4] });
         this.#plot.line(left, y(below), right, y(below), "#ffffff", { width: 5 });
         this.#plot.line(left, y(below), right, y(below), "#111111", { width: 2.5 });
       }

@@ -134,9 +134,7 @@ def _of_traffic_split(obj: Obj, service: str, own_cluster: str) -> Split | None:
 def _of_http_route(obj: Obj, service: str, port: int | None, own_cluster: str) -> Split | None:
     spec = _map(obj.get("spec"))
     parents = _maps(spec.get("parentRefs"))
-    if not any(
-        one.get("kind") == "Service" and one.get("name") == service and _is_port(one, port) for one in parents
-    ):
+    if not any(one.get("kind") == "Service" and one.get("name") == service and _is_port(one, port) for one in parents):
         return None
     for rule in _maps(spec.get("rules")):
         matches = _maps(rule.get("matches"))

@@ -10,13 +10,13 @@ import socket
 import subprocess
 import sys
 import threading
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+import requests
 
 from lab.base import wait
 from lab.base.paths import PROJECT
@@ -44,6 +44,7 @@ class Loop:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0.1)  # the sockets of the ended connections close in the next rounds of the loop
 
         self.run(cancel())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -93,11 +94,13 @@ class Server:
         raise NotImplementedError
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
-            head = await reader.readuntil(b"\r\n\r\n")
-            await self.answer(head.split(b" ", 2)[1].decode(), writer)
-            await writer.drain()
-        writer.close()
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                head = await reader.readuntil(b"\r\n\r\n")
+                await self.answer(head.split(b" ", 2)[1].decode(), writer)
+                await writer.drain()
+        finally:
+            writer.close()
 
 
 class Podinfo(Server):
@@ -174,9 +177,7 @@ def istio(client: str, server: str) -> Mapping[str, str]:
     """The header that Istio's proxy in front of podinfo adds."""
     by = f"spiffe://{server}.example/ns/test/sa/podinfo"
     uri = f"spiffe://{client}.example/ns/test/sa/frontend"
-    return {
-        "X-Forwarded-Client-Cert": f'By={by};Hash=468ed33be74eee6556d90c0149c1309e9ba61d6425303443c0748a02dd8de688;Subject="";URI={uri}'
-    }
+    return {"X-Forwarded-Client-Cert": f'By={by};Hash={"46" * 32};Subject="";URI={uri}'}
 
 
 def linkerd(client: str, server: str) -> Mapping[str, str]:
@@ -273,21 +274,16 @@ class Frontend:
         self._process = None
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
-            return json.loads(answer.read())
+        return requests.get(f"{self.url}{path}", timeout=10).json()
 
     def mark(self, text: str, *, kind: str = "fault", intended: bool = False) -> None:
-        body = json.dumps({"text": text, "kind": kind, "intended": intended}).encode()
-        request = urllib.request.Request(
-            f"{self.url}/api/marks", data=body, headers={"content-type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            assert answer.status == 201
+        body = {"text": text, "kind": kind, "intended": intended}
+        assert requests.post(f"{self.url}/api/marks", json=body, timeout=10).status_code == 201
 
     def _answers(self) -> bool:
         try:
             return bool(self.get("/healthz"))
-        except (OSError, urllib.error.URLError) as error:
+        except requests.RequestException as error:
             raise TransientError(str(error)) from error
 
 

@@ -11,6 +11,7 @@ import { Timeline, describe } from "./timeline.js";
 
 const PHASES = 6;
 const NO_ANSWER = "no answer";
+const INTENDED = "lost as intended";
 
 export class Column {
   #drawn = { total: -1, version: -1 };
@@ -62,7 +63,7 @@ export class Column {
     const names = inOrder(sample.by.keys(), history.frontend?.cluster).reverse();
     const rows = names.map((name) => ({ name, count: sample.by.get(name) }));
     if (sample.refused) rows.push({ kind: "refused", name: "refused", count: sample.refused });
-    if (sample.lost > sample.refused) rows.push({ kind: "failed", name: NO_ANSWER, count: sample.lost - sample.refused });
+    if (sample.lost > sample.refused) rows.push({ kind: "failed", name: history.intention ? INTENDED : NO_ANSWER, count: sample.lost - sample.refused });
     fill(parts.shares, rows.length, shareRow);
     const words = percents(rows.map(({ count }) => count));
     rows.forEach((row, at) => writeShare(parts.shares.children[at], row, words[at]));

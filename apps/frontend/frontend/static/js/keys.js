@@ -26,9 +26,9 @@ export function prepareHelp() {
 export function listen(actions) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-    if (event.target.closest("select, input, textarea")) return;
-    // Space presses a focused button, as everywhere.
-    if (event.key === " " && event.target.closest("button, a, label")) return;
+    if (event.target.closest("select, textarea, input:not([type='checkbox'])")) return;
+    // Space presses what has the focus, as everywhere.
+    if (event.key === " " && event.target.closest("button, a, label, input")) return;
     const action = actions[event.key.toLowerCase()];
     if (!action) return;
     event.preventDefault();

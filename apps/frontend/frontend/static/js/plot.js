@@ -96,7 +96,7 @@ export class Plot {
   }
 }
 
-const SPANS_S = [30, 60, 120, 300];
+const SPANS_S = [30, 45, 60, 90, 120, 180, 240, 300];
 
 // Seconds that a time axis shows: as much as there is, in steps, so that bars are large at first and never crawl.
 export function spanOf(slots, most) {

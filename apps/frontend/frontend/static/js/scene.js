@@ -1,6 +1,6 @@
 // What the topology shows, from answers, certificates and configured weights: clusters, nodes and edges. No drawing.
 
-import { UNKNOWN, inOrder } from "./history.js";
+import { SAMPLE, UNKNOWN, inOrder } from "./history.js";
 import { sharesOf } from "./split.js";
 
 const ACTIVE_MS = 10000; // an edge without an answer for so long is not active any more
@@ -75,8 +75,8 @@ function latestAnswers(history) {
 }
 
 function lastWords(history, refused) {
-  const failed = history.last(100).filter((answer) => answer.error && answer.error.refused === refused);
-  return failed.length ? failed.at(-1).error.detail : "";
+  const found = history.last(SAMPLE).findLast((answer) => answer.error && answer.error.refused === refused);
+  return found?.error.detail ?? "";
 }
 
 function proofOf(history, cluster) {

@@ -8,6 +8,7 @@ import { FEWEST, Fit, expected, fit, margin } from "./scatter.js";
 const SHORT_S = 120;
 const LONG_S = 300;
 const LARGE_BAR = 20; // requests that a bar should have
+const MOST_BARS = 30;
 const WIDTHS_S = [1, 2, 3, 5, 10, 15, 30];
 export const SETTLES_S = 2; // until new weights have reached every proxy
 
@@ -39,7 +40,7 @@ export class SplitChart {
       plot.text(words, x(now - ago), height - small * 0.4, { size: small, align: ago === 0 ? "right" : "center" });
     }
     const names = inOrder(this.#history.clusters, this.#history.frontend?.cluster);
-    const bar = WIDTHS_S.find((one) => one * this.#history.rate >= LARGE_BAR && (one / span) * (area.right - area.left) >= 4) ?? WIDTHS_S.at(-1);
+    const bar = WIDTHS_S.find((one) => one * this.#history.rate >= LARGE_BAR && span / one <= MOST_BARS) ?? WIDTHS_S.at(-1);
     plot.context.save();
     plot.context.beginPath();
     plot.context.rect(area.left, 0, area.right - area.left, height);
@@ -73,22 +74,25 @@ export class SplitChart {
     const { context } = this.#plot;
     const size = Math.round(bar * this.#history.rate);
     const changes = this.#history.weights;
+    const slot = this.#history.slots.at(-1);
+    const last = slot ? slot.at + 1 : now; // no line where nothing was measured
     changes.forEach((configured, at) => {
       if (configured.state !== "split") return;
-      const [left, right] = [x(configured.at), x(changes[at + 1]?.at ?? now)];
+      const [left, right] = [x(configured.at), x(Math.min(changes[at + 1]?.at ?? now, last))];
+      if (right <= left) return;
       let below = 0;
       const shares = sharesOf(configured);
       for (const name of inOrder(new Set([...names, ...shares.keys()]), this.#history.frontend?.cluster).slice(0, -1)) {
         below += shares.get(name) ?? 0;
         const { low, high } = expected(below, size);
-        context.fillStyle = ink().dark ? "rgb(255 255 255 / 22%)" : "rgb(255 255 255 / 38%)";
+        context.fillStyle = `rgb(255 255 255 / ${ink().dark ? 16 : 26}%)`;
         context.fillRect(left, y(high), right - left, y(low) - y(high));
+        for (const at of [high, low]) this.#plot.line(left, y(at), right, y(at), "rgb(255 255 255 / 90%)", { width: 1.2, dash: [5, 4] });
         this.#plot.line(left, y(below), right, y(below), "#ffffff", { width: 5 });
         this.#plot.line(left, y(below), right, y(below), "#111111", { width: 2.5 });
       }
-      const ratio = inOrder(shares.keys(), this.#history.frontend?.cluster).reverse().map((name) => Math.round(100 * shares.get(name))).join(":");
       const size_px = this.#plot.unit * 0.78;
-      this.#plot.text(`set ${ratio}`, Math.max(left, edge) + size_px * 0.4, y(below) - size_px * 0.55, { size: size_px, weight: 700, colour: ink().ink, halo: true });
+      this.#plot.text(`set ${ratioOf(shares, this.#history.frontend?.cluster)}`, Math.max(left, edge) + size_px * 0.4, y(below) - size_px * 0.55, { size: size_px, weight: 700, colour: ink().ink, halo: true });
     });
   }
 }
@@ -100,6 +104,11 @@ export function sharesOf(configured) {
     if (cluster) shares.set(cluster, (shares.get(cluster) ?? 0) + share);
   }
   return shares;
+}
+
+// As the talk says it: the own cluster's weight first.
+function ratioOf(shares, own) {
+  return inOrder(shares.keys(), own).map((name) => Math.round(100 * shares.get(name))).join(":");
 }
 
 // Slots joined to bars of `width` seconds, at the same times whenever they are drawn.
@@ -142,7 +151,7 @@ export function judge(history) {
     const measured = sample.answered ? (sample.by.get(name) ?? 0) / sample.answered : 0;
     return { name, count: sample.by.get(name) ?? 0, measured, share, ...expected(share, sample.answered), fit: fit(measured, share, sample.answered) };
   });
-  const ratio = judged.map(({ share }) => Math.round(100 * share)).join(":");
+  const ratio = ratioOf(shares, own);
   const points = Math.round(100 * Math.max(...judged.map(({ share }) => margin(share, sample.answered))));
   if (sample.answered < FEWEST) return { words: `Weights ${ratio}. Too few answers yet to judge the shares.`, rows: judged, ratio };
   const worst = [Fit.BAD, Fit.RARE, Fit.GOOD].find((one) => judged.some((row) => row.fit === one));

@@ -6,8 +6,15 @@ import { readEvents } from "./sse.js";
 const FIRST_MS = 5000; // without the first event: something between holds it back, or nothing answers
 const SILENCE_MS = 6000; // the timeline comes each second
 const LATE_S = 3; // events that are so much later than the first ones were held back on their way
+const STEADY_S = 5; // a stream that lasts so long works: the next failure is a first one
 const PROBE_MS = 3000;
 const RETRY_MS = [500, 1000, 2000, 4000, 8000, 15000];
+
+const ENDS = {
+  stop: ["The frontend restarts", "Its pod ends; another one answers in a moment."],
+  "too slow": ["This page could not keep up", "It was a thousand answers behind. Fewer requests per second help."],
+  other: ["The stream has ended", "A proxy closed the connection, or the frontend ended without a word."],
+};
 
 export const State = Object.freeze({ CONNECTING: "connecting", LIVE: "live", LATE: "late", LOST: "lost", STOPPED: "stopped" });
 
@@ -19,6 +26,8 @@ export class Stream {
   #retry = 0;
   #failures = 0;
   #lag = Infinity;
+  #began = 0;
+  #reason = "";
   #rate = 0;
   state = { name: State.STOPPED };
 
@@ -70,7 +79,7 @@ export class Stream {
       const response = await fetch(`/api/stream?${query}`, { signal: abort.signal, cache: "no-store", headers: { accept: "text/event-stream" } });
       if (!response.ok) throw await problemOf(response);
       await readEvents(response.body, (name, data) => this.#take(name, data, abort));
-      if (this.#abort === abort) this.#lose(abort, "The stream has ended", "The frontend was restarted, or a proxy closed the connection.");
+      if (this.#abort === abort) this.#lose(abort, ...(ENDS[this.#reason] ?? ENDS.other));
     } catch (error) {
       if (this.#abort !== abort) return;
       if (error.status) this.#lose(abort, refusalTitle(error), `${sentence(error.what)} ${sentence(error.next)}`);
@@ -82,19 +91,18 @@ export class Stream {
     if (this.#abort !== abort) return;
     this.#within(SILENCE_MS, abort, () => this.#lose(abort, "No sign of life from the frontend", `Nothing has come for ${SILENCE_MS / 1000} s.`));
     if (name === "hello") {
-      this.#failures = 0;
+      this.#reason = "";
       this.#began = data.began_at;
       this.#tell({ name: State.LIVE });
     }
     if (name === "timeline") this.#notice(data.now_s);
-    if (name === "end") return; // the end of the body says the rest
+    if (name === "end") this.#reason = data.reason; // the end of the body comes next
     this.#handlers[name]?.(data);
   }
 
-  #began = 0;
-
   // A proxy that buffers gives events in bursts: they come later than the first ones did.
   #notice(now_s) {
+    if (now_s > STEADY_S) this.#failures = 0;
     const lag = Date.now() / 1000 - (this.#began + now_s);
     this.#lag = Math.min(this.#lag, lag);
     const late = lag - this.#lag;

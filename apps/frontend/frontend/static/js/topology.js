@@ -5,6 +5,7 @@ import { gatewayWords, percent } from "./scene.js";
 import { KINDS } from "./shapes.js";
 
 const SVG = "http://www.w3.org/2000/svg";
+const LONGEST = 17;
 const LOCK = "M7.5 11V8a4.5 4.5 0 0 1 9 0v3M5.5 11h13v9.5h-13Z";
 
 function node(tag, attributes, ...children) {
@@ -14,6 +15,8 @@ function node(tag, attributes, ...children) {
   return element;
 }
 
+// A long name would cover its neighbours; the sentences below have it whole.
+const cut = (name) => (name.length > LONGEST ? `${name.slice(0, LONGEST - 1)}…` : name);
 const rounded = (value) => Math.round(value * 10) / 10;
 
 export class Topology {
@@ -52,7 +55,7 @@ export class Topology {
 
     const shared = new Map(); // the way from a gateway to podinfo is the same for all names
     names.forEach((name, row) => {
-      const pill = this.#node(columns.names, first + step * row, sizes, name.upstream, "service", f);
+      const pill = this.#node(columns.names, first + step * row, sizes, cut(name.upstream), "service", f);
       pill.at = (others.length > 1 ? 0.72 : 0.5) - (0.22 * row) / rows; // labels of several names at different places of their edges
       this.#path(frontend, pill, { kind: "plain", width: f * 0.12 }, f);
       for (const one of name.edges) this.#edge(pill, one, own, far, shared, f);
@@ -169,7 +172,7 @@ export class Topology {
       node("rect", { class: "outline", x, y, width, height, rx: f * 0.7 }),
       node("rect", { class: "swatch", x: at, y: top, width: side, height: side, rx: f * 0.3 }),
       node("text", { class: "letter", x: at + side / 2, y: top + side / 2, "font-size": rounded(f * 0.85) }, letter),
-      node("text", { class: "title", x: at + f * 0.6 + side, y: top + side / 2, "font-size": rounded(f * 1.05) }, cluster),
+      node("text", { class: "title", x: at + f * 0.6 + side, y: top + side / 2, "font-size": rounded(f * (cluster.length > 8 && beside ? 0.7 : 1.05)) }, cut(cluster)),
     );
     this.#parts.boxes.push(group);
   }

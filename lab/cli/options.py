@@ -120,6 +120,15 @@ def run_ids(incomplete: str) -> list[str]:
     return [kept.id for kept in runs if kept.id.startswith(incomplete)]
 
 
+def stage_ids(incomplete: str) -> list[str]:
+    """Return the ids of recordings of stages that begin with `incomplete`."""
+    from lab import report
+    from lab.report.session import runs_folder
+
+    kept = (one for one in report.listing(runs_folder()) if one.kind is report.Kind.STAGE)
+    return [one.id for one in kept if one.id.startswith(incomplete)]
+
+
 ConfigFile = Annotated[
     Path | None,
     typer.Option(

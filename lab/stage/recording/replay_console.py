@@ -31,6 +31,7 @@ class ReplayConsole:
             if len(self._viewers) >= MOST_VIEWERS:
                 raise Declined("too many browsers show this console", next="close one of them")
             self._viewers.append(viewer)
+            _tell_size(viewer, self.size)
             return self.shown.encode()
 
     def detach(self, viewer: Viewer) -> None:
@@ -57,14 +58,17 @@ class ReplayConsole:
     def advance(self, at_s: float) -> None:
         """Show what came until a later time."""
         with self._guard:
-            text = "".join(e.data for e in self.tape.timeline.between(self.at_s, at_s) if e.kind == "o")
+            events = self.tape.timeline.between(self.at_s, at_s)
             self.at_s = at_s
-            self._show(text)
+            if any(event.kind == "r" for event in events):
+                self._tell_size()
+            self._show("".join(event.data for event in events if event.kind == "o"))
 
     def jump(self, at_s: float) -> None:
         """Show the state of another time."""
         with self._guard:
             self.at_s = at_s
+            self._tell_size()
             self._show(self.shown)
 
     def close(self) -> None:
@@ -74,10 +78,19 @@ class ReplayConsole:
         for viewer in viewers:
             viewer.ended()
 
+    def _tell_size(self) -> None:
+        for viewer in self._viewers:
+            _tell_size(viewer, self.size)
+
     def _show(self, text: str) -> None:
         if text:
             for viewer in self._viewers:
                 viewer.receive(text.encode("utf-8", "replace"))
+
+
+def _tell_size(viewer: Viewer, size: tuple[int, int]) -> None:
+    if (sized := getattr(viewer, "sized", None)) is not None:
+        sized(*size)
 
 
 def last_output(events: Sequence[ConsoleEvent]) -> str:

@@ -51,6 +51,8 @@ class Console:
         restarts: start the shell again if it ends.
         changed: called after a change of `as_json`.
         note: takes a sentence for the presenter.
+        shown: takes everything that the console shows, for a recording; it does not answer questions of programs.
+        resized: takes each size, in columns and rows.
     """
 
     name: str
@@ -60,6 +62,8 @@ class Console:
     restarts: bool = True
     changed: Callable[[Console], None] = lambda _: None
     note: Callable[[str], None] = lambda _: None
+    shown: Callable[[str, bytes], None] = lambda *_: None
+    resized: Callable[[str, int, int], None] = lambda *_: None
     _program: PtyProgram | None = None
     _command: TypedCommand | None = None
     _line: TypedLine = field(default_factory=TypedLine)
@@ -233,6 +237,7 @@ class Console:
         size = (max(cols, _SMALLEST[0]), max(rows, _SMALLEST[1]))
         if size != self._size:
             self._size = size
+            self.resized(self.name, *size)
             if self._program is not None:
                 self._program.resize(*size)
 
@@ -261,6 +266,7 @@ class Console:
         marks = secrets.token_hex(8)
         with self.shell(marks) as (argv, env):
             cols, rows = self._size
+            self.resized(self.name, cols, rows)
             program = PtyProgram(argv, env=env, cols=cols, rows=rows, cwd=self.cwd)
             try:
                 with self._guard:
@@ -322,6 +328,7 @@ class Console:
                 del self._replay[: line_end + 1]
             for viewer in self._viewers:
                 viewer.receive(data)
+            self.shown(self.name, data)
 
     def _answer(self, question: Question) -> None:
         if self._program is None:

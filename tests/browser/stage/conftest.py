@@ -1,0 +1,80 @@
+"""Chromium, a stage without clusters, and screens that fail a test after an error in their console."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.browser.stage.played import PlayedStage, Theatre, played
+from tests.browser.stage.screens import Screen
+from tests.local_http import served
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is in the extra `browser`")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+TIMEOUT_MS = 60_000
+"""For everything that a screen should show: machines of CI are slow."""
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The browser that the machine has; Playwright's own is not downloaded."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    sync_api.expect.set_options(timeout=TIMEOUT_MS)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class _Page(BaseHTTPRequestHandler):
+    """The lab's page, as far as the stage needs it: something with a button in a frame."""
+
+    def do_GET(self) -> None:
+        body = b"<!doctype html><title>page</title><h1>Who answers?</h1><button>Pause</button>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def theatre(tmp_path: Path) -> Iterator[Theatre]:
+    """A served stage on the Linkerd stack."""
+    with served(_Page) as host, played(tmp_path, page_url=f"http://localhost:{host.rpartition(':')[2]}/") as open_stage:
+        yield open_stage
+
+
+@pytest.fixture
+def stage(theatre: Theatre) -> PlayedStage:
+    return theatre.stage
+
+
+@pytest.fixture
+def screen(chromium: Any, theatre: Theatre) -> Iterator[Callable[..., Screen]]:
+    """`screen("presenter", width=390, height=844)` opens a screen in a browser of its own."""
+    opened: list[Screen] = []
+
+    def open_screen(path: str = "", *, token: bool = True, within: Any = None, **options: Any) -> Screen:
+        width, height = options.pop("width", 1280), options.pop("height", 720)
+        context = within or chromium.new_context(viewport={"width": width, "height": height}, **options)
+        context.set_default_timeout(TIMEOUT_MS)
+        made = Screen(context.new_page(), theatre)
+        opened.append(made)
+        made.open(path, token=token)
+        return made
+
+    yield open_screen
+    for one in opened:
+        one.page.context.close()
+    assert [error for one in opened for error in one.errors] == []
+    assert {urlsplit(url).hostname for one in opened for url in one.requested} <= {"127.0.0.1", "localhost"}

@@ -36,6 +36,7 @@ class Token:
     def __init__(self) -> None:
         self.event = threading.Event()
         self._children: set[Token] = set()
+        self._acts: dict[object, Callable[[], object]] = {}
 
     @property
     def cancelled(self) -> bool:
@@ -45,8 +46,25 @@ class Token:
     def cancel(self) -> None:
         """Stop every wait and command that checks this token, or a child of it."""
         self.event.set()
+        for act in list(self._acts.values()):
+            act()
         for child in list(self._children):
             child.cancel()
+
+    @contextmanager
+    def calling(self, act: Callable[[], object]) -> Iterator[None]:
+        """Call `act` when the run is cancelled inside the block, at once if it was before; for a read that blocks.
+
+        `act` is called from the thread that cancels, perhaps twice, and must not raise.
+        """
+        key = object()
+        self._acts[key] = act
+        if self.cancelled:
+            act()
+        try:
+            yield
+        finally:
+            del self._acts[key]
 
     @contextmanager
     def child(self) -> Iterator[Token]:

@@ -51,6 +51,7 @@ class PtyProgram:
         for descriptor in (self._master, self._wake_reader):
             self._selector.register(descriptor, selectors.EVENT_READ)
         try:
+            _never_stops(slave)
             self.resize(cols, rows)
             self.child = process.start_in_terminal(argv, env=env, terminal=slave, cwd=cwd)
         except BaseException:
@@ -103,6 +104,15 @@ class PtyProgram:
         except OSError:
             return False
 
+    @property
+    def reads_lines(self) -> bool:
+        """Whether keys wait for Enter before a program gets them, as with most programs that are not full-screen."""
+        with self._guard:
+            try:
+                return not self._closed and bool(termios.tcgetattr(self._master)[3] & termios.ICANON)
+            except termios.error:  # its programs have ended
+                return False
+
     def close(self) -> None:
         """End the program, and what runs in the terminal's foreground, and close the terminal."""
         with self._guard:
@@ -139,3 +149,10 @@ class PtyProgram:
     def _wake_up(self) -> None:
         with self._guard, contextlib.suppress(OSError):  # full, so that the reader wakes anyway; or released
             os.write(self._wake, b"x")
+
+
+def _never_stops(terminal: int) -> None:
+    """Let Ctrl-S be a key like any other: it would stop the output until somebody presses Ctrl-Q."""
+    attributes = termios.tcgetattr(terminal)
+    attributes[0] &= ~termios.IXON
+    termios.tcsetattr(terminal, termios.TCSANOW, attributes)

@@ -45,6 +45,19 @@ def last_run(paths: Paths, lines: int) -> str:
 
 @contextmanager
 def _log_file(paths: Paths, verb: str) -> Iterator[Callable[[Any], None]]:
+    with logged(paths, verb) as log:
+        yield logging_to(log)
+
+
+@contextmanager
+def logged(paths: Paths, verb: str, *, others: Sequence[str] = ()) -> Iterator[logging.Logger]:
+    """Write what the lab does in the block into a log file, which `lab logs` shows; yield the lab's logger.
+
+    Args:
+        paths: the lab's paths.
+        verb: the command, for the file's name.
+        others: names of libraries' loggers, for their errors; they print nothing meanwhile.
+    """
     paths.logs.mkdir(parents=True, exist_ok=True)
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{verb}.log"
     with os.fdopen(os.open(paths.logs / name, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as stream:
@@ -52,8 +65,11 @@ def _log_file(paths: Paths, verb: str) -> Iterator[Callable[[Any], None]]:
         handler.setFormatter(logging.Formatter("%(asctime)s %(threadName)s %(message)s"))
         log = logging.getLogger("lab")
         log.setLevel(logging.DEBUG)
-        log.addHandler(handler)
+        loggers = [log, *map(logging.getLogger, others)]
+        for logger in loggers:
+            logger.addHandler(handler)
         try:
-            yield logging_to(log)
+            yield log
         finally:
-            log.removeHandler(handler)
+            for logger in loggers:
+                logger.removeHandler(handler)

@@ -18,20 +18,15 @@ from lab.cli.options import (
     ScenarioNames,
     report_ids,
     run_ids,
-    scenario_names,
     step_names,
 )
-from lab.cli.output import Unfinished, out, waiting, warn
+from lab.cli.output import Unfinished, out, waiting
+from lab.cli.presented import PresentedNames, end_with, known, picked, steps_of, warn_of_changes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lab.lab import Lab
-    from lab.mesh import Mesh
     from lab.report.repetitions import RepeatReport
-    from lab.scenario.model import Registry, Scenario
-    from lab.scenario.observation import Outcome
-    from lab.scenario.steps import StepRunner
 
 report_app = typer.Typer(invoke_without_command=True, help="List, open and compare the reports of earlier runs.")
 Times = Annotated[
@@ -86,7 +81,7 @@ def run(
     from lab.scenario.runner import ScenarioRunner
 
     lab = lab_of(file)
-    chosen = _known(lab).pick(names or [])
+    chosen = known(lab).pick(names or [])
     if listed:
         scenario_tables.scenarios(out(), chosen, as_json=as_json)
         return
@@ -96,9 +91,9 @@ def run(
     console = Console(stderr=as_json, quiet=as_json)
     view = ScenarioConsole(console, verbose=verbose)
     with locked(lab, "lab run"):
-        steps = _steps(lab, full=full, rate=rate)
+        steps = steps_of(lab, full=full, rate=rate)
         steps.sink, steps.progress = view.take, view.progress
-        _warn_of_changes(lab, steps.context.mesh)
+        warn_of_changes(lab, steps.context.mesh)
         facts = facts_of(lab, steps.context.mesh)
 
         def new_session() -> Session:
@@ -149,14 +144,7 @@ def _end_repeat(summary: RepeatReport, page: Path, *, as_json: bool) -> None:
 
 
 def walk(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="SCENARIO|ACT",
-            autocompletion=scenario_names,
-            help="Names of scenarios, or acts by name or number. Default: all.",
-        ),
-    ] = None,
+    names: PresentedNames = None,
     file: ConfigFile = None,
     full: Full = False,
     auto: Annotated[bool, typer.Option("--auto", help="Do not wait for keys; for a rehearsal or CI.")] = False,
@@ -176,22 +164,21 @@ def walk(
     from lab.scenario.presenter import Presenter
 
     lab = lab_of(file)
-    known = _known(lab)
-    chosen = known.pick(_by_act(names or [], list(known.scenarios.values())))
+    chosen = picked(lab, names)
     if not auto and not (sys.stdin and sys.stdin.isatty()):  # None: closed
         raise UsageError("standard input is not a terminal, so a walk cannot read keys", next="lab walk --auto")
     need_nodes(lab)
     position = Position() if auto else Position.read(lab.paths.walk)
     screen = Screen(out(page=True), typed=not auto)
     with locked(lab, "lab walk"):
-        presenter = Presenter(scenarios=chosen, steps=_steps(lab, full=full, rate=50.0), position=position)
+        presenter = Presenter(scenarios=chosen, steps=steps_of(lab, full=full, rate=50.0), position=position)
         if auto:
-            _warn_of_changes(lab, presenter.steps.context.mesh)
+            warn_of_changes(lab, presenter.steps.context.mesh)
             rehearse(presenter, screen)
         else:
             present(presenter, screen, read_key, fresh=fresh)
     if auto:
-        _end_with(*presenter.outcomes)
+        end_with(*presenter.outcomes)
 
 
 def check(
@@ -225,11 +212,11 @@ def check(
             raise typer.Exit(1)
         return
     lab = need_nodes(lab_of(file))
-    steps = _steps(lab, full=True, rate=50.0)
+    steps = steps_of(lab, full=True, rate=50.0)
     steps.context.memo = Position.read(lab.paths.walk).memo  # the measurements of an unfinished walk
-    result = check_one(steps, _known(lab).pick([]), step)
+    result = check_one(steps, known(lab).pick([]), step)
     scenario_tables.step_checks(out(soft_wrap=True), result, as_json=as_json)
-    _end_with(result.outcome)
+    end_with(result.outcome)
     if result.outcome is Outcome.SKIPPED:
         raise typer.Exit(2)
 
@@ -291,65 +278,3 @@ def report_diff(
     scenario_tables.differences(out(), found, as_json=as_json)
     if any(difference.worse for difference in found):
         raise typer.Exit(1)
-
-
-def _known(lab: Lab) -> Registry:
-    """Return every scenario, with this lab's names and its stack's commands."""
-    from lab import stacks
-    from lab.report.environment import target_of
-    from lab.scenario.registry import registry
-
-    return registry(target_of(lab, stacks.current(lab).name))
-
-
-def _steps(lab: Lab, *, full: bool, rate: float) -> StepRunner:
-    from lab import stacks
-    from lab.report.environment import steps_of
-
-    return steps_of(lab, stacks.mesh(lab), full=full, rate_per_s=rate)
-
-
-def _warn_of_changes(lab: Lab, mesh: Mesh) -> None:
-    """Name what a walk, a command or a person has left: scenarios expect the lab as `lab up` left it."""
-    from lab.lifecycle import changes
-    from lab.scenario.position import Position
-
-    walked = Position.read(lab.paths.walk).begun
-    if walked:
-        warn(f"an earlier `lab walk` left changes of {', '.join(walked)}. `lab reset` undoes them.")
-    effects = [f"{change.cluster}: {change.effect}" for change in changes.now(lab, mesh) if change.decides_answers]
-    if effects:
-        warn(f"changed since `lab up`: {'; '.join(effects)}. Scenarios can fail because of it; `lab reset` undoes it.")
-
-
-def _end_with(*outcomes: Outcome) -> None:
-    """Exit with 1 if a check failed, with 3 if one could not be done."""
-    from lab.scenario.observation import Outcome
-
-    if Outcome.FAILED in outcomes:
-        raise typer.Exit(1)
-    if Outcome.ERRORED in outcomes:
-        raise typer.Exit(3)
-
-
-def _by_act(names: list[str], known: list[Scenario]) -> list[str]:
-    """Replace names and numbers of acts ("request-routing", "2") by names of their scenarios."""
-    acts = list(dict.fromkeys(_slug(scenario.act) for scenario in known))
-
-    def of(name: str) -> list[str]:
-        if any(scenario.name == name for scenario in known):
-            return [name]
-        act = acts[int(name) - 1] if name.isdigit() and 0 < int(name) <= len(acts) else name.lower()
-        if act not in acts:
-            scenarios = ", ".join(scenario.name for scenario in known)
-            numbered = ", ".join(f"{number} or {act}" for number, act in enumerate(acts, start=1))
-            raise UsageError(
-                f"unknown scenario or act {name!r}; scenarios: {scenarios}; acts: {numbered}", next="lab run --list"
-            )
-        return [scenario.name for scenario in known if _slug(scenario.act) == act]
-
-    return [scenario for name in names for scenario in of(name)]
-
-
-def _slug(act: str) -> str:
-    return act.lower().replace(" ", "-")

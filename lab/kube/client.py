@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
@@ -22,7 +22,7 @@ from lab.kube import preview, readiness, transport
 from lab.kube.errors import KubeError, NotNow, refusal
 from lab.kube.objects import Obj, Ref, unready
 from lab.kube.readiness import Patience, PodTrouble
-from lab.kube.transport import Answer, Transport
+from lab.kube.transport import Answer, Lines, LineTransport, Transport
 from lab.kube.writes import Verb, Write
 
 _JSON = "application/json"
@@ -52,13 +52,22 @@ class Kube:
     Args:
         cluster: the cluster.
         send: sends requests; by default with the cluster's kubeconfig.
+        lines: sends requests whose answers do not end by themselves; by default with the cluster's kubeconfig.
         timeout_s: time limit of a request.
     """
 
-    def __init__(self, cluster: Cluster, send: Transport | None = None, *, timeout_s: float = 15) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        send: Transport | None = None,
+        *,
+        lines: LineTransport | None = None,
+        timeout_s: float = 15,
+    ) -> None:
         self.cluster = cluster
         self.timeout_s = timeout_s
         self._send = send or transport.http(cluster)
+        self._lines = lines
         self._kinds: dict[str, dict[str, tuple[str, bool]]] = {}
         self._guard = threading.Lock()
 
@@ -228,6 +237,33 @@ class Kube:
     def read(self, path: str, *, timeout_s: float | None = None) -> str:
         """GET a path of the API server, such as /readyz or a Service's proxy path, and return the body."""
         return self._ask("GET", path, timeout_s=timeout_s).body.decode(errors="replace")
+
+    def page(self, api_version: str, kind: str, *, query: Mapping[str, str | int]) -> Obj | None:
+        """Return a list of all namespaces as the server sends it, or a part of it; None if the kind does not exist."""
+        path = self._path(Ref(api_version=api_version, kind=kind, name=""))
+        return None if path is None else self._json("GET", f"{path}?{urlencode(query)}", absent_ok=True)
+
+    def follow(self, api_version: str, kind: str, *, query: Mapping[str, str | int], silence_s: float) -> Lines:
+        """Watch the objects of a kind in all namespaces; `lab.kube.watch` reads the lines.
+
+        Args:
+            api_version: the kind's version.
+            kind: the kind.
+            query: parameters of the watch.
+            silence_s: seconds without a line after which the connection counts as broken.
+        """
+        path = self._path(Ref(api_version=api_version, kind=kind, name=""))
+        if path is None:
+            raise KubeError(f"{kind}: the API server does not serve this kind", where=self.cluster.name, status=404)
+        cancel.token().check(f"watch {kind}")
+        with self._guard:
+            lines = self._lines = self._lines or transport.lines(self.cluster)
+        answer = lines(f"{path}?{urlencode(query)}", headers={"Accept": _JSON}, silence_s=silence_s)
+        if answer.status < 400:
+            return answer
+        with closing(answer):
+            body = b"".join(answer)
+        raise refusal(self.cluster.name, "GET", status=answer.status, body=body, what=f"watch {kind}")
 
     def version(self) -> str:
         """Return the API server's version, such as v1.37.2."""

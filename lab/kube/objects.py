@@ -52,6 +52,16 @@ def annotations_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
     return obj["metadata"].get("annotations") or {}
 
 
+NAME_LABELS = ("app.kubernetes.io/name", "app", "gateway.networking.k8s.io/gateway-name", "k8s-app", "component")
+"""Labels of pods that name their workload, the most usual first."""
+
+
+def workload_of(pod: Mapping[str, Any]) -> str:
+    """Return the name of a pod's workload; empty if its labels do not tell it."""
+    labels = labels_of(pod)
+    return next((labels[name] for name in NAME_LABELS if name in labels), "")
+
+
 def digest(objects: Iterable[Obj]) -> str:
     """Return a digest of objects, whatever their order."""
     lines = sorted(json.dumps(obj, sort_keys=True) for obj in objects)

@@ -6,7 +6,8 @@ that custom and built-in resources are handled alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
@@ -18,8 +19,13 @@ from kubernetes.stream import ws_client
 from lab.base.names import Cluster
 from lab.kube.errors import KubeError, NotNow
 
-_POOL = 12
+_POOL = 32
+"""Connections that are kept open: a panel watches about 20 kinds."""
 _CHUNK = 64 << 10
+_HEAD_S = 5.0
+"""Time until an answer begins that does not end by itself."""
+_LONGEST_LINE = 8 << 20
+"""Bytes. Kubernetes stores objects of at most 1.5 MiB."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,33 @@ class Transport(Protocol):
         self, method: str, path: str, *, body: str | None, headers: Mapping[str, str], timeout_s: float
     ) -> Answer:
         """Send a request and return the answer, whatever its status."""
+
+
+class Lines(Protocol):
+    """An answer that is read while the server sends it."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the lines of the body until the server or `end` ends them. Raises NotNow if the connection breaks."""
+
+    def end(self) -> None:
+        """End a read in another thread. Never raises."""
+
+    def close(self) -> None:
+        """Close the connection; for the thread that reads."""
+
+
+class LineTransport(Protocol):
+    """One GET to an API server whose answer does not end by itself. Raises NotNow without an answer."""
+
+    def __call__(self, path: str, *, headers: Mapping[str, str], silence_s: float) -> Lines:
+        """Send the request, and return the answer when its head is there.
+
+        `silence_s` is the longest time without a byte, after which reading raises NotNow.
+        """
 
 
 def _api(cluster: Cluster) -> Any:
@@ -60,31 +93,95 @@ def _api(cluster: Cluster) -> Any:
 
 def http(cluster: Cluster) -> Transport:
     """Return a connection pool to a cluster, with its kubeconfig."""
-    api = _api(cluster)
-    pool, settings = api.rest_client.pool_manager, api.configuration
+    request = _requests(cluster)
 
     def send(method: str, path: str, *, body: str | None, headers: Mapping[str, str], timeout_s: float) -> Answer:
-        token = settings.get_api_key_with_prefix("authorization")
-        more = {"Authorization": token} if token else {}
         try:
-            answer = pool.request(
-                method,
-                settings.host + path,
-                body=body,
-                headers={**headers, **more},
-                timeout=urllib3.Timeout(connect=min(timeout_s, 3.0), read=timeout_s),
-                retries=False,
-            )
+            answer = request(method, path, body=body, headers=headers, read_s=timeout_s)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            # Other SSLErrors are temporary: a starting server may break off the handshake.
-            if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                words = "the API server's certificate does not match the kubeconfig"
-                raise KubeError(words, where=cluster.name, next="lab up") from error
-            words = f"the API server does not answer ({type(error).__name__})"
-            raise NotNow(words, where=cluster.name) from error
+            raise _unanswered(cluster, error) from error
         return Answer(answer.status, answer.data)
 
     return send
+
+
+def lines(cluster: Cluster) -> LineTransport:
+    """Return what `http` returns, for answers that do not end by themselves."""
+    request = _requests(cluster)
+
+    def send(path: str, *, headers: Mapping[str, str], silence_s: float) -> Lines:
+        try:
+            answer = request(
+                "GET", path, body=None, headers=headers, read_s=min(silence_s, _HEAD_S), preload_content=False
+            )
+            if (socket := getattr(answer.connection, "sock", None)) is not None:
+                socket.settimeout(silence_s)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise _unanswered(cluster, error) from error
+        return _HttpLines(cluster, answer)
+
+    return send
+
+
+def _requests(cluster: Cluster) -> Any:
+    """Return a function that sends a request with the cluster's kubeconfig, through a connection pool."""
+    api = _api(cluster)
+    pool, settings = api.rest_client.pool_manager, api.configuration
+
+    def request(method: str, path: str, *, headers: Mapping[str, str], read_s: float, **more: object) -> Any:
+        token = settings.get_api_key_with_prefix("authorization")
+        return pool.request(
+            method,
+            settings.host + path,
+            headers={**headers, **({"Authorization": token} if token else {})},
+            timeout=urllib3.Timeout(connect=min(read_s, 3.0), read=read_s),
+            retries=False,
+            **more,
+        )
+
+    return request
+
+
+def _unanswered(cluster: Cluster, error: Exception) -> KubeError:
+    # Other SSLErrors are temporary: a starting server may break off the handshake.
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        words = "the API server's certificate does not match the kubeconfig"
+        return KubeError(words, where=cluster.name, next="lab up")
+    return NotNow(f"the API server does not answer ({type(error).__name__})", where=cluster.name)
+
+
+@dataclass(frozen=True)
+class _HttpLines:
+    """Implements `Lines` with an answer of urllib3."""
+
+    cluster: Cluster
+    answer: Any
+
+    @property
+    def status(self) -> int:
+        return int(self.answer.status)
+
+    def __iter__(self) -> Iterator[bytes]:
+        rest = b""
+        try:
+            for chunk in self.answer.stream(_CHUNK, decode_content=True):
+                *whole, rest = (rest + chunk).split(b"\n")
+                yield from (line for line in whole if line)
+                if len(rest) > _LONGEST_LINE:
+                    raise KubeError(f"a line of more than {_LONGEST_LINE >> 20} MiB", where=self.cluster.name)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            words = f"the connection to the API server broke ({type(error).__name__})"
+            raise NotNow(words, where=self.cluster.name) from error
+        if rest:
+            yield rest
+
+    def end(self) -> None:
+        with suppress(OSError, ValueError, RuntimeError, TypeError):  # it ends by itself at this moment
+            self.answer.shutdown()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self.answer.close()
 
 
 def execute(

@@ -30,6 +30,7 @@ _KINDS = (
     ("v1", "ServiceAccount"),
     ("v1", "Pod"),
     ("v1", "ConfigMap"),
+    ("networking.istio.io/v1alpha3", "EnvoyFilter"),
 )
 _ROUTING = frozenset({"permission", "split", "failover", "intercept", "cut"})
 

@@ -11,11 +11,9 @@ from lab.clusters import provider
 from lab.components.inventory import NAMESPACE as OWN_NAMESPACE
 from lab.kube import Kube, KubeError, connect
 from lab.kube.manifests import dump
-from lab.kube.objects import Obj, labels_of
+from lab.kube.objects import NAME_LABELS, Obj, labels_of
 from lab.lab import Lab
 from lab.lifecycle import objects
-
-_NAME_LABELS = ("app.kubernetes.io/name", "app", "gateway.networking.k8s.io/gateway-name", "k8s-app", "component")
 
 
 def of_workload(lab: Lab, clusters: Iterable[str], workload: str, lines: int) -> Iterator[str]:
@@ -29,7 +27,7 @@ def of_workload(lab: Lab, clusters: Iterable[str], workload: str, lines: int) ->
     for name in clusters:
         kube = connect(lab.clusters[name])
         for pod in kube.find("v1", "Pod"):
-            names = {labels_of(pod).get(label, "") for label in _NAME_LABELS} - {""}
+            names = {labels_of(pod).get(label, "") for label in NAME_LABELS} - {""}
             known |= names
             if workload in names:
                 exists = True

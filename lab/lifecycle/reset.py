@@ -13,7 +13,8 @@ from lab.base.step import StepStatus
 from lab.clusters import NodeStatus, provider
 from lab.clusters.provider import STANDS_STILL
 from lab.components import workloads
-from lab.kube import connect
+from lab.kube import Kube, connect
+from lab.kube.objects import Ref
 from lab.lab import Lab
 from lab.lifecycle import changes, plan
 from lab.mesh.protocols import Federation, Mesh
@@ -35,6 +36,9 @@ def reset(lab: Lab, mesh: Mesh) -> Iterator[str]:
     yield from _wake(lab, [name for name, node in found.items() if node.status in STANDS_STILL])
     with Threads() as threads:
         for done in threads.map(lambda cluster: list(_objects_of_scenarios(lab, cluster)), lab.clusters.values()):
+            yield from done
+    with Threads() as threads:
+        for done in threads.map(lambda cluster: list(_gateways(mesh, cluster)), lab.clusters.values()):
             yield from done
     yield from _mesh(lab, mesh)
     with Threads() as threads:
@@ -63,6 +67,22 @@ def _objects_of_scenarios(lab: Lab, cluster: Cluster) -> Iterator[str]:
     for found, _ in changes.made_by_scenarios(lab, kube):
         if objects.delete(found):
             yield f"{cluster.name}: {found} deleted"
+
+
+def _gateways(mesh: Mesh, cluster: Cluster) -> Iterator[str]:
+    """Start gateways that were scaled to 0 pods, before links are checked, which need them."""
+    kube = connect(cluster)
+    stopped = [one.deployment for one in mesh.gateway_workloads(cluster.name) if _is_stopped(kube, one.deployment)]
+    for deployment in stopped:
+        workloads.scale(kube, deployment, 1)
+        yield f"{cluster.name}: gateway {deployment.name} started"
+    if stopped:
+        kube.wait_ready(stopped, timeout_s=_READY_S)
+
+
+def _is_stopped(kube: Kube, deployment: Ref) -> bool:
+    found = kube.get(deployment)
+    return found is not None and found["spec"].get("replicas", 1) == 0
 
 
 def _mesh(lab: Lab, mesh: Mesh) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
@@ -27,6 +28,33 @@ def get_json(url: str, *, params: Mapping[str, str | int] | None = None, timeout
         raise TransientError("the answer is not JSON") from error
     except requests.RequestException as error:
         raise TransientError(f"no answer ({type(error).__name__})") from error
+
+
+class Connection:
+    """Requests to one server, over a connection that stays open; for one thread."""
+
+    def __init__(self) -> None:
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def json(self, method: str, url: str, *, body: object = None, timeout_s: float = 10) -> tuple[int, Any]:
+        """Send a request with a JSON body, if there is one, and return the status and the answer's JSON.
+
+        Raises:
+            TransientError: no connection, a timeout, or an answer that is not JSON.
+        """
+        try:
+            with self._session.request(method, url, json=body, timeout=timeout_s, allow_redirects=False) as answer:
+                return answer.status_code, answer.json()
+        except requests.JSONDecodeError as error:
+            raise TransientError("the answer is not JSON") from error
+        except requests.RequestException as error:
+            raise TransientError(f"no answer ({type(error).__name__})") from error
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
 
 
 def status(url: str, *, timeout_s: float = 3) -> int | None:

@@ -6,6 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from lab.kube.objects import Ref
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayWorkload:
+    """The objects of a gateway. `pods` is the label selector of its pods, `port` the one that other clusters call."""
+
+    role: str
+    name: str
+    service: Ref
+    deployment: Ref
+    port: int
+    pods: str
+
 
 @dataclass(frozen=True, kw_only=True)
 class Gateway:

@@ -7,7 +7,7 @@ change anything, and ClusterError if it fails; the same call again completes a c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from lab.base.errors import UsageError
@@ -17,6 +17,7 @@ from lab.mesh.model import (
     Export,
     Failover,
     Gateway,
+    GatewayWorkload,
     Hop,
     Identity,
     IngressRoute,
@@ -34,6 +35,9 @@ class Gateways(Protocol):
 
     def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
         """Return the gateways of these clusters; of all for None."""
+
+    def gateway_workloads(self, cluster: str) -> Sequence[GatewayWorkload]:
+        """Return the objects of the gateways that a cluster has by lab.toml; asks no cluster."""
 
     def links(self, sources: Iterable[str] | None = None) -> list[Link]:
         """Return the links of these source clusters; of all for None."""

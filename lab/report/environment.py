@@ -20,7 +20,7 @@ from lab.scenario.executor import Executor
 from lab.scenario.rendering import Target
 from lab.scenario.results import LabFacts
 from lab.scenario.steps import StepRunner
-from lab.scenario.terminal import DirectTerminal
+from lab.scenario.terminal import DirectTerminal, Terminal
 from lab.stacks import current
 
 _KEEP = {
@@ -46,11 +46,12 @@ def environment_of(lab: Lab) -> Mapping[str, str]:
     return {"KUBECONFIG": str(lab.paths.kubeconfig), "PATH": path, "LC_ALL": "C.UTF-8", **lock.passed_on(lab.paths)}
 
 
-def steps_of(lab: Lab, mesh: Mesh, *, full: bool, rate_per_s: float) -> StepRunner:
-    """Return what runs the steps of scenarios on this lab."""
+def steps_of(lab: Lab, mesh: Mesh, *, full: bool, rate_per_s: float, terminal: Terminal | None = None) -> StepRunner:
+    """Return what runs the steps of scenarios on this lab; `terminal` runs their commands, by default this process."""
     context = context_of(lab, mesh, full=full, rate_per_s=rate_per_s)
     manifests = target_of(lab, mesh.name).manifests
-    return StepRunner(executor=Executor(context=context, manifests=manifests, terminal=DirectTerminal(env=context.env)))
+    terminal = terminal or DirectTerminal(env=context.env)
+    return StepRunner(executor=Executor(context=context, manifests=manifests, terminal=terminal))
 
 
 def target_of(lab: Lab, stack: str) -> Target:

@@ -173,7 +173,7 @@ class Executor:
     def _start(self, action: Start) -> None:
         self._stop(action.text)
         (line,) = commands.parse(action.text)
-        console = self.terminal.console(line)
+        console = self.terminal.console(line, beside=True)
         self.tell(Typed(text=line.text, console=console))
         started = self._running[action.text] = self.terminal.start(line, on_line=self._printing(console))
 

@@ -256,7 +256,8 @@ class Presenter:
         if self.closed:  # the last step again
             self.closed = False
             self._tell(lambda shown: shown.state(self.snapshot))
-        if why := missing(view.scenario.requires, self.steps.context.mesh.capabilities):
+        why = missing(view.scenario.requires, self.steps.context.mesh.capabilities)
+        if why is not None and wish is not Wish.BACK:
             self._tell(lambda shown: shown.note(f"{view.scenario.title} is left out: {why}"))
             self._move(self.index + view.count - view.number + 1)
             return

@@ -38,8 +38,8 @@ class LongRunning(Protocol):
 class Terminal(Protocol):
     """Runs command lines."""
 
-    def console(self, line: Line) -> str | None:
-        """Return the name of the console that runs a line, None without consoles."""
+    def console(self, line: Line, *, beside: bool = False) -> str | None:
+        """Return the name of the console that runs a line, or starts it `beside` the step; None without consoles."""
 
     def run(self, line: Line, *, timeout_s: float, on_line: OnLine) -> None:
         """Run a line to its end.
@@ -78,7 +78,7 @@ class DirectTerminal:
     runner: process.Run = process.run
     starter: Callable[..., process.Child] = process.start
 
-    def console(self, line: Line) -> str | None:  # noqa: ARG002 - as the Terminal says
+    def console(self, line: Line, *, beside: bool = False) -> str | None:  # noqa: ARG002 - as the Terminal says
         """Return None: there are no consoles."""
         return None
 

@@ -47,10 +47,26 @@ class Shell:
         Raises:
             ClusterError: the cluster is not in the lab's kubeconfig.
         """
+        with self.prepared(environ) as (argv, env):
+            return process.foreground(argv, env=env)
+
+    @contextmanager
+    def prepared(
+        self, environ: Mapping[str, str], *, marks: str = ""
+    ) -> Iterator[tuple[Sequence[str], Mapping[str, str]]]:
+        """Yield the command line of the shell that SHELL names, and its environment; its files exist in the block.
+
+        Args:
+            environ: the user's environment.
+            marks: the id of the marks that it prints (`lab.shells.start_files`); without an id it prints none.
+
+        Raises:
+            ClusterError: the cluster is not in the lab's kubeconfig.
+        """
         with self._folder() as folder:
             env = self._environment(environ, folder)
-            started = start_files.write(folder, self._settings(env), environ=env)
-            return process.foreground(started.argv, env={**env, **started.env})
+            started = start_files.write(folder, self._settings(env, marks), environ=env)
+            yield started.argv, {**env, **started.env}
 
     def run(self, command: Sequence[str], environ: Mapping[str, str]) -> int:
         """Run one command, and return its exit status.
@@ -70,12 +86,13 @@ class Shell:
         own = {"KUBECONFIG": str(folder / "kubeconfig"), "PATH": os.pathsep.join(path), CLUSTER: self.cluster.name}
         return {**kept, **own, **({"LAB_CONFIG": str(self.config.absolute())} if self.config else {})}
 
-    def _settings(self, env: Mapping[str, str]) -> Settings:
+    def _settings(self, env: Mapping[str, str], marks: str) -> Settings:
         return Settings(
             cluster=self.cluster.name,
             color=self.lab.spec.clusters[self.cluster.name].podinfo.color,
             variables={name: env[name] for name in ("KUBECONFIG", CLUSTER, "LAB_CONFIG") if name in env},
             tools=os.pathsep.join(map(str, self.tools)),
+            marks=marks,
         )
 
     @contextmanager

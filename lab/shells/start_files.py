@@ -8,6 +8,11 @@
 | sh, dash, ash, ksh, mksh | ENV (POSIX), after the user's own ENV |
 
 Another shell, such as tcsh, is replaced by `sh`. The files are in the folder `rc`, with names in `@…@`.
+
+In a console of the stage, the files also print marks that a terminal does not show (OSC 133, "semantic prompts"): `A`
+before a prompt, `C` when a command starts, `D` with its exit status when it has ended. `aid` has the marks' id, so that
+no other program's marks count. `A` says with `c=1` that the shell prints `C` (sh and bash before 4.4 cannot), and names
+the working directory.
 """
 
 from __future__ import annotations
@@ -29,13 +34,15 @@ _LEVELS = (0, 95, 135, 175, 215, 255)
 class Settings:
     """What a shell sets after the user's own files.
 
-    `color` is the cluster's colour, such as #2563eb; `tools` are the folders that come first on PATH.
+    `color` is the cluster's colour, such as #2563eb; `tools` are the folders that come first on PATH; `marks` is the id
+    of the marks, empty for a shell without marks.
     """
 
     cluster: str
     color: str
     variables: Mapping[str, str]
     tools: str
+    marks: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +104,7 @@ def _write(
         "HEX": "" if plain else settings.color.removeprefix("#"),
         "VARIABLES": "\n".join(set_.format(name, quote(value)) for name, value in settings.variables.items()),
         "TOOLS": quote(settings.tools),
+        "MARKS": settings.marks,
         "FOLDER": quote(str(folder)),
         "ZDOTDIR": quote(environ.get("ZDOTDIR", "")),
         "ENV": quote(environ.get("ENV", "")),

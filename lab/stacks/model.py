@@ -12,6 +12,7 @@ from lab.components.base import Component
 from lab.kube.objects import Obj
 from lab.lab import Lab
 from lab.mesh import Mesh
+from lab.stacks.panel import PanelKinds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +139,10 @@ class Stack(Protocol):
             UsageError: the stack has no dashboard, or the dashboard is not installed.
             CommandError: the dashboard cannot be served, for example because the port is in use.
         """
+
+    @property
+    def panel(self) -> PanelKinds:
+        """The objects that the stage's live panels show."""
 
     def mesh(self, lab: Lab) -> Mesh:
         """Return the mesh of a lab with this stack."""

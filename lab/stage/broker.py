@@ -9,7 +9,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab.base.names import Json
 
@@ -38,6 +38,11 @@ class StageEvent:
         return f"id: {self.number}\nevent: {self.name}\ndata: {self.text}\n\n".encode()
 
 
+def _event(number: int, name: str, data: Json) -> StageEvent:
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return StageEvent(number=number, name=name, data=data, text=text)
+
+
 class Reader:
     """One browser's queue of frames. `wake` is called from any thread when frames wait, or when it has ended."""
 
@@ -49,6 +54,13 @@ class Reader:
         self._guard = threading.Lock()
         self.ended = False
         """The reader was too slow, or the broker was closed: nothing more comes."""
+
+    def begin(self, frames: list[bytes]) -> None:
+        """Put the first frames before those that came meanwhile."""
+        with self._guard:
+            self._frames.extendleft(reversed(frames))
+            self._bytes += sum(map(len, frames))
+        self._wake()
 
     def put(self, frame: bytes) -> None:
         """Add a frame, or end if too much waits."""
@@ -96,10 +108,10 @@ class Broker:
 
     def publish(self, name: str, data: Json) -> None:
         """Pass an event on; call it from any thread."""
-        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        event = _event(0, name, data)
         with self._guard:  # the order of the numbers is the order of every queue
             self._number += 1
-            event = StageEvent(number=self._number, name=name, data=data, text=text)
+            event = replace(event, number=self._number)
             frame = event.frame
             for reader in self._readers:
                 reader.put(frame)
@@ -115,11 +127,11 @@ class Broker:
         with self._guard:
             if self._closed or len(self._readers) >= self._most:
                 raise TooManyReadersError
+            number = self._number
             reader = Reader(self, wake)
-            for name, data in first():
-                text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-                reader.put(StageEvent(number=self._number, name=name, data=data, text=text).frame)
             self._readers.append(reader)
+        # Without the lock: `first` takes locks of threads that publish. What they publish now comes after it.
+        reader.begin([_event(number, name, data).frame for name, data in first()])
         return reader
 
     def listen(self, listener: Callable[[StageEvent], None]) -> Callable[[], None]:

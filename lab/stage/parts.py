@@ -117,13 +117,15 @@ class Fault:
     """An entry of the inject menu.
 
     `effect` says what an audience will see. `disabled` is the reason why it cannot be injected now (while it is active:
-    why it cannot be undone).
+    why it cannot be undone). `commands` and `undo_commands` are the lines that run.
     """
 
     id: str
     title: str
     effect: str
     undo_title: str
+    commands: tuple[str, ...] = ()
+    undo_commands: tuple[str, ...] = ()
     active: bool = False
     disabled: str | None = None
 
@@ -135,6 +137,15 @@ class Fault:
 class Faults(Protocol):
     """The inject menu. `inject` and `undo` are called from the conductor's thread, one at a time."""
 
+    def start(self, changed: Callable[[], None]) -> None:
+        """Begin to read what is broken; `changed` is called from any thread when `list` returns something else."""
+
+    def nudge(self) -> None:
+        """Read again soon, because something may have changed; returns at once, from any thread."""
+
+    def close(self) -> None:
+        """End reading, within a second."""
+
     def list(self) -> Sequence[Fault]:
         """Return all faults; called often and from any thread, so it asks no cluster."""
 
@@ -143,6 +154,7 @@ class Faults(Protocol):
 
         Raises:
             KeyError: there is no such fault.
+            Declined: it is disabled, or in place already.
             LabError: it failed.
         """
 
@@ -165,6 +177,15 @@ class Panels(Protocol):
 
 class NoFaults:
     """An empty inject menu."""
+
+    def start(self, changed: Callable[[], None]) -> None:
+        """Read nothing."""
+
+    def nudge(self) -> None:
+        """Read nothing."""
+
+    def close(self) -> None:
+        """End nothing."""
 
     def list(self) -> Sequence[Fault]:
         """Return nothing."""

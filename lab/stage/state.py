@@ -61,9 +61,10 @@ class Work:
     """What runs now: the request, its step, and what it waits for. `since` is Unix time."""
 
     wish: str
-    step: str | None
+    step: str | None = None
     since: float = field(default_factory=time.time)
     waiting: str = ""
+    interrupted: bool = False
 
     def as_json(self) -> Json:
         """Return it as plain JSON."""
@@ -83,7 +84,6 @@ class Happened:
     """Unix time of the first request."""
     turn: int = 0
     """Counts the requests that were accepted, so that a late click can be recognised."""
-    work: Work | None = None
     rehearsed: Mapping[str, float] = field(default_factory=dict)
     """Seconds of each step in the last rehearsal."""
 
@@ -93,14 +93,15 @@ def of(
     presenter: Presenter,
     happened: Happened,
     *,
+    work: Work | None = None,
     consoles: Sequence[Json] = (),
     faults: Sequence[Json] = (),
     reachable: Mapping[str, bool] | None = None,
+    audience: Json = None,
 ) -> Json:
     """Return the whole state."""
     current = presenter.current
     statuses = {step.id: step for step in presenter.snapshot.steps}
-    work = happened.work
     return {
         "schema": SCHEMA,
         "mode": facts.mode,
@@ -123,7 +124,7 @@ def of(
         "marks": list(happened.marks),
         "faults": list(faults),
         "clock": _clock(presenter, happened),
-        "audience": None,
+        "audience": audience,
     }
 
 

@@ -16,12 +16,13 @@ from lab.kube.objects import ref
 from lab.kube.writes import Verb
 
 KINDS = {
-    "v1": ["Namespace", "ConfigMap", "Secret", "Service", "ServiceAccount", "Pod", "Node"],
+    "v1": ["Namespace", "ConfigMap", "Secret", "Service", "ServiceAccount", "Pod", "Node", "Event"],
     "apps/v1": ["Deployment", "ReplicaSet"],
     "discovery.k8s.io/v1": ["EndpointSlice"],
     "coordination.k8s.io/v1": ["Lease"],
     "apiextensions.k8s.io/v1": ["CustomResourceDefinition"],
     "networking.istio.io/v1": ["VirtualService", "DestinationRule", "ServiceEntry"],
+    "networking.istio.io/v1alpha3": ["EnvoyFilter"],
     "security.istio.io/v1": ["AuthorizationPolicy", "PeerAuthentication"],
     "gateway.networking.k8s.io/v1": ["Gateway", "HTTPRoute"],
     "policy.linkerd.io/v1beta3": ["HTTPRoute", "Server"],

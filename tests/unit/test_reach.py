@@ -28,6 +28,8 @@ CONNECTS = {
     "lab.measure.stream_load": "published ports",
     "lab.measure.target": "names of errors only",
     "lab.measure.trouble": "names of errors only",
+    "lab.stage.audience.address": "listens on the address that the user names",
+    "lab.stage.audience.serving": "the socket of `address`",
     "lab.stage.serve": "listens on 127.0.0.1",
     "scenarios.probe_client": "runs in a pod",
     "scenarios.seeing": "names of errors only",

@@ -49,6 +49,7 @@ HOMES = {
     "python_on_whales": {"lab.tools.docker"},
     "requests": {"lab.measure.http", "lab.artifacts"},
     "rich": {"lab.cli", "lab.present.screen"},
+    "segno": {"lab.stage.audience"},
     "starlette": {"lab.stage"},
     "subprocess": {"lab.base.process"},
     "tenacity": {"lab.base.wait"},

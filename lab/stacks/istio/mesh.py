@@ -25,6 +25,7 @@ from lab.mesh.model import (
     Export,
     Failover,
     Gateway,
+    GatewayWorkload,
     Identity,
     IngressRoute,
     Intercept,
@@ -52,9 +53,21 @@ from lab.stacks.istio.refusals import REFUSALS
 
 T = TypeVar("T")
 
-_GATEWAYS: tuple[tuple[str, GatewayComponent, int], ...] = (
-    ("ingress", ingress.Ingress(), 80),
-    ("east-west", east_west_gateway.EastWestGateway(), east_west_gateway.PORT),
+
+def _workload(role: str, component: GatewayComponent, port: int) -> GatewayWorkload:
+    return GatewayWorkload(
+        role=role,
+        name=component.gateway.name,
+        service=component.service,
+        deployment=component.deployment,
+        port=port,
+        pods=f"gateway.networking.k8s.io/gateway-name={component.gateway.name}",
+    )
+
+
+_GATEWAYS = (
+    _workload("ingress", ingress.Ingress(), 80),
+    _workload("east-west", east_west_gateway.EastWestGateway(), east_west_gateway.PORT),
 )
 
 
@@ -82,18 +95,23 @@ class IstioMesh:
             return [
                 Gateway(
                     cluster=name,
-                    name=component.gateway.name,
-                    role=role,
+                    name=one.name,
+                    role=one.role,
                     address=None,
-                    port=port,
+                    port=one.port,
                     alive=False,
                     detail=error.what,
-                    pods=_pods(component),
+                    pods=one.pods,
                 )
-                for role, component, port in _GATEWAYS
+                for one in _GATEWAYS
             ]
 
         return flat(self._each(clusters, _gateways, no_answer))
+
+    def gateway_workloads(self, cluster: str) -> tuple[GatewayWorkload, ...]:
+        """Return the objects that Istio creates for the two Gateways, which every cluster has."""
+        del cluster
+        return _GATEWAYS
 
     def links(self, sources: Iterable[str] | None = None) -> list[Link]:
         """Return the links; one is alive when the source's istiod has synced with the target and the target answers."""
@@ -281,28 +299,24 @@ def _workload_of(kube: Kube, service: str) -> Caller:
     )
 
 
-def _pods(component: GatewayComponent) -> str:
-    return f"gateway.networking.k8s.io/gateway-name={component.gateway.name}"
-
-
 def _gateways(kube: Kube) -> list[Gateway]:
     address = network.node_address(kube)
     found = []
-    for role, component, port in _GATEWAYS:
-        assigned = load_balancer.assigned(kube, component.service)
-        detail = not_serving(kube.get(component.deployment))
+    for one in _GATEWAYS:
+        assigned = load_balancer.assigned(kube, one.service)
+        detail = not_serving(kube.get(one.deployment))
         if not detail and assigned != address:
             detail = f"its Service has address {assigned}, its node {address}"
         found.append(
             Gateway(
                 cluster=kube.cluster.name,
-                name=component.gateway.name,
-                role=role,
+                name=one.name,
+                role=one.role,
                 address=assigned,
-                port=port,
+                port=one.port,
                 alive=not detail,
                 detail=detail,
-                pods=_pods(component),
+                pods=one.pods,
             )
         )
     return found

@@ -21,9 +21,11 @@ from lab.stacks.istio.east_west_gateway import EastWestGateway
 from lab.stacks.istio.ingress import GATEWAY as INGRESS
 from lab.stacks.istio.ingress import Ingress
 from lab.stacks.istio.mesh import IstioMesh
+from lab.stacks.istio.panel import PANEL
 from lab.stacks.istio.remote_access import RemoteAccess, RemoteSecret
 from lab.stacks.istio.trust import IstioTrust
 from lab.stacks.model import CheckVerdict, ClusterComponent, LinkComponent, UpstreamCheck
+from lab.stacks.panel import PanelKinds
 from lab.tools.istioctl import Istioctl
 
 _LEVELS = {"Info": CheckVerdict.OK, "Warning": CheckVerdict.WARNING}
@@ -44,6 +46,7 @@ class IstioStack:
         ("security.istio.io/v1", "AuthorizationPolicy"),
         ("security.istio.io/v1", "PeerAuthentication"),
     )
+    panel: PanelKinds = PANEL
     viz: bool = False
     control_plane: str = "istio"
     prepares: str = "render Istio's charts"

@@ -22,6 +22,7 @@ from lab.mesh.model import (
     Export,
     Failover,
     Gateway,
+    GatewayWorkload,
     Hop,
     Identity,
     IngressRoute,
@@ -54,10 +55,22 @@ from lab.stacks.linkerd.refusals import REFUSALS
 
 T = TypeVar("T")
 
-_Part = tuple[str, Ref, Ref, int, str]
-"""A gateway's role, Service, Deployment, port, and the label selector of its pods."""
-_INGRESS = ("ingress", emissary.SERVICE, emissary.DEPLOYMENT, 80, "app.kubernetes.io/name=emissary-ingress")
-_EAST_WEST = ("east-west", multicluster.GATEWAY, multicluster.DEPLOYMENT, multicluster.PORT, "app=linkerd-gateway")
+_INGRESS = GatewayWorkload(
+    role="ingress",
+    name=emissary.SERVICE.name,
+    service=emissary.SERVICE,
+    deployment=emissary.DEPLOYMENT,
+    port=80,
+    pods="app.kubernetes.io/name=emissary-ingress",
+)
+_EAST_WEST = GatewayWorkload(
+    role="east-west",
+    name=multicluster.GATEWAY.name,
+    service=multicluster.GATEWAY,
+    deployment=multicluster.DEPLOYMENT,
+    port=multicluster.PORT,
+    pods="app=linkerd-gateway",
+)
 
 
 @dataclass(frozen=True)
@@ -83,9 +96,13 @@ class LinkerdMesh:
         """Return the gateways; one is alive when its pod is Available and its Service has the node's address."""
 
         def no_answer(name: str, error: KubeError) -> list[Gateway]:
-            return [self._gateway(name, part, None, error.what) for part in self._gateways_of(name)]
+            return [self._gateway(name, part, None, error.what) for part in self.gateway_workloads(name)]
 
         return flat(self._each(clusters, self._gateways, no_answer))
+
+    def gateway_workloads(self, cluster: str) -> list[GatewayWorkload]:
+        """Return Emissary's objects, and those of Linkerd's gateway if others are linked to the cluster."""
+        return [_INGRESS, *([_EAST_WEST] if cluster in multicluster.targets(self.lab) else [])]
 
     def links(self, sources: Iterable[str] | None = None) -> list[Link]:
         """Return the links; one is alive when the source's service mirror reaches the target's gateway."""
@@ -225,7 +242,7 @@ class LinkerdMesh:
                     service=service,
                     source=source,
                     name=by_ingress.name_of(service, source),
-                    carrier=_account(source, _INGRESS[0]),
+                    carrier=_account(source, _INGRESS.role),
                     entrance=ingress_route.entrance(load_balancer.assigned(kube, multicluster.GATEWAY)),
                 )
                 for service, source in ingress_route.listed(kube)
@@ -250,38 +267,33 @@ class LinkerdMesh:
     ) -> dict[str, T]:
         return each(self.lab, clusters, ask, otherwise)
 
-    def _gateways_of(self, cluster: str) -> list[_Part]:
-        return [_INGRESS, *([_EAST_WEST] if cluster in multicluster.targets(self.lab) else [])]
-
     def _gateways(self, kube: Kube) -> list[Gateway]:
         address = network.node_address(kube)
         gateways = []
-        for part in self._gateways_of(kube.cluster.name):
-            _, service, deployment, _, _ = part
-            assigned, detail = load_balancer.assigned(kube, service), not_serving(kube.get(deployment))
+        for part in self.gateway_workloads(kube.cluster.name):
+            assigned, detail = load_balancer.assigned(kube, part.service), not_serving(kube.get(part.deployment))
             if not detail and assigned != address:
                 detail = f"its Service has address {assigned}, its node {address}"
             gateways.append(self._gateway(kube.cluster.name, part, assigned, detail))
         return gateways
 
-    def _gateway(self, cluster: str, part: _Part, address: str | None, detail: str) -> Gateway:
-        role, service, _, port, pods = part
+    def _gateway(self, cluster: str, part: GatewayWorkload, address: str | None, detail: str) -> Gateway:
         return Gateway(
             cluster=cluster,
-            name=service.name,
-            role=role,
+            name=part.name,
+            role=part.role,
             address=address,
-            port=port,
+            port=part.port,
             alive=not detail,
             detail=detail,
-            pods=pods,
-            identity=self.identity_of(_account(cluster, role)),
+            pods=part.pods,
+            identity=self.identity_of(_account(cluster, part.role)),
         )
 
 
 def _account(cluster: str, role: str) -> Caller:
     """Return a gateway's service account as a caller."""
-    if role == _INGRESS[0]:
+    if role == _INGRESS.role:
         return Caller(cluster=cluster, namespace=emissary.NAMESPACE, service_account=emissary.ACCOUNT)
     return policy.gateway_of(cluster)
 

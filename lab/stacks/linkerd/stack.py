@@ -20,8 +20,10 @@ from lab.mesh import Mesh
 from lab.stacks.linkerd import control_plane, emissary, export, multicluster, policy
 from lab.stacks.linkerd import viz as linkerd_viz
 from lab.stacks.linkerd.mesh import LinkerdMesh
+from lab.stacks.linkerd.panel import PANEL
 from lab.stacks.linkerd.route import SMI_API
 from lab.stacks.model import CheckVerdict, ClusterComponent, LinkComponent, UpstreamCheck
+from lab.stacks.panel import PanelKinds
 from lab.tools.linkerd import CheckLine
 
 # Linkerd's proxies mark a backend as unavailable after 3 s (linkerd2, policy-controller/grpc/src/outbound.rs), and then
@@ -44,6 +46,7 @@ class LinkerdStack:
         (SMI_API, "TrafficSplit"),
         *((emissary.API, kind) for kind in ("Host", "Listener", "Mapping")),
     )
+    panel: PanelKinds = PANEL
     viz: bool = True
     control_plane: str = "linkerd"
     prepares: str = "render Linkerd's and Emissary's charts"

@@ -157,6 +157,45 @@ def test_back_at_the_first_step_of_a_scenario_shows_the_one_before_without_an_un
     assert runner.ran == []
 
 
+@pytest.mark.parametrize(
+    ("wish", "ran", "where"),
+    [
+        (Wish.BACK, ["undo two"], "demo/two"),
+        (Wish.UNDO, [], "demo/last"),
+        (Wish.CHECK, [], "demo/last"),
+        (Wish.SKIP, ["undo two", "undo one"], "the end"),
+    ],
+)
+def test_at_the_end_of_a_scenario_only_go_and_skip_leave_it(
+    presenter: Presenter, runner: FakeRunner, wish: Wish, ran: list[str], where: str
+) -> None:
+    request(presenter, *[Wish.GO] * 4, Wish.SKIP)
+    assert presenter.closed
+    request(presenter, wish)
+    assert (presenter.closed, runner.lines[2:], at(presenter)) == (False, ran, where)
+
+
+def test_a_jump_back_undoes_from_there_on_and_a_jump_ahead_skips(presenter: Presenter, runner: FakeRunner) -> None:
+    request(presenter, *[Wish.GO] * 4)
+    presenter.jump("demo/two")
+    assert (runner.lines[2:], at(presenter)) == (["undo two"], "demo/two")
+    presenter.jump("demo/last")
+    assert (runner.lines[3:], at(presenter), presenter.position.begun) == ([], "demo/last", ["demo/one"])
+    with pytest.raises(ValueError, match="demo/three"):
+        presenter.jump("demo/three")
+
+
+def test_a_jump_to_another_scenario_undoes_this_one(steps: StepRunner, runner: FakeRunner) -> None:
+    presenter = Presenter(scenarios=(two_steps("first"), two_steps("second")), steps=steps)
+    request(presenter, *[Wish.GO] * 3)
+    presenter.jump("second/two")
+    assert (runner.lines[2:], at(presenter)) == (["undo two", "undo one"], "second/two")
+    request(presenter, *[Wish.SKIP] * 2)
+    assert presenter.closed
+    presenter.jump("first/one")
+    assert (presenter.closed, at(presenter)) == (False, "first/one")
+
+
 def test_skip_does_not_run(presenter: Presenter, runner: FakeRunner) -> None:
     request(presenter, Wish.SKIP, Wish.GO)
     assert runner.lines == ["echo two"]

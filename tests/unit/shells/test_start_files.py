@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,8 +28,17 @@ def test_every_place_in_the_files_is_filled_and_only_the_user_can_read_them(tmp_
     files = list(tmp_path.iterdir())
     assert files
     for file in files:
-        assert "@" not in file.read_text()
+        assert not re.search(r"@\w+@", file.read_text())
         assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "sh"])
+def test_marks_have_their_id_and_a_shell_of_a_person_has_none(tmp_path: Path, shell: str) -> None:
+    start_files.write(tmp_path, replace(SETTINGS, marks="0123abcd"), environ={"SHELL": f"/bin/{shell}"})
+    assert "0123abcd" in "".join(file.read_text() for file in tmp_path.iterdir())
+    start_files.write(tmp_path, SETTINGS, environ={"SHELL": f"/bin/{shell}"})
+    texts = "".join(file.read_text() for file in tmp_path.iterdir())
+    assert re.search(r"__lab_marks[= ]\n", texts)
 
 
 def test_no_color_is_respected(tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""`lab stage`: the talk's screen in a browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab.cli.groups import SCENARIOS
+from lab.cli.named import lab_of, locked, need_nodes
+from lab.cli.options import ConfigFile, Full
+from lab.cli.output import until_ctrl_c, warn
+from lab.cli.presented import PresentedNames, end_with, picked, warn_of_changes
+
+if TYPE_CHECKING:
+    from lab.stage import run
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command(rich_help_panel=SCENARIOS)(stage)
+
+
+def stage(
+    names: PresentedNames = None,
+    file: ConfigFile = None,
+    full: Full = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Undo what the last presentation left, and begin at the first step.")
+    ] = False,
+    auto: Annotated[
+        bool, typer.Option("--auto", help="Play everything once and keep the time of each step; exits as `lab walk`.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0: any. Default: that of lab.toml, 7465."),
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the URL, and open no browser.")] = False,
+) -> None:
+    """Present scenarios in a browser, with a console for each cluster.
+
+    The page of West's frontend is on the left; the steps are typed into real shells on the right. / is the audience's
+    screen, /presenter a second screen with notes and controls. Only a browser on this machine, with the printed URL,
+    can use it. Needs a lab that is up. Ctrl-C ends it and undoes nothing; `lab stage` and `lab walk` continue there.
+
+    Example: `lab stage isolation` presents one scenario.
+    """
+    from lab import stacks
+    from lab.cli.running import logged
+    from lab.stage import run
+
+    lab = lab_of(file)
+    chosen = picked(lab, names)
+    need_nodes(lab)
+    where = lab.spec.stage.port if port is None else port
+    with locked(lab, "lab stage"), logged(lab.paths, "stage", others=("uvicorn.error",)):
+        mesh = stacks.mesh(lab)
+        if auto:
+            warn_of_changes(lab, mesh)
+        live = run.live_stage(lab, mesh, chosen, full=full, auto=auto, config=file)
+        with run.on_screen(live, port=where, folder=lab.paths.state) as screen, run.opened(live):
+            _welcome(screen, opens=not no_browser)
+            if screen.door.port != lab.spec.stage.port:
+                warn(
+                    f"the page can be shown only by a stage at port {lab.spec.stage.port}. For port "
+                    f"{screen.door.port}: set `port` under [stage] in lab.toml, then `lab up`."
+                )
+            if auto:
+                outcomes = run.rehearse(live, lab, say=warn)
+            else:
+                if fresh:
+                    live.restart()
+                with until_ctrl_c():
+                    run.until_interrupted()
+    if auto:
+        end_with(*outcomes)
+    else:
+        typer.echo(run.left_to_undo(live.presenter))
+
+
+def _welcome(screen: run.OnScreen, *, opens: bool) -> None:
+    """Print the URLs, and open the browser."""
+    typer.echo(f"stage:     {screen.url}")
+    typer.echo(f"presenter: {screen.door.url}presenter, in the same browser")
+    if opens and not screen.open():
+        warn("there is no browser with a window here: open the first URL in one on this machine")
+    typer.echo("Ctrl-C ends it")

@@ -1,0 +1,410 @@
+"""One console: a shell in a terminal, the browsers that show it, and the commands that steps type into it.
+
+The shell's marks tell when a prompt is shown, when a command runs, and with which status it has ended. A person may
+type in it at any time, but not between the keys of a step. A shell that a person ends is started again.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.base.errors import LabError
+from lab.base.names import Json
+from lab.base.terminals import PtyProgram
+from lab.stage.osc import EndMark, OutputParser, OutputPart, PromptMark, Question, Shown, StartMark, without_answers
+from lab.stage.parts import Declined, Viewer
+from lab.stage.text import LineReader
+from lab.stage.typed_line import TypedLine
+
+_log = logging.getLogger(__name__)
+REPLAY_BYTES = 128 << 10
+"""What a browser gets of what was shown before."""
+MOST_VIEWERS = 16
+_DEFAULT_SIZE = (100, 30)
+_SMALLEST = (20, 5)
+_MOST_LINES = 2000
+"""Lines of a command that are told and kept; of more, only the last ones are kept."""
+_QUICK_S, _MOST_QUICK = 3.0, 3
+"""A shell that ends so soon, so often in a row, is not started again."""
+_CLEAR = b"\x1bc"
+"""Resets a terminal, so that a browser that connects again shows nothing twice."""
+
+PreparedShell = Callable[[str], AbstractContextManager[tuple[Sequence[str], Mapping[str, str]]]]
+"""Takes the id of the marks; its block has the shell's command line and environment."""
+
+
+class TypedCommand:
+    """A command that a step typed into a console. `ended` is set when the next prompt is shown, or the shell ended."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self.ended = threading.Event()
+        self.status: int | None = None
+        """Its exit status; None if it is unknown, because the shell has ended or did not accept the line."""
+        self.lines: list[str] = []
+        self.entered = False
+        """Enter was pressed, and the command has not ended."""
+        self.interrupted = False
+        """The stage has pressed Ctrl-C, which the terminal shows as ^C."""
+        self._on_line = on_line
+        self._reader = LineReader()
+        self._told = 0
+        self._untold: list[str] = []
+        self._reading = False
+
+    @property
+    def output(self) -> str:
+        """Everything that it printed."""
+        return "\n".join(self.lines)
+
+    def show(self, data: bytes, *, has_starts: bool) -> None:
+        """Take bytes that the console shows after Enter."""
+        if not self.entered:
+            return
+        if not self._reading:
+            if has_starts:
+                return
+            _, line_break, data = data.partition(b"\n")  # the end of the line that was typed
+            if not line_break:
+                return
+            self._reading = True
+        for line in self._reader.feed(data):
+            self._add(line)
+
+    def start(self) -> None:
+        """The shell starts the command: its output begins."""
+        self._reading = self.entered
+
+    def end(self, status: int) -> None:
+        """The command has ended: its output is complete."""
+        if not self.entered:
+            return
+        if self._reading and (rest := self._reader.rest()):
+            self._add(rest)
+        self._reading, self._reader = False, LineReader()
+        self.entered, self.status = False, status
+
+    def tell(self) -> None:
+        """Tell the lines that are new; called without the console's lock."""
+        untold, self._untold = self._untold, []
+        for line in untold:
+            try:
+                self._on_line(line)
+            except Exception:  # the console is more important than who listens
+                _log.exception("a line of a console could not be told")
+
+    def _add(self, line: str) -> None:
+        if self.interrupted and line.startswith("^C"):
+            self.interrupted = False
+            line = line.removeprefix("^C")
+            if not line:
+                return
+        self.lines.append(line)
+        del self.lines[:-_MOST_LINES]
+        self._told += 1
+        if self._told <= _MOST_LINES:
+            self._untold.append(line)
+
+
+@dataclass(kw_only=True)
+class Console:
+    """A `ConsoleFeed`: one shell of the user, in a terminal of its own.
+
+    Args:
+        name: the console's name, in URLs and texts.
+        cluster: the cluster of its shell.
+        shell: prepares the shell.
+        cwd: the folder in which the shell starts.
+        restarts: start the shell again if it ends.
+        changed: called after a change of `as_json`.
+        note: takes a sentence for the presenter.
+    """
+
+    name: str
+    cluster: str
+    shell: PreparedShell
+    cwd: Path
+    restarts: bool = True
+    changed: Callable[[Console], None] = lambda _: None
+    note: Callable[[str], None] = lambda _: None
+    _program: PtyProgram | None = None
+    _command: TypedCommand | None = None
+    _line: TypedLine = field(default_factory=TypedLine)
+    _typing: bool = False
+    _cwd_now: str = ""
+    _closed: bool = False
+    _replay: bytearray = field(default_factory=bytearray)
+    _viewers: list[Viewer] = field(default_factory=list)
+    _sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    _size: tuple[int, int] = _DEFAULT_SIZE
+    _guard: threading.RLock = field(default_factory=threading.RLock)
+    _thread: threading.Thread | None = None
+    _told: Json = None
+
+    @property
+    def title(self) -> str:
+        """What people call it: "west's console"."""
+        return f"{self.name}'s console"
+
+    def open(self) -> None:
+        """Start the shell."""
+        context = copy_context()
+        self._thread = threading.Thread(target=context.run, args=(self._run,), name=f"console-{self.name}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the shell and what runs in it, and all viewers; return after a second at most."""
+        with self._guard:
+            self._closed = True
+            program = self._program
+        if program is not None:
+            program.close()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(1)
+        with self._guard:
+            viewers, self._viewers = self._viewers, []
+        for viewer in viewers:
+            viewer.ended()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its shell runs."""
+        return self._program is not None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it shows a prompt with an empty line, and no step types."""
+        with self._guard:
+            return self.is_alive and self._line.is_ready and self._command is None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether a person has gone to another folder."""
+        now = self._cwd_now
+        try:
+            return bool(now) and not Path(now).samefile(self.cwd)
+        except OSError:  # the folder was deleted
+            return True
+
+    def as_json(self) -> Json:
+        """Return its entry in the state."""
+        with self._guard:
+            title = self.cluster if self.name == self.cluster else f"{self.cluster}, another terminal"
+            busy = self._command is not None or not self._line.is_empty
+            return {
+                "name": self.name,
+                "cluster": self.cluster,
+                "title": title,
+                "alive": self.is_alive,
+                "busy": self.is_alive and busy,
+            }
+
+    # For steps
+
+    def type(self, text: str, on_line: Callable[[str], None], *, pause: Callable[[], None]) -> TypedCommand | None:
+        """Type a command line, key by key, and Enter; return the command, or None if the console is not ready.
+
+        Args:
+            text: the line.
+            on_line: takes each line of output, from another thread.
+            pause: waits between two keys; if it raises, what was typed is deleted.
+        """
+        with self._guard:
+            program = self._program
+            if program is None or not self.is_ready:
+                return None
+            command = self._command = TypedCommand(on_line)
+            self._typing = True
+        self._tell_change()
+        try:
+            for key in text:
+                program.write(key.encode())
+                pause()
+        except BaseException:
+            with self._guard:
+                self._command = None
+                self._line.type("\x03")
+            program.write(b"\x03")
+            raise
+        else:
+            with self._guard:
+                command.entered = True
+                self._line.type("\r")
+            program.write(b"\r")
+            return command
+        finally:
+            with self._guard:
+                self._typing = False
+
+    def press_ctrl_c(self) -> None:
+        """Interrupt what runs in the console."""
+        with self._guard:
+            if self._command is not None:
+                self._command.interrupted = True
+            if self._program is not None:
+                self._program.write(b"\x03")
+
+    def forget(self, command: TypedCommand) -> None:
+        """Wait no longer for the end of a command."""
+        with self._guard:
+            if self._command is command:
+                self._command = None
+        self._tell_change()
+
+    # For browsers
+
+    def attach(self, viewer: Viewer) -> bytes:
+        """Add a viewer, and return what the console showed last."""
+        with self._guard:
+            if len(self._viewers) >= MOST_VIEWERS:
+                raise Declined("too many browsers show this console", next="close one of them")
+            self._viewers.append(viewer)
+            return _CLEAR + bytes(self._replay)
+
+    def detach(self, viewer: Viewer) -> None:
+        """Remove a viewer."""
+        with self._guard:
+            self._viewers = [one for one in self._viewers if one is not viewer]
+            if self._sizes.pop(id(viewer), None) is not None:
+                self._fit()
+
+    def input(self, viewer: Viewer, keys: str) -> None:
+        """Type what a person typed in a viewer; between the keys of a step, it is lost."""
+        with self._guard:
+            typed = without_answers(keys)
+            if not self._viewers or viewer is not self._viewers[0]:
+                keys = typed  # the first viewer answers for the terminal
+            if self._program is None or self._typing or not keys:
+                return
+            self._line.type(typed, kept=self._program.reads_lines)
+            self._program.write(keys.encode("utf-8", "replace"))
+        self._tell_change()
+
+    def resize(self, viewer: Viewer, cols: int, rows: int) -> None:
+        """Note the size of a viewer."""
+        with self._guard:
+            if any(one is viewer for one in self._viewers):
+                self._sizes[id(viewer)] = (cols, rows)
+                self._fit()
+
+    def _fit(self) -> None:
+        if not self._sizes:
+            return
+        cols, rows = (min(sizes) for sizes in zip(*self._sizes.values(), strict=True))
+        size = (max(cols, _SMALLEST[0]), max(rows, _SMALLEST[1]))
+        if size != self._size:
+            self._size = size
+            if self._program is not None:
+                self._program.resize(*size)
+
+    # The thread that reads
+
+    def _run(self) -> None:
+        quick = 0
+        while not self._closed:
+            began = time.monotonic()
+            try:
+                self._one_shell()
+            except (LabError, OSError) as error:
+                self.note(f"{self.title} cannot start: {error}")
+                break
+            quick = quick + 1 if time.monotonic() - began < _QUICK_S else 0
+            if self._closed or not self.restarts:
+                break
+            if quick >= _MOST_QUICK:
+                self.note(f"{self.title} ends as soon as it starts: look at your shell's start files")
+                break
+            self.note(f"{self.title} has ended; the stage starts it again")
+        self._tell_change()
+
+    def _one_shell(self) -> None:
+        """Run one shell to its end."""
+        marks = secrets.token_hex(8)
+        with self.shell(marks) as (argv, env):
+            cols, rows = self._size
+            program = PtyProgram(argv, env=env, cols=cols, rows=rows, cwd=self.cwd)
+            try:
+                with self._guard:
+                    self._program, self._line = program, TypedLine()
+                    if self._closed:
+                        return
+                self._tell_change()
+                parser = OutputParser(marks)
+                while data := program.read():
+                    for part in parser.feed(data):
+                        self._take(part)
+                    self._tell_change()
+                self._show(parser.rest())
+            finally:
+                with self._guard:
+                    self._program = None
+                    command, self._command = self._command, None
+                program.release()
+                if command is not None:
+                    command.tell()
+                    command.ended.set()
+                self._tell_change()
+
+    def _take(self, part: OutputPart) -> None:
+        with self._guard:
+            command, has_ended = self._command, False
+            match part:
+                case Shown(data=data):
+                    self._show(data)
+                    if command is not None:
+                        command.show(data, has_starts=self._line.has_starts)
+                case Question():
+                    self._answer(part)
+                case StartMark():
+                    self._line.start()
+                    if command is not None:
+                        command.start()
+                case EndMark(status=status):
+                    self._line.end()
+                    if command is not None:
+                        command.end(status)
+                case PromptMark(has_starts=has_starts, cwd=cwd):
+                    self._cwd_now = cwd
+                    self._line.prompt(has_starts=has_starts)
+                    # A shell also shows its prompt again after a change of size: only after an end it is the next one.
+                    if command is not None and command.status is not None:
+                        self._command, has_ended = None, True
+        if command is not None:
+            command.tell()
+            if has_ended:
+                command.ended.set()
+
+    def _show(self, data: bytes) -> None:
+        with self._guard:
+            self._replay += data
+            if len(self._replay) > REPLAY_BYTES:
+                del self._replay[:-REPLAY_BYTES]
+                line_end = self._replay.find(b"\n", 0, 4096)  # begin with a whole line
+                del self._replay[: line_end + 1]
+            for viewer in self._viewers:
+                viewer.receive(data)
+
+    def _answer(self, question: Question) -> None:
+        if self._program is None:
+            return
+        if question.answer is not None:
+            self._program.write(question.answer)
+        elif self._viewers:
+            self._viewers[0].receive(question.data)
+        else:
+            self._program.write(b"\x1b[1;1R")
+
+    def _tell_change(self) -> None:
+        now = self.as_json()
+        with self._guard:
+            if now == self._told:
+                return
+            self._told = now
+        self.changed(self)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.browser.stage.lab_page import LabPage
 from tests.browser.stage.played import PlayedStage, Theatre, played
 from tests.browser.stage.screens import Screen
 from tests.local_http import served
@@ -33,24 +33,17 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-class _Page(BaseHTTPRequestHandler):
-    """The lab's page, as far as the stage needs it: something with a button in a frame."""
-
-    def do_GET(self) -> None:
-        body = b"<!doctype html><title>page</title><h1>Who answers?</h1><button>Pause</button>"
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+@pytest.fixture
+def page() -> Iterator[type[LabPage]]:
+    """The page in the frame; it answers with an error while `down` is set."""
+    yield LabPage
+    LabPage.down = False
 
 
 @pytest.fixture
-def theatre(tmp_path: Path) -> Iterator[Theatre]:
+def theatre(tmp_path: Path, page: type[LabPage]) -> Iterator[Theatre]:
     """A served stage on the Linkerd stack."""
-    with served(_Page) as host, played(tmp_path, page_url=f"http://localhost:{host.rpartition(':')[2]}/") as open_stage:
+    with served(page) as host, played(tmp_path, page_url=f"http://localhost:{host.rpartition(':')[2]}/") as open_stage:
         yield open_stage
 
 

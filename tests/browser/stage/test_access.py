@@ -17,7 +17,7 @@ Open = Callable[..., Screen]
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 SIZES = [(390, 844), (1280, 720), (3840, 2160)]
 LOOKS = [(width, height, scheme) for width, height in SIZES for scheme in ("light", "dark")]
-looks = pytest.mark.parametrize(("width", "height", "scheme"), LOOKS, ids=lambda value: str(value))
+looks = pytest.mark.parametrize(("width", "height", "scheme"), LOOKS, ids=str)
 
 
 def findings(screen: Screen) -> list[Any]:

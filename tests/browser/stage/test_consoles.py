@@ -16,7 +16,7 @@ from tests.browser.stage.screens import Screen
 
 Open = Callable[..., Screen]
 WEST = "#console-west .terminal"
-SIX = config.parse(
+FOUR = config.parse(
     "\n".join(
         f'[clusters.{name}]\npod_cidr = "10.{20 + n}.0.0/16"\nservice_cidr = "10.{120 + n}.0.0/16"\n'
         f'ingress_port = {8090 + n}\npodinfo = {{ color = "{color}" }}'
@@ -43,13 +43,13 @@ def test_the_keys_of_a_console_belong_to_it_until_they_are_given_back(stage: Pla
     for key in ("c", "s", "u", "1", "PageDown", "ArrowRight"):
         audience.press(key)
     audience.console_shows("west", "csu1")
-    assert stage.happened.turn == 0
+    assert stage.turn == 0
     audience.press("Escape")
     audience.press("Escape")
     audience.page.locator("#console-west .back").wait_for(state="hidden")
     audience.press("Enter")
     audience.sees(".status", "Runs")
-    assert stage.happened.turn == 1
+    assert stage.turn == 1
 
 
 def test_a_visible_button_gives_the_keys_back(screen: Open) -> None:
@@ -114,7 +114,7 @@ def test_more_clusters_share_the_two_places_with_tabs(screen: Open, four: Theatr
 @pytest.fixture
 def four(tmp_path: Path) -> Iterator[Theatre]:
     (tmp_path / "four").mkdir()
-    with played(tmp_path / "four", spec=SIX) as theatre:
+    with played(tmp_path / "four", spec=FOUR, page_url="http://127.0.0.1:9/") as theatre:
         yield theatre
 
 
@@ -136,7 +136,7 @@ def test_a_replay_shows_consoles_that_nobody_types_into(stage: PlayedStage, scre
             audience.press(key)
     assert [(one["action"], one["at"]) for one in asked] == [("play", 83), ("seek", 93), ("seek", 73)]
     assert "echo" not in audience.console_text("west")
-    assert stage.happened.turn == 0
+    assert stage.turn == 0
 
 
 def panel(**changes: Json) -> Json:

@@ -100,7 +100,7 @@ def test_two_presses_at_once_run_one_step(stage: PlayedStage, screen: Open) -> N
     )
     audience.shows(".status[data-look=green]")
     audience.is_at("Half and half")
-    assert stage.happened.turn == 2  # the jump, and one run
+    assert stage.turn == 2  # the jump, and one run
 
 
 def test_a_key_that_is_held_down_is_one_press(stage: PlayedStage, screen: Open) -> None:
@@ -112,7 +112,7 @@ def test_a_key_that_is_held_down_is_one_press(stage: PlayedStage, screen: Open) 
         audience.page.keyboard.up("Enter")
         audience.shows(".status[data-look=running]")
     audience.shows(".status[data-look=green]")
-    assert stage.happened.turn == 2
+    assert stage.turn == 2
 
 
 def test_what_is_not_possible_says_why(stage: PlayedStage, screen: Open) -> None:
@@ -123,7 +123,7 @@ def test_what_is_not_possible_says_why(stage: PlayedStage, screen: Open) -> None
     assert "nothing to undo" in undo.get_attribute("title")
     undo.click(force=True)  # Playwright waits until a button is enabled; a person does not
     presenter.sees(".said", "there is nothing to undo")
-    assert stage.happened.turn == 0
+    assert stage.turn == 0
     with stage.recorded.held():
         presenter.click(GO)
         presenter.sees("#controls [data-command=go][aria-disabled]", "a step runs")
@@ -191,7 +191,7 @@ def test_faults_are_injected_labelled_and_undone(screen: Open) -> None:
     audience = screen()
     audience.is_at("West does not know East")
     audience.press("i")
-    audience.sees(".fault >> nth=1", "only with --full")
+    audience.sees(".fault >> nth=1", "run lab stage --full for this")
     audience.click(".fault >> nth=0 >> button")
     audience.sees(".fault[data-active]", "active, intended")
     audience.press("Escape")
@@ -199,7 +199,7 @@ def test_faults_are_injected_labelled_and_undone(screen: Open) -> None:
     audience.sees(".log [data-sign=fault]", "Kill podinfo in East")
     audience.sees(".log [data-sign=fault]", "intended")
     audience.press("i")
-    audience.click(".fault[data-active] button:has-text('Start podinfo again')")
+    audience.click(".fault[data-active] button:has-text('Start podinfo in East again')")
     audience.hides(".fault[data-active]")
 
 
@@ -233,4 +233,4 @@ def test_after_a_click_the_keys_belong_to_the_stage(stage: PlayedStage, screen: 
     audience.hides("dialog")
     audience.press("Enter")
     audience.shows(".status[data-look=green]")
-    assert stage.happened.turn == 1
+    assert stage.turn == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tests.browser.stage.lab_page import LabPage
 from tests.browser.stage.played import PlayedStage, Theatre
 from tests.browser.stage.screens import Screen
 
@@ -22,7 +23,7 @@ def test_a_reload_in_the_middle_of_a_step_shows_it_again(stage: PlayedStage, scr
         audience.sees(".status[data-look=running]", "Runs")
         audience.console_shows("east", "kubectl --context=east")
     audience.shows(".status[data-look=green]")
-    assert stage.happened.turn == 1
+    assert stage.turn == 1
 
 
 def test_a_browser_that_is_killed_in_the_middle_of_a_step_changes_nothing(stage: PlayedStage, screen: Open) -> None:
@@ -95,16 +96,15 @@ def test_a_lost_connection_comes_back_by_itself(screen: Open) -> None:
     audience.shows(".status[data-look=green]")
 
 
-def test_a_laptop_that_slept_connects_again_at_once(stage: PlayedStage, screen: Open) -> None:
+def test_a_laptop_that_slept_connects_again_at_once(screen: Open) -> None:
     audience = screen(token=False)
     audience.loses = True
     audience.page.clock.install()
     audience.open()
     audience.is_at(STARTED)
     streams = [url for url in audience.requested if url.endswith("/api/events")]
-    audience.page.clock.fast_forward(3_600_000)  # timers fire once and late, as after sleep
-    stage.happened.closing = "service_discovery"
-    audience.sees(".narration", "An export")
+    with audience.page.expect_request("**/api/events"):
+        audience.page.clock.fast_forward(3_600_000)  # timers fire once and late, as after sleep
     assert len([url for url in audience.requested if url.endswith("/api/events")]) > len(streams)
 
 
@@ -164,16 +164,14 @@ def test_a_browser_that_cannot_run_the_scripts_gets_a_sentence(screen: Open) -> 
     audience.sees("#starting .late", "It needs a browser from 2024 or later")
 
 
-def test_a_page_that_does_not_answer_is_named_and_comes_by_itself(stage: PlayedStage, screen: Open) -> None:
+def test_a_page_that_does_not_answer_is_named_and_comes_by_itself(page: type[LabPage], screen: Open) -> None:
     audience = screen()
     audience.shows(".page iframe")
-    stage.page_problem = "West's page does not answer: connection refused."
-    stage.publish()
-    audience.sees(".missing", "connection refused")
+    page.down = True
+    audience.sees(".missing", "West's page answers with an error (503)")
     audience.sees(".missing", "Run lab status")
     audience.page.locator(".page iframe").wait_for(state="hidden")
-    stage.page_problem = None
-    stage.publish()
+    page.down = False
     audience.page.frame_locator(".page iframe").locator("h1").wait_for()
 
 
@@ -187,7 +185,7 @@ def test_data_is_shown_as_text(stage: PlayedStage, screen: Open) -> None:
     shown = stage.state()
     shown["steps"][0].update(title=evil, narration=evil, script=evil)
     stage.extra = {"steps": shown["steps"], "notes": [{"at": 4e9, "text": evil}]}
-    stage.publish()
+    stage.publish_state()
     audience.is_at(evil)
     audience.sees(".log", evil)
     assert audience.page.locator("img, script:not([src])").count() == 0

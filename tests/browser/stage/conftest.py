@@ -54,16 +54,17 @@ def stage(theatre: Theatre) -> PlayedStage:
 
 @pytest.fixture
 def screen(chromium: Any, theatre: Theatre) -> Iterator[Callable[..., Screen]]:
-    """`screen("presenter", width=390, height=844)` opens a screen in a browser of its own."""
+    """`screen("presenter", width=390, height=844)` opens a screen in a browser of its own; None opens none yet."""
     opened: list[Screen] = []
 
-    def open_screen(path: str = "", *, token: bool = True, within: Any = None, **options: Any) -> Screen:
+    def open_screen(path: str | None = "", *, token: bool = True, within: Any = None, **options: Any) -> Screen:
         width, height = options.pop("width", 1280), options.pop("height", 720)
         context = within or chromium.new_context(viewport={"width": width, "height": height}, **options)
         context.set_default_timeout(TIMEOUT_MS)
         made = Screen(context.new_page(), theatre)
         opened.append(made)
-        made.open(path, token=token)
+        if path is not None:
+            made.open(path, token=token)
         return made
 
     yield open_screen

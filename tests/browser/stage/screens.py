@@ -9,6 +9,8 @@ from tests.browser.stage.played import Theatre
 
 LOST = re.compile(r"Failed to load resource|WebSocket connection to .* failed")
 """What a browser itself logs while the server is away."""
+CHANGED = "ERR_NETWORK_CHANGED"
+"""Chromium ends all its requests when an interface of the machine comes or goes, as those of containers do."""
 
 
 class Screen:
@@ -30,10 +32,16 @@ class Screen:
 
     @property
     def errors(self) -> list[str]:
-        return [text for text in self._errors if not (self.loses and LOST.search(text))]
+        found = [text for text in self._errors if CHANGED not in text]
+        return [text for text in found if not (self.loses and LOST.search(text))]
 
     def open(self, path: str = "", *, token: bool = True) -> None:
-        self.page.goto(self.theatre.link(path) if token else f"{self.theatre.url}{path}")
+        url = self.theatre.link(path) if token else f"{self.theatre.url}{path}"
+        before = len(self._errors)
+        self.page.goto(url)
+        if any(CHANGED in text for text in self._errors[before:]):
+            self.page.goto("about:blank")
+            self.page.goto(url)
 
     def sees(self, selector: str, text: str | re.Pattern[str]) -> None:
         """Wait until an element has a text."""

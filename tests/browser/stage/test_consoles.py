@@ -112,10 +112,10 @@ def test_more_clusters_share_the_two_places_with_tabs(screen: Open, four: Theatr
 
 
 @pytest.fixture
-def four(tmp_path: Path) -> Iterator[Theatre]:
+def four(tmp_path: Path, theatre: Theatre) -> Iterator[Theatre]:
     (tmp_path / "four").mkdir()
-    with played(tmp_path / "four", spec=FOUR, page_url="http://127.0.0.1:9/") as theatre:
-        yield theatre
+    with played(tmp_path / "four", spec=FOUR, page_url=theatre.stage.facts.page_url) as made:
+        yield made
 
 
 def test_a_replay_shows_consoles_that_nobody_types_into(stage: PlayedStage, screen: Open) -> None:

@@ -14,6 +14,7 @@ from lab.cli.presented import PresentedNames, end_with, picked, warn_of_changes
 
 if TYPE_CHECKING:
     from lab.stage import run
+    from lab.stage.live import LiveStage
 
 
 def register(app: typer.Typer) -> None:
@@ -35,9 +36,17 @@ def stage(
         int | None,
         typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0: any. Default: that of lab.toml, 7465."),
     ] = None,
+    audience: Annotated[
+        str,
+        typer.Option(
+            "--audience",
+            metavar="ADDRESS",
+            help="Let phones send requests, at this address of this machine (ADDRESS:PORT; port 7466).",
+        ),
+    ] = "",
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the URL, and open no browser.")] = False,
 ) -> None:
-    """Present scenarios in a browser, with a console for each cluster.
+    """Present scenarios in a browser, with real consoles.
 
     The page of West's frontend is on the left; the steps are typed into real shells on the right. / is the audience's
     screen, /presenter a second screen with notes and controls. Only a browser on this machine, with the printed URL,
@@ -57,9 +66,9 @@ def stage(
         mesh = stacks.mesh(lab)
         if auto:
             warn_of_changes(lab, mesh)
-        live = run.live_stage(lab, mesh, chosen, full=full, auto=auto, config=file)
+        live = run.live_stage(lab, mesh, chosen, full=full, auto=auto, config=file, audience=audience)
         with run.on_screen(live, port=where, folder=lab.paths.state) as screen, run.opened(live):
-            _welcome(screen, opens=not no_browser)
+            _welcome(live, screen, opens=not no_browser)
             if screen.door.port != lab.spec.stage.port:
                 warn(
                     f"the page can be shown only by a stage at port {lab.spec.stage.port}. For port "
@@ -78,10 +87,12 @@ def stage(
         typer.echo(run.left_to_undo(live.presenter))
 
 
-def _welcome(screen: run.OnScreen, *, opens: bool) -> None:
+def _welcome(live: LiveStage, screen: run.OnScreen, *, opens: bool) -> None:
     """Print the URLs, and open the browser."""
     typer.echo(f"stage:     {screen.url}")
     typer.echo(f"presenter: {screen.door.url}presenter, in the same browser")
+    if live.audience is not None:
+        typer.echo(f"audience:  {live.audience.as_json()['url']}")
     if opens and not screen.open():
         warn("there is no browser with a window here: open the first URL in one on this machine")
     typer.echo("Ctrl-C ends it")

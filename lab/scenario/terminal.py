@@ -79,7 +79,7 @@ class DirectTerminal:
     starter: Callable[..., process.Child] = process.start
 
     def console(self, line: Line, *, beside: bool = False) -> str | None:  # noqa: ARG002 - as the Terminal says
-        """Return None: there are no consoles."""
+        """Return None: a program needs no console."""
         return None
 
     def run(self, line: Line, *, timeout_s: float, on_line: OnLine) -> None:

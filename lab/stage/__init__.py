@@ -5,11 +5,16 @@ the steps, and the presenter's second screen. The state is the server's; browser
 
 | module | what is in it |
 | --- | --- |
+| `run` | `lab stage` from its start to its end |
 | `parts` | the interfaces: what the server needs of a stage, and what faults, panels and consoles offer it |
-| `server`, `endpoints`, `streams` | the HTTP application: routes, JSON requests, server-sent events, WebSockets |
+| `live`, `state` | the stage of a lab, and its state as JSON |
+| `conductor` | the thread that does what presenters request, one request after the other |
+| `typist`, `consoles`, `console` | types the lines of steps into consoles: shells in terminals of their own |
+| `osc`, `text`, `typed_line`, `typed_command` | what a console's output and keys mean |
+| `server`, `endpoints`, `streams`, `broker` | the HTTP application: JSON requests, server-sent events, WebSockets |
 | `security` | the token, the cookie, Host and Origin, the headers |
-| `broker` | passes events to browsers, never waits for one of them |
-| `state` | the state as JSON |
+| `serve`, `opener` | runs the server in this process; opens the browser |
+| `page_marks` | tells the page when steps, commands and faults begin |
 """
 
 from lab.stage.parts import Declined, Fault, Faults, Panels, Stage

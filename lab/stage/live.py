@@ -12,6 +12,7 @@ from lab.base import wait
 from lab.base.concurrency import each
 from lab.base.names import Json
 from lab.base.redaction import redact
+from lab.scenario.actions import Action
 from lab.scenario.executor import Output, Typed
 from lab.scenario.model import Scenario
 from lab.scenario.observation import Outcome
@@ -23,7 +24,7 @@ from lab.stage.conductor import Conductor
 from lab.stage.consoles import Consoles
 from lab.stage.page_marks import MOST_LETTERS, PageMarks
 from lab.stage.page_watch import PageWatch
-from lab.stage.parts import ConsoleFeed, Declined, Faults, NoFaults, NoPanels, Panels
+from lab.stage.parts import AudiencePart, ConsoleFeed, Declined, Faults, NoFaults, NoPanels, Panels
 from lab.stage.state import Happened, StageFacts, Work
 
 CHECK_AGAIN_S = 2.0
@@ -45,6 +46,7 @@ class LiveStage:
         faults: the inject menu.
         panels: the live objects of each cluster.
         rehearsed: seconds of each step in the last rehearsal.
+        audience: the phones' server, if the audience takes part.
     """
 
     facts: StageFacts
@@ -57,7 +59,7 @@ class LiveStage:
     rehearsed: Mapping[str, float] = field(default_factory=dict)
     broker: Broker = field(default_factory=Broker)
     check_again_s: float = CHECK_AGAIN_S
-    audience: Callable[[], Json] = lambda: None
+    audience: AudiencePart | None = None
     _happened: Happened = field(default_factory=Happened)
     _reachable: dict[str, bool] = field(default_factory=dict)
     _told_s: float = 0.0
@@ -74,6 +76,8 @@ class LiveStage:
     def open(self) -> None:
         """Start all parts."""
         self._leave = self.presenter.attach(_StageView(self))
+        if self.audience is not None:
+            self.audience.start(self.publish_state)
         self.page.start()
         if self.page_watch is not None:
             self.page_watch.start(self.publish_state)
@@ -84,7 +88,8 @@ class LiveStage:
 
     def close(self) -> None:
         """End all parts, within about a second; nothing that a step changed is undone."""
-        each(lambda close: close(), (self._end_work, self.faults.close, self.panels_of.close))
+        audience = self.audience.close if self.audience else _nothing
+        each(lambda close: close(), (self._end_work, self.faults.close, self.panels_of.close, audience))
         self._leave()
         self.page.close()
         if self.page_watch is not None:
@@ -107,7 +112,7 @@ class LiveStage:
             consoles=self.consoles.as_json(),
             faults=[fault.as_json() for fault in self.faults.list()],
             reachable=self._reachable,
-            audience=self.audience(),
+            audience=self.audience.as_json() if self.audience else None,
             page_problem=self.page_watch.problem if self.page_watch else None,
         )
 
@@ -247,8 +252,27 @@ class LiveStage:
         self.broker.publish("panel", panel)
         if changed:
             if not reachable:
-                self.broker.publish("lost", {"cluster": name, "problem": panel.get("problem")})
+                self.broker.publish("lost", {"cluster": name, "words": panel.get("problem") or "it does not answer"})
             self.publish_state()
+
+    def act(self, actions: Sequence[Action]) -> None:
+        """Execute actions that belong to no step, those of a fault; only in the conductor's thread.
+
+        Raises:
+            LabError: one failed.
+        """
+        executor = self.presenter.steps.executor
+        executor.tell = self.tell_output
+        executor.do("", actions)
+
+    def tell_output(self, output: Output, step: str | None = None) -> None:
+        """Tell what a step or a fault types and prints; a command is a mark."""
+        typed = isinstance(output, Typed)
+        text = output.text if isinstance(output, Typed) else output.line
+        if typed:
+            self.set_mark(text, "command", intended=True)
+        data = {"step": step, "kind": "typed" if typed else "printed", "text": redact(text), "console": output.console}
+        self.broker.publish("output", data)
 
     def shown(self, view: StepView, run: StepRun) -> None:
         """Keep the result of a step."""
@@ -260,6 +284,10 @@ class LiveStage:
         """Note that a scenario's summary is shown now."""
         self._happened.closing = scenario.name if scenario else None
         self.publish_state()
+
+
+def _nothing() -> None:
+    return
 
 
 _ANYWHERE = ""
@@ -287,13 +315,7 @@ class _StageView:
 
     def output(self, view: StepView, output: Output) -> None:
         """Tell what is typed or printed."""
-        typed = isinstance(output, Typed)
-        text = output.text if isinstance(output, Typed) else output.line
-        kind = "typed" if typed else "printed"
-        if typed:
-            self._stage.set_mark(text, "command", intended=True)
-        data = {"step": view.id, "kind": kind, "text": redact(text), "console": output.console}
-        self._stage.broker.publish("output", data)
+        self._stage.tell_output(output, view.id)
 
     def result(self, view: StepView, run: StepRun) -> None:
         """Keep and tell a result."""

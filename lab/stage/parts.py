@@ -178,6 +178,23 @@ class Panels(Protocol):
         """End all watches, within a second."""
 
 
+class AudiencePart(Protocol):
+    """The server for the audience's phones."""
+
+    def start(self, changed: Callable[[], None]) -> None:
+        """Begin to serve; `changed` is called from any thread when `as_json` returns something else.
+
+        Raises:
+            LabError: it cannot listen on its address.
+        """
+
+    def close(self) -> None:
+        """End the server, within two seconds."""
+
+    def as_json(self) -> Json:
+        """Return the state's `audience`."""
+
+
 class NoFaults:
     """An empty inject menu."""
 

@@ -17,13 +17,16 @@ from lab.scenario.model import Scenario
 from lab.scenario.observation import Outcome
 from lab.scenario.position import Position
 from lab.scenario.presenter import Presenter, StepState, Wish
-from lab.stacks import current
+from lab.stacks import Stack, current
 from lab.stage import consoles as consoles_of
+from lab.stage.audience import Audience, AudienceAddress
 from lab.stage.consoles import Consoles
+from lab.stage.faults import FaultMenu
 from lab.stage.live import LiveStage
 from lab.stage.opener import open_browser, start_file
 from lab.stage.page_marks import PageMarks
 from lab.stage.page_watch import PageWatch
+from lab.stage.panel import LivePanels
 from lab.stage.parts import Stage
 from lab.stage.recording import rehearsal
 from lab.stage.security import Door
@@ -91,6 +94,7 @@ def live_stage(
     full: bool = False,
     auto: bool = False,
     config: Path | None = None,
+    audience: str = "",
     environ: Mapping[str, str] = os.environ,
 ) -> LiveStage:
     """Return the stage of a lab that is up; nothing runs before its `open`.
@@ -102,7 +106,11 @@ def live_stage(
         full: also present steps that stop whole clusters.
         auto: a rehearsal, which begins at the first step and keeps no position.
         config: the lab.toml that was named, if one was.
+        audience: the address, with or without a port, at which phones take part; empty for none.
         environ: the user's environment, for the consoles.
+
+    Raises:
+        UsageError: `audience` is not an address.
     """
     shells = consoles_of.shells(lab, environment.tools(lab), environ=environ, config=config)
     consoles = Consoles(shells=shells, cwd=consoles_of.here())
@@ -119,7 +127,15 @@ def live_stage(
         rehearsed=rehearsal.times(rehearsal.file_of(lab.paths), mesh.name),
     )
     typist.note = stage.note
+    _add_parts(stage, lab, mesh, stack)
+    stage.audience = Audience.of(lab, AudienceAddress.parse(audience)) if audience else None
     return stage
+
+
+def _add_parts(stage: LiveStage, lab: Lab, mesh: Mesh, stack: Stack) -> None:
+    """Add what reads the clusters."""
+    stage.faults = FaultMenu(lab, mesh, do=stage.act, shown=environment.target_of(lab, mesh.name).shown)
+    stage.panels_of = LivePanels(lab, stack)
 
 
 def names_of(lab: Lab) -> Mapping[str, str]:

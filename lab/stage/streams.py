@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from lab.base.names import Json
 from lab.stage.broker import Reader, TooManyReadersError
@@ -29,6 +29,8 @@ _SLOW_S = 15.0
 """A browser that takes nothing for this long is gone, or its machine sleeps."""
 MOST_MESSAGE = 64 << 10
 """Bytes of a message from a browser."""
+_FRAME = 128 << 10
+"""Bytes of one frame: small enough for every client's own limit."""
 _MOST_WAITING = 2 << 20
 """Bytes of a console that may wait for one browser."""
 _SIZES = range(2, 1001)
@@ -201,19 +203,27 @@ async def console(socket: WebSocket) -> None:
 async def _show(socket: WebSocket, viewer: _BrowserConsole, shown: bytes) -> None:
     """Send the console's bytes until it ends."""
     await _tell_size(socket, viewer)
-    await socket.send_bytes(shown)
+    await _send(socket, shown)
     while not viewer.over:
         viewer.waiting.clear()
         await _tell_size(socket, viewer)
         if data := viewer.take():
-            async with asyncio.timeout(_SLOW_S):
-                await socket.send_bytes(data)
+            await _send(socket, data)
         elif not viewer.over:
             await viewer.waiting.wait()
-    async with asyncio.timeout(_SLOW_S):
-        if data := viewer.take():
-            await socket.send_bytes(data)
-        await socket.close(_LATER)
+    await _send(socket, viewer.take())
+    await socket.close(_LATER)
+
+
+async def _send(socket: WebSocket, data: bytes) -> None:
+    """Send bytes.
+
+    Raises:
+        TimeoutError: the browser does not take them.
+    """
+    for at in range(0, len(data), _FRAME):
+        async with asyncio.timeout(_SLOW_S):
+            await socket.send_bytes(data[at : at + _FRAME])
 
 
 async def _tell_size(socket: WebSocket, viewer: _BrowserConsole) -> None:
@@ -224,14 +234,12 @@ async def _tell_size(socket: WebSocket, viewer: _BrowserConsole) -> None:
 
 async def _take(socket: WebSocket, feed: ConsoleFeed, viewer: _BrowserConsole) -> None:
     """Take a browser's messages until it leaves."""
-    with contextlib.suppress(WebSocketDisconnect):
-        while True:
-            text = await socket.receive_text()
-            try:
-                _obey(json.loads(text), feed, viewer)
-            except (ValueError, KeyError, TypeError, RecursionError):
-                await socket.close(_WRONG, "send input or resize as JSON")
-                return
+    while (message := await socket.receive())["type"] == "websocket.receive":
+        try:
+            _obey(json.loads(message.get("text") or ""), feed, viewer)
+        except (ValueError, RecursionError):
+            await socket.close(_WRONG, "send input or resize as JSON")
+            return
 
 
 def _obey(message: Json, feed: ConsoleFeed, viewer: _BrowserConsole) -> None:

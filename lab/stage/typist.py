@@ -13,8 +13,9 @@ from lab.base.errors import CommandError, CommandTimeout, LabError, WaitTimeout
 from lab.base.wait import NotYet
 from lab.scenario.commands import Line
 from lab.scenario.terminal import STOP_S, LongRunning, OnLine
-from lab.stage.console import Console, TypedCommand
+from lab.stage.console import Console
 from lab.stage.consoles import Consoles
+from lab.stage.typed_command import TypedCommand
 
 _KEY_S, _LINE_S = 0.012, 0.9
 """Pause between two keys; of a long line, all pauses together."""

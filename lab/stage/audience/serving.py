@@ -152,4 +152,4 @@ def serving(app: ASGIApp, listener: socket.socket, *, gate: Gate, closing: Calla
 
 
 def _ended() -> bool:
-    raise HostError("the audience's server ended while it started", next="lab stage without --audience")
+    raise HostError("the audience's server ended while it started", next="start the stage again")

@@ -27,7 +27,9 @@ HEAVY = (
     "python_on_whales",
     "requests",
     "rich",
+    "starlette",
     "tenacity",
+    "uvicorn",
     "watchfiles",
     "yaml",
     "lab.config",
@@ -78,6 +80,7 @@ def test_completion_knows_scenarios_and_clusters() -> None:
 
     assert complete("lab run iso", 2) == ["isolation"]
     assert complete("lab walk iso", 2) == ["isolation"]
+    assert complete("lab stage iso", 2) == ["isolation"]
     assert complete("lab export web --from ea", 4) == ["east"]
 
 

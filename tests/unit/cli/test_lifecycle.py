@@ -231,6 +231,7 @@ THEIRS = "the Docker network 'dev' belongs to the lab of ada@host with the state
         "logs istiod",
         "run request_routing",
         "walk --auto",
+        "stage --no-browser",
         "check",
         "check request_routing/split",
         "dev shared",

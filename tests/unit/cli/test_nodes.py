@@ -14,6 +14,7 @@ COMMANDS = [
     ("export", "podinfo"),
     ("run",),
     ("walk", "--auto"),
+    ("stage", "--no-browser"),
     ("check",),
     ("dev", "shared"),
     ("dev", "pod", "."),

@@ -45,7 +45,7 @@ def test_scenarios_are_listed_without_a_lab(lab: Command, demo: Registry) -> Non
     assert [one["name"] for one in lab("run", "--list", "--json").json] == ["demo"]
 
 
-@pytest.mark.parametrize("command", [("run",), ("check", "demo/one"), ("check",), ("walk", "--auto")])
+@pytest.mark.parametrize("command", [("run",), ("check", "demo/one"), ("check",), ("walk", "--auto"), ("stage",)])
 def test_without_a_lab_the_next_command_is_named(lab: Command, demo: Registry, command: tuple[str, ...]) -> None:
     ended = lab(*command)
     assert ended.code == 3

@@ -57,6 +57,7 @@ registry.registry = known
 mesh = SimpleNamespace(name="istio", capabilities=frozenset())
 stacks.mesh = lambda _: mesh
 changes.now = lambda *_: ()
+run._add_parts = lambda *_: None  # there are no clusters to read
 KindProvider.look = lambda self, lab: {{}}
 ArtifactStore.binary = lambda self, name: Path({tools!r}) / name / "bin" / name
 sys.argv = ["lab", *(word for word in sys.argv[1:] if word != "cat")]
@@ -122,7 +123,9 @@ def lab_stage(folder: Path, *words: str, shell: str = "/bin/bash", holds: bool =
     state, home = folder / "state" / "dev", folder / "home"
     state.mkdir(parents=True, exist_ok=True)
     home.mkdir(exist_ok=True)
-    (folder / "lab.toml").write_text('name = "dev"\nstack = "istio"\n')
+    # Ports where nothing listens: a lab that runs on this machine is not asked for its page.
+    ports = "[clusters.east]\ningress_port = 1\n[clusters.west]\ningress_port = 2\n"
+    (folder / "lab.toml").write_text(f'name = "dev"\nstack = "istio"\n{ports}')
     (state / "kubeconfig").write_text(KUBECONFIG)
     (state / "kubeconfig").chmod(0o600)
     (state / "stack").write_text("istio\n")

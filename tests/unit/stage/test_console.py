@@ -11,8 +11,9 @@ import pytest
 
 from lab.base import wait
 from lab.base.wait import NotYet
-from lab.stage.console import MOST_VIEWERS, REPLAY_BYTES, Console, TypedCommand
+from lab.stage.console import MOST_VIEWERS, REPLAY_BYTES, Console
 from lab.stage.parts import Declined
+from lab.stage.typed_command import TypedCommand
 from tests.unit.stage.shells import SHELLS, Browser, console_of, lines_of, missing, ready
 
 every_shell = pytest.mark.parametrize(

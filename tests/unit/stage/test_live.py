@@ -445,7 +445,7 @@ def test_a_cluster_that_does_not_answer_is_told_once(shown: Shown) -> None:
         panels.publish({"cluster": "east", "reachable": reachable, "problem": problem})
         clusters = {one["name"]: one["reachable"] for one in shown.stage.state()["clusters"]}
         assert clusters == {"east": reachable, "west": True}
-    assert shown.named("lost") == [{"cluster": "east", "problem": "no answer"}]
+    assert shown.named("lost") == [{"cluster": "east", "words": "no answer"}]
     assert len(shown.named("panel")) == 4
     assert shown.stage.panels() == [{"cluster": "east", "reachable": True}]
 

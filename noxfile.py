@@ -1,5 +1,7 @@
 """The project's commands: `nox -l` lists them, `nox` runs lint, unit tests and the tests on real clusters."""
 
+import os
+import shutil
 from pathlib import Path
 
 import nox
@@ -8,6 +10,7 @@ _PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 _E2E = ("commands", "answers", "status", "ownership", "scenarios", "walkthrough", "accidents", "accidents_linkerd")
 _OTHER_MACHINES = ("any_machine",)
 _ENGINES = ("engines",)
+_CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 nox.options.sessions = ["lint", "tests", "e2e"]
 nox.options.reuse_existing_virtualenvs = True
@@ -72,6 +75,17 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the unit tests, without clusters and without a container engine."""
     _unit(session)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Run the page and the stage in this machine's Chromium, without clusters; root on Debian installs it."""
+    if not any(map(shutil.which, _CHROMIUM)):
+        if not (os.geteuid() == 0 and Path("/etc/debian_version").exists()):
+            session.skip("no Chromium: install it, on Debian with `apt-get install chromium`")
+        session.run("apt-get", "install", "--yes", "--no-install-recommends", "chromium", external=True)
+    session.install("-e", ".[test,browser]", silent=True)
+    session.run("pytest", "tests/browser", *session.posargs)
 
 
 @nox.session(python=_PYTHONS)

@@ -184,17 +184,17 @@ _ROLES: Mapping[str, Mapping[str, Any]] = {
         "region": "europe-west1",
         "zone": "europe-west1-b",
         "ingress_port": 8081,
-        "podinfo": {"color": "#2563eb"},
+        "podinfo": {"color": "#0072b2"},
     },
     "west": {
         "stands_in_for": "Docker Desktop",
         "region": "laptop",
         "zone": "docker-desktop",
         "ingress_port": 8080,
-        "podinfo": {"color": "#c2410c"},
+        "podinfo": {"color": "#e69f00"},
     },
 }
-_MORE_COLORS = ("#2e9e5b", "#8e5bd0", "#c0392b", "#7f8c8d")
+_MORE_COLORS = ("#009e73", "#cc79a7", "#56b4e9", "#f0e442")  # like the roles': Okabe and Ito, for colour-blind viewers
 
 
 def _defaults(name: str, role: str | None, index: int) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def _defaults(name: str, role: str | None, index: int) -> dict[str, Any]:
         "trust_domain": f"{name}.example",
         **of_role,
         "podinfo": {
-            "color": _MORE_COLORS[index % len(_MORE_COLORS)],
+            "color": _MORE_COLORS[(index - len(_ROLES)) % len(_MORE_COLORS)],
             "message": f"greetings from {name.capitalize()}",
             **of_role.get("podinfo", {}),
         },

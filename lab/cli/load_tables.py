@@ -12,8 +12,8 @@ from rich.text import Text
 
 from lab.base.names import Json
 from lab.cli.output import print_json
+from lab.measure.counting import Slot
 from lab.measure.recording import Recording
-from lab.measure.timeline import Slot, slots
 from lab.report.load_report import LoadReport
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -55,7 +55,7 @@ def timeline(recording: Recording) -> Text:
         (width for width in _WIDTHS_S if end_s < width * _COLUMNS and width * recording.rate_per_s >= _FEWEST),
         math.ceil(end_s / _COLUMNS),
     )
-    found = slots(recording, width_s=width_s)
+    found = recording.slots(width_s=width_s)
     names = sorted({name for slot in found for name in slot.answered_by})
     label = max(len(name) for name in (*names, _LOST))
     most = max(slot.sent for slot in found)

@@ -21,7 +21,8 @@ from lab.base import limits, wait
 from lab.base.concurrency import Threads
 from lab.base.names import Json
 from lab.measure import trouble
-from lab.measure.recording import LoadMark, Recording, Request
+from lab.measure.counting import LoadMark, Request
+from lab.measure.recording import Recording
 
 REQUEST_TIMEOUT_S = 5.0
 _MAX_UNDER_WAY = 300

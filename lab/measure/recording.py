@@ -1,65 +1,12 @@
-"""Record a steady load: its requests, the changes of the lab meanwhile (marks), and the numbers of each phase."""
+"""Record a steady load: its requests, and the changes of the lab meanwhile (marks)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.base.names import Json
-from lab.measure.stats import percentile
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """One request: its due time (seconds since the load began), its latency, and the cluster that answered.
-
-    `answered_by` is None for a lost request; then `error` has the reason. `attempts` counts the client's attempts: more
-    than 1 is a retry.
-    """
-
-    at_s: float
-    latency_ms: float
-    answered_by: str | None
-    pod: str = ""
-    error: str = ""
-    attempts: int = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadMark:
-    """A change of the lab while the load ran; `at_s` is seconds since the load began."""
-
-    at_s: float
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    """Numbers between two marks.
-
-    `rto_s`: seconds from the phase's mark to the first request after which none was lost: 0 if none was lost, None if
-    the last request of the phase was lost. The phase before the first mark counts from its first lost request.
-    """
-
-    name: str
-    from_s: float
-    to_s: float
-    sent: int
-    answered_by: Mapping[str, int]
-    lost: int
-    retried: int
-    rto_s: float | None
-    p50_ms: float | None
-    p99_ms: float | None
-
-    @property
-    def words(self) -> str:
-        """The numbers in one line."""
-        by = ", ".join(f"{name} {count}" for name, count in self.answered_by.items()) or "nobody"
-        rto = "did not recover" if self.rto_s is None else f"recovered in {self.rto_s:.1f} s" if self.lost else ""
-        p99 = f"p50 {self.p50_ms:.0f} ms, p99 {self.p99_ms:.0f} ms" if self.p50_ms and self.p99_ms else ""
-        parts = [f"{self.sent} sent", f"answered by {by}", f"{self.lost} lost", f"{self.retried} retried", rto, p99]
-        return f"{self.name}: " + ", ".join(part for part in parts if part)
+from lab.measure import counting
+from lab.measure.counting import LoadMark, Phase, Request, Slot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +25,11 @@ class Recording:
 
     def phases(self) -> tuple[Phase, ...]:
         """Return the numbers from each mark to the next; requests before the first mark are the phase "before"."""
-        end_s = max([r.at_s for r in self.requests] + [m.at_s for m in self.marks], default=0.0) + 1e-9
-        starts = [(0.0, "before"), *((mark.at_s, mark.text) for mark in self.marks)]
-        ends = [start for start, _ in starts[1:]] + [end_s]
-        return tuple(
-            _phase(name, start, end, [r for r in self.requests if start <= r.at_s < end], marked=number > 0)
-            for number, ((start, name), end) in enumerate(zip(starts, ends, strict=True))
-        )
+        return counting.phases(self.requests, self.marks)
+
+    def slots(self, *, width_s: float = 1.0) -> tuple[Slot, ...]:
+        """Return the slots from the start of the load to its last request or mark, also those without requests."""
+        return counting.slots(self.requests, self.marks, width_s=width_s)
 
     @classmethod
     def of_json(cls, data: Json) -> Recording:
@@ -149,36 +94,3 @@ class Recording:
                 for p in self.phases()
             ],
         }
-
-
-def _phase(name: str, from_s: float, to_s: float, requests: Sequence[Request], *, marked: bool) -> Phase:
-    answered_by: dict[str, int] = {}
-    for request in requests:
-        if request.answered_by is not None:
-            answered_by[request.answered_by] = answered_by.get(request.answered_by, 0) + 1
-    latencies = [request.latency_ms for request in requests if request.answered_by is not None]
-    since_s = from_s if marked else min((r.at_s for r in requests if r.answered_by is None), default=from_s)
-    return Phase(
-        name=name,
-        from_s=from_s,
-        to_s=to_s,
-        sent=len(requests),
-        answered_by=dict(sorted(answered_by.items())),
-        lost=len(requests) - len(latencies),
-        retried=sum(request.attempts > 1 for request in requests),
-        rto_s=recovery_s(requests, since_s=since_s),
-        p50_ms=percentile(latencies, 50),
-        p99_ms=percentile(latencies, 99),
-    )
-
-
-def recovery_s(requests: Sequence[Request], *, since_s: float) -> float | None:
-    """Return the seconds from `since_s` to the first request after which none was lost.
-
-    0 when none was lost; None when the last one was lost. Requests count by the time at which they were due.
-    """
-    lost_at = [request.at_s for request in requests if request.answered_by is None]
-    if not lost_at:
-        return 0.0
-    after = [request.at_s for request in requests if request.at_s > max(lost_at)]
-    return min(after) - since_s if after else None

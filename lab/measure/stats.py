@@ -1,4 +1,4 @@
-"""Exact binomial tests and their design, intervals of rates and medians, and percentiles."""
+"""Exact binomial tests and their design, intervals of rates and medians."""
 
 from __future__ import annotations
 
@@ -243,11 +243,3 @@ def median_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) 
         below += binomial_pmf(rank, n, 0.5)
         rank += 1
     return Interval(low=ordered[rank - 1], high=ordered[n - rank]) if rank else None
-
-
-def percentile(values: Sequence[float], percent: float) -> float | None:
-    """Return the nearest-rank percentile (0..100) of values in any order; None without values."""
-    ordered = sorted(values)
-    if not ordered:
-        return None
-    return ordered[max(math.ceil(len(ordered) * percent / 100), 1) - 1]

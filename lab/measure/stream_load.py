@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from lab.base.names import Json
 from lab.measure import trouble
+from lab.measure.counting import Request
 from lab.measure.load import Running
-from lab.measure.recording import Recording, Request
+from lab.measure.recording import Recording
 
 _READ_TIMEOUT_S = 10.0
 _ACCEPT = {"accept": "text/event-stream"}

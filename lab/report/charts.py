@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lab.measure.stats import percentile
+from lab.measure.counting import percentile
 from lab.report.svg import tag
 from lab.scenario.model import Topology
 

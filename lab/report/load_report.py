@@ -10,8 +10,8 @@ from functools import cached_property
 
 from lab.base.names import Json
 from lab.base.redaction import redact, redact_json
-from lab.measure.recording import Recording, recovery_s
-from lab.measure.timeline import slots
+from lab.measure.counting import recovery_s
+from lab.measure.recording import Recording
 from lab.measure.under_load import CommandRun
 from lab.report import html
 from lab.report.folder import LOAD, RunFolder
@@ -100,7 +100,7 @@ class LoadReport:
                     "to_s": round(command.to_s, 3),
                     "output": command.output,
                 },
-                "timeline": [asdict(slot) for slot in slots(self.recording)],
+                "timeline": [asdict(slot) for slot in self.recording.slots()],
                 "load": recording,
             }
         )

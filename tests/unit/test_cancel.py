@@ -19,8 +19,8 @@ from lab.base.cancel import Cancelled, Token
 from lab.base.concurrency import Threads
 from lab.base.paths import PROJECT
 from lab.base.wait import NotYet
+from lab.measure.counting import Request
 from lab.measure.load import Load, running
-from lab.measure.recording import Request
 from tests.unit.fake_api import FakeApi, kube
 
 PYTHON = sys.executable

@@ -1,14 +1,14 @@
 """Who answered: podinfo's own words turned into cluster, pod and version, and sums over many of them."""
 
 import json
-import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from frontend.config import DNS_LABEL
+from frontend.counting import percentile
 
 UNKNOWN = "unknown"
 # podinfo has no field for its cluster, but one of free text that is set per deployment. The lab writes it as
@@ -29,10 +29,15 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why there is no answer, and the words that came with it."""
+    """Why there is no answer, and the words that came with it; `refused` by a policy of the mesh."""
 
     kind: FailureKind
     detail: str
+    refused: bool = False
+
+    def as_json(self) -> dict[str, object]:
+        """The failure as the API shows it."""
+        return {"kind": self.kind, "detail": self.detail, "refused": self.refused}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +53,10 @@ class Info:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """One request and what became of it; `n` counts from 1, `sent_at` is UTC, an answer has no `error`."""
+    """One request and what became of it; `n` counts from 1, `sent_at` is UTC, an answer has no `error`.
+
+    `attempts` is how often the mesh sent the request, if the answer tells it.
+    """
 
     n: int
     sent_at: str
@@ -56,6 +64,7 @@ class Answer:
     status: int | None
     info: Info
     error: Failure | None
+    attempts: int | None = None
 
     def as_json(self) -> dict[str, object]:
         """The answer as the API shows it."""
@@ -69,7 +78,8 @@ class Answer:
             "message": self.info.message,
             "status": self.status,
             "latency_ms": self.latency_ms,
-            "error": None if self.error is None else {"kind": self.error.kind, "detail": self.error.detail},
+            "attempts": self.attempts,
+            "error": None if self.error is None else self.error.as_json(),
         }
 
 
@@ -93,6 +103,24 @@ def parse_info(body: bytes) -> Info:
         color=color if color and _COLOR.fullmatch(color) else None,
         message=labelled["text"] if labelled else words,
     )
+
+
+def is_refusal(status: int, headers: Mapping[str, str], body: bytes) -> bool:
+    """Say whether this is the answer with which a mesh's proxy refuses a caller by policy.
+
+    Envoy's RBAC filter answers 403 "RBAC: access denied"; Linkerd's proxy answers 403 without body and without the
+    headers of a server (linkerd2-proxy, linkerd/app/core/src/errors/respond.rs).
+    """
+    if status != 403:
+        return False
+    words = body.strip()
+    return words == b"RBAC: access denied" or (not words and "server" not in headers and "content-type" not in headers)
+
+
+def read_attempts(headers: Mapping[str, str]) -> int | None:
+    """Return how often the mesh sent a request; None if the answer does not tell it (only an Envoy can)."""
+    text = headers.get("x-envoy-attempt-count", "")
+    return int(text) if re.fullmatch(r"[1-9]\d{0,2}", text) else None
 
 
 def json_object(body: bytes) -> dict[str, object]:
@@ -124,7 +152,7 @@ def excerpt(body: bytes, limit: int = 200) -> str:
 def totals(answers: Sequence[Answer]) -> dict[str, object]:
     """Sums over `answers`: by cluster, pod and version for those answered, by kind for those that failed."""
     good = [answer for answer in answers if answer.error is None]
-    latencies = sorted(answer.latency_ms for answer in good)
+    latencies = [answer.latency_ms for answer in good]
     return {
         "requests": len(answers),
         "answered": len(good),
@@ -143,10 +171,3 @@ def totals(answers: Sequence[Answer]) -> dict[str, object]:
 
 def _count(values: Iterable[str | None]) -> dict[str, int]:
     return dict(sorted(Counter(value or UNKNOWN for value in values).items()))
-
-
-def percentile(ordered: Sequence[float], percent: int) -> float | None:
-    """The nearest-rank percentile of an ordered sequence; None if it is empty."""
-    if not ordered:
-        return None
-    return ordered[max(math.ceil(len(ordered) * percent / 100), 1) - 1]

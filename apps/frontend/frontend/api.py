@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -15,16 +15,21 @@ from frontend.answers import totals
 from frontend.caller import Caller
 from frontend.config import Settings, Upstream
 from frontend.errors import ApiError
-from frontend.events import RECONNECT_MS, EventStream, event
+from frontend.events import EventStream
 from frontend.identity import read_identity
-from frontend.pace import Ask, Budget, End, batch, steady
+from frontend.kubernetes import ApiServerError
+from frontend.marks import MAX_BODY_BYTES, MarkBoard, check_poster, parse_mark
+from frontend.pace import Ask, Budget, batch
 from frontend.query import Query
+from frontend.split import Split, SplitReader, State
+from frontend.stream import events
 
 # Carried on to the upstream when they come in: W3C tracing, and the lab's own, which routes may look at.
 PROPAGATED = ("baggage", "traceparent", "tracestate")
 PROPAGATED_PREFIX = "x-lab-"
 CONNECTIONS = ("new", "reuse")
 MAX_COUNT = 500
+NO_STORE = {"cache-control": "no-store"}
 
 
 @dataclass(kw_only=True)
@@ -34,6 +39,8 @@ class Service:
     settings: Settings
     caller: Caller
     budget: Budget
+    splits: SplitReader
+    board: MarkBoard = field(default_factory=MarkBoard)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -45,6 +52,9 @@ def routes() -> list[Route]:
         Route("/api/answers", answers),
         Route("/api/identity", identity),
         Route("/api/stream", stream),
+        Route("/api/split", split),
+        Route("/api/marks", marks, methods=["GET"]),
+        Route("/api/marks", post_mark, methods=["POST"]),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
     ]
@@ -143,14 +153,57 @@ async def stream(request: Request) -> Response:
             where="the streams of this frontend together",
             next_step="ask for a lower rate, close a stream, or raise STREAM_BUDGET_PER_S",
         )
-    hello = {
-        "schema": "frontend/stream/v1",
-        "frontend": _self(service.settings),
-        "upstream": _upstream(upstream),
-        "rate_per_s": rate_per_s,
-    }
-    events = _events(hello, asking, rate_per_s=rate_per_s, count=count, stop=service.draining)
-    return EventStream(events, hold=budget.take(rate_per_s))
+    hello = {"schema": "frontend/stream/v1", "frontend": _self(service.settings), "upstream": _upstream(upstream)}
+    sent = events(hello, asking, service.board, rate_per_s=rate_per_s, count=count, stop=service.draining)
+    return EventStream(sent, hold=budget.take(rate_per_s))
+
+
+async def split(request: Request) -> JSONResponse:
+    """The weights that are configured for an upstream; a `problem` if the Kubernetes API does not tell them."""
+    query = Query(request.query_params, allowed=("upstream",))
+    service = _service(request)
+    upstream = query.upstream(service.settings)
+    configured, problem = Split(state=State.UNKNOWN), None
+    try:
+        configured = await service.splits.read(upstream)
+    except ApiServerError as error:
+        problem = {"what": str(error), "where": "the Kubernetes API", "next": error.next_step}
+    return JSONResponse(
+        {
+            "schema": "frontend/split/v1",
+            "frontend": _self(service.settings),
+            "upstream": _upstream(upstream),
+            **configured.as_json(),
+            "problem": problem,
+        },
+        headers=NO_STORE,
+    )
+
+
+async def marks(request: Request) -> JSONResponse:
+    """The latest marks, oldest first."""
+    Query(request.query_params, allowed=())
+    board = _service(request).board
+    return JSONResponse(
+        {"schema": "frontend/marks/v1", "marks": [mark.as_json() for mark in board.marks]}, headers=NO_STORE
+    )
+
+
+async def post_mark(request: Request) -> JSONResponse:
+    """Set a mark, which every open stream gets."""
+    Query(request.query_params, allowed=())
+    service = _service(request)
+    check_poster(request.headers, stage_port=service.settings.stage_port)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise ApiError(
+                413, what=f"the body is larger than {MAX_BODY_BYTES} bytes", where="body", next_step="send a short text"
+            )
+    new = parse_mark(bytes(body))
+    mark = service.board.post(text=new.text, kind=new.kind, intended=new.intended)
+    return JSONResponse({"schema": "frontend/mark/v1", "mark": mark.as_json()}, status_code=201)
 
 
 async def healthz(request: Request) -> JSONResponse:
@@ -165,23 +218,6 @@ async def readyz(request: Request) -> JSONResponse:
     if _service(request).draining.is_set():
         return JSONResponse({"status": "draining"}, status_code=503)
     return JSONResponse({"status": "ok"})
-
-
-async def _events(
-    hello: Mapping[str, object],
-    asking: AbstractAsyncContextManager[Ask],
-    *,
-    rate_per_s: float,
-    count: int | None,
-    stop: asyncio.Event,
-) -> AsyncIterator[bytes]:
-    yield f"retry: {RECONNECT_MS}\n".encode() + event("hello", hello)
-    async with asking as ask:
-        async for item in steady(ask, rate_per_s=rate_per_s, count=count, stop=stop):
-            if isinstance(item, End):
-                yield event("end", {"reason": item})
-            else:
-                yield event("answer", item.as_json(), event_id=item.n)
 
 
 def _service(request: Request) -> Service:

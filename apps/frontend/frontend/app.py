@@ -19,31 +19,45 @@ from frontend.api import Service, routes
 from frontend.caller import Caller
 from frontend.config import Settings
 from frontend.errors import ApiError
+from frontend.kubernetes import Kubernetes
 from frontend.pace import Budget
+from frontend.split import SplitReader
 
 STATIC = Path(__file__).parent / "static"
 
-SECURITY_HEADERS = {
-    # The lab's stage shows this page in a frame from its own port on the same machine; nobody else may.
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'self' http://localhost:* http://127.0.0.1:*",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
+
+def security_headers(stage_port: int) -> dict[str, str]:
+    """The headers of every response. The lab's stage, on this port of the viewer's machine, may frame the page."""
+    return {
+        "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        f"frame-ancestors http://localhost:{stage_port} http://127.0.0.1:{stage_port}",
+        "cross-origin-resource-policy": "same-origin",
+        "permissions-policy": "camera=(), geolocation=(), microphone=()",
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+    }
 
 
-def create_app(settings: Settings, *, transport: httpx2.AsyncBaseTransport | None = None) -> Starlette:
+def create_app(
+    settings: Settings,
+    *,
+    transport: httpx2.AsyncBaseTransport | None = None,
+    api_transport: httpx2.AsyncBaseTransport | None = None,
+) -> Starlette:
     """The ASGI application.
 
     Args:
         settings: see `frontend.config`.
         transport: replaces the network towards the upstreams, in tests.
+        api_transport: replaces the network towards the Kubernetes API, in tests.
     """
+    kubernetes = Kubernetes(settings.api_server, api_transport) if settings.api_server else None
     service = Service(
-        settings=settings, caller=Caller(settings, transport), budget=Budget(settings.stream_budget_per_s)
+        settings=settings,
+        caller=Caller(settings, transport),
+        budget=Budget(settings.stream_budget_per_s),
+        splits=SplitReader(settings, kubernetes),
     )
 
     @asynccontextmanager
@@ -55,7 +69,7 @@ def create_app(settings: Settings, *, transport: httpx2.AsyncBaseTransport | Non
 
     app = Starlette(
         routes=[Route("/", page), *routes(), Mount("/static", StaticFiles(directory=STATIC))],
-        middleware=[Middleware(SecurityHeaders)],
+        middleware=[Middleware(SecurityHeaders, headers=security_headers(settings.stage_port))],
         exception_handlers={ApiError: api_error, HTTPException: http_error},
         lifespan=lifespan,
     )
@@ -64,15 +78,16 @@ def create_app(settings: Settings, *, transport: httpx2.AsyncBaseTransport | Non
 
 
 async def page(_: Request) -> FileResponse:
-    """The page; its query (?upstream=, ?rate=, ?theme=) is for its own script."""
+    """The page; its query (?upstream=, ?view=, …) is for its own script."""
     return FileResponse(STATIC / "index.html")
 
 
 class SecurityHeaders:
-    """Middleware: SECURITY_HEADERS on every response, and no stale copy of anything."""
+    """Middleware: the same headers on every response, and no stale copy of anything."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, headers: dict[str, str]) -> None:
         self._app = app
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and add to the response's start."""
@@ -80,7 +95,7 @@ class SecurityHeaders:
         async def add(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(SECURITY_HEADERS)
+                headers.update(self._headers)
                 # no-cache keeps ETag checks: a rolled frontend's page is never mixed from two versions.
                 headers.setdefault("cache-control", "no-cache")
             await send(message)
@@ -97,7 +112,7 @@ async def api_error(_: Request, error: Exception) -> JSONResponse:
 async def http_error(request: Request, error: Exception) -> JSONResponse:
     """Starlette's own errors (no such path, wrong method) in the same shape."""
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
-    paths = [route.path for route in request.app.routes if isinstance(route, Route)]
+    paths = dict.fromkeys(route.path for route in request.app.routes if isinstance(route, Route))
     body = ApiError(
         error.status_code,
         what=error.detail,

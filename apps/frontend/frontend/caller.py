@@ -17,7 +17,17 @@ from typing import Self
 import httpx2
 
 from frontend import __version__
-from frontend.answers import Answer, Failure, FailureKind, Info, excerpt, json_object, parse_info
+from frontend.answers import (
+    Answer,
+    Failure,
+    FailureKind,
+    Info,
+    excerpt,
+    is_refusal,
+    json_object,
+    parse_info,
+    read_attempts,
+)
 from frontend.config import Settings, Upstream
 
 MAX_BODY_BYTES = 64 * 1024  # podinfo's answers are under 2 KiB
@@ -31,6 +41,7 @@ class Exchange:
     latency_ms: float
     status: int | None = None
     body: bytes = b""
+    attempts: int | None = None
     failure: Failure | None = None
 
 
@@ -100,6 +111,7 @@ class Caller:
             status=exchange.status,
             info=info,
             error=failure,
+            attempts=exchange.attempts,
         )
 
     async def reflect(self, upstream: Upstream, *, headers: Mapping[str, str]) -> tuple[Exchange, dict[str, list[str]]]:
@@ -129,6 +141,7 @@ class Caller:
         begin = time.perf_counter()
         status: int | None = None
         body = b""
+        answered: Mapping[str, str] = {}
         failure: Failure | None = None
         try:
             # The client's own timeouts are per read; this one is for the whole request.
@@ -136,7 +149,7 @@ class Caller:
                 asyncio.timeout(self._settings.request_timeout_s),
                 client.stream("GET", f"{upstream.url}{path}", headers=dict(headers)) as response,
             ):
-                status = response.status_code
+                status, answered = response.status_code, response.headers
                 body = await _read(response)
         except (TimeoutError, httpx2.TimeoutException):
             failure = Failure(
@@ -147,9 +160,16 @@ class Caller:
         except httpx2.HTTPError as error:
             failure = Failure(kind=FailureKind.BROKEN, detail=str(error) or type(error).__name__)
         latency_ms = round((time.perf_counter() - begin) * 1000, 2)
-        if failure is None and status != httpx2.codes.OK:
-            failure = Failure(kind=FailureKind.STATUS, detail=f"HTTP {status}: {excerpt(body)}".rstrip(": "))
-        return Exchange(sent_at=sent_at, latency_ms=latency_ms, status=status, body=body, failure=failure)
+        if failure is None and status is not None and status != httpx2.codes.OK:
+            failure = _bad_status(status, answered, body)
+        return Exchange(
+            sent_at=sent_at,
+            latency_ms=latency_ms,
+            status=status,
+            body=body,
+            attempts=read_attempts(answered),
+            failure=failure,
+        )
 
 
 def _client(settings: Settings, transport: httpx2.AsyncBaseTransport | None, *, keep: int) -> httpx2.AsyncClient:
@@ -168,6 +188,13 @@ def _client(settings: Settings, transport: httpx2.AsyncBaseTransport | None, *, 
         follow_redirects=False,  # a redirect could lead away from the configured upstreams
         trust_env=False,  # a proxy variable in the environment must not carry the traffic around the mesh
     )
+
+
+def _bad_status(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+    # Linkerd's own proxy beside this frontend gives its reason in a header, and no body.
+    words = excerpt(body) or headers.get("l5d-proxy-error", "")
+    detail = f"HTTP {status}: {words}".rstrip(": ")
+    return Failure(kind=FailureKind.STATUS, detail=detail, refused=is_refusal(status, headers, body))
 
 
 def _root_words(error: BaseException) -> str:

@@ -4,6 +4,7 @@ import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from frontend.errors import ConfigError
@@ -11,6 +12,8 @@ from frontend.numbers import Limits
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123, as Kubernetes checks Service names
 TIMEOUT_S = Limits(low=0.05, high=60)
+# Where Kubernetes puts a service account's token, the API's certificate authority, and the namespace.
+CREDENTIALS = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -20,6 +23,15 @@ class Upstream:
 
     name: str
     url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiServer:
+    """The cluster's Kubernetes API, and the folder with this pod's credentials for it; None for one without them."""
+
+    url: str
+    namespace: str
+    credentials: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +48,8 @@ class Settings:
     request_timeout_s: float = 3.0
     batch_timeout_s: float = 20.0
     stream_budget_per_s: float = 120.0  # one request takes 2 to 4 ms of CPU
+    stage_port: int = 7465
+    api_server: ApiServer | None = None
     log_level: str = "info"
 
     @classmethod
@@ -58,6 +72,8 @@ class Settings:
             request_timeout_s=reader.number("REQUEST_TIMEOUT_S", cls.request_timeout_s, TIMEOUT_S),
             batch_timeout_s=reader.number("BATCH_TIMEOUT_S", cls.batch_timeout_s, Limits(low=1, high=300)),
             stream_budget_per_s=reader.number("STREAM_BUDGET_PER_S", cls.stream_budget_per_s, Limits(low=1, high=1000)),
+            stage_port=int(reader.number("STAGE_PORT", cls.stage_port, Limits(low=1, high=65535, whole=True))),
+            api_server=reader.api_server(),
             log_level=reader.choice("LOG_LEVEL", cls.log_level, LOG_LEVELS),
         )
         if reader.problems:
@@ -81,7 +97,7 @@ class _Reader:
         if not value:
             self.problems.append(f"{key} is not set; give the cluster's name, for example {key}=west")
         elif not DNS_LABEL.fullmatch(value):
-            self.problems.append(f"{key}={value!r} is no DNS label; use a-z, 0-9 and -, for example {key}=west")
+            self.problems.append(f"{key}={value!r} is not a DNS label; use a-z, 0-9 and -, for example {key}=west")
         return value
 
     def number(self, key: str, default: float, limits: Limits) -> float:
@@ -127,6 +143,19 @@ class _Reader:
             self.problems.append(f"{key}={value!r} is not in UPSTREAMS; known: {', '.join(names)}")
         return value
 
+    def api_server(self) -> ApiServer | None:
+        """The API of Kubernetes' own variables, or KUBERNETES_API_URL: a `kubectl proxy`, which needs no token."""
+        namespace = self.env.get("NAMESPACE", "").strip()
+        if url := self.env.get("KUBERNETES_API_URL", "").strip():
+            if complaint := _url_complaint(url):
+                self.problems.append(f"KUBERNETES_API_URL={url!r} {complaint}; for example http://127.0.0.1:8001")
+            return ApiServer(url=url.rstrip("/"), namespace=namespace or "default")
+        host, port = self.env.get("KUBERNETES_SERVICE_HOST", ""), self.env.get("KUBERNETES_SERVICE_PORT", "443")
+        if not host:
+            return None
+        address = f"[{host}]" if ":" in host else host
+        return ApiServer(url=f"https://{address}:{port}", namespace=namespace, credentials=CREDENTIALS)
+
 
 def _url_complaint(url: str) -> str | None:
     """What keeps `url` from being the address of an upstream, or None."""
@@ -134,7 +163,7 @@ def _url_complaint(url: str) -> str | None:
         parts = urlsplit(url)
         port_is_valid = parts.port != 0  # reading .port raises on "http://podinfo:x"
     except ValueError:
-        return "is no URL"
+        return "is not a URL"
     if parts.scheme != "http":
         # The mesh encrypts on the wire: TLS of the frontend's own would hide the request from its routes.
         return "does not start with http://"

@@ -13,7 +13,7 @@ class FrontendError(Exception):
 
 
 class ConfigError(FrontendError):
-    """The environment does not describe a frontend; `problems` has one line for each thing to mend."""
+    """The environment does not describe a frontend; `problems` has one line for each thing to fix."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)

@@ -1,7 +1,7 @@
 """Many requests: as a batch that ends, or at a steady rate for as long as someone looks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
@@ -66,7 +66,9 @@ async def batch(ask: Ask, *, count: int, parallel: int, timeout_s: float) -> lis
     return sorted(answers, key=lambda answer: answer.n)
 
 
-async def steady(ask: Ask, *, rate_per_s: float, count: int | None, stop: asyncio.Event) -> AsyncIterator[Answer | End]:
+async def steady(
+    ask: Ask, *, rate_per_s: float, count: int | None, stop: asyncio.Event
+) -> AsyncGenerator[Answer | End, None]:
     """Send a request every 1/`rate_per_s` seconds; give answers as they come, and at last the End.
 
     However long answers take: a slow upstream is asked as often as a fast one, and its slowness shows in the
@@ -76,7 +78,7 @@ async def steady(ask: Ask, *, rate_per_s: float, count: int | None, stop: asynci
     Args:
         ask: sends one request.
         rate_per_s: requests per second.
-        count: ends after so many; None goes on.
+        count: ends after so many; None continues.
         stop: ends the sending; requests under way are still given.
     """
     answers: asyncio.Queue[Answer | None] = asyncio.Queue()

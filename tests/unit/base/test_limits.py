@@ -8,8 +8,8 @@ import pytest
 
 from lab.base import limits, wait
 from lab.base.wait import NotYet
+from lab.measure.counting import Request
 from lab.measure.load import Load
-from lab.measure.recording import Request
 
 
 @pytest.fixture

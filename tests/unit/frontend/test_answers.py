@@ -1,5 +1,5 @@
 import pytest
-from frontend.answers import Answer, Failure, FailureKind, Info, parse_info, percentile, totals
+from frontend.answers import Answer, Failure, FailureKind, Info, is_refusal, parse_info, read_attempts, totals
 
 
 def info(message: object = "cluster=east; Hello", **fields: object) -> Info:
@@ -80,6 +80,25 @@ def test_totals_of_failures_only_have_no_latency():
     }
 
 
-@pytest.mark.parametrize(("percent", "expected"), [(1, 1), (50, 5), (51, 6), (99, 10), (100, 10)])
-def test_percentiles_are_nearest_rank(percent: int, expected: int):
-    assert percentile(list(range(1, 11)), percent) == expected
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "refused"),
+    [
+        (403, {"server": "istio-envoy", "content-type": "text/plain"}, b"RBAC: access denied", True),  # Envoy
+        (403, {"content-length": "0"}, b"", True),  # Linkerd's proxy
+        (403, {"server": "nginx"}, b"", False),
+        (403, {"content-type": "application/json"}, b"{}", False),
+        (403, {}, b"Forbidden", False),
+        (401, {}, b"", False),
+        (503, {"server": "envoy"}, b"RBAC: access denied", False),
+    ],
+)
+def test_a_refusal_is_recognised_by_its_status_and_the_meshs_own_words(status, headers, body, refused):
+    assert is_refusal(status, headers, body) is refused
+
+
+@pytest.mark.parametrize(
+    ("text", "attempts"), [("2", 2), ("1", 1), ("0", None), ("-1", None), ("x", None), ("9999", None)]
+)
+def test_attempts_are_what_the_answer_says_or_unknown(text, attempts):
+    assert read_attempts({"x-envoy-attempt-count": text}) == attempts
+    assert read_attempts({}) is None

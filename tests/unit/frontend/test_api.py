@@ -98,7 +98,7 @@ def test_a_bad_answer_is_a_result_with_its_kind(serve, behaviour, kind, status, 
         body = client.get("/api/answers?count=1").json()
 
     (one,) = body["answers"]
-    assert one["error"] == {"kind": kind, "detail": words}
+    assert one["error"] == {"kind": kind, "detail": words, "refused": words == "HTTP 403: RBAC: access denied"}
     assert one["status"] == status
     assert one["cluster"] is None
     assert body["totals"]["by_failure"] == {kind: 1}
@@ -120,7 +120,7 @@ def test_a_broken_request_is_a_result_with_its_kind(serve, error, kind, words):
     with serve(handler) as client:
         (one,) = client.get("/api/answers?count=1").json()["answers"]
 
-    assert one["error"] == {"kind": kind, "detail": words}
+    assert one["error"] == {"kind": kind, "detail": words, "refused": False}
     assert one["status"] is None
 
 
@@ -315,12 +315,30 @@ def test_a_stream_says_hello_gives_answers_and_ends_at_its_count(serve):
     assert response.text.startswith("retry: 1000\n")
     (hello, begin), *middle, (end, why) = events(response.text)
     assert (hello, begin["schema"], begin["upstream"]["name"]) == ("hello", "frontend/stream/v1", "podinfo")
-    assert [(name, data["n"], data["cluster"]) for name, data in middle] == [
-        ("answer", 1, "east"),
-        ("answer", 2, "east"),
-        ("answer", 3, "east"),
+    assert [(data["n"], data["cluster"]) for name, data in middle if name == "answer"] == [
+        (1, "east"),
+        (2, "east"),
+        (3, "east"),
     ]
     assert (end, why) == ("end", {"reason": "count"})
+
+
+def test_the_last_timeline_of_a_stream_has_every_request(serve):
+    turns = iter([podinfo("east", "p"), httpx2.Response(503), podinfo("west", "p")])
+    with serve(lambda _: next(turns)) as client:
+        found = events(client.get("/api/stream?count=3&rate=100").text)
+
+    timelines = [data for name, data in found if name == "timeline"]
+    slots = [slot for data in timelines for slot in data["slots"]]
+    assert sum(slot["sent"] for slot in slots) == 3
+    assert sum(slot["lost"] for slot in slots) == 1
+    (phase,) = timelines[-1]["phases"]
+    assert (phase["number"], phase["name"], phase["sent"], phase["lost"]) == (0, "before", 3, 1)
+    assert phase["answered_by"] == {"east": 1, "west": 1}
+    gap = [gap for data in timelines for gap in data["gaps"]][-1]
+    assert (gap["number"], gap["lost"]) == (0, 1)
+    assert gap["recovery_s"] == pytest.approx(gap["to_s"] - gap["from_s"], abs=0.002)
+    assert timelines[-1]["under_way"] == 0
 
 
 def test_a_stream_shows_failures_and_goes_on(serve):

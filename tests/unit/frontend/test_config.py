@@ -1,5 +1,5 @@
 import pytest
-from frontend.config import Settings, Upstream
+from frontend.config import CREDENTIALS, ApiServer, Settings, Upstream
 from frontend.errors import ConfigError
 
 GOOD = {"CLUSTER_NAME": "west", "POD_NAME": "frontend-1", "UPSTREAMS": "podinfo=http://podinfo:9898"}
@@ -70,7 +70,7 @@ def test_an_empty_environment_names_what_is_missing():
         ("a=https://a", "does not start with http://"),
         ("a=podinfo:9898", "does not start with http://"),
         ("a=http://", "names no host"),
-        ("a=http://a:port", "is no URL"),
+        ("a=http://a:port", "is not a URL"),
         ("a=http://a/path", "has more than a host and a port"),
         ("a=http://a?x=1", "has more than a host and a port"),
         ("a=http://user@a", "has more than a host and a port"),
@@ -98,3 +98,27 @@ def test_a_timeout_is_a_number_within_limits(value: str):
 
 def test_a_port_is_a_whole_number():
     assert "not a whole number from 1 to 65535" in problems(PORT="80.5")[0]
+
+
+def test_the_stages_port_is_the_labs_default_and_can_be_set():
+    assert Settings.from_env(GOOD).stage_port == 7465
+    assert Settings.from_env({**GOOD, "STAGE_PORT": "7999"}).stage_port == 7999
+    assert "STAGE_PORT='0'" in problems(STAGE_PORT="0")[0]
+
+
+def test_the_api_is_the_one_that_kubernetes_names():
+    assert Settings.from_env(GOOD).api_server is None
+
+    inside = {**GOOD, "KUBERNETES_SERVICE_HOST": "10.111.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+    assert Settings.from_env(inside).api_server == ApiServer(
+        url="https://10.111.0.1:443", namespace="", credentials=CREDENTIALS
+    )
+    six = Settings.from_env({**GOOD, "KUBERNETES_SERVICE_HOST": "fd00::1"}).api_server
+    assert six is not None
+    assert six.url == "https://[fd00::1]:443"
+
+
+def test_outside_of_a_cluster_the_api_can_be_a_kubectl_proxy():
+    outside = {**GOOD, "KUBERNETES_API_URL": "http://127.0.0.1:8001/", "NAMESPACE": "test"}
+    assert Settings.from_env(outside).api_server == ApiServer(url="http://127.0.0.1:8001", namespace="test")
+    assert "does not start with http://" in problems(KUBERNETES_API_URL="https://x")[0]

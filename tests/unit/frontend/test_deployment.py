@@ -2,16 +2,20 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import frontend
 import jinja2
 import pytest
 import yaml
 from frontend.config import Settings
+from frontend.split import HTTP_ROUTES, TRAFFIC_SPLITS, VIRTUAL_SERVICES
 
-from lab.artifacts import catalog
+from lab.artifacts import catalog, folders
 from lab.artifacts.from_source import builders
+from lab.artifacts.from_source.builders.image import ImageBuild
 from lab.artifacts.from_source.builders.python import PipTarget
 from lab.base.paths import PROJECT
 
@@ -31,6 +35,7 @@ VARIABLES = {
         "default_upstream": "podinfo",
         "request_timeout_s": 6,
         "replicas": 1,
+        "stage_port": 7999,
     },
 }
 
@@ -51,7 +56,8 @@ def environment(app: str) -> dict[str, str]:
 def test_resources_are_named_after_the_app_and_have_no_namespace(app: str):
     found = manifests(app)
 
-    assert set(found) == {"ServiceAccount", "Service", "Deployment"}
+    rights = {"Role", "RoleBinding"} if app == "frontend" else set()
+    assert set(found) == {"ServiceAccount", "Service", "Deployment", *rights}
     for resource in found.values():
         assert resource["metadata"]["name"] == app
         assert "namespace" not in resource["metadata"]
@@ -82,7 +88,7 @@ def test_pods_meet_the_restricted_pod_security_standard(app: str):
         "capabilities": {"drop": ["ALL"]},
     }
     assert pod["serviceAccountName"] == app
-    assert pod["automountServiceAccountToken"] is False
+    assert pod["automountServiceAccountToken"] is (app == "frontend")
     assert pod["enableServiceLinks"] is False
 
 
@@ -105,6 +111,55 @@ def test_the_frontend_can_be_run_with_its_manifests_environment():
 
     assert settings.cluster == "west"
     assert [upstream.name for upstream in settings.upstreams] == ["podinfo", "podinfo-east"]
+
+
+def test_the_frontend_may_read_the_three_kinds_of_weights_and_nothing_else():
+    found = manifests("frontend")
+    rights = {
+        f"{group}/{resource}": rule["verbs"]
+        for rule in found["Role"]["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    kinds = (TRAFFIC_SPLITS, HTTP_ROUTES, VIRTUAL_SERVICES)
+
+    assert rights == {f"{version.partition('/')[0]}/{plural}": ["get", "list"] for version, plural in kinds}
+    assert found["RoleBinding"]["subjects"] == [{"kind": "ServiceAccount", "name": "frontend"}]
+    assert found["RoleBinding"]["roleRef"]["name"] == found["Role"]["metadata"]["name"]
+    assert found["ServiceAccount"]["automountServiceAccountToken"] is False, "only the frontend's own pod has a token"
+
+
+def test_only_the_stage_of_the_manifest_may_frame_the_page(serve):
+    port = Settings.from_env({**environment("frontend"), "POD_NAME": "frontend-1"}).stage_port
+    with serve(lambda _: None, stage_port=port) as client:
+        policy = client.get("/").headers["content-security-policy"]
+
+    (ancestors,) = [part for part in policy.split("; ") if part.startswith("frame-ancestors")]
+    assert ancestors == "frame-ancestors http://localhost:7999 http://127.0.0.1:7999"
+
+
+def test_the_shared_code_is_a_file_in_every_image(tmp_path: Path):
+    """A link inside of the image would lead nowhere."""
+    recipe = builders.of(catalog.default()["frontend"])
+    assert isinstance(recipe, ImageBuild)
+    link = APPS / "frontend" / "frontend" / "counting.py"
+    (folder,) = [given for given in recipe.inputs() if given.name == "frontend"]
+    assert link in folders.files(folder), "a change of the code gives the image another key"
+
+    built: list[Path] = []
+    engine = SimpleNamespace(build=lambda context, **_: built.append(context), image=lambda _: None)
+    work = SimpleNamespace(scratch=tmp_path, docker=engine, reference="frontend:1", labels={})
+    replace(recipe, base=None, context={}).build(work)
+    copied = built[0] / "frontend" / "counting.py"
+    assert not copied.is_symlink()
+    assert copied.read_bytes() == link.read_bytes()
+
+
+def test_who_fills_the_context_by_hand_copies_files_and_not_links():
+    for file in ("apps/frontend/README.md", ".github/workflows/release.yml"):
+        copies = re.findall(r"\bcp -\S+ .*apps/frontend/frontend\b", (PROJECT / file).read_text())
+        assert copies, file
+        assert all(words.startswith("cp -RL ") for words in copies), file
 
 
 def test_podinfos_message_tells_the_frontend_its_cluster():

@@ -41,7 +41,7 @@ def test_stopping_ends_the_sending_but_gives_what_is_under_way():
             await asyncio.sleep(0)
             return answer(n)
 
-        return [item async for item in steady(ask, rate_per_s=10, count=None, stop=stop)], sent
+        return [item async for item in steady(ask, rate_per_s=0.1, count=None, stop=stop)], sent
 
     items, sent = asyncio.run(scenario())
 

@@ -7,8 +7,8 @@ import pytest
 
 from lab.base import wait
 from lab.base.wait import NotYet
+from lab.measure.counting import Request
 from lab.measure.load import Load, plain_get
-from lab.measure.recording import Request
 from tests.unit.measure.local_server import LocalServer, Mode, free_port
 
 

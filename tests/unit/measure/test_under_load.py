@@ -7,8 +7,9 @@ import psutil
 import pytest
 
 from lab.base.errors import LabError, UsageError
+from lab.measure.counting import Request
 from lab.measure.load import Load, plain_get
-from lab.measure.recording import Recording, Request
+from lab.measure.recording import Recording
 from lab.measure.under_load import UnderLoad, check_program
 from tests.unit.measure.local_server import LocalServer, Mode
 

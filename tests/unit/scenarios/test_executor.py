@@ -16,8 +16,9 @@ from lab.base import cancel, wait
 from lab.base.cancel import Cancelled
 from lab.base.errors import CommandError, CommandTimeout, LabError, WaitTimeout
 from lab.base.process import run as real_run
+from lab.measure.counting import Request
 from lab.measure.load import Running
-from lab.measure.recording import Recording, Request
+from lab.measure.recording import Recording
 from lab.measure.under_load import UnderLoad
 from lab.scenario.actions import Apply, Command, NewPhase, Observe, Pause, Start, Stop, Until, on
 from lab.scenario.context import Context

@@ -8,8 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from lab.base import wait
+from lab.measure.counting import LoadMark, Request, recovery_s
 from lab.measure.load import Load, running, through_frontend
-from lab.measure.recording import LoadMark, Recording, Request, recovery_s
+from lab.measure.recording import Recording
 
 
 def at(*times: float, lost: bool = False, by: str = "west") -> list[Request]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.measure.recording import LoadMark, Recording, Request
+from lab.measure.counting import LoadMark, Request
+from lab.measure.recording import Recording
 from lab.measure.under_load import CommandRun
 from lab.report import RunFolder
 from lab.report.load_report import LoadReport, write

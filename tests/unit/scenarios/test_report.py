@@ -10,7 +10,8 @@ import pytest
 
 from lab import report
 from lab.base.errors import UsageError
-from lab.measure.recording import LoadMark, Recording, Request
+from lab.measure.counting import LoadMark, Request
+from lab.measure.recording import Recording
 from lab.report import charts, html, junit
 from lab.report.codec import ReportError
 from lab.scenario.evidence import INLINE_CHARS, Evidence, EvidenceFolder, EvidenceKind

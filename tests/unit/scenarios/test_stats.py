@@ -12,7 +12,6 @@ from lab.measure.stats import (
     design,
     design_for,
     median_interval,
-    percentile,
     sample_size,
     wilson,
 )
@@ -175,9 +174,3 @@ def test_the_interval_of_a_median_is_between_two_values() -> None:
     assert median_interval([float(n) for n in range(20, 0, -1)]) == Interval(low=6.0, high=15.0)
     assert median_interval([3.0, 1.0, 2.0, 6.0, 5.0, 4.0]) == Interval(low=1.0, high=6.0)
     assert median_interval([1.0] * 5) is None
-
-
-def test_percentiles_are_nearest_rank() -> None:
-    values = [float(n) for n in range(100, 0, -1)]
-    assert (percentile(values, 50), percentile(values, 99), percentile(values, 100)) == (50.0, 99.0, 100.0)
-    assert percentile([], 50) is None

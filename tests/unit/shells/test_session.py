@@ -30,7 +30,7 @@ def test_a_shell_has_the_cluster_and_the_users_own_settings(
     with terminal([*argv, "shell", "west"], {**env, "SHELL": shell_program(name)}) as screen:
         prompt = screen.see("mine")
         assert "(west)" in prompt
-        assert "38;5;130" in prompt or "38;2;194;65;12" in prompt
+        assert "38;5;178" in prompt or "38;2;230;159;0" in prompt
         screen.type("echo cluster=$LAB_CLUSTER own=$MINE.\r")
         screen.see("cluster=west own=1.")
         screen.type("kubectl get pods\r")

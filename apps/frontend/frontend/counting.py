@@ -1,0 +1,1 @@
+../../../lab/measure/counting.py

@@ -1,0 +1,2 @@
+// Runs only where the page's own modules cannot.
+document.getElementById("old-browser").hidden = false;

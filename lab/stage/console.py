@@ -202,6 +202,7 @@ class Console:
             if len(self._viewers) >= MOST_VIEWERS:
                 raise Declined("too many browsers show this console", next="close one of them")
             self._viewers.append(viewer)
+            viewer.sized(*self._size)
             return _CLEAR + bytes(self._replay)
 
     def detach(self, viewer: Viewer) -> None:
@@ -238,6 +239,8 @@ class Console:
         if size != self._size:
             self._size = size
             self.resized(self.name, *size)
+            for viewer in self._viewers:
+                viewer.sized(*size)
             if self._program is not None:
                 self._program.resize(*size)
 

@@ -214,6 +214,12 @@ def presentation(folder: Path, *, ends: bool = True, upstreams: Sequence[str] = 
         if second == 15:
             recorder.event("state", state(2))
             recorder.event("note", {"at": 15.0, "text": "a note"})
+            recorder.event("mark", {"at": 15.0, "text": "look here", "kind": "note", "intended": False})
+            beside = {"name": "west-2", "cluster": "west", "title": "west, another terminal", "alive": True}
+            recorder.event("console", {**beside, "busy": True})
+            recorder.event("console", {"name": "east", "busy": True})
+        if second == 17:
+            recorder.event("console", {"name": "west-2", "closed": True})
             recorder.event("lost", {"cluster": "east", "words": "east does not answer"})
     made.at(20.0)
     recorder.close()

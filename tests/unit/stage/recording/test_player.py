@@ -170,6 +170,18 @@ def test_a_browser_that_comes_later_gets_what_was_shown_and_no_more_than_that(wa
     assert screen.over
 
 
+def test_a_jump_knows_what_was_told_since_the_last_state(watcher: Watcher) -> None:
+    watcher.player.control("seek", at_s=16.0)
+    state = watcher.player.state()
+    assert [mark["text"] for mark in state["marks"]] == ["look here"]
+    assert [note["text"] for note in state["notes"]] == ["a note"]
+    assert {one["name"]: one["busy"] for one in state["consoles"]} == {"west": False, "west-2": True, "east": True}
+    watcher.player.control("seek", at_s=6.0)
+    assert [mark["text"] for mark in watcher.player.state()["marks"]] == ["export"], "the state has it already"
+    watcher.player.control("seek", at_s=18.0)
+    assert {one["name"] for one in watcher.player.state()["consoles"]} == {"west", "east"}
+
+
 def test_it_stops_at_the_end_and_begins_again(watcher: Watcher) -> None:
     watcher.player.control("play", speed=4)
     watcher.at(5.1)

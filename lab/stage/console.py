@@ -69,6 +69,7 @@ class Console:
     _line: TypedLine = field(default_factory=TypedLine)
     _typing: bool = False
     _cwd_now: str = ""
+    _has_prompt: bool = False
     _closed: bool = False
     _replay: bytearray = field(default_factory=bytearray)
     _viewers: list[Viewer] = field(default_factory=list)
@@ -113,6 +114,11 @@ class Console:
         """Whether it shows a prompt with an empty line, and no step types."""
         with self._guard:
             return self.is_alive and self._line.is_ready and self._command is None
+
+    @property
+    def has_prompt(self) -> bool:
+        """Whether its shell has shown a prompt with the stage's marks."""
+        return self._has_prompt
 
     @property
     def is_elsewhere(self) -> bool:
@@ -196,6 +202,7 @@ class Console:
             if len(self._viewers) >= MOST_VIEWERS:
                 raise Declined("too many browsers show this console", next="close one of them")
             self._viewers.append(viewer)
+            viewer.sized(*self._size)
             return _CLEAR + bytes(self._replay)
 
     def detach(self, viewer: Viewer) -> None:
@@ -232,6 +239,8 @@ class Console:
         if size != self._size:
             self._size = size
             self.resized(self.name, *size)
+            for viewer in self._viewers:
+                viewer.sized(*size)
             if self._program is not None:
                 self._program.resize(*size)
 
@@ -264,7 +273,7 @@ class Console:
             program = PtyProgram(argv, env=env, cols=cols, rows=rows, cwd=self.cwd)
             try:
                 with self._guard:
-                    self._program, self._line = program, TypedLine()
+                    self._program, self._line, self._has_prompt = program, TypedLine(), False
                     if self._closed:
                         return
                 self._tell_change()
@@ -303,7 +312,7 @@ class Console:
                     if command is not None:
                         command.end(status)
                 case PromptMark(has_starts=has_starts, cwd=cwd):
-                    self._cwd_now = cwd
+                    self._cwd_now, self._has_prompt = cwd, True
                     self._line.prompt(has_starts=has_starts)
                     # A shell also shows its prompt again after a change of size: only after an end it is the next one.
                     if command is not None and command.status is not None:

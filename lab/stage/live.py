@@ -23,6 +23,7 @@ from lab.stage.broker import Broker
 from lab.stage.conductor import Conductor
 from lab.stage.consoles import Consoles
 from lab.stage.page_marks import MOST_LETTERS, PageMarks
+from lab.stage.page_watch import PageWatch
 from lab.stage.parts import AudiencePart, ConsoleFeed, Declined, Faults, NoFaults, NoPanels, Panels
 from lab.stage.state import Happened, StageFacts, Work
 
@@ -41,6 +42,7 @@ class LiveStage:
         presenter: the presentation; the stage attaches itself as a view.
         consoles: the consoles.
         page: sends marks to the page.
+        page_watch: says whether the page answers; None asks nothing.
         faults: the inject menu.
         panels: the live objects of each cluster.
         rehearsed: seconds of each step in the last rehearsal.
@@ -51,6 +53,7 @@ class LiveStage:
     presenter: Presenter
     consoles: Consoles
     page: PageMarks
+    page_watch: PageWatch | None = None
     faults: Faults = field(default_factory=NoFaults)
     panels_of: Panels = field(default_factory=NoPanels)
     rehearsed: Mapping[str, float] = field(default_factory=dict)
@@ -76,6 +79,8 @@ class LiveStage:
         if self.audience is not None:
             self.audience.start(self.publish_state)
         self.page.start()
+        if self.page_watch is not None:
+            self.page_watch.start(self.publish_state)
         self.consoles.open_all()
         self.conductor.start()
         self.faults.start(self.publish_state)
@@ -87,6 +92,8 @@ class LiveStage:
         each(lambda close: close(), (self._end_work, self.faults.close, self.panels_of.close, audience))
         self._leave()
         self.page.close()
+        if self.page_watch is not None:
+            self.page_watch.close()
         self.broker.close()
 
     def _end_work(self) -> None:
@@ -106,6 +113,7 @@ class LiveStage:
             faults=[fault.as_json() for fault in self.faults.list()],
             reachable=self._reachable,
             audience=self.audience.as_json() if self.audience else None,
+            page_problem=self.page_watch.problem if self.page_watch else None,
         )
 
     def panels(self) -> Sequence[Json]:

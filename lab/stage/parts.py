@@ -22,6 +22,9 @@ class Viewer(Protocol):
     def receive(self, data: bytes) -> None:
         """Show more bytes of the console."""
 
+    def sized(self, cols: int, rows: int) -> None:
+        """Note the console's size, which fits all viewers; its bytes are for a screen of this size."""
+
     def ended(self) -> None:
         """End: the console was closed, or this viewer is too slow."""
 

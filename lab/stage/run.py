@@ -27,6 +27,7 @@ from lab.stage.faults import FaultMenu
 from lab.stage.live import LiveStage
 from lab.stage.opener import open_browser, start_file
 from lab.stage.page_marks import PageMarks
+from lab.stage.page_watch import PageWatch
 from lab.stage.panel import LivePanels
 from lab.stage.parts import Stage
 from lab.stage.recording import rehearsal
@@ -125,6 +126,7 @@ def live_stage(
         presenter=Presenter(scenarios=scenarios, steps=steps, position=position),
         consoles=consoles,
         page=PageMarks(lab.ingress_url(lab.west.name)),
+        page_watch=PageWatch(f"{lab.ingress_url(lab.west.name)}/"),
         rehearsed=rehearsal.times(rehearsal.file_of(lab.paths), mesh.name),
     )
     typist.note = stage.note

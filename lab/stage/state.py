@@ -98,6 +98,7 @@ def of(
     faults: Sequence[Json] = (),
     reachable: Mapping[str, bool] | None = None,
     audience: Json = None,
+    page_problem: str | None = None,
 ) -> Json:
     """Return the whole state."""
     current = presenter.current
@@ -109,7 +110,7 @@ def of(
         "lab": {"name": facts.lab, "stack": facts.stack, "title": facts.stack_title},
         "clusters": [{**one, "reachable": (reachable or {}).get(one["name"], True)} for one in facts.clusters],
         "consoles": list(consoles),
-        "page": {"url": facts.page_url},
+        "page": {"url": facts.page_url, "problem": page_problem},
         "acts": acts(presenter.scenarios),
         "scenarios": [_scenario(one, presenter) for one in presenter.scenarios],
         "steps": [

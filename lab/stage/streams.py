@@ -121,6 +121,7 @@ class _BrowserConsole:
         """The console was closed, or this browser is too slow."""
         self._wake = _waker(self.waiting)
         self._parts: list[bytes] = []
+        self._size: tuple[int, int] | None = None
         self._bytes = 0
         self._guard = threading.Lock()
 
@@ -136,10 +137,22 @@ class _BrowserConsole:
                 self._parts.clear()
         self._wake()
 
+    def sized(self, cols: int, rows: int) -> None:
+        """Note a new size of the console."""
+        with self._guard:
+            self._size = (cols, rows)
+        self._wake()
+
     def ended(self) -> None:
         """End."""
         self.over = True
         self._wake()
+
+    def take_size(self) -> tuple[int, int] | None:
+        """Return the console's size if it is new."""
+        with self._guard:
+            size, self._size = self._size, None
+        return size
 
     def take(self) -> bytes:
         """Return what waits."""
@@ -153,8 +166,9 @@ class _BrowserConsole:
 async def console(socket: WebSocket) -> None:
     """Show a console and take what a person types.
 
-    Binary frames have the console's bytes, first those that it showed last. Text frames of the browser are
-    `{"type": "input", "data": …}` and `{"type": "resize", "cols": …, "rows": …}`.
+    Binary frames have the console's bytes, first those that it showed last. A text frame `{"type": "size", "cols": …,
+    "rows": …}` comes before the first bytes of each size. Text frames of the browser are `{"type": "input", "data": …}`
+    and `{"type": "resize", "cols": …, "rows": …}`.
     """
     stage: Stage = socket.app.state.stage
     name = str(socket.path_params["name"])
@@ -188,9 +202,11 @@ async def console(socket: WebSocket) -> None:
 
 async def _show(socket: WebSocket, viewer: _BrowserConsole, shown: bytes) -> None:
     """Send the console's bytes until it ends."""
+    await _tell_size(socket, viewer)
     await _send(socket, shown)
     while not viewer.over:
         viewer.waiting.clear()
+        await _tell_size(socket, viewer)
         if data := viewer.take():
             await _send(socket, data)
         elif not viewer.over:
@@ -208,6 +224,12 @@ async def _send(socket: WebSocket, data: bytes) -> None:
     for at in range(0, len(data), _FRAME):
         async with asyncio.timeout(_SLOW_S):
             await socket.send_bytes(data[at : at + _FRAME])
+
+
+async def _tell_size(socket: WebSocket, viewer: _BrowserConsole) -> None:
+    if (size := viewer.take_size()) is not None:
+        async with asyncio.timeout(_SLOW_S):
+            await socket.send_json({"type": "size", "cols": size[0], "rows": size[1]})
 
 
 async def _take(socket: WebSocket, feed: ConsoleFeed, viewer: _BrowserConsole) -> None:

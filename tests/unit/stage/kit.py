@@ -31,6 +31,7 @@ class FakeConsole:
         if self.full:
             raise Declined("too many browsers show this console")
         self.viewers.append(viewer)
+        viewer.sized(80, 24)
         return b"west$ "
 
     def detach(self, viewer: Viewer) -> None:
@@ -42,6 +43,7 @@ class FakeConsole:
 
     def resize(self, viewer: Viewer, cols: int, rows: int) -> None:
         self.sizes.append((cols, rows))
+        viewer.sized(cols, rows)
 
 
 @dataclass

@@ -58,10 +58,14 @@ class Browser:
 
     shown: bytes = b""
     over: bool = False
+    sizes: list[tuple[int, int]] = field(default_factory=list)
     arrived: threading.Event = field(default_factory=threading.Event)
 
     def receive(self, data: bytes) -> None:
         self.shown += data
+
+    def sized(self, cols: int, rows: int) -> None:
+        self.sizes.append((cols, rows))
 
     def ended(self) -> None:
         self.over = True

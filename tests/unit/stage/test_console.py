@@ -284,6 +284,8 @@ def test_the_size_fits_every_browser(tmp_path: Path) -> None:
         assert run(console, "stty size").output == "20 120"
         console.detach(large)
         assert run(console, "stty size").output == "20 120"
+        assert large.sizes == [(100, 30), (120, 20), (80, 20), (20, 5), (120, 20)]
+        assert small.sizes == large.sizes[:-1]
 
 
 def test_too_many_browsers_are_declined(tmp_path: Path) -> None:

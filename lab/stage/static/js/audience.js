@@ -17,6 +17,7 @@ import { replay } from "./ui/replay.js";
 import { splitter } from "./ui/splitter.js";
 
 const SHOWN_S = 90;
+const OWN_MARKS = new Set(["fault", "note"]); // the others are titles and commands, which the screen shows anyway
 const byId = (id) => document.getElementById(id);
 const app = begin();
 stayAwake();
@@ -25,7 +26,7 @@ actBar(byId("acts"), app);
 band(byId("band"), app);
 frame(byId("page"), app);
 card(byId("card"), app);
-log(byId("log"), app, { most: 2, for_s: SHOWN_S, of: ({ kind }) => kind !== "step" });
+log(byId("log"), app, { most: 2, for_s: SHOWN_S, of: ({ kind }) => OWN_MARKS.has(kind) });
 const floor = byId("floor");
 floor.insertBefore(splitter(floor), byId("consoles"));
 const shells = consoles(byId("consoles"), app);

@@ -69,7 +69,7 @@ store.watch(({ state }) => {
 });
 
 byId("happened").append(h("h2", {}, "Marks and notes"), markForm());
-log(byId("happened"), app, { most: 8 });
+log(byId("happened"), app, { most: 8, of: ({ kind }) => kind !== "command" });
 byId("faults").append(h("h2", {}, "Inject a fault"));
 faults(byId("faults"), app);
 byId("outline").append(h("h2", {}, "All steps"));

@@ -4,7 +4,7 @@
 import { post } from "../net/api.js";
 import { begun, meaningOfGo, pointed } from "./select.js";
 
-const COOLDOWN_MS = 600; // two presses of a clicker are one
+const COOLDOWN_MS = 400; // two presses of a clicker are one
 
 export const COMMANDS = [
   { name: "go", label: "Run, or next", keys: ["Enter", " ", "ArrowRight", "PageDown"], shown: "Enter, Space, →, PageDown" },
@@ -21,8 +21,7 @@ export const WISHES = new Set(["go", "repeat", "check", "skip", "back", "undo"])
 export class Actions {
   #store;
   #tell;
-  #sentMs = -Infinity;
-  #pending = null;
+  #busy = false;
 
   // tell(words) shows a problem.
   constructor(store, tell) {
@@ -30,8 +29,9 @@ export class Actions {
     this.#tell = tell;
   }
 
-  get pending() {
-    return this.#pending;
+  // A press was just sent: for a moment, no other one is.
+  get busy() {
+    return this.#busy;
   }
 
   // The reason why a command is not possible now, or null.
@@ -40,6 +40,7 @@ export class Actions {
     if (!state) return "The stage has not answered yet.";
     if (!["live", "polling"].includes(connection.kind)) return "No connection to the stage.";
     if (state.mode === "replay") return "A replay only shows what was.";
+    if (this.#busy && name !== "interrupt") return "One moment.";
     const disabled = state.disabled ?? {};
     switch (name) {
       case "until_green":
@@ -55,6 +56,7 @@ export class Actions {
 
   // Sends a command; a problem is told, never thrown.
   async do(name) {
+    if (this.#busy && name !== "interrupt") return;
     const why = this.whyNot(name);
     if (why) {
       this.#tell(why);
@@ -62,15 +64,15 @@ export class Actions {
     }
     const step = pointed(this.#store.state);
     const at = step?.id ?? null;
-    if (WISHES.has(name)) await this.#send(name, "/api/wish", { wish: name, at, turn: this.#store.state.turn });
-    else if (name === "until_green") await this.#send(name, "/api/check-until-green", { at });
-    else await this.#send(name, "/api/interrupt", {});
+    if (WISHES.has(name)) await this.#send("/api/wish", { wish: name, at, turn: this.#store.state.turn });
+    else if (name === "until_green") await this.#send("/api/check-until-green", { at });
+    else await this.#send("/api/interrupt", {});
   }
 
   async jump(to) {
     const why = this.whyNot("jump");
     if (why) this.#tell(why);
-    else await this.#send("jump", "/api/jump", { to });
+    else await this.#send("/api/jump", { to });
   }
 
   // Whether a jump changes the clusters, so that a person should confirm it.
@@ -79,34 +81,39 @@ export class Actions {
   }
 
   async fault(id, action) {
-    await this.#send(`fault/${id}`, `/api/faults/${encodeURIComponent(id)}`, { action });
+    await this.#send(`/api/faults/${encodeURIComponent(id)}`, { action });
   }
 
   async mark(words) {
-    await this.#send("mark", "/api/mark", { text: words });
+    await this.#send("/api/mark", { text: words });
   }
 
   async replay(action, at_s, speed = 1) {
-    await this.#send("replay", "/api/replay", { action, at: at_s, speed }, { cooldown: false });
+    try {
+      await post("/api/replay", { action, at: at_s, speed });
+    } catch (error) {
+      this.#tell(error.words ?? String(error));
+    }
   }
 
   get meaning() {
     return meaningOfGo(this.#store.state);
   }
 
-  async #send(name, path, body, { cooldown = true } = {}) {
-    if (cooldown && (this.#pending || performance.now() - this.#sentMs < COOLDOWN_MS)) return;
-    this.#sentMs = performance.now();
-    this.#pending = name;
-    this.#store.changed();
+  async #send(path, body) {
+    const rest = new Promise((resolve) => setTimeout(resolve, COOLDOWN_MS));
+    this.#become(true);
     try {
       await post(path, body);
     } catch (error) {
       this.#tell(error.words ?? String(error));
-    } finally {
-      this.#sentMs = performance.now();
-      this.#pending = null;
-      this.#store.changed();
     }
+    await rest;
+    this.#become(false);
+  }
+
+  #become(busy) {
+    this.#busy = busy;
+    this.#store.changed();
   }
 }

@@ -68,7 +68,7 @@ function statusOf(state, app) {
     return { look: "running", sign: "busy", words: [`${doing(state)} ${seconds}`.trim(), waiting].filter(Boolean).join(": ") };
   }
   const why = app.actions.whyNot("go");
-  if (why && state.mode === "live") return { look: "idle", sign: "", words: why };
+  if (why && !app.actions.busy && state.mode === "live") return { look: "idle", sign: "", words: why };
   if (state.closing) return { look: "idle", sign: "", words: "Continue undoes these steps" };
   if (!step) return { look: "idle", sign: "", words: "" };
   if (step.checks === "unknown") {

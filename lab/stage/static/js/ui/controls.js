@@ -1,6 +1,6 @@
 // The presenter's buttons. One that is not possible now stays where it is, and says why.
 
-import { attr, h, text } from "../dom.js";
+import { attr, h, prose, text } from "../dom.js";
 import { icon } from "../icons.js";
 import { COMMANDS } from "../model/actions.js";
 
@@ -20,7 +20,7 @@ export function controls(root, { store, actions }, only = COMMANDS.map(({ name }
       const why = actions.whyNot(command.name);
       attr(button, "aria-disabled", why ? "true" : null);
       attr(button, "title", why ?? `Key: ${command.shown}`);
-      text(below, why ?? command.shown);
+      prose(below, why && !actions.busy ? why : command.shown);
       if (command.name === "go" && state) text(label, actions.meaning.label);
     }
   });

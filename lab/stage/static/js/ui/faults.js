@@ -31,8 +31,8 @@ export function faults(root, { store, actions }) {
         prose(effect, fault.effect);
         show(badge, fault.active);
         text(label, fault.active ? fault.undo_title || "Undo" : "Inject");
-        text(why, reason ?? "");
-        show(why, Boolean(reason));
+        prose(why, reason);
+        show(why, Boolean(reason) && !actions.busy);
         attr(button, "aria-disabled", reason ? "true" : null);
         attr(button, "title", reason);
         attr(button, "aria-label", fault.active ? `${fault.undo_title || "Undo"}: ${fault.title}` : `Inject: ${fault.title}`);

@@ -1,0 +1,74 @@
+"""Chromium, a stage without clusters, and screens that fail a test after an error in their console."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.browser.stage.lab_page import LabPage
+from tests.browser.stage.played import PlayedStage, Theatre, played
+from tests.browser.stage.screens import Screen
+from tests.local_http import served
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is in the extra `browser`")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+TIMEOUT_MS = 60_000
+"""For everything that a screen should show: machines of CI are slow."""
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The browser that the machine has; Playwright's own is not downloaded."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    sync_api.expect.set_options(timeout=TIMEOUT_MS)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page() -> Iterator[type[LabPage]]:
+    """The page in the frame; it answers with an error while `down` is set."""
+    yield LabPage
+    LabPage.down = False
+
+
+@pytest.fixture
+def theatre(tmp_path: Path, page: type[LabPage]) -> Iterator[Theatre]:
+    """A served stage on the Linkerd stack."""
+    with served(page) as host, played(tmp_path, page_url=f"http://localhost:{host.rpartition(':')[2]}/") as open_stage:
+        yield open_stage
+
+
+@pytest.fixture
+def stage(theatre: Theatre) -> PlayedStage:
+    return theatre.stage
+
+
+@pytest.fixture
+def screen(chromium: Any, theatre: Theatre) -> Iterator[Callable[..., Screen]]:
+    """`screen("presenter", width=390, height=844)` opens a screen in a browser of its own; None opens none yet."""
+    opened: list[Screen] = []
+
+    def open_screen(path: str | None = "", *, token: bool = True, within: Any = None, **options: Any) -> Screen:
+        width, height = options.pop("width", 1280), options.pop("height", 720)
+        context = within or chromium.new_context(viewport={"width": width, "height": height}, **options)
+        context.set_default_timeout(TIMEOUT_MS)
+        made = Screen(context.new_page(), theatre)
+        opened.append(made)
+        if path is not None:
+            made.open(path, token=token)
+        return made
+
+    yield open_screen
+    for one in opened:
+        one.page.context.close()
+    assert [error for one in opened for error in one.errors] == []
+    assert {urlsplit(url).hostname for one in opened for url in one.requested} <= {"127.0.0.1", "localhost"}

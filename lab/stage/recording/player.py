@@ -216,9 +216,10 @@ def folded(state: Json, event: Happening) -> Json:
         case "console":
             known = state.get("consoles") or []
             others = [one for one in known if one.get("name") != event.data.get("name")]
-            this = next((one for one in known if one.get("name") == event.data.get("name")), {})
-            closed = event.data.get("closed")
-            return {**state, "consoles": others if closed else [*others, {**this, **event.data}]}
+            if event.data.get("closed"):
+                return {**state, "consoles": others}
+            before = [one for one in known if one.get("name") == event.data.get("name")]
+            return {**state, "consoles": [*others, {**(before[0] if before else {}), **event.data}]}
         case _:
             return state
 

@@ -56,7 +56,11 @@ class Screen:
     """A browser that shows a console."""
 
     text: str = ""
+    size: tuple[int, int] = (0, 0)
     over: bool = False
+
+    def sized(self, cols: int, rows: int) -> None:
+        self.size = (cols, rows)
 
     def receive(self, data: bytes) -> None:
         self.text = (self.text + data.decode()).rpartition("\x1bc")[2]
@@ -149,8 +153,9 @@ def test_consoles_show_what_they_showed_with_the_size_that_they_had(watcher: Wat
     watcher.at(5.0)
     assert screen.text.endswith("kubectl get svc\r\nNAME   TYPE — ✓\r\npodinfo ClusterIP\r\neast$ ")
     assert (east.size, watcher.player.console("west").size) == ((80, 24), (100, 30))
+    assert screen.size == (80, 24)
     watcher.at(9.0)
-    assert east.size == (100, 30)
+    assert east.size == screen.size == (100, 30)
     east.input(screen, "rm -rf /\r")
     east.resize(screen, 10, 10)
     assert (east.size, "rm" in screen.text) == ((100, 30), False)

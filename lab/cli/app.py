@@ -14,7 +14,21 @@ import typer
 from lab.base import cancel, environment, process
 from lab.base.errors import CommandError, HostError, LabError
 from lab.base.paths import DISK_ERRORS, denied, unusable
-from lab.cli import artifacts, bundle, dev, lifecycle, load, permissions, render, scenarios, shell, stage, traffic, wire
+from lab.cli import (
+    artifacts,
+    bundle,
+    dev,
+    lifecycle,
+    load,
+    permissions,
+    render,
+    scenarios,
+    shell,
+    stage,
+    traffic,
+    watch,
+    wire,
+)
 from lab.cli.groups import TitledGroup
 from lab.cli.options import Invocation
 from lab.cli.output import Unbroken, Unfinished, err, unbroken
@@ -29,7 +43,8 @@ app = typer.Typer(
     "Folders: LAB_STATE_DIR (clusters' keys and logs), LAB_CACHE_DIR (artifacts), LAB_RUNS_DIR (reports) and "
     "LAB_LOCAL_DIR (upstream's programs and charts) replace the defaults; an empty variable counts as not set.",
 )
-for _commands in (lifecycle, shell, render, scenarios, stage, traffic, permissions, wire, load, dev, artifacts, bundle):
+_GROUPS = (lifecycle, shell, render, scenarios, stage, traffic, permissions, wire, load, watch, dev, artifacts, bundle)
+for _commands in _GROUPS:
     _commands.register(app)
 
 # Every wrong command line is one of these; Typer has no name of its own for their common base.

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.base.errors import LabError, UsageError
+from lab.base.errors import UsageError
 from lab.cli.groups import AFTER_DASHES, TRAFFIC, CommandAfterDashes
 from lab.cli.named import cluster_of, lab_of, need_nodes
-from lab.cli.options import AsJson, ConfigFile, Rate, cluster_names
+from lab.cli.options import AsJson, ConfigFile, Rate, cluster_names, upstream_names
 from lab.cli.output import err, out, waiting
 
 if TYPE_CHECKING:
@@ -33,23 +33,11 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=TRAFFIC, cls=CommandAfterDashes)(load)
 
 
-def _service_names(incomplete: str) -> list[str]:
-    """Return the services that West's frontend calls and whose names begin with `incomplete`."""
-    from lab.cli.named import lab_of
-    from lab.components.frontend import IN_DEVELOPMENT, upstream_names
-
-    try:
-        lab = lab_of(None)
-    except LabError:
-        return []
-    return [name for name in (*upstream_names(lab, lab.west), IN_DEVELOPMENT) if name.startswith(incomplete)]
-
-
 def load(
     context: typer.Context,
     service: Annotated[
         str | None,
-        typer.Argument(metavar="SERVICE", autocompletion=_service_names, help="A Service that a frontend calls."),
+        typer.Argument(metavar="SERVICE", autocompletion=upstream_names, help="A Service that a frontend calls."),
     ] = None,
     command: Annotated[
         list[str] | None,

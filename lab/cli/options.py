@@ -55,6 +55,20 @@ def caller_names(incomplete: str) -> list[str]:
     return sorted(name for name in names if name.startswith(incomplete))
 
 
+def upstream_names(incomplete: str) -> list[str]:
+    """Return the services that West's frontend calls and whose names begin with `incomplete`."""
+    from lab.base.errors import LabError
+    from lab.cli.named import lab_of
+    from lab.components import frontend
+
+    try:
+        lab = lab_of(None)
+    except LabError:
+        return []
+    known = (*frontend.upstream_names(lab, lab.west), frontend.IN_DEVELOPMENT)
+    return [name for name in known if name.startswith(incomplete)]
+
+
 def _named_objects(kind: str) -> Iterator[tuple[str, str]]:
     """Yield (cluster, name) of the objects in the applications' namespace, without clusters that do not answer."""
     from lab import config
@@ -104,6 +118,15 @@ def run_ids(incomplete: str) -> list[str]:
 
     runs = (kept for kept in report.listing(runs_folder()) if kept.kind is report.Kind.RUN)
     return [kept.id for kept in runs if kept.id.startswith(incomplete)]
+
+
+def stage_ids(incomplete: str) -> list[str]:
+    """Return the ids of recordings of stages that begin with `incomplete`."""
+    from lab import report
+    from lab.report.session import runs_folder
+
+    kept = (one for one in report.listing(runs_folder()) if one.kind is report.Kind.STAGE)
+    return [one.id for one in kept if one.id.startswith(incomplete)]
 
 
 ConfigFile = Annotated[

@@ -74,6 +74,8 @@ class Unbroken:
     def __init__(self, stream: TextIO) -> None:
         self.problem: OSError | None = None
         """Why output is lost, if not because its reader has gone."""
+        self.discards = False
+        """Whether nothing more can be printed: a command that runs until Ctrl-C ends then."""
         self._stream = stream
         self._terminal = stream.isatty()
 
@@ -93,6 +95,7 @@ class Unbroken:
             self._discard(error)
 
     def _discard(self, error: OSError) -> None:
+        self.discards = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
         if error.errno not in _GONE:
             self.problem = error

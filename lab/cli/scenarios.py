@@ -223,7 +223,7 @@ def check(
 
 @report_app.callback()
 def report_list(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the reports of runs, repeats and loads, the newest first."""
+    """List the reports of runs, repeats, loads and stages, the newest first."""
     from lab import report
     from lab.cli import scenario_tables
     from lab.report.session import runs_folder
@@ -250,9 +250,11 @@ def report_open(
     from lab import report
     from lab.report.session import runs_folder
 
-    page = report.find(runs_folder(), which).page
-    typer.echo(page)
-    webbrowser.open(page.as_uri())
+    kept = report.find(runs_folder(), which)
+    if kept.kind is report.Kind.STAGE:
+        raise UsageError(f"{kept.id} is the recording of a stage", next=f"lab stage --replay {kept.id}")
+    typer.echo(kept.page)
+    webbrowser.open(kept.page.as_uri())
 
 
 @report_app.command(name="diff")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lab.base.errors import UsageError
 from lab.cli.groups import SCENARIOS
 from lab.cli.named import lab_of, locked, need_nodes
-from lab.cli.options import ConfigFile, Full
-from lab.cli.output import until_ctrl_c, warn
+from lab.cli.options import ConfigFile, Full, stage_ids
+from lab.cli.output import done, until_ctrl_c, warn
 from lab.cli.presented import PresentedNames, end_with, picked, warn_of_changes
 
 if TYPE_CHECKING:
@@ -45,6 +48,20 @@ def stage(
         ),
     ] = "",
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the URL, and open no browser.")] = False,
+    unrecorded: Annotated[bool, typer.Option("--no-recording", help="Record nothing into runs/ID.")] = False,
+    replay: Annotated[
+        str,
+        typer.Option(
+            "--replay",
+            metavar="RUN",
+            autocompletion=stage_ids,
+            help="Play a recorded presentation, without a lab: an id, the beginning of one, `latest`, or a folder.",
+        ),
+    ] = "",
+    export: Annotated[
+        Path | None,
+        typer.Option("--export", metavar="FILE", help="With --replay: write it as one HTML file that needs no server."),
+    ] = None,
 ) -> None:
     """Present scenarios in a browser, with real consoles.
 
@@ -52,11 +69,21 @@ def stage(
     screen, /presenter a second screen with notes and controls. Only a browser on this machine, with the printed URL,
     can use it. Needs a lab that is up. Ctrl-C ends it and undoes nothing; `lab stage` and `lab walk` continue there.
 
-    Example: `lab stage isolation` presents one scenario.
+    Everything is recorded into runs/ID; `lab report` lists it, and `--replay` plays it.
+
+    Example: `lab stage isolation` presents one scenario; `lab stage --replay latest --export talk.html` writes the last
+    presentation as a file for a hall without a network.
     """
+    if export is not None and not replay:
+        raise UsageError("--export needs a recording", next="lab stage --replay latest --export FILE.html")
+    if replay:
+        _replay(replay, export, lab_of(file).spec.stage.port if port is None else port, opens=not no_browser)
+        return
     from lab import stacks
     from lab.cli.running import logged
+    from lab.report.session import runs_folder
     from lab.stage import run
+    from lab.stage.recording.recorded import recorded
 
     lab = lab_of(file)
     chosen = picked(lab, names)
@@ -67,7 +94,8 @@ def stage(
         if auto:
             warn_of_changes(lab, mesh)
         live = run.live_stage(lab, mesh, chosen, full=full, auto=auto, config=file, audience=audience)
-        with run.on_screen(live, port=where, folder=lab.paths.state) as screen, run.opened(live):
+        kept = nullcontext() if unrecorded else recorded(live, lab, runs=runs_folder(), say=warn)
+        with run.on_screen(live, port=where, folder=lab.paths.state) as screen, kept as recorder, run.opened(live):
             _welcome(live, screen, opens=not no_browser)
             if screen.door.port != lab.spec.stage.port:
                 warn(
@@ -81,6 +109,8 @@ def stage(
                     live.restart()
                 with until_ctrl_c():
                     run.until_interrupted()
+    if recorder is not None:
+        typer.echo(f"recorded:  {recorder.folder}; to play it: lab stage --replay {recorder.folder.name}")
     if auto:
         end_with(*outcomes)
     else:
@@ -96,3 +126,27 @@ def _welcome(live: LiveStage, screen: run.OnScreen, *, opens: bool) -> None:
     if opens and not screen.open():
         warn("there is no browser with a window here: open the first URL in one on this machine")
     typer.echo("Ctrl-C ends it")
+
+
+def _replay(which: str, file: Path | None, port: int, *, opens: bool) -> None:
+    """Play a recording, or write it as one file."""
+    from lab.report.session import runs_folder
+    from lab.stage import run
+    from lab.stage.recording.export import export
+    from lab.stage.recording.replaying import recording, replaying
+
+    tape = recording(runs_folder(), which)
+    for problem in tape.problems:
+        warn(problem)
+    if file is not None:
+        exported = export(tape, file)
+        done(f"{exported.file}: {exported.size / (1 << 20):.1f} MiB; {exported.contents}")
+        return
+    with replaying(tape, port=port) as replay:
+        typer.echo(f"replay:    {replay.screen.url}")
+        typer.echo(f"presenter: {replay.screen.door.url}presenter, in the same browser")
+        if opens and not replay.screen.open():
+            warn("there is no browser with a window here: open the first URL in one on this machine")
+        typer.echo("Space plays it and stops it; Ctrl-C ends it")
+        with until_ctrl_c():
+            run.until_interrupted()

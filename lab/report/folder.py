@@ -5,6 +5,7 @@
 | `runs/<id>/` | a run | report.json, junit.xml, report.html, the evidence |
 | `runs/<id>-repeat/` | a repeat, beside the folders of its runs | repeat.json, junit.xml, repeat.html |
 | `runs/<id>/` | a load | load.json, load.html |
+| `runs/<id>/` | a stage's recording | stage.json, events, consoles, the page's stream (lab/stage/recording) |
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from lab.scenario.results import Report
 REPORT = "report.json"
 REPEAT = "repeat.json"
 LOAD = "load.json"
+STAGE = "stage.json"
 
 
 class Kind(Enum):
@@ -34,10 +36,11 @@ class Kind(Enum):
     RUN = "run"
     REPEAT = "repeat"
     LOAD = "load"
+    STAGE = "stage"
 
 
-_FILES = {REPORT: Kind.RUN, REPEAT: Kind.REPEAT, LOAD: Kind.LOAD}
-"""The file that is written last, and so says that a report is complete."""
+_FILES = {REPORT: Kind.RUN, REPEAT: Kind.REPEAT, LOAD: Kind.LOAD, STAGE: Kind.STAGE}
+"""The file that is written last, and so says that a report is complete; of a stage's recording, the first one."""
 
 
 @dataclass(frozen=True, kw_only=True)

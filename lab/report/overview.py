@@ -1,4 +1,4 @@
-"""One line for each report: of a run, of a repeat, or of a load."""
+"""One line for each report: of a run, of a repeat, of a load, or of a stage."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from lab.scenario.results import summary
 class Overview:
     """What a report says in one line.
 
-    `mode` is "run", "sabotage", "repeat" or "load"; `exit_code` is that of the command that wrote the report, and None
-    if the report cannot be read.
+    `mode` is "run", "sabotage", "repeat", "load" or "stage"; `exit_code` is that of the command that wrote the report,
+    and None if the report cannot be read.
     """
 
     id: str
@@ -54,6 +54,17 @@ def _facts(kind: Kind, document: Any) -> tuple[str, str, str, int]:
     if kind is Kind.REPEAT:
         names = ", ".join(dict.fromkeys(check["scenario"] for check in document["checks"]))
         return "repeat", names, f"{document['passed']} of {len(document['runs'])} runs passed", document["exit_code"]
+    if kind is Kind.STAGE:
+        return "stage", f"{document['lab']}, {document['title']}", *_stage_result(document)
     report = from_json(document)
     names = ", ".join(dict.fromkeys(scenario.name for scenario in report.scenarios))
     return report.mode, names, summary(report.counts), report.exit_code
+
+
+def _stage_result(document: Any) -> tuple[str, int]:
+    """Return the result of a stage's recording, and 0: what was recorded can be played."""
+    if not document["complete"]:
+        return "not ended in order", 0
+    steps = document["steps"]
+    red = f", {steps['red']} red" if steps["red"] else ""
+    return f"{steps['ran']} of {steps['all']} steps, {steps['green']} green{red}", 0

@@ -51,6 +51,8 @@ class Console:
         restarts: start the shell again if it ends.
         changed: called after a change of `as_json`.
         note: takes a sentence for the presenter.
+        shown: takes everything that the console shows, for a recording; it does not answer questions of programs.
+        resized: takes each size, in columns and rows.
     """
 
     name: str
@@ -60,11 +62,14 @@ class Console:
     restarts: bool = True
     changed: Callable[[Console], None] = lambda _: None
     note: Callable[[str], None] = lambda _: None
+    shown: Callable[[str, bytes], None] = lambda *_: None
+    resized: Callable[[str, int, int], None] = lambda *_: None
     _program: PtyProgram | None = None
     _command: TypedCommand | None = None
     _line: TypedLine = field(default_factory=TypedLine)
     _typing: bool = False
     _cwd_now: str = ""
+    _has_prompt: bool = False
     _closed: bool = False
     _replay: bytearray = field(default_factory=bytearray)
     _viewers: list[Viewer] = field(default_factory=list)
@@ -109,6 +114,11 @@ class Console:
         """Whether it shows a prompt with an empty line, and no step types."""
         with self._guard:
             return self.is_alive and self._line.is_ready and self._command is None
+
+    @property
+    def has_prompt(self) -> bool:
+        """Whether its shell has shown a prompt with the stage's marks."""
+        return self._has_prompt
 
     @property
     def is_elsewhere(self) -> bool:
@@ -228,6 +238,7 @@ class Console:
         size = (max(cols, _SMALLEST[0]), max(rows, _SMALLEST[1]))
         if size != self._size:
             self._size = size
+            self.resized(self.name, *size)
             for viewer in self._viewers:
                 viewer.sized(*size)
             if self._program is not None:
@@ -258,10 +269,11 @@ class Console:
         marks = secrets.token_hex(8)
         with self.shell(marks) as (argv, env):
             cols, rows = self._size
+            self.resized(self.name, cols, rows)
             program = PtyProgram(argv, env=env, cols=cols, rows=rows, cwd=self.cwd)
             try:
                 with self._guard:
-                    self._program, self._line = program, TypedLine()
+                    self._program, self._line, self._has_prompt = program, TypedLine(), False
                     if self._closed:
                         return
                 self._tell_change()
@@ -300,7 +312,7 @@ class Console:
                     if command is not None:
                         command.end(status)
                 case PromptMark(has_starts=has_starts, cwd=cwd):
-                    self._cwd_now = cwd
+                    self._cwd_now, self._has_prompt = cwd, True
                     self._line.prompt(has_starts=has_starts)
                     # A shell also shows its prompt again after a change of size: only after an end it is the next one.
                     if command is not None and command.status is not None:
@@ -319,6 +331,7 @@ class Console:
                 del self._replay[: line_end + 1]
             for viewer in self._viewers:
                 viewer.receive(data)
+            self.shown(self.name, data)
 
     def _answer(self, question: Question) -> None:
         if self._program is None:

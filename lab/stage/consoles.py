@@ -64,12 +64,15 @@ class Consoles:
         cwd: the folder in which they start, and to which the lines of steps are relative.
         changed: called after a change of a console, or of their number, with the console's entry in the state.
         note: takes a sentence for the presenter.
+        shown, resized: for a recording, as those of each console.
     """
 
     shells: Mapping[str, PreparedShell]
     cwd: Path = field(default_factory=Path.cwd)
     changed: Callable[[Json], None] = lambda _: None
     note: Callable[[str], None] = lambda _: None
+    shown: Callable[[str, bytes], None] = lambda *_: None
+    resized: Callable[[str, int, int], None] = lambda *_: None
     _open: dict[str, Console] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -127,6 +130,8 @@ class Consoles:
             restarts=restarts,
             changed=partial(_changed, self),
             note=self.note,
+            shown=self.shown,
+            resized=self.resized,
         )
         with self._guard:
             self._open[name] = console

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from starlette.routing import BaseRoute
+
 from lab.base.names import node_name
 from lab.lab import Lab
 from lab.mesh import Mesh
@@ -56,13 +58,14 @@ class OnScreen:
 
 
 @contextmanager
-def on_screen(stage: Stage, *, port: int, folder: Path) -> Iterator[OnScreen]:
+def on_screen(stage: Stage, *, port: int, folder: Path, more: Sequence[BaseRoute] = ()) -> Iterator[OnScreen]:
     """Serve a stage while the block runs.
 
     Args:
         stage: the live stage, or a replay; it is not started or ended here.
         port: the port on 127.0.0.1; 0 for any free one.
         folder: the lab's state folder, for the file that opens a browser.
+        more: further routes, such as those of a replay.
 
     Raises:
         UsageError: another program uses the port.
@@ -71,7 +74,7 @@ def on_screen(stage: Stage, *, port: int, folder: Path) -> Iterator[OnScreen]:
         door = Door(port=listener.getsockname()[1])
         file = folder / "stage.html"
         with start_file(file, door.start_url) as delete:
-            app = create_app(stage, door, admitted=delete)
+            app = create_app(stage, door, admitted=delete, more=more)
             with serving(app, listener, before_end=stage.broker.close):
                 yield OnScreen(door=door, file=file)
 

@@ -9,7 +9,7 @@ that tells or changes something:
 | `Host` is 127.0.0.1 or localhost with the stage's port, else 421 | DNS rebinding |
 | each POST and WebSocket has the `Origin` of that host, else 403 | pages of other origins, also of other ports |
 | a request that a browser marks as coming from another site is refused | the same, without `Origin` |
-| /api and /ws need the cookie, else 401 | everybody without the token |
+| /api, /ws and /replay need the cookie, else 401 | everybody without the token |
 
 The token comes in the start URL's fragment, which browsers never send. `/api/session` exchanges it for the cookie,
 which scripts cannot read. Cookies are not bound to a port: the stage shows the page as `localhost` and itself as
@@ -33,6 +33,9 @@ from lab.base.names import Json
 
 HOST = "127.0.0.1"
 _NAMES = (HOST, "localhost")
+REPLAY = "/replay"
+"""Below it, a replay serves the lab's page, which the stage's own screens show in a frame."""
+_PRIVATE = ("/api", "/ws", REPLAY)
 _OPEN = ("/api/session",)
 """Below /api, but without the cookie."""
 _OWN_SITE = ("same-origin", "none")
@@ -117,6 +120,7 @@ class Guard:
         self._app = app
         self._door = door
         self._headers = security_headers(door.port)
+        self._framed = framed_headers(door.port)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -131,7 +135,7 @@ class Guard:
             began = True
             if message["type"] in {"http.response.start", "websocket.http.response.start"}:
                 headers = MutableHeaders(scope=message)
-                headers.update(self._headers)
+                headers.update(self._framed if scope["path"].startswith(f"{REPLAY}/") else self._headers)
                 # no-cache keeps ETag checks, so that a page is never mixed from two versions of the lab.
                 headers.setdefault("cache-control", "no-cache" if _is_file(scope["path"]) else "no-store")
             await send(message)
@@ -161,7 +165,7 @@ class Guard:
         if (changes or origins) and origins != [f"http://{hosts[0].lower()}"]:
             what = "this page is not the stage's"
             return _error(403, what, path, next_step=f"use the stage's own page, {self._door.url}")
-        private = path.startswith(("/api", "/ws"))
+        private = path.startswith(_PRIVATE)
         if private and headers.get("sec-fetch-site", "none") not in _OWN_SITE:
             what = "this page is not the stage's"
             return _error(403, what, path, next_step=f"use the stage's own page, {self._door.url}")
@@ -208,3 +212,12 @@ def security_headers(port: int) -> dict[str, str]:
         "x-content-type-options": "nosniff",
         "x-frame-options": "DENY",
     }
+
+
+def framed_headers(port: int) -> dict[str, str]:
+    """Return the headers of a replay's page, which only the stage's own screens may frame."""
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    )
+    return {**security_headers(port), "content-security-policy": policy, "x-frame-options": "SAMEORIGIN"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from lab.stage import endpoints, streams
@@ -22,7 +22,12 @@ _PAGES = {"/": "index.html", "/presenter": "presenter.html"}
 
 
 def create_app(
-    stage: Stage, door: Door, *, admitted: Callable[[], None] = lambda: None, static: Path = STATIC
+    stage: Stage,
+    door: Door,
+    *,
+    admitted: Callable[[], None] = lambda: None,
+    static: Path = STATIC,
+    more: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Return the ASGI application.
 
@@ -31,6 +36,7 @@ def create_app(
         door: the token and the cookie.
         admitted: called when a browser has exchanged the token.
         static: the folder with the pages and what they load.
+        more: further routes, such as those of a replay.
     """
     app = Starlette(
         routes=[
@@ -40,6 +46,7 @@ def create_app(
             Route("/api/events", streams.events),
             WebSocketRoute("/ws/console/{name}", streams.console),
             Mount("/static", StaticFiles(directory=static)),
+            *more,
         ],
         middleware=[Middleware(Guard, door=door)],
         exception_handlers={HTTPException: http_error},

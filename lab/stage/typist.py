@@ -125,18 +125,26 @@ class Typist:
             if command is not None:
                 return command
             waited += 1
-            if waited == round(_PATIENCE_S / _POLL_S) and console.is_alive:
+            if waited == round(_PATIENCE_S / _POLL_S) and console.has_prompt:
                 self.note(f"{console.title} is busy: finish or press Ctrl-C there")
-            return NotYet("a person uses it" if console.is_alive else "its shell does not run")
+            return NotYet(_why(console))
 
         try:
             return wait.until(console.title, probe, timeout_s=_BUSY_S, interval_s=_POLL_S)
         except WaitTimeout as error:
-            if not console.is_alive:
-                what, then = "its shell does not run", "look at your shell's start files; SHELL=/bin/sh lab stage"
+            if not console.is_alive or not console.has_prompt:
+                what = "its shell shows no prompt" if console.is_alive else "its shell does not run"
+                then = "look at your shell's start files, or use another one: SHELL=/bin/sh lab stage"
             else:
                 what, then = "it is busy", "finish the line or the program there, or press Ctrl-C; then repeat the step"
             raise LabError(what, where=console.title, next=then) from error
+
+
+def _why(console: Console) -> str:
+    """Return why a console is not ready."""
+    if not console.is_alive:
+        return "its shell does not run"
+    return "a person uses it" if console.has_prompt else "its shell starts"
 
 
 def _interrupt(console: Console, command: TypedCommand, *, within_s: float) -> None:

@@ -15,7 +15,7 @@ from lab.base.paths import PROJECT
 # From the top down. A room may import from itself and from those below; TYPE_CHECKING imports count too.
 FLOORS = (
     ("cli", "__main__"),
-    ("present", "report", "stage"),
+    ("present", "report", "stage", "watch"),
     ("scenario",),
     ("lifecycle", "dev", "shells"),
     ("stacks",),
@@ -48,7 +48,7 @@ HOMES = {
     },
     "python_on_whales": {"lab.tools.docker"},
     "requests": {"lab.measure.http", "lab.artifacts"},
-    "rich": {"lab.cli", "lab.present.screen"},
+    "rich": {"lab.cli", "lab.present.screen", "lab.watch"},
     "segno": {"lab.stage.audience"},
     "starlette": {"lab.stage"},
     "subprocess": {"lab.base.process"},

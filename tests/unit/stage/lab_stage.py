@@ -92,6 +92,12 @@ class LabStage:
     @contextmanager
     def client(self) -> Iterator[httpx2.Client]:
         base, _, token = self.url.partition("/#token=")
+        with self.client_of(base, token) as client:
+            yield client
+
+    @contextmanager
+    def client_of(self, base: str, token: str) -> Iterator[httpx2.Client]:
+        """Yield a client that has exchanged a token."""
         with httpx2.Client(
             base_url=base, headers={"origin": base}, trust_env=False, verify=False, timeout=30
         ) as client:

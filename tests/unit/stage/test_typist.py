@@ -259,6 +259,24 @@ def test_a_step_goes_back_to_its_folder(tmp_path: Path, shell: str) -> None:
         assert notes == ["west's console is in another folder; the step goes back first"]
 
 
+def test_a_shell_whose_start_file_runs_another_one_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(typist, "_BUSY_S", 0.5)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / ".bashrc").write_text("exec sh\n")
+    consoles = Consoles(shells={"west": prepared(tmp_path, "bash", home=tmp_path / "home")}, cwd=tmp_path)
+    consoles.open_all()
+    here = Typist(consoles=consoles, names={}, default="west")
+    try:
+        with pytest.raises(LabError) as caught:
+            run(here, "echo")
+    finally:
+        consoles.close_all()
+    assert caught.value.what == "its shell shows no prompt"
+    assert "SHELL=/bin/sh lab stage" in str(caught.value.next)
+
+
 def test_a_shell_that_ends_under_a_command_is_an_error(tmp_path: Path) -> None:
     with typing(tmp_path) as here, pytest.raises(LabError, match="its shell ended while the command ran"):
         run(here, "exit 0")
@@ -307,7 +325,7 @@ with open(file, "ab", buffering=0) as kept:
     while True:
         os.write(1, f"\\x1b]133;D;0;aid={marks}\\x07\\x1b]133;A;aid={marks};c=1\\x07$ ".encode())
         typed = b""
-        while not typed.endswith(b"\\r"):
+        while b"\\r" not in typed:  # Ctrl-C can come behind it
             part = os.read(0, 65536)
             kept.write(part)
             typed += part

@@ -1,0 +1,120 @@
+"""A console of a recording: what it showed until a moment, and what comes next."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lab.stage.parts import Declined, Viewer
+from lab.stage.recording.tape import ConsoleEvent, ConsoleTape
+
+REPLAY_CHARACTERS = 128 << 10
+"""What a browser gets of what was shown before, as of a live console."""
+MOST_VIEWERS = 16
+CLEAR = "\x1bc"
+"""Resets a terminal."""
+
+
+@dataclass(kw_only=True)
+class ReplayConsole:
+    """A `ConsoleFeed` that takes no keys. `at_s` is the time until which it was shown."""
+
+    tape: ConsoleTape
+    at_s: float = 0.0
+    _viewers: list[Viewer] = field(default_factory=list)
+    _guard: threading.RLock = field(default_factory=threading.RLock)
+
+    def attach(self, viewer: Viewer) -> bytes:
+        """Add a viewer, and return what the console showed last."""
+        with self._guard:
+            if len(self._viewers) >= MOST_VIEWERS:
+                raise Declined("too many browsers show this console", next="close one of them")
+            self._viewers.append(viewer)
+            _tell_size(viewer, self.size)
+            return self.shown.encode()
+
+    def detach(self, viewer: Viewer) -> None:
+        """Remove a viewer."""
+        with self._guard:
+            self._viewers = [one for one in self._viewers if one is not viewer]
+
+    def input(self, viewer: Viewer, keys: str) -> None:
+        """Ignore keys: a recording cannot answer."""
+
+    def resize(self, viewer: Viewer, cols: int, rows: int) -> None:
+        """Ignore sizes: the recording has its own."""
+
+    @property
+    def shown(self) -> str:
+        """What brings a terminal to the state of this moment."""
+        return CLEAR + last_output(self.tape.timeline.between(-1.0, self.at_s))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The size of the terminal at this moment, in columns and rows."""
+        return size_at(self.tape, self.at_s)
+
+    def advance(self, at_s: float) -> None:
+        """Show what came until a later time."""
+        with self._guard:
+            events = self.tape.timeline.between(self.at_s, at_s)
+            self.at_s = at_s
+            if any(event.kind == "r" for event in events):
+                self._tell_size()
+            self._show("".join(event.data for event in events if event.kind == "o"))
+
+    def jump(self, at_s: float) -> None:
+        """Show the state of another time."""
+        with self._guard:
+            self.at_s = at_s
+            self._tell_size()
+            self._show(self.shown)
+
+    def close(self) -> None:
+        """End all viewers."""
+        with self._guard:
+            viewers, self._viewers = self._viewers, []
+        for viewer in viewers:
+            viewer.ended()
+
+    def _tell_size(self) -> None:
+        for viewer in self._viewers:
+            _tell_size(viewer, self.size)
+
+    def _show(self, text: str) -> None:
+        if text:
+            for viewer in self._viewers:
+                viewer.receive(text.encode("utf-8", "replace"))
+
+
+def _tell_size(viewer: Viewer, size: tuple[int, int]) -> None:
+    if (sized := getattr(viewer, "sized", None)) is not None:
+        sized(*size)
+
+
+def last_output(events: Sequence[ConsoleEvent]) -> str:
+    """Return the end of the output of events, from the beginning of a line if something is left out."""
+    parts: list[str] = []
+    size = 0
+    for event in reversed(events):
+        if event.kind == "o":
+            parts.append(event.data)
+            size += len(event.data)
+            if size > REPLAY_CHARACTERS:
+                break
+    text = "".join(reversed(parts))
+    if len(text) <= REPLAY_CHARACTERS:
+        return text
+    text = text[-REPLAY_CHARACTERS:]
+    return text[text.find("\n", 0, 4096) + 1 :]
+
+
+def size_at(tape: ConsoleTape, at_s: float) -> tuple[int, int]:
+    """Return the size of a console at a time, in columns and rows."""
+    size = tape.size
+    for event in tape.timeline.between(-1.0, at_s):
+        if event.kind == "r":
+            cols, _, rows = event.data.partition("x")
+            size = (int(cols), int(rows))
+    return size

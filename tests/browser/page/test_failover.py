@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 
+import pytest
 import requests
 
 from lab.base import wait
@@ -117,3 +118,14 @@ def test_losses_that_are_meant_are_labelled_in_large(view, loop: Loop):
         frontend.mark("kill podinfo", intended=True)
         viewer.sees(".shares .failed .who", "lost as intended")
         viewer.sees(".sentence", "intended: kill podinfo")
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_the_frontends_clock_may_differ_from_the_viewers(view, loop: Loop, hours: int):
+    clock = f"const now = Date.now; Date.now = () => now() + {hours * 3_600_000};"
+    with running({"podinfo": Podinfo(loop, {"west": 1})}) as frontend:
+        viewer = view(f"{frontend.url}/?view=timeline&rate=20&theme=light", before=clock)
+        viewer.answers(40)
+        areas = viewer.areas(".timeline")
+
+    assert areas["west"] > 2000

@@ -38,7 +38,7 @@ def watch(
     file: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show which cluster answers each request, as the frontend's page does, in this terminal.
+    """Show which cluster answers each request, in this terminal.
 
     Each letter is one real request: its cluster's letter and colour, or the symbol of a failure. Below: the share of
     each cluster, latencies, lost requests, the proof of mTLS, and marks of steps and commands. Reconnects by itself.

@@ -21,7 +21,7 @@ _MOST = 1 << 20
 
 
 @dataclass(kw_only=True)
-class Facts:
+class DocumentPoller:
     """Asks for the identities and the split of each upstream, one after the other, and delivers the documents.
 
     An answer of 404 means that this frontend has no such document; it is not asked for again. Any other failure is

@@ -22,7 +22,7 @@ _SILENCE_S = 10.0
 _LONGEST_LINE = 1 << 20
 
 
-class Link(Enum):
+class FeedState(Enum):
     """The connection to a frontend."""
 
     CONNECTING = "connecting"
@@ -36,7 +36,7 @@ class FeedEvent:
     """Something that a feed reports.
 
     `name` is the name of the frontend's event (`hello`, `answer`, `mark`, …) with its data, or `link` for a change of
-    the connection: `{"link": Link, "words": why}`.
+    the connection: `{"link": FeedState, "words": why}`.
     """
 
     upstream: str
@@ -86,7 +86,7 @@ class Feed:
                 connected.shutdown(socket.SHUT_RDWR)
 
     def _work(self) -> None:
-        self._tell(Link.CONNECTING, "connecting")
+        self._tell(FeedState.CONNECTING, "connecting")
         while not self._closed.is_set():
             try:
                 words = self._follow()
@@ -98,7 +98,7 @@ class Feed:
                 words = trouble.words(error)
             if self._closed.is_set():
                 return
-            self._tell(Link.LOST, words)
+            self._tell(FeedState.LOST, words)
             self._closed.wait(self.retry_s)
 
     @property
@@ -124,14 +124,14 @@ class Feed:
                 if event.name == "end":
                     return f"the frontend ended the stream: {data['reason']}"
                 if event.name == "hello":
-                    self._tell(Link.LIVE, "live")
+                    self._tell(FeedState.LIVE, "live")
                 self.deliver(FeedEvent(upstream=self.upstream, name=event.name, data=data))
             return "the stream ended"
         finally:
             self._socket = None
             connection.close()
 
-    def _tell(self, link: Link, words: str) -> None:
+    def _tell(self, link: FeedState, words: str) -> None:
         self.deliver(FeedEvent(upstream=self.upstream, name="link", data={"link": link, "words": words}))
 
 

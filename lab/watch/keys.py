@@ -1,4 +1,4 @@
-"""Keys of a terminal that arrive while something else is shown."""
+"""The keyboard of a terminal, while something else is shown there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from lab.base import wait
 
 
-class NoKeys:
+class NoKeyboard:
     """A keyboard that is missing: standard input is not a terminal."""
 
     present = False
@@ -24,7 +24,7 @@ class NoKeys:
         return ""
 
 
-class Keys(NoKeys):
+class Keyboard(NoKeyboard):
     """The keys of standard input."""
 
     present = True
@@ -42,16 +42,16 @@ class Keys(NoKeys):
 
 
 @contextmanager
-def pressed() -> Iterator[NoKeys]:
+def pressed() -> Iterator[NoKeyboard]:
     """Yield the keys of standard input while the block runs: single keys, without an echo."""
     if not (sys.stdin and sys.stdin.isatty()):  # None: closed
-        yield NoKeys()
+        yield NoKeyboard()
         return
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     try:
         tty.setcbreak(descriptor)
-        yield Keys()
+        yield Keyboard()
     finally:
         with suppress(termios.error):  # its window was closed
             termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

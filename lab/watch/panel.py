@@ -11,7 +11,7 @@ from rich.text import Text
 
 from lab.base.names import Json
 from lab.watch import looks
-from lab.watch.feed import Link
+from lab.watch.feed import FeedState
 from lab.watch.looks import Looks
 from lab.watch.tally import Cell, Share, Tally, printable
 
@@ -25,7 +25,12 @@ _BAR = 8
 """Columns that a bar needs to say something."""
 _MARKS = 3
 _BAD = "bold red"
-_STYLES = {Link.LIVE: "bold green", Link.CONNECTING: "bold yellow", Link.LOST: _BAD, Link.PAUSED: "bold yellow"}
+_STYLES = {
+    FeedState.LIVE: "bold green",
+    FeedState.CONNECTING: "bold yellow",
+    FeedState.LOST: _BAD,
+    FeedState.PAUSED: "bold yellow",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +74,8 @@ class Panel:
 
     def _title(self) -> Text:
         link = self.tally.link
-        words = "reconnecting" if link is Link.LOST else link.value
-        symbol = self.symbols.live if link is Link.LIVE else self.symbols.other
+        words = "reconnecting" if link is FeedState.LOST else link.value
+        symbol = self.symbols.live if link is FeedState.LIVE else self.symbols.other
         state = Text(symbol + words, _STYLES[link])
         return ends(Text(self.tally.upstream, "bold underline"), state, self.width)
 
@@ -124,7 +129,7 @@ class Panel:
     def _losses(self) -> list[Text]:
         """Return the failover, why the connection is lost, the symbols of the lost requests, and the last gap."""
         lines = [Text(f"failover: {printable(self.tally.failover)}")] if self.tally.failover else []
-        if self.tally.link is Link.LOST:
+        if self.tally.link is FeedState.LOST:
             lines.append(Text(printable(self.tally.words), _BAD))
         if kinds := self.tally.lost_now:
             each = (f"{looks.failure(kind)} {kind} {count}" for kind, count in sorted(kinds.items()))

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.live import Live
 
 from lab.base import cancel
-from lab.watch.feed import FeedEvent, Link
-from lab.watch.keys import NoKeys, pressed
+from lab.watch.feed import FeedEvent, FeedState
+from lab.watch.keys import NoKeyboard, pressed
 from lab.watch.panel import latencies
 from lab.watch.picture import Picture
 from lab.watch.tally import cluster_of, printable
@@ -70,7 +70,7 @@ def lines(watching: Watching, tell: Print, seconds: float | None) -> None:
     """
     news = _News()
     counts = {name: Counter[str]() for name in watching.tallies}
-    for _ in _ticks(NoKeys(), _LINE_S, seconds):
+    for _ in _ticks(NoKeyboard(), _LINE_S, seconds):
         for event in watching.take():
             if event.name == "answer":
                 counts[event.upstream]["lost" if event.data["error"] else cluster_of(event.data)] += 1
@@ -88,7 +88,7 @@ def lines(watching: Watching, tell: Print, seconds: float | None) -> None:
 def answers(watching: Watching, tell: Print, warn: Callable[[str], None], seconds: float | None) -> None:
     """Print each answer as one line of JSON; changes of the connection are warnings. Ends as `lines` does."""
     news = _News()
-    for _ in _ticks(NoKeys(), _FRAME_S, seconds):
+    for _ in _ticks(NoKeyboard(), _FRAME_S, seconds):
         for event in watching.take():
             if event.name == "answer":
                 if not tell(json.dumps({"upstream": event.upstream, **event.data}, ensure_ascii=False)):
@@ -101,7 +101,7 @@ def answers(watching: Watching, tell: Print, warn: Callable[[str], None], second
 class _News:
     """What is worth a line: marks, and changes of the connections."""
 
-    _links: dict[str, Link] = field(default_factory=dict)
+    _links: dict[str, FeedState] = field(default_factory=dict)
 
     def of(self, event: FeedEvent) -> str:
         """Return an event as text; empty if it is not news."""
@@ -110,16 +110,16 @@ class _News:
         if event.name != "link":
             return ""
         before, link = self._links.get(event.upstream), event.data["link"]
-        if link is Link.LOST and before is not Link.LOST:
+        if link is FeedState.LOST and before is not FeedState.LOST:
             self._links[event.upstream] = link
             return f"lost the frontend: {printable(event.data['words'])}; reconnecting"
-        if link is Link.LIVE:
+        if link is FeedState.LIVE:
             self._links[event.upstream] = link
-            return "connected again" if before is Link.LOST else ""
+            return "connected again" if before is FeedState.LOST else ""
         return ""
 
 
-def _ticks(keys: NoKeys, every_s: float, seconds: float | None) -> Iterator[tuple[float, str]]:
+def _ticks(keys: NoKeyboard, every_s: float, seconds: float | None) -> Iterator[tuple[float, str]]:
     """Yield the time and the key pressed, every `every_s` seconds and after a key."""
     began, key = time.monotonic(), ""
     while True:

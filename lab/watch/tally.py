@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from lab.base.names import Json
 from lab.measure.counting import percentile
-from lab.watch.feed import FeedEvent, Link
+from lab.watch.feed import FeedEvent, FeedState
 
 WINDOW = 100
 """Number of requests that shares and latencies are computed from, as on the frontend's page."""
@@ -50,7 +50,7 @@ class Tally:
     """What is known of one upstream."""
 
     upstream: str
-    link: Link = Link.CONNECTING
+    link: FeedState = FeedState.CONNECTING
     words: str = "connecting"
     frontend: Mapping[str, str] = field(default_factory=dict)
     cells: deque[Cell] = field(default_factory=lambda: deque(maxlen=KEPT))
@@ -74,7 +74,7 @@ class Tally:
         """Count one event."""
         match event.name:
             case "link":
-                self.breaks += event.data["link"] is Link.LOST and self.link is not Link.LOST
+                self.breaks += event.data["link"] is FeedState.LOST and self.link is not FeedState.LOST
                 self.link, self.words = event.data["link"], event.data["words"]
             case "hello":
                 self.frontend, self.gap = event.data.get("frontend", {}), None

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from lab.measure.stream_load import STREAM_MAX_PER_S
-from lab.watch.facts import Facts
-from lab.watch.feed import Feed, FeedEvent, Link
+from lab.watch.facts import DocumentPoller
+from lab.watch.feed import Feed, FeedEvent, FeedState
 from lab.watch.tally import Tally
 
 RATES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
@@ -35,11 +35,11 @@ class Watching:
     tallies: dict[str, Tally] = field(init=False)
     _feeds: list[Feed] = field(default_factory=list, init=False)
     _events: queue.SimpleQueue[tuple[Feed | None, FeedEvent]] = field(default_factory=queue.SimpleQueue, init=False)
-    _facts: Facts = field(init=False)
+    _facts: DocumentPoller = field(init=False)
 
     def __post_init__(self) -> None:
         self.tallies = {name: Tally(name) for name in self.upstreams}
-        self._facts = Facts(
+        self._facts = DocumentPoller(
             base=self.base, upstreams=self.upstreams, deliver=lambda event: self._events.put((None, event))
         )
 
@@ -59,7 +59,7 @@ class Watching:
         if self.paused:
             self._close()
             for tally in self.tallies.values():
-                tally.link, tally.words = Link.PAUSED, "paused"
+                tally.link, tally.words = FeedState.PAUSED, "paused"
         else:
             self._open()
 

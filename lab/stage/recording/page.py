@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from lab.base.names import Json
 from lab.watch import facts
-from lab.watch.facts import Facts
+from lab.watch.facts import DocumentPoller
 from lab.watch.feed import Feed, FeedEvent
 
 RATE_PER_S = 4.0
@@ -35,7 +35,7 @@ class PageReader:
     take: Take
     rate_per_s: float = RATE_PER_S
     _feeds: list[Feed] = field(default_factory=list)
-    _facts: Facts | None = None
+    _facts: DocumentPoller | None = None
     _known: dict[tuple[str, str], Json] = field(default_factory=dict)
 
     def start(self) -> None:
@@ -44,7 +44,7 @@ class PageReader:
             feed = Feed(base=self.base, upstream=name, rate_per_s=self.rate_per_s, deliver=self._deliver)
             self._feeds.append(feed)
             feed.start()
-        self._facts = Facts(base=self.base, upstreams=self.upstreams, deliver=self._deliver, every_s=_FACTS_S)
+        self._facts = DocumentPoller(base=self.base, upstreams=self.upstreams, deliver=self._deliver, every_s=_FACTS_S)
         self._facts.start()
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lab.base.names import Json
 from lab.scenario.presenter import Wish
@@ -190,6 +190,8 @@ class Player:
             self._state = event
         elif event.name == "panel":
             self._panels[str(event.data.get("cluster"))] = event.data
+        else:
+            self._state = replace(self._state, data=folded(self._state.data, event))
 
     def _moment_of(self, to: str | int) -> float | None:
         """Return when a step, or a step of an act, was the current one for the first time."""
@@ -201,6 +203,25 @@ class Player:
 
 
 _LIVE = "lab stage, on a lab that is up"
+
+
+def folded(state: Json, event: Happening) -> Json:
+    """Return a state with what an event behind it tells; the next whole state has that, too."""
+    match event.name:
+        case "mark" | "note":
+            key, data = f"{event.name}s", event.data
+            known = state.get(key) or []
+            is_known = any((one.get("at"), one.get("text")) == (data.get("at"), data.get("text")) for one in known)
+            return state if is_known else {**state, key: [*known, data]}
+        case "console":
+            known = state.get("consoles") or []
+            others = [one for one in known if one.get("name") != event.data.get("name")]
+            if event.data.get("closed"):
+                return {**state, "consoles": others}
+            before = [one for one in known if one.get("name") == event.data.get("name")]
+            return {**state, "consoles": [*others, {**(before[0] if before else {}), **event.data}]}
+        case _:
+            return state
 
 
 def replayed(event: Happening, moment: Moment, tape: Tape, *, page_url: str) -> Json:

@@ -23,6 +23,8 @@ LIMIT = 96 << 20
 _MOST_WAITING = 16 << 20
 """Bytes of consoles that may wait for the disk."""
 _EVERY_S = 1.0
+_FIRST_S = 0.1
+"""The first state is written soon: without one, nothing can be played."""
 _CLOSE_S = 2.0
 _CHECKED = frozenset({"green", "red"})
 
@@ -138,8 +140,10 @@ class Recorder:
             self._work.append(lambda: work(self._files) if self._files else None)
 
     def _run(self) -> None:
+        pause_s = min(_FIRST_S, self.every_s)
         while not self._stopped:
-            over = self._over.wait(self.every_s)
+            over = self._over.wait(pause_s)
+            pause_s = self.every_s
             try:
                 self._write(all_of_it=over)
             except Exception as error:

@@ -31,7 +31,7 @@ class ReplayConsole:
             if len(self._viewers) >= MOST_VIEWERS:
                 raise Declined("too many browsers show this console", next="close one of them")
             self._viewers.append(viewer)
-            _tell_size(viewer, self.size)
+            viewer.sized(*self.size)
             return self.shown.encode()
 
     def detach(self, viewer: Viewer) -> None:
@@ -80,17 +80,12 @@ class ReplayConsole:
 
     def _tell_size(self) -> None:
         for viewer in self._viewers:
-            _tell_size(viewer, self.size)
+            viewer.sized(*self.size)
 
     def _show(self, text: str) -> None:
         if text:
             for viewer in self._viewers:
                 viewer.receive(text.encode("utf-8", "replace"))
-
-
-def _tell_size(viewer: Viewer, size: tuple[int, int]) -> None:
-    if (sized := getattr(viewer, "sized", None)) is not None:
-        sized(*size)
 
 
 def last_output(events: Sequence[ConsoleEvent]) -> str:

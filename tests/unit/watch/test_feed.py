@@ -12,8 +12,8 @@ import httpx2
 import pytest
 
 from lab.watch import facts
-from lab.watch.facts import Facts
-from lab.watch.feed import Feed, Link
+from lab.watch.facts import DocumentPoller
+from lab.watch.feed import Feed, FeedState
 from tests.local_http import served
 from tests.unit.watch.conftest import Inbox, LocalFrontend
 
@@ -39,8 +39,8 @@ def free_per_s(frontend: LocalFrontend) -> float:
 
 def test_answers_arrive_after_the_greeting(frontend: LocalFrontend, inbox: Inbox) -> None:
     with following(frontend.base, inbox):
-        assert inbox.next("link").data["link"] is Link.CONNECTING
-        inbox.next("link", link=Link.LIVE)
+        assert inbox.next("link").data["link"] is FeedState.CONNECTING
+        inbox.next("link", link=FeedState.LIVE)
         assert inbox.next("hello").data["frontend"]["cluster"] == "west"
         first, second = inbox.next("answer").data, inbox.next("answer").data
     assert {first["cluster"], second["cluster"]} == {"east", "west"}
@@ -51,9 +51,9 @@ def test_a_frontend_that_restarts_is_found_again(inbox: Inbox) -> None:
     with frontend.running(), following(frontend.base, inbox):
         inbox.next("answer")
     with following(frontend.base, inbox):
-        assert "connection refused" in inbox.next("link", link=Link.LOST).data["words"]
+        assert "connection refused" in inbox.next("link", link=FeedState.LOST).data["words"]
         with frontend.running():
-            inbox.next("link", link=Link.LIVE)
+            inbox.next("link", link=FeedState.LIVE)
             inbox.next("answer", n=1)
 
 
@@ -63,7 +63,7 @@ def test_a_frontend_that_ends_its_stream_is_left_with_its_reason(inbox: Inbox) -
         feed = Feed(base=frontend.base, upstream="podinfo", rate_per_s=50, deliver=inbox, retry_s=0.05)
         feed.start()
         inbox.next("answer")
-    assert "the frontend ended the stream: stop" in inbox.next("link", link=Link.LOST).data["words"]
+    assert "the frontend ended the stream: stop" in inbox.next("link", link=FeedState.LOST).data["words"]
     feed.close()
 
 
@@ -73,10 +73,10 @@ def test_a_used_up_budget_is_said_in_the_frontends_words(inbox: Inbox) -> None:
         first.deliver = inbox
         inbox.next("answer")
         with following(frontend.base, inbox):
-            words = inbox.next("link", link=Link.LOST).data["words"]
+            words = inbox.next("link", link=FeedState.LOST).data["words"]
             assert "10 of 60 requests/s are free, not 50" in words
             first.close()
-            inbox.next("link", link=Link.LIVE)
+            inbox.next("link", link=FeedState.LIVE)
 
 
 def test_a_closed_feed_gives_its_budget_back(inbox: Inbox) -> None:
@@ -115,7 +115,7 @@ class Odd(BaseHTTPRequestHandler):
 
 def test_a_stream_that_is_held_back_is_named_as_such(inbox: Inbox) -> None:
     with served(Silent) as address, following(f"http://{address}", inbox, silence_s=0.05):
-        words = inbox.next("link", link=Link.LOST).data["words"]
+        words = inbox.next("link", link=FeedState.LOST).data["words"]
     assert "nothing arrived for 0.05 s; a proxy on the way may hold the stream back" in words
 
 
@@ -133,12 +133,12 @@ def test_a_stream_that_is_held_back_is_named_as_such(inbox: Inbox) -> None:
 def test_an_odd_answer_is_a_reason_to_connect_again(status: int, body: bytes, words: str, inbox: Inbox) -> None:
     handler = type("Handler", (Odd,), {"status": status, "body": body})
     with served(handler) as address, following(f"http://{address}", inbox):
-        assert words in inbox.next("link", link=Link.LOST).data["words"]
+        assert words in inbox.next("link", link=FeedState.LOST).data["words"]
 
 
 @contextmanager
-def asking(base: str, inbox: Inbox) -> Iterator[Facts]:
-    asker = Facts(base=base, upstreams=["podinfo"], deliver=inbox, every_s=0.02)
+def asking(base: str, inbox: Inbox) -> Iterator[DocumentPoller]:
+    asker = DocumentPoller(base=base, upstreams=["podinfo"], deliver=inbox, every_s=0.02)
     asker.start()
     try:
         yield asker

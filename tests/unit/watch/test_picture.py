@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from lab.watch import keys, looks
-from lab.watch.feed import FeedEvent, Link
+from lab.watch.feed import FeedEvent, FeedState
 from lab.watch.looks import Looks
 from lab.watch.panel import ASCII
 from lab.watch.picture import Picture
@@ -43,7 +43,7 @@ def answer(cluster: str | None, kind: str = "", ms: float = 4.0) -> dict[str, An
 
 def tally(*answers: dict[str, Any], upstream: str = "podinfo", **events: Any) -> Tally:
     made = Tally(upstream)
-    made.take(FeedEvent(upstream=upstream, name="link", data={"link": Link.LIVE, "words": "live"}))
+    made.take(FeedEvent(upstream=upstream, name="link", data={"link": FeedState.LIVE, "words": "live"}))
     for one in answers:
         made.take(FeedEvent(upstream=upstream, name="answer", data=one))
     for name, data in events.items():
@@ -67,7 +67,9 @@ def busy(upstream: str = "podinfo") -> Tally:
     for at in range(5):
         mark = {"at": at, "text": f"mark {at} " + "long " * 30, "kind": "fault", "intended": True}
         made.take(FeedEvent(upstream=upstream, name="mark", data=mark))
-    made.take(FeedEvent(upstream=upstream, name="link", data={"link": Link.LOST, "words": "connection refused " * 9}))
+    made.take(
+        FeedEvent(upstream=upstream, name="link", data={"link": FeedState.LOST, "words": "connection refused " * 9})
+    )
     return made
 
 
@@ -168,7 +170,7 @@ def test_marks_say_which_failures_are_intended() -> None:
 def test_nothing_of_a_frontend_reaches_the_terminal_as_a_command() -> None:
     made = tally(answer("east"), mark={"at": 1, "text": "\x1b]0;owned\x07\x1b[2J", "kind": "note"})
     made.take(FeedEvent(upstream="podinfo", name="identity", data={"problem": "\x1b[31m"}))
-    made.take(FeedEvent(upstream="podinfo", name="link", data={"link": Link.LOST, "words": "a\x1bb"}))
+    made.take(FeedEvent(upstream="podinfo", name="link", data={"link": FeedState.LOST, "words": "a\x1bb"}))
     assert "\x1b" not in "\n".join(drawn(made))
     assert "\x1b" not in "\n".join(drawn(tally(answer("\x1b[31m"))))
 

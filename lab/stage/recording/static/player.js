@@ -132,6 +132,21 @@
   function take(event) {
     if (event.name === "state") state = event;
     else if (event.name === "panel") panels.set(event.data.cluster, event.data);
+    else state = { ...state, data: folded(state.data, event) };
+  }
+
+  // A state with what an event behind it tells; the next whole state has that, too.
+  function folded(known, { name, data }) {
+    if (name === "mark" || name === "note") {
+      const list = known[`${name}s`] ?? [];
+      return list.some(({ at, text }) => at === data.at && text === data.text) ? known : { ...known, [`${name}s`]: [...list, data] };
+    }
+    if (name === "console") {
+      const others = (known.consoles ?? []).filter((one) => one.name !== data.name);
+      const own = (known.consoles ?? []).find((one) => one.name === data.name);
+      return { ...known, consoles: data.closed ? others : [...others, { ...own, ...data }] };
+    }
+    return known;
   }
 
   // The state of the moment, as that of a replay.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -169,54 +169,78 @@ def presentation(folder: Path, *, ends: bool = True, upstreams: Sequence[str] = 
     recorder = made.recorder
     recorder.describe(
         frontend={"schema": "frontend/info/v1", "app": "frontend", "cluster": "west", "pod": "frontend-1"},
-        upstreams=tuple(
-            {"name": name, "url": f"http://{name}:9898", "default": name == "podinfo"} for name in upstreams
-        ),
+        upstreams=tuple({"name": one, "url": f"http://{one}:9898", "default": one == "podinfo"} for one in upstreams),
         ingress=True,
     )
+    for second in range(20):
+        made.at(float(second))
+        _STAGE.get(second, lambda _: None)(recorder)
+        for name in upstreams:
+            _page(recorder, second, name)
+    made.at(20.0)
+    recorder.close()
+    if not ends:  # as after kill -9
+        recorder.manifest.write(folder)
+    return folder
+
+
+def _begin(recorder: Recorder) -> None:
     recorder.event("state", state(0))
     recorder.event("panel", panel("east", "podinfo-1"))
     recorder.console_size("east", 80, 24)
     recorder.console("east", b"\x1b[32meast$\x1b[0m ")
     recorder.console("west", b"west$ ")
-    for name in upstreams:
+
+
+def _type(recorder: Recorder) -> None:
+    recorder.event("state", state(0, runs=True))
+    recorder.event("output", {"step": STEPS[0], "kind": "typed", "text": "kubectl get svc", "console": "east"})
+    recorder.console("east", b"kubectl get svc\r\n")
+
+
+def _print(recorder: Recorder) -> None:
+    recorder.console("east", "NAME   TYPE — ✓\r\npodinfo ClusterIP\r\neast$ ".encode())
+    recorder.event("state", state(1, marks=[{"at": 5.0, "text": "export", "kind": "step", "intended": True}]))
+    recorder.event("mark", {"at": 5.0, "text": "export", "kind": "step", "intended": True})
+    recorder.event("panel", panel("east", "podinfo-1", "podinfo-2", at=5.0))
+
+
+def _resize(recorder: Recorder) -> None:
+    recorder.console_size("east", 100, 30)
+    recorder.console("west", b"kubectl scale\r\nscaled\r\nwest$ ")
+
+
+def _tell(recorder: Recorder) -> None:
+    recorder.event("state", state(2))
+    recorder.event("note", {"at": 15.0, "text": "a note"})
+    recorder.event("lost", {"cluster": "east", "problem": "east does not answer"})
+    recorder.event("mark", {"at": 15.0, "text": "look here", "kind": "note", "intended": False})
+    beside = {"name": "west-2", "cluster": "west", "title": "west, another terminal", "alive": True}
+    recorder.event("console", {**beside, "busy": True})
+    recorder.event("console", {"name": "east", "busy": True})
+
+
+def _close(recorder: Recorder) -> None:
+    recorder.event("console", {"name": "west-2", "closed": True})
+
+
+_STAGE: dict[int, Callable[[Recorder], None]] = {0: _begin, 3: _type, 5: _print, 8: _resize, 15: _tell, 17: _close}
+"""What happens on the stage, by second."""
+
+
+def _page(recorder: Recorder, second: int, name: str) -> None:
+    """Record a second of a stream; that of podinfo breaks after 11 s, and both begin anew at 14 s."""
+    if second in {0, 14}:
         recorder.page(name, "link", {"link": "live", "words": "live"})
-        hello = {"schema": "frontend/stream/v1", "frontend": {"cluster": "west", "pod": "frontend-1"}}
+        hello = {"schema": "frontend/stream/v1", "frontend": {"cluster": "west", "pod": "frontend-1"}, "marks": []}
         hello |= {"upstream": {"name": name}, "rate_per_s": 4, "began_at": recorder.manifest.began_at, "slot_s": 1.0}
-        recorder.page(name, "hello", {**hello, "marks": []})
+        recorder.page(name, "hello", hello)
+    if second == 0:
         recorder.page(name, "identity", {"identity": {"mtls": True, "client": {"id": "frontend"}}})
         recorder.page(name, "split", {"state": "none", "weights": [], "problem": None})
-    for second in range(1, 20):
-        made.at(float(second))
-        for name in upstreams:
-            if second in {12, 13}:
-                continue
-            if second == 14:
-                recorder.page(name, "link", {"link": "live", "words": "live"})
-                recorder.page(name, "hello", {**hello, "marks": []})
-            recorder.page(name, "answer", answer(second, "east" if second % 2 else "west"))
-            gap = {"now_s": float(second), "slots": [], "phases": [], "gaps": [], "under_way": 0}
-            recorder.page(name, "timeline", gap)
-        if second == 11:
-            recorder.page("podinfo", "link", {"link": "lost", "words": "connection refused: nothing listens there"})
-        if second == 3:
-            recorder.event("state", state(0, runs=True))
-            recorder.event("output", {"step": STEPS[0], "kind": "typed", "text": "kubectl get svc", "console": "east"})
-            recorder.console("east", b"kubectl get svc\r\n")
-        if second == 5:
-            recorder.console("east", "NAME   TYPE — ✓\r\npodinfo ClusterIP\r\neast$ ".encode())
-            recorder.event("state", state(1, marks=[{"at": 5.0, "text": "export", "kind": "step", "intended": True}]))
-            recorder.event("mark", {"at": 5.0, "text": "export", "kind": "step", "intended": True})
-            recorder.event("panel", panel("east", "podinfo-1", "podinfo-2", at=5.0))
-        if second == 8:
-            recorder.console_size("east", 100, 30)
-            recorder.console("west", b"kubectl scale\r\nscaled\r\nwest$ ")
-        if second == 15:
-            recorder.event("state", state(2))
-            recorder.event("note", {"at": 15.0, "text": "a note"})
-            recorder.event("lost", {"cluster": "east", "words": "east does not answer"})
-    made.at(20.0)
-    recorder.close()
-    if not ends:  # as after kill -9
-        made.recorder.manifest.write(folder)
-    return folder
+    elif second not in {12, 13}:
+        recorder.page(name, "answer", answer(second, "east" if second % 2 else "west"))
+        counted = {"now_s": float(second), "slots": [], "phases": [], "gaps": [], "under_way": 0}
+        recorder.page(name, "timeline", counted)
+    if second == 11 and name == "podinfo":
+        recorder.page(name, "link", {"link": "lost", "words": "connection refused: nothing listens there"})

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.base import wait
 from lab.base.names import Json
+from lab.base.wait import NotYet
 from lab.stage.recording.manifest import Manifest
 from lab.stage.recording.reading import read
 from tests.unit.stage.lab_stage import lab_stage, until
@@ -29,6 +31,8 @@ def presented(folder: Path, *, number: int = signal.SIGINT) -> Path:
         assert client.post("/api/wish", json={"wish": "go", "at": "demo/one"}).status_code == 202
         until(client, "the step", lambda s: idle(s) and s["steps"][0]["state"] == "done")
         assert client.post("/api/mark", json={"text": "look here"}).status_code == 202
+        (events,) = (folder / "runs").glob("*/events.jsonl")
+        wait.until("the recording", lambda: bool(events.stat().st_size) or NotYet("empty"), timeout_s=60)
         os.kill(stage.child.pid, number)
         assert stage.ended() == (0 if number != signal.SIGKILL else -signal.SIGKILL)
         if number != signal.SIGKILL:

@@ -56,7 +56,11 @@ class Screen:
     """A browser that shows a console."""
 
     text: str = ""
+    size: tuple[int, int] = (0, 0)
     over: bool = False
+
+    def sized(self, cols: int, rows: int) -> None:
+        self.size = (cols, rows)
 
     def receive(self, data: bytes) -> None:
         self.text = (self.text + data.decode()).rpartition("\x1bc")[2]
@@ -149,8 +153,9 @@ def test_consoles_show_what_they_showed_with_the_size_that_they_had(watcher: Wat
     watcher.at(5.0)
     assert screen.text.endswith("kubectl get svc\r\nNAME   TYPE — ✓\r\npodinfo ClusterIP\r\neast$ ")
     assert (east.size, watcher.player.console("west").size) == ((80, 24), (100, 30))
+    assert screen.size == (80, 24)
     watcher.at(9.0)
-    assert east.size == (100, 30)
+    assert east.size == screen.size == (100, 30)
     east.input(screen, "rm -rf /\r")
     east.resize(screen, 10, 10)
     assert (east.size, "rm" in screen.text) == ((100, 30), False)
@@ -168,6 +173,18 @@ def test_a_browser_that_comes_later_gets_what_was_shown_and_no_more_than_that(wa
     assert "podinfo ClusterIP" in screen.text
     watcher.player.close()
     assert screen.over
+
+
+def test_a_jump_knows_what_was_told_since_the_last_state(watcher: Watcher) -> None:
+    watcher.player.control("seek", at_s=16.0)
+    state = watcher.player.state()
+    assert [mark["text"] for mark in state["marks"]] == ["look here"]
+    assert [note["text"] for note in state["notes"]] == ["a note"]
+    assert {one["name"]: one["busy"] for one in state["consoles"]} == {"west": False, "west-2": True, "east": True}
+    watcher.player.control("seek", at_s=6.0)
+    assert [mark["text"] for mark in watcher.player.state()["marks"]] == ["export"], "the state has it already"
+    watcher.player.control("seek", at_s=18.0)
+    assert {one["name"] for one in watcher.player.state()["consoles"]} == {"west", "east"}
 
 
 def test_it_stops_at_the_end_and_begins_again(watcher: Watcher) -> None:

@@ -36,7 +36,8 @@ def test_a_whole_recording_has_everything(recorded: Path) -> None:
     assert (tape.problems, tape.length_s) == ((), 20.0)
     states = [event.data["current"] for event in tape.events.events if event.name == "state"]
     assert states == [STEPS[0], STEPS[0], STEPS[1], STEPS[2]]
-    assert {event.name for event in tape.events.events} == {"state", "panel", "output", "mark", "note", "lost"}
+    names = {event.name for event in tape.events.events}
+    assert names == {"state", "panel", "output", "mark", "note", "console", "lost"}
     assert {event.upstream for event in tape.page.events} == {"podinfo", "podinfo-east"}
     assert {json.loads(event.text)["n"] for event in tape.page.events if event.name == "answer"} == {*range(1, 20)} - {
         12,

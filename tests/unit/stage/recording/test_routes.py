@@ -100,11 +100,13 @@ def test_a_console_shows_the_recording_and_takes_no_keys(replay: Replay) -> None
     headers = {"cookie": cookie}
     url = f"ws://{replay.at.host}/ws/console/east"
     with connect(url, origin=f"http://{replay.at.host}", additional_headers=headers, proxy=None) as socket:  # type: ignore[arg-type]
+        assert json.loads(socket.recv(timeout=30)) == {"type": "size", "cols": 80, "rows": 24}
         shown = socket.recv(timeout=30)
         assert shown == b"\x1bc\x1b[32meast$\x1b[0m kubectl get svc\r\n"
         socket.send(json.dumps({"type": "input", "data": "rm -rf /\r"}))
         socket.send(json.dumps({"type": "resize", "cols": 100, "rows": 30}))
         replay.control(action="seek", at=6.0)
+        assert json.loads(socket.recv(timeout=30))["type"] == "size"
         again = socket.recv(timeout=30)
         assert isinstance(again, bytes)
         assert again.startswith(b"\x1bc")

@@ -50,7 +50,7 @@ def screen(chromium: Any, theatre: Theatre) -> Iterator[Callable[..., Screen]]:
         made = Screen(context.new_page(), theatre)
         opened.append(made)
         if path is not None:
-            made.open(path, token=token)
+            made.open(path, token=token, starts=options.get("java_script_enabled", True))
         return made
 
     yield open_screen

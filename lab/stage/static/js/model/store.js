@@ -66,7 +66,7 @@ export class Store {
       const consoles = changed.closed ? others : [...others, { ...known, ...changed }];
       this.state = { ...this.state, consoles };
     },
-    lost: ({ cluster, problem }) => this.lost.set(cluster, problem || `${cluster} does not answer`),
+    lost: ({ cluster, words }) => this.lost.set(cluster, words),
   };
 
   // The next whole state has it too; until then it is shown at once.

@@ -10,7 +10,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from lab import config
+from lab.base import wait
 from lab.base.names import Json
+from lab.base.wait import NotYet
 from lab.config import LabSpec
 from lab.mesh import protocols
 from lab.scenario.context import Context
@@ -143,6 +145,11 @@ class PlayedStage(LiveStage):
     def state(self) -> Json:
         """Return the whole state."""
         return {**super().state(), **self.extra}
+
+    def go_to(self, to: str | int) -> None:
+        """Jump to a step or an act when nothing runs."""
+        wait.until("an idle stage", lambda: self.conductor.work is None or NotYet("it works"), timeout_s=60)
+        self.jump(to)
 
     @property
     def turn(self) -> int:

@@ -162,6 +162,7 @@ class LiveStage:
     def mark(self, text: str) -> None:
         """Set a mark on the page's timeline."""
         self.set_mark(text, "note", intended=False)
+        self.publish_state()
 
     def console(self, name: str) -> ConsoleFeed:
         """Return a console."""

@@ -19,7 +19,7 @@ from lab.stage.security import HOST
 from lab.stage.streams import MOST_MESSAGE
 
 _BACKLOG = 128
-_START_S = 10.0
+_START_S = 30.0
 _END_S = 1.0
 """How long requests may take to end, within the 2 s in which the stage ends."""
 

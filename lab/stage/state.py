@@ -220,10 +220,10 @@ def hint(status: PresentedStep, run: StepRun | None, commands: Mapping[str, str]
         return ""
     if check.outcome is Outcome.ERRORED:
         return f"The lab did not answer ({check.reason}). Check again; `lab status` says what is wrong."
-    look = f" To look yourself: {commands[check.name]}" if commands.get(check.name) else ""
+    look = f" To look yourself: `{commands[check.name]}`" if commands.get(check.name) else ""
     if status.state is StepState.IDLE:
         return f"This step has not run: run it, and the check turns green.{look}"
-    return f"Expected {check.expected}, saw {check.observed}. Check again, or repeat the step.{look}"
+    return f"Check again, or repeat the step.{look}"
 
 
 def _clock(presenter: Presenter, happened: Happened) -> Json:

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from tests.browser.conftest import TIMEOUT_MS
 from tests.browser.page.kit import Loop
 from tests.browser.page.viewer import Viewer
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is in the extra `browser`")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-TIMEOUT_MS = 60_000
-"""For everything that the page should show: machines of CI are slow."""
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """The browser that the machine has; Playwright's own is not downloaded."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    sync_api.expect.set_options(timeout=TIMEOUT_MS)
-    with sync_api.sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--enable-precise-memory-info"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

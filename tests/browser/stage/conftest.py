@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,27 +9,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.browser.conftest import TIMEOUT_MS
 from tests.browser.stage.lab_page import LabPage
 from tests.browser.stage.played import PlayedStage, Theatre, played
 from tests.browser.stage.screens import Screen
 from tests.local_http import served
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is in the extra `browser`")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-TIMEOUT_MS = 60_000
-"""For everything that a screen should show: machines of CI are slow."""
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """The browser that the machine has; Playwright's own is not downloaded."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    sync_api.expect.set_options(timeout=TIMEOUT_MS)
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

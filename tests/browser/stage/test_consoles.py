@@ -83,7 +83,7 @@ def test_a_second_terminal_comes_with_the_step_that_opens_it_and_goes_with_its_e
     audience.shows(".go:not([aria-disabled])")
     audience.press("Enter")
     audience.shows(".status[data-look=green]")
-    audience.sees("#console-west .caption", "second terminal")
+    audience.sees("#console-west .caption", "west, another terminal")
     assert audience.page.locator(f"{WEST} .xterm-rows").count() == 2
     stage.jump("dev_loop/shared")
     audience.hides("#console-west .caption")

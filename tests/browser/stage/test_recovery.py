@@ -183,7 +183,11 @@ def test_data_is_shown_as_text(stage: PlayedStage, screen: Open) -> None:
     audience.is_at(STARTED)
     evil = "<img src=x onerror=alert(1)><script>alert(2)</script>"
     dialogs: list[Any] = []
-    audience.page.on("dialog", lambda dialog: dialogs.append(dialog))
+
+    def note(dialog: Any) -> None:
+        dialogs.append(dialog)
+
+    audience.page.on("dialog", note)
     shown = stage.state()
     shown["steps"][0].update(title=evil, narration=evil, script=evil)
     stage.extra = {"steps": shown["steps"], "notes": [{"at": 4e9, "text": evil}]}

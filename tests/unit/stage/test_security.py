@@ -14,6 +14,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from lab.base import wait
+from lab.base.wait import NotYet
 from lab.stage import security
 from lab.stage.security import Door
 from tests.unit.stage.kit import FakeStage, Served, served
@@ -41,7 +43,8 @@ def nothing_changes(here: Served) -> Iterator[None]:
     yield
     assert here.stage.asked == []
     assert here.stage.west.typed == []
-    assert here.stage.west.viewers == []
+    console = here.stage.west
+    wait.until("no viewer", lambda: not console.viewers or NotYet("one"), timeout_s=60, interval_s=0.01)
 
 
 def cookies(client: httpx2.Client) -> str:

@@ -199,6 +199,9 @@ def console(here: Served, name: str = "west") -> Iterator[ClientConnection]:
         open_timeout=60,
         close_timeout=1,
     ) as opened:
+        size = opened.recv(timeout=60)
+        assert isinstance(size, str)
+        assert json.loads(size)["type"] == "size"
         yield opened
 
 
@@ -216,6 +219,7 @@ def test_a_console_shows_what_it_showed_and_then_what_happens_and_takes_keys(her
         assert got == b"\x1b[1mbold\xc3\xa9"
         browser.send(json.dumps({"type": "input", "data": "ls\r"}))
         browser.send(json.dumps({"type": "resize", "cols": 100, "rows": 30}))
+        assert json.loads(browser.recv(timeout=60)) == {"type": "size", "cols": 100, "rows": 30}
         until("the size", lambda: here.stage.west.sizes == [(100, 30)])
         assert here.stage.west.typed == ["ls\r"]
     until("no viewer", lambda: here.stage.west.viewers == [])

@@ -19,6 +19,7 @@ export function begin() {
     event: (name, data) => store.event(name, data),
     change: (kind, words) => store.connect(kind, words),
   });
+  store.watch(({ state }) => state && (document.body.dataset.mode = state.mode));
   document.getElementById("starting").remove();
   document.body.dataset.ready = "";
   connection.start();

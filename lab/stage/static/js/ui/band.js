@@ -69,7 +69,7 @@ function statusOf(state, app) {
   }
   const why = app.actions.whyNot("go");
   if (why && !app.actions.busy && state.mode === "live") return { look: "idle", sign: "", words: why };
-  if (state.closing) return { look: "idle", sign: "", words: "Continue undoes these steps" };
+  if (state.closing) return { look: "idle", sign: "", words: state.mode === "live" ? "Continue undoes these steps" : "" };
   if (!step) return { look: "idle", sign: "", words: "" };
   if (step.checks === "unknown") {
     if (step.state === "failed") return { look: "red", sign: "errored", words: "It did not finish: undo it, or run it again" };

@@ -13,7 +13,7 @@ export function card(root, { store }) {
   const results = h("ul", { class: "results" });
   const hint = h("p", { class: "hint" });
   const tries = h("ul", { class: "tries" });
-  root.append(claim, title, script, results, hint, tries);
+  root.append(claim, title, hint, script, results, tries);
   store.watch(({ state }) => {
     if (!state) return;
     const over = closing(state);

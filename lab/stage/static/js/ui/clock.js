@@ -18,7 +18,7 @@ export function clock(root, { store, ticks }) {
     text(talk, planned === null ? "not rehearsed" : `of ${minutes(planned)} rehearsed`);
     attr(root, "data-late", planned !== null && seconds > planned);
     const at = pointed(state);
-    const took = at?.seconds ? `step ${minutes(at.seconds)}` : "";
+    const took = at?.seconds >= 1 ? `step ${minutes(at.seconds)}` : "";
     const plan = at?.rehearsed_s ? `step rehearsed ${minutes(at.rehearsed_s)}` : "";
     text(step, [took, plan].filter(Boolean).join(", "));
     show(step, Boolean(took || plan));

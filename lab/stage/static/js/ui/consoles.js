@@ -143,7 +143,7 @@ function reconcile(root, own, open, handlers) {
   own.forEach(({ name, title }, number) => {
     if (open.has(name)) return;
     const terminal = new ConsoleTerminal(name, { label: `Console ${title}`, ...handlers });
-    const caption = number ? h("p", { class: "caption" }, h("b", {}, title), " second terminal") : null;
+    const caption = number ? h("p", { class: "caption" }, title) : null;
     const element = h("div", { class: "one" }, caption ?? "", terminal.element);
     root.append(element);
     open.set(name, { terminal, element });

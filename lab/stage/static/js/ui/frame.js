@@ -8,11 +8,11 @@ const NONE = "West's page does not answer.";
 const DO = "Run `lab status`; if the lab is down, `lab up`. The page comes by itself.";
 
 const NARROW = 900; // as in audience.css
-const USUAL_REM = 20; // of a screen of 1920 x 1080
+const PAGE_REM = 20; // where the page has its own size
 
 const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
 
-// The page does not know the size of the screen around it: it is as large on each as on one of 1920 x 1080.
+// The page does not know the size of the screen around it: it grows with the stage.
 export function frame(root, { store }) {
   const view = h("iframe", { title: "The lab's page: who answers", referrerpolicy: "no-referrer", allow: "", sandbox: "allow-scripts allow-same-origin allow-forms" });
   const problem = h("b");
@@ -24,7 +24,7 @@ export function frame(root, { store }) {
   // Only the frame's owner sees that the keys have gone into it.
   addEventListener("blur", () => show(back, document.activeElement === view));
   addEventListener("focus", () => show(back, false));
-  const scale = () => root.style.setProperty("--scale", innerWidth > NARROW ? rem() / USUAL_REM : 1);
+  const scale = () => root.style.setProperty("--scale", innerWidth > NARROW ? rem() / PAGE_REM : 1);
   addEventListener("resize", scale);
   scale();
   let shown = "";

@@ -12,7 +12,7 @@ export class Notices {
 
   constructor(root, store) {
     const words = h("span");
-    const banner = h("p", { class: "banner", role: "status", hidden: true }, icon("note"), words);
+    const banner = h("p", { class: "banner", role: "status", hidden: true }, icon("warning"), words);
     const title = h("h1");
     const detail = h("p");
     const stop = h("section", { class: "stop", role: "alert", hidden: true }, h("div", {}, title, detail));

@@ -3,6 +3,7 @@
 import { attr, h, list, show, text } from "../dom.js";
 import { icon } from "../icons.js";
 
+const ASIDE = / \([^)]*\)/g; // how the number was chosen: for those who read, not for those who look
 const WORDS = { passed: "green", failed: "red", errored: "could not be checked", skipped: "not checked" };
 
 function make() {
@@ -33,8 +34,8 @@ export function showResults(root, results, { full = false } = {}) {
         text(parts.outcome, `${WORDS[outcome]}: `);
       }
       text(parts.claim, claim);
-      text(parts.observed, observed || reason);
-      text(parts.expected, `Expected: ${expected}`);
+      text(parts.observed, (observed || reason).replaceAll(" = ", "\u00a0=\u00a0"));
+      text(parts.expected, `Expected: ${full ? expected : expected.replace(ASIDE, "")}`);
       show(parts.expected, Boolean(expected) && (full || outcome === "failed"));
       text(parts.command, command);
       show(parts.command, full && Boolean(command));

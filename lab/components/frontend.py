@@ -18,7 +18,7 @@ IN_DEVELOPMENT = "my-service"
 """The service of `lab dev` (apps/my-service); the frontend has its name whether it runs or not."""
 
 STAGE_PORT = 7465
-"""The port of `lab stage` on this machine: only its page may frame the frontend's."""
+"""The port of the stage on this machine: only its page may frame the frontend's."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,6 @@ from lab.base.wait import TransientError
 
 T = TypeVar("T")
 COLORS = {"east": "#0072b2", "west": "#e69f00", "north": "#009e73"}
-_HEAD_BYTES = 16 * 1024
 
 
 class Loop:
@@ -44,7 +43,6 @@ class Loop:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.sleep(0.1)  # the sockets of the ended connections close in the next rounds of the loop
 
         self.run(cancel())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -66,7 +64,8 @@ class Server:
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._connections: set[asyncio.Task[None]] = set()
         self.port = 0
 
     @property
@@ -75,8 +74,10 @@ class Server:
 
     def start(self) -> None:
         async def begin() -> None:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
+            self._listener = socket.create_server(("127.0.0.1", self.port), backlog=512)
+            self._listener.setblocking(False)
+            self.port = self._listener.getsockname()[1]
+            asyncio.get_running_loop().add_reader(self._listener, self._accept)
 
         self._loop.run(begin())
 
@@ -84,23 +85,38 @@ class Server:
         """Refuse connections from now on; requests under way are still answered."""
 
         async def end() -> None:
-            if self._server is not None:
-                self._server.close()
-                self._server = None
+            if self._listener is not None:
+                asyncio.get_running_loop().remove_reader(self._listener)
+                self._listener.close()
+                self._listener = None
 
         self._loop.run(end())
 
-    async def answer(self, path: str, writer: asyncio.StreamWriter) -> None:
+    async def answer(self, path: str) -> bytes:
+        """Return all that is sent before the connection is closed."""
         raise NotImplementedError
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            with suppress(OSError, asyncio.IncompleteReadError):
-                head = await reader.readuntil(b"\r\n\r\n")
-                await self.answer(head.split(b" ", 2)[1].decode(), writer)
-                await writer.drain()
-        finally:
-            writer.close()
+    async def handle(self, connection: socket.socket) -> None:
+        loop, head = asyncio.get_running_loop(), b""
+        while b"\r\n\r\n" not in head:
+            if not (chunk := await loop.sock_recv(connection, 65536)):
+                return
+            head += chunk
+        await loop.sock_sendall(connection, await self.answer(head.split(b" ", 2)[1].decode()))
+
+    def _accept(self) -> None:
+        # Not asyncio's own server: one that is closed while it accepts leaves a connection open for ever (Python 3.11).
+        assert self._listener is not None
+        with suppress(BlockingIOError):
+            connection, _ = self._listener.accept()
+            connection.setblocking(False)
+            task = asyncio.create_task(self._guarded(connection))
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
+
+    async def _guarded(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            await self.handle(connection)
 
 
 class Podinfo(Server):
@@ -131,36 +147,34 @@ class Podinfo(Server):
         self.identities = dict(identities or {})
         self.served: Counter[str] = Counter()
         """Whole answers to /api/info, by cluster: what a client cannot have lost."""
-        self.failed = 0
         self._chance = random.Random(seed)
 
-    async def answer(self, path: str, writer: asyncio.StreamWriter) -> None:
+    async def answer(self, path: str) -> bytes:
         (cluster,) = self._chance.choices([*self.weights], [*self.weights.values()])
         await asyncio.sleep(self.latency_ms * self._chance.uniform(0.6, 1.6) / 1000)
         kinds = [*self.failures, "none"]
         (kind,) = self._chance.choices(kinds, [*self.failures.values(), max(0.0, 1 - sum(self.failures.values()))])
-        if kind == "none" and path == "/headers":
+        if kind != "none":
+            return await self._failure(kind)
+        if path == "/headers":
             given = {name: [value] for name, value in self.identities.get(cluster, {}).items()}
-            writer.write(as_json({"Accept": ["*/*"], **given}))
-        elif kind == "none":
-            self.served[cluster] += 1
-            writer.write(as_json(info(cluster)))
-        else:
-            self.failed += path != "/headers"
-            await self._fail(kind, writer)
+            return as_json({"Accept": ["*/*"], **given})
+        self.served[cluster] += 1
+        return as_json(info(cluster))
 
     @staticmethod
-    async def _fail(kind: str, writer: asyncio.StreamWriter) -> None:
-        if kind == "timeout":
-            await asyncio.sleep(60)
-        elif kind == "broken":
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{")
-        elif kind == "body":
-            writer.write(response("200 OK", b"<html>a proxy's page</html>"))
-        elif kind == "refused":
-            writer.write(response("403 Forbidden", b"RBAC: access denied", server="istio-envoy"))
-        else:
-            writer.write(response("503 Service Unavailable", b"no healthy upstream", server="envoy"))
+    async def _failure(kind: str) -> bytes:
+        match kind:
+            case "timeout":
+                await asyncio.sleep(60)
+                return b""
+            case "broken":
+                return b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{"
+            case "body":
+                return response("200 OK", b"<html>a proxy's page</html>")
+            case "refused":
+                return response("403 Forbidden", b"RBAC: access denied", server="istio-envoy")
+        return response("503 Service Unavailable", b"no healthy upstream", server="envoy")
 
 
 def info(cluster: str) -> Mapping[str, str]:
@@ -204,14 +218,13 @@ class Api(Server):
     def __post_init__(self) -> None:
         super().__init__(self.loop)
 
-    async def answer(self, path: str, writer: asyncio.StreamWriter) -> None:
+    async def answer(self, path: str) -> bytes:
         self.calls += 1
         if self.down:
-            writer.write(response("503 Service Unavailable", b"etcd is down"))
-        elif path.endswith("/httproutes"):
-            writer.write(as_json({"items": [self._route(*one) for one in self.weights.items()]}))
-        else:
-            writer.write(response("404 Not Found", b"{}"))
+            return response("503 Service Unavailable", b"etcd is down")
+        if path.endswith("/httproutes"):
+            return as_json({"items": [self._route(*one) for one in self.weights.items()]})
+        return response("404 Not Found", b"{}")
 
     @staticmethod
     def _route(service: str, weights: Mapping[str, int]) -> object:

@@ -120,16 +120,17 @@ export class Column {
     setText(timeline, describe(this.history));
     const shown = [...this.history.phases.values()].slice(-PHASES).reverse();
     fill(phases, shown.length, phaseRow);
-    shown.forEach((phase, at) => this.#phase(phases.children[at], phase));
+    shown.forEach((phase, at) => this.#phase(phases.children[at], phase, at === 0));
   }
 
-  #phase(row, phase) {
+  #phase(row, phase, isCurrent) {
     const by = Object.entries(phase.answered_by).map(([name, count]) => `${name} ${count}`).join(", ") || "nobody";
     const refused = phase.refused ? ` (${phase.refused} refused)` : "";
-    const recovered = phase.rto_s === null ? "not yet" : phase.lost ? `${phase.rto_s.toFixed(1)} s` : "–";
+    const recovered = phase.rto_s === null ? (isCurrent ? "not yet" : "no") : phase.lost ? `${phase.rto_s.toFixed(1)} s` : "–";
     const retried = this.history.tellsAttempts ? String(phase.retried) : "not told";
     const words = [phase.intended ? `${phase.name} (intended)` : phase.name, String(phase.sent), by, `${phase.lost}${refused}`, retried, recovered, time(phase.p50_ms), time(phase.p99_ms)];
     words.forEach((text, at) => setText(row.children[at], text));
+    row.children[0].title = words[0];
     row.children[3].classList.toggle("bad", phase.lost > phase.refused);
     row.children[4].title = this.history.tellsAttempts ? "" : "This mesh’s answers do not tell how often a request was sent.";
   }

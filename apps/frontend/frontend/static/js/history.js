@@ -30,20 +30,23 @@ export class History {
   weights = [];
   identities = new Map();
   session = 0;
-  began = 0; // of the current session, Unix time
+  began = 0; // of the current session, by this computer's clock
   frontend = null;
   #rateChanges = [];
+  #shift = 0;
 
   constructor(upstream) {
     this.upstream = upstream;
   }
 
+  // The frontend's clock may differ from this computer's, as a virtual machine's after a sleep: its times are shifted.
   hello(data) {
     const now = Date.now() / 1000;
+    this.#shift = now - data.began_at;
     const last = this.breaks.at(-1);
     if (last && last.to === null) last.to = now;
     this.session += 1;
-    this.began = data.began_at;
+    this.began = now;
     this.frontend = data.frontend;
     for (const mark of data.marks) this.mark(mark);
     this.#rateChanges.push({ at: this.began, rate: data.rate_per_s });
@@ -73,8 +76,9 @@ export class History {
   }
 
   mark(mark) {
-    if (this.marks.some(({ id, at }) => id === mark.id && at === mark.at)) return;
-    this.marks.push(mark);
+    const key = `${mark.id}/${mark.at}`;
+    if (this.marks.some((one) => one.key === key)) return;
+    this.marks.push({ ...mark, key, at: mark.at + this.#shift });
     keep(this.marks, FEW);
   }
 

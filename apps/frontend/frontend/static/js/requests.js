@@ -28,7 +28,7 @@ function showRequest(row, found) {
   row.className = kind ? (kind === "refused" ? "refused" : "failed") : "";
   setText(sent, answer ? answer.sent_at.slice(11, 23) : "");
   setText(to, found?.upstream ?? "");
-  setText(name, !answer ? "" : kind ? "no answer" : clusterOf(answer));
+  setText(name, !answer ? "" : kind ? (kind === "refused" ? "refused" : "lost") : clusterOf(answer));
   setText(pod, !answer ? "" : kind ? answer.error.detail : answer.pod);
   pod.title = pod.textContent;
   setText(version, answer?.version ?? "");

@@ -59,6 +59,8 @@ function nameOf(history, own, known) {
   return {
     upstream: history.upstream,
     target,
+    // `podinfo` may be answered by any cluster: then nobody knows who refused.
+    isCertain: target !== own || known.size === 1 || !edges.some(({ cluster }) => cluster !== own),
     edges,
     size: sample.size,
     refused: sample.size ? sample.refused / sample.size : 0,
@@ -116,7 +118,7 @@ export function percents(counts) {
 // Every edge as a sentence, with the identities that were proven: what the picture shows, for everybody.
 export function sentences({ own, names }) {
   const found = [];
-  for (const { upstream, target, edges, size, refused, failed, refusedWords, failedWords } of names) {
+  for (const { upstream, target, isCertain, edges, size, refused, failed, refusedWords, failedWords } of names) {
     if (!size) found.push({ state: "idle", head: `${upstream}`, text: "no request yet" });
     for (const { cluster, share, set, active, proof } of edges) {
       const weight = set === undefined ? "" : ` (weight ${percent(set)})`;
@@ -126,7 +128,7 @@ export function sentences({ own, names }) {
       else if (!proof) found.push({ state: "open", head, text: `${measured}, mTLS not proven` });
       else found.push({ state: "proven", head, text: measured, ends: ends(proof, cluster, own) });
     }
-    if (refused) found.push({ state: "refused", head: `${upstream} → ${target}`, text: `${percent(refused)} refused by the mesh’s policy: ${refusedWords}` });
+    if (refused) found.push({ state: "refused", head: isCertain ? `${upstream} → ${target}` : upstream, text: `${percent(refused)} refused by the mesh’s policy: ${refusedWords}` });
     if (failed) found.push({ state: "failed", head: upstream, text: `${percent(failed)} without an answer: ${failedWords}` });
   }
   return found;

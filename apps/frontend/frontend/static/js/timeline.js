@@ -32,7 +32,8 @@ export class Timeline {
     const lanes = Math.min(2, Math.max(1, this.#marks(now - span).length)) * small * 1.5;
     const axis = small * 1.8;
     const open = height - lanes - axis;
-    const counts = { top: lanes + small * 0.3, bottom: lanes + open * 0.55 };
+    const low = open < small * 7; // no room for latencies
+    const counts = { top: lanes + small * 0.3, bottom: lanes + (low ? open - small * 1.9 : open * 0.55) };
     const times = { top: counts.bottom + small * 1.9, bottom: height - axis };
     for (const { ago, words } of ticks(span, right - left, unit * 5)) {
       const at = x(now - ago);
@@ -51,7 +52,7 @@ export class Timeline {
     clip(() => this.#breaks(now, x, counts.top, times.bottom, small));
     clip(() => this.#shades(now, x, counts));
     this.#counts(now - span, x, left, right, counts, small, clip);
-    this.#latencies(now - span, x, left, right, times, small, clip);
+    if (!low) this.#latencies(now - span, x, left, right, times, small, clip);
     clip(() => this.#drawMarks(now - span, x, lanes, times.bottom, small));
     clip(() => this.#gaps(now, x, counts, times.top, small));
   }

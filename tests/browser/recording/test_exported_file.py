@@ -33,6 +33,8 @@ def test_it_opens_from_a_disk_and_asks_nobody(opened: Window, file: Path, expect
     opened.sees("Step 0")
     opened.page.keyboard.press("Space")
     expect(opened.time).not_to_contain_text("0:00")
+    opened.page.keyboard.press("Space")
+    expect(opened.page.get_by_role("button", name="Play")).to_be_visible()
     opened.seek(10)
     expect(opened.column("podinfo").get_by_text("last 10 of 10")).to_be_visible()
     assert [url for url in opened.requested if not url.startswith(("data:", "about:"))] == [file.as_uri()]

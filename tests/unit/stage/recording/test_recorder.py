@@ -121,6 +121,7 @@ def test_no_secret_is_in_any_file(made: Recording) -> None:
     recorder.close()
     for file in made.folder.rglob("*"):
         text = file.read_text() if file.is_file() else ""
+        assert "10.0.0.2" not in text, "the audience's address"
         assert TOKEN[:30] not in text, file
         assert "MHcCAQEEIKl" not in text, file
     assert [event.name for event in read(made.folder).events.events].count("output") == 5

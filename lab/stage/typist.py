@@ -61,7 +61,6 @@ class Typist:
     def run(self, line: Line, *, timeout_s: float, on_line: OnLine) -> None:
         """Type a line and wait for its end, as `Terminal` says."""
         console = self.consoles.get(self.console(line))
-        self._go_back(console)
         command = self._type(console, line, on_line)
         try:
             wait.until(
@@ -88,13 +87,14 @@ class Typist:
             raise
         return _Beside(line=line, console=console, command=command, consoles=self.consoles)
 
-    def _go_back(self, console: Console) -> None:
+    def _go_back(self, console: Console, pause: Callable[[], None]) -> None:
         """Go back to the folder to which the lines of steps are relative, if a person has left it."""
-        if console.is_ready and console.is_elsewhere:
-            self.note(f"{console.title} is in another folder; the step goes back first")
-            text = f"cd {shlex.quote(str(console.cwd))}"
-            command = self._type(console, Line(text=text, programs=(("cd",),)), lambda _: None)
-            wait.until(text, lambda: command.ended.is_set() or NotYet("it runs"), timeout_s=_BUSY_S, interval_s=_POLL_S)
+        if not console.is_elsewhere:
+            return
+        self.note(f"{console.title} is in another folder; the step goes back first")
+        command = console.type(f"cd {shlex.quote(str(console.cwd))}", lambda _: None, pause=pause)
+        if command is not None and not command.ended.wait(_CTRL_C_S):
+            _interrupt(console, command, within_s=_AT_ONCE_S)
 
     def _named(self, line: Line) -> Iterator[str]:
         """Yield the clusters that a line names, in order."""
@@ -112,7 +112,7 @@ class Typist:
     def _type(self, console: Console, line: Line, on_line: OnLine) -> TypedCommand:
         """Wait until a console is ready, and type a line."""
         key_s = min(self.key_s, _LINE_S / len(line.text))
-        waited = 0
+        waited, at_home = 0, False
 
         def pause() -> None:
             if key_s:
@@ -120,7 +120,10 @@ class Typist:
             cancel.token().check(line.text)
 
         def probe() -> TypedCommand | NotYet:
-            nonlocal waited
+            nonlocal waited, at_home
+            if not at_home and console.is_ready:
+                at_home = True
+                self._go_back(console, pause)
             command = console.type(line.text, on_line, pause=pause)
             if command is not None:
                 return command

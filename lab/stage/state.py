@@ -13,6 +13,7 @@ from lab.scenario.model import Scenario, missing
 from lab.scenario.observation import Outcome
 from lab.scenario.presenter import Checks, PresentedStep, Presenter, StepState, StepView, Wish
 from lab.scenario.results import CheckResult, StepRun
+from lab.stage.recording.rehearsal import pace
 
 SCHEMA = "stage/state/v1"
 _WRONG = frozenset({Outcome.FAILED, Outcome.ERRORED})
@@ -228,10 +229,13 @@ def hint(status: PresentedStep, run: StepRun | None, commands: Mapping[str, str]
 
 def _clock(presenter: Presenter, happened: Happened) -> Json:
     ids = [view.id for view in presenter.all]
-    rehearsed = [happened.rehearsed[one] for one in ids if one in happened.rehearsed]
     started = happened.started
+    elapsed_s = time.time() - started if started else 0.0
+    found = pace(happened.rehearsed, ids, done=min(presenter.index, len(ids)), elapsed_s=elapsed_s)
     return {
         "started": started,
-        "elapsed_s": round(time.time() - started, 1) if started else 0.0,
-        "rehearsed_s": round(sum(rehearsed), 1) if rehearsed and len(rehearsed) == len(ids) else None,
+        "elapsed_s": round(elapsed_s, 1),
+        "rehearsed_s": round(found.rehearsed_s + found.left_s, 1) if found else None,
+        "due_s": round(found.rehearsed_s, 1) if found else None,
+        "left_s": round(found.left_s, 1) if found else None,
     }

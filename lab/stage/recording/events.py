@@ -67,6 +67,8 @@ class EventLines:
                     yield from self._panel(earlier_s, cluster, earlier)
                 self._waiting[cluster] = (at_s, data)
             case "state":
+                # How an audience takes part, with its address, is over when a recording is played.
+                data = {**data, "audience": None}
                 if (written := self._state.next(at_s, data)) is not None:
                     yield event_line(at_s, "state", written)
             case "output":

@@ -157,10 +157,10 @@ class Player:
                 return
             for event in self.tape.events.between(before.at_s, moment.at_s):
                 self._take(event)
-                if event.name != "state":
-                    self.broker.publish(event.name, event.data)
-                else:
+                if event.name == "state":
                     self.broker.publish("state", self.state())
+                elif event.name != "console" or event.data.get("name") in self.consoles:
+                    self.broker.publish(event.name, event.data)
             for console in self.consoles.values():
                 console.advance(moment.at_s)
             if told or moment.playing != before.playing:
@@ -236,6 +236,7 @@ def replayed(event: Happening, moment: Moment, tape: Tape, *, page_url: str) -> 
         **state,
         "mode": "replay",
         "page": {"url": page_url},
+        "consoles": [one for one in state.get("consoles") or () if one.get("name") in tape.consoles],
         "disabled": {**dict.fromkeys(state.get("disabled") or {}, ONLY), "jump": None},
         "faults": [{**one, "disabled": ONLY} for one in state.get("faults") or ()],
         "audience": None,

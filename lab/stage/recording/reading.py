@@ -167,7 +167,7 @@ def _page_event(document: Json, text: str) -> PageEvent | None:
 
 
 def _consoles(folder: Path, problems: list[str]) -> Iterator[ConsoleTape]:
-    for file in sorted((folder / CONSOLES).glob(f"*{CAST}")):
+    for file in sorted((folder / CONSOLES).glob(f"*{CAST}"), key=lambda file: file.stem):
         lines = _Lines(file, problems)
         header = _Header()
         events = lines.read(header.take)

@@ -25,7 +25,7 @@ _MOST_WAITING = 16 << 20
 _EVERY_S = 1.0
 _FIRST_S = 0.1
 """The first state is written soon: without one, nothing can be played."""
-_CLOSE_S = 2.0
+_CLOSE_S = 1.0
 _CHECKED = frozenset({"green", "red"})
 
 _Work = Callable[[], None]
@@ -122,7 +122,7 @@ class Recorder:
         self.manifest = replace(self.manifest, frontend=frontend, upstreams=upstreams, ingress=ingress)
 
     def close(self) -> None:
-        """Write everything, and the manifest with the length; returns after 2 s at most."""
+        """Write everything, and the manifest with the length; returns after a second at most."""
         self._over.set()
         if self._thread is not None:
             self._thread.join(_CLOSE_S)

@@ -33,6 +33,8 @@ def test_it_opens_from_a_disk_and_asks_nobody(opened: Window, file: Path, expect
     opened.sees("Step 0")
     opened.page.keyboard.press("Space")
     expect(opened.time).not_to_contain_text("0:00")
+    opened.page.keyboard.press("Space")
+    expect(opened.page.get_by_role("button", name="Play")).to_be_visible()
     opened.seek(10)
     expect(opened.column("podinfo").get_by_text("last 10 of 10")).to_be_visible()
     assert [url for url in opened.requested if not url.startswith(("data:", "about:"))] == [file.as_uri()]
@@ -57,6 +59,15 @@ def test_a_jump_shows_everything_as_it_was(opened: Window, expect: Any) -> None:
     expect(opened.console("east")).not_to_contain_text("podinfo ClusterIP")
     expect(opened.console("west")).not_to_contain_text("kubectl scale")
     expect(opened.column("podinfo").get_by_text("last 2 of 2")).to_be_visible()
+
+
+def test_lines_of_a_console_are_as_long_as_they_were(opened: Window, expect: Any) -> None:
+    opened.page.set_viewport_size({"width": 900, "height": 700})
+    opened.seek(9)
+    expect(opened.console("east")).to_contain_text("podinfo ClusterIP")
+    widths = "(rows) => [rows.closest('.xterm-screen').clientWidth, rows.closest('.terminal').clientWidth]"
+    text, room = opened.console("east").evaluate(widths)
+    assert 0 < text <= room
 
 
 def test_it_plays_to_its_end_and_stands_still_there(opened: Window, expect: Any) -> None:

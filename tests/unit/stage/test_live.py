@@ -207,7 +207,8 @@ def test_the_state_is_plain_json_with_everything_that_a_screen_needs(shown: Show
     assert state["steps"][0]["script"] == "echo one"
     assert state["steps"][0]["undo_script"] == "undo one"
     assert (state["steps"][0]["number"], state["steps"][0]["count"]) == (1, 3)
-    assert state["clock"] == {"started": None, "elapsed_s": 0.0, "rehearsed_s": None}
+    unknown = {"rehearsed_s": None, "due_s": None, "left_s": None}
+    assert state["clock"] == {"started": None, "elapsed_s": 0.0, **unknown}
     assert state["faults"][0]["id"] == "kill"
     assert len(json.dumps(state)) < 10_000
 
@@ -493,7 +494,8 @@ def test_another_stage_and_lab_walk_continue_where_this_one_ended(
 def test_the_clock_begins_with_the_first_request_and_knows_the_rehearsal(context: Context, runner: FakeRunner) -> None:
     rehearsed = {"demo/one": 2.5, "demo/two": 4.0, "demo/last": 1.0}
     with shown_of(context, runner, demo(), rehearsed=rehearsed) as shown:
-        assert shown.stage.state()["clock"]["rehearsed_s"] == 7.5
+        clock = shown.stage.state()["clock"]
+        assert (clock["rehearsed_s"], clock["due_s"], clock["left_s"]) == (7.5, 0.0, 7.5), "no step is over"
         assert shown.step()["rehearsed_s"] == 2.5
         shown.wish(Wish.GO)
         assert shown.stage.state()["clock"]["started"] is not None

@@ -113,7 +113,8 @@
     }
     for (const event of between(tape.events, before.at_s, shown.at_s)) {
       take(event);
-      publish(event.name, event.name === "state" ? now() : event.data);
+      if (event.name === "state") publish("state", now());
+      else if (event.name !== "console" || tape.consoles.has(event.data.name)) publish(event.name, event.data);
     }
     for (const socket of sockets) socket.advance(before.at_s, shown.at_s);
     for (const event of between(tape.page.events, before.at_s, shown.at_s)) takeFrame(frameOf(event));
@@ -157,6 +158,7 @@
       ...data,
       mode: "replay",
       page: { url: `replay:page?${tape.page.query}` },
+      consoles: (data.consoles ?? []).filter(({ name }) => tape.consoles.has(name)),
       disabled: { ...Object.fromEntries(Object.keys(data.disabled ?? {}).map((name) => [name, ONLY])), jump: null },
       faults: (data.faults ?? []).map((one) => ({ ...one, disabled: ONLY })),
       audience: null,

@@ -217,6 +217,7 @@ def _tell(recorder: Recorder) -> None:
     recorder.event("mark", {"at": 15.0, "text": "look here", "kind": "note", "intended": False})
     beside = {"name": "west-2", "cluster": "west", "title": "west, another terminal", "alive": True}
     recorder.event("console", {**beside, "busy": True})
+    recorder.console("west-2", b"west$ tail -f\r\n")
     recorder.event("console", {"name": "east", "busy": True})
 
 

@@ -48,7 +48,7 @@ def test_it_is_one_file_of_its_owner_and_says_what_it_contains(exported: Exporte
     assert "<title>Replay of run · East/West lab</title>" in html
     words = "recording run of the lab eastwest (Istio on both sides), "
     assert words in exported.contents
-    assert "0.3 minutes; 2 steps; consoles east, west; 34 requests; recorded by lab 0.1.0" in exported.contents
+    assert "0.3 minutes; 2 steps; consoles east, west, west-2; 34 requests; recorded by lab 0.1.0" in exported.contents
     assert f'<meta name="description" content="{words}' in html
 
 
@@ -105,7 +105,7 @@ def test_what_is_missing_from_a_recording_is_said(tmp_path: Path) -> None:
     folder = presentation(tmp_path / "run", ends=False)
     (folder / "consoles" / "west.cast").unlink()
     done = export.export(read(folder), tmp_path / "replay.html")
-    assert "consoles east;" in done.contents
+    assert "consoles east, west-2;" in done.contents
     assert done.contents.endswith("what was written until then is played")
     problems = recording(done.file.read_text())["problems"]
     assert problems == ["the stage ended before its recording did; what was written until then is played"]

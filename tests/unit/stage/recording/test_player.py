@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,6 +186,17 @@ def test_a_jump_knows_what_was_told_since_the_last_state(watcher: Watcher) -> No
     assert [mark["text"] for mark in watcher.player.state()["marks"]] == ["export"], "the state has it already"
     watcher.player.control("seek", at_s=18.0)
     assert {one["name"] for one in watcher.player.state()["consoles"]} == {"west", "east"}
+
+
+def test_a_console_that_was_not_recorded_is_not_shown(tmp_path: Path) -> None:
+    folder = presentation(tmp_path / "run")
+    (folder / "consoles" / "west-2.cast").unlink()
+    watcher = Watcher(Player(tape=read(folder), page_url=PAGE), Tick())
+    watcher.player.control("play")
+    published = [data["name"] for name, data in watcher.at(18.0) if name == "console"]
+    assert published == ["east"]
+    watcher.player.control("seek", at_s=16.0)
+    assert [one["name"] for one in watcher.player.state()["consoles"]] == ["west", "east"]
 
 
 def test_it_stops_at_the_end_and_begins_again(watcher: Watcher) -> None:

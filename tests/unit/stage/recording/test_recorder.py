@@ -21,6 +21,8 @@ from lab.stage.recording.reading import read
 from tests.unit.stage.recording.kit import STEPS, Recording, panel, presentation, state
 from tests.unit.stage.recording.test_redacting import KEY, TOKEN
 
+CASTS = ("east.cast", "west.cast", "west-2.cast")
+
 
 def lines(file: Path) -> list[Any]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
@@ -50,7 +52,7 @@ def grown(file: Path, size: int) -> None:
 def test_every_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     folder = presentation(tmp_path / "run")
     files = [file for file in folder.rglob("*") if file.is_file()]
-    assert {file.name for file in files} == {"stage.json", "events.jsonl", "page.jsonl", "east.cast", "west.cast"}
+    assert {file.name for file in files} == {"stage.json", "events.jsonl", "page.jsonl", *CASTS}
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
@@ -119,6 +121,7 @@ def test_no_secret_is_in_any_file(made: Recording) -> None:
     recorder.close()
     for file in made.folder.rglob("*"):
         text = file.read_text() if file.is_file() else ""
+        assert "10.0.0.2" not in text, "the audience's address"
         assert TOKEN[:30] not in text, file
         assert "MHcCAQEEIKl" not in text, file
     assert [event.name for event in read(made.folder).events.events].count("output") == 5

@@ -10,6 +10,7 @@ import { terminalTheme } from "./terminal-theme.js";
 const COLUMNS = 70; // the letters are chosen for as many; kubectl's tables are about that wide
 const LETTER = 0.602; // width of a letter, in its height
 const [SMALLEST, LARGEST, MARGIN] = [0.72, 1.15, 1.6]; // rem
+const LEAST = 5; // pixels: smaller letters are not drawn well
 const FONT = 'ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace';
 const SCROLLBACK = 2_000;
 const RETRY_MS = 1_500;
@@ -72,9 +73,18 @@ export class ConsoleTerminal {
     if (this.#terminal.options.fontSize !== size) this.#terminal.options.fontSize = size;
     const fits = this.#fit.proposeDimensions();
     if (!fits) return;
-    if (!this.#size) this.#terminal.resize(fits.cols, fits.rows);
+    if (this.#size) this.#shrink(size, fits);
+    else this.#terminal.resize(fits.cols, fits.rows);
     const told = `${fits.cols}x${fits.rows}`;
     if (told !== this.#told && this.#send({ type: "resize", cols: fits.cols, rows: fits.rows })) this.#told = told;
+  }
+
+  // A recorded console may be larger than this window: smaller letters show its whole lines, and the last ones of them.
+  #shrink(size, fits) {
+    const { cols, rows } = this.#size;
+    const scale = Math.min(1, fits.cols / cols);
+    if (scale < 1) this.#terminal.options.fontSize = Math.max(LEAST, Math.floor(2 * size * scale) / 2);
+    this.#terminal.resize(cols, Math.max(1, Math.min(rows, Math.floor(fits.rows / scale))));
   }
 
   dispose() {
@@ -110,6 +120,7 @@ export class ConsoleTerminal {
     if (type !== "size") return;
     this.#size = { cols, rows };
     this.#terminal.resize(cols, rows);
+    this.fit();
   }
 
   #send(message) {

@@ -9,6 +9,7 @@ import pytest
 
 from lab import stacks
 from lab.base.errors import ClusterError, CommandError
+from lab.base.names import STACKS
 from lab.base.step import CHANGED, Step
 from lab.clusters.kind.provider import KindProvider
 from lab.clusters.provider import NodeStatus, OwnedResource
@@ -83,7 +84,7 @@ def test_the_plan_is_whole_where_there_is_no_terminal(lab: Command) -> None:
 def test_an_unknown_stack_is_a_usage_error(lab: Command, name: str) -> None:
     ended = lab("up", "--plan", "--stack", name)
     assert ended.code == 2
-    assert f"{name!r} is not a stack\nnext:  name one of: linkerd, istio, auto" in ended.err
+    assert f"{name!r} is not a stack\nnext:  name one of: {', '.join(STACKS)}, auto" in ended.err
 
 
 def test_logs_of_an_empty_cluster_name_are_refused(lab: Command) -> None:

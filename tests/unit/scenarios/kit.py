@@ -8,6 +8,7 @@ from typing import Any
 
 from lab import config
 from lab.artifacts.store import ArtifactStore
+from lab.base import names
 from lab.base.paths import PROJECT, Paths
 from lab.base.process import Completed
 from lab.config import LabSpec
@@ -27,7 +28,7 @@ from lab.scenario.steps import StepRunner
 SEEN = Evidence(kind=EvidenceKind.COMMAND, title="an observation", text="something")
 PICTURE = Topology(nodes=(TopologyNode(cluster="west", role="primary", services=("frontend",)),))
 SCENARIOS = PROJECT / "scenarios"
-STACKS = ("linkerd", "istio")
+STACKS = names.STACKS
 RENAMED = config.parse(
     """
     name = "demo"

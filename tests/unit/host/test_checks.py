@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -541,6 +542,17 @@ def test_tools(  # noqa: PLR0917 - fixtures and one row of the table
 def test_every_finding_that_is_not_ok_says_what_to_do() -> None:
     for text in Path(checks.__file__).parent.glob("*.py"):
         assert "fix=None" not in text.read_text()
+
+
+def test_every_check_is_run() -> None:
+    known = {check.__name__ for check in checks.CHECKS}
+    for file in Path(checks.__file__).parent.glob("*.py"):
+        found = {
+            node.name
+            for node in ast.parse(file.read_text(encoding="utf-8")).body
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("check_")
+        }
+        assert found <= known, f"add it to CHECKS in lab/host/doctor/__init__.py: {', '.join(found - known)}"
 
 
 def test_a_check_that_breaks_hides_no_other(look: Look, host: Any, fake_docker: Any, fake_probes: Any) -> None:

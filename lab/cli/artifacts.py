@@ -50,7 +50,8 @@ def build(
 ) -> None:
     """Build or download missing artifacts.
 
-    After an interruption, run it again: artifacts that are finished stay.
+    Puts them into the cache folder, and images into the container engine. Like `lab up`, lists changes to this
+    machine itself and asks once. After an interruption, run it again: artifacts that are finished stay.
     """
     from lab import stacks
     from lab.cli import machine, running, tables

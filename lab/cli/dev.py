@@ -48,7 +48,8 @@ def shared(
 ) -> None:
     """Deploy the sample's shared services.
 
-    They are backend, users (exported by East as users-east) and large-stuff.
+    They are backend, users (exported by East as users-east) and large-stuff, for the sample apps/my-service.
+    `lab dev stop` deletes them.
     """
     from lab import stacks
     from lab.dev import shared as shared_services

@@ -40,7 +40,7 @@ Times = Annotated[
         "--repeat",
         min=1,
         metavar="N",
-        help="Run the set N times and report the pass rate, duration and lost requests of each check, with intervals.",
+        help="Run all of them N times; report the pass rate, duration and lost requests of each check, with intervals.",
     ),
 ]
 
@@ -58,7 +58,10 @@ def run(
     full: Full = False,
     rate: Rate = 50.0,
     sabotage: Annotated[
-        bool, typer.Option("--sabotage", help="Switch each mechanism off; passes if the check of that mechanism fails.")
+        bool,
+        typer.Option(
+            "--sabotage", help="Switch off the mechanism behind each claim, such as a split; passes if its check fails."
+        ),
     ] = False,
     repeat: Times = 1,
     listed: Annotated[bool, typer.Option("--list", help="List the scenarios, and run nothing.")] = False,
@@ -70,7 +73,8 @@ def run(
 ) -> None:
     """Run scenarios: do each step, check it, undo all changes.
 
-    Writes report.json, junit.xml and report.html into runs/ID. Exits with 1 if a check failed.
+    Changes only the lab. Writes report.json, junit.xml and report.html into runs/ID in this folder. Exits
+    with 1 if a check failed.
 
     Example: `lab run --repeat 20 disaster_recovery` also writes repeat.json, junit.xml and repeat.html into
     runs/ID-repeat. Ctrl-C ends it with the statistics of the complete runs.
@@ -166,7 +170,9 @@ def walk(
 ) -> None:
     """Present scenarios or whole acts step by step.
 
-    Shows the narration and the command of each step, runs it when you press a key, and checks the result.
+    Shows the narration and the command of each step, runs it when you press Enter, and checks the result. The last
+    line of the screen lists the other keys. After q the lab stays as the last step left it: `lab walk` continues
+    there, `lab reset` undoes it.
     """
     from lab.present.keyboard import read_key
     from lab.present.screen import Screen

@@ -45,7 +45,7 @@ def plan(console: Console, steps: Sequence[Step], *, as_json: bool) -> None:
     for step in steps:
         table.add_row(step.name, step.title, ", ".join(step.after))
     console.print(table)
-    console.print(f"{len(steps)} steps; nothing was changed")
+    console.print(f"{len(steps)} step{'' if len(steps) == 1 else 's'}; nothing was changed")
 
 
 def up(
@@ -175,7 +175,8 @@ def owned(console: Console, items: Sequence[OwnedResource], *, as_json: bool) ->
         return
     for item in items:
         console.print(f"  {item.kind} {item.name}", markup=False, highlight=False)
-    console.print(f"{len(items)} objects of the lab would be deleted; nothing was changed", highlight=False)
+    count = "1 object" if len(items) == 1 else f"{len(items)} objects"
+    console.print(f"{count} of the lab would be deleted; nothing was changed", highlight=False)
 
 
 def gone(console: Console, items: Sequence[OwnedResource], *, as_json: bool) -> None:

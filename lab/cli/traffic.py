@@ -38,7 +38,10 @@ def export(
     as_json: AsJson = False,
     file: ConfigFile = None,
 ) -> None:
-    """Export a Service to other clusters as SERVICE-CLUSTER."""
+    """Export a Service to other clusters as SERVICE-CLUSTER.
+
+    `lab unexport SERVICE` undoes it.
+    """
     lab = lab_of(file)
     source = cluster_of(lab, source).name
     with changing(lab, "lab export", show=show, as_json=as_json) as mesh:
@@ -71,6 +74,7 @@ def federate(service: ServiceName, show: Show = False, as_json: AsJson = False, 
     """Join a Service of all clusters into SERVICE-federated.
 
     Needs Linkerd, and `flat = true` under [network] in lab.toml: pods must reach pods of other clusters.
+    `lab unfederate SERVICE` undoes it.
     """
     with changing(lab_of(file), "lab federate", show=show, as_json=as_json) as mesh:
         members = _federation(mesh, service).federate(service)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,9 +10,6 @@ from lab.cli.groups import ARTIFACTS
 from lab.cli.named import lab_of, locked
 from lab.cli.options import AsJson, ConfigFile, NoInstall, PlanOnly, Yes
 from lab.cli.output import done, out
-
-if TYPE_CHECKING:
-    from lab.base.step import Step
 
 artifacts_app = typer.Typer(no_args_is_help=True, help="List, build and delete images, programs and files.")
 
@@ -50,24 +47,25 @@ def build(
 ) -> None:
     """Build or download missing artifacts.
 
+    An artifact that no source has is named, with the next command, and the others are built or downloaded all the same.
     After an interruption, run it again: artifacts that are finished stay.
     """
     from lab import stacks
-    from lab.cli import machine, running, tables
+    from lab.cli import obtaining, tables
     from lab.lifecycle import artifacts
 
     lab = lab_of(file)
-
-    def steps() -> list[Step]:
-        return artifacts.steps(lab, names or stacks.current(lab).artifacts(lab))
-
-    planned = steps()  # refuses an unknown name before anything changes
+    wanted = names or stacks.current(lab).artifacts(lab)
+    artifacts.check_names(lab, wanted)
     if plan_only:
-        tables.plan(out(), planned, as_json=False)
+        planned = artifacts.plan_of(lab, wanted)
+        tables.plan(out(), planned.steps, as_json=False)
+        if planned.unavailable is not None:
+            raise planned.unavailable
         return
     with locked(lab, "lab artifacts build"):
-        lab = machine.make_ready(lab, install=not no_install, yes=yes)
-        running.run(lab, steps(), verb="artifacts")
+        obtaining.obtain(lab, wanted, install=not no_install, yes=yes)
+    done(f"all there: {', '.join(wanted)}")
 
 
 @artifacts_app.command()

@@ -37,7 +37,7 @@ def step(store: ArtifactStore, made: Iterable[str], *, keep: Iterable[str], afte
 
     return Step(
         name=STEP,
-        title="delete the engine's copies of images that the node image has inside",
+        title="delete the engine's copies of images inside the node image",
         run=run,
         after=tuple(after),
         estimate_s=2,

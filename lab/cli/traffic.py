@@ -216,4 +216,6 @@ def _weights(words: Sequence[str]) -> Mapping[str, int]:
         if not (equals and _WEIGHT.fullmatch(number)) or name in parts:
             raise UsageError(f"{word!r} is not a weight", next="name each once, as in podinfo=50 podinfo-east=50")
         parts[service_name(name)] = int(number)
+    if parts and not any(parts.values()):
+        raise UsageError("all weights are 0, so nobody would answer", next="give one of them a weight above 0")
     return parts

@@ -29,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     engine.check_engine,
     engine.check_privileges,
     rootless.check_rootless,
+    environment.check_folders,
     environment.check_environment,
     kernel.check_cgroups,
     kernel.check_inotify,
@@ -53,6 +54,7 @@ CHECKS: tuple[Check, ...] = (
 ARTIFACT_CHECKS: tuple[Check, ...] = (
     sources.check_user,
     engine.check_engine,
+    environment.check_folders,
     environment.check_environment,
     resources.check_architecture,
     resources.check_build_memory,

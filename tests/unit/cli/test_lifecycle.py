@@ -123,8 +123,11 @@ def test_a_failed_step_ends_up_with_its_error(lab: Command, monkeypatch: pytest.
 def test_the_plan_is_whole_where_there_is_no_terminal(lab: Command) -> None:
     ended = lab("up", "--plan")
     assert ended.code == 0
-    rows = [line.rstrip() for line in ended.out.splitlines() if line.lstrip().startswith("west/")]
-    assert max(map(len, rows)) > 81
+    lines = [line.rstrip() for line in ended.out.splitlines()]
+    rows = [line for line in lines if line.lstrip().startswith("west/")]
+    assert 81 < max(map(len, lines)) < 190
+    assert not [line for line in lines if "─" in line], "a rule would be as long as the widest row"
+    assert [row for row in rows if "and " in row and row.endswith(" more")]
     assert {step["name"] for step in lab("up", "--plan", "--json").json} == {row.split()[0] for row in rows} | {
         step["name"] for step in lab("up", "--plan", "--json").json if not step["name"].startswith("west/")
     }
@@ -264,7 +267,7 @@ def test_a_wrong_command_line_is_a_usage_error(lab: Command, words: tuple[str, .
 
 
 def test_a_word_json_behind_the_command_is_not_the_option(lab: Command) -> None:
-    ended = lab("dev", "process", "--", "program", "--json")
+    ended = lab("dev", "process", "--", "true", "--json")
     assert (ended.code, ended.out) == (3, "")
     assert "is not up" in ended.err
 
@@ -283,7 +286,7 @@ THEIRS = "the Docker network 'dev' belongs to the lab of ada@host with the state
         "run request_routing",
         "walk --auto",
         "check",
-        "check request_routing/split",
+        "check request_routing/half",
         "dev shared",
         "dev pod .",
         "dev process",

@@ -18,7 +18,7 @@ from lab.host import doctor as checks
 from lab.host.doctor import Finding, Verdict, credentials, environment, kernel, network, proxies, resources, sources
 from lab.host.doctor import engine as engine_checks
 from lab.host.doctor.needs import NOTHING, ArtifactNeeds
-from lab.host.doctor.snapshot import HostSnapshot, Listener
+from lab.host.doctor.snapshot import HostProbes, HostSnapshot, Listener
 from lab.host.engine import EngineState
 from lab.host.products import EngineOrigin, Product, Site
 from lab.tools.docker import EngineDeniedError, Network
@@ -43,7 +43,7 @@ def look(host: Any, fake_docker: Any, fake_probes: Any, engine: Any, tmp_path: P
         host.file(f"/proc/sys/{key.replace('.', '/')}", f"{value}\n")
 
     def build(toml: str = "", *, machine: dict[str, Any] | None = None, **rest: Any) -> HostSnapshot:
-        fakes = ("ends", "available", "free", "ifs", "silent", "names", "links")
+        fakes = ("ends", "available", "free", "ifs", "silent", "names", "links", "read_only")
         probes = {k: rest.pop(k) for k in fakes if k in rest}
         found: dict[str, Any] = {
             "spec": config.parse(toml),
@@ -482,6 +482,29 @@ def test_pulls_need_less_disk_than_clusters(look: Look) -> None:
     snapshot = look(needs=PULLS, free={"/": int(resources.CACHE_GIB + resources.ENGINE_IMAGES_GIB) << 30})
     assert only(resources.check_artifact_disk(snapshot)).verdict is Verdict.OK
     assert only(resources.check_disk(snapshot)).verdict is Verdict.WARN
+
+
+# Folders
+
+
+@pytest.mark.parametrize(
+    ("read_only", "variables"),
+    [([], []), (["/var/cache"], ["LAB_CACHE_DIR"]), (["/"], ["LAB_CACHE_DIR", "LAB_STATE_DIR"])],
+)
+def test_a_folder_that_cannot_be_written_is_named_with_its_variable(
+    look: Look, read_only: list[str], variables: list[str]
+) -> None:
+    found = list(environment.check_folders(look(read_only=read_only)))
+    assert [finding.verdict for finding in found] == [Verdict.FAIL] * len(variables)
+    assert [(finding.fix or "").split()[1] for finding in found] == variables
+    assert environment.check_folders in checks.ARTIFACT_CHECKS
+
+
+def test_folders_can_be_written_if_their_nearest_parent_can(tmp_path: Path) -> None:
+    probes = HostProbes()
+    assert probes.can_write(tmp_path / "not" / "there")
+    (tmp_path / "file").touch()
+    assert not probes.can_write(tmp_path / "file" / "below")
 
 
 # Sources

@@ -19,6 +19,12 @@ def register(app: typer.Typer) -> None:
     app.add_typer(artifacts_app, name="artifacts", rich_help_panel=ARTIFACTS)
 
 
+def _artifact_names(incomplete: str) -> list[str]:
+    from lab.artifacts.catalog import default
+
+    return [artifact.name for artifact in default() if artifact.name.startswith(incomplete)]
+
+
 @artifacts_app.command(name="list")
 def show(
     file: ConfigFile = None,
@@ -38,7 +44,12 @@ def show(
 @artifacts_app.command()
 def build(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="Names of artifacts. Default: all that `lab up` needs.")
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=_artifact_names,
+            help="Names of artifacts, see `lab artifacts list`. Default: all that `lab up` needs.",
+        ),
     ] = None,
     file: ConfigFile = None,
     plan_only: PlanOnly = False,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 
 from lab.base.concurrency import Threads
-from lab.base.errors import CommandError
+from lab.base.errors import LabError
 from lab.base.hosts import is_loopback
 from lab.host import debian
 from lab.host.changes import MachineChange
@@ -61,7 +61,7 @@ def _some(names: Iterable[str]) -> str:
 def _probe(probe: Callable[[HostSnapshot], bool | None], snapshot: HostSnapshot) -> bool | None:
     try:
         return probe(snapshot)
-    except CommandError:
+    except LabError:
         return None
 
 

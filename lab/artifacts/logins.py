@@ -14,6 +14,7 @@ import os
 import threading
 import warnings
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 _UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError)
@@ -63,11 +64,18 @@ def _look(host: str) -> Login | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a missing helper; the error says the same
             configs = [auth.load_config(config_dict=json.loads(given))] if given else []
-            entries = (config.resolve_authconfig(host) for config in (*configs, auth.load_config()))
+            configs += [auth.load_config()] if _has_file() else []
+            entries = (config.resolve_authconfig(host) for config in configs)
             entry = next((found for found in entries if found), None)
     except (errors.DockerException, *_UNREADABLE) as error:
         raise UnreadableLoginError(str(error) or type(error).__name__) from error
     return _login(entry) if entry else None
+
+
+def _has_file() -> bool:
+    # The library reads the home folder's file also where DOCKER_CONFIG names another folder that has none.
+    folder = os.environ.get("DOCKER_CONFIG")
+    return not folder or (Path(folder) / "config.json").exists()
 
 
 def _login(entry: dict[str, Any]) -> Login | None:

@@ -73,6 +73,8 @@ def test_a_login_is_found_in_the_home_folder_and_docker_config_names_another(
     write(home / "elsewhere", auths={"ghcr.io": {"auth": encoded("bob")}})
     monkeypatch.setenv("DOCKER_CONFIG", str(home / "elsewhere"))
     assert logins.find("ghcr.io") == Login(user="bob", password=SECRET)
+    monkeypatch.setenv("DOCKER_CONFIG", str(home / "empty"))
+    assert logins.find("ghcr.io") is None
 
 
 def test_docker_hub_has_its_own_name_in_the_configuration(home: Path) -> None:

@@ -50,6 +50,7 @@ def obtain(
     except LabError as error:
         if unavailable is None:
             raise
-        warn(f"not all of the other artifacts are here now: {error}")
+        where = f"{error.where}: " if error.where else ""
+        warn(f"the other artifacts were not all built or pulled: {where}{error.what.rstrip()}\n  next: {error.next}")
     if planned.unavailable is not None:
         raise unavailable or planned.unavailable

@@ -42,7 +42,7 @@ def plan(console: Console, steps: Sequence[Step], *, as_json: bool) -> None:
         after = ", ".join(step.after[:_AFTER]) + (f" and {more} more" if more > 0 else "")
         table.add_row(step.name, step.title, after)
     console.print(table)
-    console.print(f"{len(steps)} steps; nothing was changed")
+    console.print(f"{len(steps)} step{'' if len(steps) == 1 else 's'}; nothing was changed")
 
 
 def up(

@@ -34,7 +34,7 @@ _LAST_LINES_S = 0.5
 _POLL_S = 0.2
 """Seconds between two checks of a running command whether the run was cancelled."""
 _running: set[subprocess.Popen[str] | subprocess.Popen[bytes]] = set()
-_guard = threading.Lock()
+_guard, _warden_guard = threading.Lock(), threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +69,13 @@ class Run(Protocol):
         """Run a command to its end."""
 
 
-@cache
 def _warden() -> orphans.Warden:
+    with _warden_guard:  # a second one would not hear of the end of commands that the first one watches
+        return _only_warden()
+
+
+@cache
+def _only_warden() -> orphans.Warden:
     child = subprocess.Popen(
         ["/bin/sh", "-c", orphans.WARDEN, "lab-warden", str(orphans.GRACE_S)],
         env={"PATH": os.environ.get("PATH", os.defpath)},

@@ -157,6 +157,20 @@ def test_every_shell_ends_what_still_runs_and_nothing_else(shell: tuple[str, ...
             group.wait()
 
 
+def test_there_is_one_warden_however_many_threads_begin() -> None:
+    code = (
+        "import psutil, threading\n"
+        "from lab.base import process\n"
+        "begin = threading.Barrier(16)\n"
+        "def work():\n    begin.wait()\n    process.run(['true'])\n"
+        "threads = [threading.Thread(target=work) for _ in range(16)]\n"
+        "[thread.start() for thread in threads]\n"
+        "[thread.join() for thread in threads]\n"
+        "print(sum('lab-warden' in child.cmdline() for child in psutil.Process().children()))\n"
+    )
+    assert subprocess.check_output([PYTHON, "-c", code], text=True, timeout=60) == "1\n"
+
+
 @pytest.mark.parametrize("code", ["process.run(['true'])", "child = process.start(['true']); process.stop(child)"])
 def test_the_lab_leaves_no_process_and_no_open_pipe(code: str) -> None:
     lab = subprocess.run(

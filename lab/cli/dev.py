@@ -127,7 +127,11 @@ def process(
     """
     from lab import stacks
     from lab.dev.laptop.process import DevProcess
+    from lab.measure.under_load import check_program
 
+    wanted = _header(header)
+    if command:
+        check_program(command, {})
     lab = running_lab(file)
     dev = DevProcess(
         lab=lab,
@@ -135,7 +139,7 @@ def process(
         service=service,
         command=tuple(command or ()),
         port=port,
-        header=_header(header),
+        header=wanted,
         say=lambda words: typer.echo(f"  {words}"),
     )
     code = 0

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lab.base import cancel
-from lab.base.errors import LabError, UsageError
+from lab.base.errors import LabError, UnavailableError, UsageError
 from lab.cli.groups import LIFECYCLE
 from lab.cli.named import cluster_of, lab_of, locked, need_nodes, own_lab, running_lab
 from lab.cli.options import AsJson, ConfigFile, NoInstall, OneCluster, PlanOnly, StackName, Yes, cluster_names
@@ -42,7 +42,7 @@ def up(
 ) -> None:
     """Create the lab, or repair it.
 
-    Changes nothing if the lab is complete.
+    Changes nothing if the lab is complete. If an artifact is unavailable, names it, pulls the others, and exits with 2.
 
     Downloads or builds what is missing, then creates a container for each cluster and a network in the container
     engine, files in the state and cache folders, and lab.lock beside lab.toml. Ports are published on 127.0.0.1 only.
@@ -53,13 +53,21 @@ def up(
     """
     from lab import stacks
     from lab.base import pki
-    from lab.cli import machine, running, tables
+    from lab.cli import machine, obtaining, running, tables
+    from lab.lab import Lab
     from lab.lifecycle import changes, plan
     from lab.lifecycle.timings import critical_path
     from lab.report.environment import write_manifests
 
     lab = lab_of(file, **({"stack": stack} if stack is not None else {}), **({"viz": True} if viz else {}))
-    stacks.choose(lab)  # refuses before anything changes
+    try:
+        stacks.choose(lab)  # refuses before anything changes
+    except UnavailableError as error:
+        if plan_only:
+            raise
+        with locked(lab, "lab up"):  # raises the error again, unless an engine that it started has what was missing
+            obtaining.obtain(lab, error.wanted, install=not no_install, yes=yes, quiet=as_json, known=error)
+        lab = Lab.of(lab.spec)
     if plan_only:
         tables.plan(out(), plan.up(lab), as_json=as_json)
         return

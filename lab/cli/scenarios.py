@@ -230,7 +230,10 @@ def check(
         if any(one.verdict is stacks.CheckVerdict.FAILED for one in found):
             raise typer.Exit(1)
         return
-    lab = need_nodes(lab_of(file))
+    lab = lab_of(file)
+    if step not in (known := step_names("")):  # without a question to the lab
+        raise UsageError(f"there is no step {step!r}; there are: {', '.join(known)}", next="lab run --list")
+    lab = need_nodes(lab)
     steps = _steps(lab, full=True, rate=50.0)
     steps.context.memo = Position.read(lab.paths.walk).memo  # the measurements of an unfinished walk
     result = check_one(steps, _known(lab).pick([]), step)

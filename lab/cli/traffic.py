@@ -12,7 +12,7 @@ from lab.base.errors import UsageError
 from lab.cli.changing import Show, changing
 from lab.cli.groups import TRAFFIC
 from lab.cli.named import cluster_of, lab_of
-from lab.cli.options import AsJson, CallingCluster, ConfigFile, ServiceName, SourceCluster, service_name
+from lab.cli.options import AsJson, CallingCluster, ConfigFile, ServiceName, SourceCluster, cluster_names, service_name
 from lab.cli.output import done
 
 if TYPE_CHECKING:
@@ -140,8 +140,13 @@ def unsplit(
 
 def failover(
     service: ServiceName,
-    primary: Annotated[str, typer.Option(help="The cluster that answers while it is available.")] = "west",
-    backup: Annotated[str, typer.Option(help="The cluster that answers while the primary is not available.")] = "east",
+    primary: Annotated[
+        str, typer.Option(autocompletion=cluster_names, help="The cluster that answers while it is available.")
+    ] = "west",
+    backup: Annotated[
+        str,
+        typer.Option(autocompletion=cluster_names, help="The cluster that answers while the primary is not available."),
+    ] = "east",
     cluster: CallingCluster = "west",
     show: Show = False,
     as_json: AsJson = False,
@@ -220,4 +225,6 @@ def _weights(words: Sequence[str]) -> Mapping[str, int]:
         if not (equals and _WEIGHT.fullmatch(number)) or name in parts:
             raise UsageError(f"{word!r} is not a weight", next="name each once, as in podinfo=50 podinfo-east=50")
         parts[service_name(name)] = int(number)
+    if parts and not any(parts.values()):
+        raise UsageError("all weights are 0, so nobody would answer", next="give one of them a weight above 0")
     return parts

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from lab import config, stacks
-from lab.base.errors import ArtifactError, ConfigError, UsageError
+from lab.base.errors import ArtifactError, ConfigError, UnavailableError, UsageError
 from lab.base.names import STACKS as NAMES
 from lab.base.paths import PROJECT
 from lab.lab import Lab
@@ -67,10 +67,11 @@ def test_auto_is_the_stack_of_the_loaded_bundle_and_no_source_is_searched(
 
 
 def test_linkerd_by_name_lists_every_missing_artifact(lab: Lab) -> None:
-    with pytest.raises(UsageError, match="2 artifacts are missing") as raised:
+    with pytest.raises(UnavailableError, match="2 artifacts are missing") as raised:
         stacks.choose(with_stack(lab, "linkerd", "proxy", "controller"))
     assert "proxy is not here: looked in A\n  controller is not here" in raised.value.what
     assert raised.value.next == "pull them"
+    assert raised.value.wanted == STACKS["linkerd"].artifacts(lab)
 
 
 def test_viz_is_refused_for_a_stack_without_a_dashboard(lab: Lab) -> None:
@@ -89,8 +90,9 @@ def test_istio_by_name_checks_no_artifacts_of_other_stacks(lab: Lab) -> None:
 def test_where_no_stack_is_available_each_is_named_with_its_reason(lab: Lab) -> None:
     nowhere = replace(with_stack(lab, "auto"), artifacts=Artifacts(("proxy",), everywhere=True))  # type: ignore[arg-type]
     words = r"no stack is available here: not the linkerd stack, because proxy .*; not the istio stack, because proxy"
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(UnavailableError, match=words) as raised:
         stacks.choose(nowhere)
+    assert raised.value.wanted == STACKS["linkerd"].artifacts(lab), "as near as the other one, and first"
     assert stacks.current(nowhere).name == "linkerd"  # `lab doctor` and `lab artifacts list` still work
 
 

@@ -32,6 +32,7 @@ FLOORS = (
 )
 HOMES = {
     "cryptography": {"lab.base.pki"},
+    "docker": {"lab.artifacts.logins"},
     "filelock": {"lab.base.locks"},
     "jinja2": {"lab.kube.manifests", "lab.report"},
     "kubernetes": {"lab.kube"},

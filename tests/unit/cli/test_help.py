@@ -79,6 +79,23 @@ def test_completion_knows_scenarios_and_clusters() -> None:
     assert complete("lab run iso", 2) == ["isolation"]
     assert complete("lab walk iso", 2) == ["isolation"]
     assert complete("lab export web --from ea", 4) == ["east"]
+    assert complete("lab failover podinfo --primary we", 4) == ["west"]
+    assert complete("lab artifacts build kub", 3) == ["kubectl", "kubernetes"]
+    assert complete("lab check isolation/lo", 2) == ["isolation/locked"]
+
+
+CLUSTERS = {"--in", "--from", "--cluster", "--primary", "--backup"}
+"""Options with the name of a cluster; `--from` of a permission is a caller, which begins with one."""
+
+
+def test_every_option_that_names_a_cluster_completes_it() -> None:
+    silent = [
+        f"lab {' '.join(path)} {parameter.opts[0]}"
+        for path, command in every()
+        for parameter in command.params
+        if CLUSTERS.intersection(parameter.opts) and parameter._custom_shell_complete is None
+    ]
+    assert silent == []
 
 
 def test_completion_knows_services_and_callers(up: Path, apis: dict[str, FakeApi]) -> None:

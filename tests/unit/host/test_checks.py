@@ -657,14 +657,14 @@ def test_every_finding_that_is_not_ok_says_what_to_do() -> None:
 
 
 def test_every_check_is_run() -> None:
-    known = {check.__name__ for check in checks.CHECKS}
+    known = {check.__name__ for check in (*checks.CHECKS, *checks.ARTIFACT_CHECKS)}
     for file in Path(checks.__file__).parent.glob("*.py"):
         found = {
             node.name
             for node in ast.parse(file.read_text(encoding="utf-8")).body
             if isinstance(node, ast.FunctionDef) and node.name.startswith("check_")
         }
-        assert found <= known, f"add it to CHECKS in lab/host/doctor/__init__.py: {', '.join(found - known)}"
+        assert found <= known, f"add it to CHECKS or ARTIFACT_CHECKS in lab/host/doctor/__init__.py: {', '.join(found - known)}"
 
 
 def test_a_check_that_breaks_hides_no_other(look: Look, host: Any, fake_docker: Any, fake_probes: Any) -> None:

@@ -664,7 +664,8 @@ def test_every_check_is_run() -> None:
             for node in ast.parse(file.read_text(encoding="utf-8")).body
             if isinstance(node, ast.FunctionDef) and node.name.startswith("check_")
         }
-        assert found <= known, f"add it to CHECKS or ARTIFACT_CHECKS in lab/host/doctor/__init__.py: {', '.join(found - known)}"
+        missing = ", ".join(found - known)
+        assert not missing, f"add it to CHECKS or ARTIFACT_CHECKS in lab/host/doctor/__init__.py: {missing}"
 
 
 def test_a_check_that_breaks_hides_no_other(look: Look, host: Any, fake_docker: Any, fake_probes: Any) -> None:

@@ -219,12 +219,14 @@ def _split(words: Sequence[str]) -> tuple[str, Mapping[str, int]]:
 
 
 def _weights(words: Sequence[str]) -> Mapping[str, int]:
+    from lab.mesh.weights import check_weights
+
     parts: dict[str, int] = {}
     for word in words:
         name, equals, number = word.partition("=")
         if not (equals and _WEIGHT.fullmatch(number)) or name in parts:
             raise UsageError(f"{word!r} is not a weight", next="name each once, as in podinfo=50 podinfo-east=50")
         parts[service_name(name)] = int(number)
-    if parts and not any(parts.values()):
-        raise UsageError("all weights are 0, so nobody would answer", next="give one of them a weight above 0")
+    if parts:
+        check_weights("", parts)
     return parts

@@ -31,7 +31,7 @@ def test_weights_of_which_none_is_above_0_are_refused_before_the_lab_is_looked_a
 ) -> None:
     nodes.update(dict.fromkeys(nodes, NodeStatus.ABSENT))
     ended = lab("split", "web=0", "web-east=0")
-    assert (ended.code, "all weights are 0" in ended.err) == (2, True)
+    assert (ended.code, "the weights add up to 0" in ended.err) == (2, True)
 
 
 def test_an_undo_without_anything_to_undo_says_so(lab: Command, mesh: Any) -> None:

@@ -218,8 +218,8 @@ def check(
             raise typer.Exit(1)
         return
     lab = lab_of(file)
-    if step not in (known := step_names("")):  # without a question to the lab
-        raise UsageError(f"there is no step {step!r}; there are: {', '.join(known)}", next="lab run --list")
+    if step not in (names := step_names("")):  # without a question to the lab
+        raise UsageError(f"there is no step {step!r}; there are: {', '.join(names)}", next="lab run --list")
     lab = need_nodes(lab)
     steps = steps_of(lab, full=True, rate=50.0)
     steps.context.memo = Position.read(lab.paths.walk).memo  # the measurements of an unfinished walk

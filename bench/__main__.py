@@ -120,6 +120,8 @@ def run_in_turn(lab: Lab) -> None:
     """Run the plan's steps one at a time, on nodes from the plain node image."""
     plain = _lab(lab.paths.state.parent, lab.spec.stack, node_image="node-base")
     stacks.remember(plain, stacks.current(plain))
+    # The engine has deleted its copies of images that the usual node image has inside.
+    run(artifacts.steps(plain, stacks.current(plain).images(plain)))
     steps: list[Step] = []
     for step in _in_order(plan.up(plain)):
         steps.append(replace(step, after=(*step.after, steps[-1].name) if steps else step.after))

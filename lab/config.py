@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, StrictBool, StrictInt, ValidationError
 
+from lab.base import text_file
 from lab.base.errors import ConfigError, Problem, UsageError
 from lab.base.names import STACKS
 from lab.base.toml_lines import Key, line_of, lines_of
@@ -131,7 +132,7 @@ class ResourcesSpec(_Table):
     """Limits on the lab's use of this machine. By default: a build job for each core, no memory limit."""
 
     build_jobs: StrictInt | None = Field(default=None, ge=1, le=64)
-    node_memory_mib: StrictInt | None = Field(default=None, ge=1024)
+    node_memory_mib: StrictInt | None = Field(default=None, ge=1024, le=1 << 20)
 
 
 class RolesSpec(_Table):
@@ -250,7 +251,7 @@ def load(file: Path | None, *, overrides: Mapping[str, Any] | None = None) -> La
         overrides: top-level keys from the command line, which replace the file's.
 
     Raises:
-        UsageError: the file does not exist.
+        UsageError: the file does not exist, or is a folder or another thing without a text.
         ConfigError: with every problem found.
     """
     if file is None:
@@ -259,8 +260,7 @@ def load(file: Path | None, *, overrides: Mapping[str, Any] | None = None) -> La
         raise UsageError(
             f"there is no file {file}", next="name an existing lab.toml with --config (LAB_CONFIG), or none"
         )
-    if file.exists() and (not file.is_file() or file.stat().st_size > _MAX_BYTES):
-        raise ConfigError(str(file), [Problem(key="file", text=f"is not a file of at most {_MAX_BYTES >> 10} KiB")])
+    text_file.check(file, name=FILE_NAME, most_bytes=_MAX_BYTES, option="--config")
     try:
         text = file.read_text(encoding="utf-8-sig")  # Windows editors write a byte order mark
     except (OSError, UnicodeDecodeError) as error:

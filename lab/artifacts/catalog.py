@@ -114,7 +114,9 @@ def _artifact(name: str, table: Mapping[str, Any]) -> Artifact:
             options={key: value for key, value in table.items() if key not in _OWN_KEYS},
             upstream=Upstream.of(table["upstream"]) if "upstream" in table else None,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
+        raise ValueError(f"catalog.toml: {name}: the key {error} is missing") from error
+    except (TypeError, ValueError) as error:
         raise ValueError(f"catalog.toml: {name}: {error}") from error
 
 

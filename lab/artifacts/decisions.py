@@ -13,6 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -193,7 +194,8 @@ class Decisions:
         decision = self._ask(artifact)
         # This machine is searched each time: what it has may have changed.
         if decision.source not in {NOWHERE, LOCAL}:
-            self.memory.keep({artifact.name: (self._key(artifact), decision)})
+            with suppress(OSError):  # a folder that cannot be written only makes the next command ask again
+                self.memory.keep({artifact.name: (self._key(artifact), decision)})
         return decision
 
     def _held(self, artifact: Artifact) -> Decision | None:

@@ -19,7 +19,7 @@ from lab.artifacts.recipe import BuildContext, BuildResult
 from lab.artifacts.resolver import CHART, LOCAL, Match, NotFound, absent, put_chart, upstream_of
 from lab.artifacts.upstream import split
 from lab.base import process
-from lab.base.errors import CommandError, HostError, LabError
+from lab.base.errors import HostError, LabError
 from lab.base.files import file_sha256
 from lab.kube import manifests
 from lab.tools.docker import Docker, Image
@@ -124,8 +124,10 @@ class LocalStore:
         if build.program is not None:
             try:
                 output = self.run([path, *build.says], timeout_s=_VERSION_TIMEOUT_S, check=False).stdout
-            except (CommandError, HostError, OSError) as error:
-                return f"it does not run ({type(error).__name__})"
+            except LabError as error:
+                return f"it does not run ({error.what})"
+            except OSError as error:
+                return f"it does not run ({error.strerror or error})"
             return output.strip() or "it prints no version"
         if path.suffix == ".tgz":
             return artifact.version_from(upstream=True)  # the file's name has the version

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from graphlib import TopologicalSorter
 
+from lab.artifacts import duplicates
 from lab.artifacts.decisions import NOWHERE
 from lab.artifacts.from_source.builders.go import TOOLCHAIN
 from lab.artifacts.make import make
@@ -42,15 +43,31 @@ def missing(store: ArtifactStore, wanted: Iterable[str]) -> list[str]:
     return [name for name in TopologicalSorter(needs).static_order() if name in needs]
 
 
-def steps(store: ArtifactStore, wanted: Iterable[str]) -> list[Step]:
+def unavailable(store: ArtifactStore, names: Iterable[str]) -> frozenset[str]:
+    """Return those of `missing`'s artifacts that cannot be made: no source has them, or a part that they need."""
+    found: set[str] = set()
+    for name in names:  # each comes after the artifacts that it needs
+        if store.decisions[name].source == NOWHERE or not found.isdisjoint(_needs(store, name)):
+            found.add(name)
+    return frozenset(found)
+
+
+def steps(store: ArtifactStore, wanted: Collection[str], *, without: Collection[str] = ()) -> list[Step]:
     """Return the steps that make the missing artifacts of `wanted`; empty if none is missing.
 
-    The first step is the start of the longest chain of builds.
+    The first step is the start of the longest chain of builds. `duplicates.STEP`, if there is one, makes nothing.
+
+    Args:
+        store: the store to make them in.
+        wanted: the artifacts.
+        without: artifacts to leave out.
     """
-    names = missing(store, wanted)
+    names = [name for name in missing(store, wanted) if name not in without]
     weight = _weights(store, names)
     ordered = sorted(names, key=lambda name: -weight[name])
-    return [_step(store, name, names) for name in ordered]
+    made = [_step(store, name, names) for name in ordered]
+    last = duplicates.step(store, names, keep=wanted, after=[step.name for step in made])
+    return [*made, last] if last is not None else made
 
 
 def _step(store: ArtifactStore, name: str, names: Sequence[str]) -> Step:

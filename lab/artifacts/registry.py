@@ -6,15 +6,17 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import oras.logger
 import requests
+from oras.auth.token import TokenAuth
+from oras.auth.utils import authHeader
 from oras.provider import Registry
 from requests.adapters import HTTPAdapter
 
-from lab.artifacts import web
+from lab.artifacts import logins, web
+from lab.artifacts.logins import Login, UnreadableLoginError
 from lab.artifacts.upstream import split
 from lab.artifacts.web import CONNECT_S, PORTAL, TIMEOUT_S, WebError
 from lab.base.errors import DigestError
@@ -32,8 +34,6 @@ _CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ABSENT = {404, 410}
 _DENIED = {401, 403}
-_UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError)
-"""What oras raises for credentials that it cannot read."""
 _ANSWER_S = 10
 """A registry behind a slow line answers late; a host that does not exist is given up after CONNECT_S."""
 # oras' own repetition sleeps up to two minutes, which Ctrl-C does not end; `web.patiently` repeats instead.
@@ -107,19 +107,26 @@ def _version(reference: str) -> str:
 
 
 def _ask(reference: str, kind: str, what: str, *, method: str = "GET") -> requests.Response:
-    """Ask for a manifest or blob, anonymously or with the engine's credentials."""
+    """Ask for a manifest or blob, anonymously or with the user's login."""
     oras.logger.setup_logger(quiet=True)
     host, _ = split(reference)
     registry = Registry(hostname=host, insecure=is_loopback(host))
+    # Images of upstream need no login: the search continues where a file or program of credentials does not work here,
+    # such as Docker Desktop's program for Windows inside WSL.
+    login, why_not = None, ""
+    try:
+        login = logins.find(host)
+    except UnreadableLoginError as error:
+        why_not = str(error)
+    registry.auth = _Challenges(registry, login)
     for scheme in ("http://", "https://"):
         registry.session.mount(scheme, _Bounded())
     container = registry.get_container(reference)
     url = f"{registry.prefix}://{_HUB_API if host == _HUB else host}/v2/{container.api_prefix}/{kind}/{what}"
     headers = {"Accept": ", ".join(_MANIFESTS)} if kind == "manifests" else {}
-    # Images of upstream need no login: the search continues where a file or program of credentials does not work here,
-    # such as Docker Desktop's program for Windows inside WSL.
-    with suppress(*_UNREADABLE):
-        registry.auth.load_configs(container)
+
+    def refused(status: int) -> WebError:
+        return _refused(host, reference, status, login=login, why_not=why_not)
 
     def send() -> requests.Response:
         try:
@@ -127,22 +134,68 @@ def _ask(reference: str, kind: str, what: str, *, method: str = "GET") -> reques
         except requests.RequestException:
             raise
         except ValueError as error:  # oras says so after a refusal without a login
-            raise _refused(host, reference, requests.codes.unauthorized) from error
+            raise refused(requests.codes.unauthorized) from error
 
     answer = web.patiently(send, what=host)
     if answer.status_code != requests.codes.ok:
-        raise _refused(host, reference, answer.status_code)
+        raise refused(answer.status_code)
     if web.is_page(answer.headers):
         raise WebError(f"{host} {PORTAL}")
     return answer
 
 
-def _refused(host: str, reference: str, status: int) -> WebError:
+def _refused(host: str, reference: str, status: int, *, login: Login | None, why_not: str) -> WebError:
     if status in _ABSENT:
         return WebError(f"{host} has no {reference} (HTTP {status})", absent=True)
     if status in _DENIED:  # some registries say so of what they do not have
-        return WebError(f"{host} refuses {reference}: it does not exist, or needs `docker login {host}`")
+        needs = f"`docker login {host}`"
+        if login is not None:
+            needs = f"another login than that of the docker command: {needs}"
+        elif why_not:
+            needs += f" (the docker command's login cannot be read: {why_not})"
+        return WebError(f"{host} refuses {reference}: it does not exist, or needs {needs}")
     return WebError(f"{host} does not return {reference} (HTTP {status})")
+
+
+class _Challenges(TokenAuth):  # type: ignore[misc] # oras has no types
+    """Answers a registry that asks who sends the request, as the engine does; the library knows tokens only.
+
+    A registry asks for the login itself (Basic), or for a token (Bearer) that its token server gives for the login.
+    """
+
+    def __init__(self, registry: Registry, login: Login | None) -> None:
+        super().__init__()
+        self.session, self.prefix, self._tls_verify = registry.session, registry.prefix, registry._tls_verify
+        self._login = login
+        if login is not None:
+            self.set_basic_auth(login.user, login.password)
+
+    def authenticate_request(
+        self, original: requests.Response, headers: dict[str, str], **again: bool
+    ) -> tuple[dict[str, str], bool]:
+        """Return the headers for a second request, and whether it makes sense."""
+        if not original.headers.get("Www-Authenticate", "").lower().startswith("basic"):
+            told: tuple[dict[str, str], bool] = super().authenticate_request(original, headers, **again)
+            return told
+        if self._login is None or not self._login.password:
+            return headers, False
+        return {**headers, "Authorization": f"Basic {self._basic_auth}"}, True
+
+    def request_token(self, h: authHeader) -> str | None:
+        """Return a token for the login (Distribution specification, token authentication; OAuth 2.0 for a token)."""
+        if self._login is None or not self._login.identity_token:
+            by_password: str | None = super().request_token(h)
+            return by_password
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": self._login.identity_token,
+            "client_id": "eastwest-lab",
+            "service": h.service or "",
+            "scope": h.scope or "",
+        }
+        answer = self.session.post(h.realm, data=form, verify=self._tls_verify)
+        found = answer.json() if answer.ok else {}
+        return found.get("access_token") or found.get("token")
 
 
 class _Bounded(HTTPAdapter):

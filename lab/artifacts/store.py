@@ -190,6 +190,11 @@ class ArtifactStore:
             return "the engine has another image under its name"
         return None
 
+    def is_inside(self, name: str) -> bool:
+        """Return whether an artifact's image is inside a node image that the engine has."""
+        reference = self.reference(name)
+        return any(reference in node.baked and self._has_image(node) for node in self._nodes())
+
     def is_built(self, name: str) -> bool:
         """Return whether the lab builds an artifact, instead of using upstream's build."""
         return self.keys.is_built(name)
@@ -272,8 +277,12 @@ class ArtifactStore:
             return False
 
     def _is_baked(self, reference: str) -> bool:
-        nodes = (self.entry(a.name) for a in self.catalog if a.recipe == "bake")
-        return any(node is not None and reference in node.baked for node in nodes)
+        return any(reference in node.baked for node in self._nodes())
+
+    def _nodes(self) -> Iterator[Entry]:
+        """Yield the entries of this version's node images with images inside."""
+        nodes = (self.entry(artifact.name) for artifact in self.catalog if artifact.recipe == "bake")
+        return (node for node in nodes if node is not None)
 
     def _absent(self, name: str) -> ArtifactError:
         artifact, decision = self.catalog[name], self.decisions[name]

@@ -2,7 +2,8 @@
 
     LabError                 exit code 3: the lab broke
     ├── UsageError           exit code 2: the command line is not valid here
-    │   └── ConfigError      lab.toml is wrong; carries every problem at once
+    │   ├── ConfigError      lab.toml is wrong; carries every problem at once
+    │   └── UnavailableError no source has an artifact that the command needs
     ├── HostError            this machine lacks something; nothing was changed
     │   └── ForeignStateError another user owns the state folder
     ├── LockedError          another run works on the same lab
@@ -70,6 +71,14 @@ class ConfigError(UsageError):
         lines = [f"{file}:{p.line or 1}: {p.key}: {p.text}" for p in self.problems]
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
         super().__init__(f"{count} in {file}\n  " + "\n  ".join(lines), next=f"edit {file} and run the command again")
+
+
+class UnavailableError(UsageError):
+    """No source has some of the artifacts that the command needs; the error names them. `wanted`: all that it needs."""
+
+    def __init__(self, what: str, *, wanted: Sequence[str], next: str | None = None) -> None:  # noqa: A002
+        super().__init__(what, next=next)
+        self.wanted = tuple(wanted)
 
 
 class HostError(LabError):

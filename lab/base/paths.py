@@ -120,9 +120,16 @@ class Paths:
 
         Raises:
             ForeignStateError: another user owns the folder or a file in it.
+            HostError: this user owns it, and cannot write to it.
         """
         if not hasattr(os, "geteuid") or os.geteuid() == 0 or (foreign := _foreign(self.state)) is None:
             return
+        if foreign.lstat().st_uid == os.geteuid():  # a disk that is read-only, or a folder without the permission
+            raise HostError(
+                f"cannot be written; the lab keeps its state in {self.state}",
+                where=str(foreign),
+                next=_elsewhere(self.state) or f"chmod u+rwx {shlex.quote(str(foreign))}",
+            )
         state = shlex.quote(str(self.state))
         if foreign.is_relative_to(self.state):
             what, how = "", f'sudo chown -R "$USER" {state}'
@@ -165,16 +172,48 @@ DISK_ERRORS = frozenset(
 def denied(error: PermissionError) -> HostError:
     """Return the error for a refused access to a file."""
     path = Path(error.filename or ".").absolute()
-    what = f"permission denied: it belongs to {_owner(path)}, perhaps from an earlier `sudo lab …`"
-    return HostError(what, where=str(path), next=f"ls -ld {shlex.quote(str(path))}")
+    existing = nearest_existing(path)
+    of_parent = "" if existing == path else f" {existing}"
+    what = f"permission denied:{of_parent or ' it'} belongs to {_owner(existing)}, perhaps from an earlier `sudo lab …`"
+    return HostError(what, where=str(path), next=_advice(f"ls -ld {shlex.quote(str(existing))}", _elsewhere(path)))
 
 
 def unusable(error: OSError) -> HostError:
     """Return the error for a failed access to a file: a full disk, a file in place of a folder."""
-    where = str(Path(error.filename).absolute()) if error.filename else ""
-    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-    fix = "free disk space, then run the command again" if full or not where else f"ls -ld {shlex.quote(where)}"
-    return HostError((error.strerror or str(error)).lower(), where=where, next=fix)
+    path = Path(error.filename).absolute() if error.filename else None
+    what = (error.strerror or str(error)).lower()
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        free = "free disk space, then run the command again"
+        return HostError(what, where=str(path or ""), next=_advice(free, _elsewhere(path) if path else None))
+    if error.errno == errno.ENAMETOOLONG:
+        return HostError(what, where=str(path or ""), next="use a shorter name")
+    if path is None:
+        return HostError(what, next="df -h, and check the folders of the lab (lab --help)")
+    moved = _elsewhere(path)
+    if error.errno == errno.ENOTDIR:
+        path = next((part for part in reversed((path, *path.parents)) if _exists(part) and not part.is_dir()), path)
+        what = "is a file, and the lab needs a folder there"
+    return HostError(what, where=str(path), next=_advice(f"ls -ld {shlex.quote(str(nearest_existing(path)))}", moved))
+
+
+def _advice(by_hand: str, moved: str | None) -> str:
+    return f"{moved}; or {by_hand}" if moved else by_hand
+
+
+def _elsewhere(path: Path) -> str | None:
+    """Return how to move the lab's folder that a path is in, or that would be in it; None if it is in none of them."""
+    folders = {
+        "LAB_CACHE_DIR": os.environ.get("LAB_CACHE_DIR") or platformdirs.user_cache_dir(_APP),
+        "LAB_STATE_DIR": os.environ.get("LAB_STATE_DIR") or platformdirs.user_state_dir(_APP),
+        "LAB_RUNS_DIR": os.environ.get("LAB_RUNS_DIR") or "runs",
+    }
+    names = [
+        name
+        for name, folder in folders.items()
+        if path.is_relative_to(whole := Path(folder).expanduser().absolute())
+        or (not _exists(path) and whole.is_relative_to(path))
+    ]
+    return f"set {' and '.join(names)} to a folder that can be written" if names else None
 
 
 def _absolute(folder: str) -> Path:
@@ -188,12 +227,17 @@ def _absolute(folder: str) -> Path:
 
 def _foreign(folder: Path) -> Path | None:
     """Return the first path that this user may not change: the folder, a file in it, or its nearest existing parent."""
-    existing = next(path for path in (folder, *folder.parents) if _exists(path))
+    existing = nearest_existing(folder)
     if not os.access(existing, os.W_OK | os.X_OK):
         return existing
     if existing != folder:
         return None
     return next((path for path in (folder, *folder.rglob("*")) if path.lstat().st_uid != os.geteuid()), None)
+
+
+def nearest_existing(path: Path) -> Path:
+    """Return a path, or the nearest of its parents that exists and that this user can see."""
+    return next(part for part in (path, *path.parents) if _exists(part))
 
 
 def _exists(path: Path) -> bool:

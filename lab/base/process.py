@@ -1,13 +1,14 @@
 """Start processes. No other module does.
 
 Every child has its own process group, so that Ctrl-C reaches only the lab. When the run is cancelled, `run` ends its
-child's group and raises Cancelled. On Linux a child also gets SIGTERM when the lab itself is killed with -9, so that
-no half-made build or cluster continues without an owner.
+child's group and raises Cancelled. When the lab itself is killed with -9, the groups end as well (`lab.base.orphans`),
+so that no half-made build or cluster continues without an owner.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import shutil
@@ -20,10 +21,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Protocol, TypeAlias
+from typing import IO, Any, Protocol, TypeAlias
 
-from lab.base import cancel, environment
-from lab.base.concurrency import Threads
+from lab.base import cancel, environment, orphans
 from lab.base.errors import CommandError, CommandTimeout, LabError
 
 _log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ _LAST_LINES_S = 0.5
 _POLL_S = 0.2
 """Seconds between two checks of a running command whether the run was cancelled."""
 _running: set[subprocess.Popen[str] | subprocess.Popen[bytes]] = set()
-_guard = threading.Lock()
+_guard, _warden_guard = threading.Lock(), threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +69,66 @@ class Run(Protocol):
         """Run a command to its end."""
 
 
+def _warden() -> orphans.Warden:
+    with _warden_guard:  # a second one would not hear of the end of commands that the first one watches
+        return _only_warden()
+
+
 @cache
-def _death_signal_prefix() -> tuple[str, ...]:
-    # util-linux's setpriv sets PR_SET_PDEATHSIG between fork and exec, which Python cannot do safely with threads.
-    setpriv = shutil.which("setpriv")
-    return (setpriv, "--pdeathsig", "TERM", "--") if setpriv else ()
+def _only_warden() -> orphans.Warden:
+    child = subprocess.Popen(
+        ["/bin/sh", "-c", orphans.WARDEN, "lab-warden", str(orphans.GRACE_S)],
+        env={"PATH": os.environ.get("PATH", os.defpath)},
+        cwd="/",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert child.stdin is not None  # noqa: S101 - opened as a pipe above
+    with child.stdin:
+        pipe = os.dup(child.stdin.fileno())  # stays open until this process ends, however it ends
+    child.returncode = 0  # nobody waits for it: it ends after this process
+    return orphans.Warden(pipe)
+
+
+def _popen(words: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+    """Start a command in a process group of its own, which ends with the lab.
+
+    Raises:
+        LabError: the program does not exist, or may not be run.
+    """
+    warden = _warden()
+    try:
+        child = _execute(words, start_new_session=True, **options)
+    except FileNotFoundError as error:
+        if error.filename != words[0]:  # the working directory
+            raise
+        raise LabError(f"command not found: {words[0]}", next=f"install {words[0]}, or put it on PATH") from error
+    except PermissionError as error:
+        raise LabError(
+            f"permission denied: {words[0]}", next=f"chmod +x {words[0]}, or put another one on PATH"
+        ) from error
+    warden.watch_group(child.pid)
+    with _guard:
+        _running.add(child)
+    return child
+
+
+def _execute(words: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+    try:
+        return subprocess.Popen(words, **options)
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+        script = shutil.which(words[0], path=options["env"].get("PATH")) or words[0]
+        return subprocess.Popen(["/bin/sh", script, *words[1:]], **options)  # a script without #!, as execvp(3) does
+
+
+def _forget(child: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    _warden().forget_group(child.pid)
+    with _guard:
+        _running.discard(child)
 
 
 def run(
@@ -109,31 +164,22 @@ def run(
     words = tuple(str(word) for word in argv)
     began = time.monotonic()
     cancel.token().check(words[0])
-    try:
-        child = subprocess.Popen(
-            [*_death_signal_prefix(), *words],
-            env=_environ(env, inherit=inherit),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
-    except FileNotFoundError as error:
-        raise LabError(f"command not found: {words[0]}", next=f"install {words[0]}, or put it on PATH") from error
-    with _guard:
-        _running.add(child)
+    child = _popen(
+        words,
+        env=_environ(env, inherit=inherit),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
     try:
         stdout, stderr = _communicate(child, words, input=input, timeout_s=timeout_s, on_line=on_line)
     finally:
         if child.poll() is None:  # only after an interruption: a timeout has stopped it already
             _stop(child, grace_s=_CANCEL_GRACE_S)
-        with _guard:
-            _running.discard(child)
-    if child.returncode == 127 and not stdout and "failed to execute" in stderr:
-        raise LabError(f"command not found: {words[0]}", next=f"install {words[0]}, or put it on PATH")
+        _forget(child)
     done = Completed(
         argv=words,
         returncode=child.returncode,
@@ -258,24 +304,15 @@ def start(
     Raises:
         LabError: the program does not exist.
     """
-    words = [str(word) for word in argv]
-    environ = _environ(env, inherit=inherit)
-    if shutil.which(words[0], path=environ.get("PATH")) is None:
-        raise LabError(f"command not found: {words[0]}")
-    child = _starter().submit(
-        subprocess.Popen,
-        [*_death_signal_prefix(), *words],
-        env=environ,
+    return _popen(
+        [str(word) for word in argv],
+        env=_environ(env, inherit=inherit),
         cwd=cwd,
         stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
         stdout=subprocess.PIPE if piped else None,
         stderr=subprocess.PIPE if piped else None,
         bufsize=0,
-        start_new_session=True,
     )
-    with _guard:
-        _running.add(started := child.result())
-    return started
 
 
 # Python's own preexec_fn is not safe in a process with threads, so a short program takes the terminal.
@@ -343,11 +380,14 @@ def foreground(argv: Sequence[str | Path], *, env: Mapping[str, str]) -> int:
             child.send_signal(signal.SIGKILL if ended.is_set() else signal.SIGHUP)
         ended.set()
 
+    warden = _warden()
     with _terminal_back(), cancel.left_to(end):
-        children.append(subprocess.Popen([*_death_signal_prefix(), *words], env=dict(env)))
+        children.append(child := _execute(words, env=dict(env)))
+        warden.watch_program(child.pid)
         if ended.is_set():  # the signal came before the program
-            children[0].send_signal(signal.SIGHUP)
-        code = children[0].wait()
+            child.send_signal(signal.SIGHUP)
+        code = int(child.wait())
+        warden.forget_program(child.pid)
     return code if code >= 0 else 128 - code
 
 
@@ -372,12 +412,6 @@ def _terminal_back() -> Iterator[None]:
             signal.signal(signal.SIGTTOU, before)
 
 
-@cache
-def _starter() -> Threads:
-    # Linux sends the death signal when the thread that forked ends, not its process: this thread stays.
-    return Threads(1, thread_name_prefix="start")
-
-
 def interrupt(child: Child) -> None:
     """Press Ctrl-C in the terminal of a command that `start` started."""
     _signal(child, signal.SIGINT)
@@ -387,8 +421,7 @@ def stop(child: Child) -> None:
     """End a command that `start` started, with its whole process group."""
     if child.poll() is None:
         _stop(child, grace_s=_CANCEL_GRACE_S if cancel.token().cancelled else _GRACE_S)
-    with _guard:
-        _running.discard(child)
+    _forget(child)
 
 
 def kill_all() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,15 +11,18 @@ from lab.cli.named import lab_of, locked
 from lab.cli.options import AsJson, ConfigFile, NoInstall, PlanOnly, Yes
 from lab.cli.output import done, out
 
-if TYPE_CHECKING:
-    from lab.base.step import Step
-
 artifacts_app = typer.Typer(no_args_is_help=True, help="List, build and delete images, programs and files.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.add_typer(artifacts_app, name="artifacts", rich_help_panel=ARTIFACTS)
+
+
+def _artifact_names(incomplete: str) -> list[str]:
+    from lab.artifacts.catalog import default
+
+    return [artifact.name for artifact in default() if artifact.name.startswith(incomplete)]
 
 
 @artifacts_app.command(name="list")
@@ -41,7 +44,12 @@ def show(
 @artifacts_app.command()
 def build(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="Names of artifacts. Default: all that `lab up` needs.")
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=_artifact_names,
+            help="Names of artifacts, see `lab artifacts list`. Default: all that `lab up` needs.",
+        ),
     ] = None,
     file: ConfigFile = None,
     plan_only: PlanOnly = False,
@@ -50,24 +58,26 @@ def build(
 ) -> None:
     """Build or download missing artifacts.
 
-    After an interruption, run it again: artifacts that are finished stay.
+    Puts them into the cache folder, and images into the container engine. Like `lab up`, lists changes to this
+    machine itself and asks once. An artifact that no source has is named, with the next command, and the others are
+    built or downloaded all the same. After an interruption, run it again: artifacts that are finished stay.
     """
     from lab import stacks
-    from lab.cli import machine, running, tables
+    from lab.cli import obtaining, tables
     from lab.lifecycle import artifacts
 
     lab = lab_of(file)
-
-    def steps() -> list[Step]:
-        return artifacts.steps(lab, names or stacks.current(lab).artifacts(lab))
-
-    planned = steps()  # refuses an unknown name before anything changes
+    wanted = names or stacks.current(lab).artifacts(lab)
+    artifacts.check_names(lab, wanted)
     if plan_only:
-        tables.plan(out(), planned, as_json=False)
+        planned = artifacts.plan_of(lab, wanted)
+        tables.plan(out(), planned.steps, as_json=False)
+        if planned.unavailable is not None:
+            raise planned.unavailable
         return
     with locked(lab, "lab artifacts build"):
-        lab = machine.make_ready(lab, install=not no_install, yes=yes)
-        running.run(lab, steps(), verb="artifacts")
+        obtaining.obtain(lab, wanted, install=not no_install, yes=yes)
+    done(f"all there: {', '.join(wanted)}")
 
 
 @artifacts_app.command()

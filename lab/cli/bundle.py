@@ -82,8 +82,9 @@ def save(
 def load(bundle: BundleFile, file: ConfigFile = None, as_json: AsJson = False) -> None:
     """Load a bundle, so that `lab up` needs no network.
 
-    Checks the sha256 of everything. After an interruption, run it again: what is complete stays. The bundle has
-    programs that the lab runs, so load only files from people whom you trust.
+    Puts files into the cache folder, and images into the container engine. Checks the sha256 of everything. After an
+    interruption, run it again: what is complete stays. The bundle has programs that the lab runs, so load only files
+    from people whom you trust.
     """
     from lab.artifacts import bundle as bundles
 

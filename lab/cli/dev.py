@@ -48,7 +48,8 @@ def shared(
 ) -> None:
     """Deploy the sample's shared services.
 
-    They are backend, users (exported by East as users-east) and large-stuff.
+    They are backend, users (exported by East as users-east) and large-stuff, for the sample apps/my-service.
+    `lab dev stop` deletes them.
     """
     from lab import stacks
     from lab.dev import shared as shared_services
@@ -126,7 +127,11 @@ def process(
     """
     from lab import stacks
     from lab.dev.laptop.process import DevProcess
+    from lab.measure.under_load import check_program
 
+    wanted = _header(header)
+    if command:
+        check_program(command, {})
     lab = running_lab(file)
     dev = DevProcess(
         lab=lab,
@@ -134,7 +139,7 @@ def process(
         service=service,
         command=tuple(command or ()),
         port=port,
-        header=_header(header),
+        header=wanted,
         say=lambda words: typer.echo(f"  {words}"),
     )
     code = 0

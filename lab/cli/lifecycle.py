@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from lab.base import cancel
-from lab.base.errors import LabError, UsageError
+from lab.base.errors import LabError, UnavailableError, UsageError
 from lab.cli.groups import LIFECYCLE
 from lab.cli.named import cluster_of, lab_of, locked, need_nodes, own_lab, running_lab
-from lab.cli.options import AsJson, CallingCluster, ConfigFile, NoInstall, OneCluster, PlanOnly, StackName, Yes
+from lab.cli.options import AsJson, ConfigFile, NoInstall, OneCluster, PlanOnly, StackName, Yes, cluster_names
 from lab.cli.output import done, out, until_ctrl_c, waiting, warn
 
 Viz = Annotated[
@@ -42,17 +42,32 @@ def up(
 ) -> None:
     """Create the lab, or repair it.
 
-    Changes nothing if the lab is complete.
+    Changes nothing if the lab is complete. If an artifact is unavailable, names it, pulls the others, and exits with 2.
+
+    Downloads or builds what is missing, then creates a container for each cluster and a network in the container
+    engine, files in the state and cache folders, and lab.lock beside lab.toml. Ports are published on 127.0.0.1 only.
+    `lab down` deletes the lab.
+
+    If this machine itself needs changes (Docker, a kernel setting), lists each with the command that undoes it, and
+    asks once; without a terminal it does not ask.
     """
     from lab import stacks
     from lab.base import pki
-    from lab.cli import machine, running, tables
+    from lab.cli import machine, obtaining, running, tables
+    from lab.lab import Lab
     from lab.lifecycle import changes, plan
     from lab.lifecycle.timings import critical_path
     from lab.report.environment import write_manifests
 
     lab = lab_of(file, **({"stack": stack} if stack is not None else {}), **({"viz": True} if viz else {}))
-    stacks.choose(lab)  # refuses before anything changes
+    try:
+        stacks.choose(lab)  # refuses before anything changes
+    except UnavailableError as error:
+        if plan_only:
+            raise
+        with locked(lab, "lab up"):  # raises the error again, unless an engine that it started has what was missing
+            obtaining.obtain(lab, error.wanted, install=not no_install, yes=yes, quiet=as_json, known=error)
+        lab = Lab.of(lab.spec)
     if plan_only:
         tables.plan(out(), plan.up(lab), as_json=as_json)
         return
@@ -73,7 +88,11 @@ def up(
 def down(file: ConfigFile = None, plan_only: PlanOnly = False, as_json: AsJson = False) -> None:
     """Delete the clusters, the network and the state.
 
-    Keeps the built artifacts. Never touches anything that the lab did not create.
+    The state is the state folder (keys, kubeconfig, logs) and the lab's contexts in your own kubeconfig. Never touches
+    anything that the lab did not create.
+
+    Keeps artifacts (`lab artifacts clean --all` deletes them), reports, and what `lab up` changed on this machine
+    itself, such as Docker.
     """
     from lab.cli import tables
     from lab.lifecycle import down as teardown
@@ -96,7 +115,7 @@ def down(file: ConfigFile = None, plan_only: PlanOnly = False, as_json: AsJson =
 def status(file: ConfigFile = None, as_json: AsJson = False) -> None:
     """Check the lab, and show changes since `lab up`.
 
-    Exits with 1 if something is not alive.
+    Changes nothing. Exits with 1 if something is not alive.
     """
     from lab.cli import tables
     from lab.lifecycle import status as lifecycle_status
@@ -130,7 +149,8 @@ def doctor(
 ) -> None:
     """Check this machine and print a fix for each problem.
 
-    Checks the container engine too, wherever it runs. Exits with 3 if something prevents the lab.
+    Checks the container engine too, wherever it runs, if needed in a short container. Changes nothing without --fix
+    or --undo. Exits with 3 if something prevents the lab.
     """
     from lab.cli import machine, tables
     from lab.host import doctor as checks
@@ -189,7 +209,8 @@ def _write_report(file: Path | None, target: Path | None, *, as_json: bool) -> N
 def reset(file: ConfigFile = None) -> None:
     """Undo what scenarios, commands and people changed.
 
-    The clusters stay; splits, failovers, permissions and test workloads are removed.
+    The clusters stay; stopped ones are started. Splits, failovers, permissions, intercepts, cuts, and the workloads of
+    scenarios and `lab dev` are removed.
     """
     from lab import stacks
     from lab.lifecycle import reset as lifecycle_reset
@@ -262,7 +283,9 @@ def kubeconfig(
 
 
 def dashboard(
-    cluster: CallingCluster = "west",
+    cluster: Annotated[
+        str, typer.Option("--in", autocompletion=cluster_names, help="The cluster whose dashboard is served.")
+    ] = "west",
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0: any free port.")] = 50750,
     file: ConfigFile = None,
 ) -> None:

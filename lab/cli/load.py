@@ -69,9 +69,10 @@ def load(
 
     Reports lost requests, the clusters that answered, the recovery time and the latencies of each phase.
 
-    Every request is sent on time and counted. COMMAND starts after 3 seconds (a quarter of a duration under 12 s); its
-    start and its end are marks on the timeline. It runs without a shell and with an empty standard input; for a service
-    of the lab it has the lab's kubeconfig and kubectl. The load continues for at least as long after it.
+    Every request is sent on time and counted. COMMAND starts after 3 s, with a --duration under 12 s after a quarter of
+    it; the load continues for at least the same time after COMMAND. Its start and its end are marks on the timeline. It
+    runs without a shell and with an empty standard input; for a service of the lab it has the lab's kubeconfig and
+    kubectl.
 
     Example: lab load podinfo --from west --duration 20s -- kubectl --context=west --namespace=test rollout restart
     deployment/podinfo

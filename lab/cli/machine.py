@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -33,10 +33,16 @@ def fix(lab: Lab, *, yes: bool) -> None:
     changes.make(planned, confirm=None if yes else confirm(), say=_say)
 
 
-def make_ready(lab: Lab, *, install: bool, yes: bool) -> Lab:
+def make_ready(lab: Lab, *, install: bool, yes: bool, only: Sequence[str] | None = None) -> Lab:
     """Check this machine and fix problems before the lab changes anything else.
 
     Return the lab to continue with: an engine that has just started can have images that were unavailable before.
+
+    Args:
+        lab: the lab.
+        install: whether the lab may change this machine.
+        yes: do not ask.
+        only: artifacts to build and pull, where no clusters are created; None for `lab up`.
     """
     prepared = prepare(
         lab.spec,
@@ -44,7 +50,8 @@ def make_ready(lab: Lab, *, install: bool, yes: bool) -> Lab:
         install=install,
         confirm=None if yes else confirm(),
         say=_say,
-        needs=artifacts.needs(lab, stacks.current(lab)),
+        needs=artifacts.needs(lab, stacks.current(lab)) if only is None else artifacts.needs_of(lab, only),
+        clusters=only is None,
     )
     for finding in doctor.warnings(prepared.findings):
         warn(f"{finding.name}: {finding.observed}. Fix: {finding.fix}")

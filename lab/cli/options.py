@@ -154,8 +154,13 @@ StackName = Annotated[
     ),
 ]
 PlanOnly = Annotated[bool, typer.Option("--plan", help="Print what would be done, and change nothing.")]
-NoInstall = Annotated[bool, typer.Option("--no-install", help="Never install or configure anything on this machine.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+NoInstall = Annotated[
+    bool,
+    typer.Option(
+        "--no-install", help="Never install or configure anything on this machine; if the lab needs it, stop."
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changes to this machine.")]
 OneCluster = Annotated[
     str | None, typer.Option("--cluster", autocompletion=cluster_names, help="Only this cluster. Default: all.")
 ]
@@ -208,4 +213,4 @@ Rate = Annotated[
     float,
     typer.Option("--rate", min=1, max=200, help="Requests per second of the load generator."),
 ]
-Full = Annotated[bool, typer.Option("--full", help="Also run the steps that stop whole clusters.")]
+Full = Annotated[bool, typer.Option("--full", help="Also run the steps that stop whole clusters and start them again.")]

@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -21,6 +21,7 @@ from lab.base import events
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 _UNBROKEN = 10_000
 """Columns where there is no terminal: a table in a file or a pipe keeps each row on one line."""
@@ -48,6 +49,21 @@ def out(*, soft_wrap: bool = False, page: bool = False) -> Console:
     pages = min(_PAGE, shutil.get_terminal_size((_PAGE, 0)).columns)
     width = None if sys.stdout.isatty() else pages if page else _UNBROKEN
     return Console(soft_wrap=soft_wrap, highlight=False, width=width)
+
+
+def table_of(*columns: str, whole: Collection[str] = ()) -> Table:
+    """Return a table without rows; cells of the columns in `whole` are never wrapped.
+
+    A rule below the titles is for terminals: elsewhere it would be as long as the longest row.
+    """
+    from rich import box
+    from rich.table import Table
+
+    on_terminal = sys.stdout.isatty()
+    table = Table(box=box.SIMPLE_HEAD if on_terminal else None, pad_edge=False, collapse_padding=on_terminal)
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column in whole)
+    return table
 
 
 def err() -> Console:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from lab.cli.output import print_json
+from lab.cli.output import print_json, table_of
 from lab.cli.scenario_progress import check_line
 from lab.report import Difference, Overview
 from lab.report import repetitions as numbers
@@ -18,13 +16,6 @@ from lab.report.repetitions import CheckStatistics, RepeatReport
 from lab.scenario.model import Scenario
 from lab.scenario.results import Report, StepRun
 from lab.stacks import CheckVerdict, UpstreamCheck
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
 
 
 def scenarios(console: Console, chosen: Sequence[Scenario], *, as_json: bool) -> None:
@@ -35,7 +26,7 @@ def scenarios(console: Console, chosen: Sequence[Scenario], *, as_json: bool) ->
         ]
         print_json(console, fields)
         return
-    table = _table("scenario", "claim", "steps")
+    table = table_of("scenario", "claim", "steps")
     for scenario in chosen:
         table.add_row(scenario.name, scenario.claim, ", ".join(step.name for step in scenario.steps))
     console.print(table)
@@ -73,7 +64,7 @@ def reports(console: Console, found: Sequence[Overview], *, as_json: bool) -> No
     if not found:
         console.print("there is no report yet. next: lab run", highlight=False)
         return
-    table = _table("report", "what", "result", "took")
+    table = table_of("report", "what", "result", "took")
     for one in found:
         what = f"{one.mode}: {one.what}"
         style = "green" if one.exit_code == 0 else "red"
@@ -87,7 +78,7 @@ def repetitions(console: Console, report: RepeatReport, page: Path, *, as_json: 
         print_json(console, report)
         return
     if report.checks:
-        table = _table("check", "passed", "rate (95 %)", "duration: median (range)", "lost requests")
+        table = table_of("check", "passed", "rate (95 %)", "duration: median (range)", "lost requests")
         for check in report.checks:
             table.add_row(
                 f"{check.scenario}/{check.check}",
@@ -121,7 +112,7 @@ def differences(console: Console, found: Sequence[Difference], *, as_json: bool)
     if not found:
         console.print("no differences between the two runs", style="green")
         return
-    table = _table("where", "what", "before", "after")
+    table = table_of("where", "what", "before", "after")
     for d in found:
         style = {True: "bold red", False: "green", None: ""}[d.worse]
         table.add_row(d.where, d.what, d.before, Text(d.after, style))

@@ -35,7 +35,7 @@ Times = Annotated[
         "--repeat",
         min=1,
         metavar="N",
-        help="Run the set N times and report the pass rate, duration and lost requests of each check, with intervals.",
+        help="Run all of them N times; report the pass rate, duration and lost requests of each check, with intervals.",
     ),
 ]
 
@@ -53,7 +53,10 @@ def run(
     full: Full = False,
     rate: Rate = 50.0,
     sabotage: Annotated[
-        bool, typer.Option("--sabotage", help="Switch each mechanism off; passes if the check of that mechanism fails.")
+        bool,
+        typer.Option(
+            "--sabotage", help="Switch off the mechanism behind each claim, such as a split; passes if its check fails."
+        ),
     ] = False,
     repeat: Times = 1,
     listed: Annotated[bool, typer.Option("--list", help="List the scenarios, and run nothing.")] = False,
@@ -65,7 +68,8 @@ def run(
 ) -> None:
     """Run scenarios: do each step, check it, undo all changes.
 
-    Writes report.json, junit.xml and report.html into runs/ID. Exits with 1 if a check failed.
+    Changes only the lab. Writes report.json, junit.xml and report.html into runs/ID in this folder. Exits
+    with 1 if a check failed.
 
     Example: `lab run --repeat 20 disaster_recovery` also writes repeat.json, junit.xml and repeat.html into
     runs/ID-repeat. Ctrl-C ends it with the statistics of the complete runs.
@@ -154,7 +158,9 @@ def walk(
 ) -> None:
     """Present scenarios or whole acts step by step.
 
-    Shows the narration and the command of each step, runs it when you press a key, and checks the result.
+    Shows the narration and the command of each step, runs it when you press Enter, and checks the result. The last
+    line of the screen lists the other keys. After q the lab stays as the last step left it: `lab walk` continues
+    there, `lab reset` undoes it.
     """
     from lab.present.keyboard import read_key
     from lab.present.screen import Screen
@@ -211,7 +217,10 @@ def check(
         if any(one.verdict is stacks.CheckVerdict.FAILED for one in found):
             raise typer.Exit(1)
         return
-    lab = need_nodes(lab_of(file))
+    lab = lab_of(file)
+    if step not in (known := step_names("")):  # without a question to the lab
+        raise UsageError(f"there is no step {step!r}; there are: {', '.join(known)}", next="lab run --list")
+    lab = need_nodes(lab)
     steps = steps_of(lab, full=True, rate=50.0)
     steps.context.memo = Position.read(lab.paths.walk).memo  # the measurements of an unfinished walk
     result = check_one(steps, known(lab).pick([]), step)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
 from lab.base.step import Step, StepStatus
-from lab.cli.output import print_json
+from lab.cli.output import print_json, table_of
 from lab.host.doctor import Finding, Verdict
 from lab.lab import Lab
 from lab.lifecycle.runner import RunReport
@@ -27,25 +26,23 @@ if TYPE_CHECKING:
     from lab.mesh import Link
 
 
-def _table(*columns: str, whole: Collection[str] = ()) -> Table:
-    """Return a table; cells of the columns in `whole` are never wrapped."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in whole)
-    return table
+_AFTER = 3
+"""Most step names in a cell; the others are only counted."""
 
 
 def plan(console: Console, steps: Sequence[Step], *, as_json: bool) -> None:
-    """Print the steps of a plan in order, with the steps that each waits for."""
+    """Print the steps of a plan in order, with the steps that each waits for: a few of them, all with `as_json`."""
     if as_json:
         fields = ("name", "title", "cluster", "after", "estimate_s")
         print_json(console, [{name: getattr(step, name) for name in fields} for step in steps])
         return
-    table = _table("step", "what", "after")
+    table = table_of("step", "what", "after")
     for step in steps:
-        table.add_row(step.name, step.title, ", ".join(step.after))
+        more = len(step.after) - _AFTER
+        after = ", ".join(step.after[:_AFTER]) + (f" and {more} more" if more > 0 else "")
+        table.add_row(step.name, step.title, after)
     console.print(table)
-    console.print(f"{len(steps)} steps; nothing was changed")
+    console.print(f"{len(steps)} step{'' if len(steps) == 1 else 's'}; nothing was changed")
 
 
 def up(
@@ -84,7 +81,7 @@ def up(
 
 
 def _critical_path(console: Console, path: Sequence[CriticalStep]) -> None:
-    table = _table("from", "seconds", "step", "what")
+    table = table_of("from", "seconds", "step", "what")
     for step in path:
         table.add_row(f"{step.began_s:.1f} s", f"{step.duration_s:.1f}", step.name, step.title)
     console.print(table)
@@ -141,7 +138,7 @@ def artifacts(console: Console, listed: Sequence[Listed], *, as_json: bool) -> N
     if as_json:
         print_json(console, listed)
         return
-    table = _table("artifact", "version", "source", "size", "build", "state", whole=("artifact",))
+    table = table_of("artifact", "version", "source", "size", "build", "state", whole=("artifact",))
     for item in listed:
         size = f"{item.size_bytes / 2**20:.0f} MiB" if item.size_bytes else ""
         state = Text(item.state, "green" if item.there else "yellow")
@@ -158,7 +155,7 @@ def bundle(console: Console, manifest: BundleManifest, size_bytes: int, *, as_js
         return
     stacks = ", ".join(manifest.stacks)
     console.print(f"{stacks}; saved by lab {manifest.lab}, for {manifest.platform}", highlight=False, markup=False)
-    table = _table("artifact", "version", "source", "size", "key", whole=("artifact", "key"))
+    table = table_of("artifact", "version", "source", "size", "key", whole=("artifact", "key"))
     for item in manifest.artifacts:
         size = f"{item.size_bytes / 2**20:.0f} MiB" if item.files else "an image"
         table.add_row(item.name, item.version, item.source, size, item.key)
@@ -175,7 +172,8 @@ def owned(console: Console, items: Sequence[OwnedResource], *, as_json: bool) ->
         return
     for item in items:
         console.print(f"  {item.kind} {item.name}", markup=False, highlight=False)
-    console.print(f"{len(items)} objects of the lab would be deleted; nothing was changed", highlight=False)
+    count = "1 object" if len(items) == 1 else f"{len(items)} objects"
+    console.print(f"{count} of the lab would be deleted; nothing was changed", highlight=False)
 
 
 def gone(console: Console, items: Sequence[OwnedResource], *, as_json: bool) -> None:
@@ -194,7 +192,7 @@ def _sign(alive: bool, detail: str = "") -> Text:  # noqa: FBT001 - one flag, an
 
 def _clusters(status: Status) -> Table:
     columns = ("cluster", "stands in for", "node", "version", "address", "frontend")
-    clusters = _table(*columns, whole=("address", "frontend"))
+    clusters = table_of(*columns, whole=("address", "frontend"))
     for cluster in status.clusters.values():
         node = Text(cluster.node, "green") if not cluster.trouble else Text(cluster.trouble, "red")
         url = Text(cluster.url, "bold" if not cluster.trouble else "dim")
@@ -220,7 +218,7 @@ def status(console: Console, status: Status, *, as_json: bool) -> None:
     console.print(Text.assemble(("lab ", ""), (status.lab, "bold"), f", {status.stack} stack"), highlight=False)
     parts = [_clusters(status)]
     if status.gateways or status.links:
-        gateways = _table("gateway", "role", "address", "state", whole=("gateway", "address"))
+        gateways = table_of("gateway", "role", "address", "state", whole=("gateway", "address"))
         for gateway in status.gateways:
             address = f"{gateway.address}:{gateway.port}" if gateway.address else "-"
             name = f"{gateway.cluster}/{gateway.name}"
@@ -233,7 +231,7 @@ def status(console: Console, status: Status, *, as_json: bool) -> None:
     if (services := _services(status)).row_count:
         parts.append(services)
     if status.identities:
-        identities = _table("identities", "trust anchor", "anchor until", "issuer until")
+        identities = table_of("identities", "trust anchor", "anchor until", "issuer until")
         for identity in status.identities:
             days = (f"{identity.anchor_ends:%Y-%m-%d}", f"{identity.issuer_ends:%Y-%m-%d}")
             identities.add_row(identity.names, identity.anchor_fingerprint[:16], *days)
@@ -276,7 +274,7 @@ def changed(console: Console, found: Sequence[Change]) -> None:
 
 def _services(status: Status) -> Table:
     """Return the table of exported services."""
-    services = _table("service", "is", "seen in", "endpoints")
+    services = table_of("service", "is", "seen in", "endpoints")
     for export in status.exports:
         count = "?" if export.endpoints is None else str(export.endpoints)
         origin = f"{export.service} of {export.source}"

@@ -12,7 +12,7 @@ from lab.base.errors import UsageError
 from lab.cli.changing import Show, changing
 from lab.cli.groups import TRAFFIC
 from lab.cli.named import cluster_of, lab_of
-from lab.cli.options import AsJson, CallingCluster, ConfigFile, ServiceName, SourceCluster, service_name
+from lab.cli.options import AsJson, CallingCluster, ConfigFile, ServiceName, SourceCluster, cluster_names, service_name
 from lab.cli.output import done
 
 if TYPE_CHECKING:
@@ -38,7 +38,10 @@ def export(
     as_json: AsJson = False,
     file: ConfigFile = None,
 ) -> None:
-    """Export a Service to other clusters as SERVICE-CLUSTER."""
+    """Export a Service to other clusters as SERVICE-CLUSTER.
+
+    `lab unexport SERVICE` undoes it.
+    """
     lab = lab_of(file)
     source = cluster_of(lab, source).name
     with changing(lab, "lab export", show=show, as_json=as_json) as mesh:
@@ -71,6 +74,7 @@ def federate(service: ServiceName, show: Show = False, as_json: AsJson = False, 
     """Join a Service of all clusters into SERVICE-federated.
 
     Needs Linkerd, and `flat = true` under [network] in lab.toml: pods must reach pods of other clusters.
+    `lab unfederate SERVICE` undoes it.
     """
     with changing(lab_of(file), "lab federate", show=show, as_json=as_json) as mesh:
         members = _federation(mesh, service).federate(service)
@@ -136,8 +140,13 @@ def unsplit(
 
 def failover(
     service: ServiceName,
-    primary: Annotated[str, typer.Option(help="The cluster that answers while it is available.")] = "west",
-    backup: Annotated[str, typer.Option(help="The cluster that answers while the primary is not available.")] = "east",
+    primary: Annotated[
+        str, typer.Option(autocompletion=cluster_names, help="The cluster that answers while it is available.")
+    ] = "west",
+    backup: Annotated[
+        str,
+        typer.Option(autocompletion=cluster_names, help="The cluster that answers while the primary is not available."),
+    ] = "east",
     cluster: CallingCluster = "west",
     show: Show = False,
     as_json: AsJson = False,
@@ -210,10 +219,14 @@ def _split(words: Sequence[str]) -> tuple[str, Mapping[str, int]]:
 
 
 def _weights(words: Sequence[str]) -> Mapping[str, int]:
+    from lab.mesh.weights import check_weights
+
     parts: dict[str, int] = {}
     for word in words:
         name, equals, number = word.partition("=")
         if not (equals and _WEIGHT.fullmatch(number)) or name in parts:
             raise UsageError(f"{word!r} is not a weight", next="name each once, as in podinfo=50 podinfo-east=50")
         parts[service_name(name)] = int(number)
+    if parts:
+        check_weights("", parts)
     return parts

@@ -82,7 +82,9 @@ def restore(
     ] = None,
     target: Annotated[
         str | None,
-        typer.Argument(metavar="TO", autocompletion=cluster_names, help="The second. Default: all cuts."),
+        typer.Argument(
+            metavar="TO", autocompletion=cluster_names, help="The second cluster of `lab cut`. Default: all cuts."
+        ),
     ] = None,
     show: ShowCommand = False,
     as_json: AsJson = False,

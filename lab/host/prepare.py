@@ -34,6 +34,7 @@ def prepare(
     confirm: Confirm | None = None,
     say: Callable[[str], None] = events.progress,
     needs: ArtifactNeeds = NOTHING,
+    clusters: bool = True,
     machine: Machine | None = None,
     docker: Docker | None = None,
 ) -> Prepared:
@@ -49,21 +50,24 @@ def prepare(
         confirm: asks the user once, for all changes; None to make them without asking.
         say: prints all changes before the first one is made, and the result of each.
         needs: as for `doctor.run`.
+        clusters: whether clusters will be created; without them, only what builds and pulls need is checked.
         machine: the machine to check and change.
         docker: the client of its engine.
 
     Raises:
         HostError: failures are left; the error lists each with its fix.
     """
+    wanted = checks.CHECKS if clusters else checks.ARTIFACT_CHECKS
 
     def check() -> list[Finding]:
-        return checks.run(spec, paths, needs=needs, machine=machine, docker=docker)
+        return checks.run(spec, paths, needs=needs, machine=machine, docker=docker, checks=wanted)
 
     findings = check()
     failures = checks.failures(findings)
     if failures and not (install and all(finding.fixable for finding in failures)):
         raise not_ready(failures, changed=False)
-    planned = checks.changes((*failures, *checks.warnings(findings)), machine=machine, docker=docker) if install else []
+    fixable = (*failures, *checks.warnings(findings))
+    planned = checks.changes(fixable, clusters=clusters, machine=machine, docker=docker) if install else []
     if not planned:
         return Prepared(findings=findings, changed=False)
     if not changes.make(planned, confirm=confirm, say=say):

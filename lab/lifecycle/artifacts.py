@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.artifacts import plan, published
+from lab.artifacts import duplicates, plan, published
 from lab.artifacts.catalog import Artifact
 from lab.artifacts.recipe import ARTIFACT_LABEL
 from lab.artifacts.resolver import LOCAL, WORDS
 from lab.artifacts.store import TAG_PREFIX, ArtifactStore
-from lab.base.errors import CommandError, LabError, UsageError
+from lab.base.errors import CommandError, LabError, UnavailableError, UsageError
 from lab.base.step import Step
 from lab.host.doctor.needs import ArtifactNeeds
 
@@ -32,7 +32,7 @@ class Listed:
     kind: str
     there: bool
     state: str
-    """`there`, or the reason why it is unusable."""
+    """`there`, "inside the node image", or the reason why it is unusable."""
     source: str
     """Where it came from, or would come from: upstream, mirror, this machine, built here, unavailable."""
     digest: str
@@ -106,14 +106,15 @@ def listing(lab: Lab, wanted: Sequence[str], *, verify: bool = False) -> list[Li
 def _listed(store: ArtifactStore, artifact: Artifact, *, wanted: bool, needed: bool, verify: bool) -> Listed:
     entry = store.entry(artifact.name)
     problem = store.problem(artifact.name, thorough=verify) if entry or needed else "not used by this lab"
+    inside = problem is not None and entry is not None and entry.image is not None and store.is_inside(artifact.name)
     source = store.source(artifact.name)
     return Listed(
         name=artifact.name,
         title=artifact.title,
         version=artifact.version_from(upstream=not store.is_built(artifact.name)),
         kind=artifact.kind.value,
-        there=problem is None,
-        state=problem or "there",
+        there=problem is None or inside,
+        state="inside the node image" if inside else problem or "there",
         source=WORDS.get(source, "unavailable") if entry or needed else "",
         digest=entry.notes.get("identity", "") if entry else "",
         trust=entry.notes.get("trusted by", "") if entry else "",
@@ -126,12 +127,17 @@ def _listed(store: ArtifactStore, artifact: Artifact, *, wanted: bool, needed: b
 
 def needs(lab: Lab, stack: Stack) -> ArtifactNeeds:
     """Return what `lab up` has to build or fetch for a stack; the doctor decides by it what this machine needs."""
+    return needs_of(lab, stack.artifacts(lab), node_image=_node_image(lab, stack))
+
+
+def needs_of(lab: Lab, names: Sequence[str], *, node_image: str | None = None) -> ArtifactNeeds:
+    """Return what is to be built or fetched for some artifacts; `node_image`: the engine's, if it is known."""
     store = lab.artifacts
-    missing = plan.missing(store, stack.artifacts(lab))
+    missing = plan.missing(store, names)
     build = {name: store.catalog[name].recipe or "" for name in missing if store.is_built(name)}
     fetch = tuple(name for name in missing if name not in build)
     hosts = published.registries((store.catalog[name] for name in fetch), mirror=lab.spec.artifacts.mirror)
-    return ArtifactNeeds(build=build, fetch=fetch, registries=hosts, node_image=_node_image(lab, stack))
+    return ArtifactNeeds(build=build, fetch=fetch, registries=hosts, node_image=node_image)
 
 
 def _node_image(lab: Lab, stack: Stack) -> str | None:
@@ -142,15 +148,48 @@ def _node_image(lab: Lab, stack: Stack) -> str | None:
         return None
 
 
-def steps(lab: Lab, names: Sequence[str]) -> list[Step]:
-    """Return the steps that build or download the missing ones of some artifacts.
+@dataclass(frozen=True, kw_only=True)
+class ArtifactPlan:
+    """How to obtain some artifacts: steps for those that are missing here, an error for those that no source has."""
+
+    names: tuple[str, ...]
+    """The missing artifacts that can be built or downloaded, with their missing parts."""
+    steps: list[Step]
+    unavailable: UnavailableError | None
+
+
+def plan_of(lab: Lab, names: Sequence[str]) -> ArtifactPlan:
+    """Return how to obtain some artifacts.
 
     Raises:
         UsageError: an artifact of that name does not exist.
     """
+    check_names(lab, names)
+    store = lab.artifacts
+    missing = plan.missing(store, names)
+    left_out = plan.unavailable(store, missing)
+    error = store.unobtainable(missing) if left_out else None
+    return ArtifactPlan(
+        names=tuple(name for name in missing if name not in left_out),
+        steps=plan.steps(store, names, without=left_out),
+        unavailable=UnavailableError(error.what, wanted=names, next=error.next) if error else None,
+    )
+
+
+def check_names(lab: Lab, names: Iterable[str]) -> None:
+    """Check that the catalogue has artifacts of these names.
+
+    Raises:
+        UsageError: it does not.
+    """
     if unknown := [name for name in names if name not in lab.artifacts.catalog]:
         known = ", ".join(artifact.name for artifact in lab.artifacts.catalog)
         raise UsageError(f"there is no artifact {', '.join(unknown)}", next=f"name one or more of: {known}")
+
+
+def steps(lab: Lab, names: Sequence[str]) -> list[Step]:
+    """Return the steps that build or download the missing ones of some artifacts; the ones that no source has fail."""
+    check_names(lab, names)
     return plan.steps(lab.artifacts, names)
 
 
@@ -163,6 +202,8 @@ def clean(lab: Lab, *, everything: bool = False) -> Iterator[str]:
     """
     store = lab.artifacts.offline()
     current = set() if everything else {store.folder(artifact.name) for artifact in store.catalog}
+    for reference, size_bytes in () if everything else duplicates.remove(store):
+        yield f"deleted the image {reference}, {size_bytes >> 20} MiB: the node image has it inside"
     yield from _clean_images(store, everything=everything)
     for entry in list(store.all_entries()):
         if entry.path not in current:

@@ -1,4 +1,4 @@
-"""Write the Kubernetes objects for `lab logs --export` and for the report of a failed scenario."""
+"""Write the Kubernetes objects for `lab logs --export`, which the report of a failed scenario also has."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def kinds_of(lab: Lab) -> Sequence[Kind]:
     return (*_EVERY_STACK, *stacks.current(lab).kinds)
 
 
-def write(kube: Kube, kinds: Sequence[Kind], folder: Path, *, prefix: str = "") -> None:
+def write(kube: Kube, kinds: Sequence[Kind], folder: Path) -> None:
     """Write a cluster's objects, one file for each kind that has any, without keys and tokens.
 
     Raises:
@@ -40,4 +40,4 @@ def write(kube: Kube, kinds: Sequence[Kind], folder: Path, *, prefix: str = "") 
     for version, kind in kinds:
         if found := kube.find(version, kind):
             group = version.rpartition("/")[0] or "core"
-            (folder / f"{prefix}{kind.lower()}.{group}.yaml").write_text(redact(dump(found)), encoding="utf-8")
+            (folder / f"{kind.lower()}.{group}.yaml").write_text(redact(dump(found)), encoding="utf-8")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from lab import stacks
+from lab.artifacts import duplicates
 from lab.artifacts import plan as artifacts
 from lab.base import wait
 from lab.base.errors import LabError
@@ -26,7 +27,7 @@ def up(lab: Lab) -> list[Step]:
     """Return the steps that create or repair a lab, in reading order."""
     stack = stacks.current(lab)
     builds = artifacts.steps(lab.artifacts, stack.artifacts(lab))
-    built = tuple(step.name for step in builds)
+    built = tuple(step.name for step in builds if step.name != duplicates.STEP)
     clusters = [step for name in lab.clusters for step in _cluster(lab, stack, name, built)]
     links = [step for source in lab.clusters for target in lab.clusters for step in _link(lab, stack, source, target)]
     exports = [

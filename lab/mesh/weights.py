@@ -45,7 +45,7 @@ def called_ports(kube: Kube, service: str, names: Iterable[str]) -> tuple[Servic
 
 
 def check_weights(cluster: str, weights: Mapping[str, int]) -> None:
-    """Check the weights of a split.
+    """Check the weights of a split; `cluster` is for the error, and can be empty.
 
     Raises:
         UsageError: one is not from 0 to 100, or all are 0.

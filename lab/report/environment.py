@@ -12,7 +12,7 @@ from lab.base.errors import CommandError
 from lab.base.names import NAMESPACE
 from lab.kube import KubeError, connect
 from lab.lab import Lab
-from lab.lifecycle import artifacts, lock, objects
+from lab.lifecycle import artifacts, lock, logs
 from lab.mesh.protocols import Mesh
 from lab.scenario import registry
 from lab.scenario.context import Context
@@ -27,10 +27,10 @@ _KEEP = {
     "pods": ("get", "pods", "--all-namespaces", "--output=wide"),
     "services": ("get", "services,endpointslices", f"--namespace={NAMESPACE}", "--output=wide"),
     "events": ("get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"),
-    "podinfo-log": ("logs", f"--namespace={NAMESPACE}", "deployment/podinfo", "--all-containers", "--tail=200"),
-    "frontend-log": ("logs", f"--namespace={NAMESPACE}", "deployment/frontend", "--all-containers", "--tail=200"),
 }
 _KEEP_TIMEOUT_S = 15.0
+_KEEP_LINES = 1000
+"""Log lines of each container, the mesh's proxies included."""
 
 
 def context_of(lab: Lab, mesh: Mesh, *, full: bool, rate_per_s: float) -> Context:
@@ -91,13 +91,9 @@ def facts_of(lab: Lab, mesh: Mesh) -> LabFacts:
 
 
 def keep_state(context: Context, folder: Path) -> None:
-    """Write what every cluster looks like into a folder, as far as the clusters answer."""
-    kinds = objects.kinds_of(context.lab)
-    for name, cluster in context.lab.clusters.items():
-        try:
-            objects.write(connect(cluster), kinds, folder, prefix=f"{name}-")
-        except KubeError as error:
-            (folder / f"{name}-objects.txt").write_text(f"{error}\n", encoding="utf-8")
+    """Write what every cluster looks like into a folder, with all logs, as far as the clusters answer."""
+    logs.collect(context.lab, context.lab.clusters, folder / "lab", lines=_KEEP_LINES)
+    for name in context.lab.clusters:
         for what, words in _KEEP.items():
             argv = ["kubectl", f"--context={name}", "--request-timeout=10s", *words]
             try:

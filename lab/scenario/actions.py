@@ -130,7 +130,10 @@ Action: TypeAlias = Command | Apply | Delete | Start | Stop | NewPhase | Pause |
 
 
 def on(**by_stack: Action | Sequence[Action]) -> On:
-    """Return actions that differ by stack: `on(linkerd=Command("…"), istio=Apply("…", to="east"))`."""
+    """Return actions that differ by stack: `on(linkerd=Command("…"), istio=Apply("…", to="east"))`.
+
+    `()` says that a stack needs none; a test refuses an `on` without a stack that runs the step.
+    """
     return On({name: value if isinstance(value, Sequence) else (value,) for name, value in by_stack.items()})
 
 

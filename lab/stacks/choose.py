@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
-from lab.base.errors import ArtifactError, UsageError
+from lab.base.errors import ArtifactError, UnavailableError, UsageError
 from lab.base.files import write_atomic
 from lab.base.names import STACKS as STACK_NAMES
 from lab.lab import Lab
@@ -31,8 +31,9 @@ def choose(lab: Lab) -> Choice:
     A lab that is up keeps its stack. After `lab bundle load`, "auto" is the bundle's stack.
 
     Raises:
-        UsageError: an artifact of the named stack is unavailable (the error lists each with the sources that were
-            tried); the lab is up with another stack; or `viz` is set and the stack has no dashboard.
+        UnavailableError: artifacts of the named stack, or for "auto" of every stack, are unavailable; the error lists
+            each with the sources that were tried.
+        UsageError: the lab is up with another stack; or `viz` is set and the stack has no dashboard.
     """
     choice = _choose(lab)
     if lab.spec.viz and not choice.stack.viz:
@@ -58,8 +59,16 @@ def _choose(lab: Lab) -> Choice:
         return Choice(stack=loaded, reason=f"{loaded.title}, from the loaded bundle")
     chosen, skipped = _first_available(lab)
     if chosen is None:
-        raise UsageError(f"no stack is available here: {'; '.join(skipped)}", next="lab doctor")
+        nearest = min(STACKS.values(), key=lambda stack: len(_lines(_unavailable(lab, stack))))
+        raise UnavailableError(
+            f"no stack is available here: {'; '.join(skipped)}", wanted=nearest.artifacts(lab), next="lab doctor"
+        )
     return Choice(stack=chosen, reason="; ".join([chosen.title, *skipped]))
+
+
+def _lines(unavailable: ArtifactError | None) -> list[str]:
+    """Return the unavailable artifacts, a line for each."""
+    return unavailable.what.splitlines() if unavailable else []
 
 
 def _loaded(lab: Lab) -> Stack | None:
@@ -74,7 +83,7 @@ def _first_available(lab: Lab) -> tuple[Stack | None, list[str]]:
         unavailable = _unavailable(lab, stack)
         if unavailable is None:
             return stack, skipped
-        first, *more = unavailable.what.splitlines()
+        first, *more = _lines(unavailable)
         count = f" (and {len(more)} more: lab up --stack {stack.name} lists them)" if more else ""
         skipped.append(f"not the {stack.name} stack, because {first.strip()}{count}")
     return None, skipped
@@ -84,10 +93,12 @@ def _named(lab: Lab, stack: Stack) -> Choice:
     unavailable = _unavailable(lab, stack)
     if unavailable is None:
         return Choice(stack=stack, reason=f"{stack.title}, as lab.toml or --stack says")
-    lines = unavailable.what.splitlines()
+    lines = _lines(unavailable)
     count = "1 artifact is" if len(lines) == 1 else f"{len(lines)} artifacts are"
-    raise UsageError(
-        f"the {stack.name} stack is unavailable here: {count} missing\n  {unavailable.what}", next=unavailable.next
+    raise UnavailableError(
+        f"the {stack.name} stack is unavailable here: {count} missing\n  {unavailable.what}",
+        wanted=stack.artifacts(lab),
+        next=unavailable.next,
     )
 
 

@@ -336,13 +336,13 @@ SCENARIO = Scenario(
             before=(
                 _FAILOVER,
                 # Where the mesh merges the Services, East would call pods of both clusters without its own failover.
-                on(istio=Apply("failover-of-backup.yaml", to="east")),
+                on(linkerd=(), istio=Apply("failover-of-backup.yaml", to="east")),
                 _only("west"),
                 *_both_ingresses(),
             ),
             load=_PRIMARY_LOAD,
             do=_cluster_dies("west"),
-            undo=(*_revived("west"), on(istio=Delete("failover-of-backup.yaml", of="east"))),
+            undo=(*_revived("west"), on(linkerd=(), istio=Delete("failover-of-backup.yaml", of="east"))),
             full_only=True,
             checks=(
                 Check(

@@ -193,7 +193,7 @@ _GATEWAY = (
 _LOCK = ("only-the-frontend.yaml", "nobody.yaml")
 _UNLOCK = (
     Delete(*_LOCK, of="east"),
-    on(linkerd=Command(f"""{_GATEWAY} '{{"spec":{{"identities":["*"]}}}}'""")),
+    on(linkerd=Command(f"""{_GATEWAY} '{{"spec":{{"identities":["*"]}}}}'"""), istio=()),
 )
 _READY = "--for=condition=Ready --timeout=60s"
 _PODS_READY = (
@@ -209,8 +209,10 @@ EXPORT_LEDGER: On = on(
     linkerd=Command(f"{_EAST} label service {OTHER_SERVICE} --overwrite mirror.linkerd.io/exported=true"),
     istio=(Apply("subsets-ledger.yaml", to="east"), Apply("export-ledger.yaml", to="west")),
 )
-UNEXPORT_LEDGER: On = on(istio=(Delete("subsets-ledger.yaml", of="east"), Delete("export-ledger.yaml", of="west")))
-"""Linkerd's service mirror deletes the mirror of a Service that was deleted."""
+UNEXPORT_LEDGER: On = on(
+    linkerd=(),  # its service mirror deletes the mirror of a Service that was deleted
+    istio=(Delete("subsets-ledger.yaml", of="east"), Delete("export-ledger.yaml", of="west")),
+)
 _BY_REQUEST = frozenset({Capability.AUTHORIZE_REQUEST})
 
 SCENARIO = Scenario(
@@ -269,7 +271,7 @@ SCENARIO = Scenario(
             narration="The card payment service allows one identity, one method and two paths. The other service in "
             "East refuses every caller.",
             do=(
-                on(linkerd=Command(f'{_GATEWAY} \'{{"spec":{{"identities":["{_FRONTEND}"]}}}}\'')),
+                on(linkerd=Command(f'{_GATEWAY} \'{{"spec":{{"identities":["{_FRONTEND}"]}}}}\''), istio=()),
                 Apply(*_LOCK, to="east"),
             ),
             undo=_UNLOCK,

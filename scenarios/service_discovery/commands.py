@@ -77,9 +77,11 @@ EXPORT_SECOND: On = on(
     linkerd=_label(SECOND, "=true"),
     istio=(Apply("subsets-greeter.yaml", to="east"), Apply("export-greeter-8000.yaml", to="west")),
 )
-FOLLOW_PORT: On = on(istio=Apply("export-greeter-8080.yaml", to="west"))
-"""Linkerd's service mirror follows a change of ports by itself."""
+FOLLOW_PORT: On = on(
+    linkerd=(),  # its service mirror follows a change of ports by itself
+    istio=Apply("export-greeter-8080.yaml", to="west"),
+)
 UNEXPORT_SECOND: On = on(
+    linkerd=(),  # its service mirror deletes the mirror of a Service that was deleted
     istio=(Delete("subsets-greeter.yaml", of="east"), Delete("export-greeter-8080.yaml", of="west")),
 )
-"""Linkerd's service mirror deletes the mirror of a Service that was deleted."""

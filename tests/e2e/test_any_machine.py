@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -44,6 +45,16 @@ def reference_of(name: str) -> str:
     return upstream.reference or ""
 
 
+def artifacts_of(user: OrdinaryUser) -> list[dict[str, Any]]:
+    """Return what `lab artifacts list` shows."""
+    return cast("list[dict[str, Any]]", json.loads(user.lab("artifacts", "list", "--json")))
+
+
+def there(user: OrdinaryUser) -> set[str]:
+    """Return the artifacts that are there."""
+    return {str(row["name"]) for row in artifacts_of(user) if row["there"]}
+
+
 def test_from_a_bundle_without_any_network(request: pytest.FixtureRequest, folder: Path) -> None:
     chosen = request.config.getoption("--stack")
     stack = "istio" if chosen == "auto" else chosen
@@ -76,8 +87,17 @@ def test_from_registries(request: pytest.FixtureRequest, folder: Path, stack: st
             refused = user.lab("up", "--stack", stack, exit_code=2)
         assert "1 artifact is missing" in refused
         assert title in refused
+        assert machine.docker("ps", "--all", "--quiet") == ""
+        needed = stacks.STACKS[stack].node_image
+        assert {"kind", "kubectl", "podinfo", "frontend"} <= there(user), "the others were pulled and built"
+        assert needed not in there(user)
         use(user, stack)
-        rows = [row for row in json.loads(user.lab("artifacts", "list", "--json")) if row["there"]]
+        assert needed in there(user)
+        pulled = {row["name"] for row in artifacts_of(user) if row["state"] == "inside the node image"}
+        assert {proxy, "podinfo"} <= pulled
+        images = machine.docker("images", "--format", "{{.Repository}}:{{.Tag}}").split()
+        assert reference_of("podinfo") not in images, "the node image has it inside"
+        rows = [row for row in artifacts_of(user) if row["there"]]
         built = {row["name"] for row in rows if row["source"] == "built here"}
         assert built == {"frontend", "frontend-packages", stacks.STACKS[stack].node_image}
         assert {row["source"] for row in rows if row["name"] not in built} == {"upstream"}

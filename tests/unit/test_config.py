@@ -1,5 +1,6 @@
 """lab.toml: defaults, every problem at once, each with its line."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -224,15 +225,31 @@ def test_a_folder_or_a_dangling_link_in_place_of_the_file_is_refused(tmp_path: P
     for folder in (tmp_path / "a", tmp_path):
         found = config.find(folder)
         assert found == folder / "lab.toml"
-        with pytest.raises(ConfigError, match="file: "):
+        with pytest.raises(UsageError):
             config.load(found)
 
 
 def test_a_device_or_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
     (tmp_path / "lab.toml").write_text("#" * (2 << 20))
-    for file in (tmp_path / "lab.toml", Path("/dev/zero")):
-        with pytest.raises(ConfigError, match="is not a file of at most 1024 KiB"):
+    os.mkfifo(tmp_path / "pipe")
+    for file, words in (
+        (tmp_path / "lab.toml", "has 2048 KiB; a lab.toml has 1024 KiB at most"),
+        (tmp_path / "pipe", "is a pipe or a device"),
+        (Path("/dev/zero"), "is a pipe or a device"),
+    ):
+        with pytest.raises(UsageError, match=words) as raised:
             config.load(file)
+        assert raised.value.where == str(file)
+
+
+def test_a_folder_is_refused_with_the_file_in_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"is a folder, not a lab\.toml") as raised:
+        config.load(tmp_path)
+    assert raised.value.next == "name a file with --config"
+    (tmp_path / "lab.toml").touch()
+    with pytest.raises(UsageError) as raised:
+        config.load(tmp_path)
+    assert raised.value.next == f"--config {tmp_path / 'lab.toml'}"
 
 
 def test_a_link_to_itself_is_a_clear_error(tmp_path: Path) -> None:

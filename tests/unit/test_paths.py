@@ -1,12 +1,13 @@
-"""Folders of another user are refused in words, with the command that gives them back."""
+"""Folders of another user are refused in words, with the command that gives them back; others with what moves them."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from lab.base.errors import ForeignStateError, HostError
-from lab.base.paths import Paths, denied
+from lab.base.paths import Paths, denied, unusable
 from lab.report.session import runs_folder
 
 
@@ -55,6 +56,73 @@ def test_a_refused_access_is_an_error_in_words() -> None:
     assert error.exit_code == 3
     assert "/etc/shadow" in str(error)
     assert "belongs to root" in str(error)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("CACHE", "STATE", "RUNS"):
+        monkeypatch.delenv(f"LAB_{name}_DIR", raising=False)
+    for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir("/")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        (".cache/eastwest-lab/artifacts/locks", "LAB_CACHE_DIR"),
+        (".cache", "LAB_CACHE_DIR"),
+        (".local/state/eastwest-lab/dev/id", "LAB_STATE_DIR"),
+        ("gone", ""),
+        ("/runs/1", "LAB_RUNS_DIR"),
+    ],
+)
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOENT, errno.EACCES, errno.ENOSPC])
+def test_an_error_in_a_folder_of_the_lab_says_which_variable_moves_it(
+    home: Path, path: str, names: str, number: int
+) -> None:
+    given = OSError(number, os.strerror(number), str(home / path))
+    error = denied(given) if isinstance(given, PermissionError) else unusable(given)
+    hint = f"set {names} to a folder that can be written; or "
+    assert (error.next or "").startswith(hint) is bool(names)
+    assert error.where == str(home / path)
+    assert "LAB_" not in (error.next or "").removeprefix(hint)
+
+
+def test_a_home_that_is_gone_is_where_all_of_them_are(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(home / "gone"))
+    error = unusable(FileNotFoundError(errno.ENOENT, "No such file or directory", str(home / "gone")))
+    assert (error.next or "").startswith(
+        "set LAB_CACHE_DIR and LAB_STATE_DIR to a folder that can be written; or ls -ld"
+    )
+
+
+def test_a_file_in_place_of_a_folder_is_the_one_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "runs").touch()
+    monkeypatch.setenv("LAB_RUNS_DIR", str(tmp_path / "runs"))
+    error = unusable(NotADirectoryError(errno.ENOTDIR, "Not a directory", str(tmp_path / "runs" / "1" / "x.json")))
+    assert (error.where, error.what) == (str(tmp_path / "runs"), "is a file, and the lab needs a folder there")
+    assert error.next == f"set LAB_RUNS_DIR to a folder that can be written; or ls -ld {tmp_path / 'runs'}"
+
+
+def test_a_name_that_is_too_long_needs_a_shorter_one() -> None:
+    error = unusable(OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300))
+    assert error.next == "use a shorter name"
+
+
+def test_a_read_only_disk_is_not_somebody_elses(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths.ensure_state()
+    monkeypatch.setenv("LAB_STATE_DIR", str(paths.state.parent))
+    monkeypatch.setattr(os, "geteuid", lambda: paths.state.stat().st_uid or 4711)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    if os.getuid() == 0:
+        os.chown(paths.state, 4711, -1)
+    with pytest.raises(HostError, match="cannot be written; the lab keeps its state in") as caught:
+        paths.check_access()
+    assert not isinstance(caught.value, ForeignStateError)
+    assert caught.value.next == "set LAB_STATE_DIR to a folder that can be written"
 
 
 def test_an_empty_variable_of_a_folder_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """Processes: output, errors, time-outs, and that nothing outlives the lab."""
 
+import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -8,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.base import process, wait
+from lab.base import orphans, process, wait
 from lab.base.errors import CommandError, CommandTimeout, LabError
 from lab.base.wait import NotYet
 
@@ -57,21 +59,128 @@ def test_a_program_that_is_not_there_says_so() -> None:
         process.run(["no-such-program"])
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the death signal is Linux's own")
-def test_a_child_does_not_outlive_a_lab_that_is_killed(tmp_path: Path) -> None:
-    pid_file = tmp_path / "pid"
-    child = f"import os, signal; open({str(pid_file)!r}, 'w').write(str(os.getpid())); signal.pause()"
-    code = f"from lab.base import process; process.run([{PYTHON!r}, '-c', {child!r}])"
-    lab = subprocess.Popen([PYTHON, "-c", code])
+def test_a_program_that_may_not_be_run_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "program"
+    file.write_text("#!/bin/sh\n")
+    with pytest.raises(LabError, match=f"permission denied: {file}") as raised:
+        process.run([file])
+    assert raised.value.next == f"chmod +x {file}, or put another one on PATH"
+
+
+def test_a_missing_working_directory_is_not_a_missing_program(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="gone"):
+        process.run([PYTHON, "-c", ""], cwd=tmp_path / "gone")
+
+
+def test_a_script_without_an_interpreter_runs_as_in_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "a-script"
+    script.write_text('echo "$1"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert process.run([script, "by path"]).stdout == "by path\n"
+    assert process.run(["a-script", "by name"]).stdout == "by name\n"
+
+
+# A lab that is killed with -9
+
+
+def killed(code: str, pid_file: Path) -> int:
+    """Run a program as the lab until it has written a process id, kill it with -9, and return the id."""
+    lab = subprocess.Popen([PYTHON, "-c", f"from lab.base import process\n{code}"])
 
     def started() -> int | NotYet:
-        text = pid_file.read_text() if pid_file.exists() else ""
+        text = pid_file.read_text().strip() if pid_file.exists() else ""
         return int(text) if text else NotYet("not started")
 
     pid = wait.until("the child", started, timeout_s=30, interval_s=0.05)
     lab.kill()
     lab.wait()
-    wait.until("the child's end", lambda: not_running(pid), timeout_s=30, interval_s=0.05)
+    return pid
+
+
+def has_ended(pid: int) -> None:
+    wait.until("its end", lambda: not_running(pid), timeout_s=30, interval_s=0.05)
+
+
+@pytest.mark.parametrize("call", ["run({})", "start({}); signal.pause()", "foreground({}, env=os.environ)"])
+def test_a_child_does_not_outlive_a_lab_that_is_killed(tmp_path: Path, call: str) -> None:
+    pid_file = tmp_path / "pid"
+    child = f"import os, signal; open({str(pid_file)!r}, 'w').write(str(os.getpid())); signal.pause()"
+    has_ended(killed(f"import os, signal\nprocess.{call.format([PYTHON, '-c', child])}", pid_file))
+
+
+def test_what_a_child_started_does_not_outlive_it_either(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    child = ["/bin/sh", "-c", f"sleep 1000 & echo $! > {pid_file}; wait"]
+    has_ended(killed(f"process.run({child})", pid_file))
+
+
+def test_a_child_that_ignores_its_signal_is_killed(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    deaf = ["/bin/sh", "-c", f"trap '' TERM; echo $$ > {pid_file}; while :; do sleep 1000; done"]
+    has_ended(killed(f"from lab.base import orphans\norphans.GRACE_S = 1\nprocess.run({deaf})", pid_file))
+
+
+AS_SH: dict[str, tuple[str, ...]] = {
+    "sh": (),
+    "bash": ("--posix",),
+    "dash": (),
+    "ksh": (),
+    "busybox": ("sh",),
+    "zsh": ("--emulate", "sh"),
+}
+SHELLS = [(found, *AS_SH[name]) for name in AS_SH if (found := shutil.which(name))]
+"""Programs that some system has as /bin/sh, each as it is there."""
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: Path(shell[0]).name)
+def test_every_shell_ends_what_still_runs_and_nothing_else(shell: tuple[str, ...]) -> None:
+    sleep = ["sleep", "1000"]
+    groups = [subprocess.Popen(sleep, start_new_session=True) for _ in range(3)]
+    ended, forgotten, running = groups
+    warden = subprocess.Popen([*shell, "-c", orphans.WARDEN, "warden", "1"], stdin=subprocess.PIPE, bufsize=0)
+    try:
+        assert warden.stdin is not None
+        told = orphans.Warden(warden.stdin.fileno())
+        for group in groups:
+            told.watch_group(group.pid)
+        ended.kill()
+        ended.wait()
+        told.forget_group(forgotten.pid)
+        warden.stdin.close()
+        assert running.wait(30) == -15
+        warden.wait(30)
+        assert forgotten.poll() is None
+    finally:
+        for group in groups:
+            group.kill()
+            group.wait()
+
+
+def test_there_is_one_warden_however_many_threads_begin() -> None:
+    code = (
+        "import psutil, threading\n"
+        "from lab.base import process\n"
+        "begin = threading.Barrier(16)\n"
+        "def work():\n    begin.wait()\n    process.run(['true'])\n"
+        "threads = [threading.Thread(target=work) for _ in range(16)]\n"
+        "[thread.start() for thread in threads]\n"
+        "[thread.join() for thread in threads]\n"
+        "print(sum('lab-warden' in child.cmdline() for child in psutil.Process().children()))\n"
+    )
+    assert subprocess.check_output([PYTHON, "-c", code], text=True, timeout=60) == "1\n"
+
+
+@pytest.mark.parametrize("code", ["process.run(['true'])", "child = process.start(['true']); process.stop(child)"])
+def test_the_lab_leaves_no_process_and_no_open_pipe(code: str) -> None:
+    lab = subprocess.run(
+        [PYTHON, "-W", "error", "-c", f"from lab.base import process\n{code}"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (lab.returncode, lab.stdout, lab.stderr) == (0, "", "")
 
 
 def test_a_listener_that_breaks_does_not_block_the_command_and_its_error_is_raised() -> None:
@@ -98,7 +207,6 @@ def test_what_a_command_leaves_behind_ends_with_it(tmp_path: Path) -> None:
     wait.until("its end", lambda: not_running(pid), timeout_s=10, interval_s=0.05)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the death signal is Linux's own")
 def test_what_was_started_outlives_the_thread_that_started_it() -> None:
     started: list[subprocess.Popen[bytes]] = []
     pause = [PYTHON, "-c", "import signal; print(1, flush=True); signal.pause()"]
@@ -107,7 +215,7 @@ def test_what_was_started_outlives_the_thread_that_started_it() -> None:
     thread.join()
     child = started[0]
     assert child.stdout is not None
-    assert child.stdout.readline() == b"1\n"  # after setpriv and exec
+    assert child.stdout.readline() == b"1\n"
     with pytest.raises(subprocess.TimeoutExpired):
         child.wait(0.3)
     process.stop(child)

@@ -32,6 +32,7 @@ FLOORS = (
 )
 HOMES = {
     "cryptography": {"lab.base.pki"},
+    "docker": {"lab.artifacts.logins"},
     "filelock": {"lab.base.locks"},
     "jinja2": {"lab.kube.manifests", "lab.report"},
     "kubernetes": {"lab.kube"},
@@ -110,7 +111,8 @@ def test_every_home_of_a_dependency_uses_it() -> None:
         for home in HOMES.get(dependency, ())
         if dotted(file).startswith(home)
     }
-    assert users == {(dependency, home) for dependency, homes in HOMES.items() for home in homes}
+    homes = {(dependency, home) for dependency, homes in HOMES.items() for home in homes}
+    assert users == homes, "take the home that does not import its dependency out of HOMES"
 
 
 def test_every_usage_error_names_what_to_do_next() -> None:
@@ -121,23 +123,24 @@ def test_every_usage_error_names_what_to_do_next() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "UsageError"
         if "next" not in {keyword.arg for keyword in node.keywords}
     ]
-    assert silent == []
+    assert silent == [], "give each UsageError here a `next`: the command to type"
 
 
 def test_no_module_is_longer_than_400_lines() -> None:
     long = {
         dotted(file): lines for file in [*MODULES, *SCENARIOS] if (lines := len(file.read_text().splitlines())) > 400
     }
-    assert long == {}
+    assert long == {}, "split the module by what it does"
 
 
 def test_every_dependency_is_used_and_every_home_declared() -> None:
     declared = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
     names = {name.split(">")[0].replace("-", "_").replace("pyyaml", "yaml") for name in declared}
     used = {name.split(".")[0] for file in MODULES for name in imports(file)}
-    assert names - used == _NOT_IMPORTED
-    assert used - sys.stdlib_module_names - {"lab", "scenarios"} <= names
-    assert set(HOMES) - {"subprocess"} == names - _NOT_IMPORTED
+    assert names - used == _NOT_IMPORTED, "take the unused one out of `dependencies` in pyproject.toml"
+    undeclared = used - sys.stdlib_module_names - {"lab", "scenarios"} - names
+    assert undeclared == set(), "add it to `dependencies` in pyproject.toml"
+    assert set(HOMES) - {"subprocess"} == names - _NOT_IMPORTED, "HOMES names the modules that import each dependency"
 
 
 @pytest.mark.parametrize("file", SCENARIOS, ids=dotted)
@@ -145,7 +148,8 @@ def test_scenarios_import_each_other_relatively(file: Path) -> None:
     # In the wheel they are inside the lab's own package.
     tree = ast.parse(file.read_text(encoding="utf-8"))
     absolute = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level]
-    assert [name for name in absolute if name and name.split(".")[0] == "scenarios"] == []
+    absolute = [name for name in absolute if name and name.split(".")[0] == "scenarios"]
+    assert absolute == [], "import these with `from ..module import name`"
 
 
 def test_no_two_classes_have_one_name() -> None:
@@ -154,7 +158,7 @@ def test_no_two_classes_have_one_name() -> None:
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(dotted(file))
-    assert {name: found for name, found in homes.items() if len(found) > 1} == {}
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}, "rename one of the two"
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
@@ -175,7 +179,8 @@ def test_the_e2e_session_runs_every_file() -> None:
         if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) in {"_E2E", "_OTHER_MACHINES", "_ENGINES"}
         for name in ast.literal_eval(n.value)
     ]
-    assert {f"test_{name}.py" for name in named} == {file.name for file in (PROJECT / "tests/e2e").glob("test_*.py")}
+    files = {file.name for file in (PROJECT / "tests/e2e").glob("test_*.py")}
+    assert {f"test_{name}.py" for name in named} == files, "_E2E in noxfile.py, or a list beside it, names each file"
 
 
 def test_the_tests_that_need_an_engine_can_be_collected() -> None:

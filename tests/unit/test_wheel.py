@@ -181,7 +181,8 @@ def test_the_wheel_has_every_manifest_and_their_digests(installed: Path) -> None
     assert (scenarios / manifests.DIGESTS).is_file()
     expected = [file.relative_to(PROJECT / "scenarios") for file in manifests.files(PROJECT / "scenarios")]
     assert [file.relative_to(scenarios) for file in manifests.files(scenarios)] == expected
-    assert manifests.digests(scenarios) == (scenarios / manifests.DIGESTS).read_text(encoding="utf-8")
+    command = "pytest tests/unit/scenarios/test_manifests.py --write-golden"
+    assert manifests.digests(scenarios) == (scenarios / manifests.DIGESTS).read_text(encoding="utf-8"), command
 
 
 def test_an_installed_lab_shows_the_paths_of_its_own_manifests(installed: Path) -> None:

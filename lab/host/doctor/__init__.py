@@ -13,7 +13,7 @@ from lab.base.paths import Paths
 from lab.config import LabSpec
 from lab.host import engine as engines
 from lab.host.changes import MachineChange
-from lab.host.doctor import engine, environment, kernel, network, proxies, resources, rootless, sources
+from lab.host.doctor import credentials, engine, environment, kernel, network, proxies, resources, rootless, sources
 from lab.host.doctor.findings import Finding, Verdict, warn
 from lab.host.doctor.needs import NOTHING, ArtifactNeeds
 from lab.host.doctor.snapshot import HostProbes, HostSnapshot, look
@@ -29,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     engine.check_engine,
     engine.check_privileges,
     rootless.check_rootless,
+    environment.check_folders,
     environment.check_environment,
     kernel.check_cgroups,
     kernel.check_inotify,
@@ -46,8 +47,26 @@ CHECKS: tuple[Check, ...] = (
     proxies.check_proxies,
     sources.check_packages,
     sources.check_registries,
+    credentials.check_credentials,
     sources.check_tools,
 )
+"""What `lab up` needs, in the order in which the findings are shown."""
+ARTIFACT_CHECKS: tuple[Check, ...] = (
+    sources.check_user,
+    engine.check_engine,
+    environment.check_folders,
+    environment.check_environment,
+    resources.check_architecture,
+    resources.check_build_memory,
+    resources.check_artifact_disk,
+    network.check_vpn,
+    proxies.check_proxies,
+    sources.check_packages,
+    sources.check_registries,
+    credentials.check_credentials,
+    sources.check_tools,
+)
+"""What builds and pulls need: no ports, names, addresses and kernel settings, which are the nodes'."""
 
 
 def run(
@@ -111,24 +130,30 @@ def warnings(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def changes(
-    findings: Iterable[Finding], *, machine: Machine | None = None, docker: Docker | None = None
+    findings: Iterable[Finding],
+    *,
+    clusters: bool = True,
+    machine: Machine | None = None,
+    docker: Docker | None = None,
 ) -> list[MachineChange]:
     """Plan the fixes that the lab can make, in the order in which they must be made.
 
     Args:
         findings: from `run`; findings that are not fixable are skipped.
+        clusters: whether clusters will be created: an engine that was just started may need the lab's runtime for them.
         machine: the machine to change.
         docker: the client of its engine.
     """
     machine, docker = machine or Machine(), docker or Docker()
-    return [c for finding in findings if finding.fixable for c in _CHANGES[finding.name](finding, machine, docker)]
+    planned = [c for finding in findings if finding.fixable for c in _CHANGES[finding.name](finding, machine, docker)]
+    runtime = Runtime(machine=machine, docker=docker)
+    starts = any(finding.fixable and finding.name == "engine" for finding in findings)
+    # Only a running engine shows whether privileged containers start: plan the runtime, and try it after the start.
+    return [*planned, runtime.change()] if clusters and starts and runtime.may_be_needed else planned
 
 
 def _bring_up(_: Finding, machine: Machine, docker: Docker) -> list[MachineChange]:
-    runtime = Runtime(machine=machine, docker=docker)
-    # Only a running engine shows whether privileged containers start: plan the runtime, and try it after the start.
-    later = [runtime.change()] if runtime.may_be_needed else []
-    return [*engines.changes(engines.observe(machine, docker), machine, docker), *later]
+    return engines.changes(engines.observe(machine, docker), machine, docker)
 
 
 _CHANGES: dict[str, Callable[[Finding, Machine, Docker], list[MachineChange]]] = {

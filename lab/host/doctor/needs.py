@@ -10,6 +10,8 @@ PYTHON = frozenset({"wheel", "pip-target"})
 DEBIAN = frozenset({"debian-packages", "debian-rootfs", "debian-unpacked"})
 ENGINE = frozenset({"bake", "image", "node", "pick"})
 """Recipes that put together what other artifacts have, on the engine and without any registry."""
+_DOWNLOADS = GO | PYTHON | {"debian-packages"}
+"""Recipes that use a package registry; those for Debian's file systems unpack what `debian-packages` downloaded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,11 @@ class ArtifactNeeds:
     def nothing(self) -> bool:
         """Whether no artifact is missing."""
         return not self.build and not self.fetch
+
+    @property
+    def downloads(self) -> tuple[str, ...]:
+        """Artifacts whose builds use a package registry; all others put together what is here then."""
+        return tuple(name for name, recipe in self.build.items() if recipe in _DOWNLOADS)
 
     @property
     def go(self) -> bool:

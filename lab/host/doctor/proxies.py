@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from lab.base.hosts import is_loopback
-from lab.host import advice
+from lab.host import advice, docker_config
 from lab.host.doctor.findings import Finding, ok, warn
 from lab.host.doctor.snapshot import HostSnapshot
 from lab.host.products import Site
@@ -53,16 +51,12 @@ def _is_own_address(proxy: str) -> bool:
 
 def _of_docker_command(snapshot: HostSnapshot) -> Iterator[Finding]:
     """Check the docker command's own file: it puts proxies into every container, also into nodes."""
-    file = _config_file(snapshot.machine.environ)
-    try:
-        found = json.loads(snapshot.machine.read(file)) if file is not None else {}
-    except ValueError:
-        return
-    sets = found.get("proxies") if isinstance(found, Mapping) else None
+    file, found = docker_config.read(snapshot.machine)
+    sets = found.get("proxies")
     for proxy in sets.values() if isinstance(sets, Mapping) else ():
         if isinstance(proxy, Mapping) and (missing := _missing(proxy)):
             why = "it is copied into the nodes, and requests inside of a cluster would go to that proxy"
-            fix = f'add {",".join(missing)} to "noProxy" in {file.name if file else ""} of the docker command'
+            fix = f'add {",".join(missing)} to "noProxy" in {file}'
             yield warn("containers' proxy", "set without exceptions for clusters", why, fix=fix)
             return
 
@@ -72,11 +66,3 @@ def _missing(proxy: Mapping[str, Any]) -> list[str]:
         return []
     exceptions = {part.strip() for part in str(proxy.get("noProxy", "")).split(",")}
     return [] if "*" in exceptions else [address for address in _LOCAL if address not in exceptions]
-
-
-def _config_file(environ: Mapping[str, str]) -> Path | None:
-    """Return the docker command's configuration file (docker CLI, DOCKER_CONFIG)."""
-    folder, home = environ.get("DOCKER_CONFIG"), environ.get("HOME")
-    if folder:
-        return Path(folder) / "config.json"
-    return Path(home) / ".docker" / "config.json" if home else None

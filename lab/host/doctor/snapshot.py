@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import shutil
 import socket
 import urllib.error
@@ -18,7 +19,7 @@ import psutil
 
 from lab.base.errors import LabError
 from lab.base.names import LAB_LABEL
-from lab.base.paths import Paths
+from lab.base.paths import Paths, nearest_existing
 from lab.config import LabSpec
 from lab.host import engine_facts, ownership
 from lab.host.doctor.needs import NOTHING, ArtifactNeeds
@@ -102,8 +103,13 @@ class HostProbes:
 
     def disk(self, folder: Path) -> tuple[int, int]:
         """Return the device that a folder is or will be on, and its free bytes for this user."""
-        existing = next(f for f in (folder, *folder.parents) if f.exists())
+        existing = nearest_existing(folder)
         return existing.stat().st_dev, shutil.disk_usage(existing).free
+
+    def can_write(self, folder: Path) -> bool:
+        """Whether this user can write to a folder, or create it."""
+        existing = nearest_existing(folder)
+        return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
 
     def interfaces(self) -> Sequence[tuple[str, IPv4Interface]]:
         """Return the machine's IPv4 addresses with their networks, by interface."""

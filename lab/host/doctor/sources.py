@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 
 from lab.base.concurrency import Threads
-from lab.base.errors import CommandError
+from lab.base.errors import LabError
 from lab.base.hosts import is_loopback
 from lab.host import debian
 from lab.host.changes import MachineChange
@@ -27,9 +27,7 @@ _AS_ROOT = "run the command as root; or connect to the container registries, who
 def check_packages(snapshot: HostSnapshot) -> Iterator[Finding]:
     """Check that the package registries answer, if artifacts are built from packages."""
     needs = snapshot.needs
-    if not needs.build:
-        return
-    name, why = "packages", f"built from packages: {_some(needs.build)}"
+    name, why = "packages", f"made from packages of registries: {_some(needs.downloads)}"
     clients = {
         what: client
         for what, client, wanted in (
@@ -63,7 +61,7 @@ def _some(names: Iterable[str]) -> str:
 def _probe(probe: Callable[[HostSnapshot], bool | None], snapshot: HostSnapshot) -> bool | None:
     try:
         return probe(snapshot)
-    except CommandError:
+    except LabError:
         return None
 
 

@@ -11,9 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lab.base.errors import UsageError
-from lab.base.files import write_atomic
 
-_MODE, _FOLDER_MODE = 0o644, 0o755
 _KINDS = frozenset({".md", ".sh", ".yaml"})
 
 
@@ -55,7 +53,7 @@ def _check_kind(folder: Path) -> None:
 
 
 def write(folder: Path, files: Mapping[str, str]) -> list[Path]:
-    """Write all files, or none if that fails or is interrupted; return them.
+    """Write all files, or none if that fails or is interrupted; return them. Their modes are those of the umask.
 
     Args:
         folder: a folder that is empty or does not exist.
@@ -68,10 +66,8 @@ def write(folder: Path, files: Mapping[str, str]) -> list[Path]:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".lab-render-") as temporary:
             for name, content in files.items():
                 file = Path(temporary) / name
-                if not file.parent.exists():
-                    file.parent.mkdir(parents=True)
-                    file.parent.chmod(_FOLDER_MODE)
-                write_atomic(file, content, mode=_MODE)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(content, encoding="utf-8", newline="\n")
             for entry in sorted(Path(temporary).iterdir()):
                 _move(entry, folder / entry.name, moved)
     except BaseException:

@@ -18,7 +18,8 @@ from lab.stacks.istio.gateway import CLASS, GatewayComponent
 PORT = 15443
 # istiod assumes 15443. For another port, also add the label "networking.istio.io/gatewayPort": str(PORT) to the Gateway
 # below, beside NETWORK_LABEL; Istio copies it to the Service, where every istiod reads it (Istio,
-# pilot/pkg/serviceregistry/kube/controller/network.go, getGatewayDetails).
+# pilot/pkg/serviceregistry/kube/controller/network.go, getGatewayDetails). The ingress listens on the same node: its
+# ports, 80 and `ingress.FROM_MESH_PORT`, must differ. Then: pytest tests/unit/golden --write-golden.
 GATEWAY = Ref(api_version="gateway.networking.k8s.io/v1", kind="Gateway", name="eastwest", namespace=NAMESPACE)
 
 

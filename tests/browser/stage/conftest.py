@@ -24,10 +24,13 @@ def page() -> Iterator[type[LabPage]]:
 
 
 @pytest.fixture
-def theatre(tmp_path: Path, page: type[LabPage]) -> Iterator[Theatre]:
-    """A served stage on the Linkerd stack."""
-    with served(page) as host, played(tmp_path, page_url=f"http://localhost:{host.rpartition(':')[2]}/") as open_stage:
-        yield open_stage
+def theatre(request: pytest.FixtureRequest, tmp_path: Path, page: type[LabPage]) -> Iterator[Theatre]:
+    """A served stage on the Linkerd stack, or on the one that is the fixture's parameter."""
+    stack = getattr(request, "param", "linkerd")
+    with served(page) as host:
+        url = f"http://localhost:{host.rpartition(':')[2]}/"
+        with played(tmp_path, page_url=url, stack=stack) as open_stage:
+            yield open_stage
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ def screen(chromium: Any, theatre: Theatre) -> Iterator[Callable[..., Screen]]:
         made = Screen(context.new_page(), theatre)
         opened.append(made)
         if path is not None:
-            made.open(path, token=token)
+            made.open(path, token=token, starts=options.get("java_script_enabled", True))
         return made
 
     yield open_screen

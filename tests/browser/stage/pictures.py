@@ -53,7 +53,7 @@ class Photographer:
         """Go to a step."""
         stage = self.whole.theatre.stage
         self.audience.shows("body:has(.go:not([aria-disabled]))")
-        stage.jump(step)
+        stage.go_to(step)
         self.audience.is_at(next(view.step.title for view in stage.presenter.all if view.id == step))
         self.audience.shows("body:has(.go:not([aria-disabled]))")
 

@@ -10,9 +10,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from lab import config
+from lab.base import wait
 from lab.base.names import Json
+from lab.base.wait import NotYet
 from lab.config import LabSpec
-from lab.mesh.capabilities import Capability
+from lab.mesh import protocols
 from lab.scenario.context import Context
 from lab.scenario.executor import Executor, Output
 from lab.scenario.model import Scenario
@@ -21,6 +23,8 @@ from lab.scenario.results import StepRun
 from lab.scenario.steps import StepRunner
 from lab.shells import start_files
 from lab.shells.start_files import Settings
+from lab.stacks.istio.mesh import IstioMesh
+from lab.stacks.linkerd.mesh import LinkerdMesh
 from lab.stage.broker import Broker
 from lab.stage.console import PreparedShell
 from lab.stage.consoles import Consoles
@@ -37,6 +41,7 @@ from lab.stage.typist import Typist
 from tests.browser.stage.recorded import Recorded
 from tests.unit.scenarios.kit import lab_of, target
 
+MESHES: dict[str, Any] = {"linkerd": LinkerdMesh, "istio": IstioMesh}
 TITLES = {"linkerd": "Linkerd + Emissary", "istio": "Istio"}
 
 
@@ -141,6 +146,11 @@ class PlayedStage(LiveStage):
         """Return the whole state."""
         return {**super().state(), **self.extra}
 
+    def go_to(self, to: str | int) -> None:
+        """Jump to a step or an act when nothing runs."""
+        wait.until("an idle stage", lambda: self.conductor.work is None or NotYet("it works"), timeout_s=60)
+        self.jump(to)
+
     @property
     def turn(self) -> int:
         """How many requests were accepted."""
@@ -181,7 +191,7 @@ def stage_of(folder: Path, *, stack: str, spec: LabSpec, page_url: str, key_s: f
     home = folder / "home"
     consoles = Consoles(shells=shells, cwd=home)
     typist = Typist(consoles=consoles, names=names_of(lab), default=lab.west.name, key_s=key_s)
-    mesh = cast("Any", SimpleNamespace(capabilities=frozenset(Capability)))
+    mesh = cast("Any", SimpleNamespace(capabilities=protocols.offered(MESHES[stack](lab=lab))))
     executor = Executor(context=Context(lab=lab, mesh=mesh), manifests=recorded.target.manifests, terminal=typist)
     presenter = Presenter(scenarios=recorded.scenarios, steps=StepRunner(executor=executor))
     presenter.attach(_Prompter(recorded))

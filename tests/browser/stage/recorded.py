@@ -104,7 +104,7 @@ class Recorded:
     def _step(self, scenario: Scenario, step: ScenarioStep) -> ScenarioStep:
         changed = {name: self._actions(getattr(step, name)) for name in ("before", "do", "undo")}
         checks = tuple(self._check(scenario, step, check) for check in step.checks)
-        return replace(step, **changed, load=None, checks=checks, requires=frozenset(), full_only=False)
+        return replace(step, **changed, load=None, checks=checks, full_only=False)
 
     @staticmethod
     def _actions(actions: tuple[Action, ...]) -> tuple[Action, ...]:
@@ -129,7 +129,7 @@ class Recorded:
         def look(_: Context) -> Observation:
             return Observation(holds=check.name not in self.red, seen=seen, evidence=(_SEEN,))
 
-        return replace(check, look=look, within_s=0, requires=frozenset())
+        return replace(check, look=look, within_s=0)
 
 
 def _lines(action: Command | Start) -> list[commands.Line]:

@@ -13,6 +13,9 @@ CHANGED = "ERR_NETWORK_CHANGED"
 """Chromium ends all its requests when an interface of the machine comes or goes, as those of containers do."""
 
 
+_TRIES, _START_MS = 5, 30_000
+
+
 class Screen:
     """One window.
 
@@ -35,13 +38,23 @@ class Screen:
         found = [text for text in self._errors if CHANGED not in text]
         return [text for text in found if not (self.loses and LOST.search(text))]
 
-    def open(self, path: str = "", *, token: bool = True) -> None:
+    def open(self, path: str = "", *, token: bool = True, starts: bool = True) -> None:
+        """Open a screen; `starts` False is for a browser that does not run the scripts."""
         url = self.theatre.link(path) if token else f"{self.theatre.url}{path}"
-        before = len(self._errors)
-        self.page.goto(url)
-        if any(CHANGED in text for text in self._errors[before:]):
-            self.page.goto("about:blank")
+        for _ in range(_TRIES):
+            before = len(self._errors)
+            self.page.goto("about:blank")  # else a URL with another fragment loads nothing
             self.page.goto(url)
+            if not starts:
+                return
+            started = self.page.locator("body[data-ready]")
+            try:
+                started.wait_for(timeout=_START_MS)
+            except Exception:
+                if not any(CHANGED in text for text in self._errors[before:]):
+                    raise
+            else:
+                return
 
     def sees(self, selector: str, text: str | re.Pattern[str]) -> None:
         """Wait until an element has a text."""

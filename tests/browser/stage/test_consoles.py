@@ -78,20 +78,22 @@ def test_a_second_terminal_comes_with_the_step_that_opens_it_and_goes_with_its_e
     stage: PlayedStage, screen: Open
 ) -> None:
     audience = screen()
-    stage.jump("dev_loop/header")
+    stage.go_to("dev_loop/header")
     audience.is_at("my-service as a process, for one header")
     audience.shows(".go:not([aria-disabled])")
     audience.press("Enter")
     audience.shows(".status[data-look=green]")
     audience.sees("#console-west .caption", "west, another terminal")
     assert audience.page.locator(f"{WEST} .xterm-rows").count() == 2
-    stage.jump("dev_loop/shared")
+    stage.go_to("dev_loop/shared")
     audience.hides("#console-west .caption")
     assert audience.page.locator(f"{WEST} .xterm-rows").count() == 1
 
 
 def test_more_clusters_share_the_two_places_with_tabs(screen: Open, four: Theatre) -> None:
-    audience = Screen(screen().page, four)
+    first = screen(None)
+    first.loses = True  # its stage ends before its window
+    audience = Screen(first.page, four)
     audience.open()
     tabs = audience.page.locator("[role=tab]")
     audience.sees("[role=tab] >> nth=0", "East")
@@ -103,7 +105,7 @@ def test_more_clusters_share_the_two_places_with_tabs(screen: Open, four: Theatr
     audience.shows("#console-east")
     audience.click("[role=tab]:has-text('south')")
     audience.page.locator("#console-west").wait_for(state="hidden")
-    four.stage.jump(3)
+    four.stage.go_to(3)
     audience.is_at("Half and half")
     audience.page.evaluate("document.activeElement.blur()")
     audience.shows(".go:not([aria-disabled])")

@@ -33,7 +33,7 @@ def test_the_page_is_shown_and_knows_what_the_stage_does(whole: Whole, screen: O
     audience.is_at("West does not know East")
     frame = audience.page.frame_locator(".page iframe")
     frame.locator("body").wait_for()
-    whole.theatre.stage.jump(3)
+    whole.theatre.stage.go_to(3)
     audience.is_at("Half and half")
     audience.shows(".go:not([aria-disabled])")
     audience.press("Enter")

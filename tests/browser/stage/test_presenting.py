@@ -63,6 +63,25 @@ def test_an_act_is_presented_by_one_key(stage: PlayedStage, screen: Open, key: s
     audience.hides(".status[data-look=green]")
 
 
+@pytest.mark.parametrize("theatre", ["istio"], indirect=True)
+def test_a_step_that_the_stack_cannot_do_is_shown_as_such(stage: PlayedStage, screen: Open) -> None:
+    audience = screen()
+    audience.sees(".lab", "Istio")
+    stage.go_to("request_routing/all_west")
+    audience.is_at("All back to West")
+    audience.shows(GO)
+    audience.press("Enter")
+    audience.shows(".status[data-look=green]")
+    audience.console_shows("west", "scenarios/request_routing/istio/split-100-0.yaml")
+    stage.go_to("request_routing/traffic_split")
+    audience.is_at("The talk's SMI TrafficSplit")
+    audience.shows(GO)
+    audience.press("Enter")
+    audience.sees(".status[data-look=done]", "Not checked here")
+    audience.sees(".result[data-outcome=skipped]", "this stack cannot split requests by an SMI TrafficSplit")
+    audience.sees(GO, "Sum up")
+
+
 def test_an_act_is_presented_from_the_presenters_window(stage: PlayedStage, screen: Open) -> None:
     presenter = screen("presenter")
     audience = screen(within=presenter.page.context)

@@ -161,13 +161,14 @@ def test_a_browser_that_cannot_run_the_scripts_gets_a_sentence(screen: Open) -> 
     audience = screen(None)
     audience.loses = True
     audience.page.route("**/static/js/**", lambda route: route.abort())
-    audience.open()
+    audience.open(starts=False)
     audience.shows("#starting .late")
     audience.sees("#starting .late", "It needs a browser from 2024 or later")
 
 
 def test_a_page_that_does_not_answer_is_named_and_comes_by_itself(page: type[LabPage], screen: Open) -> None:
     audience = screen()
+    audience.loses = True  # the frame may load the error before the stage has seen it
     audience.shows(".page iframe")
     page.down = True
     audience.sees(".missing", "West's page answers with an error (503)")

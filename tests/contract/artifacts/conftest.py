@@ -9,6 +9,7 @@ import socket
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -85,26 +86,35 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> str:
     return registry_program(tmp_path_factory.mktemp("package"))
 
 
-@pytest.fixture
-def registry(tmp_path: Path, program: str, engine: Docker) -> Iterator[Registry]:
+@contextmanager
+def serving(program: str, folder: Path, *, more: str = "") -> Iterator[Registry]:
+    """Serve an empty registry while the block runs; `more` is added to its configuration."""
     port = free_port()
-    config, data = tmp_path / "registry.yml", tmp_path / "registry"
-    config.write_text(CONFIG.format(root=data, port=port))
+    config, data = folder / "registry.yml", folder / "registry"
+    config.write_text(CONFIG.format(root=data, port=port) + more)
     server = subprocess.Popen([program, "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    filled = Registry(host=f"127.0.0.1:{port}", data=data)
+    empty = Registry(host=f"127.0.0.1:{port}", data=data)
     try:
         wait.until(
             "the registry",
-            lambda: True if answers(filled.host) else wait.NotYet("no answer"),
+            lambda: True if answers(empty.host) else wait.NotYet("no answer"),
             timeout_s=20,
             interval_s=0.1,
         )
-        _fill(filled, engine, tmp_path)
-        yield filled
+        yield empty
     finally:
         server.terminate()
         server.wait(10)
-        engine.remove_image(filled.reference)
+
+
+@pytest.fixture
+def registry(tmp_path: Path, program: str, engine: Docker) -> Iterator[Registry]:
+    with serving(program, tmp_path) as filled:
+        try:
+            _fill(filled, engine, tmp_path)
+            yield filled
+        finally:
+            engine.remove_image(filled.reference)
 
 
 @pytest.fixture

@@ -274,3 +274,12 @@ def test_an_image_without_the_digest_of_lab_lock_is_not_taken(
     (tmp_path / "lab.lock").write_text(f'[digests]\n"{IMAGE}" = "sha256:{"7" * 64}"\n')
     seen = str(open_store().resolver.find(ARTIFACTS["proxy"]))
     assert f"has the digest sha256:{'6' * 64}, not sha256:{'7' * 64}" in seen
+
+
+def test_a_program_that_may_not_be_run_is_a_searched_place_with_the_reason(
+    open_store: Callable[[], ArtifactStore], tmp_path: Path
+) -> None:
+    program(tmp_path / "local").chmod(0o644)
+    missing = open_store().unobtainable(["ctl"])
+    assert missing is not None
+    assert f"{tmp_path / 'local' / 'ctl'}: it does not run (permission denied: " in missing.what

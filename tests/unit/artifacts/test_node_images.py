@@ -35,6 +35,13 @@ class Engine:
 
 
 @pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """An archive of images."""
+    (tmp_path / "stack.tar").write_text("images")
+    return tmp_path / "stack.tar"
+
+
+@pytest.fixture
 def work(tmp_path: Path) -> Callable[[Engine], BuildContext]:
     artifact = parse('[x]\ntitle="x"\nkind="image"\nversion="1"\nrecipe="r"\nestimate_s=1\n')["x"]
 
@@ -54,29 +61,30 @@ def work(tmp_path: Path) -> Callable[[Engine], BuildContext]:
     return build
 
 
-def test_archives_are_copied_in_and_do_not_stay(work: Callable[[Engine], BuildContext], tmp_path: Path) -> None:
+def test_archives_are_copied_in_and_do_not_stay(work: Callable[[Engine], BuildContext], archive: Path) -> None:
     engine = Engine()
     with Importer(work(engine), base="node") as importer:
-        importer.load(tmp_path / "stack.tar", tags=["eastwest-lab/x:1"])
+        importer.load(archive, tags=["eastwest-lab/x:1"])
     (copied,) = engine.ran("container cp")
     inside = copied[-1].partition(":")[2]
-    assert copied[-2] == str(tmp_path / "stack.tar")
+    assert copied[-2] == str(archive)
+    assert not archive.exists()
     assert engine.ran("images import", "--no-unpack --digests", inside)
     assert engine.ran("exec c0ffee rm", inside)
     assert not engine.ran("--volume=")
 
 
 def test_images_of_one_platform_with_the_index_of_all_are_imported(
-    work: Callable[[Engine], BuildContext], tmp_path: Path
+    work: Callable[[Engine], BuildContext], archive: Path
 ) -> None:
     # What `docker save` writes where the engine keeps images in containerd.
     engine = Engine()
     with Importer(work(engine), base="node") as importer:
-        importer.load(tmp_path / "stack.tar", tags=["eastwest-lab/x:1"])
+        importer.load(archive, tags=["eastwest-lab/x:1"])
     assert not engine.ran("--all-platforms")
 
 
-def test_an_image_that_was_not_imported_is_named(work: Callable[[Engine], BuildContext], tmp_path: Path) -> None:
+def test_an_image_that_was_not_imported_is_named(work: Callable[[Engine], BuildContext], archive: Path) -> None:
     engine = Engine(images="docker.io/eastwest-lab/other:1")
     with Importer(work(engine), base="node") as importer, pytest.raises(ArtifactError, match="eastwest-lab/x:1"):
-        importer.load(tmp_path / "stack.tar", tags=["eastwest-lab/x:1"])
+        importer.load(archive, tags=["eastwest-lab/x:1"])

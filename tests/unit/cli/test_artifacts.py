@@ -1,19 +1,53 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from lab.base.errors import UnavailableError
 from lab.base.step import CHANGED, Step
+from lab.host.prepare import Prepared
+from lab.lifecycle.artifacts import ArtifactPlan
 from tests.unit.cli.conftest import Command
+
+PLAN = ArtifactPlan(
+    names=("kubectl",),
+    steps=[Step(name="kubectl", title="build kubectl", run=lambda: CHANGED)],
+    unavailable=None,
+)
 
 
 def test_artifacts_are_listed_and_planned_without_building(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.lifecycle.artifacts.listing", lambda *_, **__: [])
     assert lab("artifacts", "list", "--json").json == []
-    steps = [Step(name="kubectl", title="build kubectl", run=lambda: CHANGED)]
-    monkeypatch.setattr("lab.lifecycle.artifacts.steps", lambda *_: steps)
+    monkeypatch.setattr("lab.lifecycle.artifacts.plan_of", lambda *_: PLAN)
     assert "build kubectl" in lab("artifacts", "build", "--plan").out
+
+
+def test_a_plan_names_what_no_source_has(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    partly = replace(PLAN, unavailable=UnavailableError("helm is unavailable", wanted=(), next="docker pull helm"))
+    monkeypatch.setattr("lab.lifecycle.artifacts.plan_of", lambda *_: partly)
+    ended = lab("artifacts", "build", "--plan")
+    assert (ended.code, "build kubectl" in ended.out, "helm is unavailable" in ended.err) == (2, True, True)
+    assert "next:  docker pull helm" in ended.err
+
+
+def test_artifacts_are_built_on_a_machine_that_is_ready_for_that(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another lab may have the ports: nothing that only `lab up` needs is checked."""
+    asked: list[Any] = []
+
+    def prepare(*_: Any, **how: Any) -> Prepared:
+        asked.append((how["clusters"], how["needs"]))
+        return Prepared(findings=[], changed=False)
+
+    monkeypatch.setattr("lab.cli.machine.prepare", prepare)
+    monkeypatch.setattr("lab.lifecycle.artifacts.plan_of", lambda *_: PLAN)
+    monkeypatch.setattr("lab.lifecycle.artifacts.needs_of", lambda _, names: names)
+    ended = lab("artifacts", "build", "kubectl")
+    assert (ended.code, asked) == (0, [(False, ("kubectl",))])
+    assert "kubectl: build kubectl" in ended.err
+    assert ended.out == "✓ all there: kubectl\n"
 
 
 def test_what_cannot_be_built_is_a_usage_error(lab: Command) -> None:

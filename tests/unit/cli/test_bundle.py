@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from lab.artifacts.bundle import LoadedReport, SavedReport, save
 from lab.artifacts.make import make
 from lab.artifacts.store import ArtifactStore
+from lab.base.names import STACKS
 from lab.cli.app import app
 from tests.unit.artifacts.bundle_kit import ArchivingDocker
 from tests.unit.artifacts.conftest import make_store  # noqa: F401 - a fixture
@@ -68,13 +69,13 @@ def test_save_takes_the_stack_of_lab_toml(lab: Command, saved: list[Any]) -> Non
 def test_an_unknown_stack_is_a_usage_error(lab: Command, saved: list[Any]) -> None:
     ended = lab("bundle", "save", "x", "--stack", "auto")
     assert ended.code == 2
-    assert "name one or more of: linkerd, istio" in ended.err
+    assert f"name one or more of: {', '.join(STACKS)}" in ended.err
     assert saved == []
 
 
 def test_the_stacks_are_completed() -> None:
     words = {"_LAB_COMPLETE": "complete_bash", "COMP_WORDS": "lab bundle save x --stack ", "COMP_CWORD": "5"}
-    assert CliRunner().invoke(app, [], prog_name="lab", env=words).stdout.split() == ["linkerd", "istio"]
+    assert CliRunner().invoke(app, [], prog_name="lab", env=words).stdout.split() == list(STACKS)
 
 
 @pytest.mark.parametrize(

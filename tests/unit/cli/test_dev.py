@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lab.clusters.provider import NodeStatus
 from lab.dev.laptop.pod import Put
 from tests.unit.cli.conftest import Command
 
@@ -38,6 +39,21 @@ def pod(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_without_a_lab_the_next_command_is_named(lab: Command, words: tuple[str, ...]) -> None:
     ended = lab(*words)
     assert (ended.code, "next:  lab up" in ended.err) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--", "/nope"), "command not found: /nope"),
+        (("--header", "é=ü"), "'é=ü' is not an HTTP header"),
+    ],
+)
+def test_wrong_words_of_a_process_are_named_before_the_lab_is_looked_at(
+    lab: Command, nodes: dict[str, NodeStatus], words: tuple[str, ...], problem: str
+) -> None:
+    nodes.update(dict.fromkeys(nodes, NodeStatus.ABSENT))
+    ended = lab("dev", "process", *words)
+    assert (ended.code, problem in ended.err) == (2, True)
 
 
 def test_a_pod_goes_with_its_command(lab: Command, up: Path, pod: list[str]) -> None:

@@ -82,6 +82,23 @@ def test_completion_knows_scenarios_and_clusters() -> None:
     assert complete("lab walk iso", 2) == ["isolation"]
     assert complete("lab stage iso", 2) == ["isolation"]
     assert complete("lab export web --from ea", 4) == ["east"]
+    assert complete("lab failover podinfo --primary we", 4) == ["west"]
+    assert complete("lab artifacts build kub", 3) == ["kubectl", "kubernetes"]
+    assert complete("lab check isolation/lo", 2) == ["isolation/locked"]
+
+
+CLUSTERS = {"--in", "--from", "--cluster", "--primary", "--backup"}
+"""Options with the name of a cluster; `--from` of a permission is a caller, which begins with one."""
+
+
+def test_every_option_that_names_a_cluster_completes_it() -> None:
+    silent = [
+        f"lab {' '.join(path)} {parameter.opts[0]}"
+        for path, command in every()
+        for parameter in command.params
+        if CLUSTERS.intersection(parameter.opts) and parameter._custom_shell_complete is None
+    ]
+    assert silent == []
 
 
 def test_completion_knows_services_and_callers(up: Path, apis: dict[str, FakeApi]) -> None:
@@ -101,7 +118,8 @@ def test_completion_without_a_lab_is_empty(folder: Path) -> None:
 def test_every_command_is_in_a_titled_group() -> None:
     shown = CliRunner().invoke(app, ["--help"]).stdout
     sections = [line for line in shown.splitlines() if line.endswith(":") and not line.startswith(" ")]
-    assert sections == ["Options:", "Lifecycle:", "Scenarios:", "Traffic:", "Development:", "Artifacts:"]
+    groups = ["Options:", "Lifecycle:", "Scenarios:", "Traffic:", "Development:", "Artifacts:"]
+    assert sections == groups, "register the command with one of the panels of lab/cli/groups.py"
     listed = {line.split()[0] for line in shown.splitlines() if line.startswith("  ")}
     assert set(ROOT.commands) <= listed
 
@@ -123,7 +141,7 @@ def test_help_is_whole_at_80_columns(path: tuple[str, ...], command: Any) -> Non
 )
 def test_every_option_and_argument_says_what_it_is(path: tuple[str, ...], command: Any) -> None:
     silent = [p.name for p in command.params if not getattr(p, "help", None) and p.name != "help"]
-    assert silent == [], f"lab {' '.join(path)}"
+    assert silent == [], f"lab {' '.join(path)}: give these a `help`"
 
 
 def test_every_command_has_a_test() -> None:
@@ -134,4 +152,5 @@ def test_every_command_has_a_test() -> None:
             words = tuple(str(word.value) for word in given if isinstance(word, ast.Constant))
             tested |= {words[:1], words[:2]}
     leaves = [path for path, command in every() if not hasattr(command, "commands")]
-    assert [path for path in leaves if path not in tested] == []
+    untested = [path for path in leaves if path not in tested]
+    assert untested == [], "add a test that calls the command to a file of this folder"

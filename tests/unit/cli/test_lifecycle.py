@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from lab import stacks
-from lab.base.errors import ClusterError, CommandError
+from lab.base.errors import ClusterError, CommandError, UnavailableError
+from lab.base.names import STACKS
 from lab.base.step import CHANGED, Step
 from lab.clusters.kind.provider import KindProvider
 from lab.clusters.provider import NodeStatus, OwnedResource
@@ -56,6 +57,57 @@ def test_up_searches_again_for_artifacts_after_it_started_the_engine(
     assert planned is after
 
 
+@pytest.fixture
+def partly(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The stack lacks one artifact; the artifacts that `lab up` pulls instead of stopping there."""
+    pulled: list[Any] = []
+
+    def choose(_: Any) -> Any:
+        raise UnavailableError("the proxy is unavailable", wanted=("proxy", "kind"), next="docker pull proxy")
+
+    def obtain(_: Any, names: Any, *, known: UnavailableError, **__: Any) -> None:
+        pulled.append(names)
+        raise known
+
+    monkeypatch.setattr(stacks, "choose", choose)
+    monkeypatch.setattr("lab.cli.obtaining.obtain", obtain)
+    return pulled
+
+
+def test_up_pulls_the_other_artifacts_where_one_is_unavailable(lab: Command, partly: list[Any]) -> None:
+    ended = lab("up", "--yes", "--json")
+    assert (ended.code, partly) == (2, [("proxy", "kind")])
+    assert ended.json["error"] == {"what": "the proxy is unavailable", "where": None, "next": "docker pull proxy"}
+
+
+def test_the_plan_of_up_pulls_nothing(lab: Command, partly: list[Any]) -> None:
+    ended = lab("up", "--plan")
+    assert (ended.code, partly, "next:  docker pull proxy" in ended.err) == (2, [], True)
+
+
+def test_up_continues_where_an_engine_that_was_started_has_the_missing_one(
+    lab: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose, errors = stacks.choose, [UnavailableError("the proxy is unavailable", wanted=("proxy",), next="pull it")]
+    searched: list[Any] = []
+
+    def chosen(lab: Any) -> Any:
+        searched.append(lab.artifacts)
+        if errors:
+            raise errors.pop()
+        return choose(lab)
+
+    monkeypatch.setattr(stacks, "choose", chosen)
+    monkeypatch.setattr("lab.cli.obtaining.obtain", lambda *_, **__: None)
+    monkeypatch.setattr("lab.lifecycle.plan.up", lambda _: [])
+    monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: Prepared(findings=[], changed=False))
+    monkeypatch.setattr("lab.lifecycle.artifacts.needs", lambda *_: None)
+    monkeypatch.setattr("lab.lifecycle.changes.now", lambda *_: [])
+    monkeypatch.setattr("lab.report.environment.write_manifests", lambda *_: None)
+    assert lab("up", "--yes").code == 0
+    assert searched[0] is not searched[1], "what was searched before the engine ran is searched again"
+
+
 def test_a_failed_step_ends_up_with_its_error(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails() -> Any:
         raise ClusterError("the node is gone", where="west", next="lab up")
@@ -72,8 +124,11 @@ def test_a_failed_step_ends_up_with_its_error(lab: Command, monkeypatch: pytest.
 def test_the_plan_is_whole_where_there_is_no_terminal(lab: Command) -> None:
     ended = lab("up", "--plan")
     assert ended.code == 0
-    rows = [line.rstrip() for line in ended.out.splitlines() if line.lstrip().startswith("west/")]
-    assert max(map(len, rows)) > 81
+    lines = [line.rstrip() for line in ended.out.splitlines()]
+    rows = [line for line in lines if line.lstrip().startswith("west/")]
+    assert 81 < max(map(len, lines)) < 190
+    assert not [line for line in lines if "─" in line], "a rule would be as long as the widest row"
+    assert [row for row in rows if "and " in row and row.endswith(" more")]
     assert {step["name"] for step in lab("up", "--plan", "--json").json} == {row.split()[0] for row in rows} | {
         step["name"] for step in lab("up", "--plan", "--json").json if not step["name"].startswith("west/")
     }
@@ -83,7 +138,7 @@ def test_the_plan_is_whole_where_there_is_no_terminal(lab: Command) -> None:
 def test_an_unknown_stack_is_a_usage_error(lab: Command, name: str) -> None:
     ended = lab("up", "--plan", "--stack", name)
     assert ended.code == 2
-    assert f"{name!r} is not a stack\nnext:  name one of: linkerd, istio, auto" in ended.err
+    assert f"{name!r} is not a stack\nnext:  name one of: {', '.join(STACKS)}, auto" in ended.err
 
 
 def test_logs_of_an_empty_cluster_name_are_refused(lab: Command) -> None:
@@ -213,7 +268,7 @@ def test_a_wrong_command_line_is_a_usage_error(lab: Command, words: tuple[str, .
 
 
 def test_a_word_json_behind_the_command_is_not_the_option(lab: Command) -> None:
-    ended = lab("dev", "process", "--", "program", "--json")
+    ended = lab("dev", "process", "--", "true", "--json")
     assert (ended.code, ended.out) == (3, "")
     assert "is not up" in ended.err
 
@@ -233,7 +288,7 @@ THEIRS = "the Docker network 'dev' belongs to the lab of ada@host with the state
         "walk --auto",
         "stage --no-browser",
         "check",
-        "check request_routing/split",
+        "check request_routing/half",
         "dev shared",
         "dev pod .",
         "dev process",

@@ -177,7 +177,9 @@ def test_a_folder_for_the_report_that_cannot_be_written_starts_no_load(
     (folder / "file").touch()
     monkeypatch.setenv("LAB_RUNS_DIR", str(folder / "file" / "runs"))
     ended = lab("load", "--url", server.base, *SHORT, "--", PYTHON, "-c", "print('ran')")
-    assert (ended.code, "not a directory" in ended.err, "ran" in ended.out) == (3, True, False), ended.err
+    assert (ended.code, "is a file, and the lab needs a folder" in ended.err, "ran" in ended.out) == (3, True, False), (
+        ended.err
+    )
     assert len(server.asked) == 1, "only the check before the load"
 
 

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lab.cli.app import app
+from lab.clusters.provider import NodeStatus
 from lab.lifecycle import changes
 from lab.lifecycle.changes import Change
 from lab.scenario.actions import Observe
@@ -267,3 +268,10 @@ def test_upstreams_checks_decide_the_exit_code(lab: Command, up: Path, monkeypat
     ended = lab("check")
     assert (ended.code, "bad" in ended.out) == (1, True)
     assert lab("check", "--json").json[0]["verdict"] == "failed"
+
+
+def test_an_unknown_step_is_named_before_the_lab_is_looked_at(lab: Command, nodes: dict[str, NodeStatus]) -> None:
+    nodes.update(dict.fromkeys(nodes, NodeStatus.ABSENT))
+    ended = lab("check", "nonsense")
+    assert (ended.code, "there is no step 'nonsense'" in ended.err) == (2, True)
+    assert "request_routing/half" in ended.err

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lab.clusters.provider import NodeStatus
 from lab.mesh.model import Failover, Split
 from tests.unit.cli.conftest import Command
 
@@ -23,6 +24,14 @@ def test_a_split_reaches_the_mesh_as_weights(lab: Command, mesh: Any) -> None:
     assert lab("split", "web=90", "web-east=10").out == "✓ west: web → web 90, web-east 10\n"
     assert lab("unsplit", "web").out == "✓ removed the split of web\n"
     assert fake.called == [("split", "west", "web", {"web": 90, "web-east": 10}), ("unsplit", "west", "web")]
+
+
+def test_weights_of_which_none_is_above_0_are_refused_before_the_lab_is_looked_at(
+    lab: Command, nodes: dict[str, NodeStatus]
+) -> None:
+    nodes.update(dict.fromkeys(nodes, NodeStatus.ABSENT))
+    ended = lab("split", "web=0", "web-east=0")
+    assert (ended.code, "the weights add up to 0" in ended.err) == (2, True)
 
 
 def test_an_undo_without_anything_to_undo_says_so(lab: Command, mesh: Any) -> None:

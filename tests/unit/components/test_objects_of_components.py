@@ -13,7 +13,7 @@ from lab.components.podinfo import Podinfo
 from lab.kube import manifests
 from lab.lab import Lab
 from lab.stacks.istio.control_plane import place
-from lab.stacks.istio.east_west_gateway import EastWestGateway
+from lab.stacks.istio.east_west_gateway import PORT, EastWestGateway
 from lab.stacks.istio.ingress import Ingress
 from lab.stacks.istio.remote_access import RemoteAccess, RemoteSecret
 from lab.stacks.istio.trust import IstioTrust
@@ -38,8 +38,16 @@ def test_each_cluster_has_its_own_place_in_the_mesh(lab: Lab) -> None:
 
 def test_the_east_west_gateway_names_its_network_and_never_ends_mtls(lab: Lab) -> None:
     gateway = one(EastWestGateway().objects(lab, lab.clusters["east"]), "Gateway")
-    assert gateway["metadata"]["labels"] == {"topology.istio.io/network": "net-east"}
+    port = {} if PORT == 15443 else {"networking.istio.io/gatewayPort": str(PORT)}
+    labels = {"topology.istio.io/network": "net-east", **port}
+    assert gateway["metadata"]["labels"] == labels, "istiod assumes 15443: see the comment at PORT"
     assert gateway["spec"]["listeners"][0]["tls"]["mode"] == "Passthrough"
+
+
+def test_the_gateways_of_a_node_listen_on_different_ports(lab: Lab) -> None:
+    objects = [obj for part in (EastWestGateway(), Ingress()) for obj in part.objects(lab, lab.clusters["east"])]
+    ports = [listener["port"] for obj in objects if obj["kind"] == "Gateway" for listener in obj["spec"]["listeners"]]
+    assert sorted(set(ports)) == sorted(ports), "change PORT in east_west_gateway.py or FROM_MESH_PORT in ingress.py"
 
 
 def test_the_ingress_accepts_routes_of_the_applications_namespace_only(lab: Lab) -> None:

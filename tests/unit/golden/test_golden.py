@@ -106,7 +106,8 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, Sequence[Obj]], Non
         if request.config.getoption("--write-golden"):
             file.parent.mkdir(exist_ok=True)
             file.write_text(text, encoding="utf-8")
-        assert file.read_text(encoding="utf-8") == text, f"{file.name}: pytest tests/unit/golden --write-golden"
+        command = "pytest tests/unit/golden --write-golden"
+        assert file.read_text(encoding="utf-8") == text, f"{file.name} has changed; if that is intended: {command}"
 
     return compare
 

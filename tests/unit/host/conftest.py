@@ -140,6 +140,10 @@ class FakeProbes(HostProbes):
     silent: Sequence[str] = ()
     names: Sequence[str] = ("127.0.0.1", "::1")
     links: Mapping[str, int] = field(default_factory=dict)
+    read_only: Sequence[str] = ()
+
+    def can_write(self, folder: Path) -> bool:
+        return not str(folder).startswith(tuple(self.read_only))
 
     def localhost(self) -> Sequence[str]:
         return self.names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,10 +16,10 @@ from lab import config
 from lab.base.errors import HostError
 from lab.base.paths import Paths
 from lab.host import doctor as checks
-from lab.host.doctor import Finding, Verdict, environment, kernel, network, proxies, resources, sources
+from lab.host.doctor import Finding, Verdict, credentials, environment, kernel, network, proxies, resources, sources
 from lab.host.doctor import engine as engine_checks
 from lab.host.doctor.needs import NOTHING, ArtifactNeeds
-from lab.host.doctor.snapshot import HostSnapshot, Listener
+from lab.host.doctor.snapshot import HostProbes, HostSnapshot, Listener
 from lab.host.engine import EngineState
 from lab.host.products import EngineOrigin, Product, Site
 from lab.tools.docker import EngineDeniedError, Network
@@ -43,7 +44,7 @@ def look(host: Any, fake_docker: Any, fake_probes: Any, engine: Any, tmp_path: P
         host.file(f"/proc/sys/{key.replace('.', '/')}", f"{value}\n")
 
     def build(toml: str = "", *, machine: dict[str, Any] | None = None, **rest: Any) -> HostSnapshot:
-        fakes = ("ends", "available", "free", "ifs", "silent", "names", "links")
+        fakes = ("ends", "available", "free", "ifs", "silent", "names", "links", "read_only")
         probes = {k: rest.pop(k) for k in fakes if k in rest}
         found: dict[str, Any] = {
             "spec": config.parse(toml),
@@ -261,7 +262,7 @@ def test_memory_of_an_engine_elsewhere_is_what_it_has(look: Look) -> None:
         ({"/": 100 * GIB}, False, [Verdict.OK]),
         ({"/": 21 * GIB}, False, [Verdict.WARN]),
         ({"/": 2 * GIB}, False, [Verdict.FAIL]),
-        ({"/": 6 * GIB}, True, [Verdict.OK]),
+        ({"/": 8 * GIB}, True, [Verdict.OK]),
         ({"/var/cache": 15 * GIB, "/var/lib": 9 * GIB}, False, [Verdict.OK, Verdict.OK]),
         ({"/var/cache": 15 * GIB, "/var/lib": 1 * GIB}, False, [Verdict.OK, Verdict.FAIL]),
     ],
@@ -439,7 +440,104 @@ def test_settings_for_other_work_are_named(look: Look) -> None:
     ]
 
 
+# Only builds and pulls
+
+
+@pytest.mark.usefixtures("clients")
+def test_builds_and_pulls_need_neither_ports_nor_names(
+    look: Look, host: Any, fake_docker: Any, fake_probes: Any, network: Network
+) -> None:
+    """Where another lab runs and has the ports, `lab artifacts build` works all the same."""
+    host.program("/usr/bin/docker")
+    snapshot = look()
+    theirs = replace(network, labels={"app.kubernetes.io/managed-by": "eastwest-lab", "eastwest.lab/lab-id": "2"})
+    found = {
+        name: checks.run(
+            snapshot.spec,
+            snapshot.paths,
+            needs=replace(PULLS, registries=("registry.example",)),
+            machine=host.machine(uid=1000),
+            docker=fake_docker(has_networks=[theirs]),
+            probes=fake_probes(ends=[Listener(ip="127.0.0.1", port=8080)]),
+            checks=some,
+        )
+        for name, some in (("up", checks.CHECKS), ("artifacts", checks.ARTIFACT_CHECKS))
+    }
+    failed = {name: {finding.name for finding in checks.failures(found[name])} for name in found}
+    assert failed == {"up": {"port 8080", "names"}, "artifacts": set()}
+    assert {"engine", "registries", "architecture"} <= {finding.name for finding in found["artifacts"]}
+
+
+@pytest.mark.parametrize(
+    ("some", "available", "verdicts"),
+    [(BUILDS, 2 * GIB, [Verdict.WARN]), (BUILDS, 5 * GIB, [Verdict.OK]), (PULLS, 0, [])],
+)
+def test_memory_for_builds_is_that_of_compilers(
+    look: Look, some: ArtifactNeeds, available: int, verdicts: list[Verdict]
+) -> None:
+    found = list(resources.check_build_memory(look(needs=some, available=available)))
+    assert [finding.verdict for finding in found] == verdicts
+
+
+def test_pulls_need_less_disk_than_clusters(look: Look) -> None:
+    snapshot = look(needs=PULLS, free={"/": int(resources.CACHE_GIB + resources.ENGINE_IMAGES_GIB) << 30})
+    assert only(resources.check_artifact_disk(snapshot)).verdict is Verdict.OK
+    assert only(resources.check_disk(snapshot)).verdict is Verdict.WARN
+
+
+# Folders
+
+
+@pytest.mark.parametrize(
+    ("read_only", "variables"),
+    [([], []), (["/var/cache"], ["LAB_CACHE_DIR"]), (["/"], ["LAB_CACHE_DIR", "LAB_STATE_DIR"])],
+)
+def test_a_folder_that_cannot_be_written_is_named_with_its_variable(
+    look: Look, read_only: list[str], variables: list[str]
+) -> None:
+    found = list(environment.check_folders(look(read_only=read_only)))
+    assert [finding.verdict for finding in found] == [Verdict.FAIL] * len(variables)
+    assert [(finding.fix or "").split()[1] for finding in found] == variables
+    assert environment.check_folders in checks.ARTIFACT_CHECKS
+
+
+def test_folders_can_be_written_if_their_nearest_parent_can(tmp_path: Path) -> None:
+    probes = HostProbes()
+    assert probes.can_write(tmp_path / "not" / "there")
+    (tmp_path / "file").touch()
+    assert not probes.can_write(tmp_path / "file" / "below")
+
+
 # Sources
+
+
+@pytest.mark.parametrize(
+    ("config_json", "named"),
+    [
+        ({}, []),
+        ({"credsStore": "there"}, []),
+        ({"credsStore": "gone"}, ["delete gone from credsStore in"]),
+        ({"credHelpers": {"ghcr.io": "gone"}, "credsStore": "there"}, ["delete gone from credHelpers in"]),
+        ({"credHelpers": {"https://index.docker.io/v1/": "gone"}}, ["delete gone from credHelpers in"]),
+        ({"credHelpers": {"other.example": "gone"}}, []),
+        ({"credHelpers": [], "credsStore": 5}, []),
+        ([], []),
+    ],
+)
+@pytest.mark.parametrize("folder", ["/home/ada/.docker", "/elsewhere"])
+def test_a_credential_helper_that_a_removed_product_has_left_is_named(
+    look: Look, host: Any, config_json: Any, named: list[str], folder: str
+) -> None:
+    host.program("/usr/bin/docker-credential-there")
+    file = f"{folder}/config.json"
+    host.file(file, json.dumps(config_json))
+    environ = {"HOME": "/home/ada", "DOCKER_CONFIG": "" if folder.endswith(".docker") else folder}
+    needs = replace(PULLS, registries=("docker.io", "ghcr.io"))
+    found = list(credentials.check_credentials(look(needs=needs, machine={"environ": environ})))
+    assert [finding.verdict for finding in found] == [Verdict.WARN] * len(named)
+    for finding, words in zip(found, named, strict=True):
+        assert f"{words} {file}" in (finding.fix or "")
+    assert list(credentials.check_credentials(look(needs=NOTHING, machine={"environ": environ}))) == []
 
 
 @pytest.fixture
@@ -477,7 +575,22 @@ def test_where_nothing_is_compiled_an_ordinary_user_needs_little_disk_and_no_too
     assert [*sources.check_tools(found), *sources.check_user(found)] == []
     free = int(resources.CACHE_GIB + resources.ENGINE_GIB + 1) << 30
     assert only(resources.check_disk(look(needs=needs, free={"/": free}))).verdict is Verdict.OK
-    assert only(resources.check_disk(look(needs=BUILDS, free={"/": free}))).verdict is Verdict.FAIL
+    assert only(resources.check_disk(look(needs=BUILDS, free={"/": free}))).verdict is not Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("needs", "named"),
+    [
+        (PULLS, "frontend-packages"),
+        (BUILDS, "debian, go, kubernetes"),
+        (ArtifactNeeds(build={"debian": "debian-packages", "node-rootfs": "debian-rootfs", "node": "node"}), "debian"),
+    ],
+)
+def test_the_finding_about_packages_names_only_what_is_made_from_them(
+    look: Look, clients: Any, needs: ArtifactNeeds, named: str
+) -> None:
+    finding = only(sources.check_packages(look(needs=needs, silent=["debian.example"])))
+    assert finding.why == f"made from packages of registries: {named}"
 
 
 def test_packages_are_not_asked_for_when_everything_is_built(look: Look) -> None:
@@ -543,6 +656,18 @@ def test_every_finding_that_is_not_ok_says_what_to_do() -> None:
         assert "fix=None" not in text.read_text()
 
 
+def test_every_check_is_run() -> None:
+    known = {check.__name__ for check in (*checks.CHECKS, *checks.ARTIFACT_CHECKS)}
+    for file in Path(checks.__file__).parent.glob("*.py"):
+        found = {
+            node.name
+            for node in ast.parse(file.read_text(encoding="utf-8")).body
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("check_")
+        }
+        missing = ", ".join(found - known)
+        assert not missing, f"add it to CHECKS or ARTIFACT_CHECKS in lab/host/doctor/__init__.py: {missing}"
+
+
 def test_a_check_that_breaks_hides_no_other(look: Look, host: Any, fake_docker: Any, fake_probes: Any) -> None:
     def check_broken(_: HostSnapshot) -> list[Finding]:
         raise ZeroDivisionError("oops")
@@ -600,6 +725,8 @@ def test_starting_the_engine_asks_for_the_runtime_too_where_it_may_be_needed(
     assert words[0].startswith("install the packages docker.io")
     assert words[1].startswith("start the Docker Engine")
     assert ["default runtime" in word for word in words[2:]] == ([True] if asks else [])
+    for_artifacts = checks.changes([finding], clusters=False, machine=host.machine(), docker=fake_docker(down=[nobody]))
+    assert [change.what for change in for_artifacts] == words[:2], "builds and pulls start no privileged container"
 
 
 def test_findings_are_plain_records(look: Look) -> None:

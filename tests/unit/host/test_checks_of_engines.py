@@ -365,7 +365,7 @@ def test_processors(look: Look, name: str, cpus: int, verdict: Verdict, words: s
     assert words in (finding.fix or "")
 
 
-@pytest.mark.parametrize(("free_gib", "verdict"), [(5, Verdict.OK), (3, Verdict.WARN), (1, Verdict.FAIL)])
+@pytest.mark.parametrize(("free_gib", "verdict"), [(8, Verdict.OK), (5, Verdict.WARN), (1, Verdict.FAIL)])
 @pytest.mark.parametrize(
     ("name", "words"), [("docker-desktop-mac", "disk usage limit"), ("colima", "--disk"), ("orbstack", "docker system")]
 )
@@ -381,9 +381,9 @@ def test_the_disk_is_that_of_the_engine(look: Look, name: str, words: str, free_
 @pytest.mark.parametrize(
     ("needs", "cache_gib", "engine_gib"),
     [
-        (NOTHING, 1, 4),
-        (ArtifactNeeds(fetch=("podinfo", "node-image")), 1, 4),
-        (ArtifactNeeds(build={"frontend": "image", "frontend-packages": "pip-target"}), 1, 4),
+        (NOTHING, 1, 7),
+        (ArtifactNeeds(fetch=("podinfo", "node-image")), 1, 7),
+        (ArtifactNeeds(build={"frontend": "image", "frontend-packages": "pip-target"}), 1, 7),
         (ArtifactNeeds(build={"python-rootfs": "debian-unpacked"}), 1, 8),
         (ArtifactNeeds(build={"kubernetes": "go"}), 14, 8),
     ],

@@ -29,8 +29,10 @@ class Machine:
 
     rounds: list[list[Finding]] = field(default_factory=list)
     happened: list[str] = field(default_factory=list)
+    ran: list[Any] = field(default_factory=list)
 
-    def run(self, *_: Any, **__: Any) -> list[Finding]:
+    def run(self, *_: Any, **how: Any) -> list[Finding]:
+        self.ran.append(how["checks"])
         return self.rounds.pop(0)
 
     def changes(self, findings: Iterable[Finding], **_: Any) -> list[MachineChange]:
@@ -59,6 +61,14 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(checks, "run", made.run)
     monkeypatch.setattr(checks, "changes", made.changes)
     return made
+
+
+@pytest.mark.parametrize(("clusters", "wanted"), [(True, checks.CHECKS), (False, checks.ARTIFACT_CHECKS)])
+def test_where_no_clusters_will_be_created_only_builds_and_pulls_are_checked(
+    machine: Machine, clusters: bool, wanted: Any
+) -> None:
+    machine.prepare([FIXABLE], [OK], clusters=clusters)
+    assert machine.ran == [wanted, wanted]
 
 
 def test_warnings_stop_nothing_and_change_nothing(machine: Machine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import stat
@@ -178,11 +179,17 @@ def test_the_commands_create_certificates_that_fit_the_lab(lab: Lab, tmp_path: P
 FILES = {"README.md": "a\n", "west/01-a.yaml": "kind: A\n", "east/01-a.yaml": "kind: A\n"}
 
 
-def test_files_are_readable_by_everybody(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("umask", "files", "folders"), [(0o022, 0o644, 0o755), (0o077, 0o600, 0o700)])
+def test_files_and_folders_have_the_modes_of_the_umask(tmp_path: Path, umask: int, files: int, folders: int) -> None:
     target = tmp_path / "new" / "lab"
-    written = rendered_folder.write(target, FILES)
+    before = os.umask(umask)
+    try:
+        written = rendered_folder.write(target, FILES)
+    finally:
+        os.umask(before)
     assert {file.relative_to(target).as_posix(): file.read_text() for file in written} == FILES
-    assert {stat.S_IMODE(file.stat().st_mode) for file in written} == {0o644}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in written} == {files}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (target, target / "east", target / "west")} == {folders}
     assert sorted(path.name for path in target.iterdir()) == ["README.md", "east", "west"]
 
 
@@ -203,14 +210,14 @@ def test_a_full_folder_a_file_and_a_symlink_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("exists", [True, False])
-@pytest.mark.parametrize("during", ["lab.lifecycle.render.folder.write_atomic", "pathlib.Path.rename"])
+@pytest.mark.parametrize("during", ["pathlib.Path.write_text", "pathlib.Path.rename"])
 def test_an_interrupted_write_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, exists: bool, during: str
 ) -> None:
     target, calls = tmp_path / "a" / "lab", []
     if exists:
         target.mkdir(parents=True)
-    original: Callable[..., object] = Path.rename if during.endswith("rename") else rendered_folder.write_atomic
+    original: Callable[..., object] = Path.rename if during.endswith("rename") else Path.write_text
 
     def interrupted(*arguments: object, **options: object) -> object:
         calls.append(arguments)

@@ -8,7 +8,7 @@ from typing import Any
 
 from lab import config
 from lab.artifacts.store import ArtifactStore
-from lab.base import process
+from lab.base import names, process
 from lab.base.paths import PROJECT, Paths
 from lab.base.process import Completed
 from lab.config import LabSpec
@@ -29,7 +29,7 @@ from lab.scenario.terminal import DirectTerminal
 SEEN = Evidence(kind=EvidenceKind.COMMAND, title="an observation", text="something")
 PICTURE = Topology(nodes=(TopologyNode(cluster="west", role="primary", services=("frontend",)),))
 SCENARIOS = PROJECT / "scenarios"
-STACKS = ("linkerd", "istio")
+STACKS = names.STACKS
 RENAMED = config.parse(
     """
     name = "demo"

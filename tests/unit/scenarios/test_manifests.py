@@ -28,15 +28,17 @@ PLACEHOLDER = re.compile(r"\{\w+\}")
 @pytest.mark.parametrize("file", FILES, ids=IDS)
 def test_a_file_is_what_kubectl_accepts_and_says_what_it_does(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
-    assert text.startswith("# ")
+    assert text.startswith("# "), "begin the file with a comment that says what it does"
     objects = list(yaml.safe_load_all(text))
     assert objects
     for obj in objects:
         assert obj["apiVersion"]
         assert obj["kind"]
         assert obj["metadata"]["name"]
-        assert obj["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "eastwest-lab", "`lab reset` finds it"
-        assert {"eastwest.lab/scenario", "eastwest.lab/component"} & obj["metadata"]["labels"].keys()
+        labels = obj["metadata"].get("labels", {})
+        assert labels.get("app.kubernetes.io/managed-by") == "eastwest-lab", "without this label `lab reset` ignores it"
+        kinds = {"eastwest.lab/scenario", "eastwest.lab/component"}
+        assert kinds & labels.keys(), f"{obj['metadata']['name']} needs one of the labels {sorted(kinds)}"
 
 
 @pytest.mark.parametrize("file", FILES, ids=IDS)
@@ -63,15 +65,19 @@ def used() -> dict[str, set[str]]:
 
 
 def test_every_file_is_used_by_a_step_of_its_stack() -> None:
-    for stack, files in used().items():
-        assert {name for name in IDS if f"/{stack}/" in name} == {name for name in files if name.count("/") == 2}
-    of_both = {name for name in IDS if name.count("/") == 1}
-    assert of_both == {name for files in used().values() for name in files if name.count("/") == 1}
+    by_stack = used()
+    for stack, files in by_stack.items():
+        unused = {name for name in IDS if f"/{stack}/" in name} - files
+        assert unused == set(), f"no step applies these files on {stack}: delete them, or name them in a step"
+    unused = {name for name in IDS if name.count("/") == 1} - {name for files in by_stack.values() for name in files}
+    assert unused == set(), "no step applies these files: delete them, or name them in a step of a scenario in NAMES"
 
 
 def test_a_file_in_a_stacks_folder_belongs_to_a_stack_that_exists() -> None:
-    assert {name.split("/")[1] for name in IDS if name.count("/") == 2} == set(STACKS)
-    assert {name.split("/")[0] for name in IDS} <= set(names())
+    folders = {name.split("/")[1] for name in IDS if name.count("/") == 2}
+    assert folders == set(STACKS), "the folders of manifests inside scenarios have the names of stacks"
+    unknown = {name.split("/")[0] for name in IDS} - set(names())
+    assert unknown == set(), "add the scenario to NAMES in scenarios/__init__.py"
 
 
 def test_a_file_that_is_equal_on_both_stacks_is_kept_once() -> None:
@@ -86,8 +92,9 @@ def test_the_digests_are_current(request: pytest.FixtureRequest) -> None:
     file = SCENARIOS / manifests.DIGESTS
     if request.config.getoption("--write-golden"):
         file.write_text(manifests.digests(SCENARIOS), encoding="utf-8")
+    command = "pytest tests/unit/scenarios/test_manifests.py --write-golden"
     expected = manifests.digests(SCENARIOS)
-    assert file.read_text(encoding="utf-8") == expected, "pytest tests/unit/scenarios/test_manifests.py --write-golden"
+    assert file.read_text(encoding="utf-8") == expected, f"a manifest has changed; write its digest: {command}"
 
 
 # Rendering for a lab

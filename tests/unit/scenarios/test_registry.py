@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,25 @@ import pytest
 from lab.base.errors import LabError, UsageError
 from lab.mesh.capabilities import Capability
 from lab.scenario import commands
+from lab.scenario.actions import Action, On
 from lab.scenario.context import Context
 from lab.scenario.model import Registry, Sabotage, Scenario, ScenarioStep
 from lab.scenario.observation import Outcome
 from lab.scenario.registry import names, registry
-from tests.unit.scenarios.kit import SCENARIOS, STACKS, FakeRunner, check, scenario, step, steps_of, target, typed
+from lab.stacks import STACKS as BY_NAME
+from tests.unit.scenarios.kit import (
+    SCENARIOS,
+    STACKS,
+    FakeRunner,
+    check,
+    lab_of,
+    scenario,
+    step,
+    steps_of,
+    target,
+    typed,
+)
+from tests.unit.scenarios.test_shown import parts_of
 
 
 class Nothing:
@@ -73,8 +89,37 @@ def test_arrows_join_what_is_in_the_picture(whole: Scenario) -> None:
     assert {end for arrow in whole.topology.arrows for end in (arrow.source, arrow.target)} <= there
 
 
+def alternatives(actions: Sequence[Action], stack: str) -> Iterator[On]:
+    for action in actions:
+        if isinstance(action, On):
+            yield action
+            yield from alternatives(action.by_stack.get(stack, ()), stack)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_actions_that_differ_by_stack_name_each_stack_that_runs_them(stack: str) -> None:
+    """The actions of a stack that is left out would be missing without an error."""
+    able = BY_NAME[stack].mesh(lab_of()).capabilities
+    silent = [
+        f"{name}/{one.name}, {part}: on({', '.join(f'{known}=…' for known in found.by_stack)})"
+        for name in names()
+        for one in import_module(f"scenarios.{name}").SCENARIO.steps
+        if one.requires <= able
+        for part, actions in parts_of(one).items()
+        for found in alternatives(actions, stack)
+        if stack not in found.by_stack
+    ]
+    assert not silent, "\n".join([f"add {stack}=… to each, or {stack}=() where the stack needs nothing:", *silent])
+
+
+def test_every_folder_of_a_scenario_is_in_the_list_of_names() -> None:
+    folders = {file.parent.name for file in SCENARIOS.glob("*/__init__.py")}
+    assert set(names()) == folders, "NAMES in scenarios/__init__.py lists the folders, in the order of the talk"
+
+
 def test_completion_knows_the_names_without_the_scenarios() -> None:
-    assert names() == tuple(registry(target("istio", Path("/nowhere"))).scenarios)
+    known = tuple(registry(target("istio", Path("/nowhere"))).scenarios)
+    assert names() == known, "the `name` of a SCENARIO is its folder's"
 
 
 def test_scenarios_are_picked_in_the_order_given_and_once() -> None:

@@ -19,7 +19,7 @@ from lab.scenario.actions import Action, Command, NewPhase, Observe, Pause, Star
 from lab.scenario.context import Context
 from lab.scenario.executor import Output, Typed
 from lab.scenario.model import Scenario, lines_of, script_of
-from lab.scenario.registry import names, registry
+from lab.scenario.registry import registry
 from tests.unit.cli.commands import every
 from tests.unit.scenarios.kit import RENAMED, SCENARIOS, STACKS, executor_of, look, target
 
@@ -281,7 +281,3 @@ def test_no_context_method_changes_a_lab() -> None:
         "recall",
         "west",
     }
-
-
-def test_every_scenario_is_proven() -> None:
-    assert {case.values[1] for case in cases()} == set(names())

@@ -100,7 +100,8 @@ def test_a_page_of_no_scenario_is_drift(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("language", FOLDERS)
 def test_the_committed_pages_are_what_the_steps_say(language: str) -> None:
-    assert Walkthrough.of(language).drift(PROJECT / FOLDERS[language]) == "", "nox -s walkthrough"
+    drift = Walkthrough.of(language).drift(PROJECT / FOLDERS[language])
+    assert drift == "", "the steps have changed; write the pages, also without a run: nox -s walkthrough"
 
 
 def test_check_accepts_the_committed_pages() -> None:

@@ -39,5 +39,8 @@ def of(artifact: Artifact) -> Recipe:
     options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in artifact.options.items()}
     try:
         return _BY_NAME[artifact.recipe or "none"](**options)
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
+        known = ", ".join(_BY_NAME)
+        raise ValueError(f"catalog.toml: {artifact.name}: no recipe {error}; there are: {known}") from error
+    except TypeError as error:
         raise ValueError(f"catalog.toml: {artifact.name}: {error}") from error

@@ -60,7 +60,7 @@ class Importer:
         self._remove()
 
     def load(self, archive: Path, *, tags: Sequence[str]) -> None:
-        """Import an archive of images; a node unpacks them at their first use.
+        """Import an archive of images, and delete it; a node unpacks the images at their first use.
 
         Args:
             archive: the tar file; it is copied, because a remote engine cannot mount this machine's folders.
@@ -68,6 +68,7 @@ class Importer:
         """
         events.progress(f"importing {len(tags)} images")
         self._docker.copy_into(self._id, archive, _ARCHIVE, timeout_s=_IMPORT_TIMEOUT_S)
+        archive.unlink()  # the same content is on the disk up to five times while the image is made
         # Without --all-platforms: an engine with containerd's image store saves the index of all platforms, but the
         # content of only one.
         self._exec(*_CTR, "import", "--no-unpack", "--digests", _ARCHIVE)

@@ -1,6 +1,7 @@
 // What the browser knows: the server's last state, and what came after it. No DOM, no network.
 
 const OUTPUT_LINES = 400;
+const FRAME_MS = 16; // a command may print thousands of lines a second
 
 export class Store {
   state = null;
@@ -24,10 +25,10 @@ export class Store {
   changed() {
     if (this.#planned) return;
     this.#planned = true;
-    queueMicrotask(() => {
+    setTimeout(() => {
       this.#planned = false;
       for (const show of this.#listeners) show(this);
-    });
+    }, FRAME_MS);
   }
 
   connect(kind, words) {
@@ -66,7 +67,7 @@ export class Store {
       const consoles = changed.closed ? others : [...others, { ...known, ...changed }];
       this.state = { ...this.state, consoles };
     },
-    lost: ({ cluster, problem }) => this.lost.set(cluster, problem || `${cluster} does not answer`),
+    lost: ({ cluster, words }) => this.lost.set(cluster, words),
   };
 
   // The next whole state has it too; until then it is shown at once.

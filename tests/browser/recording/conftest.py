@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,30 +11,15 @@ import pytest
 
 from lab.stage.recording.reading import read
 from lab.stage.recording.tape import Tape
+from tests.browser.conftest import TIMEOUT_MS
 from tests.unit.stage.recording.kit import presentation
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is in the extra `browser`")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-TIMEOUT_MS = 60_000
-"""For everything that a window should show: machines of CI are slow."""
 _EXPECTED = (
     # Chromium's warning about a frame of the same origin: the page of a replay is the stage's own.
     "allow-scripts and allow-same-origin for its sandbox attribute",
     # A network of this machine appeared or went, as Docker's do: Chromium ends its requests, and the screens ask again.
     "ERR_NETWORK_CHANGED",
 )
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """The browser that the machine has; Playwright's own is not downloaded."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    sync_api.expect.set_options(timeout=TIMEOUT_MS)
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from lab.stage.recording.tape import Tape
 from tests.browser.conftest import TIMEOUT_MS
 from tests.unit.stage.recording.kit import presentation
 
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is in the extra `browser`")
 _EXPECTED = (
     # Chromium's warning about a frame of the same origin: the page of a replay is the stage's own.
     "allow-scripts and allow-same-origin for its sandbox attribute",

@@ -169,7 +169,7 @@ def _verdict(step: ScenarioStep | None, run: ScenarioRun) -> SabotageRun | None:
         return None
     expected = step.sabotage.fails
     failed = [check.name for check in run.checks if check.outcome is Outcome.FAILED]
-    errored = [check.name for check in run.checks if check.outcome is Outcome.ERRORED]
+    errored = [f"{check.name}: {check.reason}" for check in run.checks if check.outcome is Outcome.ERRORED]
     earlier = [r.name for r in run.steps if r.name != step.name and r.outcome in {Outcome.FAILED, Outcome.ERRORED}]
     broken = next((r.reason for r in run.steps if r.name == step.name and r.reason), "")
     caught: bool | None

@@ -101,6 +101,15 @@ def _process(context: Context) -> psutil.Process | None:
     return None
 
 
+def _listening(process: psutil.Process) -> list[tuple[str, str, int]]:
+    """Return program, address and port of each socket on which a process listens; none if it has ended meanwhile."""
+    try:
+        ends = [one.laddr for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
+        return [(process.name(), end.ip, end.port) for end in ends]
+    except psutil.NoSuchProcess:
+        return []
+
+
 def _backend(context: Context) -> Obj:
     """Call backend in East, from East."""
     response = send(context.east, frontend_pod(context.east), "http://backend/", container="frontend")
@@ -200,10 +209,9 @@ def only_loopback(context: Context) -> Observation:
     if here is None:
         raise StepNotRunError("process")
     open_at = {
-        f"{process.name()} {one.laddr.ip}:{one.laddr.port}": one.laddr.ip
+        f"{program} {ip}:{port}": ip
         for process in (here, *here.children(recursive=True))
-        for one in process.net_connections("inet")
-        if one.status == psutil.CONN_LISTEN
+        for program, ip, port in _listening(process)
     }
     return Observation(
         holds=len(open_at) >= 2 and set(open_at.values()) == {"127.0.0.1"},

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lab.base import cancel, process, wait
-from lab.base.errors import LabError
+from lab.base.errors import ClusterError, LabError
 from lab.mesh.capabilities import Capability
 from lab.scenario.actions import Command, Observe, Start
 from lab.scenario.context import Context
@@ -347,6 +347,18 @@ class TestSabotage:
         assert run.outcome is Outcome.ERRORED
         assert run.sabotage is not None
         assert (run.sabotage.caught, run.sabotage.verdict) == (False, "the lab broke: no such route")
+
+    def test_a_check_that_errors_is_named_with_its_reason(self, context: Context, runner: FakeRunner) -> None:
+        def breaks(_: Context) -> Observation:
+            raise ClusterError("east does not answer", where="east", next="lab status")
+
+        split = replace(self.split(), checks=(check("is_even"), check("other", look=breaks)))
+        run = runner_of(context, runner).run(scenario(split), sabotage=split)
+
+        assert run.sabotage is not None
+        assert run.sabotage.caught is False
+        assert run.sabotage.verdict.startswith("the lab broke: other: ")
+        assert "east does not answer" in run.sabotage.verdict
 
     def test_a_failure_before_it_is_not_taken_for_a_caught_sabotage(self, context: Context, runner: FakeRunner) -> None:
         split = self.split()

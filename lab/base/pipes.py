@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO
 
-from lab.base import cancel, process
+from lab.base import cancel, children, process
 from lab.base.errors import CommandError, CommandTimeout
 
 _CHUNK = 1 << 20
@@ -64,7 +64,7 @@ def feed(argv: Sequence[str], chunks: Iterable[bytes], *, idle_s: float) -> str:
 
 
 @contextmanager
-def _started(argv: Sequence[str]) -> Iterator[tuple[process.Child, IO[bytes], IO[bytes], IO[bytes]]]:
+def _started(argv: Sequence[str]) -> Iterator[tuple[children.Child, IO[bytes], IO[bytes], IO[bytes]]]:
     child = process.start(argv, piped=True)
     assert child.stdin and child.stdout and child.stderr  # noqa: S101, PT018 - `piped` opens them
     try:
@@ -105,7 +105,7 @@ def _drained(stream: IO[bytes]) -> Callable[[], str]:
     return text
 
 
-def _end(child: process.Child, argv: Sequence[str], idle_s: float, *, errors: Callable[[], str]) -> None:
+def _end(child: children.Child, argv: Sequence[str], idle_s: float, *, errors: Callable[[], str]) -> None:
     """Wait for the end of a command, and raise its error if it failed."""
     deadline = time.monotonic() + idle_s
     while (code := child.poll()) is None:

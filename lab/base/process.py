@@ -1,14 +1,11 @@
-"""Start processes. No other module does.
+"""Run commands: to their end, beside the lab, or with the terminal.
 
-Every child has its own process group, so that Ctrl-C reaches only the lab. When the run is cancelled, `run` ends its
-child's group and raises Cancelled. When the lab itself is killed with -9, the groups end as well (`lab.base.orphans`),
-so that no half-made build or cluster continues without an owner.
+When the run is cancelled, `run` ends its command's process group and raises Cancelled.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import shutil
@@ -19,22 +16,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeAlias
+from typing import IO, Protocol
 
-from lab.base import cancel, environment, orphans
+from lab.base import cancel, children, environment
+from lab.base.children import Child
 from lab.base.errors import CommandError, CommandTimeout, LabError
 
 _log = logging.getLogger(__name__)
-_GRACE_S = 10.0
-_CANCEL_GRACE_S = 0.5
 _LAST_LINES_S = 0.5
 """How long the next line of a command that has ended may take."""
 _POLL_S = 0.2
 """Seconds between two checks of a running command whether the run was cancelled."""
-_running: set[subprocess.Popen[str] | subprocess.Popen[bytes]] = set()
-_guard, _warden_guard = threading.Lock(), threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +39,6 @@ class Completed:
     stdout: str
     stderr: str
     duration_s: float
-
-
-Child: TypeAlias = "subprocess.Popen[bytes]"
-"""A command that runs beside the lab."""
 
 
 class Run(Protocol):
@@ -67,68 +56,6 @@ class Run(Protocol):
         on_line: Callable[[str], None] | None = None,
     ) -> Completed:
         """Run a command to its end."""
-
-
-def _warden() -> orphans.Warden:
-    with _warden_guard:  # a second one would not hear of the end of commands that the first one watches
-        return _only_warden()
-
-
-@cache
-def _only_warden() -> orphans.Warden:
-    child = subprocess.Popen(
-        ["/bin/sh", "-c", orphans.WARDEN, "lab-warden", str(orphans.GRACE_S)],
-        env={"PATH": os.environ.get("PATH", os.defpath)},
-        cwd="/",
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    assert child.stdin is not None  # noqa: S101 - opened as a pipe above
-    with child.stdin:
-        pipe = os.dup(child.stdin.fileno())  # stays open until this process ends, however it ends
-    child.returncode = 0  # nobody waits for it: it ends after this process
-    return orphans.Warden(pipe)
-
-
-def _popen(words: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
-    """Start a command in a process group of its own, which ends with the lab.
-
-    Raises:
-        LabError: the program does not exist, or may not be run.
-    """
-    warden = _warden()
-    try:
-        child = _execute(words, start_new_session=True, **options)
-    except FileNotFoundError as error:
-        if error.filename != words[0]:  # the working directory
-            raise
-        raise LabError(f"command not found: {words[0]}", next=f"install {words[0]}, or put it on PATH") from error
-    except PermissionError as error:
-        raise LabError(
-            f"permission denied: {words[0]}", next=f"chmod +x {words[0]}, or put another one on PATH"
-        ) from error
-    warden.watch_group(child.pid)
-    with _guard:
-        _running.add(child)
-    return child
-
-
-def _execute(words: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
-    try:
-        return subprocess.Popen(words, **options)
-    except OSError as error:
-        if error.errno != errno.ENOEXEC:
-            raise
-        script = shutil.which(words[0], path=options["env"].get("PATH")) or words[0]
-        return subprocess.Popen(["/bin/sh", script, *words[1:]], **options)  # a script without #!, as execvp(3) does
-
-
-def _forget(child: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
-    _warden().forget_group(child.pid)
-    with _guard:
-        _running.discard(child)
 
 
 def run(
@@ -164,7 +91,7 @@ def run(
     words = tuple(str(word) for word in argv)
     began = time.monotonic()
     cancel.token().check(words[0])
-    child = _popen(
+    child = children.start_group(
         words,
         env=_environ(env, inherit=inherit),
         cwd=cwd,
@@ -178,8 +105,8 @@ def run(
         stdout, stderr = _communicate(child, words, input=input, timeout_s=timeout_s, on_line=on_line)
     finally:
         if child.poll() is None:  # only after an interruption: a timeout has stopped it already
-            _stop(child, grace_s=_CANCEL_GRACE_S)
-        _forget(child)
+            children.end(child, grace_s=children.CANCEL_GRACE_S)
+        children.forget(child)
     done = Completed(
         argv=words,
         returncode=child.returncode,
@@ -228,7 +155,7 @@ def _communicate(
     if child.stdin is not None:
         threading.Thread(target=_feed, args=(child.stdin, input or ""), daemon=True).start()
     if not _ended(child, words, timeout_s):
-        _stop(child)
+        children.end(child)
         raise CommandTimeout(words, timeout_s=timeout_s or 0, stdout="".join(outputs[0]), stderr="".join(outputs[1]))
     for reader, into in zip(readers, outputs, strict=True):
         _read_to_its_end(reader, into)
@@ -269,21 +196,6 @@ def _ended(child: subprocess.Popen[str], words: tuple[str, ...], timeout_s: floa
             return False
 
 
-def _stop(child: subprocess.Popen[str] | subprocess.Popen[bytes], *, grace_s: float = _GRACE_S) -> None:
-    """End a child's whole group: SIGTERM, then SIGKILL."""
-    _signal(child, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        child.wait(grace_s)
-    _signal(child, signal.SIGKILL)  # also for what the child started, if the child itself has ended
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        child.wait(grace_s)
-
-
-def _signal(child: subprocess.Popen[str] | subprocess.Popen[bytes], how: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: PermissionError for a group of zombies
-        os.killpg(child.pid, how)
-
-
 def start(
     argv: Sequence[str | Path],
     *,
@@ -304,7 +216,7 @@ def start(
     Raises:
         LabError: the program does not exist.
     """
-    return _popen(
+    return children.start_group(
         [str(word) for word in argv],
         env=_environ(env, inherit=inherit),
         cwd=cwd,
@@ -313,48 +225,6 @@ def start(
         stderr=subprocess.PIPE if piped else None,
         bufsize=0,
     )
-
-
-# Python's own preexec_fn is not safe in a process with threads, so a short program takes the terminal.
-_TAKES_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
-)
-
-
-def start_in_terminal(argv: Sequence[str | Path], *, env: Mapping[str, str], terminal: int, cwd: Path | None) -> Child:
-    """Start a program of the user that leads a session with a terminal of its own; `hang_up` ends it.
-
-    It gets SIGHUP when the other end of the terminal is closed, also if the lab is killed with -9. `env` is its whole
-    environment, `terminal` a file descriptor of its terminal.
-
-    Raises:
-        LabError: the program does not exist.
-    """
-    words = [str(word) for word in argv]
-    if shutil.which(words[0], path=env.get("PATH")) is None:
-        raise LabError(f"command not found: {words[0]}")
-    child = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _TAKES_TERMINAL, *words],
-        env=dict(env),
-        cwd=cwd,
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        start_new_session=True,
-    )
-    with _guard:
-        _running.add(child)
-    return child
-
-
-def hang_up(child: Child) -> None:
-    """End a program of `start_in_terminal` with its process group: SIGHUP, then SIGKILL."""
-    for number in (signal.SIGHUP, signal.SIGKILL):
-        _signal(child, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(_CANCEL_GRACE_S)
-    with _guard:
-        _running.discard(child)
 
 
 def foreground(argv: Sequence[str | Path], *, env: Mapping[str, str]) -> int:
@@ -372,17 +242,17 @@ def foreground(argv: Sequence[str | Path], *, env: Mapping[str, str]) -> int:
     words = [str(word) for word in argv]
     if shutil.which(words[0], path=env.get("PATH")) is None:
         raise LabError(f"command not found: {words[0]}")
-    children: list[subprocess.Popen[bytes]] = []
+    programs: list[Child] = []
     ended = threading.Event()
 
     def end() -> None:  # an interactive shell ignores SIGTERM; a second signal waits for nothing
-        for child in children:
+        for child in programs:
             child.send_signal(signal.SIGKILL if ended.is_set() else signal.SIGHUP)
         ended.set()
 
-    warden = _warden()
+    warden = children.warden()
     with _terminal_back(), cancel.left_to(end):
-        children.append(child := _execute(words, env=dict(env)))
+        programs.append(child := children.execute(words, env=dict(env)))
         warden.watch_program(child.pid)
         if ended.is_set():  # the signal came before the program
             child.send_signal(signal.SIGHUP)
@@ -414,20 +284,11 @@ def _terminal_back() -> Iterator[None]:
 
 def interrupt(child: Child) -> None:
     """Press Ctrl-C in the terminal of a command that `start` started."""
-    _signal(child, signal.SIGINT)
+    children.send(child, signal.SIGINT)
 
 
 def stop(child: Child) -> None:
     """End a command that `start` started, with its whole process group."""
     if child.poll() is None:
-        _stop(child, grace_s=_CANCEL_GRACE_S if cancel.token().cancelled else _GRACE_S)
-    _forget(child)
-
-
-def kill_all() -> None:
-    """Kill every process that still runs for this lab, without waiting: the lab itself ends at once."""
-    with _guard:
-        children = list(_running)
-    for child in children:
-        if child.returncode is None:
-            _signal(child, signal.SIGKILL)
+        children.end(child, grace_s=children.CANCEL_GRACE_S if cancel.token().cancelled else children.GRACE_S)
+    children.forget(child)

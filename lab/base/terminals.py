@@ -14,7 +14,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lab.base import process
+from lab.base import children
 
 _CHUNK = 64 << 10
 MOST_INPUT = 64 << 10
@@ -53,7 +53,7 @@ class PtyProgram:
         try:
             _never_stops(slave)
             self.resize(cols, rows)
-            self.child = process.start_in_terminal(argv, env=env, terminal=slave, cwd=cwd)
+            self.child = children.start_in_terminal(argv, env=env, terminal=slave, cwd=cwd)
         except BaseException:
             self._release()
             raise
@@ -123,7 +123,7 @@ class PtyProgram:
         foreground = 0
         with contextlib.suppress(OSError):
             foreground = os.tcgetpgrp(self._master)
-        process.hang_up(self.child)
+        children.hang_up(self.child)
         if foreground > 1 and foreground != self.child.pid:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(foreground, signal.SIGKILL)

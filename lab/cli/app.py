@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from lab.base import cancel, environment, process
+from lab.base import cancel, children, environment
 from lab.base.errors import CommandError, HostError, LabError
 from lab.base.paths import DISK_ERRORS, denied, unusable
 from lab.cli import (
@@ -137,14 +137,14 @@ def _end(code: int, message: str = "") -> NoReturn:
     """Print what is left to do, and exit without waiting for threads that hang."""
     if message:
         err().print(message, markup=False)
-    process.kill_all()
+    children.kill_all()
     sys.stdout.flush()
     os._exit(code)
 
 
 def _stop_at_once() -> None:
     """Exit on the second signal: kill the programs that the lab started, and wait for nothing."""
-    process.kill_all()
+    children.kill_all()
     message = "stopped at once: the command is unfinished, and its changes are not undone"
     show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
     text = f"{show_cursor}\n{message}\nnext:  the same command again, or lab reset\n"

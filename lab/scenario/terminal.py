@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Protocol
 
-from lab.base import process, wait
+from lab.base import children, process, wait
 from lab.base.errors import WaitTimeout
 from lab.scenario import commands
 from lab.scenario.commands import Line
@@ -76,7 +76,7 @@ class DirectTerminal:
 
     env: Mapping[str, str]
     runner: process.Run = process.run
-    starter: Callable[..., process.Child] = process.start
+    starter: Callable[..., children.Child] = process.start
 
     def console(self, line: Line, *, beside: bool = False) -> str | None:  # noqa: ARG002 - as the Terminal says
         """Return None: a program needs no console."""
@@ -102,7 +102,7 @@ class _Program:
     """A long-running program, and the threads that print its output."""
 
     text: str
-    child: process.Child
+    child: children.Child
     readers: Sequence[threading.Thread]
 
     def exit_code(self) -> int | None:

@@ -30,7 +30,12 @@ CONNECTS = {
     "lab.measure.trouble": "names of errors only",
     "lab.stage.audience.address": "listens on the address that the user names",
     "lab.stage.audience.serving": "the socket of `address`",
+    "lab.stage.recording.page": "published ports",
+    "lab.stage.recording.recorded": "names of errors only",
     "lab.stage.serve": "listens on 127.0.0.1",
+    "lab.watch.facts": "published ports",
+    "lab.watch.feed": "published ports",
+    "lab.watch.target": "published ports",
     "scenarios.probe_client": "runs in a pod",
     "scenarios.seeing": "names of errors only",
 }

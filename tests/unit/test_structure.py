@@ -52,7 +52,7 @@ HOMES = {
     "rich": {"lab.cli", "lab.present.screen", "lab.watch"},
     "segno": {"lab.stage.audience"},
     "starlette": {"lab.stage"},
-    "subprocess": {"lab.base.process"},
+    "subprocess": {"lab.base.children", "lab.base.process"},
     "tenacity": {"lab.base.wait"},
     "typer": {"lab.cli"},
     "urllib3": {"lab.kube.transport"},

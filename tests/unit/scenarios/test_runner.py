@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lab.base import cancel, process, wait
+from lab.base import cancel, children, process, wait
 from lab.base.errors import ClusterError, LabError
 from lab.mesh.capabilities import Capability
 from lab.scenario.actions import Command, Observe, Start
@@ -193,11 +193,11 @@ def test_an_undo_that_takes_too_long_says_what_is_left_and_leaves_no_command_run
         ),
         step("two", do=typed("interrupted"), undo=typed("undo two")),
     ]
-    children: list[process.Child] = []
+    started: list[children.Child] = []
 
-    def start(*arguments: Any, **options: Any) -> process.Child:
-        children.append(process.start(*arguments, **options))
-        return children[-1]
+    def start(*arguments: Any, **options: Any) -> children.Child:
+        started.append(process.start(*arguments, **options))
+        return started[-1]
 
     running = runner_of(context, runner)
     run_by(running.steps.executor, runner, starter=start)
@@ -205,7 +205,7 @@ def test_an_undo_that_takes_too_long_says_what_is_left_and_leaves_no_command_run
         running.run(scenario(*steps))
 
     assert stopped.value.run.restore_problems == ("timed out after 0.05 s undoing two, one; run `lab reset`",)
-    assert [child.returncode is not None for child in children] == [True]
+    assert [child.returncode is not None for child in started] == [True]
 
 
 def test_a_failed_undo_is_reported_and_the_others_still_run(context: Context, runner: FakeRunner) -> None:

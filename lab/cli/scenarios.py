@@ -82,6 +82,7 @@ def run(
     from lab.report.environment import facts_of, keep_state
     from lab.report.repeat import Repeat
     from lab.report.session import Session, runs_folder
+    from lab.scenario.page_marks import marking
     from lab.scenario.runner import ScenarioRunner
 
     lab = lab_of(file)
@@ -94,9 +95,9 @@ def run(
     need_nodes(lab)
     console = Console(stderr=as_json, quiet=as_json)
     view = ScenarioConsole(console, verbose=verbose)
-    with locked(lab, "lab run"):
+    with locked(lab, "lab run"), marking(lab.ingress_url(lab.west.name)) as marks:
         steps = steps_of(lab, full=full, rate=rate)
-        steps.sink, steps.progress = view.take, view.progress
+        steps.sink, steps.progress, steps.mark = view.take, view.progress, marks.send
         warn_of_changes(lab, steps.context.mesh)
         facts = facts_of(lab, steps.context.mesh)
 
@@ -166,6 +167,7 @@ def walk(
     from lab.present.screen import Screen
     from lab.present.walk import rehearse
     from lab.present.walk import walk as present
+    from lab.scenario.page_marks import marking
     from lab.scenario.position import Position
     from lab.scenario.presenter import Presenter
 
@@ -176,8 +178,10 @@ def walk(
     need_nodes(lab)
     position = Position() if auto else Position.read(lab.paths.walk)
     screen = Screen(out(page=True), typed=not auto)
-    with locked(lab, "lab walk"):
-        presenter = Presenter(scenarios=chosen, steps=steps_of(lab, full=full, rate=50.0), position=position)
+    with locked(lab, "lab walk"), marking(lab.ingress_url(lab.west.name)) as marks:
+        steps = steps_of(lab, full=full, rate=50.0)
+        steps.mark = marks.send
+        presenter = Presenter(scenarios=chosen, steps=steps, position=position)
         if auto:
             warn_of_changes(lab, presenter.steps.context.mesh)
             rehearse(presenter, screen)

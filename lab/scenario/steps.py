@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from lab.base import events, wait
 from lab.base.errors import UsageError, WaitTimeout
@@ -14,12 +15,23 @@ from lab.scenario.actions import Action
 from lab.scenario.context import Context, StepNotRunError
 from lab.scenario.events import Checked, Sink, StepOutput
 from lab.scenario.evidence import EvidenceFolder
-from lab.scenario.executor import Executor, Output, error_text, transcript
+from lab.scenario.executor import Executor, Output, Typed, error_text, transcript
 from lab.scenario.model import Check, Scenario, ScenarioStep, missing
 from lab.scenario.observation import CannotLookError, Observation, Outcome
 from lab.scenario.results import CheckResult, StepRun
 
 CHECK_INTERVAL_S = 0.25
+
+
+class SendMark(Protocol):
+    """The shape of `PageMarks.send`."""
+
+    def __call__(self, text: str, kind: str, *, intended: bool) -> None:
+        """Send a mark soon."""
+
+
+def _no_mark(*_: object, **__: object) -> None:
+    return
 
 
 @dataclass(kw_only=True)
@@ -31,12 +43,14 @@ class StepRunner:
         folder: the folder for evidence.
         sink: receives all events.
         progress: shows what a step waits for; None shows nothing.
+        mark: tells the page that a step began, or that a command was typed.
     """
 
     executor: Executor
     folder: EvidenceFolder = field(default_factory=EvidenceFolder)
     sink: Sink = lambda _: None
     progress: events.Progress | None = None
+    mark: SendMark = _no_mark
 
     @property
     def context(self) -> Context:
@@ -48,6 +62,7 @@ class StepRunner:
         if (why := missing(step.requires, self.context.mesh.capabilities)) is not None:
             return not_run(step, why)
         began = time.monotonic()
+        self.mark(step.title, "step", intended=True)
         with self._recording(scenario, step) as output:
             problem = self._execute(scenario, step, sabotaged=sabotaged)
         if problem:
@@ -81,6 +96,8 @@ class StepRunner:
 
         def tell(item: Output) -> None:
             output.append(item)
+            if isinstance(item, Typed):
+                self.mark(item.text, "command", intended=True)
             self.sink(StepOutput(scenario=scenario, step=step, output=item))
 
         self.executor.tell = tell

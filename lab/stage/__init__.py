@@ -14,7 +14,6 @@ the steps, and the presenter's second screen. The state is the server's; browser
 | `server`, `endpoints`, `streams`, `broker` | the HTTP application: JSON requests, server-sent events, WebSockets |
 | `security` | the token, the cookie, Host and Origin, the headers |
 | `serve`, `opener` | runs the server in this process; opens the browser |
-| `page_marks` | tells the page when steps, commands and faults begin |
 """
 
 from lab.stage.parts import Declined, Fault, Faults, Panels, Stage

@@ -16,13 +16,13 @@ from lab.scenario.actions import Action
 from lab.scenario.executor import Output, Typed
 from lab.scenario.model import Scenario
 from lab.scenario.observation import Outcome
-from lab.scenario.presenter import Checks, Presenter, Snapshot, StepState, StepView, Wish
+from lab.scenario.page_marks import MOST_LETTERS, PageMarks
+from lab.scenario.presenter import Checks, Presenter, Snapshot, StepView, Wish
 from lab.scenario.results import StepRun
 from lab.stage import state
 from lab.stage.broker import Broker
 from lab.stage.conductor import Conductor
 from lab.stage.consoles import Consoles
-from lab.stage.page_marks import MOST_LETTERS, PageMarks
 from lab.stage.page_watch import PageWatch
 from lab.stage.parts import AudiencePart, ConsoleFeed, Declined, Faults, NoFaults, NoPanels, Panels
 from lab.stage.state import Happened, StageFacts, Work
@@ -71,7 +71,7 @@ class LiveStage:
         self.conductor = Conductor(changed=self.publish_state, note=self.note)
         self.consoles.changed = self._console
         self.consoles.note = self.note
-        self.presenter.steps.progress = self._progress
+        self.presenter.steps.progress, self.presenter.steps.mark = self._progress, self.set_mark
 
     def open(self) -> None:
         """Start all parts."""
@@ -263,15 +263,19 @@ class LiveStage:
             LabError: one failed.
         """
         executor = self.presenter.steps.executor
-        executor.tell = self.tell_output
+
+        def tell(output: Output) -> None:
+            if isinstance(output, Typed):
+                self.set_mark(output.text, "command", intended=True)
+            self.tell_output(output)
+
+        executor.tell = tell
         executor.do("", actions)
 
     def tell_output(self, output: Output, step: str | None = None) -> None:
-        """Tell what a step or a fault types and prints; a command is a mark."""
+        """Tell what a step or a fault types and prints."""
         typed = isinstance(output, Typed)
         text = output.text if isinstance(output, Typed) else output.line
-        if typed:
-            self.set_mark(text, "command", intended=True)
         data = {"step": step, "kind": "typed" if typed else "printed", "text": redact(text), "console": output.console}
         self.broker.publish("output", data)
 
@@ -300,15 +304,9 @@ class _StageView:
 
     def __init__(self, stage: LiveStage) -> None:
         self._stage = stage
-        self._running: str | None = None
 
-    def state(self, snapshot: Snapshot) -> None:
-        """Tell the state; a step that begins to run is a mark."""
-        current = snapshot.current
-        running = next((step.id for step in snapshot.steps if step.state is StepState.RUNNING), None)
-        if running is not None and running != self._running and current is not None:
-            self._stage.set_mark(current.step.title, "step", intended=True)
-        self._running = running
+    def state(self, _: Snapshot) -> None:
+        """Tell the state."""
         if not self._stage.presenter.closed:
             self._stage.closing(None)
         else:

@@ -17,6 +17,7 @@ from lab.mesh import Mesh
 from lab.report import environment
 from lab.scenario.model import Scenario
 from lab.scenario.observation import Outcome
+from lab.scenario.page_marks import PageMarks
 from lab.scenario.position import Position
 from lab.scenario.presenter import Presenter, StepState, Wish
 from lab.stacks import Stack, current
@@ -26,7 +27,6 @@ from lab.stage.consoles import Consoles
 from lab.stage.faults import FaultMenu
 from lab.stage.live import LiveStage
 from lab.stage.opener import open_browser, start_file
-from lab.stage.page_marks import PageMarks
 from lab.stage.page_watch import PageWatch
 from lab.stage.panel import LivePanels
 from lab.stage.parts import Stage

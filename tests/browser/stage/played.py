@@ -18,6 +18,7 @@ from lab.mesh import protocols
 from lab.scenario.context import Context
 from lab.scenario.executor import Executor, Output
 from lab.scenario.model import Scenario
+from lab.scenario.page_marks import PageMarks
 from lab.scenario.presenter import Presenter, Snapshot, StepView
 from lab.scenario.results import StepRun
 from lab.scenario.steps import StepRunner
@@ -29,7 +30,6 @@ from lab.stage.broker import Broker
 from lab.stage.console import PreparedShell
 from lab.stage.consoles import Consoles
 from lab.stage.live import LiveStage
-from lab.stage.page_marks import PageMarks
 from lab.stage.page_watch import PageWatch
 from lab.stage.parts import Fault
 from lab.stage.run import names_of

@@ -18,12 +18,12 @@ from lab.mesh.capabilities import Capability
 from lab.scenario.actions import Observe
 from lab.scenario.context import Context
 from lab.scenario.model import Scenario
+from lab.scenario.page_marks import PageMarks
 from lab.scenario.position import Position
 from lab.scenario.presenter import Presenter, Wish
 from lab.stage.broker import StageEvent
 from lab.stage.consoles import Consoles
 from lab.stage.live import LiveStage
-from lab.stage.page_marks import PageMarks
 from lab.stage.parts import Declined, Fault
 from lab.stage.state import StageFacts
 from tests.unit.scenarios.kit import FakeRunner, check, lab_of, look, looks, scenario, step, steps_of, typed

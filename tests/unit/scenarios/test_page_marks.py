@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler
 
 from lab.base import wait
 from lab.base.wait import NotYet
-from lab.stage.page_marks import PageMarks
+from lab.scenario.page_marks import PageMarks
 from tests.local_http import served
 
 

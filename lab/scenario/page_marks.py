@@ -1,13 +1,19 @@
-"""Send marks to the page: the timeline of West's frontend shows when steps, commands and faults began."""
+"""Send marks to the page: the timeline of West's frontend shows when steps, commands and faults began.
+
+`lab run`, `lab walk` and `lab stage` do.
+"""
 
 from __future__ import annotations
 
 import logging
 import queue
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 
 from lab.base.names import Json
+from lab.base.redaction import redact
 from lab.base.wait import TransientError
 from lab.measure.http import Connection
 
@@ -18,8 +24,23 @@ _TIMEOUT_S = 2.0
 KINDS = ("step", "command", "fault", "note")
 
 
+@contextmanager
+def marking(url: str) -> Iterator[PageMarks]:
+    """Send marks to a frontend in the block.
+
+    Args:
+        url: the frontend's URL, such as http://127.0.0.1:8080.
+    """
+    marks = PageMarks(url)
+    marks.start()
+    try:
+        yield marks
+    finally:
+        marks.close()
+
+
 class PageMarks:
-    """Sends marks in a thread of its own. A page that does not answer loses them; the stage never waits for it.
+    """Sends marks in a thread of its own. A page that does not answer loses them; nobody waits for it.
 
     Args:
         url: the frontend's URL, such as http://127.0.0.1:8080.
@@ -46,7 +67,7 @@ class PageMarks:
             intended: whether failures after it are wanted, so that nobody takes them for a defect.
         """
         try:
-            self._queue.put_nowait({"text": text[:MOST_LETTERS], "kind": kind, "intended": intended})
+            self._queue.put_nowait({"text": redact(text)[:MOST_LETTERS], "kind": kind, "intended": intended})
         except queue.Full:
             self.lost += 1
 

@@ -118,6 +118,7 @@ def policy(kind: PolicyKind) -> Callable[[Obj], Kept]:
     def read(obj: Obj) -> Kept:
         found = permissions.read([obj])
         return {
+            "group": kind.api_version.partition("/")[0],  # HTTPRoute is a kind of two groups
             "kind": kind.kind,
             "name": obj["metadata"]["name"],
             "namespace": obj["metadata"].get("namespace", ""),

@@ -159,7 +159,7 @@ def test_a_permission_of_the_lab_says_who_may_call_what(istio: ClusterModel) -> 
     kind = {"api_version": "security.istio.io/v1", "metadata": {"annotations": annotations}, "spec": {}}
     see(istio, made("AuthorizationPolicy", "podinfo-callers", "test", **kind))
     (row,) = lists(istio)["policies"]
-    assert (row["kind"], row["name"]) == ("AuthorizationPolicy", "podinfo-callers")
+    assert (row["group"], row["kind"], row["name"]) == ("security.istio.io", "AuthorizationPolicy", "podinfo-callers")
     assert row["words"] == "only west/frontend may call podinfo in east"
 
 

@@ -110,7 +110,7 @@ const SECTIONS = [
     of: "policies",
     title: "Routes and policies",
     rows: ({ policies = [] }) =>
-      policies.map(({ kind, name, namespace, words, change }) => ({ key: `${kind}/${namespace}/${name}`, name, detail: words, sign: "plain", change, title: `${kind} ${name}: ${words}` })),
+      policies.map(({ group, kind, name, namespace, words, change }) => ({ key: `${kind}.${group}/${namespace}/${name}`, name, detail: words, sign: "plain", change, title: `${kind} ${name}: ${words}` })),
   },
   {
     of: "events",

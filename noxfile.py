@@ -7,7 +7,17 @@ from pathlib import Path
 import nox
 
 _PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-_E2E = ("commands", "answers", "status", "ownership", "scenarios", "walkthrough", "accidents", "accidents_linkerd")
+_E2E = (
+    "commands",
+    "answers",
+    "status",
+    "ownership",
+    "scenarios",
+    "walkthrough",
+    "stage",
+    "accidents",
+    "accidents_linkerd",
+)
 _OTHER_MACHINES = ("any_machine",)
 _ENGINES = ("engines",)
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -25,6 +35,19 @@ def _unit(session: nox.Session) -> None:
 def _lab(session: nox.Session, *args: str) -> None:
     session.install("-e", ".", silent=True)
     session.run("lab", *args, *session.posargs)
+
+
+def _chromium(session: nox.Session) -> bool:
+    """Return whether there is a Chromium; install it if this is Debian or Ubuntu, and the user is root."""
+    if not any(map(shutil.which, _CHROMIUM)) and os.geteuid() == 0 and Path("/etc/debian_version").exists():
+        session.run("apt-get", "update", "--quiet", external=True, silent=True)
+        session.run(
+            *("apt-get", "install", "--yes", "--no-install-recommends", "chromium"),
+            external=True,
+            silent=True,
+            success_codes=[0, 100],
+        )
+    return any(map(shutil.which, _CHROMIUM))
 
 
 @nox.session(name="lab-up")
@@ -80,10 +103,8 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def browser(session: nox.Session) -> None:
     """Run the page and the stage in this machine's Chromium, without clusters; root on Debian installs it."""
-    if not any(map(shutil.which, _CHROMIUM)):
-        if not (os.geteuid() == 0 and Path("/etc/debian_version").exists()):
-            session.skip("no Chromium: install it, on Debian with `apt-get install chromium`")
-        session.run("apt-get", "install", "--yes", "--no-install-recommends", "chromium", external=True)
+    if not _chromium(session):
+        session.skip("no Chromium: install it, on Debian with `apt-get install chromium`")
     session.install("-e", ".[test,browser]", silent=True)
     session.run("pytest", "tests/browser", *session.posargs)
 
@@ -110,9 +131,10 @@ def e2e(session: nox.Session) -> None:
     """Run the end-to-end tests on two real clusters, which they create and delete, then the contract tests.
 
     The tests of other machines have clusters of their own, so they come after. All need a container engine; on a new
-    machine, `lab up` installs it.
+    machine, `lab up` installs it. Those of the stage need Chromium: root on Debian installs it, else they are skipped.
     """
-    session.install("-e", ".[test]", silent=True)
+    _chromium(session)
+    session.install("-e", ".[test,browser]", silent=True)
     for names in (_E2E, _OTHER_MACHINES):
         files = [f"tests/e2e/test_{name}.py" for name in names]
         session.run("pytest", *files, "--require-lab", *session.posargs)

@@ -22,6 +22,7 @@ from lab.base.names import STACKS
 LAB = (sys.executable, "-m", "lab")
 NAME = "e2e"
 PORTS = {"east": 27081, "west": 27080}
+STAGE_PORT = 27465
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -132,7 +133,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[RunningLab]:
     """
     stack = request.config.getoption("--stack")
     folder = Path(tempfile.gettempdir()) / f"eastwest-lab-{NAME}-{os.getuid()}"
-    running = RunningLab(folder=folder, name=NAME, toml=f'stack = "{stack}"\n{ports()}')
+    running = RunningLab(folder=folder, name=NAME, toml=f'stack = "{stack}"\n[stage]\nport = {STAGE_PORT}\n{ports()}')
     if not request.config.getoption("--require-lab"):
         findings = json.loads(
             subprocess.run(

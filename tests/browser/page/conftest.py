@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import TIMEOUT_MS
 from tests.browser.page.kit import Loop
 from tests.browser.page.viewer import Viewer
+from tests.chromium import TIMEOUT_MS
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 
 from lab.stage.recording.reading import read
 from lab.stage.recording.tape import Tape
-from tests.browser.conftest import TIMEOUT_MS
+from tests.chromium import TIMEOUT_MS
 from tests.unit.stage.recording.kit import presentation
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is in the extra `browser`")

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser.conftest import TIMEOUT_MS
 from tests.browser.stage.lab_page import LabPage
 from tests.browser.stage.played import PlayedStage, Theatre, played
 from tests.browser.stage.screens import Screen
+from tests.chromium import TIMEOUT_MS
 from tests.local_http import served
 
 

@@ -1,0 +1,274 @@
+"""The stage on real clusters, in a real browser: what an audience sees is what the clusters do."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from tests.browser.stage.axe import findings
+
+from tests.browser.stage.screens import Screen
+from tests.chromium import TIMEOUT_MS, chromium
+from tests.e2e.conftest import PORTS, RunningLab
+
+__all__ = ["chromium"]
+
+GO = ".go:not([aria-disabled])"
+PAGE = ".page iframe"
+STEP_MS = 300_000
+"""A step may wait for pods, on a machine that does much else."""
+RATE_PER_S = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveStage:
+    """`lab stage` in a process of its own; `link` is the part of a theatre that a screen needs."""
+
+    process: subprocess.Popen[str]
+    url: str
+    token: str
+
+    def link(self, path: str = "") -> str:
+        return f"{self.url}{path}#{self.token}"
+
+    def end(self) -> str:
+        """Press Ctrl-C, and return what the command printed at its end."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.communicate(timeout=60)[0]
+
+
+@dataclass
+class Client:
+    """An independent client of West's ingress: requests at a fixed rate, each at its own time."""
+
+    upstream: str
+    lost: list[float] = field(default_factory=list)
+    answered: Counter[str] = field(default_factory=Counter)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self._threads.append(threading.Thread(target=self._run))
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in list(self._threads):
+            thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(1 / RATE_PER_S):
+            thread = threading.Thread(target=self._ask, args=(time.monotonic(),))
+            thread.start()
+            self._threads.append(thread)
+
+    def _ask(self, at: float) -> None:
+        url = f"http://127.0.0.1:{PORTS['west']}/api/answers"
+        try:
+            totals = requests.get(url, params={"upstream": self.upstream, "count": 1}, timeout=30).json()["totals"]
+        except (requests.RequestException, KeyError, ValueError):
+            self.lost.append(at)
+            return
+        self.answered.update(totals["by_cluster"])
+        if totals["failed"]:
+            self.lost.append(at)
+
+
+@pytest.fixture(scope="module")
+def stage(lab: RunningLab) -> Iterator[LiveStage]:
+    """The stage with all scenarios, at its first step; afterwards nothing of it is left in the clusters."""
+    process = lab.start("stage", "--fresh", "--no-browser")
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("Ctrl-C ends it"):
+            break
+    found = re.search(r"stage: +(\S+)#(token=\S+)", "".join(lines))
+    assert found is not None, "".join(lines)
+    yield (live := LiveStage(process=process, url=found[1], token=found[2]))
+    if process.poll() is None:
+        live.end()
+    lab.run("reset")
+
+
+@pytest.fixture
+def screen(chromium: Any, stage: LiveStage) -> Iterator[Callable[..., Screen]]:
+    """`screen("presenter")` opens a screen in a browser of its own; none reaches beyond this machine."""
+    opened: list[Screen] = []
+
+    def open_screen(path: str = "", **options: Any) -> Screen:
+        context = chromium.new_context(viewport={"width": 1920, "height": 1080}, bypass_csp=True, **options)
+        context.set_default_timeout(TIMEOUT_MS)
+        made = Screen(context.new_page(), stage)
+        opened.append(made)
+        made.open(path)
+        return made
+
+    yield open_screen
+    for one in opened:
+        one.page.context.close()
+    assert [error for one in opened for error in one.errors] == []
+    assert {urlsplit(url).hostname for one in opened for url in one.requested} <= {"127.0.0.1", "localhost"}
+
+
+def go_to(audience: Screen, scenario: str, title: str) -> None:
+    """Jump to the first step of a scenario."""
+    audience.page.evaluate(
+        "async (to) => fetch('/api/jump', {method: 'POST', headers: {'content-type': 'application/json'},"
+        " body: JSON.stringify({to})})",
+        scenario,
+    )
+    audience.is_at(title)
+    can_go_on(audience)
+
+
+def can_go_on(audience: Screen) -> None:
+    audience.page.locator(GO).first.wait_for(timeout=STEP_MS)
+
+
+def green(audience: Screen) -> None:
+    """Run the step with the one key, and wait until its checks are green."""
+    audience.press("Enter")
+    audience.page.locator(".status:is([data-look=green], [data-look=red], [data-look=done])").first.wait_for(
+        timeout=STEP_MS
+    )
+    results = audience.page.locator(".card .result").all_text_contents()
+    assert audience.page.locator(".status[data-look=red]").count() == 0, results
+    can_go_on(audience)
+
+
+def shares(audience: Screen) -> list[set[str]]:
+    """Return the names beside the large percents of each column of the page."""
+    columns = audience.page.frame_locator(PAGE).locator(".column").all()
+    return [set(one.locator(".shares li > :nth-child(2)").all_text_contents()) for one in columns]
+
+
+def test_an_act_is_presented_with_one_key(lab: RunningLab, stage: LiveStage, screen: Callable[..., Screen]) -> None:
+    audience = screen()
+    go_to(audience, "request_routing/half", "Half and half")
+    green(audience)
+    audience.sees(".card .result", re.compile(r"\d+ requests"))
+    frame = audience.page.frame_locator(PAGE)
+    frame.locator(".column .shares li:has-text('east')").first.wait_for()
+    frame.locator(".column .shares li:has-text('west')").first.wait_for()
+    assert {"east", "west"} <= set().union(*shares(audience))
+    assert findings(audience.page) == []
+    title = audience.page.locator("h1.title").text_content()
+    for _ in range(12):  # run and next, four more steps at most, then the summary
+        audience.press("Enter")
+        can_go_on(audience)
+        title = audience.page.locator("h1.title").text_content()
+        if title == "Request routing":
+            break
+        assert audience.page.locator(".status[data-look=red]").count() == 0, title
+    audience.sees(".narration", "Weights decide for each request")
+
+
+def test_the_presenters_window_presents_and_the_audience_sees_the_same(screen: Callable[..., Screen]) -> None:
+    presenter, audience = screen("presenter"), screen()
+    title = titles(presenter)["cross_cluster_access/ask"]
+    go_to(presenter, "cross_cluster_access/ask", title)
+    audience.is_at(title)
+    presenter.click(".control[data-command=go]:not([aria-disabled])")
+    for one in (presenter, audience):
+        one.page.locator(".status[data-look=green]").first.wait_for(timeout=STEP_MS)
+
+
+def titles(one: Screen) -> dict[str, str]:
+    state = one.page.evaluate("async () => (await fetch('/api/state')).json()")
+    return {step["id"]: step["title"] for step in state["steps"]}
+
+
+def test_a_browser_that_is_killed_in_a_step_changes_nothing(screen: Callable[..., Screen]) -> None:
+    first = screen()
+    go_to(first, "request_routing/half", "Half and half")
+    first.press("Enter")
+    first.page.locator(GO).first.wait_for(state="hidden")
+    first.page.context.close()
+    second = screen()
+    second.is_at("Half and half")
+    second.page.locator(".status[data-look=green]").first.wait_for(timeout=STEP_MS)
+    second.page.reload()
+    second.is_at("Half and half")
+    second.shows(".status[data-look=green]")
+
+
+def test_a_gateways_death_is_seen_with_the_losses_that_another_client_counts(screen: Callable[..., Screen]) -> None:
+    audience = screen()
+    audience.loses = True
+    go_to(audience, "request_routing/half", "Half and half")
+    with audience.page.context.new_page() as page:  # the page itself, at the client's rate
+        page.goto(f"http://localhost:{PORTS['west']}/?view=timeline&upstream=podinfo-east&rate={RATE_PER_S}")
+        verdict = page.locator(".timeline .verdict")
+        page.wait_for_function("() => parseInt(document.querySelector('.timeline .verdict')?.textContent) > 40")
+        with Client("podinfo-east") as client:
+            fault(audience, "kill-gateway-east", "inject")
+            page.wait_for_function(
+                "() => !/ 0 without an answer/.test(document.querySelector('.timeline .verdict').textContent)",
+                timeout=STEP_MS,
+            )
+            fault(audience, "kill-gateway-east", "undo")
+            page.wait_for_function(
+                "() => /recovered after/.test(document.querySelector('.timeline .verdict').textContent)",
+                timeout=STEP_MS,
+            )
+        seen = re.match(r"(\d+) requests, (\d+) without an answer", verdict.text_content() or "")
+        assert seen is not None
+        phases = page.locator(".timeline tbody tr td:first-child").all_text_contents()
+    assert any("gateway" in phase and "intended" in phase for phase in phases)
+    lost, theirs = int(seen[2]), len(client.lost)
+    assert lost > 0
+    # Two clients of one rate lose the same time; each edge of the gap is a few requests wide.
+    assert abs(lost - theirs) <= max(RATE_PER_S, 0.2 * max(lost, theirs)), (lost, theirs)
+
+
+def fault(one: Screen, name: str, action: str) -> None:
+    """Inject a fault, or undo it, and wait until it is done."""
+    status = one.page.evaluate(
+        "async ([name, action]) => (await fetch(`/api/faults/${name}`, {method: 'POST',"
+        " headers: {'content-type': 'application/json'}, body: JSON.stringify({action})})).status",
+        [name, action],
+    )
+    assert status == 202
+    can_go_on(one)
+
+
+def test_a_lock_has_the_identities_of_both_ends(lab: RunningLab, screen: Callable[..., Screen]) -> None:
+    audience = screen()
+    with audience.page.context.new_page() as page:
+        page.goto(f"http://localhost:{PORTS['west']}/?view=topology&upstream=podinfo-east&rate=10")
+        page.wait_for_function("() => document.querySelector('#topology .lock')", timeout=STEP_MS)
+        edges = " ".join(page.locator("#edges li").all_text_contents())
+    assert lab.identity("west", "frontend") in edges
+    server = lab.identity("east", "podinfo") if lab.stack == "istio" else "linkerd-gateway.linkerd-multicluster"
+    assert server in edges
+
+
+def test_what_was_presented_is_recorded_and_plays_without_clusters(
+    lab: RunningLab, stage: LiveStage, chromium: Any, tmp_path: Path
+) -> None:
+    printed = stage.end()
+    found = re.search(r"lab stage --replay (\S+)", printed)
+    assert found is not None, printed
+    assert stage.process.returncode == 0
+    file = tmp_path / "talk.html"
+    lab.run("stage", "--replay", found[1], "--export", str(file))
+    page = chromium.new_page()
+    page.context.set_offline(True)
+    page.goto(file.as_uri())
+    page.locator("h1.title").first.wait_for(timeout=TIMEOUT_MS)
+    assert "replay" in (page.locator("body").text_content() or "").lower()
+    page.close()

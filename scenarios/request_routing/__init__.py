@@ -13,7 +13,6 @@ from lab.scenario.evidence import EvidenceKind
 from lab.scenario.loads import StepLoad
 from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
 from lab.scenario.observation import Look, Observation
-from lab.stacks.linkerd.traffic_split import CALLERS_REST_S
 
 from ..recorded import loses_nothing, recordings
 from ..sampling import SETTLES_WITHIN_S, settled_split
@@ -26,9 +25,17 @@ STICKY = 0.3
 TAKES_EFFECT_WITHIN_S = 5.0
 _LOAD = StepLoad(name="shift", service=SERVICE, inside=False)
 _PHASE = Pause(3, "the load runs")
-_RESTED_S = CALLERS_REST_S + 1
 _COUNT = f"curl --silent '{{west_url}}/api/answers?upstream={SERVICE}&count=200&parallel=20'"
 _SMI = f"{SERVICE}=50 {MIRROR}=50"
+_FRONTEND = "deployment frontend"
+# A Linkerd proxy chooses between TrafficSplits and routes at its first request to a service, and keeps to it while
+# requests come, as those of an open page do (lab.stacks.linkerd.traffic_split).
+_NEW_PROXY = (
+    Command(f"kubectl --context={{west}} --namespace={{namespace}} rollout restart {_FRONTEND}"),
+    Command(
+        f"kubectl --context={{west}} --namespace={{namespace}} rollout status {_FRONTEND} --timeout=90s", timeout_s=100
+    ),
+)
 
 
 def _divided(design: stats.Design, *, connection: str = "new", parallel: int = 20) -> Look:
@@ -183,7 +190,7 @@ SCENARIO = Scenario(
             name="traffic_split",
             title="The talk's SMI TrafficSplit",
             narration="The talk used an SMI TrafficSplit. Upstream has deprecated it, but with its extension it still "
-            "splits requests.",
+            "splits requests. A running proxy keeps its old routing, so the frontend restarts.",
             requires=frozenset({Capability.SPLIT_SMI}),
             before=(on(linkerd=Delete(_file(100, 0), of="west")),),
             do=(
@@ -191,10 +198,8 @@ SCENARIO = Scenario(
                     linkerd=(
                         Command(f"lab split {SERVICE} --in {{west}} --smi {_SMI}", timeout_s=120),
                         Command("kubectl --context={west} --namespace={namespace} get trafficsplits --output=yaml"),
-                        # The callers' proxies look for a TrafficSplit only after a pause between requests.
-                        Until(
-                            "answers by both clusters", _both_answer, timeout_s=SETTLES_WITHIN_S, interval_s=_RESTED_S
-                        ),
+                        *_NEW_PROXY,
+                        Until("answers by both clusters", _both_answer, timeout_s=SETTLES_WITHIN_S),
                     )
                 ),
             ),
@@ -202,7 +207,7 @@ SCENARIO = Scenario(
                 on(
                     linkerd=(
                         Command(f"lab unsplit {SERVICE} --in {{west}}", timeout_s=120),
-                        Pause(_RESTED_S, "the callers' proxies forget the TrafficSplit"),
+                        *_NEW_PROXY,
                     )
                 ),
             ),

@@ -21,6 +21,7 @@ from tests.browser.stage.axe import findings
 from tests.browser.stage.screens import Screen
 from tests.chromium import TIMEOUT_MS, chromium
 from tests.e2e.conftest import PORTS, RunningLab
+from tests.e2e.reel import SIZE, Reel
 
 __all__ = ["chromium"]
 
@@ -110,9 +111,10 @@ def screen(chromium: Any, stage: LiveStage) -> Iterator[Callable[..., Screen]]:
     opened: list[Screen] = []
 
     def open_screen(path: str = "", **options: Any) -> Screen:
-        context = chromium.new_context(viewport={"width": 1920, "height": 1080}, bypass_csp=True, **options)
+        context = chromium.new_context(**{"viewport": SIZE, "bypass_csp": True, **options})
         context.set_default_timeout(TIMEOUT_MS)
         made = Screen(context.new_page(), stage)
+        made.loses = True  # an ingress that gets a new route ends the page's streams; the page connects again
         opened.append(made)
         made.open(path)
         return made
@@ -139,12 +141,14 @@ def can_go_on(audience: Screen) -> None:
     audience.page.locator(GO).first.wait_for(timeout=STEP_MS)
 
 
-def green(audience: Screen) -> None:
+def green(audience: Screen, reel: Reel) -> None:
     """Run the step with the one key, and wait until its checks are green."""
     audience.press("Enter")
-    audience.page.locator(".status:is([data-look=green], [data-look=red], [data-look=done])").first.wait_for(
-        timeout=STEP_MS
-    )
+    ended = audience.page.locator(".status:is([data-look=green], [data-look=red])").first
+    deadline = time.monotonic() + STEP_MS / 1000
+    while not ended.is_visible() and time.monotonic() < deadline:
+        reel.frame(audience.page)
+        audience.page.wait_for_timeout(400)
     results = audience.page.locator(".card .result").all_text_contents()
     assert audience.page.locator(".status[data-look=red]").count() == 0, results
     can_go_on(audience)
@@ -156,15 +160,24 @@ def shares(audience: Screen) -> list[set[str]]:
     return [set(one.locator(".shares li > :nth-child(2)").all_text_contents()) for one in columns]
 
 
-def test_an_act_is_presented_with_one_key(lab: RunningLab, stage: LiveStage, screen: Callable[..., Screen]) -> None:
+def test_an_act_is_presented_with_one_key(
+    stage: LiveStage, screen: Callable[..., Screen], request: pytest.FixtureRequest
+) -> None:
+    reel = Reel(request.config.getoption("--pictures"))
     audience = screen()
     go_to(audience, "request_routing/half", "Half and half")
-    green(audience)
+    reel.frame(audience.page)
+    green(audience, reel)
     audience.sees(".card .result", re.compile(r"\d+ requests"))
     frame = audience.page.frame_locator(PAGE)
     frame.locator(".column .shares li:has-text('east')").first.wait_for()
     frame.locator(".column .shares li:has-text('west')").first.wait_for()
     assert {"east", "west"} <= set().union(*shares(audience))
+    for _ in range(20 if reel.runs else 0):  # the grid fills
+        audience.page.wait_for_timeout(1000)
+        reel.frame(audience.page)
+    reel.picture(audience.page, "stage")
+    reel.write("stage")
     assert findings(audience.page) == []
     title = audience.page.locator("h1.title").text_content()
     for _ in range(12):  # run and next, four more steps at most, then the summary
@@ -208,7 +221,6 @@ def test_a_browser_that_is_killed_in_a_step_changes_nothing(screen: Callable[...
 
 def test_a_gateways_death_is_seen_with_the_losses_that_another_client_counts(screen: Callable[..., Screen]) -> None:
     audience = screen()
-    audience.loses = True
     go_to(audience, "request_routing/half", "Half and half")
     with audience.page.context.new_page() as page:  # the page itself, at the client's rate
         page.goto(f"http://localhost:{PORTS['west']}/?view=timeline&upstream=podinfo-east&rate={RATE_PER_S}")

@@ -140,7 +140,7 @@ class ClusterModel:
 
     def _services(self) -> Iterator[tuple[str, Kept]]:
         endpoints = self._endpoints()
-        for key, row in self._shown(_SERVICE, *self._kinds.namespaces):
+        for key, row in self._shown(_SERVICE):  # gateways have rows of their own
             ready, total = endpoints.get(key, (0, 0))
             shown = {name: value for name, value in row.items() if name != "balanced"}
             yield _text(key), {**shown, "ready": f"{ready}/{total}" if total else None}

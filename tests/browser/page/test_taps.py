@@ -27,7 +27,7 @@ def tap(frontend: Frontend, upstream: str) -> None:
 
 def test_a_tap_has_a_dot_on_the_grid_and_is_in_no_number(view, loop: Loop):
     upstream, other = Podinfo(loop, {"east": 1}), Podinfo(loop, {"east": 1})
-    with running({"podinfo": upstream, "other": other}, REQUEST_TIMEOUT_S="60") as frontend:
+    with running({"podinfo": upstream, "other": other}) as frontend:
         viewer = view(f"{frontend.url}/?view=grid&rate=1&theme=light")
         viewer.answers(2)
         canvas = viewer.page.locator(".grid canvas").element_handle()
@@ -50,7 +50,7 @@ def test_a_tap_has_a_dot_on_the_grid_and_is_in_no_number(view, loop: Loop):
 
 def test_a_tap_below_the_pointer_is_named_and_a_failed_one_has_its_shape(view, loop: Loop):
     upstream = Podinfo(loop, {"east": 1})
-    with running({"podinfo": upstream}, REQUEST_TIMEOUT_S="60") as frontend:
+    with running({"podinfo": upstream}) as frontend:
         viewer = view(f"{frontend.url}/?view=grid&rate=1")
         viewer.answers(1)
         for _ in range(TAPS):

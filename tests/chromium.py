@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-TIMEOUT_MS = 60_000
+TIMEOUT_MS = 180_000
 """For everything that a browser should show: machines of CI are slow."""
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = ["--no-sandbox", "--enable-precise-memory-info"]

@@ -17,9 +17,6 @@ _PORT = 9898
 IN_DEVELOPMENT = "my-service"
 """The service of `lab dev` (apps/my-service); the frontend has its name whether it runs or not."""
 
-STAGE_PORT = 7465
-"""The port of the stage on this machine: only its page may frame the frontend's."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Frontend(ManifestComponent):
@@ -41,7 +38,7 @@ class Frontend(ManifestComponent):
             default_upstream=_PODINFO,
             replicas=1,
             request_timeout_s=self.request_timeout_s,
-            stage_port=STAGE_PORT,
+            stage_port=lab.spec.stage.port,
         )
         return [in_namespace(obj, NAMESPACE) for obj in rendered]
 

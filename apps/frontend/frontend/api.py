@@ -18,11 +18,13 @@ from frontend.errors import ApiError
 from frontend.events import EventStream
 from frontend.identity import read_identity
 from frontend.kubernetes import ApiServerError
-from frontend.marks import MAX_BODY_BYTES, MarkBoard, check_poster, parse_mark
+from frontend.marks import MarkBoard, parse_mark
 from frontend.pace import Ask, Budget, batch
+from frontend.posting import posted
 from frontend.query import Query
 from frontend.split import Split, SplitReader, State
 from frontend.stream import events
+from frontend.taps import TapBoard, parse_tap
 
 # Carried on to the upstream when they come in: W3C tracing, and the lab's own, which routes may look at.
 PROPAGATED = ("baggage", "traceparent", "tracestate")
@@ -40,6 +42,7 @@ class Service:
     caller: Caller
     budget: Budget
     splits: SplitReader
+    taps: TapBoard
     board: MarkBoard = field(default_factory=MarkBoard)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -55,6 +58,7 @@ def routes() -> list[Route]:
         Route("/api/split", split),
         Route("/api/marks", marks, methods=["GET"]),
         Route("/api/marks", post_mark, methods=["POST"]),
+        Route("/api/taps", post_tap, methods=["POST"]),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
     ]
@@ -154,7 +158,8 @@ async def stream(request: Request) -> Response:
             next_step="ask for a lower rate, close a stream, or raise STREAM_BUDGET_PER_S",
         )
     hello = {"schema": "frontend/stream/v1", "frontend": _self(service.settings), "upstream": _upstream(upstream)}
-    sent = events(hello, asking, service.board, rate_per_s=rate_per_s, count=count, stop=service.draining)
+    taps = service.taps.of(upstream)
+    sent = events(hello, asking, service.board, taps, rate_per_s=rate_per_s, count=count, stop=service.draining)
     return EventStream(sent, hold=budget.take(rate_per_s))
 
 
@@ -193,17 +198,29 @@ async def post_mark(request: Request) -> JSONResponse:
     """Set a mark, which every open stream gets."""
     Query(request.query_params, allowed=())
     service = _service(request)
-    check_poster(request.headers, stage_port=service.settings.stage_port)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise ApiError(
-                413, what=f"the body is larger than {MAX_BODY_BYTES} bytes", where="body", next_step="send a short text"
-            )
-    new = parse_mark(bytes(body))
+    new = parse_mark(await posted(request, stage_port=service.settings.stage_port))
     mark = service.board.post(text=new.text, kind=new.kind, intended=new.intended)
     return JSONResponse({"schema": "frontend/mark/v1", "mark": mark.as_json()}, status_code=201)
+
+
+async def post_tap(request: Request) -> JSONResponse:
+    """Send one request for somebody's phone, and show its answer on every open stream of the upstream."""
+    Query(request.query_params, allowed=())
+    service = _service(request)
+    upstream = parse_tap(await posted(request, stage_port=service.settings.stage_port), service.settings)
+    n = service.taps.next_number()
+    async with _asking(request, upstream, connection="new") as ask:
+        answer = await ask(n)
+    service.taps.show(upstream, answer)
+    return JSONResponse(
+        {
+            "schema": "frontend/tap/v1",
+            "frontend": _self(service.settings),
+            "upstream": _upstream(upstream),
+            "answer": answer.as_json(),
+        },
+        headers=NO_STORE,
+    )
 
 
 async def healthz(request: Request) -> JSONResponse:

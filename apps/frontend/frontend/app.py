@@ -22,6 +22,7 @@ from frontend.errors import ApiError
 from frontend.kubernetes import Kubernetes
 from frontend.pace import Budget
 from frontend.split import SplitReader
+from frontend.taps import TapBoard
 
 STATIC = Path(__file__).parent / "static"
 
@@ -58,6 +59,7 @@ def create_app(
         caller=Caller(settings, transport),
         budget=Budget(settings.stream_budget_per_s),
         splits=SplitReader(settings, kubernetes),
+        taps=TapBoard(settings),
     )
 
     @asynccontextmanager

@@ -1,24 +1,22 @@
 """Marks: changes of the lab that the stage, a command or a person tells, for all open streams."""
 
-import asyncio
-import json
 import re
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from urllib.parse import urlsplit
 
 from frontend.errors import ApiError
+from frontend.fanout import Fanout
+from frontend.pace import Bucket
+from frontend.posting import bad_body, fields_of
 
 KEPT = 200
 MAX_TEXT = 120
-MAX_BODY_BYTES = 4096
 PER_S, BURST = 10.0, 30.0
 WAITING = 50
 """Marks that a stream may be behind; further ones are left out there."""
+_EXAMPLE = '{"text": "kill podinfo", "kind": "step|command|fault|note", "intended": true}'
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -48,13 +46,13 @@ class Mark:
 
 
 class MarkBoard:
-    """The latest marks, and those who wait for the next one."""
+    """The latest marks; `news` gives each new one to the open streams."""
 
     def __init__(self) -> None:
         self._marks: deque[Mark] = deque(maxlen=KEPT)
-        self._readers: set[asyncio.Queue[Mark]] = set()
+        self.news: Fanout[Mark] = Fanout(WAITING)
         self._next_id = 1
-        self._tokens, self._refilled = BURST, time.monotonic()
+        self._bucket = Bucket(PER_S, burst=BURST)
 
     @property
     def marks(self) -> tuple[Mark, ...]:
@@ -67,32 +65,22 @@ class MarkBoard:
         Raises:
             ApiError: 429 if marks come faster than people and steps make them.
         """
-        now = time.monotonic()
-        self._tokens, self._refilled = min(BURST, self._tokens + (now - self._refilled) * PER_S), now
-        if self._tokens < 1:
+        if not self._bucket.take():
             raise ApiError(
                 429, what=f"more than {PER_S:g} marks per second", where="/api/marks", next_step="wait a second"
             )
-        self._tokens -= 1
         mark = Mark(
-            id=self._next_id, at=round(time.time(), 3), monotonic_s=now, text=text, kind=kind, intended=intended
+            id=self._next_id,
+            at=round(time.time(), 3),
+            monotonic_s=time.monotonic(),
+            text=text,
+            kind=kind,
+            intended=intended,
         )
         self._next_id += 1
         self._marks.append(mark)
-        for reader in self._readers:
-            if not reader.full():
-                reader.put_nowait(mark)
+        self.news.send(mark)
         return mark
-
-    @contextmanager
-    def reading(self) -> Iterator[asyncio.Queue[Mark]]:
-        """Yield a queue that gets each mark from now on."""
-        reader: asyncio.Queue[Mark] = asyncio.Queue(maxsize=WAITING)
-        self._readers.add(reader)
-        try:
-            yield reader
-        finally:
-            self._readers.discard(reader)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,64 +98,14 @@ def parse_mark(body: bytes) -> NewMark:
     Raises:
         ApiError: 400, with the first problem.
     """
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise _bad("the body is not JSON") from error
-    if not isinstance(fields, dict):
-        raise _bad("the body is not a JSON object")
-    unknown = sorted(set(fields) - {"text", "kind", "intended"})
-    if unknown:
-        raise _bad(f"there is no field {unknown[0]!r}")
+    fields = fields_of(body, allowed={"text", "kind", "intended"}, example=_EXAMPLE)
     text, kind, intended = fields.get("text"), fields.get("kind", MarkKind.NOTE), fields.get("intended", False)
     if not isinstance(text, str) or not (words := " ".join(_UNPRINTABLE.sub(" ", text).split())):
-        raise _bad("'text' is not a text with at least one character")
+        raise bad_body("'text' is not a text with at least one character", example=_EXAMPLE)
     if len(words) > MAX_TEXT:
-        raise _bad(f"'text' has {len(words)} characters, more than {MAX_TEXT}")
-    if kind not in list(MarkKind):
-        raise _bad(f"kind={kind!r} is not known")
+        raise bad_body(f"'text' has {len(words)} characters, more than {MAX_TEXT}", example=_EXAMPLE)
+    if not isinstance(kind, str) or kind not in list(MarkKind):
+        raise bad_body(f"kind={kind!r} is not known", example=_EXAMPLE)
     if not isinstance(intended, bool):
-        raise _bad("'intended' is not true or false")
+        raise bad_body("'intended' is not true or false", example=_EXAMPLE)
     return NewMark(text=words, kind=MarkKind(kind), intended=intended)
-
-
-def check_poster(headers: Mapping[str, str], *, stage_port: int) -> None:
-    """Check that no page of another origin posts a mark, and that the body is JSON.
-
-    A browser names the origin of the page that sends a request; programs send none. The page's own origin counts only
-    if its host is `localhost` or an address: a name of somebody else could lead here (DNS rebinding).
-
-    Raises:
-        ApiError: 403 for another origin, 415 for another content type.
-    """
-    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise ApiError(415, what="the body is not application/json", where="header content-type", next_step="send JSON")
-    origin = headers.get("origin")
-    if origin is None:
-        return
-    stage = {f"http://{host}:{stage_port}" for host in ("127.0.0.1", "localhost")}
-    if origin in stage or (origin == f"http://{headers.get('host', '')}" and _is_local_or_address(origin)):
-        return
-    raise ApiError(
-        403,
-        what=f"a page from {origin} may not set marks here",
-        where="header origin",
-        next_step="open this frontend's own page, or the stage's",
-    )
-
-
-def _is_local_or_address(origin: str) -> bool:
-    try:
-        host = urlsplit(origin).hostname or ""
-    except ValueError:
-        return False
-    return host == "localhost" or bool(re.fullmatch(r"[0-9.]+|[0-9a-f:]+", host))
-
-
-def _bad(what: str) -> ApiError:
-    return ApiError(
-        400,
-        what=what,
-        where="body",
-        next_step='send {"text": "kill podinfo", "kind": "step|command|fault|note", "intended": true}',
-    )

@@ -1,6 +1,7 @@
 """Many requests: as a batch that ends, or at a steady rate for as long as someone looks."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -41,6 +42,24 @@ class Budget:
             yield
         finally:
             self.taken_per_s -= per_s
+
+
+class Bucket:
+    """A limit on how often something happens: `burst` times at once, then `per_s` times a second."""
+
+    def __init__(self, per_s: float, *, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_s, self._burst, self._clock = per_s, burst, clock
+        self._tokens, self._filled_s = burst, clock()
+
+    def take(self) -> bool:
+        """Count one more; False if that is too many."""
+        now_s = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now_s - self._filled_s) * self._per_s)
+        self._filled_s = now_s
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
 
 
 async def batch(ask: Ask, *, count: int, parallel: int, timeout_s: float) -> list[Answer]:

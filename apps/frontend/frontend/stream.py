@@ -1,4 +1,4 @@
-"""The events of one stream: answers as they come, marks, and once a second the timeline."""
+"""The events of one stream: answers as they come, marks, taps, and once a second the timeline."""
 
 import asyncio
 import time
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from frontend.answers import Answer
 from frontend.counting import LoadMark
 from frontend.events import RECONNECT_MS, event
+from frontend.fanout import Fanout
 from frontend.marks import Mark, MarkBoard
 from frontend.pace import Ask, End, steady
 from frontend.timeline import SLOT_S, Timeline
@@ -23,7 +24,12 @@ class _TimedMark:
     at_s: float
 
 
-_Item = Answer | End | _TimedMark | Exception | None
+@dataclass(frozen=True, kw_only=True)
+class _Tap:
+    answer: Answer
+
+
+_Item = Answer | End | _TimedMark | _Tap | Exception | None
 """What comes next in a stream; None is the end of a second."""
 
 
@@ -31,17 +37,19 @@ async def events(
     hello: Mapping[str, object],
     asking: AbstractAsyncContextManager[Ask],
     board: MarkBoard,
+    tapped: Fanout[Answer],
     *,
     rate_per_s: float,
     count: int | None,
     stop: asyncio.Event,
 ) -> AsyncIterator[bytes]:
-    """Yield `hello`, then `answer`, `mark` and `timeline` events, and at last `end`.
+    """Yield `hello`, then `answer`, `mark`, `tap` and `timeline` events, and at last `end`.
 
     Args:
         hello: the fields of the first event that describe frontend and upstream.
         asking: gives what sends one request.
         board: the marks.
+        tapped: the taps of the same upstream; the timeline does not count them.
         rate_per_s: requests per second.
         count: ends after so many; None continues.
         stop: ends the stream.
@@ -78,7 +86,7 @@ async def events(
                     await outgoing.put(item)
 
     async def marks() -> None:
-        with board.reading() as reader:
+        with board.news.reading() as reader:
             while True:
                 mark = await reader.get()
                 at_s = mark.monotonic_s - began
@@ -90,13 +98,8 @@ async def events(
             await asyncio.sleep(SLOT_S - now_s() % SLOT_S)
             await outgoing.put(None)
 
-    async def fed(source: Coroutine[None, None, None]) -> None:
-        try:
-            await source
-        except Exception as error:  # to be raised where the stream is read
-            await outgoing.put(error)
-
-    tasks = [asyncio.create_task(fed(source)) for source in (answers(), marks(), ticks())]
+    sources = (answers(), marks(), _taps(tapped, outgoing), ticks())
+    tasks = [asyncio.create_task(_fed(source, outgoing)) for source in sources]
     try:
         while True:
             match item := await outgoing.get():
@@ -104,6 +107,8 @@ async def events(
                     yield event("answer", item.as_json(), event_id=item.n)
                 case _TimedMark():
                     yield event("mark", {**item.mark.as_json(), "at_s": round(item.at_s, 3)})
+                case _Tap():
+                    yield event("tap", {**item.answer.as_json(), "tap": True})
                 case None:
                     yield event("timeline", timeline.report(now_s()).as_json())
                 case End():
@@ -116,3 +121,16 @@ async def events(
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+
+
+async def _taps(tapped: Fanout[Answer], outgoing: asyncio.Queue[_Item]) -> None:
+    with tapped.reading() as reader:
+        while True:
+            await outgoing.put(_Tap(answer=await reader.get()))
+
+
+async def _fed(source: Coroutine[None, None, None], outgoing: asyncio.Queue[_Item]) -> None:
+    try:
+        await source
+    except Exception as error:  # to be raised where the stream is read
+        await outgoing.put(error)

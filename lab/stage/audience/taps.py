@@ -1,8 +1,6 @@
 """Send the audience's requests: from a bounded queue, a few at the same time, each once.
 
 West's frontend makes the request, as for its own page, and shows the answer to everybody who watches: `POST /api/taps`.
-A frontend of an older version does not have that endpoint; then `/api/answers` makes the request, and only the phone
-sees the answer.
 """
 
 from __future__ import annotations
@@ -10,7 +8,6 @@ from __future__ import annotations
 import queue
 import re
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -22,9 +19,6 @@ from lab.measure.http import Connection
 WORKERS, MOST_WAITING = 32, 100
 TIMEOUT_S = 10.0
 """Longer than a frontend waits for an answer, retries included."""
-_NO_SUCH = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
-_OLD_S = 30.0
-"""Time until a frontend without the endpoint is tried again: an ingress that loads its routes says 404, too."""
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -63,7 +57,6 @@ class Taps:
         self._colors = colors
         self._waiting: queue.Queue[Callable[[Connection], None] | None] = queue.Queue(maxsize=MOST_WAITING)
         self._threads: list[threading.Thread] = []
-        self._asks_again_s = 0.0
 
     def start(self) -> None:
         """Start the threads that send."""
@@ -113,17 +106,8 @@ class Taps:
             return TapResult(error="The lab gave an answer that this page does not understand.")
 
     def _answer(self, connection: Connection) -> Json:
-        if time.monotonic() >= self._asks_again_s:
-            body = {"upstream": self._upstream}
-            status, answer = connection.json("POST", f"{self._base}/api/taps", body=body, timeout_s=TIMEOUT_S)
-            if status not in _NO_SUCH:
-                return _checked(status, answer)["answer"]
-            self._asks_again_s = time.monotonic() + _OLD_S
-        url = f"{self._base}/api/answers?upstream={self._upstream}&count=1"
-        return _checked(*connection.json("GET", url, timeout_s=TIMEOUT_S))["answers"][0]
-
-
-def _checked(status: int, answer: Json) -> Json:
-    if status >= HTTPStatus.BAD_REQUEST:
-        raise TransientError(f"HTTP {status}")
-    return answer
+        body = {"upstream": self._upstream}
+        status, document = connection.json("POST", f"{self._base}/api/taps", body=body, timeout_s=TIMEOUT_S)
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise TransientError(f"HTTP {status}")
+        return document["answer"]

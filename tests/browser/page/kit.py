@@ -267,7 +267,9 @@ class Frontend:
             "UPSTREAMS": ",".join(f"{name}={url}" for name, url in self.upstreams.items()),
             "PORT": str(self.port),
             "LOG_LEVEL": "warning",
-            "REQUEST_TIMEOUT_S": "1",
+            # On a busy machine a request waits for the processor: only a test of time limits has a short one.
+            "CONNECT_TIMEOUT_S": "60",
+            "REQUEST_TIMEOUT_S": "60",
             **self.env,
         }
         self._process = subprocess.Popen([sys.executable, "-m", "frontend"], env=env)

@@ -72,7 +72,8 @@ def test_a_cluster_whose_colour_is_like_a_failure_gets_another(view, loop: Loop,
     ],
 )
 def test_each_kind_of_failure_has_its_shape_and_words(view, loop: Loop, kind: str, words: str):
-    with running({"podinfo": Podinfo(loop, {"west": 1}, failures={kind: 1})}, REQUEST_TIMEOUT_S="0.3") as frontend:
+    limit_s = "0.3" if kind == "timeout" else "60"
+    with running({"podinfo": Podinfo(loop, {"west": 1}, failures={kind: 1})}, REQUEST_TIMEOUT_S=limit_s) as frontend:
         viewer = view(f"{frontend.url}/?rate=20")
         viewer.sees(".legend li span", words)
         viewer.answers(5)

@@ -28,8 +28,7 @@ def follow(url: str, lost: list[int], stop: threading.Event) -> None:
 
 def test_every_lost_request_is_counted_once(view, loop: Loop):
     upstream = Podinfo(loop, {"west": 1})
-    # With a long time limit, a request is lost only because the upstream is away.
-    with running({"podinfo": upstream}, REQUEST_TIMEOUT_S="60") as frontend:
+    with running({"podinfo": upstream}) as frontend:
         viewer = view(f"{frontend.url}/?view=timeline&rate=20")
         viewer.answers(40)
         frontend.mark("kill podinfo", intended=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from lab.components.frontend import Frontend
 from lab.components.helm import fitted
 from lab.components.podinfo import Podinfo
+from lab.config import StageSpec
 from lab.kube import manifests
 from lab.lab import Lab
 from lab.stacks.istio.control_plane import place
@@ -67,6 +69,13 @@ def test_applications_are_in_the_namespace_test_and_have_their_clusters_name(lab
         "podinfo=http://podinfo.test:9898,podinfo-west=http://podinfo-west.test:9898,my-service=http://my-service.test:80"
     )
     assert values["CLUSTER_NAME"] == "east"
+
+
+def test_the_frontend_knows_the_port_of_the_labs_stage(lab: Lab) -> None:
+    spec = lab.spec.model_copy(update={"stage": StageSpec(port=7999)})
+    objects = Frontend().objects(replace(lab, spec=spec), lab.clusters["east"])
+    env = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "STAGE_PORT", "value": "7999"} in env
 
 
 def test_the_trust_secret_holds_the_clusters_issuer_and_the_common_anchor(lab: Lab) -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from frontend.answers import Answer, Info
+from frontend.fanout import Fanout
 from frontend.marks import WAITING, MarkBoard, MarkKind
 from frontend.stream import events
 
@@ -28,9 +29,13 @@ def parsed(chunk: bytes) -> tuple[str, dict]:
     return fields["event"], json.loads(fields["data"])
 
 
-def started(board: MarkBoard, *, source=asking, count: int | None = None, rate_per_s: float = 200):
+def started(
+    board: MarkBoard, *, taps: Fanout | None = None, source=asking, count: int | None = None, rate_per_s: float = 200
+):
     stop = asyncio.Event()
-    return events({"schema": "s"}, source(), board, rate_per_s=rate_per_s, count=count, stop=stop)
+    return events(
+        {"schema": "s"}, source(), board, taps or Fanout(WAITING), rate_per_s=rate_per_s, count=count, stop=stop
+    )
 
 
 def test_a_stream_begins_with_recent_marks_and_gets_new_ones():
@@ -63,18 +68,19 @@ def test_a_stream_begins_with_recent_marks_and_gets_new_ones():
 
 
 def test_a_reader_that_leaves_leaves_nothing_behind():
-    async def scenario() -> tuple[set, set]:
+    async def scenario() -> tuple[int, int, set]:
         board = MarkBoard()
         before = asyncio.all_tasks()
-        stream = started(board)
+        taps: Fanout[Answer] = Fanout(WAITING)
+        stream = started(board, taps=taps)
         for _ in range(5):
             await anext(stream)
         await stream.aclose()
         for n in range(3):
             board.post(text=str(n), kind=MarkKind.NOTE, intended=False)
-        return board._readers, asyncio.all_tasks() - before
+        return board.news.readers, taps.readers, asyncio.all_tasks() - before
 
-    assert asyncio.run(asyncio.wait_for(scenario(), 30)) == (set(), set())
+    assert asyncio.run(asyncio.wait_for(scenario(), 30)) == (0, 0, set())
 
 
 def test_a_fault_in_asking_ends_the_stream_with_an_error():
@@ -94,13 +100,36 @@ def test_a_fault_in_asking_ends_the_stream_with_an_error():
     assert caught.group_contains(KeyError)
 
 
-def test_a_stream_that_is_not_read_keeps_few_marks():
-    async def scenario() -> int:
-        board = MarkBoard()
-        with board.reading() as reader:
-            for n in range(10 * WAITING):
-                board._tokens = 2
-                board.post(text=str(n), kind=MarkKind.NOTE, intended=False)
-            return reader.qsize()
+def test_a_tap_reaches_the_stream_and_no_number_of_it():
+    async def scenario() -> tuple[list[dict], list[dict], dict]:
+        taps: Fanout[Answer] = Fanout(WAITING)
+        stream = started(MarkBoard(), taps=taps, count=3)
+        assert parsed(await anext(stream))[0] == "hello"
+        found: list[dict] = []
+        assert parsed(await anext(stream))[0] == "answer"
+        for n in (1, 2):
+            taps.send(answer(n))
+        answers, last = [], {}
+        async for chunk in stream:
+            name, data = parsed(chunk)
+            found += [data] if name == "tap" else []
+            answers += [data] if name == "answer" else []
+            last = data if name == "timeline" else last
+        return found, answers, last
 
-    assert asyncio.run(scenario()) == WAITING
+    found, answers, timeline = asyncio.run(asyncio.wait_for(scenario(), 30))
+
+    assert found == [{**answer(n).as_json(), "tap": True} for n in (1, 2)]
+    assert [one["n"] for one in answers] == [2, 3]
+    assert [one["sent"] for one in timeline["phases"]] == [3]
+
+
+def test_a_stream_that_is_not_read_keeps_few_items():
+    async def scenario() -> tuple[int, int]:
+        fanout: Fanout[int] = Fanout(WAITING)
+        with fanout.reading() as reader:
+            for n in range(10 * WAITING):
+                fanout.send(n)
+            return reader.qsize(), reader.get_nowait()
+
+    assert asyncio.run(scenario()) == (WAITING, 0)

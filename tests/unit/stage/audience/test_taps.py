@@ -1,4 +1,4 @@
-"""Taps are requests of West's frontend, each once; a frontend that cannot show them to everybody still answers."""
+"""Taps are requests of West's frontend, each once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ class Frontend(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.status: int = 200
         self.answer: Any = ANSWER
-        self.has_taps = True
         self.held: threading.Event | None = None
         self.asked: list[tuple[str, str, Any]] = []
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -45,20 +44,14 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
-    def do_GET(self) -> None:
-        self._do({"answers": [self.server.answer]})
-
     def do_POST(self) -> None:
-        self._do({"answer": self.server.answer}, there=self.server.has_taps)
-
-    def _do(self, answer: Any, *, there: bool = True) -> None:
         front = self.server
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         front.asked.append((self.command, self.path, json.loads(body) if body else None))
         if front.held is not None:
             front.held.wait(PATIENCE_S)
-        text = front.answer if isinstance(front.answer, bytes) else json.dumps(answer).encode()
-        self.send_response(front.status if there else 404)
+        text = front.answer if isinstance(front.answer, bytes) else json.dumps({"answer": front.answer}).encode()
+        self.send_response(front.status)
         self.send_header("Content-Length", str(len(text)))
         self.send_header("Set-Cookie", "a=b")
         self.end_headers()
@@ -101,19 +94,6 @@ def test_a_cluster_that_is_not_in_lab_toml_has_the_colour_of_its_answer(frontend
     assert result(taps).color == ""
 
 
-def test_an_older_frontend_answers_without_showing_it(
-    frontend: Frontend, taps: Taps, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    frontend.has_taps = False
-    assert [result(taps).cluster for _ in range(2)] == ["east", "east"]
-    assert [method for method, _, _ in frontend.asked] == ["POST", "GET", "GET"]
-    assert frontend.asked[1][1] == "/api/answers?upstream=podinfo&count=1"
-    frontend.has_taps = True
-    taps._asks_again_s = 0.0  # after a while it is tried again
-    assert result(taps).cluster == "east"
-    assert frontend.asked[-1][0] == "POST"
-
-
 def test_a_request_that_failed_in_the_mesh_says_how(frontend: Frontend, taps: Taps) -> None:
     frontend.answer = {**ANSWER, "cluster": None, "error": {"kind": "timeout", "detail": "10.0.0.1 did not answer"}}
     assert result(taps) == TapResult(error="No answer: timeout"), "addresses are not for the audience"
@@ -122,6 +102,7 @@ def test_a_request_that_failed_in_the_mesh_says_how(frontend: Frontend, taps: Ta
 @pytest.mark.parametrize(
     ("status", "answer", "words"),
     [
+        (404, ANSWER, "The lab does not answer. Try again in a moment."),
         (503, ANSWER, "The lab does not answer. Try again in a moment."),
         (200, b"<html>", "The lab does not answer. Try again in a moment."),
         (200, 3, "The lab gave an answer that this page does not understand."),

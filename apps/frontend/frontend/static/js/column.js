@@ -3,13 +3,15 @@
 import { clusters, textOn } from "./colours.js";
 import { byId, element, fill, setText, time } from "./dom.js";
 import { Grid } from "./grid.js";
-import { inOrder } from "./history.js";
+import { clusterOf, inOrder } from "./history.js";
 import { percent, percents } from "./scene.js";
-import { KINDS, kindOf, shapeIcon } from "./shapes.js";
+import { FROM_A_PHONE, KINDS, kindOf, shapeIcon, tapIcon } from "./shapes.js";
 import { SplitChart, judge } from "./split.js";
 import { Timeline, describe } from "./timeline.js";
 
 const PHASES = 6;
+const SQUARES = 400; // of the grid, that its legend counts
+const TAP = "tap";
 const NO_ANSWER = "no answer";
 const INTENDED = "lost as intended";
 
@@ -40,8 +42,8 @@ export class Column {
 
   // Called often; draws only what has changed.
   drawGrid() {
-    if (this.#drawn.total === this.history.total && this.#drawn.version === clusters.version) return;
-    this.#drawn = { total: this.history.total, version: clusters.version };
+    if (this.#drawn.total === this.history.shown && this.#drawn.version === clusters.version) return;
+    this.#drawn = { total: this.history.shown, version: clusters.version };
     this.grid.draw();
   }
 
@@ -85,17 +87,21 @@ export class Column {
 
   #legend() {
     const counts = new Map();
-    for (const answer of this.history.last(400)) {
+    const tapped = new Map();
+    const add = (sums, name) => sums.set(name, (sums.get(name) ?? 0) + 1);
+    for (const answer of this.history.lastSquares(SQUARES)) {
       const kind = kindOf(answer);
-      if (kind) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+      if (kind) add(counts, kind);
+      if (answer.tap) add(counts, TAP);
+      if (answer.tap) add(tapped, kind ? NO_ANSWER : clusterOf(answer));
     }
     const { legend, alternative } = this.parts;
-    const kinds = Object.keys(KINDS).filter((kind) => counts.has(kind));
+    const kinds = [...Object.keys(KINDS), TAP].filter((kind) => counts.has(kind));
     if (legend.dataset.kinds !== kinds.join()) {
       legend.dataset.kinds = kinds.join();
       legend.replaceChildren(...kinds.map((kind) => {
         const item = element("li");
-        item.append(shapeIcon(kind), element("span", "", KINDS[kind].words), element("b"));
+        item.append(kind === TAP ? tapIcon() : shapeIcon(kind), element("span", "", KINDS[kind]?.words ?? FROM_A_PHONE), element("b"));
         return item;
       }));
     }
@@ -103,7 +109,8 @@ export class Column {
     const sample = this.history.sample();
     const by = [...sample.by].map(([name, count]) => `${name} ${count}`);
     if (sample.lost) by.push(`${NO_ANSWER} ${sample.lost}`);
-    setText(alternative, sample.size ? `The last ${sample.size} requests: ${by.join(", ")}.` : "No request yet.");
+    const phones = tapped.size ? ` From phones, beside them: ${[...tapped].sort().map(([name, count]) => `${name} ${count}`).join(", ")}.` : "";
+    setText(alternative, sample.size || phones ? `The last ${sample.size} requests: ${by.join(", ")}.${phones}` : "No request yet.");
   }
 
   #split() {

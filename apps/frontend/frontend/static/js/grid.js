@@ -4,7 +4,7 @@
 import { clusters, ink, textOn } from "./colours.js";
 import { clusterOf, inOrder } from "./history.js";
 import { Plot } from "./plot.js";
-import { KINDS, drawShape, kindOf } from "./shapes.js";
+import { FROM_A_PHONE, KINDS, drawShape, drawTap, kindOf } from "./shapes.js";
 
 const FEW_ROWS = 10; // a row is 10 % of a column
 const MANY_ROWS = 20;
@@ -41,7 +41,7 @@ export class Grid {
     const columns = Math.max(2, Math.floor(plot.width / cell));
     const left = Math.round((plot.width - columns * cell) / 2);
     const top = Math.max(0, Math.round(plot.height - axis - rows * cell));
-    const current = Math.max(0, Math.ceil(history.total / rows) - 1);
+    const current = Math.max(0, Math.ceil(history.shown / rows) - 1);
     const own = history.frontend?.cluster;
     const order = new Map(inOrder(history.clusters, own).map((name, at) => [name, at]));
     this.#layout = { rows, columns, cell, left, top, current, order };
@@ -60,12 +60,17 @@ export class Grid {
   // The answers of a column, from the bottom to the top: clusters in their order, then refused, then failed ones.
   #column(column) {
     const { rows, order } = this.#layout;
-    const answers = Array.from({ length: rows }, (_, at) => this.#history.nth(column * rows + at)).filter(Boolean);
-    const rank = (answer) => (answer.error ? (answer.error.refused ? 1000 : 1001) : order.get(clusterOf(answer)));
-    return answers.sort((a, b) => rank(a) - rank(b) || a.n - b.n);
+    const answers = Array.from({ length: rows }, (_, at) => this.#history.square(column * rows + at)).filter(Boolean);
+    const rank = (answer) => (answer.error ? (answer.error.refused ? 1000 : 1001) : order.get(clusterOf(answer)) ?? 999);
+    return answers.sort((a, b) => rank(a) - rank(b)); // else as they came
   }
 
   #square(answer, x, y, cell) {
+    this.#request(answer, x, y, cell);
+    if (answer.tap) drawTap(this.#plot.context, x + cell * 0.8, y + cell * 0.2, cell);
+  }
+
+  #request(answer, x, y, cell) {
     const { context } = this.#plot;
     const gap = Math.max(1, Math.round(cell * GAP));
     const size = cell - gap;
@@ -97,14 +102,14 @@ export class Grid {
     const { context } = this.#plot;
     context.fillStyle = ink().track;
     const gap = Math.max(1, Math.round(cell * GAP));
-    const filled = Math.min(this.#history.total, rows * columns);
+    const filled = Math.min(this.#history.shown, rows * columns);
     for (let column = 0; column < columns; column += 1) {
       const isNext = column === next % columns;
       const unused = filled < rows * columns && column > (next - 1) % columns && next <= columns;
-      if (!isNext && !unused && this.#history.total) continue;
+      if (!isNext && !unused && this.#history.shown) continue;
       for (let row = 0; row < rows; row += 1) {
         const size = cell - gap;
-        const dot = isNext && this.#history.total ? 0 : size * 0.28;
+        const dot = isNext && this.#history.shown ? 0 : size * 0.28;
         if (!dot) continue;
         context.beginPath();
         context.roundRect(left + column * cell + (cell - dot) / 2, top + row * cell + (cell - dot) / 2, dot, dot, dot * 0.3);
@@ -114,7 +119,7 @@ export class Grid {
   }
 
   #marker(x, y, height) {
-    if (!this.#history.total) return;
+    if (!this.#history.shown) return;
     const { context } = this.#plot;
     const half = height * 0.4;
     context.fillStyle = ink().ink;
@@ -132,7 +137,7 @@ export class Grid {
     if (!answer) return;
     const kind = kindOf(answer);
     const by = kind ? `${KINDS[kind].words}: ${answer.error.detail}` : `${clusterOf(answer)} · ${answer.pod}`;
-    this.tip.textContent = `#${answer.n} at ${answer.sent_at.slice(11, 23)} · ${by} · ${answer.latency_ms} ms`;
+    this.tip.textContent = `${answer.tap ? FROM_A_PHONE : `#${answer.n}`} at ${answer.sent_at.slice(11, 23)} · ${by} · ${answer.latency_ms} ms`;
     this.tip.style.setProperty("--x", `${Math.min(offsetX, this.#plot.width - this.tip.offsetWidth)}px`);
     this.tip.style.setProperty("--y", `${offsetY}px`);
   }

@@ -17,6 +17,8 @@ function keep(list, most) {
 export class History {
   answers = []; // a ring of ANSWERS; number k of all is at k % ANSWERS
   total = 0;
+  squares = []; // a ring as well: answers and taps, as the grid has them
+  shown = 0;
   lost = 0;
   refused = 0;
   retried = 0;
@@ -65,6 +67,7 @@ export class History {
     answer.at = Date.now();
     this.answers[this.total % ANSWERS] = answer;
     this.total += 1;
+    this.#square(answer);
     if (answer.attempts) {
       this.tellsAttempts = true;
       this.retried += answer.attempts > 1;
@@ -73,6 +76,17 @@ export class History {
       this.lost += 1;
       this.refused += answer.error.refused;
     } else this.clusters.add(clusterOf(answer));
+  }
+
+  // A request from a phone: the grid shows it, and no number counts it.
+  tap(answer) {
+    answer.at = Date.now();
+    this.#square(answer);
+  }
+
+  #square(answer) {
+    this.squares[this.shown % ANSWERS] = answer;
+    this.shown += 1;
   }
 
   mark(mark) {
@@ -112,6 +126,15 @@ export class History {
   // Answer number k of all, or undefined if it is forgotten or still to come.
   nth(k) {
     return k >= 0 && k < this.total && k >= this.total - ANSWERS ? this.answers[k % ANSWERS] : undefined;
+  }
+
+  square(k) {
+    return k >= 0 && k < this.shown && k >= this.shown - ANSWERS ? this.squares[k % ANSWERS] : undefined;
+  }
+
+  lastSquares(count) {
+    const from = Math.max(0, this.shown - Math.min(count, ANSWERS));
+    return Array.from({ length: this.shown - from }, (_, at) => this.squares[(from + at) % ANSWERS]);
   }
 
   last(count) {

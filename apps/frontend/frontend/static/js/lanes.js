@@ -6,6 +6,10 @@ import { byId } from "./dom.js";
 import { History, UNKNOWN } from "./history.js";
 import { State, Stream } from "./stream.js";
 
+function offerColour(answer) {
+  if (!answer.error) clusters.colour(answer.cluster ?? UNKNOWN, answer.color);
+}
+
 export class Lanes {
   #lanes = new Map();
   #changed;
@@ -85,7 +89,11 @@ export class Lanes {
       },
       answer: (data) => {
         history.answer(data);
-        if (!data.error) clusters.colour(data.cluster ?? UNKNOWN, data.color);
+        offerColour(data);
+      },
+      tap: (data) => {
+        history.tap(data);
+        offerColour(data);
       },
       mark: (data) => history.mark(data),
       timeline: (data) => history.timeline(data),

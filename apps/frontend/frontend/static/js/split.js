@@ -76,6 +76,8 @@ export class SplitChart {
     const changes = this.#history.weights;
     const slot = this.#history.slots.at(-1);
     const last = slot ? slot.at + 1 : now; // no line where nothing was measured
+    const labels = [];
+    const size_px = this.#plot.unit * 0.78;
     changes.forEach((configured, at) => {
       if (configured.state !== "split") return;
       const [left, right] = [x(configured.at), x(Math.min(changes[at + 1]?.at ?? now, last))];
@@ -91,9 +93,16 @@ export class SplitChart {
         this.#plot.line(left, y(below), right, y(below), "#ffffff", { width: 5 });
         this.#plot.line(left, y(below), right, y(below), "#111111", { width: 2.5 });
       }
-      const size_px = this.#plot.unit * 0.78;
-      this.#plot.text(`set ${ratioOf(shares, this.#history.frontend?.cluster)}`, Math.max(left, edge) + size_px * 0.4, y(below) - size_px * 0.55, { size: size_px, weight: 700, colour: ink().ink, halo: true });
+      labels.push({ words: `set ${ratioOf(shares, this.#history.frontend?.cluster)}`, at: Math.max(left, edge) + size_px * 0.4, height: y(below) - size_px * 0.55 });
     });
+    // The newest one always; an older one only where no newer one begins.
+    let end = Infinity;
+    for (const { words, at, height } of labels.reverse()) {
+      this.#plot.font(size_px, 700);
+      if (at + this.#plot.context.measureText(words).width > end) continue;
+      this.#plot.text(words, at, height, { size: size_px, weight: 700, colour: ink().ink, halo: true });
+      end = at - size_px * 0.4;
+    }
   }
 }
 

@@ -31,7 +31,7 @@ export class Stream {
   #rate = 0;
   state = { name: State.STOPPED };
 
-  // handlers: hello, answer, mark, timeline, each with the event's data; state({name, title, text, retryAt})
+  // handlers: hello, answer, tap, mark, timeline, each with the event's data; state({name, title, text, retryAt})
   constructor(upstream, handlers) {
     this.#upstream = upstream;
     this.#handlers = handlers;

@@ -1,6 +1,7 @@
 // The failover timeline: who answered each second, what was lost, how fast, the marks, and how long each gap was.
 
 import { clusters, ink } from "./colours.js";
+import { Flags } from "./flags.js";
 import { inOrder } from "./history.js";
 import { Plot, spanOf, ticks } from "./plot.js";
 
@@ -8,14 +9,18 @@ const SHORT_S = 120;
 const LONG_S = 300;
 const SLOWEST_MS = 5000;
 const FASTEST_MS = 1;
+const MOST_ROWS = 4; // of labels of marks
+const ROWS_PART = 0.3; // of the chart's height that they may have
 
 export class Timeline {
   #plot;
   #history;
+  #flags;
 
   constructor(figure, history) {
     this.#history = history;
     this.#plot = new Plot(figure.querySelector(".plot"), () => this.draw());
+    this.#flags = new Flags(figure.querySelector(".flags"), this.#plot.context);
   }
 
   draw() {
@@ -29,7 +34,9 @@ export class Timeline {
     const span = spanOf(this.#history.slots, right - left > unit * 62 ? LONG_S : SHORT_S);
     const now = Date.now() / 1000;
     const x = (at) => right - ((now - at) / span) * (right - left);
-    const lanes = Math.min(2, Math.max(1, this.#marks(now - span).length)) * small * 1.5;
+    const marks = this.#history.marks.map((mark) => ({ ...mark, x: x(mark.at) })).filter((mark) => mark.x >= left);
+    const rows = Math.min(MOST_ROWS, Math.max(1, Math.floor((height * ROWS_PART) / (small * 1.5))));
+    const { height: lanes, tops } = this.#flags.show(marks, { left, right: width, rows, size: small, font: ink().font });
     const axis = small * 1.8;
     const open = height - lanes - axis;
     const low = open < small * 7; // no room for latencies
@@ -53,7 +60,7 @@ export class Timeline {
     clip(() => this.#shades(now, x, counts));
     this.#counts(now - span, x, left, right, counts, small, clip);
     if (!low) this.#latencies(now - span, x, left, right, times, small, clip);
-    clip(() => this.#drawMarks(now - span, x, lanes, times.bottom, small));
+    clip(() => marks.forEach((mark, at) => plot.line(mark.x, tops[at], mark.x, times.bottom, ink().ink, { width: 1.5, dash: [4, 3] })));
     clip(() => this.#gaps(now, x, counts, times.top, small));
   }
 
@@ -126,8 +133,8 @@ export class Timeline {
     }
     // The names of the lines at their ends, never one on the other.
     if (ends.p50_ms === undefined) return;
-    const p99 = Math.min(ends.p99_ms, ends.p50_ms - small * 0.55);
-    for (const [words, at, colour] of [["p99", p99 - small * 0.35, ink().soft], ["p50", Math.max(ends.p50_ms, p99 + small * 0.4) + small * 0.95, ink().ink]]) {
+    const p99 = Math.max(top + small * 0.8, Math.min(ends.p99_ms, ends.p50_ms - small * 0.55) - small * 0.35);
+    for (const [words, at, colour] of [["p99", p99, ink().soft], ["p50", Math.max(ends.p50_ms + small * 0.95, p99 + small), ink().ink]]) {
       plot.text(words, right, at, { size: small, weight: 600, colour, align: "right", halo: true });
     }
   }
@@ -163,29 +170,6 @@ export class Timeline {
         end = Math.max(end, middle + half + small * 0.6);
         break;
       }
-    }
-  }
-
-  #marks(from) {
-    return this.#history.marks.filter((mark) => mark.at >= from);
-  }
-
-  // Flags in two lanes, so that marks that follow each other quickly can be read.
-  #drawMarks(from, x, lanes, bottom, small) {
-    const plot = this.#plot;
-    const ends = [-Infinity, -Infinity];
-    const count = lanes > small * 2 ? 2 : 1;
-    for (const mark of this.#marks(from)) {
-      const at = x(mark.at);
-      plot.font(small, 600);
-      const words = mark.intended ? `⚑ ${mark.text} (intended)` : `⚑ ${mark.text}`;
-      const lane = count === 2 && ends[0] > at && ends[1] <= ends[0] ? 1 : 0;
-      const y = small * (1 + lane * 1.45);
-      plot.line(at, y, at, bottom, ink().ink, { width: 1.5, dash: [4, 3] });
-      const length = plot.context.measureText(words).width;
-      const place = at + length > plot.width - small ? at - length - small * 0.3 : at + small * 0.3;
-      plot.text(words, place, y, { size: small, weight: 600, colour: ink().ink, halo: true });
-      ends[lane] = at + length + small;
     }
   }
 

@@ -145,8 +145,8 @@ def test_what_is_not_possible_says_why(stage: PlayedStage, screen: Open) -> None
     assert stage.turn == 0
     with stage.recorded.held():
         presenter.click(GO)
-        presenter.sees("#controls [data-command=go][aria-disabled]", "a step runs")
-        presenter.sees("#controls [data-command=skip]", "a step runs")
+        presenter.sees("#controls [data-command=go][aria-disabled]", "A step runs")
+        presenter.sees("#controls [data-command=skip]", "A step runs")
         presenter.shows("#controls [data-command=interrupt]:not([aria-disabled])")
     presenter.shows("#results .result[data-outcome=passed]")
 
@@ -210,7 +210,7 @@ def test_faults_are_injected_labelled_and_undone(screen: Open) -> None:
     audience = screen()
     audience.is_at("West does not know East")
     audience.press("i")
-    audience.sees(".fault >> nth=1", "run lab stage --full for this")
+    audience.sees(".fault >> nth=1", "Run lab stage --full for this")
     audience.click(".fault >> nth=0 >> button")
     audience.sees(".fault[data-active]", "active, intended")
     audience.press("Escape")

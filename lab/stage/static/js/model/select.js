@@ -76,7 +76,7 @@ export function meaningOfGo(state) {
   if (state.closing) return { label: "Continue", verb: "next" };
   const skipped = scenarioOf(state, step.scenario)?.skipped;
   if (skipped) return { label: "Skip the scenario", verb: "next" };
-  const finished = state.go ? state.go === "next" : step.state === "done" || (step.state === "failed" && step.results.length > 0);
+  const finished = state.go ? state.go === "next" : step.state === "done"; // recordings of earlier versions have no `go`
   if (finished) return step.number === step.count ? { label: "Sum up", verb: "next" } : { label: "Next step", verb: "next" };
   return { label: step.state === "failed" ? "Run again" : "Run", verb: "run" };
 }
@@ -94,6 +94,18 @@ export function minutes(seconds) {
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   const two = (number) => String(number).padStart(2, "0");
   return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+// How the talk compares with its rehearsal: seconds ahead, negative if it is behind; 0 while the current step is within
+// the time that it took in the rehearsal; null without a rehearsal. `due_s` is the rehearsed time of the steps before.
+export function ahead(store) {
+  const { clock } = store.state;
+  const due = clock.due_s ?? null;
+  if (due === null || clock.started === null) return null;
+  const seconds = elapsed(store);
+  if (seconds < due) return due - seconds;
+  const until = due + (pointed(store.state)?.rehearsed_s ?? 0);
+  return Math.min(0, until - seconds);
 }
 
 // Unix time as the time of day.

@@ -44,6 +44,6 @@ export function faults(root, { store, actions }) {
 }
 
 function whyNot(actions, fault) {
-  if (fault.disabled) return fault.disabled;
+  if (fault.disabled) return fault.disabled[0].toUpperCase() + fault.disabled.slice(1);
   return actions.whyNot("fault");
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lab.stage.audience.audience import qr_svg
 from tests.browser.stage.axe import findings, looks, overflows
 from tests.browser.stage.played import PlayedStage
 from tests.browser.stage.screens import Screen
@@ -14,7 +15,7 @@ from tests.browser.stage.test_consoles import panel
 
 Open = Callable[..., Screen]
 URL = "http://192.168.101.120:7466/Fw3Gq9_kJx0sY2bLr7VtNQ/"
-AUDIENCE = {"url": URL, "qr_svg": "<svg/>", "phones": 184, "requests": 2317}
+AUDIENCE = {"url": URL, "qr_svg": qr_svg(URL), "phones": 184, "requests": 2317}
 LATE = {"started": 1.0, "elapsed_s": 500.0, "rehearsed_s": 1710.0, "due_s": 100.0, "left_s": 1389.0}
 
 

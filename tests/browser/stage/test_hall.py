@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lab.stage.audience import Audience, AudienceAddress
+from lab.stage.audience.audience import qr_svg
 from tests.browser.stage.played import PlayedStage
 from tests.browser.stage.screens import Screen
 from tests.unit.stage.audience.kit import FakeTaps
@@ -92,7 +93,7 @@ def test_phones_and_requests_are_counted_as_they_come(joining: Audience, screen:
 def test_the_last_row_scans_the_code_and_reads_the_address(
     stage: PlayedStage, screen: Open, width: int, height: int
 ) -> None:
-    stage.extra = {"audience": {"url": LONGEST_ADDRESS, "qr_svg": "<svg/>", "phones": 200, "requests": 12000}}
+    stage.extra = {"audience": {"url": LONGEST_ADDRESS, "qr_svg": qr_svg(LONGEST_ADDRESS), "phones": 200, "requests": 12000}}
     audience = screen(width=width, height=height)
     audience.is_at(FIRST)
     audience.press("q")

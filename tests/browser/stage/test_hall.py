@@ -93,7 +93,9 @@ def test_phones_and_requests_are_counted_as_they_come(joining: Audience, screen:
 def test_the_last_row_scans_the_code_and_reads_the_address(
     stage: PlayedStage, screen: Open, width: int, height: int
 ) -> None:
-    stage.extra = {"audience": {"url": LONGEST_ADDRESS, "qr_svg": qr_svg(LONGEST_ADDRESS), "phones": 200, "requests": 12000}}
+    stage.extra = {
+        "audience": {"url": LONGEST_ADDRESS, "qr_svg": qr_svg(LONGEST_ADDRESS), "phones": 200, "requests": 12000}
+    }
     audience = screen(width=width, height=height)
     audience.is_at(FIRST)
     audience.press("q")
@@ -220,7 +222,9 @@ def test_a_replay_says_what_is_missing_from_it(stage: PlayedStage, screen: Open)
     stage.extra = {"mode": "replay", "replay": {**found, "problems": problems}}
     audience = screen()
     presenter = screen("presenter", within=audience.page.context)
-    said = "Parts of this recording are missing; everything else plays. " + "; ".join(problems[:2]) + "; one; and 1 more."
+    said = (
+        "Parts of this recording are missing; everything else plays. " + "; ".join(problems[:2]) + "; one; and 1 more."
+    )
     for one in (audience, presenter):
         one.sees("#replay .lacking", said)
     stage.extra = {"mode": "replay", "replay": {**found, "problems": []}}

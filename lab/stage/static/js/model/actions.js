@@ -7,7 +7,7 @@ import { begun, meaningOfGo, pointed } from "./select.js";
 const COOLDOWN_MS = 400; // two presses of a clicker are one
 
 export const COMMANDS = [
-  { name: "go", label: "Run, or next", keys: ["Enter", " ", "ArrowRight", "PageDown"], shown: "Enter, Space, →, PageDown" },
+  { name: "go", label: "Run, or next", keys: ["Enter", " ", "ArrowRight", "PageDown"], shown: "Enter, Space, → or a clicker (PageDown)" },
   { name: "back", label: "Back", keys: ["ArrowLeft", "PageUp"], shown: "←, PageUp" },
   { name: "repeat", label: "Repeat", keys: ["r"], shown: "R" },
   { name: "check", label: "Check", keys: ["c"], shown: "C" },

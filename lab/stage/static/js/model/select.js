@@ -69,15 +69,16 @@ export function begun(state) {
   return state.steps.some((step) => step.state !== "idle");
 }
 
-// What "go" does now.
+// What "go" does now; `note` is what a presenter should know before.
 export function meaningOfGo(state) {
   const step = pointed(state);
   if (!step) return { label: "The end", verb: "end" };
-  if (state.closing) return { label: "Continue", verb: "next" };
+  if (state.closing) return { label: "Continue", verb: "next", note: "Undoes these steps, then moves on" };
   const skipped = scenarioOf(state, step.scenario)?.skipped;
   if (skipped) return { label: "Skip the scenario", verb: "next" };
   const finished = state.go ? state.go === "next" : step.state === "done"; // recordings of earlier versions have no `go`
-  if (finished) return step.number === step.count ? { label: "Sum up", verb: "next" } : { label: "Next step", verb: "next" };
+  const note = step.checks === "red" ? "Moves on although a check is red" : "";
+  if (finished) return { label: step.number === step.count ? "Sum up" : "Next step", verb: "next", note };
   return { label: step.state === "failed" ? "Run again" : "Run", verb: "run" };
 }
 

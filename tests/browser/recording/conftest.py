@@ -84,9 +84,9 @@ def window(chromium: Any) -> Iterator[Callable[..., Window]]:
     """`window(url)`: a window of a browser of its own; its errors fail the test, except those that the test expects."""
     opened: list[Window] = []
 
-    def open_window(url: str, *, size: tuple[int, int] = (1440, 900), **options: Any) -> Window:
-        width, height = size
-        context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+    def open_window(url: str, **options: Any) -> Window:
+        options = {"viewport": {"width": 1440, "height": 900}, **options}
+        context = chromium.new_context(**options)
         context.set_default_timeout(TIMEOUT_MS)
         made = Window(context.new_page())
         opened.append(made)

@@ -13,7 +13,7 @@ from lab.stage.recording import export
 from lab.stage.recording.tape import Tape
 from tests.browser.recording.conftest import Window
 from tests.browser.recording.test_replay import Theatre
-from tests.browser.stage.axe import findings, looks, overflows
+from tests.browser.stage.axe import Look, findings, looks, overflows
 
 Open = Callable[..., Window]
 LACKING = "Parts of this recording are missing; everything else plays. page.jsonl: is missing."
@@ -42,10 +42,8 @@ def accessible(window: Window, state: str) -> None:
 
 
 @looks
-def test_both_screens_of_a_replay(
-    theatre: Theatre, window: Open, expect: Any, width: int, height: int, scheme: str
-) -> None:
-    opened = window(theatre.door.start_url, color_scheme=scheme, bypass_csp=True, size=(width, height))
+def test_both_screens_of_a_replay(theatre: Theatre, window: Open, expect: Any, look: Look) -> None:
+    opened = window(theatre.door.start_url, **look.options)
     opened.seek(9)
     opened.sees("Step 1")
     opened.sees(LACKING)
@@ -63,8 +61,8 @@ def test_both_screens_of_a_replay(
 
 
 @looks
-def test_the_exported_file(file: Path, window: Open, width: int, height: int, scheme: str) -> None:
-    opened = window(file.as_uri(), color_scheme=scheme, bypass_csp=True, size=(width, height))
+def test_the_exported_file(file: Path, window: Open, look: Look) -> None:
+    opened = window(file.as_uri(), **look.options)
     opened.seek(9)
     opened.sees("Step 1")
     opened.sees(LACKING)
@@ -76,7 +74,7 @@ def test_the_help_of_a_replay_has_its_own_keys(file: Path, window: Open, expect:
     opened.sees("Step 0")
     opened.page.keyboard.press("?")
     opened.sees("Play or pause")
-    for other in ("Check until green", "Inject a fault", "Presenter’s screen"):
+    for other in ("Check until green", "Inject a fault", "QR code for the audience"):
         expect(opened.page.get_by_text(other, exact=True)).to_have_count(0)
     opened.page.keyboard.press("Escape")
     opened.page.keyboard.press("q")

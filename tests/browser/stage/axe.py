@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -9,9 +10,32 @@ import pytest
 
 pytest.importorskip("axe_playwright_python", reason="axe-core is in the extra `browser`")
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
-SIZES = [(390, 844), (1280, 720), (3840, 2160)]
-LOOKS = [(width, height, scheme) for width, height in SIZES for scheme in ("light", "dark")]
-looks = pytest.mark.parametrize(("width", "height", "scheme"), LOOKS, ids=str)
+
+
+@dataclass(frozen=True)
+class Look:
+    """A window's size and colours."""
+
+    width: int
+    height: int
+    scheme: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What a browser's context needs for it, and for axe."""
+        size = {"width": self.width, "height": self.height}
+        return {"viewport": size, "color_scheme": self.scheme, "bypass_csp": True}
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}-{self.scheme}"
+
+
+def in_sizes(*sizes: tuple[int, int]) -> Any:
+    """Return what gives a test each `look` of these sizes."""
+    return pytest.mark.parametrize("look", [Look(*size, way) for size in sizes for way in ("light", "dark")], ids=str)
+
+
+looks = in_sizes((390, 844), (1280, 720), (3840, 2160))
 
 
 def findings(page: Any) -> list[Any]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from lab.stage.audience.audience import qr_svg
-from tests.browser.stage.axe import findings, looks, overflows
+from tests.browser.stage.axe import Look, findings, looks, overflows
 from tests.browser.stage.played import PlayedStage
 from tests.browser.stage.screens import Screen
 from tests.browser.stage.test_consoles import panel
@@ -20,12 +19,10 @@ LATE = {"started": 1.0, "elapsed_s": 500.0, "rehearsed_s": 1710.0, "due_s": 100.
 
 
 @looks
-def test_the_audiences_screen_in_each_state(
-    stage: PlayedStage, screen: Open, width: int, height: int, scheme: str
-) -> None:
+def test_the_audiences_screen_in_each_state(stage: PlayedStage, screen: Open, look: Look) -> None:
     stage.panel(panel())
     stage.extra = {"audience": AUDIENCE}
-    audience = screen(width=width, height=height, color_scheme=scheme, bypass_csp=True)
+    audience = screen(**look.options)
     accessible = accessible_in(audience)
     audience.is_at("West does not know East")
     audience.sees("#panel-west", "podinfo")
@@ -53,18 +50,16 @@ def test_the_audiences_screen_in_each_state(
 
 
 @looks
-def test_the_audiences_screen_at_the_end_of_a_scenario(
-    stage: PlayedStage, screen: Open, width: int, height: int, scheme: str
-) -> None:
-    audience = screen(width=width, height=height, color_scheme=scheme, bypass_csp=True)
+def test_the_audiences_screen_at_the_end_of_a_scenario(stage: PlayedStage, screen: Open, look: Look) -> None:
+    audience = screen(**look.options)
     audience.is_at("West does not know East")
     stage.go_to("request_routing/traffic_split")
     audience.is_at("The talk's SMI TrafficSplit")
-    for look in (".status[data-look=green]", ".tries li"):
+    for shown in (".status[data-look=green]", ".tries li"):
         audience.shows(".go:not([aria-disabled])")
         audience.press("Enter")
-        audience.shows(look)
-        accessible_in(audience)(look)
+        audience.shows(shown)
+        accessible_in(audience)(shown)
 
 
 def accessible_in(screen: Screen) -> Callable[[str], None]:
@@ -77,9 +72,9 @@ def accessible_in(screen: Screen) -> Callable[[str], None]:
 
 
 @looks
-def test_the_presenters_screen(stage: PlayedStage, screen: Open, width: int, height: int, scheme: str) -> None:
+def test_the_presenters_screen(stage: PlayedStage, screen: Open, look: Look) -> None:
     stage.extra = {"audience": AUDIENCE, "clock": LATE}
-    presenter = screen("presenter", width=width, height=height, color_scheme=scheme, bypass_csp=True)
+    presenter = screen("presenter", **look.options)
     accessible = accessible_in(presenter)
     presenter.is_at("West does not know East")
     presenter.sees(".pace", "behind by")

@@ -161,7 +161,7 @@ def test_a_clickers_key_makes_the_screen_black_and_any_key_shows_it_again(
 def test_the_presenter_makes_the_audiences_screen_black(stage: PlayedStage, screen: Open) -> None:
     presenter = screen("presenter")
     presenter.is_at(FIRST)
-    presenter.sees("#hall", "The audience’s screen is not open in this browser.")
+    presenter.sees("#hall", "screen is not open in this browser.")
     presenter.press("b")
     presenter.sees(".said", "not open in this browser")
     audience = screen(within=presenter.page.context)
@@ -178,7 +178,7 @@ def test_the_presenter_makes_the_audiences_screen_black(stage: PlayedStage, scre
     audience.is_at(FIRST)
     presenter.shows("#hall button:has-text('Black screen'):not([aria-disabled])")
     audience.page.close()
-    presenter.sees("#hall", "The audience’s screen is not open in this browser.")
+    presenter.sees("#hall", "screen is not open in this browser.")
     assert stage.turn == 0
 
 
@@ -189,22 +189,22 @@ def clock(elapsed_s: float, due_s: float | None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("elapsed_s", "due_s", "words", "late"),
+    ("elapsed_s", "due_s", "words"),
     [
-        (100, 1400, r"ahead by 2[01]:\d\d", False),
-        (330, 300, "on time", False),
-        (4000, 300, r"behind by 5[1-3]:\d\d", True),
+        (100, 1400, r"^ahead by 2[01]:\d\d$"),
+        (330, 300, "^on time$"),
+        (4000, 300, r"^behind by 5[1-3]:\d\d$"),
     ],
 )
 def test_the_clock_compares_with_the_rehearsal(
-    stage: PlayedStage, screen: Open, elapsed_s: float, due_s: float, words: str, late: bool
+    stage: PlayedStage, screen: Open, elapsed_s: float, due_s: float, words: str
 ) -> None:
     """The talk is on time while the current step takes no longer than it did in the rehearsal."""
     steps = [{**step, "rehearsed_s": 600.0} for step in stage.state()["steps"]]
     stage.extra = {"clock": clock(elapsed_s, due_s), "steps": steps}
     presenter = screen("presenter")
     presenter.sees(".pace", re.compile(words))
-    assert (presenter.page.locator(".clock[data-late]").count() == 1) == late
+    assert presenter.page.locator(".clock[data-late]").count() == ("behind" in words)
     presenter.sees(".plan", "of 28:30 rehearsed")
 
 

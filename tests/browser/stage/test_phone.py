@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab.stage.audience import Audience, AudienceAddress
-from tests.browser.stage.axe import findings, overflows
+from tests.browser.stage.axe import Look, findings, in_sizes, overflows
 from tests.unit.stage.audience.kit import FakeTaps
 
 
@@ -21,11 +21,9 @@ def joining() -> Iterator[Audience]:
     audience.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "height"), [(320, 568), (390, 844), (844, 390), (1280, 720)], ids=str)
-def test_everybody_can_use_it(joining: Audience, chromium: Any, width: int, height: int, scheme: str) -> None:
-    size = {"width": width, "height": height}
-    with chromium.new_context(viewport=size, color_scheme=scheme, bypass_csp=True) as context:
+@in_sizes((320, 568), (390, 844), (844, 390), (1280, 720))
+def test_everybody_can_use_it(joining: Audience, chromium: Any, look: Look) -> None:
+    with chromium.new_context(**look.options) as context:
         page = context.new_page()
         page.goto(joining.url)
         assert (findings(page), overflows(page)) == ([], False)

@@ -89,6 +89,11 @@ export function doing(state) {
   return state.closing && state.running.wish === "go" ? "Undoes" : (DOING[state.running.wish] ?? "Works");
 }
 
+// What the running work waits for, else the last note since it began: a console that is busy, for example.
+export function waitsFor({ running, notes = [] }) {
+  return running.waiting || (notes.findLast(({ at }) => at >= running.since)?.text ?? "");
+}
+
 // Seconds as minutes: "0:07", "12:30", "1:02:03".
 export function minutes(seconds) {
   const whole = Math.max(0, Math.floor(seconds));

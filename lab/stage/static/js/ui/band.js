@@ -2,7 +2,7 @@
 
 import { attr, h, prose, show, text } from "../dom.js";
 import { icon } from "../icons.js";
-import { closing, count, current, doing, elapsed, minutes, pointed, scenarioOf } from "../model/select.js";
+import { closing, count, current, doing, elapsed, minutes, pointed, scenarioOf, waitsFor } from "../model/select.js";
 import { goButton } from "./controls.js";
 
 const FIRST = "Enter, Space or a clicker runs each step, then moves on";
@@ -68,9 +68,9 @@ function toldBy(state) {
 function statusOf(state, app) {
   const step = pointed(state);
   if (state.running) {
-    const { waiting, since } = state.running;
+    const { since } = state.running;
     const seconds = state.mode === "replay" ? "" : minutes(state.clock.started === null ? 0 : elapsed(app.store) - (since - state.clock.started));
-    return { look: "running", sign: "busy", words: [`${doing(state)} ${seconds}`.trim(), waiting].filter(Boolean).join(": ") };
+    return { look: "running", sign: "busy", words: [`${doing(state)} ${seconds}`.trim(), waitsFor(state)].filter(Boolean).join(": ") };
   }
   const why = app.actions.whyNot("go");
   if (why && !app.actions.busy && state.mode === "live") return { look: "idle", sign: "", words: why };

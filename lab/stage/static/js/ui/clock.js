@@ -3,7 +3,7 @@
 import { attr, h, show, text } from "../dom.js";
 import { ahead, elapsed, minutes, pointed } from "../model/select.js";
 
-const SAME_S = 1; // less is no difference
+const SAME_S = 1; // clocks show whole seconds
 
 export function clock(root, { store, ticks }) {
   const now = h("b", { class: "elapsed" });

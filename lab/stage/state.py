@@ -115,10 +115,16 @@ def of(
         "acts": acts(presenter.scenarios),
         "scenarios": [_scenario(one, presenter) for one in presenter.scenarios],
         "steps": [
-            _step(view, statuses[view.id], happened.results.get(view.id), happened.rehearsed.get(view.id))
+            _step(
+                view,
+                statuses[view.id],
+                _result_of(statuses[view.id], presenter, happened),
+                happened.rehearsed.get(view.id),
+            )
             for view in presenter.all
         ],
         "current": current.id if current else None,
+        "go": "next" if current and (presenter.closed or current.id in presenter.position.done) else "run",
         "closing": happened.closing,
         "running": work.as_json() if work else None,
         "disabled": disabled(presenter, running=work),
@@ -176,6 +182,12 @@ def _scenario(scenario: Scenario, presenter: Presenter) -> Json:
         "topology": asdict(scenario.topology),
         "skipped": missing(scenario.requires, presenter.steps.context.mesh.capabilities),
     }
+
+
+def _result_of(status: PresentedStep, presenter: Presenter, happened: Happened) -> StepRun | None:
+    """Return the result of a step, unless the step was undone or began again since then."""
+    is_over = status.id in presenter.position.done and status.state is not StepState.RUNNING
+    return happened.results.get(status.id) if is_over or status.checks is not Checks.UNKNOWN else None
 
 
 def _step(view: StepView, status: PresentedStep, run: StepRun | None, rehearsed_s: float | None) -> Json:

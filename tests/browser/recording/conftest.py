@@ -85,7 +85,8 @@ def window(chromium: Any) -> Iterator[Callable[..., Window]]:
     opened: list[Window] = []
 
     def open_window(url: str, **options: Any) -> Window:
-        context = chromium.new_context(viewport={"width": 1440, "height": 900}, **options)
+        options = {"viewport": {"width": 1440, "height": 900}, **options}
+        context = chromium.new_context(**options)
         context.set_default_timeout(TIMEOUT_MS)
         made = Window(context.new_page())
         opened.append(made)

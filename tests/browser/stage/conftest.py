@@ -45,7 +45,8 @@ def screen(chromium: Any, theatre: Theatre) -> Iterator[Callable[..., Screen]]:
 
     def open_screen(path: str | None = "", *, token: bool = True, within: Any = None, **options: Any) -> Screen:
         width, height = options.pop("width", 1280), options.pop("height", 720)
-        context = within or chromium.new_context(viewport={"width": width, "height": height}, **options)
+        options = {"viewport": {"width": width, "height": height}, **options}
+        context = within or chromium.new_context(**options)
         context.set_default_timeout(TIMEOUT_MS)
         made = Screen(context.new_page(), theatre)
         opened.append(made)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.base.names import Json
+from lab.stage.audience.audience import qr_svg
 from tests.browser.stage.screens import Screen
 from tests.browser.stage.test_consoles import panel
 from tests.browser.stage.with_page import Whole, whole_stage
@@ -22,6 +23,10 @@ from tests.browser.stage.with_page import Whole, whole_stage
 SIZES = {"phone": (390, 844), "small": (1280, 720), "full": (1920, 1080), "large": (3840, 2160)}
 GO = ":is(.go, .control[data-command=go]):not([aria-disabled]):visible"
 REPLAY = {"at_s": 83.0, "length_s": 912.0, "playing": False, "speed": 1, "run": "20261127-090000"}
+PROBLEMS = ["page.jsonl: is missing", "events.jsonl: 3 damaged lines are left out"]
+URL = "http://192.168.101.120:7466/Fw3Gq9_kJx0sY2bLr7VtNQ/"
+AUDIENCE = {"url": URL, "qr_svg": qr_svg(URL), "phones": 184, "requests": 2317}
+CLOCK = {"started": 1.0, "elapsed_s": 301.0, "rehearsed_s": 1710.0, "due_s": 321.0, "left_s": 1389.0}
 
 
 @dataclass
@@ -151,12 +156,64 @@ def terminals(photos: Photographer) -> None:
     photos.both("closing")
 
 
+def hall(photos: Photographer) -> None:
+    """The QR code, a black screen, the clock; a console that a person uses while a step waits, a lost cluster."""
+    stage, audience, presenter = photos.whole.theatre.stage, photos.audience, photos.presenter
+    audience.press("q")
+    audience.shows(".said")
+    photos.take("no-audience")
+    stage.extra = {"audience": AUDIENCE, "clock": CLOCK}
+    stage.publish_state()
+    presenter.sees(".pace", "ahead by")
+    audience.press("q")
+    photos.both("code")
+    audience.press("Escape")
+    audience.press("b")
+    photos.both("black")
+    audience.press("b")
+    audience.hides("dialog")
+    stage.extra = {"clock": {**CLOCK, "elapsed_s": 500.0}}
+    stage.publish_state()
+    presenter.sees(".pace", "behind by")
+    photos.take("presenter-late", presenter)
+    stage.extra = {}
+    photos.at("request_routing/half")
+    audience.click("#console-west .terminal")
+    audience.page.keyboard.type("sleep 1000\n")
+    audience.click("#console-west .back")
+    audience.press("Enter")
+    audience.sees(".log", "is busy")
+    photos.both("console-busy")
+    audience.press("x")
+    audience.click("#console-west .terminal")
+    audience.press("Control+c")
+    audience.click("#console-west .back")
+    audience.shows("body:has(.go:not([aria-disabled]))")
+    lost = {"reachable": False, "problem": "the API server at 127.0.0.1:41873 does not answer"}
+    stage.panel({**east(), **lost})
+    audience.sees("#console-east .state", "does not answer")
+    photos.both("lost-cluster")
+    stage.panel(east())
+
+
 def replay_and_problems(photos: Photographer) -> None:
     """A replay, and what is shown when something does not answer."""
     stage, audience = photos.whole.theatre.stage, photos.audience
     stage.extra = {"mode": "replay", "replay": REPLAY}
     stage.publish_state()
     photos.both("replay")
+    stage.extra = {"mode": "replay", "replay": {**REPLAY, "problems": PROBLEMS}}
+    stage.publish_state()
+    photos.audience.shows(".lacking")
+    photos.both("replay-with-problems")
+    for name, key in (("replay-keys", "?"), ("replay-menu", "")):
+        if key:
+            audience.press(key)
+        else:
+            audience.click("#menu")
+        photos.take(name)
+        audience.press("Escape")
+        audience.hides("dialog")
     stage.extra = {}
     photos.whole.frontend.stop()
     audience.shows("body:has(.missing:not([hidden]))")
@@ -182,7 +239,7 @@ def pictures(browser: Any, folder: Path, *, size: str, scheme: str, stack: str, 
         suffix = f"{size}-{scheme}"
         audience.page.bring_to_front()
         photos = Photographer(whole, audience, presenter, folder, suffix, wanted, whole_page=size == "phone")
-        for part in (steps_and_checks, faults_and_menus, terminals, replay_and_problems):
+        for part in (steps_and_checks, faults_and_menus, terminals, hall, replay_and_problems):
             part(photos)
         context.close()
 

@@ -3,71 +3,93 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
-from typing import Any
 
 import pytest
 
+from lab.stage.audience.audience import qr_svg
+from tests.browser.stage.axe import Look, findings, looks, overflows
 from tests.browser.stage.played import PlayedStage
 from tests.browser.stage.screens import Screen
 from tests.browser.stage.test_consoles import panel
 
-pytest.importorskip("axe_playwright_python", reason="axe-core is in the extra `browser`")
 Open = Callable[..., Screen]
-AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
-SIZES = [(390, 844), (1280, 720), (3840, 2160)]
-LOOKS = [(width, height, scheme) for width, height in SIZES for scheme in ("light", "dark")]
-looks = pytest.mark.parametrize(("width", "height", "scheme"), LOOKS, ids=str)
-
-
-def findings(screen: Screen) -> list[Any]:
-    """Return what axe finds in the stage's own document; the page in the frame has tests of its own."""
-    screen.page.evaluate(AXE)
-    found = screen.page.evaluate("axe.run(document, {iframes: false, resultTypes: ['violations']})")
-    return [
-        (one["impact"], one["id"], [node["target"] for node in one["nodes"]][:3])
-        for one in found["violations"]
-        if one["impact"] in {"serious", "critical"}
-    ]
-
-
-def overflows(screen: Screen) -> bool:
-    return bool(screen.page.evaluate("document.documentElement.scrollWidth > innerWidth"))
+URL = "http://192.168.101.120:7466/Fw3Gq9_kJx0sY2bLr7VtNQ/"
+AUDIENCE = {"url": URL, "qr_svg": qr_svg(URL), "phones": 184, "requests": 2317}
+LATE = {"started": 1.0, "elapsed_s": 500.0, "rehearsed_s": 1710.0, "due_s": 100.0, "left_s": 1389.0}
 
 
 @looks
-def test_the_audiences_screen_in_each_state(
-    stage: PlayedStage, screen: Open, width: int, height: int, scheme: str
-) -> None:
+def test_the_audiences_screen_in_each_state(stage: PlayedStage, screen: Open, look: Look) -> None:
     stage.panel(panel())
-    stage.recorded.red.add("nothing_resolves")
-    audience = screen(width=width, height=height, color_scheme=scheme, bypass_csp=True)
+    stage.extra = {"audience": AUDIENCE}
+    audience = screen(**look.options)
+    accessible = accessible_in(audience)
     audience.is_at("West does not know East")
     audience.sees("#panel-west", "podinfo")
-    assert (findings(audience), overflows(audience)) == ([], False)
+    accessible("idle")
     stage.recorded.red.update(check.name for check in stage.presenter.all[0].step.checks)
-    audience.press("Enter")
+    with stage.recorded.held():
+        audience.press("Enter")
+        audience.shows(".status[data-look=running]")
+        accessible("running")
     audience.shows(".status[data-look=red]")
     stage.fault("kill-podinfo-east", undo=False)
     audience.shows(".log [data-sign=fault]")
-    assert (findings(audience), overflows(audience)) == ([], False)
-    for key in ("i", "?"):
+    stage.panel({**panel(), "reachable": False, "problem": "the API server does not answer"})
+    audience.sees("#console-west .state", "does not answer")
+    accessible("red, with a fault, and a cluster that is lost")
+    for key in ("i", "?", "m", "q", "b"):
         audience.press(key)
         audience.shows("dialog")
-        assert (key, findings(audience)) == (key, [])
+        accessible(f"dialog of the key {key}")
         audience.press("Escape")
         audience.hides("dialog")
+    audience.click("#menu")
+    accessible("menu")
+    audience.press("Escape")
 
 
 @looks
-def test_the_presenters_screen(stage: PlayedStage, screen: Open, width: int, height: int, scheme: str) -> None:
-    presenter = screen("presenter", width=width, height=height, color_scheme=scheme, bypass_csp=True)
+def test_the_audiences_screen_at_the_end_of_a_scenario(stage: PlayedStage, screen: Open, look: Look) -> None:
+    audience = screen(**look.options)
+    audience.is_at("West does not know East")
+    stage.go_to("request_routing/traffic_split")
+    audience.is_at("The talk's SMI TrafficSplit")
+    for shown in (".status[data-look=green]", ".tries li"):
+        audience.shows(".go:not([aria-disabled])")
+        audience.press("Enter")
+        audience.shows(shown)
+        accessible_in(audience)(shown)
+
+
+def accessible_in(screen: Screen) -> Callable[[str], None]:
+    """Return what asserts that a state of a screen has no serious finding and fits its window."""
+
+    def accessible(state: str) -> None:
+        assert (state, findings(screen.page), overflows(screen.page)) == (state, [], False)
+
+    return accessible
+
+
+@looks
+def test_the_presenters_screen(stage: PlayedStage, screen: Open, look: Look) -> None:
+    stage.extra = {"audience": AUDIENCE, "clock": LATE}
+    presenter = screen("presenter", **look.options)
+    accessible = accessible_in(presenter)
     presenter.is_at("West does not know East")
-    presenter.sees(".elapsed", "0:00")
-    assert (findings(presenter), overflows(presenter)) == ([], False)
+    presenter.sees(".pace", "behind by")
+    accessible("idle")
     presenter.press("Enter")
     presenter.shows("#results .result[data-outcome=passed]")
-    assert (findings(presenter), overflows(presenter)) == ([], False)
+    stage.fault("kill-podinfo-east", undo=False)
+    presenter.shows("#faults [data-active]")
+    accessible("green, with a fault")
+    for key in ("?", "q"):
+        presenter.press(key)
+        presenter.shows("dialog")
+        accessible(f"dialog of the key {key}")
+        presenter.press("Escape")
+        presenter.hides("dialog")
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080), (3840, 2160)])

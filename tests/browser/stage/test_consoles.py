@@ -181,3 +181,22 @@ def test_objects_appear_change_and_disappear(stage: PlayedStage, screen: Open) -
     audience.page.locator("#panel-west").wait_for(state="hidden")  # remembered
     audience.click("#console-west .objects")
     audience.shows("#panel-west")
+
+
+def test_a_step_that_waits_for_a_persons_program_says_so_and_goes_on(stage: PlayedStage, screen: Open) -> None:
+    audience = screen()
+    presenter = screen("presenter", within=audience.page.context)
+    audience.console_shows("west", "(west)")
+    stage.go_to("request_routing/half")
+    audience.is_at("Half and half")
+    audience.shows(".go:not([aria-disabled])")
+    audience.click(WEST)
+    audience.page.keyboard.type("cat\n")
+    audience.sees("#console-west .state", "busy")
+    audience.click("#console-west .back")
+    audience.press("Enter")
+    for one, status in ((audience, ".status"), (presenter, "#notes .running")):
+        one.sees(status, "west's console is busy: finish or press Ctrl-C there")
+    audience.click(WEST)
+    audience.press("Control+c")
+    audience.shows(".status[data-look=green]")

@@ -145,8 +145,8 @@ def test_what_is_not_possible_says_why(stage: PlayedStage, screen: Open) -> None
     assert stage.turn == 0
     with stage.recorded.held():
         presenter.click(GO)
-        presenter.sees("#controls [data-command=go][aria-disabled]", "a step runs")
-        presenter.sees("#controls [data-command=skip]", "a step runs")
+        presenter.sees("#controls [data-command=go][aria-disabled]", "A step runs")
+        presenter.sees("#controls [data-command=skip]", "A step runs")
         presenter.shows("#controls [data-command=interrupt]:not([aria-disabled])")
     presenter.shows("#results .result[data-outcome=passed]")
 
@@ -164,6 +164,26 @@ def test_a_running_step_is_interrupted(stage: PlayedStage, screen: Open) -> None
     audience.press("u")
     audience.sees(GO, re.compile("^Run"))
     audience.hides(".status[data-look=red]")
+
+
+def test_an_interrupted_repeat_shows_no_result_of_before(stage: PlayedStage, screen: Open) -> None:
+    """One key still does the right thing: the step runs again, and the screen says so."""
+    audience = screen()
+    begin_third_act(audience)
+    audience.press("Enter")
+    audience.shows(".status[data-look=green]")
+    audience.shows(GO)
+    with stage.recorded.held():
+        audience.press("r")
+        audience.shows(".status[data-look=running]")
+        audience.hides(".card .result")
+        audience.press("x")
+        audience.sees(".status[data-look=red]", "did not finish")
+    audience.hides(".card .result")
+    audience.sees(GO, "Run again")
+    audience.press("Enter")
+    audience.shows(".status[data-look=green]")
+    audience.is_at("Half and half")
 
 
 def test_a_red_check_says_what_was_expected_and_seen_and_becomes_green(stage: PlayedStage, screen: Open) -> None:
@@ -210,7 +230,7 @@ def test_faults_are_injected_labelled_and_undone(screen: Open) -> None:
     audience = screen()
     audience.is_at("West does not know East")
     audience.press("i")
-    audience.sees(".fault >> nth=1", "run lab stage --full for this")
+    audience.sees(".fault >> nth=1", "Run lab stage --full for this")
     audience.click(".fault >> nth=0 >> button")
     audience.sees(".fault[data-active]", "active, intended")
     audience.press("Escape")

@@ -73,7 +73,7 @@ def test_a_restarted_stage_asks_for_its_new_address_and_takes_it_in_the_same_win
     audience.is_at(STARTED)
     theatre.close()
     audience.sees(".banner", "The stage does not answer")
-    audience.sees(".status", "No connection to the stage.")
+    audience.sees(".status", "No connection to the stage")
     theatre.open()
     audience.sees(".stop h1", "The stage was started again")
     audience.sees(".stop", "Open its new address")

@@ -298,6 +298,19 @@ def test_a_disabled_button_says_why(shown: Shown) -> None:
     assert shown.at == "demo/one"
 
 
+def test_the_state_says_what_one_key_does_and_has_no_result_of_what_was_undone(shown: Shown) -> None:
+    def seen() -> tuple[str, int]:
+        return shown.stage.state()["go"], len(shown.step()["results"])
+
+    assert seen() == ("run", 0)
+    shown.wish(Wish.GO)
+    assert seen() == ("next", 1)
+    shown.wish(Wish.UNDO)
+    assert seen() == ("run", 0)
+    shown.wish(Wish.CHECK)
+    assert seen() == ("run", 1)
+
+
 def test_the_summary_ends_with_a_step_back(shown: Shown, runner: FakeRunner) -> None:
     shown.wish(*[Wish.SKIP] * 3)
     assert shown.stage.state()["closing"] == "demo"

@@ -4,7 +4,6 @@ import { begin } from "./app.js";
 import { h, text } from "./dom.js";
 import { icon } from "./icons.js";
 import { actBar, jumpToAct } from "./ui/actbar.js";
-import { openCode } from "./ui/audience-code.js";
 import { stayAwake } from "./ui/awake.js";
 import { band } from "./ui/band.js";
 import { card } from "./ui/card.js";
@@ -12,7 +11,8 @@ import { consoles } from "./ui/consoles.js";
 import { frame } from "./ui/frame.js";
 import { listenToKeys } from "./ui/keys.js";
 import { log } from "./ui/log.js";
-import { askMark, openFaults, openKeys, openMenu } from "./ui/menu.js";
+import { askMark, openFaults, openKeys, openMenu, openPresenter } from "./ui/menu.js";
+import { overlay } from "./ui/overlay.js";
 import { replay } from "./ui/replay.js";
 import { splitter } from "./ui/splitter.js";
 
@@ -31,9 +31,12 @@ const floor = byId("floor");
 floor.insertBefore(splitter(floor), byId("consoles"));
 const shells = consoles(byId("consoles"), app);
 const player = replay(byId("replay"), app);
+const { lay } = overlay(app);
+const black = () => lay("black");
+const code = () => lay("code");
 
 byId("menu").append(icon("menu"), h("span", { class: "unseen" }, "Menu"));
-byId("menu").addEventListener("click", () => openMenu(app, shells));
+byId("menu").addEventListener("click", () => openMenu(app, { ...shells, code, black }));
 app.store.watch(({ state }) => text(byId("lab"), state ? state.lab.title : ""));
 
 listenToKeys({
@@ -43,8 +46,11 @@ listenToKeys({
     i: () => openFaults(app),
     m: () => askMark(app),
     o: shells.togglePanels,
-    q: () => openCode(app),
-    "?": openKeys,
+    q: code,
+    b: black,
+    ".": black,
+    p: openPresenter,
+    "?": () => openKeys(app),
     ...player.keys(),
   },
 });

@@ -8,6 +8,7 @@ import { stayAwake } from "./ui/awake.js";
 import { clock } from "./ui/clock.js";
 import { controls } from "./ui/controls.js";
 import { faults } from "./ui/faults.js";
+import { hall } from "./ui/hall.js";
 import { listenToKeys } from "./ui/keys.js";
 import { log } from "./ui/log.js";
 import { openKeys, settings } from "./ui/menu.js";
@@ -53,8 +54,9 @@ store.watch(({ state }) => {
   showResults(results, found, { full: true });
   claims.replaceChildren(...coming.map((claim) => h("li", {}, claim)));
   show(none, Boolean(step) && !found.length && !coming.length);
-  prose(hint, step?.hint);
-  show(hint, Boolean(step?.hint));
+  const advice = state.mode === "replay" ? "" : step?.hint;
+  prose(hint, advice);
+  show(hint, Boolean(advice));
 });
 
 const nextTitle = h("b");
@@ -70,6 +72,8 @@ store.watch(({ state }) => {
 
 byId("happened").append(h("h2", {}, "Marks and notes"), markForm());
 log(byId("happened"), app, { most: 8, of: ({ kind }) => kind !== "command" });
+byId("hall").append(h("h2", {}, "The audience’s screen"));
+const screen = hall(byId("hall"), app);
 byId("faults").append(h("h2", {}, "Inject a fault"));
 faults(byId("faults"), app);
 byId("outline").append(h("h2", {}, "All steps"));
@@ -98,7 +102,10 @@ listenToKeys({
   extra: {
     i: goTo("faults"),
     m: () => byId("mark").focus(),
-    "?": openKeys,
+    q: screen.code,
+    b: screen.black,
+    ".": screen.black,
+    "?": () => openKeys(app, { presenter: true }),
     ...player.keys(),
   },
 });

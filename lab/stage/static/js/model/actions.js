@@ -7,7 +7,7 @@ import { begun, meaningOfGo, pointed } from "./select.js";
 const COOLDOWN_MS = 400; // two presses of a clicker are one
 
 export const COMMANDS = [
-  { name: "go", label: "Run, or next", keys: ["Enter", " ", "ArrowRight", "PageDown"], shown: "Enter, Space, →, PageDown" },
+  { name: "go", label: "Run, or next", keys: ["Enter", " ", "ArrowRight", "PageDown"], shown: "Enter, Space, → or a clicker (PageDown)" },
   { name: "back", label: "Back", keys: ["ArrowLeft", "PageUp"], shown: "←, PageUp" },
   { name: "repeat", label: "Repeat", keys: ["r"], shown: "R" },
   { name: "check", label: "Check", keys: ["c"], shown: "C" },
@@ -36,19 +36,24 @@ export class Actions {
 
   // The reason why a command is not possible now, or null.
   whyNot(name) {
+    const why = this.#whyNot(name);
+    return why && why[0].toUpperCase() + why.slice(1);
+  }
+
+  #whyNot(name) {
     const { state, connection } = this.#store;
-    if (!state) return "The stage has not answered yet.";
-    if (!["live", "polling"].includes(connection.kind)) return "No connection to the stage.";
-    if (state.mode === "replay") return "A replay only shows what was.";
-    if (this.#busy && name !== "interrupt") return "One moment.";
+    if (!state) return "The stage has not answered yet";
+    if (!["live", "polling"].includes(connection.kind)) return "No connection to the stage";
+    if (state.mode === "replay") return "A replay only shows what was";
+    if (this.#busy && name !== "interrupt") return "One moment";
     const disabled = state.disabled ?? {};
     switch (name) {
       case "until_green":
         return disabled["check-until-green"] ?? null;
       case "interrupt":
-        return state.running ? (disabled.interrupt ?? null) : "Nothing runs.";
+        return state.running ? (disabled.interrupt ?? null) : "Nothing runs";
       case "jump":
-        return state.running ? "A step runs." : (disabled.jump ?? null);
+        return state.running ? "A step runs" : (disabled.jump ?? null);
       default:
         return disabled[name] ?? null;
     }

@@ -69,15 +69,16 @@ export function begun(state) {
   return state.steps.some((step) => step.state !== "idle");
 }
 
-// What "go" does now.
+// What "go" does now; `note` is what a presenter should know before.
 export function meaningOfGo(state) {
   const step = pointed(state);
   if (!step) return { label: "The end", verb: "end" };
-  if (state.closing) return { label: "Continue", verb: "next" };
+  if (state.closing) return { label: "Continue", verb: "next", note: "Undoes these steps, then moves on" };
   const skipped = scenarioOf(state, step.scenario)?.skipped;
   if (skipped) return { label: "Skip the scenario", verb: "next" };
-  const finished = state.go ? state.go === "next" : step.state === "done" || (step.state === "failed" && step.results.length > 0);
-  if (finished) return step.number === step.count ? { label: "Sum up", verb: "next" } : { label: "Next step", verb: "next" };
+  const finished = state.go ? state.go === "next" : step.state === "done"; // recordings of earlier versions have no `go`
+  const note = step.checks === "red" ? "Moves on although a check is red" : "";
+  if (finished) return { label: step.number === step.count ? "Sum up" : "Next step", verb: "next", note };
   return { label: step.state === "failed" ? "Run again" : "Run", verb: "run" };
 }
 
@@ -88,12 +89,29 @@ export function doing(state) {
   return state.closing && state.running.wish === "go" ? "Undoes" : (DOING[state.running.wish] ?? "Works");
 }
 
+// What the running work waits for, else the last note since it began: a console that is busy, for example.
+export function waitsFor({ running, notes = [] }) {
+  return running.waiting || (notes.findLast(({ at }) => at >= running.since)?.text ?? "");
+}
+
 // Seconds as minutes: "0:07", "12:30", "1:02:03".
 export function minutes(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   const two = (number) => String(number).padStart(2, "0");
   return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+// How the talk compares with its rehearsal: seconds ahead, negative if it is behind; 0 while the current step is within
+// the time that it took in the rehearsal; null without a rehearsal. `due_s` is the rehearsed time of the steps before.
+export function ahead(store) {
+  const { clock } = store.state;
+  const due = clock.due_s ?? null;
+  if (due === null || clock.started === null) return null;
+  const seconds = elapsed(store);
+  if (seconds < due) return due - seconds;
+  const until = due + (pointed(store.state)?.rehearsed_s ?? 0);
+  return Math.min(0, until - seconds);
 }
 
 // Unix time as the time of day.

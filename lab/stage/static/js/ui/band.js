@@ -2,9 +2,10 @@
 
 import { attr, h, prose, show, text } from "../dom.js";
 import { icon } from "../icons.js";
-import { closing, count, current, doing, elapsed, minutes, pointed, scenarioOf } from "../model/select.js";
+import { closing, count, current, doing, elapsed, minutes, pointed, scenarioOf, waitsFor } from "../model/select.js";
 import { goButton } from "./controls.js";
 
+const FIRST = "Enter, Space or a clicker runs each step, then moves on";
 const MODES = { replay: "Replay of a recorded run", auto: "Rehearsal: it plays by itself" };
 
 export function band(root, app) {
@@ -44,6 +45,10 @@ export function band(root, app) {
   app.ticks(tick);
 }
 
+function unfinished(state) {
+  return state.go === "next" ? "A command failed: read the console" : "It did not finish: undo it, or run it again";
+}
+
 // Short texts get large letters; all fit into two lines, mostly.
 function sizeOf({ length }) {
   return length > 150 ? "long" : length > 100 ? "usual" : "short";
@@ -63,18 +68,19 @@ function toldBy(state) {
 function statusOf(state, app) {
   const step = pointed(state);
   if (state.running) {
-    const { waiting, since } = state.running;
+    const { since } = state.running;
     const seconds = state.mode === "replay" ? "" : minutes(state.clock.started === null ? 0 : elapsed(app.store) - (since - state.clock.started));
-    return { look: "running", sign: "busy", words: [`${doing(state)} ${seconds}`.trim(), waiting].filter(Boolean).join(": ") };
+    return { look: "running", sign: "busy", words: [`${doing(state)} ${seconds}`.trim(), waitsFor(state)].filter(Boolean).join(": ") };
   }
   const why = app.actions.whyNot("go");
   if (why && !app.actions.busy && state.mode === "live") return { look: "idle", sign: "", words: why };
   if (state.closing) return { look: "idle", sign: "", words: state.mode === "live" ? "Continue undoes these steps" : "" };
   if (!step) return { look: "idle", sign: "", words: "" };
   if (step.checks === "unknown") {
-    if (step.state === "failed") return { look: "red", sign: "errored", words: "It did not finish: undo it, or run it again" };
+    if (step.state === "failed") return { look: "red", sign: "errored", words: state.mode === "live" ? unfinished(state) : "It did not finish" };
     if (step.results.length) return { look: "done", sign: "skipped", words: "Not checked here" };
-    return step.state === "done" ? { look: "done", sign: "passed", words: "Done, nothing to check" } : { look: "idle", sign: "", words: "" };
+    if (step.state === "done") return { look: "done", sign: "passed", words: "Done, nothing to check" };
+    return { look: "idle", sign: "", words: state.mode === "live" && state.clock.started === null ? FIRST : "" };
   }
   const { passed, asked } = count(step.results);
   if (step.checks === "green") return { look: "green", sign: "passed", words: asked ? `${passed} of ${asked} checks green` : "The checks are green" };

@@ -23,7 +23,7 @@ export function card(root, { store }) {
     const scenario = step && scenarioOf(state, step.scenario);
     const first = kind === "script" && step.number === 1 && step.state === "idle";
     attr(root, "data-kind", kind);
-    text(title, { over: "To try", results: "What the checks saw", script: step?.state === "idle" ? "This step types" : "Typed", none: "" }[kind]);
+    text(title, { over: "To try", results: "What the checks saw", script: step?.state === "idle" ? "This step types" : step?.state === "running" ? "Types now" : "Typed", none: "" }[kind]);
     text(claim, first ? scenario.claim : "");
     show(claim, first);
     text(script, kind === "script" ? step.script : "");
@@ -31,8 +31,8 @@ export function card(root, { store }) {
     showResults(results, found);
     show(results, kind === "results");
     const wrong = step && (step.checks === "red" || step.state === "failed");
-    prose(hint, wrong ? [step.reason, DO].filter(Boolean).join(" ") : "");
-    show(hint, wrong);
+    prose(hint, wrong ? [step.reason, state.mode === "live" ? DO : ""].filter(Boolean).join(" ") : "");
+    show(hint, Boolean(wrong && hint.textContent));
     list(tries, over?.try_next ?? [], { key: (line) => line, make: () => h("li", {}, h("span")), update: (item, line) => prose(item.firstChild, line) });
     show(tries, Boolean(over));
     attr(root, "data-look", step ? lookOf(state, step) : null);

@@ -20,8 +20,9 @@ export function controls(root, { store, actions }, only = COMMANDS.map(({ name }
       const why = actions.whyNot(command.name);
       attr(button, "aria-disabled", why ? "true" : null);
       attr(button, "title", why ?? `Key: ${command.shown}`);
-      prose(below, why && !actions.busy ? why : command.shown);
-      if (command.name === "go" && state) text(label, actions.meaning.label);
+      const { label: words, note } = command.name === "go" && state ? actions.meaning : { label: command.label };
+      prose(below, why && !actions.busy ? why : [note, command.shown].filter(Boolean).join(". "));
+      text(label, words);
     }
   });
 }

@@ -20,7 +20,7 @@ export function faults(root, { store, actions }) {
           if (!whyNot(actions, now)) actions.fault(now.id, now.active ? "undo" : "inject");
         };
         parts.button = h("button", { type: "button", class: "control", onclick: press }, parts.label, parts.why);
-        const typed = [...fault.commands, "", "# undo:", ...fault.undo_commands].join("\n");
+        const typed = [...(fault.commands ?? []), "", "# undo:", ...(fault.undo_commands ?? [])].join("\n");
         const commands = h("details", {}, h("summary", {}, "Commands"), h("pre", { class: "script" }, typed));
         const item = h("li", { class: "fault" }, h("div", {}, h("h3", {}, fault.title, " ", parts.badge), parts.effect, commands), parts.button);
         item.parts = parts;
@@ -44,6 +44,6 @@ export function faults(root, { store, actions }) {
 }
 
 function whyNot(actions, fault) {
-  if (fault.disabled) return fault.disabled;
+  if (fault.disabled) return fault.disabled[0].toUpperCase() + fault.disabled.slice(1);
   return actions.whyNot("fault");
 }

@@ -8,18 +8,38 @@ const BY_KEY = new Map(COMMANDS.flatMap((command) => command.keys.map((key) => [
 const OWN_KEYS = "input, select, textarea, [role=tab], [role=separator], [role=slider]";
 const PRESSED = "a, button, summary, label"; // what Enter and Space press
 
-// Further keys, for the help; `act` stands for 1 to 4.
-export const OTHERS = [
+// Further keys, for the help. `in`: the screen that has it, if it is one only; `live`: a replay does not have it; `served`: an
+// exported file does not.
+const OTHERS = [
   { shown: "1 – 4", label: "Jump to an act" },
-  { shown: "I", label: "Inject a fault" },
-  { shown: "M", label: "Set a mark" },
-  { shown: "Q", label: "QR code for the audience" },
-  { shown: "O", label: "Objects beside the consoles" },
+  { shown: "I", label: "Inject a fault", live: true },
+  { shown: "M", label: "Set a mark", live: true },
+  { shown: "B or .", label: "Black screen for the audience" },
+  { shown: "Q", label: "QR code for the audience", live: true },
+  { shown: "P", label: "Presenter’s screen", in: "audience", served: true },
+  { shown: "O", label: "Objects beside the consoles", in: "audience" },
   { shown: "+ − 0", label: "Larger, smaller, usual text" },
   { shown: "T", label: "Light, dark, as the system" },
-  { shown: "Esc Esc", label: "From a console back to the stage" },
+  { shown: "Esc Esc", label: "From a console back to the stage", in: "audience", live: true },
   { shown: "?", label: "All keys" },
 ];
+const IN_REPLAY = [
+  { shown: "Enter, Space", label: "Play or pause" },
+  { shown: "→, PageDown", label: "10 s forward" },
+  { shown: "←, PageUp", label: "10 s back" },
+];
+
+// Whether a server is there; an exported replay has none.
+export function isServed() {
+  return location.protocol.startsWith("http");
+}
+
+// The keys of a screen, for the help: [{shown, label}].
+export function keysOf({ replay, presenter }) {
+  const screen = presenter ? "presenter" : "audience";
+  const others = OTHERS.filter((key) => (!key.in || key.in === screen) && !(replay && key.live) && !(key.served && !isServed()));
+  return [...(replay ? IN_REPLAY : COMMANDS), ...others];
+}
 
 // extra: {key: function} for keys of one screen; act(number) for the digits.
 export function listenToKeys({ actions, extra = {}, act = () => {} }) {

@@ -1,13 +1,12 @@
 // The audience's screen has one button; everything else is in this menu.
 
-import { h } from "../dom.js";
-import { COMMANDS } from "../model/actions.js";
+import { h, prose } from "../dom.js";
 import { changeZoom, nextTheme, theme } from "../model/settings.js";
-import { openCode } from "./audience-code.js";
+import { TO_JOIN } from "./audience-code.js";
 import { controls } from "./controls.js";
 import { openDialog, openWatching } from "./dialog.js";
 import { faults } from "./faults.js";
-import { OTHERS } from "./keys.js";
+import { isServed, keysOf } from "./keys.js";
 
 export function openFaults(app) {
   openWatching("Inject a fault", app, (watching) => {
@@ -17,28 +16,43 @@ export function openFaults(app) {
   });
 }
 
-export function openKeys() {
-  openDialog("Keys", keys());
+export function openKeys(app, { presenter = false } = {}) {
+  openDialog("Keys", keys(app, presenter));
 }
 
-export function openMenu(app, { togglePanels }) {
+export function openPresenter() {
+  if (isServed()) window.open("/presenter", "lab-stage-presenter");
+}
+
+// The audience's screen; `code` and `black` put something over it.
+export function openMenu(app, { togglePanels, code, black }) {
   const dialog = openWatching("The stage", app, (watching) => {
+    const { state } = app.store;
+    const replayed = state?.mode === "replay";
     const buttons = h("div", { class: "controls" });
-    controls(buttons, watching);
+    if (!replayed) controls(buttons, watching);
     const more = h("div", { class: "choices" });
-    const add = (words, run) => more.append(h("button", { type: "button", class: "control", onclick: run }, h("b", {}, words)));
+    const add = (words, run, detail = "", disabled = false) => {
+      const below = h("small");
+      prose(below, detail);
+      more.append(h("button", { type: "button", class: "control", "aria-disabled": disabled && "true", onclick: run }, h("b", {}, words), detail && below));
+    };
     const instead = (open) => () => {
       dialog.close();
       open(app);
     };
-    add("Inject a fault", instead(openFaults));
-    add("Set a mark", instead(askMark));
-    if (app.store.state?.audience) add("QR code", instead(openCode));
-    add("Objects on or off", togglePanels);
-    add("Presenter’s screen", () => window.open("/presenter", "lab-stage-presenter"));
+    if (!replayed) {
+      add("Inject a fault", instead(openFaults), "I");
+      add("Set a mark", instead(askMark), "M");
+      add("QR code", instead(code), state?.audience ? "Q" : TO_JOIN, !state?.audience);
+    }
+    add("Black screen", instead(black), "B");
+    add("Objects on or off", togglePanels, "O");
+    if (isServed()) add("Presenter’s screen", openPresenter, "P");
     more.append(...settings().children);
-    return [buttons, more, h("details", {}, h("summary", {}, "Keys"), keys())];
+    return [buttons, more, h("details", {}, h("summary", {}, "Keys"), keys(app))];
   });
+  dialog.classList.add("wide");
 }
 
 // Buttons for text size and colours.
@@ -52,8 +66,9 @@ export function settings() {
   return h("div", { class: "choices" }, button("Larger text", () => changeZoom(1)), button("Smaller text", () => changeZoom(-1)), themed);
 }
 
-function keys() {
-  const rows = [...COMMANDS, ...OTHERS].map(({ shown, label }) => h("div", {}, h("dt", {}, shown), h("dd", {}, label)));
+function keys(app, presenter = false) {
+  const all = keysOf({ replay: app.store.state?.mode === "replay", presenter });
+  const rows = all.map(({ shown, label }) => h("div", {}, h("dt", {}, shown), h("dd", {}, label)));
   return h("dl", { class: "keys" }, ...rows);
 }
 

@@ -1,7 +1,7 @@
 // The presenter's notes: what to say, and what the step does.
 
 import { attr, h, prose, show, text } from "../dom.js";
-import { closing, current, doing, minutes, pointed, scenarioOf } from "../model/select.js";
+import { closing, current, doing, minutes, pointed, scenarioOf, waitsFor } from "../model/select.js";
 
 export function notes(root, { store, ticks }) {
   const where = h("p", { class: "where" });
@@ -24,7 +24,7 @@ export function notes(root, { store, ticks }) {
     if (!running) return;
     const since = mode === "replay" ? null : running.since;
     const seconds = since === null ? "" : minutes(clock.elapsed_s + (performance.now() - store.receivedMs) / 1000 - (since - clock.started));
-    text(status, [`${doing(store.state)} ${seconds}`.trim(), running.waiting && `waits for ${running.waiting}`].filter(Boolean).join(", "));
+    text(status, [`${doing(store.state)} ${seconds}`.trim(), waitsFor(store.state)].filter(Boolean).join(": "));
   };
   store.watch(({ state, output: lines }) => {
     if (!state) return;

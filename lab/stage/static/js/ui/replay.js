@@ -6,6 +6,7 @@ import { minutes } from "../model/select.js";
 
 const SPEEDS = [1, 2, 4, 8];
 const JUMP_S = 10;
+const PROBLEMS = 3; // more do not fit below the controls
 
 // Returns {keys}: for `listenToKeys`.
 export function replay(root, { store, actions, ticks }) {
@@ -14,7 +15,8 @@ export function replay(root, { store, actions, ticks }) {
   const time = h("output", { class: "time" });
   const speed = h("select", { "aria-label": "Speed" }, ...SPEEDS.map((factor) => h("option", { value: factor }, `${factor}×`)));
   const run = h("span", { class: "run" });
-  root.append(h("b", {}, "Replay"), play, seek, time, speed, run);
+  const lacking = h("p", { class: "lacking" }, icon("warning"), h("span"));
+  root.append(h("b", {}, "Replay"), play, seek, time, speed, run, lacking);
 
   const now = () => {
     const { at_s: at, length_s: length, playing, speed: factor } = store.state.replay;
@@ -43,6 +45,8 @@ export function replay(root, { store, actions, ticks }) {
     attr(seek, "aria-valuetext", `${minutes(now())} of ${minutes(known.length_s)}`);
     text(time, `${minutes(now())} / ${minutes(known.length_s)}`);
     text(run, known.run);
+    text(lacking.lastChild, sentence(known.problems ?? []));
+    show(lacking, Boolean(known.problems?.length));
     if (document.activeElement !== speed) speed.value = known.speed;
   };
   store.watch(tick);
@@ -55,4 +59,11 @@ export function replay(root, { store, actions, ticks }) {
     const [on, forth, back] = [either(toggle, "go"), either(() => move(JUMP_S), "go"), either(() => move(-JUMP_S), "back")];
     return { " ": on, Enter: on, ArrowRight: forth, PageDown: forth, ArrowLeft: back, PageUp: back };
   }
+}
+
+// What is missing from a recording, as a sentence.
+function sentence(problems) {
+  const most = problems.slice(0, PROBLEMS).map((words) => words.replace(/\.$/, "")).join("; ");
+  const further = problems.length > PROBLEMS ? `; and ${problems.length - PROBLEMS} more` : "";
+  return `Parts of this recording are missing; everything else plays. ${most}${further}.`;
 }

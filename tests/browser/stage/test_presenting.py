@@ -273,3 +273,15 @@ def test_after_a_click_the_keys_belong_to_the_stage(stage: PlayedStage, screen: 
     audience.press("Enter")
     audience.shows(".status[data-look=green]")
     assert stage.turn == 1
+
+
+def test_the_end_shows_no_card_of_a_step(stage: PlayedStage, screen: Open) -> None:
+    audience = screen()
+    last = stage.presenter.all[-1]
+    stage.go_to(last.id)
+    audience.is_at(last.step.title)
+    for look in ("body:has(.status[data-look=green])", "body:has(.tries li)", "body:has(h1.title:text-is('The end'))"):
+        audience.shows(GO)
+        audience.press("Enter")
+        audience.shows(look)
+    assert not audience.page.locator(".card").is_visible()

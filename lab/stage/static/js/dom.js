@@ -43,7 +43,7 @@ export function prose(element, value) {
 }
 
 export function show(element, visible) {
-  if (element.hidden === visible) element.hidden = !visible;
+  if (element.hidden === Boolean(visible)) element.hidden = !visible;
 }
 
 // Shows `items` as children of `parent`, and keeps the element of an item that stays: focus and animations survive.

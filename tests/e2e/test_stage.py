@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from tests.browser.stage.axe import findings
 
+from tests.browser.stage.axe import findings
 from tests.browser.stage.screens import Screen
 from tests.chromium import TIMEOUT_MS, chromium
 from tests.e2e.conftest import PORTS, RunningLab
@@ -25,9 +25,8 @@ from tests.e2e.reel import SIZE, Reel
 
 __all__ = ["chromium"]
 
-GO = ".go:not([aria-disabled])"
 PAGE = ".page iframe"
-STEP_MS = 300_000
+STEP_S = 300
 """A step may wait for pods, on a machine that does much else."""
 RATE_PER_S = 20
 
@@ -126,94 +125,97 @@ def screen(chromium: Any, stage: LiveStage) -> Iterator[Callable[..., Screen]]:
     assert {urlsplit(url).hostname for one in opened for url in one.requested} <= {"127.0.0.1", "localhost"}
 
 
-def go_to(audience: Screen, scenario: str, title: str) -> None:
-    """Jump to the first step of a scenario."""
-    audience.page.evaluate(
-        "async (to) => fetch('/api/jump', {method: 'POST', headers: {'content-type': 'application/json'},"
-        " body: JSON.stringify({to})})",
-        scenario,
+def state(one: Screen) -> Any:
+    return one.page.evaluate("async () => (await fetch('/api/state')).json()")
+
+
+def post(one: Screen, path: str, body: dict[str, str]) -> None:
+    """Ask the stage for something, and wait until it is done."""
+    turn = state(one)["turn"]
+    status = one.page.evaluate(
+        "async ([path, body]) => (await fetch(path, {method: 'POST',"
+        " headers: {'content-type': 'application/json'}, body: JSON.stringify(body)})).status",
+        [path, body],
     )
-    audience.is_at(title)
-    can_go_on(audience)
+    assert status == 202, (path, body)
+    done(one, turn)
 
 
-def can_go_on(audience: Screen) -> None:
-    audience.page.locator(GO).first.wait_for(timeout=STEP_MS)
+def done(one: Screen, turn: int, reel: Reel | None = None) -> None:
+    """Wait until what began after a turn has ended."""
+    deadline = time.monotonic() + STEP_S
+    while (now := state(one))["turn"] <= turn or now["running"]:
+        assert time.monotonic() < deadline, now["running"]
+        if reel is not None:
+            reel.frame(one.page)
+        one.page.wait_for_timeout(400)
 
 
-def green(audience: Screen, reel: Reel) -> None:
-    """Run the step with the one key, and wait until its checks are green."""
-    audience.press("Enter")
-    ended = audience.page.locator(".status:is([data-look=green], [data-look=red])").first
-    deadline = time.monotonic() + STEP_MS / 1000
-    while not ended.is_visible() and time.monotonic() < deadline:
-        reel.frame(audience.page)
-        audience.page.wait_for_timeout(400)
-    results = audience.page.locator(".card .result").all_text_contents()
-    assert audience.page.locator(".status[data-look=red]").count() == 0, results
-    can_go_on(audience)
+def press(one: Screen, reel: Reel | None = None) -> None:
+    """Press the one key, and wait until what it began has ended; no check may be red."""
+    turn = state(one)["turn"]
+    one.press("Enter")
+    done(one, turn, reel)
+    now = state(one)
+    red = [step["results"] for step in now["steps"] if step["checks"] == "red" or step["state"] == "failed"]
+    assert not red, red
 
 
-def shares(audience: Screen) -> list[set[str]]:
-    """Return the names beside the large percents of each column of the page."""
-    columns = audience.page.frame_locator(PAGE).locator(".column").all()
-    return [set(one.locator(".shares li > :nth-child(2)").all_text_contents()) for one in columns]
+def go_to(one: Screen, step: str) -> None:
+    """Jump to a step."""
+    post(one, "/api/jump", {"to": step})
+    one.is_at(next(found["title"] for found in state(one)["steps"] if found["id"] == step))
 
 
-def test_an_act_is_presented_with_one_key(
-    stage: LiveStage, screen: Callable[..., Screen], request: pytest.FixtureRequest
-) -> None:
+def test_an_act_is_presented_with_one_key(screen: Callable[..., Screen], request: pytest.FixtureRequest) -> None:
     reel = Reel(request.config.getoption("--pictures"))
     audience = screen()
-    go_to(audience, "request_routing/half", "Half and half")
+    go_to(audience, "request_routing/half")
     reel.frame(audience.page)
-    green(audience, reel)
+    press(audience, reel)
     audience.sees(".card .result", re.compile(r"\d+ requests"))
     frame = audience.page.frame_locator(PAGE)
-    frame.locator(".column .shares li:has-text('east')").first.wait_for()
-    frame.locator(".column .shares li:has-text('west')").first.wait_for()
-    assert {"east", "west"} <= set().union(*shares(audience))
+    for name in ("east", "west"):
+        frame.locator(f".column .shares li:has-text('{name}')").first.wait_for()
     for _ in range(20 if reel.runs else 0):  # the grid fills
         audience.page.wait_for_timeout(1000)
         reel.frame(audience.page)
     reel.picture(audience.page, "stage")
     reel.write("stage")
     assert findings(audience.page) == []
-    title = audience.page.locator("h1.title").text_content()
-    for _ in range(12):  # run and next, four more steps at most, then the summary
-        audience.press("Enter")
-        can_go_on(audience)
-        title = audience.page.locator("h1.title").text_content()
-        if title == "Request routing":
-            break
-        assert audience.page.locator(".status[data-look=red]").count() == 0, title
+    steps = [step["id"] for step in state(audience)["steps"] if step["scenario"] == "request_routing"]
+    for step in steps[1:]:
+        press(audience)
+        assert state(audience)["current"] == step
+        press(audience)
+    press(audience)
+    audience.is_at("Request routing")
     audience.sees(".narration", "Weights decide for each request")
 
 
 def test_the_presenters_window_presents_and_the_audience_sees_the_same(screen: Callable[..., Screen]) -> None:
     presenter, audience = screen("presenter"), screen()
-    title = titles(presenter)["cross_cluster_access/ask"]
-    go_to(presenter, "cross_cluster_access/ask", title)
-    audience.is_at(title)
+    go_to(presenter, "cross_cluster_access/ask")
+    title = presenter.page.locator("h1.title").text_content() or ""
+    turn = state(presenter)["turn"]
     presenter.click(".control[data-command=go]:not([aria-disabled])")
+    done(presenter, turn)
     for one in (presenter, audience):
-        one.page.locator(".status[data-look=green]").first.wait_for(timeout=STEP_MS)
-
-
-def titles(one: Screen) -> dict[str, str]:
-    state = one.page.evaluate("async () => (await fetch('/api/state')).json()")
-    return {step["id"]: step["title"] for step in state["steps"]}
+        one.is_at(title)
+        one.shows(".status[data-look=green]")
 
 
 def test_a_browser_that_is_killed_in_a_step_changes_nothing(screen: Callable[..., Screen]) -> None:
     first = screen()
-    go_to(first, "request_routing/half", "Half and half")
+    go_to(first, "request_routing/half")
+    turn = state(first)["turn"]
     first.press("Enter")
-    first.page.locator(GO).first.wait_for(state="hidden")
+    first.page.wait_for_function("async () => (await (await fetch('/api/state')).json()).running")
     first.page.context.close()
     second = screen()
     second.is_at("Half and half")
-    second.page.locator(".status[data-look=green]").first.wait_for(timeout=STEP_MS)
+    done(second, turn)
+    second.shows(".status[data-look=green]")
     second.page.reload()
     second.is_at("Half and half")
     second.shows(".status[data-look=green]")
@@ -221,21 +223,21 @@ def test_a_browser_that_is_killed_in_a_step_changes_nothing(screen: Callable[...
 
 def test_a_gateways_death_is_seen_with_the_losses_that_another_client_counts(screen: Callable[..., Screen]) -> None:
     audience = screen()
-    go_to(audience, "request_routing/half", "Half and half")
+    go_to(audience, "request_routing/half")
     with audience.page.context.new_page() as page:  # the page itself, at the client's rate
         page.goto(f"http://localhost:{PORTS['west']}/?view=timeline&upstream=podinfo-east&rate={RATE_PER_S}")
         verdict = page.locator(".timeline .verdict")
         page.wait_for_function("() => parseInt(document.querySelector('.timeline .verdict')?.textContent) > 40")
         with Client("podinfo-east") as client:
-            fault(audience, "kill-gateway-east", "inject")
+            post(audience, "/api/faults/kill-gateway-east", {"action": "inject"})
             page.wait_for_function(
                 "() => !/ 0 without an answer/.test(document.querySelector('.timeline .verdict').textContent)",
-                timeout=STEP_MS,
+                timeout=STEP_S * 1000,
             )
-            fault(audience, "kill-gateway-east", "undo")
+            post(audience, "/api/faults/kill-gateway-east", {"action": "undo"})
             page.wait_for_function(
                 "() => /recovered after/.test(document.querySelector('.timeline .verdict').textContent)",
-                timeout=STEP_MS,
+                timeout=STEP_S * 1000,
             )
         seen = re.match(r"(\d+) requests, (\d+) without an answer", verdict.text_content() or "")
         assert seen is not None
@@ -247,22 +249,11 @@ def test_a_gateways_death_is_seen_with_the_losses_that_another_client_counts(scr
     assert abs(lost - theirs) <= max(RATE_PER_S, 0.2 * max(lost, theirs)), (lost, theirs)
 
 
-def fault(one: Screen, name: str, action: str) -> None:
-    """Inject a fault, or undo it, and wait until it is done."""
-    status = one.page.evaluate(
-        "async ([name, action]) => (await fetch(`/api/faults/${name}`, {method: 'POST',"
-        " headers: {'content-type': 'application/json'}, body: JSON.stringify({action})})).status",
-        [name, action],
-    )
-    assert status == 202
-    can_go_on(one)
-
-
 def test_a_lock_has_the_identities_of_both_ends(lab: RunningLab, screen: Callable[..., Screen]) -> None:
     audience = screen()
     with audience.page.context.new_page() as page:
         page.goto(f"http://localhost:{PORTS['west']}/?view=topology&upstream=podinfo-east&rate=10")
-        page.wait_for_function("() => document.querySelector('#topology .lock')", timeout=STEP_MS)
+        page.wait_for_function("() => document.querySelector('#topology .lock')", timeout=STEP_S * 1000)
         edges = " ".join(page.locator("#edges li").all_text_contents())
     assert lab.identity("west", "frontend") in edges
     server = lab.identity("east", "podinfo") if lab.stack == "istio" else "linkerd-gateway.linkerd-multicluster"

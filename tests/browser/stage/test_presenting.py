@@ -166,17 +166,19 @@ def test_a_running_step_is_interrupted(stage: PlayedStage, screen: Open) -> None
     audience.hides(".status[data-look=red]")
 
 
-def test_an_interrupted_repeat_shows_no_result_of_before(stage: PlayedStage, screen: Open) -> None:
+def test_a_step_that_was_undone_and_interrupted_shows_no_result_of_before(stage: PlayedStage, screen: Open) -> None:
     """One key still does the right thing: the step runs again, and the screen says so."""
     audience = screen()
     begin_third_act(audience)
     audience.press("Enter")
     audience.shows(".status[data-look=green]")
     audience.shows(GO)
+    audience.press("u")
+    audience.hides(".card .result")
+    audience.shows(GO)
     with stage.recorded.held():
-        audience.press("r")
+        audience.press("Enter")
         audience.shows(".status[data-look=running]")
-        audience.hides(".card .result")
         audience.press("x")
         audience.sees(".status[data-look=red]", "did not finish")
     audience.hides(".card .result")

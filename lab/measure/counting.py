@@ -23,7 +23,7 @@ class Request:
     """One request: its due time (seconds since the load began), its latency, and the cluster that answered.
 
     `answered_by` is None for a lost request; then `error` has the reason, and `refused` says whether a policy of the
-    mesh refused it. `attempts` counts the attempts: more than 1 is a retry.
+    mesh refused it. `attempts` is how often the request was sent: more than 1 is a retry, None is not known.
     """
 
     at_s: float
@@ -31,7 +31,7 @@ class Request:
     answered_by: str | None
     pod: str = ""
     error: str = ""
-    attempts: int = 1
+    attempts: int | None = None
     refused: bool = False
 
 
@@ -49,14 +49,14 @@ class LoadMark:
 
 @dataclass(frozen=True, kw_only=True)
 class Slot:
-    """The requests that were due from `from_s` on, for the length of one slot."""
+    """The requests that were due from `from_s` on, for the length of one slot; `retried` as in `Phase`."""
 
     from_s: float
     sent: int
     answered_by: Mapping[str, int]
     lost: int
     refused: int
-    retried: int
+    retried: int | None
     p50_ms: float | None
     p99_ms: float | None
 
@@ -67,6 +67,8 @@ class Phase:
 
     `rto_s`: seconds from the phase's mark to the first request after which none was lost: 0 if none was lost, None if
     the last request of the phase was lost. The phase before the first mark counts from its first lost request.
+    `retried` counts the requests that were sent more than once, among those with known attempts; None if no request of
+    the phase has them, so that 0 is never said of what nobody counted.
     """
 
     name: str
@@ -75,7 +77,7 @@ class Phase:
     sent: int
     answered_by: Mapping[str, int]
     lost: int
-    retried: int
+    retried: int | None
     rto_s: float | None
     p50_ms: float | None
     p99_ms: float | None
@@ -84,11 +86,12 @@ class Phase:
 
     @property
     def words(self) -> str:
-        """The numbers in one line."""
+        """The numbers in one line, without those that are not known."""
         by = ", ".join(f"{name} {count}" for name, count in self.answered_by.items()) or "nobody"
         rto = "did not recover" if self.rto_s is None else f"recovered in {self.rto_s:.1f} s" if self.lost else ""
         p99 = f"p50 {self.p50_ms:.0f} ms, p99 {self.p99_ms:.0f} ms" if self.p50_ms and self.p99_ms else ""
-        parts = [f"{self.sent} sent", f"answered by {by}", f"{self.lost} lost", f"{self.retried} retried", rto, p99]
+        retried = "" if self.retried is None else f"{self.retried} retried"
+        parts = [f"{self.sent} sent", f"answered by {by}", f"{self.lost} lost", retried, rto, p99]
         return f"{self.name}: " + ", ".join(part for part in parts if part)
 
 
@@ -148,7 +151,7 @@ class PhaseCount:
     sent: int = 0
     lost: int = 0
     refused: int = 0
-    retried: int = 0
+    retried: int | None = None
     _answered_by: Counter[str] = field(default_factory=Counter)
     _recovery: Recovery = field(default_factory=Recovery)
     _latencies: deque[float] = field(init=False)
@@ -159,7 +162,8 @@ class PhaseCount:
     def add(self, request: Request) -> None:
         """Count the next request."""
         self.sent += 1
-        self.retried += request.attempts > 1
+        if request.attempts is not None:
+            self.retried = (self.retried or 0) + (request.attempts > 1)
         self._recovery.add(request)
         if request.answered_by is None:
             self.lost += 1

@@ -175,6 +175,10 @@ def through_frontend(
 ) -> Ask:
     """Return an Ask that goes through an ingress to a frontend, which calls `upstream` once.
 
+    The attempts are those that the frontend's own proxy tells of its call, and the Ask's own; not the retries by the
+    ingress's proxy on the way to the frontend, which nobody tells. Where the frontend's answers do not tell theirs and
+    the Ask has sent a request once, they are not known.
+
     Args:
         bases: URLs of ingresses, the preferred one first; each further one is for a retry, as in a client with
             several addresses of a service.
@@ -186,17 +190,23 @@ def through_frontend(
 
     def ask() -> Request:
         problems: list[str] = []
-        for attempt, base in enumerate(bases, start=1):
+        attempts, told = 0, False
+        for base in bases:
+            attempts += 1
             try:
                 answer = _first_answer(get_json(base, path, timeout_s=timeout_s, host=host))
             except (OSError, http.client.HTTPException, ValueError, LookupError) as error:
                 problems.append(f"{urlsplit(base).port}: {trouble.words(error)}")
                 continue
+            if (by_proxy := answer.get("attempts")) is not None:
+                attempts, told = attempts - 1 + by_proxy, True
+            known = attempts if told or attempts > 1 else None
             if answer["error"] is None:
                 by = str(answer["cluster"] or "unknown")
-                return Request(at_s=0, latency_ms=0, answered_by=by, pod=str(answer["pod"] or ""), attempts=attempt)
+                return Request(at_s=0, latency_ms=0, answered_by=by, pod=str(answer["pod"] or ""), attempts=known)
             problems.append(f"{urlsplit(base).port}: {answer['error']['kind']}: {answer['error']['detail']}")
-        return Request(at_s=0, latency_ms=0, answered_by=None, error="; ".join(problems), attempts=len(bases))
+        known = attempts if told or attempts > 1 else None
+        return Request(at_s=0, latency_ms=0, answered_by=None, error="; ".join(problems), attempts=known)
 
     return ask
 

@@ -33,7 +33,7 @@ class Recording:
 
     @classmethod
     def of_json(cls, data: Json) -> Recording:
-        """Read a recording back, as `as_json` wrote it."""
+        """Read a recording back, as `as_json` of this version wrote it."""
         rows = (dict(zip(data["columns"], row, strict=True)) for row in data["requests"])
         return cls(
             name=data["name"],

@@ -118,6 +118,7 @@ class StreamLoad(Running):
             answered_by=None if error else answer["cluster"] or "unknown",
             pod=answer["pod"] or "",
             error=f"{error['kind']}: {error['detail']}" if error else "",
+            attempts=answer.get("attempts"),
         )
 
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lab.base.errors import LabError
 from lab.report.repetitions import RepeatReport
-from lab.scenario.results import SCHEMA, Report
+from lab.scenario.results import READABLE, SCHEMA, Report
 
 _REPORT = TypeAdapter(Report)
 _REPEAT = TypeAdapter(RepeatReport)
@@ -38,7 +38,7 @@ def from_json(document: Any) -> Report:
         ReportError: it is not a report, or one of another schema.
     """
     schema = document.get("schema") if isinstance(document, Mapping) else None
-    if schema != SCHEMA:
+    if schema not in READABLE:
         raise ReportError(f"this is a report of schema {schema!r}, not {SCHEMA!r}", next="lab run, to write a new one")
     try:
         return _REPORT.validate_python(document)

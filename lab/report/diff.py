@@ -80,6 +80,8 @@ def _loads(before: Report, after: Report) -> Iterator[Difference]:
     for name in (name for name in old if name in new):
         for key, unit in (("lost", ""), ("retried", ""), ("rto_s", " s"), ("p99_ms", " ms")):
             a, b = old[name][key], new[name][key]
+            if key == "retried" and None in {a, b}:  # not known in one of the runs, so nothing to compare
+                continue
             if a != b:
                 worse = None if a is None or b is None else b > a
                 yield Difference(where=name, what=key, before=_number(a, unit), after=_number(b, unit), worse=worse)

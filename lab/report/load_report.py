@@ -17,8 +17,12 @@ from lab.report import html
 from lab.report.folder import LOAD, RunFolder
 from lab.scenario.evidence import Evidence, EvidenceFolder, EvidenceKind
 
-LOAD_SCHEMA = "eastwest.lab/load/v1"
-"""Its version is increased with every change that a reader of load.json would notice."""
+LOAD_SCHEMA = "eastwest.lab/load/v2"
+"""Its version is increased with every change that a reader of load.json would notice.
+
+Since v2, `retried` and the requests' `attempts` are null where no answer tells how often a request was sent; v1 has 0
+and 1 there.
+"""
 LOAD_PAGE = "load.html"
 _WHOLE = "the whole load"
 _REASONS = 5

@@ -9,8 +9,14 @@ from lab.scenario.evidence import Evidence
 from lab.scenario.model import Topology
 from lab.scenario.observation import Outcome
 
-SCHEMA = "eastwest.lab/report/v1"
-"""Its version is increased with every change that a reader of report.json would notice."""
+SCHEMA = "eastwest.lab/report/v2"
+"""Its version is increased with every change that a reader of report.json would notice.
+
+Since v2, `retried` and the requests' `attempts` in a load's evidence are null where no answer tells how often a request
+was sent; v1 has 0 and 1 there.
+"""
+READABLE = frozenset({"eastwest.lab/report/v1", SCHEMA})
+"""The schemas that this version reads."""
 
 
 @dataclass(frozen=True, kw_only=True)

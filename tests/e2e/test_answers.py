@@ -50,6 +50,17 @@ def test_podinfo_east_is_answered_by_east_alone(lab: RunningLab) -> None:
     assert totals["by_cluster"] == {"east": 40}
 
 
+@pytest.mark.parametrize("upstream", ["podinfo", "podinfo-east"])
+def test_answers_tell_their_attempts_where_the_proxy_is_an_envoy(lab: RunningLab, upstream: str) -> None:
+    answers = lab.api("/api/answers", upstream=upstream, count=10)["answers"]
+    attempts = [answer["attempts"] for answer in answers]
+    assert len(attempts) == 10
+    if lab.stack == "istio":
+        assert all(number >= 1 for number in attempts)
+    else:
+        assert set(attempts) == {None}
+
+
 def test_the_identities_on_both_ends_of_the_crossing_are_those_of_the_two_workloads(lab: RunningLab) -> None:
     identity = lab.api("/api/identity", upstream="podinfo-east")["identity"]
     assert identity["mtls"] is True

@@ -65,6 +65,7 @@ def istio(_: Istioctl, __: Path) -> str:
             *crds(
                 "security.istio.io/PeerAuthentication",
                 "networking.istio.io/DestinationRule",
+                "networking.istio.io/EnvoyFilter",
                 "networking.istio.io/VirtualService",
             ),
         ]

@@ -118,7 +118,12 @@ def is_refusal(status: int, headers: Mapping[str, str], body: bytes) -> bool:
 
 
 def read_attempts(headers: Mapping[str, str]) -> int | None:
-    """Return how often the mesh sent a request; None if the answer does not tell it (only an Envoy can)."""
+    """Return how often the proxy of this frontend sent a request; None if the answer does not tell it.
+
+    Envoy tells it if its virtual host is configured so (config.route.v3.VirtualHost.include_attempt_count_in_response).
+    The lab does that on Istio (lab/stacks/istio/attempt_count.py); Linkerd's proxy has no such header. Other proxies on
+    the way are not counted, such as an ingress's, which may retry its own request to this frontend or to the upstream.
+    """
     text = headers.get("x-envoy-attempt-count", "")
     return int(text) if re.fullmatch(r"[1-9]\d{0,2}", text) else None
 

@@ -157,7 +157,7 @@ async def stream(request: Request) -> Response:
             where="the streams of this frontend together",
             next_step="ask for a lower rate, close a stream, or raise STREAM_BUDGET_PER_S",
         )
-    hello = {"schema": "frontend/stream/v1", "frontend": _self(service.settings), "upstream": _upstream(upstream)}
+    hello = {"schema": "frontend/stream/v2", "frontend": _self(service.settings), "upstream": _upstream(upstream)}
     taps = service.taps.of(upstream)
     sent = events(hello, asking, service.board, taps, rate_per_s=rate_per_s, count=count, stop=service.draining)
     return EventStream(sent, hold=budget.take(rate_per_s))

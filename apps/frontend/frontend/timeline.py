@@ -80,7 +80,7 @@ class Timeline:
                 answered_by=(answer.info.cluster or UNKNOWN) if error is None else None,
                 error="" if error is None else error.kind,
                 refused=error is not None and error.refused,
-                attempts=answer.attempts or 1,
+                attempts=answer.attempts,
             )
         )
 

@@ -77,9 +77,14 @@ def service_entry(obj: Obj) -> str:
 
 
 def envoy_filter(obj: Obj) -> str:
-    """Return the workload whose proxies an EnvoyFilter changes."""
-    labels = (obj.get("spec", {}).get("workloadSelector") or {}).get("labels") or {}
-    return f"changes the proxies of {', '.join(map(str, labels.values())) or 'all pods'}"
+    """Return the workload whose proxies an EnvoyFilter changes; of the lab's own (`attempt_count`), what it does."""
+    spec = obj.get("spec", {})
+    labels = (spec.get("workloadSelector") or {}).get("labels") or {}
+    workload = ", ".join(map(str, labels.values())) or "all pods"
+    values = [(one.get("patch") or {}).get("value") or {} for one in spec.get("configPatches") or []]
+    if values and all(value == {"include_attempt_count_in_response": True} for value in values):
+        return f"{workload}: answers tell their attempts"
+    return f"changes the proxies of {workload}"
 
 
 def mirror_of(service: Obj) -> str | None:

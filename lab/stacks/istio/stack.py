@@ -17,6 +17,7 @@ from lab.lab import Lab
 from lab.mesh import Mesh
 from lab.mesh.names import ports_of
 from lab.stacks.istio import control_plane, export
+from lab.stacks.istio.attempt_count import AttemptCount
 from lab.stacks.istio.east_west_gateway import EastWestGateway
 from lab.stacks.istio.ingress import GATEWAY as INGRESS
 from lab.stacks.istio.ingress import Ingress
@@ -43,6 +44,7 @@ class IstioStack:
         ("networking.istio.io/v1", "VirtualService"),
         ("networking.istio.io/v1", "DestinationRule"),
         ("networking.istio.io/v1", "ServiceEntry"),
+        ("networking.istio.io/v1alpha3", "EnvoyFilter"),
         ("security.istio.io/v1", "AuthorizationPolicy"),
         ("security.istio.io/v1", "PeerAuthentication"),
     )
@@ -95,6 +97,7 @@ class IstioStack:
                     component=EastWestGateway(), title="install the east-west gateway", after=("istio",), estimate_s=8
                 ),
                 ClusterComponent(component=Ingress(), title="install the ingress", after=("istio",), estimate_s=8),
+                ClusterComponent(component=AttemptCount(), title="count the attempts of requests", after=("istio",)),
                 ClusterComponent(component=Podinfo(), title="deploy podinfo", after=("istio",), estimate_s=10),
                 ClusterComponent(component=Frontend(), title="deploy the frontend", after=("istio",), estimate_s=10),
             )

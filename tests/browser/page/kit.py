@@ -55,8 +55,8 @@ def response(status: str, body: bytes, **headers: str) -> bytes:
     return "\r\n".join([*lines, f"content-length: {len(body)}", "connection: close", "", ""]).encode() + body
 
 
-def as_json(document: object) -> bytes:
-    return response("200 OK", json.dumps(document).encode(), content_type="application/json")
+def as_json(document: object, **headers: str) -> bytes:
+    return response("200 OK", json.dumps(document).encode(), content_type="application/json", **headers)
 
 
 class Server:
@@ -128,6 +128,7 @@ class Podinfo(Server):
         failures: the share of each kind of failure: connect is done by `stop`.
         latency_ms: how long an answer takes.
         identities: the headers that a mesh's proxy adds in front of podinfo, by cluster.
+        attempts: what Envoy adds to an answer: how often it sent the request; 0 for a proxy that does not tell it.
     """
 
     def __init__(
@@ -138,9 +139,11 @@ class Podinfo(Server):
         failures: Mapping[str, float] | None = None,
         latency_ms: float = 2,
         identities: Mapping[str, Mapping[str, str]] | None = None,
+        attempts: int = 0,
         seed: int = 1,
     ) -> None:
         super().__init__(loop)
+        self.attempts = attempts
         self.weights = dict(weights)
         self.failures = dict(failures or {})
         self.latency_ms = latency_ms
@@ -160,7 +163,8 @@ class Podinfo(Server):
             given = {name: [value] for name, value in self.identities.get(cluster, {}).items()}
             return as_json({"Accept": ["*/*"], **given})
         self.served[cluster] += 1
-        return as_json(info(cluster))
+        told = {"x_envoy_attempt_count": str(self.attempts)} if self.attempts else {}
+        return as_json(info(cluster), **told)
 
     @staticmethod
     async def _failure(kind: str) -> bytes:

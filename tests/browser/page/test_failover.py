@@ -107,6 +107,13 @@ def test_retries_are_not_told_unless_an_answer_tells_them(view, loop: Loop):
         viewer.sees(".timeline tbody tr td:nth-child(5)", "not told")
 
 
+@pytest.mark.parametrize(("attempts", "shown"), [(1, r"0"), (2, r"[1-9]\d*")])
+def test_retries_are_counted_where_answers_tell_them(view, loop: Loop, attempts: int, shown: str):
+    with running({"podinfo": Podinfo(loop, {"west": 1}, attempts=attempts)}) as frontend:
+        viewer = view(f"{frontend.url}/?view=timeline&rate=20")
+        viewer.sees(".timeline tbody tr td:nth-child(5)", re.compile(f"^{shown}$"))
+
+
 def test_losses_that_are_meant_are_labelled_in_large(view, loop: Loop):
     upstream = Podinfo(loop, {"west": 1})
     with running({"podinfo": upstream}) as frontend:

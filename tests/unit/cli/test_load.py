@@ -121,7 +121,7 @@ def test_the_exit_code_is_that_of_a_command_that_failed(lab: Command, server: Lo
 def test_json_is_alone_on_standard_output(lab: Command, server: LocalServer) -> None:
     ended = lab("load", "--url", server.base, *SHORT, "--json", "--", PYTHON, "-c", "print('from the command')")
     document = ended.json
-    assert document["schema"] == "eastwest.lab/load/v1"
+    assert document["schema"] == "eastwest.lab/load/v2"
     assert (document["command"]["output"], document["command"]["exit_code"]) == ("from the command", 0)
     assert document["sent"] == sum(slot["sent"] for slot in document["timeline"]) > 30
     assert "requests" not in document["load"]

@@ -137,7 +137,7 @@ def test_ctrl_c_in_a_repeat_reports_what_is_complete(
 
 def test_a_repeat_of_one_is_the_plain_run(lab: Command, demo: Registry, up: Path, apis: Any) -> None:
     ended = lab("run", "--repeat", "1", "--json")
-    assert ended.json["schema"] == "eastwest.lab/report/v1"
+    assert ended.json["schema"] == "eastwest.lab/report/v2"
     assert len(list((up.parents[1] / "runs").iterdir())) == 1
 
 

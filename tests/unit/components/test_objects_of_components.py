@@ -8,12 +8,17 @@ from typing import Any
 
 import pytest
 
+from lab.base.step import CHANGED, UNCHANGED
 from lab.components.frontend import Frontend
 from lab.components.helm import fitted
 from lab.components.podinfo import Podinfo
 from lab.config import StageSpec
 from lab.kube import manifests
 from lab.lab import Lab
+from lab.lifecycle import changes, reset
+from lab.lifecycle.changes import Traffic
+from lab.stacks import STACKS
+from lab.stacks.istio.attempt_count import AttemptCount
 from lab.stacks.istio.control_plane import place
 from lab.stacks.istio.east_west_gateway import PORT, EastWestGateway
 from lab.stacks.istio.ingress import Ingress
@@ -76,6 +81,30 @@ def test_the_frontend_knows_the_port_of_the_labs_stage(lab: Lab) -> None:
     objects = Frontend().objects(replace(lab, spec=spec), lab.clusters["east"])
     env = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]["env"]
     assert {"name": "STAGE_PORT", "value": "7999"} in env
+
+
+def test_only_the_frontends_own_calls_tell_their_attempts(lab: Lab) -> None:
+    east = lab.clusters["east"]
+    (applied,) = AttemptCount().objects(lab, east)
+    labels = one(Frontend().objects(lab, east), "Deployment")["spec"]["template"]["metadata"]["labels"]
+    selected = applied["spec"]["workloadSelector"]["labels"]
+    assert selected.items() <= labels.items()
+    assert (applied["kind"], applied["metadata"]["namespace"]) == ("EnvoyFilter", "test")
+    (patch,) = applied["spec"]["configPatches"]
+    assert (patch["applyTo"], patch["match"]) == ("VIRTUAL_HOST", {"context": "SIDECAR_OUTBOUND"})
+    assert patch["patch"] == {"operation": "MERGE", "value": {"include_attempt_count_in_response": True}}
+
+
+def test_what_tells_attempts_belongs_to_the_lab_and_is_not_a_change(lab: Lab, apis: dict[str, FakeApi]) -> None:
+    west, part = kube(apis["west"], "west"), STACKS["istio"].components(lab)["attempt-count"].component
+    cluster = lab.clusters["west"]
+    assert [part.apply(lab, cluster), part.apply(lab, cluster)] == [CHANGED, UNCHANGED]
+    (applied,) = west.find("networking.istio.io/v1alpha3", "EnvoyFilter")
+    assert lab.owner("attempt-count").labels.items() <= applied["metadata"]["labels"].items()
+    assert changes.find(lab, Traffic(), ["west"], ()) == ()
+    assert list(reset._objects_of_scenarios(lab, cluster)) == []
+    part.remove(lab, cluster)
+    assert west.find("networking.istio.io/v1alpha3", "EnvoyFilter") == []
 
 
 def test_the_trust_secret_holds_the_clusters_issuer_and_the_common_anchor(lab: Lab) -> None:

@@ -314,7 +314,7 @@ def test_a_stream_says_hello_gives_answers_and_ends_at_its_count(serve):
     assert response.headers["cache-control"] == "no-store"
     assert response.text.startswith("retry: 1000\n")
     (hello, begin), *middle, (end, why) = events(response.text)
-    assert (hello, begin["schema"], begin["upstream"]["name"]) == ("hello", "frontend/stream/v1", "podinfo")
+    assert (hello, begin["schema"], begin["upstream"]["name"]) == ("hello", "frontend/stream/v2", "podinfo")
     assert [(data["n"], data["cluster"]) for name, data in middle if name == "answer"] == [
         (1, "east"),
         (2, "east"),

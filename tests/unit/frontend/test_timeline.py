@@ -94,6 +94,18 @@ def test_refused_requests_and_retries_are_counted():
     assert (slot.lost, slot.refused, slot.retried, slot.answered_by) == (1, 1, 1, {"unknown": 1})
 
 
+def test_retries_are_null_in_json_where_no_answer_tells_its_attempts():
+    timeline = Timeline()
+    timeline.sent(1, 0)
+    timeline.answered(answer(1))
+    timeline.sent(2, 1.5)
+    timeline.answered(Answer(n=2, sent_at="", latency_ms=9, status=200, info=Info(), error=None, attempts=1))
+
+    first, second = (timeline.report(at_s).as_json() for at_s in (1, 2))
+    assert [slot["retried"] for slot in (*first["slots"], *second["slots"])] == [None, 0]
+    assert [phase["retried"] for phase in (*first["phases"], *second["phases"])] == [None, 0]
+
+
 def test_the_numbers_are_those_of_the_load_command():
     """The same requests, once as an ended load, once request by request with answers in any order."""
     chance, timeline = random.Random(3), Timeline()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from lab.base.paths import APPS
 from lab.measure import counting
@@ -101,6 +102,17 @@ def test_refused_requests_are_lost_and_counted_apart() -> None:
     requests = [*answered(0), *lost(1, refused=True), *lost(2)]
     (phase,), (gap,) = phases(requests, ()), gaps(requests, ())
     assert (phase.lost, phase.refused, gap.lost, gap.refused) == (2, 1, 2, 1)
+
+
+def test_retries_are_unknown_until_a_request_has_known_attempts() -> None:
+    (untold,) = phases([*answered(0, 1), *lost(2)], ())
+    assert untold.retried is None
+    assert "retried" not in untold.words
+    once = Request(at_s=3, latency_ms=1, answered_by="west", attempts=1)
+    (none,) = phases([*answered(0), once], ())
+    assert none.retried == 0
+    assert "1 lost, 1 retried" in phases([*lost(0), once, replace(once, attempts=3)], ())[0].words
+    assert [slot.retried for slot in slots([*answered(0), replace(once, at_s=1.5)], ())] == [None, 0]
 
 
 def test_request_by_request_gives_the_same_as_the_whole_load() -> None:

@@ -119,7 +119,24 @@ def frontend() -> Iterator[tuple[str, dict[str, object]]]:
 def test_an_answer_through_the_frontend_names_its_cluster(frontend: tuple[str, dict[str, object]]) -> None:
     base, _ = frontend
     request = through_frontend([base], "podinfo")()
-    assert (request.answered_by, request.pod, request.attempts) == ("west", "podinfo-1", 1)
+    assert (request.answered_by, request.pod, request.attempts) == ("west", "podinfo-1", None)
+
+
+@pytest.mark.parametrize(("by_proxy", "bases", "attempts"), [(1, 0, 1), (3, 0, 3), (3, 1, 4), (None, 1, 2)])
+def test_attempts_are_those_of_the_frontends_proxy_and_the_clients_own(
+    frontend: tuple[str, dict[str, object]], by_proxy: int | None, bases: int, attempts: int
+) -> None:
+    base, answer = frontend
+    answer["attempts"] = by_proxy
+    request = through_frontend([*["http://127.0.0.1:1"] * bases, base], "podinfo")()
+    assert (request.answered_by, request.attempts) == ("west", attempts)
+
+
+def test_a_lost_request_has_the_attempts_of_its_proxy(frontend: tuple[str, dict[str, object]]) -> None:
+    base, answer = frontend
+    answer |= {"error": {"kind": "status", "detail": "HTTP 503"}, "attempts": 4}
+    assert through_frontend([base], "podinfo")().attempts == 4
+    assert through_frontend(["http://127.0.0.1:1"], "podinfo")().attempts is None
 
 
 def test_a_dead_address_is_retried_at_the_next_one_and_counted(frontend: tuple[str, dict[str, object]]) -> None:

@@ -17,7 +17,7 @@ class Response(io.BytesIO):
     status = http.client.OK
 
 
-def answer(n: int, *, error: bool = False) -> bytes:
+def answer(n: int, *, error: bool = False, **more: Any) -> bytes:
     said = {
         "n": n,
         "sent_at": (START + timedelta(seconds=n / 10)).isoformat(),
@@ -25,6 +25,7 @@ def answer(n: int, *, error: bool = False) -> bytes:
         "cluster": None if error else "west",
         "pod": None if error else "podinfo-1",
         "error": {"kind": "timeout", "detail": "3 s"} if error else None,
+        **more,
     }
     return f"id: {n}\nevent: answer\ndata: {json.dumps(said)}\n\n".encode()
 
@@ -43,6 +44,12 @@ def test_answers_and_losses_are_counted_by_the_frontends_own_times() -> None:
     assert [round(times[n] - times[0], 3) for n in (1, 2)] == [0.1, 0.2]
     assert {request.error for request in recording.lost} == {"timeout: 3 s", "the stream broke: the stream ended"}
     assert len(recording.requests) == 4
+
+
+def test_attempts_are_those_of_the_answers_also_of_a_frontend_that_does_not_tell_them() -> None:
+    events = answer(1), answer(2, attempts=None), answer(3, attempts=2)
+    requests = followed(*events).stop().requests
+    assert [request.attempts for request in requests if request.answered_by] == [None, None, 2]
 
 
 def test_a_number_that_never_came_and_a_stream_that_broke_are_lost_requests() -> None:

@@ -27,10 +27,13 @@ def check(name: str, outcome: Outcome = Outcome.PASSED, **changes: object) -> Ch
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def recording(*, lost: int = 2) -> Recording:
+def recording(*, lost: int = 2, attempts: int | None = None) -> Recording:
     requests = [
         Request(
-            at_s=n / 10, latency_ms=5 + n % 7, answered_by=None if 30 <= n < 30 + lost else "west" if n < 30 else "east"
+            at_s=n / 10,
+            latency_ms=5 + n % 7,
+            answered_by=None if 30 <= n < 30 + lost else "west" if n < 30 else "east",
+            attempts=attempts,
         )
         for n in range(100)
     ]
@@ -39,8 +42,9 @@ def recording(*, lost: int = 2) -> Recording:
     )
 
 
-def load_check(*, lost: int = 2) -> CheckResult:
-    evidence = Evidence(kind=EvidenceKind.LOAD, title="every request", data=recording(lost=lost).as_json())
+def load_check(*, lost: int = 2, attempts: int | None = None) -> CheckResult:
+    data = recording(lost=lost, attempts=attempts).as_json()
+    evidence = Evidence(kind=EvidenceKind.LOAD, title="every request", data=data)
     return check("recovers", evidence=(evidence,))
 
 
@@ -141,6 +145,26 @@ def test_diff_names_what_changed_and_nothing_else() -> None:
     assert found["demo/even", "outcome"] == ("passed", "failed", True)
     assert found["demo/slow", "time until it held"] == ("1.0 s", "4.0 s", True)
     assert found["demo/inside/pods die", "lost"] == ("0", "4", True)
+
+
+def test_retries_are_compared_only_where_both_runs_know_them() -> None:
+    unknown, none, some = (made(load_check(lost=0, attempts=attempts)) for attempts in (None, 1, 2))
+    assert report.compare(unknown, some) == report.compare(some, unknown) == ()
+    assert {(d.what, d.before, d.after, d.worse) for d in report.compare(none, some)} == {
+        ("retried", "0", "30", True),
+        ("retried", "0", "70", True),
+    }
+
+
+@pytest.mark.parametrize(("attempts", "cell"), [(None, "not told"), (1, "0"), (2, "30")])
+def test_the_page_says_where_retries_are_not_told(attempts: int | None, cell: str) -> None:
+    first = html.render(made(load_check(lost=0, attempts=attempts))).partition("<td>before</td>")[2]
+    assert re.findall(r"<td>(.*?)</td>", first)[4] == cell
+
+
+def test_a_report_of_the_schema_before_can_still_be_read() -> None:
+    old = {**report.to_json(made(load_check(attempts=1))), "schema": "eastwest.lab/report/v1"}
+    assert report.from_json(old).scenarios == made(load_check(attempts=1)).scenarios
 
 
 def test_runs_are_found_by_id_by_beginning_or_as_the_newest(tmp_path: Path) -> None:

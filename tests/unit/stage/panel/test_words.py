@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ from lab.base.paths import PROJECT
 from lab.kube import manifests
 from lab.kube.objects import Obj
 from lab.stacks import STACKS
+from lab.stacks.istio import attempt_count
+from lab.stacks.istio import panel as istio
 from lab.stacks.linkerd import panel as linkerd
 from lab.stacks.panel import LinkSight, http_route
+from lab.stage.faults.latency import MANIFEST
 
 GOLDEN = PROJECT / "tests" / "unit" / "golden"
 WORDS = {
@@ -51,6 +55,15 @@ def test_objects_of_the_lab_read_as_what_they_do(file: str) -> None:
     objects = manifests.load(GOLDEN / file)
     found = [(obj, kinds.get((obj["apiVersion"], obj["kind"]))) for obj in objects]
     assert [kind.words(obj) for obj, kind in found if kind is not None] == WORDS[file]
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [(attempt_count.MANIFEST, "frontend: answers tell their attempts"), (MANIFEST, "changes the proxies of podinfo")],
+)
+def test_a_filter_of_proxies_says_whose_and_the_labs_own_says_what(file: Path, words: str) -> None:
+    (obj,) = manifests.load(file)
+    assert istio.envoy_filter(obj) == words
 
 
 def link(**status: Any) -> Obj:

@@ -233,7 +233,7 @@ def _page(recorder: Recorder, second: int, name: str) -> None:
     """Record a second of a stream; that of podinfo breaks after 11 s, and both begin anew at 14 s."""
     if second in {0, 14}:
         recorder.page(name, "link", {"link": "live", "words": "live"})
-        hello = {"schema": "frontend/stream/v1", "frontend": {"cluster": "west", "pod": "frontend-1"}, "marks": []}
+        hello = {"schema": "frontend/stream/v2", "frontend": {"cluster": "west", "pod": "frontend-1"}, "marks": []}
         hello |= {"upstream": {"name": name}, "rate_per_s": 4, "began_at": recorder.manifest.began_at, "slot_s": 1.0}
         recorder.page(name, "hello", hello)
     if second == 0:

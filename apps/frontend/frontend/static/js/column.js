@@ -134,12 +134,13 @@ export class Column {
     const by = Object.entries(phase.answered_by).map(([name, count]) => `${name} ${count}`).join(", ") || "nobody";
     const refused = phase.refused ? ` (${phase.refused} refused)` : "";
     const recovered = phase.rto_s === null ? (isCurrent ? "not yet" : "no") : phase.lost ? `${phase.rto_s.toFixed(1)} s` : "–";
-    const retried = this.history.tellsAttempts ? String(phase.retried) : "not told";
+    const told = phase.retried !== null && this.history.tellsAttempts; // a recording of an older frontend has 0 for both
+    const retried = told ? String(phase.retried) : "not told";
     const words = [phase.intended ? `${phase.name} (intended)` : phase.name, String(phase.sent), by, `${phase.lost}${refused}`, retried, recovered, time(phase.p50_ms), time(phase.p99_ms)];
     words.forEach((text, at) => setText(row.children[at], text));
     row.children[0].title = words[0];
     row.children[3].classList.toggle("bad", phase.lost > phase.refused);
-    row.children[4].title = this.history.tellsAttempts ? "" : "This mesh’s answers do not tell how often a request was sent.";
+    row.children[4].title = told ? "" : "This mesh’s answers do not tell how often a request was sent.";
   }
 }
 

@@ -21,7 +21,6 @@ export class History {
   shown = 0;
   lost = 0;
   refused = 0;
-  retried = 0;
   tellsAttempts = false;
   clusters = new Set();
   slots = [];
@@ -68,10 +67,7 @@ export class History {
     this.answers[this.total % ANSWERS] = answer;
     this.total += 1;
     this.#square(answer);
-    if (answer.attempts) {
-      this.tellsAttempts = true;
-      this.retried += answer.attempts > 1;
-    }
+    if (answer.attempts) this.tellsAttempts = true;
     if (answer.error) {
       this.lost += 1;
       this.refused += answer.error.refused;

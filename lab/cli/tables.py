@@ -93,9 +93,13 @@ def pulled(console: Console, what: Pulled) -> None:
     if not what:
         return
     parts = [_count(number, noun) for number, noun in ((what.images, "image"), (what.files, "file")) if number]
-    size = f", {what.size_bytes / 1e6:.0f} MB" if what.blobs else ""
+    size = f", {_decimal(what.size_bytes)}" if what.blobs else ""
     unknown = f"; not counted: {_count(what.unknown, 'image')} of unknown size" if what.unknown else ""
     console.print(f"pulled {' and '.join(parts)}{size}{unknown}", highlight=False)
+
+
+def _decimal(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.0f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:.0f} kB"  # noqa: PLR2004
 
 
 def _count(number: int, noun: str) -> str:

@@ -40,6 +40,7 @@ def up(capsys: pytest.CaptureFixture[str], *pulled: Pulled | None, as_json: bool
             [FILES, Pulled(images=1, unknown=1)],
             "pulled 1 image and 1 file, 12 MB; not counted: 1 image of unknown size",
         ),
+        ([Pulled(files=1, blobs={"sha256:5": 43_210})], "pulled 1 file, 43 kB"),
         ([Pulled(images=2, unknown=2)], "pulled 2 images; not counted: 2 images of unknown size"),
     ],
 )

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from lab.artifacts import entry as entries
@@ -65,7 +66,7 @@ def make(store: ArtifactStore, name: str, *, run: process.Run = process.run) -> 
             )
             _check(entry, made)
             entries.publish(entry, work.into)
-    return CHANGED
+    return replace(CHANGED, pulled=made.pulled) if made.pulled else CHANGED
 
 
 def _take(store: ArtifactStore, name: str, work: BuildContext) -> BuildResult:

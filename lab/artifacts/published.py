@@ -23,6 +23,7 @@ from lab.base import events
 from lab.base.concurrency import Threads
 from lab.base.errors import ArtifactError, DigestError
 from lab.base.files import file_sha256
+from lab.base.pulled import Pulled
 
 FIRST_USE = "its first use"
 _CHECKSUM = re.compile(r"([0-9a-f]{64})(\s|$)", re.IGNORECASE)
@@ -79,8 +80,9 @@ class Published:
             if build.chart is not None:
                 packed = work.scratch / "chart.tgz"
                 packed.write_bytes(registry.chart(self._reference(match.name), match.identity))
+                pulled = Pulled(files=1, blobs={match.identity: packed.stat().st_size})
                 put_chart(packed, work)
-                return BuildResult()
+                return BuildResult(pulled=pulled)
             return self._download(match, work)
         except WebError as error:
             raise ArtifactError(str(error), next=_AGAIN) from error
@@ -133,8 +135,9 @@ class Published:
                 f"{download.url} has the digest {identity}, not {match.identity} as {match.trust} says; it was deleted",
                 next=_next_after(match.trust),
             )
+        pulled = Pulled(files=1, blobs={identity: target.stat().st_size})
         _place(target, work.into / download.as_file, member=download.member)
-        return BuildResult(identity=identity)
+        return BuildResult(identity=identity, pulled=pulled)
 
 
 def registries(artifacts: Iterable[Artifact], *, mirror: str | None = None) -> tuple[str, ...]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+from lab.artifacts import registry
 from lab.artifacts.from_source.builders.image import made_image
 from lab.artifacts.recipe import BuildContext, BuildResult
+from lab.artifacts.web import WebError
 from lab.base import events, wait
 from lab.base.errors import ArtifactError, CommandError, DigestError
+from lab.base.pulled import Pulled
 
 _PATIENCE_S = (2.0, 10.0)
 # Words of engines from 20.10 to 29, in lower case.
@@ -39,7 +43,17 @@ def pull(work: BuildContext, reference: str) -> BuildResult:
                 raise _explained(work, reference, error) from error
             wait.rest(f"{reference}: {_last_line(error)}", patience_s)
     work.docker.tag(reference, work.reference)
-    return made_image(work)
+    return replace(made_image(work), pulled=_pulled(work, reference))
+
+
+def _pulled(work: BuildContext, reference: str) -> Pulled:
+    """Return the image with the size of its parts, which only its manifest tells; it may stay unknown."""
+    image = work.docker.image(work.reference)
+    events.progress("asking for its size")
+    try:
+        return Pulled(images=1, blobs=registry.sizes(reference, architecture=image.architecture if image else ""))
+    except (WebError, DigestError):
+        return Pulled(images=1, unknown=1)
 
 
 def _explained(work: BuildContext, reference: str, error: CommandError) -> ArtifactError:

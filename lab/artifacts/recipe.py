@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol
 
 from lab.artifacts.catalog import Artifact
 from lab.base import process
+from lab.base.pulled import Pulled
 from lab.tools.docker import Docker
 
 KEY_LABEL = "eastwest.lab/key"
@@ -63,6 +64,8 @@ class BuildResult:
     baked: tuple[str, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
     """Facts that are known only after the build, such as the versions of Debian packages."""
+    pulled: Pulled | None = None
+    """What was pulled for it; None for a build, and for one that this machine had."""
 
 
 class Recipe(Protocol):

@@ -90,8 +90,36 @@ def chart(reference: str, identity: str) -> bytes:
     return _exactly(reference, "blobs", str(layers[0]))
 
 
-def _exactly(reference: str, kind: str, wanted: str) -> bytes:
-    content = _ask(reference, kind, wanted).content
+def sizes(reference: str, *, architecture: str) -> dict[str, int]:
+    """Return the compressed size in bytes of an image's config and of each layer, by digest.
+
+    Asks once for each manifest, as Docker Hub counts these requests against a limit of pulls, and without patience:
+    nothing depends on the answer.
+
+    Args:
+        reference: the image by its digest, without a tag.
+        architecture: the engine's, such as amd64: what an index has for other platforms is not pulled.
+
+    Raises:
+        WebError: the registry does not return the manifest.
+        DigestError: its content does not have the digest.
+    """
+    try:
+        manifest = json.loads(_exactly(reference, "manifests", _version(reference), patient=False))
+        if "manifests" in manifest:
+            (child, *_) = (
+                one["digest"]
+                for one in manifest["manifests"]
+                if (one["platform"]["os"], one["platform"]["architecture"]) == ("linux", architecture)
+            )
+            manifest = json.loads(_exactly(reference, "manifests", child, patient=False))
+        return {part["digest"]: int(part["size"]) for part in (manifest["config"], *manifest["layers"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise WebError(f"{reference}: its manifest names no sizes for linux/{architecture}") from error
+
+
+def _exactly(reference: str, kind: str, wanted: str, *, patient: bool = True) -> bytes:
+    content = _ask(reference, kind, wanted, patient=patient).content
     if wanted != f"sha256:{hashlib.sha256(content).hexdigest()}":
         raise DigestError(
             f"the content of {reference} does not have the digest {wanted}; it was deleted",
@@ -106,8 +134,8 @@ def _version(reference: str) -> str:
     return by_digest or name.rpartition(":")[2]
 
 
-def _ask(reference: str, kind: str, what: str, *, method: str = "GET") -> requests.Response:
-    """Ask for a manifest or blob, anonymously or with the user's login."""
+def _ask(reference: str, kind: str, what: str, *, method: str = "GET", patient: bool = True) -> requests.Response:
+    """Ask for a manifest or blob, anonymously or with the user's login; unless `patient`, once and not for long."""
     oras.logger.setup_logger(quiet=True)
     host, _ = split(reference)
     registry = Registry(hostname=host, insecure=is_loopback(host))
@@ -120,7 +148,7 @@ def _ask(reference: str, kind: str, what: str, *, method: str = "GET") -> reques
         why_not = str(error)
     registry.auth = _Challenges(registry, login)
     for scheme in ("http://", "https://"):
-        registry.session.mount(scheme, _Bounded())
+        registry.session.mount(scheme, _Bounded(TIMEOUT_S if patient else (CONNECT_S, _ANSWER_S)))
     container = registry.get_container(reference)
     url = f"{registry.prefix}://{_HUB_API if host == _HUB else host}/v2/{container.api_prefix}/{kind}/{what}"
     headers = {"Accept": ", ".join(_MANIFESTS)} if kind == "manifests" else {}
@@ -136,7 +164,7 @@ def _ask(reference: str, kind: str, what: str, *, method: str = "GET") -> reques
         except ValueError as error:  # oras says so after a refusal without a login
             raise refused(requests.codes.unauthorized) from error
 
-    answer = web.patiently(send, what=host)
+    answer = web.patiently(send, what=host) if patient else web.patiently(send, what=host, pauses_s=())
     if answer.status_code != requests.codes.ok:
         raise refused(answer.status_code)
     if web.is_page(answer.headers):
@@ -201,6 +229,10 @@ class _Challenges(TokenAuth):  # type: ignore[misc] # oras has no types
 class _Bounded(HTTPAdapter):
     """Set a timeout for every request; the library itself has none."""
 
+    def __init__(self, timeout_s: tuple[float, float]) -> None:
+        super().__init__()
+        self._timeout_s = timeout_s
+
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
         """Send a request with the timeout."""
-        return super().send(request, **{**options, "timeout": TIMEOUT_S})
+        return super().send(request, **{**options, "timeout": self._timeout_s})

@@ -26,6 +26,8 @@ WORDS = {PACKAGES: "built here", UPSTREAM: "upstream", MIRROR: "mirror", LOCAL: 
 """The sources as commands and reports show them."""
 CHART = "chart"
 """Folder of a chart in its entry."""
+PULLED_BYTES = "pulled bytes"
+"""Note of an entry that was pulled, if its size is known."""
 _NOTES = {"taken from", "identity"}
 """Notes of each entry of upstream's build."""
 
@@ -106,12 +108,14 @@ class Resolver:
         place = self.here if match.source == LOCAL else self.there
         made = place.take(match, work)
         identity = made.identity or match.identity
+        size = {PULLED_BYTES: str(made.pulled.size_bytes)} if made.pulled and made.pulled.blobs else {}
         if match.source != LOCAL:
             self.pins.record(work.artifact, identity)
         return BuildResult(
             image_id=made.image_id,
             identity=identity,
-            notes={"taken from": match.name, "identity": identity, "trusted by": match.trust, **made.notes},
+            notes={"taken from": match.name, "identity": identity, "trusted by": match.trust, **size, **made.notes},
+            pulled=made.pulled,
         )
 
     def _look(self, artifact: Artifact) -> Match | NotFound:

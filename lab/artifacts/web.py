@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from lab.base import cancel, events, wait
 CONNECT_S = 3
 READ_S = 60
 TIMEOUT_S = (CONNECT_S, READ_S)
-_TRIES = 4
 _MOST_PATIENCE_S = 30.0
 """The longest pause that a server may ask for; after a longer one, a person decides."""
 _PATIENCE_S = (1.0, 3.0, 9.0)
@@ -42,17 +41,20 @@ class WebError(Exception):
         self.absent = absent
 
 
-def patiently(send: Callable[[], requests.Response], *, what: str) -> requests.Response:
+def patiently(
+    send: Callable[[], requests.Response], *, what: str, pauses_s: Sequence[float] = _PATIENCE_S
+) -> requests.Response:
     """Send a request, and again if the server is busy; return its answer, whatever the status is otherwise.
 
     Args:
         send: sends the request.
         what: the server or URL, for messages.
+        pauses_s: the pause before each further try, unless the server asks for another one.
 
     Raises:
         WebError: the server does not answer, or is still busy.
     """
-    for patience_s in (*_PATIENCE_S[: _TRIES - 1], None):
+    for patience_s in (*pauses_s, None):
         try:
             answer = send()
         except (requests.RequestException, ValueError) as error:
@@ -66,7 +68,7 @@ def patiently(send: Callable[[], requests.Response], *, what: str) -> requests.R
             raise WebError(f"{observed}; it asks to wait {asked_s:.0f} s")
         if patience_s is not None:
             wait.rest(observed, patience_s if asked_s is None else asked_s)
-    raise WebError(f"{observed}, {_TRIES} times")
+    raise WebError(f"{observed}, {len(pauses_s) + 1} times" if pauses_s else observed)
 
 
 def get(url: str, *, headers: Mapping[str, str] | None = None, stream: bool = False) -> requests.Response:
@@ -111,7 +113,7 @@ def download(url: str, target: Path) -> None:
     deadline = time.monotonic() + _DOWNLOAD_S
     validator = ""
     observed = ""
-    for patience_s in (*_PATIENCE_S[: _TRIES - 1], None):
+    for patience_s in (*_PATIENCE_S, None):
         done = target.stat().st_size if target.exists() else 0
         # If-Range: without it, the rest could be of another file than the beginning (RFC 9110, 13.1.5).
         headers = {"Range": f"bytes={done}-", "If-Range": validator} if done and validator else {}
@@ -128,7 +130,7 @@ def download(url: str, target: Path) -> None:
                 return
         if patience_s is not None:
             wait.rest(observed, patience_s)
-    raise WebError(f"{observed}, {_TRIES} times")
+    raise WebError(f"{observed}, {len(_PATIENCE_S) + 1} times")
 
 
 def _receive(answer: requests.Response, target: Path, *, after: int, deadline: float) -> None:

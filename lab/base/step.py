@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from lab.base.pulled import Pulled
+
 
 class StepStatus(Enum):
     """How a step ended."""
@@ -19,13 +21,17 @@ class StepStatus(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class StepResult:
-    """How a step ended, its duration and a detail to show; `began_s` counts from the beginning of the plan's run."""
+    """How a step ended, its duration and a detail to show; `began_s` counts from the beginning of the plan's run.
+
+    `pulled`: what the step pulled from registries and release servers, if it did.
+    """
 
     status: StepStatus
     detail: str = ""
     began_s: float = 0.0
     duration_s: float = 0.0
     error: BaseException | None = None
+    pulled: Pulled | None = None
 
 
 CHANGED = StepResult(status=StepStatus.CHANGED)

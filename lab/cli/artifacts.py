@@ -31,7 +31,10 @@ def show(
     verify: Annotated[bool, typer.Option("--verify", help="Read every file and check its digest.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List every artifact: version, source, size, state."""
+    """List every artifact: version, source, size, state.
+
+    The size is that of its files, or for an image from a registry, what was pulled.
+    """
     from lab import stacks
     from lab.cli import tables
     from lab.lifecycle import artifacts

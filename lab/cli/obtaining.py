@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.base.errors import LabError, UnavailableError
-from lab.cli import machine, running
-from lab.cli.output import warn
+from lab.cli import machine, running, tables
+from lab.cli.output import out, warn
 from lab.lab import Lab
 from lab.lifecycle import artifacts
 
@@ -46,7 +46,9 @@ def obtain(
             lab = machine.make_ready(lab, install=install, yes=yes, only=planned.names)
             planned = artifacts.plan_of(lab, names)  # an engine that has just started may have images
         if planned.steps:
-            running.run(lab, planned.steps, verb="artifacts", quiet=quiet)
+            report = running.run(lab, planned.steps, verb="artifacts", quiet=quiet)
+            if not quiet:
+                tables.pulled(out(), report.pulled)
     except LabError as error:
         if unavailable is None:
             raise

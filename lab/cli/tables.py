@@ -18,6 +18,7 @@ from lab.lifecycle.runner import RunReport
 
 if TYPE_CHECKING:
     from lab.artifacts.bundle.manifest import BundleManifest
+    from lab.base.pulled import Pulled
     from lab.lifecycle.artifacts import Installed, Listed
     from lab.lifecycle.changes import Change
     from lab.lifecycle.down import OwnedResource
@@ -67,6 +68,12 @@ def up(
             for name, result in report.results.items()
         }
         fields = {"lab": lab.spec.name, "duration_s": report.duration_s, "urls": urls, "steps": results}
+        fields["pulled"] = {
+            "images": report.pulled.images,
+            "files": report.pulled.files,
+            "size_bytes": report.pulled.size_bytes,
+            "images_of_unknown_size": report.pulled.unknown,
+        }
         print_json(console, {**fields, "changes": left, **({"critical_path": path} if path else {})})
         return
     if path:
@@ -76,8 +83,27 @@ def up(
     console.print(f"the lab is up after {report.duration_s:.1f} s; {did}", style="bold green", highlight=False)
     for name, url in urls.items():
         console.print(f"  {name:<8} {url}", highlight=False)
+    pulled(console, report.pulled)
     changed(console, left)
     console.print("next: lab status", highlight=False)
+
+
+def pulled(console: Console, what: Pulled) -> None:
+    """Print how many images, files and bytes were pulled; nothing if none were."""
+    if not what:
+        return
+    parts = [_count(number, noun) for number, noun in ((what.images, "image"), (what.files, "file")) if number]
+    size = f", {_decimal(what.size_bytes)}" if what.blobs else ""
+    unknown = f"; not counted: {_count(what.unknown, 'image')} of unknown size" if what.unknown else ""
+    console.print(f"pulled {' and '.join(parts)}{size}{unknown}", highlight=False)
+
+
+def _decimal(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.0f} MB" if size_bytes >= 1e6 else f"{size_bytes / 1e3:.0f} kB"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _critical_path(console: Console, path: Sequence[CriticalStep]) -> None:
@@ -140,7 +166,8 @@ def artifacts(console: Console, listed: Sequence[Listed], *, as_json: bool) -> N
         return
     table = table_of("artifact", "version", "source", "size", "build", "state", whole=("artifact",))
     for item in listed:
-        size = f"{item.size_bytes / 2**20:.0f} MiB" if item.size_bytes else ""
+        size_bytes = item.size_bytes or item.pulled_bytes
+        size = f"{size_bytes / 2**20:.0f} MiB" if size_bytes else ""
         state = Text(item.state, "green" if item.there else "yellow")
         name = Text(item.name, "bold" if item.wanted else "")
         table.add_row(name, item.version, item.source, size, f"{item.seconds:.0f} s", state)

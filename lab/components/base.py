@@ -104,15 +104,17 @@ class ManifestComponent(ABC):
         applied: list[Obj] = []
         before = inventory.present(lab, kube, self.name, known.generations) if known else {}
         if not intact:
-            objects = inventory.owned(lab, kube, self.name)
-            objects.check(wanted)  # before the inventory names them
-            inventory.begin(lab, kube, self.name, [ref(obj) for obj in wanted])
-            applied = objects.apply_all(wanted)
+            all_refs = [ref(obj) for obj in wanted]
+            applied = inventory.owned_with(lab, kube, self.name, known).apply_all(
+                wanted,
+                # Not earlier: the inventory must not name another owner's objects.
+                once_allowed=lambda: inventory.begin(lab, kube, self.name, all_refs, old=known),
+            )
         self.after_apply(lab, cluster)
         if refs := self.waits_for(wanted):
             kube.wait_ready(refs, timeout_s=self.ready_timeout_s, what=self.name)
         if not intact:
-            inventory.finish(lab, kube, self.name, digest(wanted), applied)
+            inventory.finish(lab, kube, self.name, digest(wanted), applied, old=known)
             # UNCHANGED also if somebody changed an object and changed it back, such as a scale to 0 and to 1 again.
             if known and known.digest == digest(wanted) and inventory.generations(applied) == before:
                 return UNCHANGED

@@ -47,7 +47,11 @@ class Inventory:
 
 def owned(lab: Lab, kube: Kube, component: str) -> Owned:
     """Return the owner of a component's objects: those with its labels, or with a uid from its inventory."""
-    known = read(kube, component)
+    return owned_with(lab, kube, component, read(kube, component))
+
+
+def owned_with(lab: Lab, kube: Kube, component: str, known: Inventory | None) -> Owned:
+    """Return the owner of a component's objects, with its inventory as it was read before."""
     return Owned(kube, lab.owner(component), known.uids if known else {})
 
 
@@ -74,17 +78,18 @@ def _read(config_map: Obj) -> Inventory:
     )
 
 
-def begin(lab: Lab, kube: Kube, component: str, refs: Iterable[Ref]) -> None:
-    """Record the objects that will be applied, so that `remove` also finds those of a killed run."""
-    old = read(kube, component)
+def begin(lab: Lab, kube: Kube, component: str, refs: Iterable[Ref], *, old: Inventory | None) -> None:
+    """Record the objects that will be applied, so that `remove` also finds those of a killed run.
+
+    `old`: the inventory as it was read before; the lab's lock keeps other commands from changing it.
+    """
     known = {**(dict(old.generations) if old else {}), **dict.fromkeys(refs, 0)}
     _write(lab, kube, component, Inventory(digest=_NO_DIGEST, generations=known, uids=old.uids if old else {}))
 
 
-def finish(lab: Lab, kube: Kube, component: str, digest: str, applied: Sequence[Obj]) -> None:
-    """Record the applied objects, and delete all others in the inventory."""
-    now, old = generations(applied), read(kube, component)
-    objects = owned(lab, kube, component)
+def finish(lab: Lab, kube: Kube, component: str, digest: str, applied: Sequence[Obj], *, old: Inventory | None) -> None:
+    """Record the applied objects, and delete all others in the inventory that `begin` was given."""
+    now, objects = generations(applied), owned_with(lab, kube, component, old)
     for gone in set(old.generations if old else ()) - set(now):
         objects.delete(gone)
     uids = {ref(obj): obj["metadata"]["uid"] for obj in applied if obj["metadata"].get("uid")}

@@ -20,7 +20,7 @@ from lab.base.names import MANAGED_BY, Cluster
 from lab.base.wait import NotYet
 from lab.kube import preview, readiness, transport
 from lab.kube.errors import KubeError, NotNow, refusal
-from lab.kube.objects import Obj, Ref, unready
+from lab.kube.objects import STAYS_READY, Obj, Ref, unready
 from lab.kube.readiness import Patience, PodTrouble
 from lab.kube.transport import Answer, Lines, LineTransport, Transport
 from lab.kube.writes import Verb, Write
@@ -189,9 +189,14 @@ class Kube:
             ClusterError: a pod will not become ready; with its reason.
         """
         patience = Patience()
+        settled: set[Ref] = set()
 
         def probe() -> bool | NotYet:
-            missing = self._lacking(refs)
+            # A CRD is large, and the API server is busy while it gets many: do not ask again for one that is ready.
+            left = [one for one in refs if one not in settled]
+            missing = self._lacking(left)
+            lacking = {lack.ref for lack in missing}
+            settled.update(one for one in left if one.kind in STAYS_READY and one not in lacking)
             for lack in missing:
                 if trouble := patience.hopeless(lack.troubles):
                     raise self._hopeless(lack.ref, trouble)

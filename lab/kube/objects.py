@@ -147,6 +147,8 @@ _READINESS: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
 }
 HAS_READINESS = frozenset(_READINESS)
 """Kinds with a readiness check."""
+STAYS_READY = frozenset({"CustomResourceDefinition"})
+"""Kinds that are never unready again after they were ready."""
 
 
 def in_namespace(obj: Obj, namespace: str) -> Obj:

@@ -7,7 +7,7 @@ caller of the API's writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import groupby
@@ -99,8 +99,15 @@ class Owned:
         self.check([obj])
         return self._apply(obj)
 
-    def apply_all(self, objects: Iterable[Obj], *, timeout_s: float = 60) -> list[Obj]:
+    def apply_all(
+        self, objects: Iterable[Obj], *, timeout_s: float = 60, once_allowed: Callable[[], object] | None = None
+    ) -> list[Obj]:
         """Apply objects, dependencies first, independent ones in parallel.
+
+        Args:
+            objects: the objects.
+            timeout_s: time limit of the check of owners, and of each object's apply.
+            once_allowed: called after the check of all owners and before the first change.
 
         Returns:
             Each object as the server has it now.
@@ -117,6 +124,8 @@ class Owned:
             return True
 
         wait.until(f"the owners of objects in {name}", checked, timeout_s=timeout_s)
+        if once_allowed is not None:
+            once_allowed()
 
         def one(obj: Obj) -> Obj:
             return wait.until(f"the apply of {ref(obj)} in {name}", lambda: self._apply(obj), timeout_s=timeout_s)

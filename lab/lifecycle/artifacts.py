@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lab.artifacts import duplicates, plan, published
 from lab.artifacts.catalog import Artifact
 from lab.artifacts.recipe import ARTIFACT_LABEL
-from lab.artifacts.resolver import LOCAL, WORDS
+from lab.artifacts.resolver import LOCAL, PULLED_BYTES, WORDS
 from lab.artifacts.store import TAG_PREFIX, ArtifactStore
 from lab.base.errors import CommandError, LabError, UnavailableError, UsageError
 from lab.base.step import Step
@@ -42,6 +42,8 @@ class Listed:
     key: str
     size_bytes: int
     """Size of its files; image layers are in the container engine and not counted."""
+    pulled_bytes: int
+    """Compressed size of what was pulled for it; 0 for a build, and where it is unknown."""
     seconds: float
     """Duration of its last build here, or an estimate."""
     wanted: bool
@@ -120,6 +122,7 @@ def _listed(store: ArtifactStore, artifact: Artifact, *, wanted: bool, needed: b
         trust=entry.notes.get("trusted by", "") if entry else "",
         key=store.keys[artifact.name],
         size_bytes=entry.size_bytes if entry is not None else 0,
+        pulled_bytes=int(entry.notes.get(PULLED_BYTES, 0)) if entry is not None else 0,
         seconds=store.estimate_s(artifact),
         wanted=wanted,
     )

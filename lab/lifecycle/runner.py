@@ -15,6 +15,7 @@ from lab.base.concurrency import FIRST_COMPLETED, Future, Threads, wait
 from lab.base.errors import LabError, StepsFailed
 from lab.base.events import Sink, StepEnded, StepProgress, StepStarted
 from lab.base.paths import DISK_ERRORS, denied, unusable
+from lab.base.pulled import Pulled
 from lab.base.step import Pool, Step, StepResult, StepStatus
 
 _END_S = 1.0
@@ -33,6 +34,11 @@ class RunReport:
     def changed(self) -> tuple[str, ...]:
         """Names of the steps that changed something."""
         return tuple(name for name, result in self.results.items() if result.status is StepStatus.CHANGED)
+
+    @property
+    def pulled(self) -> Pulled:
+        """What all steps pulled from registries and release servers."""
+        return Pulled.total(result.pulled for result in self.results.values())
 
 
 class Interrupted(Exception):

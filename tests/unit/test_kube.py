@@ -139,6 +139,24 @@ def test_lacks_names_what_is_missing_and_what_is_not_ready() -> None:
         api.wait_ready(wanted, timeout_s=0)
 
 
+def test_a_crd_that_is_ready_is_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = FakeApi()
+    place = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
+    for name in ("a", "b"):
+        crd = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": name}}
+        put(kube(api), crd)
+    established = {"conditions": [{"type": "Established", "status": "True"}]}
+    api.objects[place + "a"]["status"] = established
+
+    def later(_: float) -> None:
+        api.objects[place + "b"]["status"] = established
+
+    monkeypatch.setattr("tenacity.sleep_using_event", lambda _: later)
+    crds = [ref(obj) for obj in api.objects.values()]
+    kube(api).wait_ready(crds, timeout_s=60)
+    assert [api.asked.count(("GET", place + name)) for name in ("a", "b")] == [1, 2]
+
+
 def deployment(**status: int) -> Obj:
     return {
         "apiVersion": "apps/v1",

@@ -115,6 +115,17 @@ def test_one_foreign_object_among_many_stops_all() -> None:
     assert [ref(obj) for obj in api.objects.values()] == [CONFIG]
 
 
+def test_what_comes_once_it_is_allowed_comes_between_the_check_and_the_first_change() -> None:
+    api = FakeApi()
+    mine = Owned(kube(api), MINE)
+    asked: list[list[str]] = []
+    mine.apply_all([config()], once_allowed=lambda: asked.append([method for method, _ in api.asked]))
+    assert [set(methods) for methods in asked] == [{"GET"}]
+    with pytest.raises(NotOwnedError):
+        Owned(kube(api), OTHER).apply_all([config()], once_allowed=lambda: asked.append([]))
+    assert len(asked) == 1
+
+
 def test_a_delete_names_the_object_that_was_looked_at() -> None:
     sent: list[str | None] = []
 

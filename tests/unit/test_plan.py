@@ -86,6 +86,25 @@ def test_a_dashboard_is_installed_on_request_only(tmp_path: Path, monkeypatch: p
     assert "west/linkerd-viz" in before(with_viz, "west/answers")
 
 
+def test_on_linkerd_only_the_ingress_waits_for_emissarys_crds_and_they_wait_for_the_identity_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An API server that gets many CRDs is slow, and the identity service is on the critical path."""
+    steps = linkerd_steps(tmp_path, monkeypatch)
+    assert "west/linkerd-identity" in before(steps, "west/emissary-crds")
+    waiting = {step.name for step in steps if "west/emissary-crds" in before(steps, step.name)}
+    assert {name for name in waiting if name.startswith("west/")} == {"west/ingress", "west/answers"}
+
+
+def test_linkerd_waits_for_all_that_it_uses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = linkerd_steps(tmp_path, monkeypatch)
+    identity = before(steps, "west/linkerd-identity")
+    assert {"west/linkerd-crds", "west/dns", "west/images", "west/manifests"} <= identity
+    assert "west/gateway-api" not in identity, "the identity service has no object of the Gateway API"
+    assert {*identity, "west/linkerd-identity", "west/gateway-api"} <= before(steps, "west/linkerd")
+    assert before(steps, "west/linkerd-crds").isdisjoint({"west/images"})
+
+
 def test_linkerd_links_to_clusters_that_export_something(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def links(toml: str) -> set[str]:
         return {step.name for step in linkerd_steps(tmp_path, monkeypatch, toml) if "/link-to-" in step.name}

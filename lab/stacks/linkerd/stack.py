@@ -78,15 +78,19 @@ class LinkerdStack:
         linkerd = ClusterComponent(
             component=control_plane.LinkerdControlPlane(),
             title="install the rest of Linkerd",
-            after=("linkerd-identity",),
+            after=("linkerd-identity", "gateway-api"),
             estimate_s=15,
         )
         identity = ClusterComponent(
             component=control_plane.LinkerdIdentity(),
             title="install Linkerd's identity service",
-            after=("dns", "gateway-api", "linkerd-crds"),
+            after=("dns", "linkerd-crds"),
             estimate_s=12,
             prepared=True,
+        )
+        # An API server that gets many CRDs is slow. Only the ingress needs these: the start of the mesh goes first.
+        ingress_crds = ClusterComponent(
+            component=emissary.EmissaryCrds(), title="install Emissary's CRDs", after=("linkerd-identity",)
         )
         extension = ClusterComponent(
             component=multicluster.Multicluster(),
@@ -114,9 +118,10 @@ class LinkerdStack:
                 ClusterComponent(component=ClusterDns(), title="configure the DNS"),
                 ClusterComponent(component=namespaces, title="create the namespaces"),
                 ClusterComponent(component=GatewayApi(), title="install the Gateway API's CRDs"),
-                ClusterComponent(component=control_plane.LinkerdCrds(), title="install Linkerd's CRDs", prepared=True),
-                ClusterComponent(component=emissary.EmissaryCrds(), title="install Emissary's CRDs", prepared=True),
+                # Not `prepared`: CRDs need no images in the nodes.
+                ClusterComponent(component=control_plane.LinkerdCrds(), title="install Linkerd's CRDs"),
                 identity,
+                ingress_crds,
                 linkerd,
                 extension,
                 ingress,

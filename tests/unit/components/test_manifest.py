@@ -62,6 +62,20 @@ def test_an_applied_component_is_current_and_not_applied_again(lab: Lab, west: C
     assert {method for method, _ in api.asked} == {"GET"}
 
 
+def test_a_first_apply_asks_for_each_thing_once(lab: Lab, west: Cluster, api: FakeApi) -> None:
+    Things().apply(lab, west)
+    asked = [(method, path.partition("?")[0]) for method, path in api.asked if path.count("/") > 3]
+    inventory = "/api/v1/namespaces/eastwest-lab/configmaps/things"
+    assert asked[:4] == [
+        ("GET", inventory),
+        ("GET", PLACE.rstrip("/")),  # the owners of all, before anything is changed
+        ("GET", inventory),  # its owner
+        ("PATCH", inventory),
+    ]
+    assert sorted(asked[4:6]) == [("PATCH", PLACE + "a"), ("PATCH", PLACE + "b")]
+    assert asked[6:] == [("GET", inventory), ("PATCH", inventory)]
+
+
 def test_everything_carries_the_labs_labels(lab: Lab, west: Cluster, api: FakeApi) -> None:
     Things().apply(lab, west)
     assert api.objects[PLACE + "a"]["metadata"]["labels"] == {

@@ -101,7 +101,7 @@ def down(file: ConfigFile = None, plan_only: PlanOnly = False, as_json: AsJson =
     if plan_only:
         tables.owned(out(), teardown.owned(lab, warn=warn), as_json=as_json)
         return
-    with locked(lab, "lab down"):
+    with locked(lab, "lab down", alone=True):
         try:
             gone = teardown.down(lab, warn=warn)
         except KeyboardInterrupt:

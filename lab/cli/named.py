@@ -103,9 +103,9 @@ def cluster_of(lab: Lab, name: str) -> Cluster:
 
 
 @contextmanager
-def locked(lab: Lab, command: str, *, wait_s: float = 0) -> Iterator[None]:
-    """Hold the lab's lock while the block runs."""
+def locked(lab: Lab, command: str, *, wait_s: float = 0, alone: bool = False) -> Iterator[None]:
+    """Hold the lab's lock while the block runs; `alone` also refuses a command in a console of the stage."""
     from lab.lifecycle import lock
 
-    with lock.held(lab.paths, command, wait_s=wait_s):
+    with lock.held(lab.paths, command, wait_s=wait_s, alone=alone):
         yield

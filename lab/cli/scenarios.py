@@ -95,7 +95,7 @@ def run(
     need_nodes(lab)
     console = Console(stderr=as_json, quiet=as_json)
     view = ScenarioConsole(console, verbose=verbose)
-    with locked(lab, "lab run"), marking(lab.ingress_url(lab.west.name)) as marks:
+    with locked(lab, "lab run", alone=True), marking(lab.ingress_url(lab.west.name)) as marks:
         steps = steps_of(lab, full=full, rate=rate)
         steps.sink, steps.progress, steps.mark = view.take, view.progress, marks.send
         warn_of_changes(lab, steps.context.mesh)
@@ -178,7 +178,7 @@ def walk(
     need_nodes(lab)
     position = Position() if auto else Position.read(lab.paths.walk)
     screen = Screen(out(page=True), typed=not auto)
-    with locked(lab, "lab walk"), marking(lab.ingress_url(lab.west.name)) as marks:
+    with locked(lab, "lab walk", alone=True), marking(lab.ingress_url(lab.west.name)) as marks:
         steps = steps_of(lab, full=full, rate=50.0)
         steps.mark = marks.send
         presenter = Presenter(scenarios=chosen, steps=steps, position=position)

@@ -77,6 +77,10 @@ def stage(
     if export is not None and not replay:
         raise UsageError("--export needs a recording", next="lab stage --replay latest --export FILE.html")
     if replay:
+        asked = {"--full": full, "--fresh": fresh, "--auto": auto, "--audience": audience, "--no-recording": unrecorded}
+        if useless := [*(names or ()), *(option for option, given in asked.items() if given)]:
+            what = f"--replay plays a recording as it was: it takes no {', '.join(useless)}"
+            raise UsageError(what, next=f"lab stage --replay {replay}")
         _replay(replay, export, lab_of(file).spec.stage.port if port is None else port, opens=not no_browser)
         return
     from lab import stacks
@@ -89,7 +93,7 @@ def stage(
     chosen = picked(lab, names)
     need_nodes(lab)
     where = lab.spec.stage.port if port is None else port
-    with locked(lab, "lab stage"), logged(lab.paths, "stage", others=("uvicorn.error",)):
+    with locked(lab, "lab stage", alone=True), logged(lab.paths, "stage", others=("uvicorn.error",)):
         mesh = stacks.mesh(lab)
         if auto:
             warn_of_changes(lab, mesh)
@@ -114,7 +118,7 @@ def stage(
     if auto:
         end_with(*outcomes)
     else:
-        typer.echo(run.left_to_undo(live.presenter))
+        typer.echo(run.left_to_undo(live.presenter, live.faults.list()))
 
 
 def _welcome(live: LiveStage, screen: run.OnScreen, *, opens: bool) -> None:

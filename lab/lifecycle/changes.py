@@ -13,6 +13,7 @@ from typing import TypeVar
 from lab.base.concurrency import Threads
 from lab.base.names import NAMESPACE, SCENARIO_LABEL
 from lab.clusters import provider
+from lab.components import podinfo
 from lab.kube import Kube
 from lab.kube.objects import Ref, labels_of, ref
 from lab.lab import Lab
@@ -206,3 +207,5 @@ def _of_objects(lab: Lab, kube: Kube) -> Iterator[Change]:
         found = [of for of, _ in group]
         shown = ", ".join(str(of) for of in found[:2]) + (f" and {len(found) - 2} more" if len(found) > 2 else "")
         yield Change(cluster=kube.cluster.name, kind="objects", effect=f"objects of {maker}: {shown}")
+    if podinfo.is_delayed(kube.get(podinfo.DEPLOYMENT)):  # the stage's fault on a mesh without fault injection
+        yield Change(cluster=kube.cluster.name, kind="latency", effect="slow: podinfo waits before each answer")

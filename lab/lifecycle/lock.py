@@ -14,6 +14,9 @@ from lab.base.paths import Paths
 
 _PASSED_ON = "LAB_LOCK_HELD_BY"
 """The process that holds the lock, for the `lab` commands that it starts: they work on the lab for it."""
+_PRESENTERS = ("lab stage", "lab walk")
+"""Commands that last until a person ends them."""
+_WAIT = "wait for it to end"
 
 
 def passed_on(paths: Paths) -> dict[str, str]:
@@ -22,7 +25,7 @@ def passed_on(paths: Paths) -> dict[str, str]:
 
 
 @contextmanager
-def held(paths: Paths, command: str, *, wait_s: float = 0) -> Iterator[None]:
+def held(paths: Paths, command: str, *, wait_s: float = 0, alone: bool = False) -> Iterator[None]:
     """Hold the lab's lock while the block runs. The lock ends with its process, also if the process is killed.
 
     A block that writes no state leaves no state folder: with nothing but the lock in it, the folder is deleted.
@@ -31,6 +34,7 @@ def held(paths: Paths, command: str, *, wait_s: float = 0) -> Iterator[None]:
         paths: paths of the lab.
         command: the command that runs, for the error of a second one.
         wait_s: seconds to wait for the lock.
+        alone: also refuse a command that the holder has started: a second presenter, or one that deletes the lab.
 
     Raises:
         LockedError: another process holds it; the error names its command, process id and start time.
@@ -39,13 +43,11 @@ def held(paths: Paths, command: str, *, wait_s: float = 0) -> Iterator[None]:
     holder = paths.lock_holder
     with ExitStack() as stack:
         try:
-            wait_s = 0 if _held_for_us(paths) else wait_s
+            wait_s = 0 if not alone and _held_for_us(paths) else wait_s
             stack.enter_context(locks.held(paths.lock, what="the lab's lock", wait_s=wait_s))
         except WaitTimeout as error:
-            if not _held_for_us(paths):
-                raise LockedError(
-                    _holder(holder.read_text() if holder.exists() else ""), next="wait for it to end"
-                ) from error
+            if alone or not _held_for_us(paths):
+                raise _refusal(holder.read_text() if holder.exists() else "") from error
         else:
             stack.callback(_remove_empty, paths)
             stack.callback(holder.unlink, missing_ok=True)
@@ -72,10 +74,13 @@ def _remove_empty(paths: Paths) -> None:
             paths.state.rmdir()
 
 
-def _holder(text: str) -> str:
+def _refusal(text: str) -> LockedError:
+    """Return the error that names the holder, and how it ends."""
     try:
         holder = json.loads(text)
+        command = str(holder["command"])
         since = time.strftime("%H:%M:%S", time.localtime(holder["since"]))
-        return f"`{holder['command']}` (process {holder['pid']}) has been working on this lab since {since}"
-    except (ValueError, KeyError):
-        return "another command is working on this lab"
+        what = f"`{command}` (process {holder['pid']}) has been working on this lab since {since}"
+    except (ValueError, KeyError, TypeError):
+        return LockedError("another command is working on this lab", next=_WAIT)
+    return LockedError(what, next="end it: Ctrl-C in its terminal" if command in _PRESENTERS else _WAIT)

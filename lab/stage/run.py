@@ -29,7 +29,7 @@ from lab.stage.live import LiveStage
 from lab.stage.opener import open_browser, start_file
 from lab.stage.page_watch import PageWatch
 from lab.stage.panel import LivePanels
-from lab.stage.parts import Stage
+from lab.stage.parts import Fault, Stage
 from lab.stage.recording import rehearsal
 from lab.stage.security import Door
 from lab.stage.serve import listening, serving
@@ -148,13 +148,15 @@ def names_of(lab: Lab) -> Mapping[str, str]:
     return {**roles, **nodes, **{name: name for name in lab.clusters}}
 
 
-def left_to_undo(presenter: Presenter) -> str:
-    """Return what a stage that ends leaves, and what to do about it."""
-    position = presenter.position
-    if not position.begun:
-        return "nothing is left to undo"
-    left = ", ".join(position.begun)
-    return f"steps to undo: {left}; `lab stage` or `lab walk` continues there, `lab reset` undoes them"
+def left_to_undo(presenter: Presenter, faults: Sequence[Fault] = ()) -> str:
+    """Return what a stage that ends leaves, and what to do about it: steps, and faults that are in place."""
+    lines: list[str] = []
+    if begun := presenter.position.begun:
+        left = ", ".join(begun)
+        lines.append(f"steps to undo: {left}; `lab stage` or `lab walk` continues there, `lab reset` undoes them")
+    if broken := [fault.title for fault in faults if fault.active]:
+        lines.append(f"faults in place: {', '.join(broken)}; the menu of `lab stage` or `lab reset` undoes them")
+    return "\n".join(lines) or "nothing is left to undo"
 
 
 def rehearse(stage: LiveStage, lab: Lab, *, say: Callable[[str], None]) -> set[Outcome]:

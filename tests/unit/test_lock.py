@@ -56,14 +56,14 @@ def test_state_and_its_lock_stay(paths: Paths) -> None:
     assert paths.lock.exists()
 
 
-def child(paths: Paths, environ: Mapping[str, str]) -> str:
+def child(paths: Paths, environ: Mapping[str, str], *, alone: bool = False) -> str:
     """Return what a `lab` command prints that is started now: "worked", or why it may not work on the lab."""
     code = (
         "import sys; from pathlib import Path; from lab.base.errors import LockedError\n"
         "from lab.base.paths import Paths; from lab.lifecycle import lock\n"
         "state = Path(sys.argv[1])\n"
         "try:\n"
-        "    with lock.held(Paths(cache=state, state=state), 'lab split'): print('worked')\n"
+        f"    with lock.held(Paths(cache=state, state=state), 'lab split', alone={alone}): print('worked')\n"
         "except LockedError as error: print(error)\n"
     )
     command = [sys.executable, "-c", code, str(paths.state)]
@@ -77,6 +77,21 @@ def test_a_command_that_the_holder_starts_works_for_it_and_leaves_it_the_lock(pa
         assert child(paths, lock.passed_on(paths)) == "worked"
         assert "`lab run`" in child(paths, {}), "the lock is still held, by the parent"
     assert child(paths, {}) == "worked"
+
+
+def test_a_second_presenter_is_refused_also_if_the_holder_has_started_it(paths: Paths) -> None:
+    """Such as `lab walk` in a console of the stage."""
+    paths.write_lab_id("1")
+    with lock.held(paths, "lab stage"):
+        assert "`lab stage`" in child(paths, lock.passed_on(paths), alone=True)
+    assert child(paths, {}, alone=True) == "worked"
+
+
+@pytest.mark.parametrize(("command", "then"), [("lab stage", "Ctrl-C"), ("lab walk", "Ctrl-C"), ("lab up", "wait")])
+def test_the_next_step_ends_a_holder_that_lasts_until_a_person_ends_it(paths: Paths, command: str, then: str) -> None:
+    with lock.held(paths, command), pytest.raises(LockedError) as refused, lock.held(paths, "lab reset"):
+        pass
+    assert then in str(refused.value.next)
 
 
 @pytest.mark.parametrize("value", ["", "1", "x:y", "{pid}:", "{pid}:/another/lab/lock", "1:{lock}", "-{pid}:{lock}"])

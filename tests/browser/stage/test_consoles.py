@@ -35,6 +35,21 @@ def test_a_person_types_into_a_console(screen: Open) -> None:
     assert "42" not in audience.console_text("east")
 
 
+def test_a_long_text_can_be_pasted(screen: Open) -> None:
+    audience = screen()
+    audience.console_shows("west", "(west)")
+    audience.click(WEST)
+    audience.page.locator(f"{WEST} textarea").evaluate(
+        """(element, length) => {
+            const clipboardData = new DataTransfer();
+            clipboardData.setData("text/plain", "#" + "é".repeat(length) + "the end");
+            element.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+        }""",
+        50_000,  # 100 kB: more than the server takes in one message
+    )
+    audience.console_shows("west", "the end")
+
+
 def test_the_keys_of_a_console_belong_to_it_until_they_are_given_back(stage: PlayedStage, screen: Open) -> None:
     audience = screen()
     audience.console_shows("west", "(west)")

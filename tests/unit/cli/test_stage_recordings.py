@@ -59,6 +59,8 @@ def test_a_recording_has_several_names(lab: Command, recorded: Path, folder: Pat
         (("--replay", f"{ID}x"), "there is no report of a stage"),
         (("--export", "x.html"), "--export needs a recording"),
         (("--replay", ID, "--export", "no/folder/x.html"), "there is no folder no/folder"),
+        (("--replay", ID, "--auto", "--audience", "127.0.0.1"), "it takes no --auto, --audience"),
+        (("isolation", "--replay", ID), "it takes no isolation"),
     ],
 )
 def test_wrong_names_are_refused_with_the_next_step(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lab.base.names import SCENARIO_LABEL
+from lab.components.podinfo import DELAY
 from lab.kube.objects import Obj
 from lab.lab import Lab
 from lab.lifecycle import changes
@@ -78,6 +79,17 @@ def test_objects_of_a_scenario_are_one_change_with_its_name(lab: Lab, apis: dict
     put(west, {**going, "metadata": {**going["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}})
     (change,) = changes.find(lab, Traffic(), ["west"], ())
     assert change.effect == "objects of isolation: Deployment test/probe-a, Deployment test/probe-b and 1 more"
+    assert not change.decides_answers
+
+
+def test_a_podinfo_that_the_stage_has_slowed_down_is_a_change(lab: Lab, apis: dict[str, FakeApi]) -> None:
+    west = kube(apis["west"], "west")
+    slow = deployment("podinfo")
+    delay = [{"name": name, "value": value} for name, value in DELAY.items()]
+    slow["spec"]["template"] = {"spec": {"containers": [{"name": "podinfo", "env": delay}]}}
+    put(west, slow)
+    (change,) = changes.find(lab, Traffic(), ["west"], ())
+    assert (change.cluster, change.effect) == ("west", "slow: podinfo waits before each answer")
     assert not change.decides_answers
 
 

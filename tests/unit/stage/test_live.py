@@ -25,6 +25,7 @@ from lab.stage.broker import StageEvent
 from lab.stage.consoles import Consoles
 from lab.stage.live import LiveStage
 from lab.stage.parts import Declined, Fault
+from lab.stage.run import left_to_undo
 from lab.stage.state import StageFacts
 from tests.unit.scenarios.kit import FakeRunner, check, lab_of, look, looks, scenario, step, steps_of, typed
 
@@ -408,11 +409,15 @@ def test_a_fault_is_injected_and_undone_and_marked(shown: Shown) -> None:
     shown.stage.fault("kill", undo=False)
     shown.idle()
     assert shown.stage.state()["faults"][0]["active"] is True
+    assert left_to_undo(shown.stage.presenter, faults.list()) == (
+        "faults in place: Kill podinfo; the menu of `lab stage` or `lab reset` undoes them"
+    )
     with pytest.raises(Declined, match="it is in place already"):
         shown.stage.fault("kill", undo=False)
     shown.stage.fault("kill", undo=True)
     shown.idle()
     assert faults.did == ["inject kill", "undo kill"]
+    assert left_to_undo(shown.stage.presenter, faults.list()) == "nothing is left to undo"
     assert [(mark["text"], mark["kind"], mark["intended"]) for mark in shown.named("mark")] == [
         ("Kill podinfo", "fault", True),
         ("Start it", "fault", True),

@@ -15,6 +15,7 @@ const FONT = 'ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", "Lib
 const SCROLLBACK = 2_000;
 const RETRY_MS = 1_500;
 const ESCAPES_MS = 600;
+const PART = /.{1,8192}/gsu; // of what is pasted: the server refuses messages above 64 KiB, and JSON may make six bytes of a character
 
 export class ConsoleTerminal {
   element = h("div", { class: "terminal" });
@@ -46,9 +47,13 @@ export class ConsoleTerminal {
       theme: terminalTheme(isDark()),
     });
     this.#terminal.loadAddon(this.#fit);
-    this.#terminal.onData((data) => canType() && this.#send({ type: "input", data }));
+    this.#terminal.onData((data) => canType() && this.#input(data));
     this.#terminal.attachCustomKeyEventHandler((event) => this.#key(event));
     watchTheme((dark) => (this.#terminal.options.theme = terminalTheme(dark)));
+  }
+
+  #input(data) {
+    for (const part of data.match(PART) ?? []) this.#send({ type: "input", data: part });
   }
 
   // After the element is in the document.

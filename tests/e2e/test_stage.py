@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from lab.base.paths import Paths
 from tests.browser.stage.axe import findings
 from tests.browser.stage.screens import Screen
 from tests.chromium import TIMEOUT_MS, chromium
@@ -25,8 +26,9 @@ from tests.e2e.reel import SIZE, Reel
 
 __all__ = ["chromium"]
 
+GO = ".go:not([aria-disabled])"
 PAGE = ".page iframe"
-STEP_S = 300
+STEP_S = 120
 """A step may wait for pods, on a machine that does much else."""
 RATE_PER_S = 20
 
@@ -87,9 +89,12 @@ class Client:
 
 
 @pytest.fixture(scope="module")
-def stage(lab: RunningLab) -> Iterator[LiveStage]:
+def stage(lab: RunningLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStage]:
     """The stage with all scenarios, at its first step; afterwards nothing of it is left in the clusters."""
-    process = lab.start("stage", "--fresh", "--no-browser")
+    home = tmp_path_factory.mktemp("home")
+    (home / ".bashrc").write_text("PS1='$ '\n")
+    plain = {"HOME": str(home), "SHELL": "/bin/bash", "LAB_CACHE_DIR": str(Paths.of(lab.name).cache)}
+    process = replace(lab, env={**lab.env, **plain}).start("stage", "--fresh", "--no-browser")
     assert process.stdout is not None
     lines: list[str] = []
     for line in process.stdout:
@@ -154,7 +159,13 @@ def done(one: Screen, turn: int, reel: Reel | None = None) -> None:
 def press(one: Screen, reel: Reel | None = None) -> None:
     """Press the one key, and wait until what it began has ended; no check may be red."""
     turn = state(one)["turn"]
+    one.shows(GO)
     one.press("Enter")
+    for _ in range(5):
+        one.page.wait_for_timeout(1000)
+        if state(one)["turn"] > turn:
+            break
+        one.press("Enter")  # the browser still showed what was before: such a press does nothing
     done(one, turn, reel)
     now = state(one)
     red = [step["results"] for step in now["steps"] if step["checks"] == "red" or step["state"] == "failed"]

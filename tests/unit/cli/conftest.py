@@ -14,6 +14,7 @@ from lab.clusters.kind.provider import KindProvider
 from lab.clusters.provider import Node, NodeStatus
 from lab.lab import Lab
 from lab.mesh.capabilities import Capability
+from lab.scenario.page_marks import PageMarks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,4 +121,18 @@ def others(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The owners of clusters of this lab's name that are another lab's; none unless a test says otherwise."""
     found: list[str] = []
     monkeypatch.setattr(KindProvider, "foreign", lambda *_: next(iter(found), ""))
+    return found
+
+
+@pytest.fixture(autouse=True)
+def marks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The kind and text of the marks for the page, in place of requests to a lab that may be up on this machine."""
+    found: list[tuple[str, str]] = []
+
+    def send(_: PageMarks, text: str, kind: str, *, intended: bool) -> None:
+        assert intended
+        found.append((kind, text))
+
+    monkeypatch.setattr(PageMarks, "start", lambda _: None)
+    monkeypatch.setattr(PageMarks, "send", send)
     return found

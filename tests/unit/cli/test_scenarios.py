@@ -83,6 +83,18 @@ def test_a_failed_check_is_exit_code_1(lab: Command, failing: Registry, up: Path
     assert ended.json["scenarios"][0]["outcome"] == "failed"
 
 
+@pytest.mark.usefixtures("up", "apis")
+@pytest.mark.parametrize("command", [("run",), ("walk", "--auto")], ids=" ".join)
+def test_steps_and_commands_are_marks_on_the_page(
+    lab: Command, demo: Registry, marks: list[tuple[str, str]], command: tuple[str, ...]
+) -> None:
+    assert lab(*command).code == 0
+    (scenario,) = demo.scenarios.values()
+    typed = [("command", line) for step in scenario.steps for line in step.lines]
+    assert [mark for mark in marks if mark[0] == "step"] == [("step", step.title) for step in scenario.steps]
+    assert [mark for mark in marks if mark in typed] == typed
+
+
 def test_a_set_is_run_several_times(lab: Command, demo: Registry, up: Path, apis: Any) -> None:
     ended = lab("run", "--repeat", "3")
     assert ended.code == 0

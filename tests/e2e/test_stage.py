@@ -213,7 +213,8 @@ def test_the_presenters_window_presents_and_the_audience_sees_the_same(screen: C
     done(presenter, turn)
     for one in (presenter, audience):
         one.is_at(title)
-        one.shows(".status[data-look=green]")
+    presenter.shows("#results .result[data-outcome=passed]")
+    audience.shows(".status[data-look=green]")
 
 
 def test_a_browser_that_is_killed_in_a_step_changes_nothing(screen: Callable[..., Screen]) -> None:

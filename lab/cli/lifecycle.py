@@ -217,7 +217,7 @@ def reset(file: ConfigFile = None) -> None:
     from lab.scenario.position import Position
 
     lab = own_lab(file)
-    with locked(lab, "lab reset"), waiting("lab reset"):
+    with locked(lab, "lab reset", alone=True), waiting("lab reset"):
         for line in lifecycle_reset.reset(lab, stacks.mesh(lab)):
             done(line)
         Position.read(lab.paths.walk).forget()

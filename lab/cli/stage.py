@@ -50,14 +50,14 @@ def stage(
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the URL, and open no browser.")] = False,
     unrecorded: Annotated[bool, typer.Option("--no-recording", help="Record nothing into runs/ID.")] = False,
     replay: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--replay",
             metavar="RUN",
             autocompletion=stage_ids,
             help="Play a recorded presentation, without a lab: an id, the beginning of one, `latest`, or a folder.",
         ),
-    ] = "",
+    ] = None,
     export: Annotated[
         Path | None,
         typer.Option("--export", metavar="FILE", help="With --replay: write it as one HTML file that needs no server."),
@@ -74,9 +74,9 @@ def stage(
     Example: `lab stage isolation` presents one scenario; `lab stage --replay latest --export talk.html` writes the last
     presentation as a file for a hall without a network.
     """
-    if export is not None and not replay:
+    if export is not None and replay is None:
         raise UsageError("--export needs a recording", next="lab stage --replay latest --export FILE.html")
-    if replay:
+    if replay is not None:
         asked = {"--full": full, "--fresh": fresh, "--auto": auto, "--audience": audience, "--no-recording": unrecorded}
         if useless := [*(names or ()), *(option for option, given in asked.items() if given)]:
             what = f"--replay plays a recording as it was: it takes no {', '.join(useless)}"

@@ -34,7 +34,8 @@ def held(paths: Paths, command: str, *, wait_s: float = 0, alone: bool = False) 
         paths: paths of the lab.
         command: the command that runs, for the error of a second one.
         wait_s: seconds to wait for the lock.
-        alone: also refuse a command that the holder has started: a second presenter, or one that deletes the lab.
+        alone: also refuse a command that the holder has started: a second presenter, or one that undoes its steps or
+            deletes the lab.
 
     Raises:
         LockedError: another process holds it; the error names its command, process id and start time.

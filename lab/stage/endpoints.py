@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from functools import wraps
@@ -16,6 +17,8 @@ from lab.stage.parts import Declined, Stage
 from lab.stage.security import Door, problem
 
 MOST_BYTES = 64 << 10
+BODY_S = 10.0
+"""How long the whole body of a request may take."""
 MOST_MARK = 120
 """Characters of a mark's text."""
 _WISHES = {wish.value: wish for wish in Wish}
@@ -167,10 +170,16 @@ async def _object(request: Request) -> dict[str, Json]:
             "the body is not JSON", next_step="send it with Content-Type: application/json", status=415
         )
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            raise BadRequestError("the body is too large", next_step=f"send at most {MOST_BYTES >> 10} KiB", status=413)
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for part in request.stream():
+                body += part
+                if len(body) > MOST_BYTES:
+                    raise BadRequestError(
+                        "the body is too large", next_step=f"send at most {MOST_BYTES >> 10} KiB", status=413
+                    )
+    except TimeoutError:
+        raise BadRequestError("the body did not come", next_step="send it at once", status=408) from None
     try:
         found = json.loads(body or b"{}")
     except (ValueError, RecursionError):

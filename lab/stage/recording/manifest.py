@@ -64,7 +64,7 @@ class Manifest:
         try:
             document = json.loads(file.read_text(encoding="utf-8"))
             schema = document.get("schema")
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             what = f"not the folder of a stage's recording: it has no {STAGE}"
             raise RecordingError(what, where=str(folder), next="lab report") from error
         except (OSError, ValueError, AttributeError) as error:

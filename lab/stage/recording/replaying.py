@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from lab.base.errors import UsageError
 from lab.report.folder import STAGE, Kind, find, listing
+from lab.stage.recording.manifest import Manifest, RecordingError
 from lab.stage.recording.player import Player
 from lab.stage.recording.reading import read
 from lab.stage.recording.routes import PAGE, routes
@@ -19,7 +20,7 @@ from lab.stage.run import OnScreen, on_screen
 
 
 def recording(runs: Path, which: str) -> Tape:
-    """Return the recording of an id, of an id's beginning, of `latest`, or in a folder.
+    """Return the recording of an id, of an id's beginning, in a folder, or of `latest`, the newest that has ended.
 
     Raises:
         UsageError: there is none, or more than one.
@@ -28,13 +29,23 @@ def recording(runs: Path, which: str) -> Tape:
     folder = Path(which)
     if (folder / STAGE).is_file() or "/" in which:
         return read(folder)
-    stages = [kept for kept in listing(runs) if kept.kind is Kind.STAGE]
+    stages = [kept.path for kept in listing(runs) if kept.kind is Kind.STAGE]
     if not stages:
         raise UsageError(f"there is no recording of a stage in {runs}", next="lab stage records one; LAB_RUNS_DIR")
-    return read(find(runs, None if which == LATEST else which, of=Kind.STAGE).path)
+    if which == LATEST:
+        return read(next(filter(_has_ended, stages), stages[0]))
+    return read(find(runs, which, of=Kind.STAGE).path)
 
 
 LATEST = "latest"
+
+
+def _has_ended(folder: Path) -> bool:
+    """Return whether a recording is complete: a stage that runs now records, too."""
+    try:
+        return Manifest.read(folder).complete
+    except RecordingError:
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)

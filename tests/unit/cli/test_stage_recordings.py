@@ -82,3 +82,11 @@ def test_completion_knows_recordings(recorded: Path) -> None:
     environment = {"_LAB_COMPLETE": "complete_bash", "COMP_WORDS": "lab stage --replay 2026", "COMP_CWORD": "3"}
     shown = CliRunner().invoke(app, [], prog_name="lab", env=environment).stdout
     assert shown.split() == [ID]
+
+
+def test_the_latest_is_the_newest_that_has_ended(lab: Command, recorded: Path, folder: Path) -> None:
+    presentation(folder / "runs" / "20261127-100000-abcd", ends=False)
+    ended = lab("stage", "--replay", "latest", "--export", str(folder / "talk.html"))
+    assert f"recording {ID}" in ended.out
+    newer = lab("stage", "--replay", "20261127-10", "--export", str(folder / "talk.html"))
+    assert "the stage ended before its recording did" in newer.err

@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 from lab.base import wait
 from lab.base.wait import NotYet
-from lab.stage import security
+from lab.stage import endpoints, security
 from lab.stage.security import Door
 from tests.unit.stage.kit import FakeStage, Served, served
 
@@ -153,6 +153,23 @@ def test_a_body_that_is_too_large_is_not_read(here: Served) -> None:
         for content in (b"x" * (65 << 10), iter([b"x" * (40 << 10)] * 2)):
             answer = client.post("/api/wish", content=content, headers={"content-type": "application/json"})
             assert answer.status_code == 413
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(here: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoints, "BODY_S", 0.05)
+    with here.client() as client:
+        cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+    lines = [
+        "POST /api/wish HTTP/1.1",
+        f"Host: {here.host}",
+        f"Origin: http://{here.host}",
+        f"Cookie: {cookies}",
+        "Content-Type: application/json",
+        "Content-Length: 60000",
+    ]
+    with socket.create_connection(("127.0.0.1", here.door.port), timeout=20) as raw:
+        raw.sendall("\r\n".join([*lines, "", "{"]).encode())
+        assert raw.recv(100).startswith(b"HTTP/1.1 408")
 
 
 @pytest.mark.parametrize(

@@ -115,8 +115,11 @@ def send(child: AnyChild, how: signal.Signals) -> None:
 
 
 # Python's own preexec_fn is not safe in a process with threads, so a short program takes the terminal.
+# It also ends what nohup and a shell's `&` have set: a program that ignores Ctrl-C and SIGHUP.
 _TAKES_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+    "import fcntl, os, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "[signal.signal(one, signal.SIG_DFL) for one in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)]; "
+    "os.execvp(sys.argv[1], sys.argv[1:])"
 )
 
 

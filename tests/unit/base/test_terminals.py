@@ -153,3 +153,25 @@ threading.Event().wait()
     lab.wait()
     for pid in found:
         ends(pid)
+
+
+def test_ctrl_c_reaches_a_program_also_if_the_lab_was_started_to_ignore_it() -> None:
+    """As `nohup lab stage &` does: ignored signals are inherited."""
+    script = (
+        "import os\n"
+        "from lab.base.terminals import PtyProgram\n"
+        "program = PtyProgram(['sh', '-c', 'echo ready; exec sleep 60'], env=dict(os.environ), cols=80, rows=24)\n"
+        "assert b'ready' in program.read()\n"
+        "program.write(b'\\x03')\n"
+        "while program.read():\n"
+        "    pass\n"
+        "print(program.child.wait(20))\n"
+    )
+    done = subprocess.run(
+        ["sh", "-c", 'trap "" INT HUP; exec "$@"', "sh", sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == "-2\n"

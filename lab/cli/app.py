@@ -40,8 +40,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Run two real Kubernetes clusters with one service mesh, and test the mesh.",
     epilog="Exit codes: 0 ok, 1 a check failed, 2 usage or configuration, 3 the lab failed, 130 interrupted. "
-    "Folders: LAB_STATE_DIR (clusters' keys and logs), LAB_CACHE_DIR (artifacts), LAB_RUNS_DIR (reports) and "
-    "LAB_LOCAL_DIR (upstream's programs and charts) replace the defaults; an empty variable counts as not set.",
+    "Folders: LAB_STATE_DIR (clusters' keys and logs), LAB_CACHE_DIR (artifacts), LAB_RUNS_DIR (reports and "
+    "recordings) and LAB_LOCAL_DIR (upstream's programs and charts) replace the defaults; an empty variable counts as "
+    "not set.",
 )
 _GROUPS = (lifecycle, shell, render, scenarios, stage, traffic, permissions, wire, load, watch, dev, artifacts, bundle)
 for _commands in _GROUPS:

@@ -154,7 +154,7 @@ def walk(
     full: Full = False,
     auto: Annotated[bool, typer.Option("--auto", help="Do not wait for keys; for a rehearsal or CI.")] = False,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Undo what the last walk left, and begin at the first step.")
+        bool, typer.Option("--fresh", help="Undo what the last presentation left, and begin at the first step.")
     ] = False,
 ) -> None:
     """Present scenarios or whole acts step by step.

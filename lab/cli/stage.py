@@ -33,22 +33,32 @@ def stage(
         bool, typer.Option("--fresh", help="Undo what the last presentation left, and begin at the first step.")
     ] = False,
     auto: Annotated[
-        bool, typer.Option("--auto", help="Play everything once and keep the time of each step; exits as `lab walk`.")
+        bool,
+        typer.Option(
+            "--auto",
+            help="Play every step without waiting for keys, keep its time, undo all; exits as `lab walk --auto`.",
+        ),
     ] = False,
     port: Annotated[
         int | None,
-        typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0: any. Default: that of lab.toml, 7465."),
+        typer.Option(
+            "--port",
+            min=0,
+            max=65535,
+            help="Port on 127.0.0.1; 0: any free port. Default: `port` of [stage] in lab.toml, 7465.",
+        ),
     ] = None,
     audience: Annotated[
         str,
         typer.Option(
             "--audience",
             metavar="ADDRESS",
-            help="Let phones send requests, at this address of this machine (ADDRESS:PORT; port 7466).",
+            help="Let phones send requests, and nothing else, at this address of this machine. ADDRESS:PORT chooses "
+            "another port than 7466.",
         ),
     ] = "",
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the URL, and open no browser.")] = False,
-    unrecorded: Annotated[bool, typer.Option("--no-recording", help="Record nothing into runs/ID.")] = False,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the URL without opening a browser.")] = False,
+    unrecorded: Annotated[bool, typer.Option("--no-recording", help="Do not record the presentation.")] = False,
     replay: Annotated[
         str | None,
         typer.Option(
@@ -65,11 +75,13 @@ def stage(
 ) -> None:
     """Present scenarios in a browser, with real consoles.
 
-    The page of West's frontend is on the left; the steps are typed into real shells on the right. / is the audience's
-    screen, /presenter a second screen with notes and controls. Only a browser on this machine, with the printed URL,
-    can use it. Needs a lab that is up. Ctrl-C ends it and undoes nothing; `lab stage` and `lab walk` continue there.
+    The page of West's frontend is on the left; the steps are typed into real shells on the right. Enter runs the next
+    step; ? lists all keys. / is the audience's screen, /presenter a second screen with notes and controls. Only a
+    browser on this machine, with the printed URL, can use it. Needs a lab that is up. Ctrl-C ends it and undoes
+    nothing; `lab stage` and `lab walk` continue there.
 
-    Everything is recorded into runs/ID; `lab report` lists it, and `--replay` plays it.
+    Everything is recorded into runs/ID in this folder (LAB_RUNS_DIR), without private keys and tokens; `lab report`
+    lists it, and `--replay` plays it.
 
     Example: `lab stage isolation` presents one scenario; `lab stage --replay latest --export talk.html` writes the last
     presentation as a file for a hall without a network.

@@ -128,7 +128,6 @@ class Presenter:
         scenarios: the scenarios in order.
         steps: runs their steps; the presenter becomes the receiver of its events.
         position: where to begin, and the file for the state.
-        full: also present steps that stop whole clusters.
     """
 
     scenarios: Sequence[Scenario]

@@ -10,10 +10,14 @@ the steps, and the presenter's second screen. The state is the server's; browser
 | `live`, `state` | the stage of a lab, and its state as JSON |
 | `conductor` | the thread that does what presenters request, one request after the other |
 | `typist`, `consoles`, `console` | types the lines of steps into consoles: shells in terminals of their own |
-| `osc`, `text`, `typed_line`, `typed_command` | what a console's output and keys mean |
+| `osc` | a console's output: the shell's marks, the questions of programs, everything else |
+| `typed_line`, `typed_command`, `text` | is the prompt empty; a command that a step typed; its output as plain text |
+| `page_watch` | whether the page in the frame answers |
 | `server`, `endpoints`, `streams`, `broker` | the HTTP application: JSON requests, server-sent events, WebSockets |
 | `security` | the token, the cookie, Host and Origin, the headers |
-| `serve`, `opener` | runs the server in this process; opens the browser |
+| `serve`, `opener` | runs the HTTP application in this process; opens the browser |
+| `panel/`, `faults/`, `audience/`, `recording/` | live objects, the inject menu, the phones, recordings |
+| `static/` | the screens: JavaScript modules without a build step |
 """
 
 from lab.stage.parts import Declined, Fault, Faults, Panels, Stage

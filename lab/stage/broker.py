@@ -1,4 +1,4 @@
-"""Pass events to browsers and other listeners, in order. Nobody who publishes ever waits for a reader.
+"""Pass events to browsers and other listeners, in order. A publisher never waits for a reader.
 
 A reader that does not keep up is dropped: a browser connects again and gets the whole state.
 """

@@ -1,4 +1,4 @@
-"""The JSON endpoints: each reads a small JSON object, asks the stage for something, and returns at once."""
+"""The JSON endpoints: each reads a small JSON object, passes the request to the stage, and returns at once."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class EndMark:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A program asked the terminal something. Without an answer, only a real terminal knows it: the cursor's place."""
+    """A question of a program to its terminal. `answer` is None for the cursor's place, which only a browser knows."""
 
     data: bytes
     answer: bytes | None

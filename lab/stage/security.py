@@ -1,7 +1,7 @@
 """Who may use the stage: only this machine's browser that was given the token of this start.
 
-A page of another origin, a name that resolves to 127.0.0.1 (DNS rebinding) and a program without the token get nothing
-that tells or changes something:
+A page of another origin, a name that resolves to 127.0.0.1 (DNS rebinding) and a program without the token can neither
+read nor change anything:
 
 | rule | against |
 | --- | --- |

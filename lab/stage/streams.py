@@ -24,7 +24,7 @@ from lab.stage.parts import ConsoleFeed, Declined, Stage
 from lab.stage.security import problem
 
 HEARTBEAT_S = 10.0
-"""A comment this often keeps proxies awake, and shows the server who has gone."""
+"""A comment this often keeps proxies from closing the stream, and shows the server that a browser has gone."""
 _SLOW_S = 15.0
 """A browser that takes nothing for this long is gone, or its machine sleeps."""
 MOST_MESSAGE = 64 << 10

@@ -69,7 +69,7 @@ class TypedCommand:
         for line in untold:
             try:
                 self._on_line(line)
-            except Exception:  # the console is more important than who listens
+            except Exception:  # a listener's error must not stop the console
                 _log.exception("a line of a console could not be told")
 
     def _add(self, line: str) -> None:

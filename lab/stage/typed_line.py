@@ -1,4 +1,4 @@
-"""What is known of a console's command line: whether a prompt is shown, and whether a person has begun to type.
+"""Track a console's command line: whether a prompt is shown, and whether a person has begun to type.
 
 The shell keeps the text of the line to itself. So the keys are counted; after keys that may bring back an earlier
 command or move, the line counts as not empty until a command has ended or Ctrl-C or Ctrl-U was pressed.

@@ -1,4 +1,4 @@
-"""Ask a frontend now and then for what its stream does not tell: identities, and the configured split."""
+"""Poll a frontend for what its stream does not have: identities, and the configured split."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def failure(kind: str) -> str:
 
 
 def faded(colour: str, age: float) -> str:
-    """Return a colour as it looks at an age from 0 (new) to 1 (oldest): mixed with grey, which any background bears."""
+    """Return a colour at an age from 0 (new) to 1 (oldest): mixed with grey, which is readable on any background."""
     part = _OLD * min(1.0, max(0.0, age))
     mixed = (round(c * (1 - part) + grey * part) for c, grey in zip(_rgb(colour), _GREY, strict=True))
     return "#{:02x}{:02x}{:02x}".format(*mixed)

@@ -35,7 +35,7 @@ _STYLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Symbols:
-    """What is drawn with, for an output that has Unicode, and for one that has not."""
+    """The symbols of a picture. `UNICODE` and `ASCII` are for terminals with and without Unicode."""
 
     full: str = "█"
     rest: str = "─"

@@ -1,4 +1,4 @@
-"""Show what is watched: as a picture on a terminal, as a line a second, or as one line of JSON for each answer."""
+"""Show the events of `lab watch`: a picture on a terminal, a line a second, or a line of JSON for each answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check what is to be watched, before anything is shown."""
+"""Check the services and the rate of `lab watch` before anything is shown."""
 
 from __future__ import annotations
 

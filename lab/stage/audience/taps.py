@@ -24,7 +24,7 @@ _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 @dataclass(frozen=True, kw_only=True)
 class TapResult:
-    """What became of a tap: the cluster that answered, its colour, and how long it took; or an error for people."""
+    """The result of a tap: the cluster that answered, its colour and the latency; or an error for the phone."""
 
     cluster: str = ""
     color: str = ""

@@ -4,7 +4,7 @@
 | --- | --- |
 | `menu` | `FaultMenu`, which implements `lab.stage.parts.Faults` |
 | `catalog` | what can be broken, with the commands that do and undo it |
-| `latency` | how each stack answers later |
+| `latency` | how podinfo is slowed down on each stack |
 | `situation` | what is broken now, read from the clusters |
 
 The commands that a menu shows are the commands that run: they are actions of a step, as in scenarios, and the stage

@@ -1,7 +1,7 @@
-"""Answer later: what slows podinfo down on each stack, in one cluster, and how to see that it does.
+"""Slow podinfo down in one cluster, on each stack, and read whether it is slow.
 
-Latency of the network itself would be the truest, but it needs the kernel's netem module, which the machines of most
-container engines lack. So each stack has the next best:
+Latency of the network itself would be most realistic, but it needs the kernel's netem module, which the machines of
+most container engines lack. So each stack has the next best:
 
 | stack | what answers later | how |
 | --- | --- | --- |

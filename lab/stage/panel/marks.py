@@ -1,4 +1,4 @@
-"""Mark rows that came, changed or went, for a few seconds. No I/O."""
+"""Mark rows as new, changed or gone for a few seconds. No I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a panel keeps of a Kubernetes object: names and states, never the object itself. No I/O."""
+"""Turn Kubernetes objects into rows of a panel: names and states, never the object itself. No I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The time of a replay: it runs, stands still, jumps, and may be faster than it was."""
+"""The clock of a replay: plays, pauses, jumps, at a chosen speed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SPEEDS = (0.25, 16.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """The state of the clock at one moment. `jumps` counts the jumps, so that who follows the time notices each."""
+    """The state of the clock at one moment. `jumps` counts the jumps, so that a reader notices each."""
 
     at_s: float
     playing: bool

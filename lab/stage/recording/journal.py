@@ -1,4 +1,4 @@
-"""Files that only grow, within a size: what was written before a crash is whole."""
+"""Append-only files with a size limit: lines that were flushed before a crash are whole."""
 
 from __future__ import annotations
 

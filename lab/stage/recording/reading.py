@@ -1,4 +1,4 @@
-"""Read a recording. What is damaged is left out and named; a file that was cut is read as far as it goes."""
+"""Read a recording: skip and report damaged lines, and read a truncated file up to its last whole line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Record a stage while it runs. Who publishes never waits: one thread turns everything into lines, each second.
+"""Record a stage while it runs. Publishers never wait: one thread writes everything as lines, each second.
 
 A recording that cannot continue (a full disk, the limit of its size) says so in a note, and never disturbs the stage.
 """

@@ -1,4 +1,4 @@
-"""Remove keys and tokens from the output of terminals, where they come in pieces and between control sequences."""
+"""Remove private keys and tokens from the output of terminals, also in pieces and between control sequences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of a recording that is written: how much each may take, and what the recording says when it is full."""
+"""Write the files of a recording, each within its share of the size limit, and note when one is full."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class RecordingFiles:
             file.flush()
 
     def close(self) -> None:
-        """Close all files, however the disk is."""
+        """Close all files, also if the disk is full."""
         problem = None
         for file in self._all:
             try:

@@ -1,4 +1,4 @@
-"""A recording as it is played: everything that happened, in the order of time."""
+"""A recording in memory: its events, the page's events and the consoles, each in the order of time."""
 
 from __future__ import annotations
 

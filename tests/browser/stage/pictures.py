@@ -1,6 +1,7 @@
 """Take pictures of every state of both screens: `python -m tests.browser.stage.pictures FOLDER [STATE…]`.
 
-`--size`, `--scheme` and `--stack` choose; without a state, all are taken. People look at them; the README shows some.
+`--size`, `--scheme` and `--stack` choose; without a state, all are taken. They are for people to look at;
+the README's picture comes from `tests/e2e/test_stage.py`.
 """
 
 from __future__ import annotations

@@ -57,6 +57,12 @@ def warn_of_changes(lab: Lab, mesh: Mesh) -> None:
         warn(f"changed since `lab up`: {'; '.join(effects)}. Scenarios can fail because of it; `lab reset` undoes it.")
 
 
+def refuse_fresh_rehearsal(command: str, *, auto: bool, fresh: bool) -> None:
+    """Raise UsageError for both options: a rehearsal always begins at the first step, and keeps no position."""
+    if auto and fresh:
+        raise UsageError("--auto begins at the first step without --fresh", next=f"lab reset, then {command} --auto")
+
+
 def end_with(*outcomes: Outcome) -> None:
     """Exit with 1 if a check failed, with 3 if one could not be done."""
     from lab.scenario.observation import Outcome

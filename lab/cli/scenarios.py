@@ -21,7 +21,15 @@ from lab.cli.options import (
     step_names,
 )
 from lab.cli.output import Unfinished, out, waiting
-from lab.cli.presented import PresentedNames, end_with, known, picked, steps_of, warn_of_changes
+from lab.cli.presented import (
+    PresentedNames,
+    end_with,
+    known,
+    picked,
+    refuse_fresh_rehearsal,
+    steps_of,
+    warn_of_changes,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,6 +179,7 @@ def walk(
     from lab.scenario.position import Position
     from lab.scenario.presenter import Presenter
 
+    refuse_fresh_rehearsal("lab walk", auto=auto, fresh=fresh)
     lab = lab_of(file)
     chosen = picked(lab, names)
     if not auto and not (sys.stdin and sys.stdin.isatty()):  # None: closed

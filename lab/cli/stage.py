@@ -13,7 +13,7 @@ from lab.cli.groups import SCENARIOS
 from lab.cli.named import lab_of, locked, need_nodes
 from lab.cli.options import ConfigFile, Full, stage_ids
 from lab.cli.output import done, until_ctrl_c, warn
-from lab.cli.presented import PresentedNames, end_with, picked, warn_of_changes
+from lab.cli.presented import PresentedNames, end_with, picked, refuse_fresh_rehearsal, warn_of_changes
 
 if TYPE_CHECKING:
     from lab.stage import run
@@ -95,6 +95,7 @@ def stage(
             raise UsageError(what, next=f"lab stage --replay {replay}")
         _replay(replay, export, lab_of(file).spec.stage.port if port is None else port, opens=not no_browser)
         return
+    refuse_fresh_rehearsal("lab stage", auto=auto, fresh=fresh)
     from lab import stacks
     from lab.cli.running import logged
     from lab.report.session import runs_folder

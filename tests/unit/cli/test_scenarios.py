@@ -287,3 +287,9 @@ def test_an_unknown_step_is_named_before_the_lab_is_looked_at(lab: Command, node
     ended = lab("check", "nonsense")
     assert (ended.code, "there is no step 'nonsense'" in ended.err) == (2, True)
     assert "request_routing/half" in ended.err
+
+
+@pytest.mark.parametrize("command", ["walk", "stage"])
+def test_a_rehearsal_has_no_position_to_forget(lab: Command, command: str) -> None:
+    ended = lab(command, "--auto", "--fresh")
+    assert (ended.code, f"lab {command} --auto" in ended.err) == (2, True)

@@ -61,7 +61,7 @@ def test_the_token_leaves_the_address(screen: Open) -> None:
 def test_an_address_without_token_says_what_to_open(screen: Open) -> None:
     audience = screen(token=False)
     audience.loses = True  # the browser logs the 401
-    audience.sees(".stop h1", "This browser has no key")
+    audience.sees(".stop h1", "This browser has no token")
     audience.sees(".stop", "Open the whole address that lab stage printed")
 
 

@@ -18,7 +18,7 @@ import { replay } from "./ui/replay.js";
 import { showResults } from "./ui/results.js";
 
 const MODES = { live: "", auto: "rehearsal", replay: "replay" };
-const KINDS = { connecting: "connecting", live: "connected", polling: "connected slowly", lost: "no connection", full: "no place", ended: "ended", closed: "no key" };
+const KINDS = { connecting: "connecting", live: "connected", polling: "connected slowly", lost: "no connection", full: "no place", ended: "ended", closed: "no token" };
 const byId = (id) => document.getElementById(id);
 const app = begin();
 const { store, actions } = app;

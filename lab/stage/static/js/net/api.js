@@ -33,7 +33,7 @@ export async function request(path, options) {
   try {
     response = await fetch(path, { signal: AbortSignal.timeout(TIMEOUT_MS), ...options });
   } catch {
-    throw new ApiError({ status: 0, what: "The stage does not answer.", next: "look whether `lab stage` still runs." });
+    throw new ApiError({ status: 0, what: "The stage does not answer.", next: "check whether `lab stage` still runs." });
   }
   if (response.ok) return response;
   throw await errorOf(response);

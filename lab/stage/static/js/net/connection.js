@@ -15,7 +15,7 @@ const SLEPT_MS = 15_000; // a timer of 2 s that comes so late: the machine slept
 export const PROBLEMS = {
   ended: "Open its new address: `lab stage` has printed it.",
   closed: "Open the whole address that `lab stage` printed; it ends with a token.",
-  lost: "The stage does not answer. Look whether `lab stage` still runs; this page tries again by itself.",
+  lost: "The stage does not answer. Check whether `lab stage` still runs; this page tries again by itself.",
   full: "Too many browsers show this stage. Close one; this page tries again by itself.",
   polling: "A proxy holds the stage's events back. This page asks for the state each 2 s instead; the live panels stand still.",
 };

@@ -4,7 +4,7 @@ import { h, prose, show, text } from "../dom.js";
 import { icon } from "../icons.js";
 
 const SAID_MS = 7_000;
-const FINAL = { ended: "The stage was started again", closed: "This browser has no key" };
+const FINAL = { ended: "The stage was started again", closed: "This browser has no token" };
 
 export class Notices {
   #said = h("p", { class: "said", role: "status", hidden: true });

@@ -63,11 +63,16 @@ class Delete:
 
 @dataclass(frozen=True)
 class Start:
-    """Start a command that runs until a later `Stop` with the same text; `ready` says when the step can continue."""
+    """Start a command that runs until a later `Stop` with the same text.
+
+    `ready` says when the step can continue. With `says`, the command must also have printed that word: what it does is
+    seen before it has done all of it.
+    """
 
     text: str
     _: KW_ONLY
     ready: Callable[[Context], Observation] = field(compare=False, repr=False)
+    says: str = ""
     timeout_s: float = COMMAND_TIMEOUT_S
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -175,13 +176,22 @@ class Executor:
         (line,) = commands.parse(action.text)
         console = self.terminal.console(line, beside=True)
         self.tell(Typed(text=line.text, console=console))
-        started = self._running[action.text] = self.terminal.start(line, on_line=self._printing(console))
+        show, said = self._printing(console), threading.Event()
+
+        def on_line(text: str) -> None:
+            show(text)
+            if action.says in text:
+                said.set()
+
+        started = self._running[action.text] = self.terminal.start(line, on_line=on_line)
 
         def probe() -> bool | wait.NotYet:
             if (code := started.exit_code()) is not None:
                 self._stop(action.text)  # its last lines are printed before the error
                 raise LabError(f"`{action.text}` ended with exit code {code}", next="lab logs")
             seen = action.ready(self.context)
+            if action.says and not said.is_set():
+                return wait.NotYet(f"it has not printed {action.says!r}; {seen.seen}")
             return seen.holds or wait.NotYet(seen.seen)
 
         wait.until(f"`{action.text}`", probe, timeout_s=action.timeout_s)

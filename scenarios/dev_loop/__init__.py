@@ -20,6 +20,8 @@ _MAIN = f"-- python3 {_FOLDER}/main.py"
 _FOR_HEADER = f"lab dev process --header {'='.join(HEADER)} {_MAIN}"
 _FOR_ALL = f"lab dev process {_MAIN}"
 _STOPS_S = 120.0
+_BEGUN = "Ctrl-C"
+"""A word of the line that `lab dev process` prints when the intercept is in place."""
 
 
 def _saves() -> Iterator[Action]:
@@ -133,7 +135,7 @@ SCENARIO = Scenario(
             title="my-service as a process, for one header",
             narration="Now a plain process on this machine. Requests with a chosen header go to it. All others still "
             "reach the pod, so colleagues notice nothing.",
-            do=(Start(_FOR_HEADER, ready=looks.laptop_answers),),
+            do=(Start(_FOR_HEADER, ready=looks.laptop_answers, says=_BEGUN),),
             undo=(Stop(_FOR_HEADER),),
             checks=(
                 Check(
@@ -173,7 +175,7 @@ SCENARIO = Scenario(
             title="my-service as a process, for all requests",
             narration="Without a header, all requests go to the process, many at the same time.",
             before=(Stop(_FOR_HEADER),),
-            do=(Start(_FOR_ALL, ready=looks.everything_comes),),
+            do=(Start(_FOR_ALL, ready=looks.everything_comes, says=_BEGUN),),
             undo=(Stop(_FOR_ALL),),
             checks=(
                 Check(

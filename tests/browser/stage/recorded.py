@@ -116,7 +116,7 @@ class Recorded:
                 case Until():
                     played.append(replace(action, look=_holds, successes=1, interval_s=0.01))
                 case Start():
-                    played.append(replace(action, ready=_holds))
+                    played.append(replace(action, ready=_holds, says=""))
                 case Observe():
                     played.append(replace(action, look=lambda _: {}))
                 case _:

@@ -289,6 +289,16 @@ def test_a_command_that_is_started_again_ends_first(
     assert len(executor._running) == 1
 
 
+def test_a_started_command_must_also_have_said_that_it_has_begun(
+    executor: Executor, told: list[Output], program: Callable[[str], str]
+) -> None:
+    executor.do("demo", [Start(program(LISTENS), ready=look(), says="ready", timeout_s=20)])
+    assert "ready" in texts(told)
+    silent = Start(program(LISTENS), ready=look(seen="it answers"), says="never", timeout_s=0.2)
+    with pytest.raises(WaitTimeout, match=r"it has not printed 'never'; it answers"):
+        executor.do("demo", [silent])
+
+
 def test_a_started_command_that_dies_is_reported_with_its_exit_code_and_its_last_lines(
     executor: Executor, told: list[Output], program: Callable[[str], str]
 ) -> None:

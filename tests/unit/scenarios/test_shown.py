@@ -75,7 +75,7 @@ def without_waits(actions: Sequence[Action]) -> Iterator[Action]:
     for action in actions:
         match action:
             case Start():
-                yield replace(action, ready=look())
+                yield replace(action, ready=look(), says="")
             case Stop() | NewPhase() | Pause() | Until() | Observe():
                 continue
             case _:

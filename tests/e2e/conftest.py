@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lab")
     group.addoption("--stack", default="auto", choices=("auto", *STACKS), help="which stack the lab is built as")
     group.addoption("--keep-lab", action="store_true", help="leave the tests' lab up at the end")
-    group.addoption("--pictures", type=Path, metavar="FOLDER", help="write the README's pictures of the stage there")
+    group.addoption("--pictures", type=Path, metavar="FOLDER", help="write the README's animation of the stage there")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of a running presentation, for the README: one of a moment, and a short animation of what came before."""
+"""A short animation of a running presentation, for the README."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Reel:
     """Takes frames while something happens; without a folder it takes none.
 
     Args:
-        folder: where the files go.
+        folder: where the file goes.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -34,16 +34,11 @@ class Reel:
         if self._folder is not None and len(self._frames) < _MOST_FRAMES:
             self._frames.append(page.screenshot())
 
-    def picture(self, page: Any, name: str) -> None:
-        """Write a picture of this moment, NAME.png."""
-        if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=self._folder / f"{name}.png")
-
     def write(self, name: str) -> None:
         """Write the frames as an animation, NAME.webp, without those in which nothing changed."""
         if self._folder is None:
             return
+        self._folder.mkdir(parents=True, exist_ok=True)
         from PIL import Image
 
         images = [

@@ -191,7 +191,6 @@ def test_an_act_is_presented_with_one_key(screen: Callable[..., Screen], request
     for _ in range(20 if reel.runs else 0):  # the grid fills
         audience.page.wait_for_timeout(1000)
         reel.frame(audience.page)
-    reel.picture(audience.page, "stage")
     reel.write("stage")
     assert findings(audience.page) == []
     steps = [step["id"] for step in state(audience)["steps"] if step["scenario"] == "request_routing"]

@@ -68,6 +68,7 @@ class Grounds(Enum):
     NODE = ("Node", "the kubelet registers the node of a cluster that the lab created; the lab adds region and zone")
     CLUSTER_DNS = ("ConfigMap", "kubeadm's CoreDNS, whose answers must expire soon")
     CLUSTER_DNS_POD = ("Pod", "a CoreDNS pod that has read the old configuration; its Deployment creates a new one")
+    INJECTOR_POD = ("Pod", "Linkerd's injector, which has read an old trust anchor; its Deployment creates a new one")
     LOAD_BALANCER = ("Service", "the lab acts as the cloud's controller: it writes the status of a LoadBalancer")
     EXPORT = ("Service", "Linkerd exports a Service by a label, and a person named this Service")
     GATEWAY_CALLERS = ("MeshTLSAuthentication", "part of Linkerd's extension; permissions narrow it")

@@ -20,8 +20,9 @@ from lab.components.base import ManifestComponent
 from lab.components.cache import cached_objects
 from lab.components.helm import from_chart
 from lab.components.rendering import Rendering, kubectl
-from lab.kube import connect, manifests
+from lab.kube import connect, manifests, owned
 from lab.kube.objects import Obj, Ref, ref
+from lab.kube.owned import Grounds
 from lab.lab import Lab
 from lab.mesh.issuers import issuer_command, issuer_of
 from lab.stacks.linkerd import certificates
@@ -41,6 +42,7 @@ _FAST_RECONNECT = {
 every second instead of up to every minute (linkerd2-proxy, linkerd/app/src/env.rs)."""
 _ISSUER = Ref(api_version="v1", kind="Secret", name="linkerd-identity-issuer", namespace=NAMESPACE)
 _OVERRIDES = Ref(api_version="v1", kind="Secret", name="linkerd-config-overrides", namespace=NAMESPACE)
+_INJECTOR_PODS = {"linkerd.io/control-plane-component": "proxy-injector"}
 _TRUST_ROOTS = Ref(api_version="v1", kind="ConfigMap", name="linkerd-identity-trust-roots", namespace=NAMESPACE)
 REQUESTS = {"cpu": {"request": "10m"}, "memory": {"request": "20Mi", "limit": "250Mi"}}
 """Resource requests and limits of a small Linkerd container, in the form of its charts."""
@@ -76,9 +78,19 @@ class LinkerdIdentity(ManifestComponent):
         return [obj for obj in rendered(lab, cluster) if not _needs_identity(obj)]
 
     def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
-        """Wait for CoreDNS, then apply the objects."""
-        connect(cluster).wait_ready([dns.DEPLOYMENT], timeout_s=120)
-        return super().apply(lab, cluster)
+        """Wait for CoreDNS, then apply the objects; an injector that has read other trust anchors starts again.
+
+        The kubelet tells the injector of changed trust anchors up to 90 s later (Kubernetes documentation, "mounted
+        ConfigMaps are updated automatically"). Until then, new pods would get the old ones, and never become ready.
+        """
+        kube = connect(cluster)
+        kube.wait_ready([dns.DEPLOYMENT], timeout_s=120)
+        before = kube.get(_TRUST_ROOTS)
+        result = super().apply(lab, cluster)
+        if before is not None and before.get("data") != (kube.get(_TRUST_ROOTS) or {}).get("data"):
+            for pod in kube.find("v1", "Pod", namespace=NAMESPACE, labels=_INJECTOR_PODS):
+                owned.discard(kube, ref(pod), grounds=Grounds.INJECTOR_POD)
+        return result
 
     def waits_for(self, objects: Sequence[Obj]) -> list[Ref]:
         """Wait for the Deployment only."""

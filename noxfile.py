@@ -40,13 +40,8 @@ def _lab(session: nox.Session, *args: str) -> None:
 def _chromium(session: nox.Session) -> bool:
     """Return whether there is a Chromium; install it if this is Debian or Ubuntu, and the user is root."""
     if not any(map(shutil.which, _CHROMIUM)) and os.geteuid() == 0 and Path("/etc/debian_version").exists():
-        session.run("apt-get", "update", "--quiet", external=True, silent=True)
-        session.run(
-            *("apt-get", "install", "--yes", "--no-install-recommends", "chromium"),
-            external=True,
-            silent=True,
-            success_codes=[0, 100],
-        )
+        for words in (("update",), ("install", "--yes", "--no-install-recommends", "chromium")):
+            session.run("apt-get", *words, external=True, silent=True, success_codes=[0, 100])  # 100: it has no network
     return any(map(shutil.which, _CHROMIUM))
 
 

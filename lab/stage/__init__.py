@@ -13,15 +13,15 @@ the steps, and the presenter's second screen. The state is the server's; browser
 | `osc` | a console's output: the shell's marks, the questions of programs, everything else |
 | `typed_line`, `typed_command`, `text` | is the prompt empty; a command that a step typed; its output as plain text |
 | `page_watch` | whether the page in the frame answers |
-| `server`, `endpoints`, `streams`, `broker` | the HTTP application: JSON requests, server-sent events, WebSockets |
+| `app`, `endpoints`, `streams`, `broker` | the HTTP application: JSON requests, server-sent events, WebSockets |
 | `security` | the token, the cookie, Host and Origin, the headers |
-| `serve`, `opener` | runs the HTTP application in this process; opens the browser |
+| `server`, `opener` | runs the HTTP application in this process; opens the browser |
 | `panel/`, `faults/`, `audience/`, `recording/` | live objects, the inject menu, the phones, recordings |
 | `static/` | the screens: JavaScript modules without a build step |
 """
 
+from lab.stage.app import create_app
 from lab.stage.parts import Declined, Fault, Faults, Panels, Stage
 from lab.stage.security import Door
-from lab.stage.server import create_app
 
 __all__ = ["Declined", "Door", "Fault", "Faults", "Panels", "Stage", "create_app"]

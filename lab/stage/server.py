@@ -1,82 +1,103 @@
-"""The stage's HTTP application: pages, JSON endpoints, streams; `lab.stage.security` decides who may use them."""
+"""Run the stage's server in this process: a thread of its own on 127.0.0.1, so that the main thread hears Ctrl-C."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
+import uvicorn
+from starlette.types import ASGIApp
 
-from lab.stage import endpoints, streams
-from lab.stage.parts import Stage
-from lab.stage.security import HOST, Door, Guard, problem
+from lab.base import limits, wait
+from lab.base.errors import HostError, UsageError
+from lab.base.wait import NotYet
+from lab.host.doctor.snapshot import HostProbes
+from lab.stage.security import HOST
+from lab.stage.streams import MOST_MESSAGE
 
-STATIC = Path(__file__).with_name("static")
-_PAGES = {"/": "index.html", "/presenter": "presenter.html"}
+_BACKLOG = 128
+_START_S = 30.0
+_END_S = 1.0
+"""How long requests may take to end, within the 2 s in which the stage ends."""
 
 
-def create_app(
-    stage: Stage,
-    door: Door,
-    *,
-    admitted: Callable[[], None] = lambda: None,
-    static: Path = STATIC,
-    more: Sequence[BaseRoute] = (),
-) -> Starlette:
-    """Return the ASGI application.
+@contextmanager
+def listening(port: int) -> Iterator[socket.socket]:
+    """Listen on a port of 127.0.0.1 while the block runs; 0 is any free port.
+
+    Raises:
+        UsageError: another program uses the port; the error names it.
+        HostError: this user may not use it.
+    """
+    with socket.socket(socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a stage that has just ended
+        try:
+            listener.bind((HOST, port))
+            listener.listen(_BACKLOG)
+        except PermissionError as error:
+            raise HostError(f"this user may not listen on port {port}", next="lab stage --port 7465") from error
+        except OSError as error:
+            raise UsageError(
+                f"port {port} is in use by {_user_of(port)}", next=f"stop it, or: lab stage --port {port + 1}"
+            ) from error
+        yield listener
+
+
+def _user_of(port: int) -> str:
+    ends = [end for end in HostProbes().listeners() if end.port == port and end.process]
+    return f"{ends[0].process} (pid {ends[0].pid})" if ends else "a program of another user"
+
+
+@contextmanager
+def serving(app: ASGIApp, listener: socket.socket, *, before_end: Callable[[], None]) -> Iterator[None]:
+    """Serve an application while the block runs.
 
     Args:
-        stage: what it shows and asks.
-        door: the token and the cookie.
-        admitted: called when a browser has exchanged the token.
-        static: the folder with the pages and what they load.
-        more: further routes, such as those of a replay.
+        app: the application.
+        listener: where it listens.
+        before_end: ends the streams, which would keep the server from ending.
     """
-    app = Starlette(
-        routes=[
-            *(Route(path, page) for path in _PAGES),
-            Route("/healthz", healthz),
-            *endpoints.routes(),
-            Route("/api/events", streams.events),
-            WebSocketRoute("/ws/console/{name}", streams.console),
-            Mount("/static", StaticFiles(directory=static)),
-            *more,
-        ],
-        middleware=[Middleware(Guard, door=door)],
-        exception_handlers={HTTPException: http_error},
+    limits.allow_open_files()
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        date_header=False,
+        h11_max_incomplete_event_size=32 << 10,
+        http="h11",
+        lifespan="off",
+        log_config=None,
+        log_level="error",
+        loop="asyncio",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        ws="websockets-sansio",
+        ws_max_size=MOST_MESSAGE,
     )
-    app.state.stage = stage
-    app.state.door = door
-    app.state.admitted = admitted
-    app.state.static = static
-    return app
+    server = uvicorn.Server(config)
+    thread = threading.Thread(
+        target=copy_context().run, args=(server.run, [listener]), name="stage-server", daemon=True
+    )
+    thread.start()
+    try:
+        wait.until(
+            "the stage's server",
+            lambda: server.started or NotYet("it starts") if thread.is_alive() else _ended(),
+            timeout_s=_START_S,
+            interval_s=0.02,
+        )
+        yield
+    finally:
+        before_end()
+        server.should_exit = True
+        thread.join(_END_S)
+        if thread.is_alive():  # a request does not end: the process ends without it
+            server.force_exit = True
+            thread.join(_END_S / 2)
 
 
-async def page(request: Request) -> Response:
-    """The audience's screen, or the presenter's."""
-    door: Door = request.app.state.door
-    if request.url.hostname != HOST:  # the cookie belongs to one name; browsers keep the fragment with the token
-        return RedirectResponse(f"{door.url}{request.url.path.removeprefix('/')}")
-    file: Path = request.app.state.static / _PAGES[request.url.path]
-    if not file.is_file():
-        raise HTTPException(404, f"{file.name} is missing")
-    return FileResponse(file)
-
-
-async def healthz(_: Request) -> Response:
-    """That the server answers."""
-    return JSONResponse({"ok": True})
-
-
-async def http_error(request: Request, error: Exception) -> Response:
-    """Starlette's own errors (no such path, wrong method) in the form of all errors."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - Starlette types handlers for any exception
-    where = f"{request.method} {request.url.path}"
-    body = problem(error.detail.lower(), where=where, next_step="open / or /presenter")
-    return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+def _ended() -> bool:
+    raise HostError("the stage's server ended while it started", next="lab stage --port 0")

@@ -32,7 +32,7 @@ CONNECTS = {
     "lab.stage.audience.serving": "the socket of `address`",
     "lab.stage.recording.page": "published ports",
     "lab.stage.recording.recorded": "names of errors only",
-    "lab.stage.serve": "listens on 127.0.0.1",
+    "lab.stage.server": "listens on 127.0.0.1",
     "lab.watch.facts": "published ports",
     "lab.watch.feed": "published ports",
     "lab.watch.target": "published ports",

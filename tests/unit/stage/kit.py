@@ -11,11 +11,11 @@ import httpx2
 
 from lab.base.names import Json
 from lab.scenario.presenter import Wish
+from lab.stage.app import create_app
 from lab.stage.broker import Broker
 from lab.stage.parts import Declined, Viewer
 from lab.stage.security import Door
-from lab.stage.serve import listening, serving
-from lab.stage.server import create_app
+from lab.stage.server import listening, serving
 
 
 class FakeConsole:

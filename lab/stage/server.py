@@ -1,7 +1,11 @@
-"""Run the stage's server in this process: a thread of its own on 127.0.0.1, so that the main thread hears Ctrl-C."""
+"""Run a server in this process: in a thread of its own, so that the main thread hears Ctrl-C.
+
+There are two: the stage's on 127.0.0.1, and the audience's (`audience/`), which has a protocol of its own.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +23,8 @@ from lab.stage.security import HOST
 from lab.stage.streams import MOST_MESSAGE
 
 _BACKLOG = 128
+_MOST_HEAD = 32 << 10
+_KEEP_ALIVE_S = 5
 _START_S = 30.0
 _END_S = 1.0
 """How long requests may take to end, within the 2 s in which the stage ends."""
@@ -32,17 +38,15 @@ def listening(port: int) -> Iterator[socket.socket]:
         UsageError: another program uses the port; the error names it.
         HostError: this user may not use it.
     """
-    with socket.socket(socket.AF_INET) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a stage that has just ended
-        try:
-            listener.bind((HOST, port))
-            listener.listen(_BACKLOG)
-        except PermissionError as error:
-            raise HostError(f"this user may not listen on port {port}", next="lab stage --port 7465") from error
-        except OSError as error:
-            raise UsageError(
-                f"port {port} is in use by {_user_of(port)}", next=f"stop it, or: lab stage --port {port + 1}"
-            ) from error
+    try:
+        listener = socket.create_server((HOST, port), backlog=_BACKLOG)
+    except PermissionError as error:
+        raise HostError(f"this user may not listen on port {port}", next="lab stage --port 7465") from error
+    except OSError as error:
+        raise UsageError(
+            f"port {port} is in use by {_user_of(port)}", next=f"stop it, or: lab stage --port {port + 1}"
+        ) from error
+    with listener:
         yield listener
 
 
@@ -52,21 +56,34 @@ def _user_of(port: int) -> str:
 
 
 @contextmanager
-def serving(app: ASGIApp, listener: socket.socket, *, before_end: Callable[[], None]) -> Iterator[None]:
+def serving(
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    before_end: Callable[[], None],
+    name: str = "stage",
+    protocol: type[asyncio.Protocol] | None = None,
+    most_head: int = _MOST_HEAD,
+    most_message: int | None = MOST_MESSAGE,
+) -> Iterator[None]:
     """Serve an application while the block runs.
 
     Args:
         app: the application.
         listener: where it listens.
         before_end: ends the streams, which would keep the server from ending.
+        name: whose server it is, for errors.
+        protocol: HTTP of another kind than uvicorn's own on h11.
+        most_head: bytes of a request's line and headers.
+        most_message: bytes of a message of a WebSocket; None for a server without WebSockets.
     """
     limits.allow_open_files()
     config = uvicorn.Config(
         app,
         access_log=False,
         date_header=False,
-        h11_max_incomplete_event_size=32 << 10,
-        http="h11",
+        h11_max_incomplete_event_size=most_head,
+        http=protocol or "h11",
         lifespan="off",
         log_config=None,
         log_level="error",
@@ -74,21 +91,23 @@ def serving(app: ASGIApp, listener: socket.socket, *, before_end: Callable[[], N
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=1,
-        ws="websockets-sansio",
-        ws_max_size=MOST_MESSAGE,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        ws="none" if most_message is None else "websockets-sansio",
+        ws_max_size=most_message or 0,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(
-        target=copy_context().run, args=(server.run, [listener]), name="stage-server", daemon=True
+        target=copy_context().run, args=(server.run, [listener]), name=f"{name}-server", daemon=True
     )
+
+    def is_up() -> bool | NotYet:
+        if not thread.is_alive():
+            raise HostError(f"the {name}'s server ended while it started", next="lab stage")
+        return server.started or NotYet("it starts")
+
     thread.start()
     try:
-        wait.until(
-            "the stage's server",
-            lambda: server.started or NotYet("it starts") if thread.is_alive() else _ended(),
-            timeout_s=_START_S,
-            interval_s=0.02,
-        )
+        wait.until(f"the {name}'s server", is_up, timeout_s=_START_S, interval_s=0.02)
         yield
     finally:
         before_end()
@@ -97,7 +116,3 @@ def serving(app: ASGIApp, listener: socket.socket, *, before_end: Callable[[], N
         if thread.is_alive():  # a request does not end: the process ends without it
             server.force_exit = True
             thread.join(_END_S / 2)
-
-
-def _ended() -> bool:
-    raise HostError("the stage's server ended while it started", next="lab stage --port 0")

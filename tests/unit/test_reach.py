@@ -30,7 +30,7 @@ CONNECTS = {
     "lab.measure.trouble": "names of errors only",
     "lab.stage.audience.address": "listens on the address that the user names",
     "lab.stage.recording.page": "published ports",
-    "lab.stage.recording.recorded": "names of errors only",
+    "lab.stage.recording.live_recording": "names of errors only",
     "lab.stage.server": "listens on 127.0.0.1; serves the audience on the socket of `address`",
     "lab.watch.facts": "published ports",
     "lab.watch.feed": "published ports",

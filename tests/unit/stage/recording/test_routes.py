@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 
 from lab.stage.recording import page_frames, routes
 from lab.stage.recording.player import Player
-from lab.stage.recording.reading import read
+from lab.stage.recording.reader import read
 from lab.stage.recording.routes import PAGE, with_first_script
 from lab.stage.recording.tape import Tape
 from lab.watch.sse import ServerEvent, parse

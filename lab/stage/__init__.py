@@ -10,6 +10,7 @@ the steps, and the presenter's second screen. The state is the server's; browser
 | `live`, `state` | the stage of a lab, and its state as JSON |
 | `conductor` | the thread that does what presenters request, one request after the other |
 | `typist`, `consoles`, `console` | types the lines of steps into consoles: shells in terminals of their own |
+| `viewers` | the browsers that show one console |
 | `osc` | a console's output: the shell's marks, the questions of programs, everything else |
 | `typed_line`, `typed_command`, `text` | is the prompt empty; a command that a step typed; its output as plain text |
 | `page_watch` | whether the page in the frame answers |

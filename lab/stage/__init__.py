@@ -12,7 +12,8 @@ the steps, and the presenter's second screen. The state is the server's; browser
 | `typist`, `consoles`, `console` | types the lines of steps into consoles: shells in terminals of their own |
 | `viewers` | the browsers that show one console |
 | `osc` | a console's output: the shell's marks, the questions of programs, everything else |
-| `typed_line`, `typed_command`, `text` | is the prompt empty; a command that a step typed; its output as plain text |
+| `typed_line`, `typed_command` | is the prompt empty; a command that a step typed |
+| `plain_lines` | what a program printed on a terminal, as lines of plain text |
 | `page_watch` | whether the page in the frame answers |
 | `app`, `endpoints`, `streams`, `broker` | the HTTP application: JSON requests, server-sent events, WebSockets |
 | `security` | the token, the cookie, Host and Origin, the headers |

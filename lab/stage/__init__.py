@@ -15,7 +15,8 @@ the steps, and the presenter's second screen. The state is the server's; browser
 | `typed_line`, `typed_command` | is the prompt empty; a command that a step typed |
 | `plain_lines` | what a program printed on a terminal, as lines of plain text |
 | `page_watch` | whether the page in the frame answers |
-| `app`, `endpoints`, `streams`, `broker` | the HTTP application: JSON requests, server-sent events, WebSockets |
+| `app`, `endpoints` | the HTTP application; its JSON requests |
+| `event_stream`, `broker`, `console_socket` | server-sent events for all browsers; the WebSockets of consoles |
 | `security` | the token, the cookie, Host and Origin, the headers |
 | `server`, `opener` | runs the HTTP application in this process; opens the browser |
 | `panel/`, `faults/`, `audience/`, `recording/` | live objects, the inject menu, the phones, recordings |

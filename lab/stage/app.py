@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from lab.stage import endpoints, streams
+from lab.stage import console_socket, endpoints, event_stream
 from lab.stage.parts import Stage
 from lab.stage.security import HOST, Door, Guard, problem
 
@@ -43,8 +43,8 @@ def create_app(
             *(Route(path, page) for path in _PAGES),
             Route("/healthz", healthz),
             *endpoints.routes(),
-            Route("/api/events", streams.events),
-            WebSocketRoute("/ws/console/{name}", streams.console),
+            Route("/api/events", event_stream.events),
+            WebSocketRoute("/ws/console/{name}", console_socket.console),
             Mount("/static", StaticFiles(directory=static)),
             *more,
         ],

@@ -19,8 +19,8 @@ from lab.base import limits, wait
 from lab.base.errors import HostError, UsageError
 from lab.base.wait import NotYet
 from lab.host.doctor.snapshot import HostProbes
+from lab.stage.console_socket import MOST_MESSAGE
 from lab.stage.security import HOST
-from lab.stage.streams import MOST_MESSAGE
 
 _BACKLOG = 128
 _MOST_HEAD = 32 << 10

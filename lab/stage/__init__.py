@@ -8,6 +8,7 @@ the steps, and the presenter's second screen. The state is the server's; browser
 | `run` | `lab stage` from its start to its end |
 | `parts` | the interfaces: what the server needs of a stage, and what faults, panels and consoles offer it |
 | `live`, `state` | the stage of a lab, and its state as JSON |
+| `rules` | what a presenter can do now, and why not |
 | `conductor` | the thread that does what presenters request, one request after the other |
 | `typist`, `consoles`, `console` | types the lines of steps into consoles: shells in terminals of their own |
 | `viewers` | the browsers that show one console |

@@ -24,6 +24,7 @@ from lab.stacks import Stack, current
 from lab.stage import consoles as consoles_of
 from lab.stage.app import create_app
 from lab.stage.audience import Audience, AudienceAddress
+from lab.stage.conductor import Work
 from lab.stage.consoles import Consoles
 from lab.stage.faults import FaultMenu
 from lab.stage.live import LiveStage
@@ -34,7 +35,7 @@ from lab.stage.parts import Fault, Stage
 from lab.stage.recording import rehearsal
 from lab.stage.security import Door
 from lab.stage.server import listening, serving
-from lab.stage.state import StageFacts, Work
+from lab.stage.state import StageFacts
 from lab.stage.typist import Typist
 
 _LOOK_S = 0.2

@@ -16,7 +16,7 @@ the steps, and the presenter's second screen. The state is the server's; browser
 | `typed_line`, `typed_command` | is the prompt empty; a command that a step typed |
 | `plain_lines` | what a program printed on a terminal, as lines of plain text |
 | `page_watch` | whether the page in the frame answers |
-| `app`, `endpoints` | the HTTP application; its JSON requests |
+| `app`, `endpoints`, `json_requests` | the HTTP application; what it does for JSON requests, and how it reads them |
 | `event_stream`, `broker`, `console_socket` | server-sent events for all browsers; the WebSockets of consoles |
 | `security` | the token, the cookie, Host and Origin, the headers |
 | `server`, `opener` | runs the HTTP application in this process; opens the browser |

@@ -29,7 +29,6 @@ CONNECTS = {
     "lab.measure.target": "names of errors only",
     "lab.measure.trouble": "names of errors only",
     "lab.stage.audience.address": "listens on the address that the user names",
-    "lab.stage.recording.page": "published ports",
     "lab.stage.recording.live_recording": "names of errors only",
     "lab.stage.server": "listens on 127.0.0.1; serves the audience on the socket of `address`",
     "lab.watch.facts": "published ports",

@@ -6,7 +6,6 @@ type in it at any time, but not between the keys of a step. A shell that a perso
 
 from __future__ import annotations
 
-import logging
 import secrets
 import threading
 import time
@@ -25,7 +24,6 @@ from lab.stage.typed_command import TypedCommand
 from lab.stage.typed_line import TypedLine
 from lab.stage.viewers import CLEAR, SHOWN_BEFORE, Viewers
 
-_log = logging.getLogger(__name__)
 _DEFAULT_SIZE = (100, 30)
 _SMALLEST = (20, 5)
 _QUICK_S, _MOST_QUICK = 3.0, 3

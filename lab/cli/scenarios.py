@@ -171,7 +171,7 @@ def walk(
     line of the screen lists the other keys. After q the lab stays as the last step left it: `lab walk` continues
     there, `lab reset` undoes it.
     """
-    from lab.present.keyboard import read_key
+    from lab.base.keyboard import read_key
     from lab.present.screen import Screen
     from lab.present.walk import rehearse
     from lab.present.walk import walk as present

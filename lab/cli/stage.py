@@ -100,7 +100,7 @@ def stage(
     from lab.cli.running import logged
     from lab.report.session import runs_folder
     from lab.stage import run
-    from lab.stage.recording.recorded import recorded
+    from lab.stage.recording.live_recording import recorded
 
     lab = lab_of(file)
     chosen = picked(lab, names)
@@ -150,7 +150,7 @@ def _replay(which: str, file: Path | None, port: int, *, opens: bool) -> None:
     from lab.report.session import runs_folder
     from lab.stage import run
     from lab.stage.recording.export import export
-    from lab.stage.recording.replaying import recording, replaying
+    from lab.stage.recording.replay_server import recording, replaying
 
     tape = recording(runs_folder(), which)
     for problem in tape.problems:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.present.keyboard import ReadKey
+from lab.base.keyboard import ReadKey
 from lab.present.screen import Screen
 from lab.scenario.presenter import Presenter, Wish
 

@@ -8,18 +8,35 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from contextvars import copy_context
+from dataclasses import dataclass, field
 
 from lab.base import cancel
 from lab.base.errors import LabError
+from lab.base.names import Json
 from lab.base.redaction import redact
 from lab.stage.parts import Declined
-from lab.stage.state import Work
 
 _log = logging.getLogger(__name__)
 _END_S = 0.8
 """How long the work may take to end; part of the 2 s in which the stage ends."""
+
+
+@dataclass(kw_only=True)
+class Work:
+    """What runs now: the request, its step, and what it waits for. `since` is Unix time."""
+
+    wish: str
+    step: str | None = None
+    since: float = field(default_factory=time.time)
+    waiting: str = ""
+    interrupted: bool = False
+
+    def as_json(self) -> Json:
+        """Return it as plain JSON."""
+        return dict(vars(self))
 
 
 class Conductor:

@@ -6,7 +6,6 @@ type in it at any time, but not between the keys of a step. A shell that a perso
 
 from __future__ import annotations
 
-import logging
 import secrets
 import threading
 import time
@@ -20,20 +19,15 @@ from lab.base.errors import LabError
 from lab.base.names import Json
 from lab.base.terminals import PtyProgram
 from lab.stage.osc import EndMark, OutputParser, OutputPart, PromptMark, Question, Shown, StartMark, without_answers
-from lab.stage.parts import Declined, Viewer
+from lab.stage.parts import Viewer
 from lab.stage.typed_command import TypedCommand
 from lab.stage.typed_line import TypedLine
+from lab.stage.viewers import CLEAR, SHOWN_BEFORE, Viewers
 
-_log = logging.getLogger(__name__)
-REPLAY_BYTES = 128 << 10
-"""What a browser gets of what was shown before."""
-MOST_VIEWERS = 16
 _DEFAULT_SIZE = (100, 30)
 _SMALLEST = (20, 5)
 _QUICK_S, _MOST_QUICK = 3.0, 3
 """A shell that ends so soon, so often in a row, is not started again."""
-_CLEAR = b"\x1bc"
-"""Resets a terminal, so that a browser that connects again shows nothing twice."""
 
 PreparedShell = Callable[[str], AbstractContextManager[tuple[Sequence[str], Mapping[str, str]]]]
 """Takes the id of the marks; its block has the shell's command line and environment."""
@@ -72,7 +66,7 @@ class Console:
     _has_prompt: bool = False
     _closed: bool = False
     _replay: bytearray = field(default_factory=bytearray)
-    _viewers: list[Viewer] = field(default_factory=list)
+    _viewers: Viewers = field(default_factory=Viewers)
     _sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
     _size: tuple[int, int] = _DEFAULT_SIZE
     _guard: threading.RLock = field(default_factory=threading.RLock)
@@ -100,9 +94,7 @@ class Console:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(1)
         with self._guard:
-            viewers, self._viewers = self._viewers, []
-        for viewer in viewers:
-            viewer.ended()
+            self._viewers.end()
 
     @property
     def is_alive(self) -> bool:
@@ -199,16 +191,13 @@ class Console:
     def attach(self, viewer: Viewer) -> bytes:
         """Add a viewer, and return what the console showed last."""
         with self._guard:
-            if len(self._viewers) >= MOST_VIEWERS:
-                raise Declined("too many browsers show this console", next="close one of them")
-            self._viewers.append(viewer)
-            viewer.sized(*self._size)
-            return _CLEAR + bytes(self._replay)
+            self._viewers.add(viewer, self._size)
+            return CLEAR.encode() + bytes(self._replay)
 
     def detach(self, viewer: Viewer) -> None:
         """Remove a viewer."""
         with self._guard:
-            self._viewers = [one for one in self._viewers if one is not viewer]
+            self._viewers.remove(viewer)
             if self._sizes.pop(id(viewer), None) is not None:
                 self._fit()
 
@@ -216,7 +205,7 @@ class Console:
         """Type what a person typed in a viewer; between the keys of a step, it is lost."""
         with self._guard:
             typed = without_answers(keys)
-            if not self._viewers or viewer is not self._viewers[0]:
+            if viewer is not self._viewers.first:
                 keys = typed  # the first viewer answers for the terminal
             if self._program is None or self._typing or not keys:
                 return
@@ -227,7 +216,7 @@ class Console:
     def resize(self, viewer: Viewer, cols: int, rows: int) -> None:
         """Note the size of a viewer."""
         with self._guard:
-            if any(one is viewer for one in self._viewers):
+            if viewer in self._viewers:
                 self._sizes[id(viewer)] = (cols, rows)
                 self._fit()
 
@@ -239,8 +228,7 @@ class Console:
         if size != self._size:
             self._size = size
             self.resized(self.name, *size)
-            for viewer in self._viewers:
-                viewer.sized(*size)
+            self._viewers.resize(size)
             if self._program is not None:
                 self._program.resize(*size)
 
@@ -325,12 +313,11 @@ class Console:
     def _show(self, data: bytes) -> None:
         with self._guard:
             self._replay += data
-            if len(self._replay) > REPLAY_BYTES:
-                del self._replay[:-REPLAY_BYTES]
+            if len(self._replay) > SHOWN_BEFORE:
+                del self._replay[:-SHOWN_BEFORE]
                 line_end = self._replay.find(b"\n", 0, 4096)  # begin with a whole line
                 del self._replay[: line_end + 1]
-            for viewer in self._viewers:
-                viewer.receive(data)
+            self._viewers.show(data)
             self.shown(self.name, data)
 
     def _answer(self, question: Question) -> None:
@@ -338,8 +325,8 @@ class Console:
             return
         if question.answer is not None:
             self._program.write(question.answer)
-        elif self._viewers:
-            self._viewers[0].receive(question.data)
+        elif (viewer := self._viewers.first) is not None:
+            viewer.receive(question.data)
         else:
             self._program.write(b"\x1b[1;1R")
 

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Awaitable, Callable
-from functools import wraps
-
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lab.base.names import Json
 from lab.scenario.presenter import Wish
-from lab.stage.parts import Declined, Stage
+from lab.stage.json_requests import BadRequestError, answered, read_object
+from lab.stage.parts import Stage
 from lab.stage.security import Door, problem
 
-MOST_BYTES = 64 << 10
-BODY_S = 10.0
-"""How long the whole body of a request may take."""
 MOST_MARK = 120
 """Characters of a mark's text."""
 _WISHES = {wish.value: wish for wish in Wish}
-
-
-class BadRequestError(Exception):
-    """A request that does not have the form of its endpoint."""
-
-    def __init__(self, what: str, *, next_step: str, status: int = 400) -> None:
-        super().__init__(what)
-        self.what = what
-        self.next_step = next_step
-        self.status = status
-
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def routes() -> list[Route]:
@@ -51,29 +31,10 @@ def routes() -> list[Route]:
     ]
 
 
-def _answered(endpoint: Endpoint) -> Endpoint:
-    """Turn the errors of an endpoint into answers."""
-
-    @wraps(endpoint)
-    async def answer(request: Request) -> Response:
-        where = f"{request.method} {request.url.path}"
-        try:
-            return await endpoint(request)
-        except BadRequestError as error:
-            return JSONResponse(problem(error.what, where=where, next_step=error.next_step), status_code=error.status)
-        except Declined as error:
-            body = problem(error.what, where=error.where or where, next_step=error.next or "wait, or interrupt it")
-            return JSONResponse(body, status_code=409)
-        except ClientDisconnect:
-            return Response(status_code=400)
-
-    return answer
-
-
-@_answered
+@answered
 async def session(request: Request) -> Response:
     """Exchange the token for the cookie."""
-    body = await _object(request)
+    body = await read_object(request)
     door: Door = request.app.state.door
     if not await door.admit(_text(body, "token", most=200)):
         what = "this token is not the one of this start"
@@ -86,16 +47,16 @@ async def session(request: Request) -> Response:
     return response
 
 
-@_answered
+@answered
 async def state(request: Request) -> Response:
     """Return the whole state."""
     return JSONResponse(_stage(request).state())
 
 
-@_answered
+@answered
 async def wish(request: Request) -> Response:
     """Do what a presenter wishes."""
-    body = await _object(request)
+    body = await read_object(request)
     name = _text(body, "wish", most=20)
     if name not in _WISHES:
         raise BadRequestError(f"{name!r} is not a wish", next_step=f"one of: {', '.join(_WISHES)}")
@@ -103,36 +64,36 @@ async def wish(request: Request) -> Response:
     return _accepted()
 
 
-@_answered
+@answered
 async def check_until_green(request: Request) -> Response:
     """Repeat the checks of the current step until they are green."""
-    _stage(request).check_until_green(at=_at(await _object(request)))
+    _stage(request).check_until_green(at=_at(await read_object(request)))
     return _accepted()
 
 
-@_answered
+@answered
 async def interrupt(request: Request) -> Response:
     """Stop what runs."""
-    await _object(request)
+    await read_object(request)
     _stage(request).interrupt()
     return _accepted()
 
 
-@_answered
+@answered
 async def jump(request: Request) -> Response:
     """Move to a step or an act."""
-    to = (await _object(request)).get("to")
+    to = (await read_object(request)).get("to")
     if isinstance(to, bool) or not isinstance(to, str | int):
         raise BadRequestError("`to` is missing", next_step='send "scenario/step", or the number of an act')
     _stage(request).jump(to)
     return _accepted()
 
 
-@_answered
+@answered
 async def fault(request: Request) -> Response:
     """Inject a fault, or undo it."""
     name = str(request.path_params["name"])
-    action = _text(await _object(request), "action", most=20)
+    action = _text(await read_object(request), "action", most=20)
     if action not in {"inject", "undo"}:
         raise BadRequestError(f"{action!r} is not an action", next_step='send "inject" or "undo"')
     try:
@@ -143,10 +104,10 @@ async def fault(request: Request) -> Response:
     return _accepted()
 
 
-@_answered
+@answered
 async def mark(request: Request) -> Response:
     """Set a mark on the page's timeline."""
-    text = _text(await _object(request), "text", most=MOST_MARK).strip()
+    text = _text(await read_object(request), "text", most=MOST_MARK).strip()
     if not text or not text.isprintable():
         raise BadRequestError("the mark's text is empty or has control characters", next_step="send printable text")
     _stage(request).mark(text)
@@ -160,33 +121,6 @@ def _stage(request: Request) -> Stage:
 
 def _accepted() -> Response:
     return JSONResponse({}, status_code=202)
-
-
-async def _object(request: Request) -> dict[str, Json]:
-    """Read a small JSON object."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise BadRequestError(
-            "the body is not JSON", next_step="send it with Content-Type: application/json", status=415
-        )
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_S):
-            async for part in request.stream():
-                body += part
-                if len(body) > MOST_BYTES:
-                    raise BadRequestError(
-                        "the body is too large", next_step=f"send at most {MOST_BYTES >> 10} KiB", status=413
-                    )
-    except TimeoutError:
-        raise BadRequestError("the body did not come", next_step="send it at once", status=408) from None
-    try:
-        found = json.loads(body or b"{}")
-    except (ValueError, RecursionError):
-        raise BadRequestError("the body is not valid JSON", next_step="send a JSON object") from None
-    if not isinstance(found, dict):
-        raise BadRequestError("the body is not a JSON object", next_step="send a JSON object")
-    return found
 
 
 def _text(body: dict[str, Json], key: str, *, most: int) -> str:

@@ -19,13 +19,13 @@ from lab.scenario.observation import Outcome
 from lab.scenario.page_marks import MOST_LETTERS, PageMarks
 from lab.scenario.presenter import Checks, Presenter, Snapshot, StepView, Wish
 from lab.scenario.results import StepRun
-from lab.stage import state
+from lab.stage import rules, state
 from lab.stage.broker import Broker
-from lab.stage.conductor import Conductor
+from lab.stage.conductor import Conductor, Work
 from lab.stage.consoles import Consoles
 from lab.stage.page_watch import PageWatch
 from lab.stage.parts import AudiencePart, ConsoleFeed, Declined, Faults, NoFaults, NoPanels, Panels
-from lab.stage.state import Happened, StageFacts, Work
+from lab.stage.state import Happened, StageFacts
 
 CHECK_AGAIN_S = 2.0
 _MOST_NOTES, _MOST_MARKS = 100, 200
@@ -200,7 +200,7 @@ class LiveStage:
             now = self.presenter.current.id if self.presenter.current else None
             if (at is not _ANYWHERE and at != now) or (turn is not None and turn != self._happened.turn):
                 raise Declined(f"the presentation has moved to {now or 'its end'}", next="look where it is now")
-            if reason := state.disabled(self.presenter, running=None).get(name):
+            if reason := rules.disabled(self.presenter, running=None).get(name):
                 raise Declined(reason, next="use another button")
             self._happened.turn += 1
             self._happened.closing = None

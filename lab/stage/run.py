@@ -22,7 +22,9 @@ from lab.scenario.position import Position
 from lab.scenario.presenter import Presenter, StepState, Wish
 from lab.stacks import Stack, current
 from lab.stage import consoles as consoles_of
+from lab.stage.app import create_app
 from lab.stage.audience import Audience, AudienceAddress
+from lab.stage.conductor import Work
 from lab.stage.consoles import Consoles
 from lab.stage.faults import FaultMenu
 from lab.stage.live import LiveStage
@@ -32,9 +34,8 @@ from lab.stage.panel import LivePanels
 from lab.stage.parts import Fault, Stage
 from lab.stage.recording import rehearsal
 from lab.stage.security import Door
-from lab.stage.serve import listening, serving
-from lab.stage.server import create_app
-from lab.stage.state import StageFacts, Work
+from lab.stage.server import listening, serving
+from lab.stage.state import StageFacts
 from lab.stage.typist import Typist
 
 _LOOK_S = 0.2

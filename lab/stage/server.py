@@ -1,82 +1,118 @@
-"""The stage's HTTP application: pages, JSON endpoints, streams; `lab.stage.security` decides who may use them."""
+"""Run a server in this process: in a thread of its own, so that the main thread hears Ctrl-C.
+
+There are two: the stage's on 127.0.0.1, and the audience's (`audience/`), which has a protocol of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
+import uvicorn
+from starlette.types import ASGIApp
 
-from lab.stage import endpoints, streams
-from lab.stage.parts import Stage
-from lab.stage.security import HOST, Door, Guard, problem
+from lab.base import limits, wait
+from lab.base.errors import HostError, UsageError
+from lab.base.wait import NotYet
+from lab.host.doctor.snapshot import HostProbes
+from lab.stage.console_socket import MOST_MESSAGE
+from lab.stage.security import HOST
 
-STATIC = Path(__file__).with_name("static")
-_PAGES = {"/": "index.html", "/presenter": "presenter.html"}
+_BACKLOG = 128
+_MOST_HEAD = 32 << 10
+_KEEP_ALIVE_S = 5
+_START_S = 30.0
+_END_S = 1.0
+"""How long requests may take to end, within the 2 s in which the stage ends."""
 
 
-def create_app(
-    stage: Stage,
-    door: Door,
+@contextmanager
+def listening(port: int) -> Iterator[socket.socket]:
+    """Listen on a port of 127.0.0.1 while the block runs; 0 is any free port.
+
+    Raises:
+        UsageError: another program uses the port; the error names it.
+        HostError: this user may not use it.
+    """
+    try:
+        listener = socket.create_server((HOST, port), backlog=_BACKLOG)
+    except PermissionError as error:
+        raise HostError(f"this user may not listen on port {port}", next="lab stage --port 7465") from error
+    except OSError as error:
+        raise UsageError(
+            f"port {port} is in use by {_user_of(port)}", next=f"stop it, or: lab stage --port {port + 1}"
+        ) from error
+    with listener:
+        yield listener
+
+
+def _user_of(port: int) -> str:
+    ends = [end for end in HostProbes().listeners() if end.port == port and end.process]
+    return f"{ends[0].process} (pid {ends[0].pid})" if ends else "a program of another user"
+
+
+@contextmanager
+def serving(
+    app: ASGIApp,
+    listener: socket.socket,
     *,
-    admitted: Callable[[], None] = lambda: None,
-    static: Path = STATIC,
-    more: Sequence[BaseRoute] = (),
-) -> Starlette:
-    """Return the ASGI application.
+    before_end: Callable[[], None],
+    name: str = "stage",
+    protocol: type[asyncio.Protocol] | None = None,
+    most_head: int = _MOST_HEAD,
+    most_message: int | None = MOST_MESSAGE,
+) -> Iterator[None]:
+    """Serve an application while the block runs.
 
     Args:
-        stage: what it shows and asks.
-        door: the token and the cookie.
-        admitted: called when a browser has exchanged the token.
-        static: the folder with the pages and what they load.
-        more: further routes, such as those of a replay.
+        app: the application.
+        listener: where it listens.
+        before_end: ends the streams, which would keep the server from ending.
+        name: whose server it is, for errors.
+        protocol: HTTP of another kind than uvicorn's own on h11.
+        most_head: bytes of a request's line and headers.
+        most_message: bytes of a message of a WebSocket; None for a server without WebSockets.
     """
-    app = Starlette(
-        routes=[
-            *(Route(path, page) for path in _PAGES),
-            Route("/healthz", healthz),
-            *endpoints.routes(),
-            Route("/api/events", streams.events),
-            WebSocketRoute("/ws/console/{name}", streams.console),
-            Mount("/static", StaticFiles(directory=static)),
-            *more,
-        ],
-        middleware=[Middleware(Guard, door=door)],
-        exception_handlers={HTTPException: http_error},
+    limits.allow_open_files()
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        date_header=False,
+        h11_max_incomplete_event_size=most_head,
+        http=protocol or "h11",
+        lifespan="off",
+        log_config=None,
+        log_level="error",
+        loop="asyncio",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        ws="none" if most_message is None else "websockets-sansio",
+        ws_max_size=most_message or 0,
     )
-    app.state.stage = stage
-    app.state.door = door
-    app.state.admitted = admitted
-    app.state.static = static
-    return app
+    server = uvicorn.Server(config)
+    thread = threading.Thread(
+        target=copy_context().run, args=(server.run, [listener]), name=f"{name}-server", daemon=True
+    )
 
+    def is_up() -> bool | NotYet:
+        if not thread.is_alive():
+            raise HostError(f"the {name}'s server ended while it started", next="lab stage")
+        return server.started or NotYet("it starts")
 
-async def page(request: Request) -> Response:
-    """The audience's screen, or the presenter's."""
-    door: Door = request.app.state.door
-    if request.url.hostname != HOST:  # the cookie belongs to one name; browsers keep the fragment with the token
-        return RedirectResponse(f"{door.url}{request.url.path.removeprefix('/')}")
-    file: Path = request.app.state.static / _PAGES[request.url.path]
-    if not file.is_file():
-        raise HTTPException(404, f"{file.name} is missing")
-    return FileResponse(file)
-
-
-async def healthz(_: Request) -> Response:
-    """That the server answers."""
-    return JSONResponse({"ok": True})
-
-
-async def http_error(request: Request, error: Exception) -> Response:
-    """Starlette's own errors (no such path, wrong method) in the form of all errors."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - Starlette types handlers for any exception
-    where = f"{request.method} {request.url.path}"
-    body = problem(error.detail.lower(), where=where, next_step="open / or /presenter")
-    return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+    thread.start()
+    try:
+        wait.until(f"the {name}'s server", is_up, timeout_s=_START_S, interval_s=0.02)
+        yield
+    finally:
+        before_end()
+        server.should_exit = True
+        thread.join(_END_S)
+        if thread.is_alive():  # a request does not end: the process ends without it
+            server.force_exit = True
+            thread.join(_END_S / 2)

@@ -10,13 +10,13 @@ from lab.base.names import ROLES, Json
 from lab.lab import Lab
 from lab.present.screen import ACTS
 from lab.scenario.model import Scenario, missing
-from lab.scenario.observation import Outcome
-from lab.scenario.presenter import Checks, PresentedStep, Presenter, StepState, StepView, Wish
+from lab.scenario.presenter import Checks, PresentedStep, Presenter, StepState, StepView
 from lab.scenario.results import CheckResult, StepRun
+from lab.stage import rules
+from lab.stage.conductor import Work
 from lab.stage.recording.rehearsal import pace
 
 SCHEMA = "stage/state/v1"
-_WRONG = frozenset({Outcome.FAILED, Outcome.ERRORED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,21 +55,6 @@ class StageFacts:
             # Another name than the stage's own: the browser does not send the stage's cookie there.
             page_url=f"http://localhost:{west.ingress_port}/?view=stage&{upstreams}",
         )
-
-
-@dataclass(kw_only=True)
-class Work:
-    """What runs now: the request, its step, and what it waits for. `since` is Unix time."""
-
-    wish: str
-    step: str | None = None
-    since: float = field(default_factory=time.time)
-    waiting: str = ""
-    interrupted: bool = False
-
-    def as_json(self) -> Json:
-        """Return it as plain JSON."""
-        return dict(vars(self))
 
 
 @dataclass(kw_only=True)
@@ -127,7 +112,7 @@ def of(
         "go": "next" if current and (presenter.closed or current.id in presenter.position.done) else "run",
         "closing": happened.closing,
         "running": work.as_json() if work else None,
-        "disabled": disabled(presenter, running=work),
+        "disabled": rules.disabled(presenter, running=work),
         "notes": list(happened.notes),
         "marks": list(happened.marks),
         "faults": list(faults),
@@ -142,33 +127,6 @@ def acts(scenarios: Sequence[Scenario]) -> list[Json]:
         {"number": number, "title": title, "scenarios": [one.name for one in scenarios if one.act == title]}
         for number, title in enumerate(ACTS, start=1)
     ]
-
-
-def disabled(presenter: Presenter, *, running: Work | None) -> Json:
-    """Return for each button the reason why it does nothing now; None if it works."""
-    if running is not None:
-        busy = "a step runs; interrupt it first" if running.step else "the stage is busy; interrupt it first"
-        return {**{wish.value: busy for wish in Wish}, "check-until-green": busy, "jump": busy, "interrupt": None}
-    reasons: dict[str, str | None] = {**{wish.value: None for wish in Wish}, "check-until-green": None, "jump": None}
-    reasons["interrupt"] = "nothing runs"
-    view = presenter.current
-    if view is None:
-        over = "the presentation is over; jump to an act to begin again"
-        return {**dict.fromkeys(reasons, over), "jump": None, "interrupt": reasons["interrupt"]}
-    begun = view.id in presenter.position.begun
-    if not begun:
-        reasons["undo"] = "the step has not run: there is nothing to undo"
-        reasons["repeat"] = "the step has not run yet; run it"
-        if view is presenter.all[0]:
-            reasons["back"] = "this is the first step"
-    if not view.step.checks:
-        reasons["check"] = reasons["check-until-green"] = "this step has no checks"
-    if presenter.closed:
-        reasons["skip"] = "these steps are over; continue, or go back"
-    if why := missing(view.scenario.requires, presenter.steps.context.mesh.capabilities):
-        names = (Wish.REPEAT.value, Wish.CHECK.value, Wish.UNDO.value, "check-until-green")
-        reasons.update(dict.fromkeys(names, f"this scenario is left out: {why}"))
-    return reasons
 
 
 def _scenario(scenario: Scenario, presenter: Presenter) -> Json:
@@ -204,7 +162,7 @@ def _step(view: StepView, status: PresentedStep, run: StepRun | None, rehearsed_
         "undo_script": step.undo_script,
         "verb": step.verb,
         "claims": [check.claim for check in step.checks],
-        "hint": hint(status, run, commands),
+        "hint": rules.hint(status, run, commands),
         "reason": run.reason if run else "",
         "rehearsed_s": rehearsed_s,
         "results": [_result(check, commands.get(check.name, "")) for check in run.checks] if run else [],
@@ -220,23 +178,6 @@ def _result(check: CheckResult, command: str) -> Json:
         "reason": check.reason,
         "command": command,
     }
-
-
-def hint(status: PresentedStep, run: StepRun | None, commands: Mapping[str, str]) -> str:
-    """Return what a presenter can do about a step whose checks are red; empty if there is nothing to do."""
-    if run is not None and run.reason and run.outcome is Outcome.ERRORED:
-        return "A command of this step failed. Read the console, then undo the step and run it again."
-    if status.checks is not Checks.RED or run is None:
-        return "Undo the step and run it again." if status.state is StepState.FAILED else ""
-    check = next((check for check in run.checks if check.outcome in _WRONG), None)
-    if check is None:
-        return ""
-    if check.outcome is Outcome.ERRORED:
-        return f"The lab did not answer ({check.reason}). Check again; `lab status` says what is wrong."
-    look = f" To look yourself: `{commands[check.name]}`" if commands.get(check.name) else ""
-    if status.state is StepState.IDLE:
-        return f"This step has not run: run it, and the check turns green.{look}"
-    return f"Check again, or repeat the step.{look}"
 
 
 def _clock(presenter: Presenter, happened: Happened) -> Json:

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from lab.stage.text import LineReader
+from lab.stage.plain_lines import LineReader
 
 _log = logging.getLogger(__name__)
 _MOST_LINES = 2000

@@ -8,5 +8,4 @@
 | `tally` | counts the answers of one service |
 | `show` | shows events as a picture, as a line a second, or as JSON |
 | `picture`, `panel`, `looks` | the whole picture; one service in it; letters, colours and symbols |
-| `keys` | the keyboard |
 """

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from email.message import Message
 from urllib.parse import urlencode, urlsplit
 
 from lab.base.names import Json
@@ -54,7 +55,7 @@ class DocumentPoller:
 
     def _ask(self, kind: str, upstream: str) -> None:
         try:
-            status, body = get(self.base, f"/api/{kind}?{urlencode({'upstream': upstream})}")
+            status, body, _ = get(self.base, f"/api/{kind}?{urlencode({'upstream': upstream})}")
             if status == http.client.NOT_FOUND:
                 self._absent.add(kind)
                 return
@@ -64,8 +65,8 @@ class DocumentPoller:
         self.deliver(FeedEvent(upstream=upstream, name=kind, data=document))
 
 
-def get(base: str, path: str) -> tuple[int, bytes]:
-    """GET a path of a frontend; return the status and the body, up to 1 MiB of it.
+def get(base: str, path: str) -> tuple[int, bytes, Message]:
+    """GET a path of a frontend; return the status, the body, up to 1 MiB of it, and the headers.
 
     Raises:
         OSError, http.client.HTTPException: no complete answer.
@@ -75,7 +76,7 @@ def get(base: str, path: str) -> tuple[int, bytes]:
     try:
         connection.request("GET", path, headers={"connection": "close"})
         response = connection.getresponse()
-        return response.status, response.read(_MOST)
+        return response.status, response.read(_MOST), response.headers
     finally:
         connection.close()
 
@@ -86,7 +87,7 @@ def upstreams(base: str) -> list[Json]:
     Raises:
         OSError, http.client.HTTPException, ValueError: no complete answer, or not a list of upstreams.
     """
-    status, body = get(base, "/api/upstreams")
+    status, body, _ = get(base, "/api/upstreams")
     if status != http.client.OK:
         raise ValueError(problem_words(status, body))
     document = json.loads(body)

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.live import Live
 
 from lab.base import cancel
+from lab.base.keyboard import NoKeyboard, pressed
 from lab.watch.feed import FeedEvent, FeedState
-from lab.watch.keys import NoKeyboard, pressed
 from lab.watch.panel import latencies
 from lab.watch.picture import Picture
 from lab.watch.tally import cluster_of, printable

@@ -10,7 +10,7 @@ page and one action. A link that leaks can tap, and nothing else: no state, no c
 | `app` | the HTTP application, and what it refuses |
 | `limits` | how often a phone, an address and everybody together may tap |
 | `taps` | sends the requests, from a bounded queue |
-| `serving` | the server: how many connections, and for how long |
+| `gate` | its server's connections: how many, and for how long |
 """
 
 from lab.stage.audience.address import AudienceAddress

@@ -66,19 +66,17 @@ class AudienceAddress:
             HostError: this user may not use the port.
         """
         family = socket.AF_INET6 if self.ip.version == 6 else socket.AF_INET
-        with socket.socket(family) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind((str(self.ip), self.port))
-                listener.listen(_BACKLOG)
-            except PermissionError as error:
-                what = f"this user may not listen on port {self.port}"
-                raise HostError(what, next=f"--audience {self.host}:{PORT}") from error
-            except OSError as error:
-                if error.errno == errno.EADDRNOTAVAIL:
-                    raise UsageError(f"{self.ip} is not an address of this machine", next=_choice(own)) from error
-                what = f"port {self.port} of {self.ip} is in use by another program"
-                raise UsageError(what, next=f"--audience {self.host}:{self.port + 1}") from error
+        try:
+            listener = socket.create_server((str(self.ip), self.port), family=family, backlog=_BACKLOG)
+        except PermissionError as error:
+            what = f"this user may not listen on port {self.port}"
+            raise HostError(what, next=f"--audience {self.host}:{PORT}") from error
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise UsageError(f"{self.ip} is not an address of this machine", next=_choice(own)) from error
+            what = f"port {self.port} of {self.ip} is in use by another program"
+            raise UsageError(what, next=f"--audience {self.host}:{self.port + 1}") from error
+        with listener:
             yield listener
 
 

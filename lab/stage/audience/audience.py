@@ -16,13 +16,16 @@ from lab.base.names import Json
 from lab.lab import Lab
 from lab.stage.audience.address import AudienceAddress
 from lab.stage.audience.app import AudienceApp, Tapping
+from lab.stage.audience.gate import Gate
 from lab.stage.audience.limits import Limits
-from lab.stage.audience.serving import Gate, serving
 from lab.stage.audience.taps import Taps
+from lab.stage.server import serving
 
 _NEWS_S = 1.0
 """Shortest time between two calls of `changed`."""
 _SERVICE = "podinfo"
+_MOST_HEAD = 8 << 10
+"""Bytes of a request's line and headers."""
 
 
 class Audience:
@@ -86,7 +89,16 @@ class Audience:
                 self._stop_telling()
                 app.end()
 
-            stack.enter_context(serving(app, listener, gate=self._gate, closing=closing))
+            server = serving(
+                app,
+                listener,
+                before_end=closing,
+                name="audience",
+                protocol=self._gate.protocol(),
+                most_head=_MOST_HEAD,
+                most_message=None,
+            )
+            stack.enter_context(server)
             self._running = stack.pop_all()
 
     def close(self) -> None:

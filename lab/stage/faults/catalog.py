@@ -13,7 +13,7 @@ from lab.kube.objects import Ref
 from lab.lab import Lab
 from lab.mesh import Mesh
 from lab.mesh.model import GatewayWorkload
-from lab.scenario.actions import Action, Command
+from lab.scenario.actions import Command
 from lab.stage.faults.latency import BY_STACK, rollout
 from lab.stage.faults.situation import Situation
 
@@ -41,8 +41,8 @@ class Breakage:
     title: str
     effect: str
     undo_title: str
-    do: tuple[Action, ...]
-    undo: tuple[Action, ...]
+    do: tuple[Command, ...]
+    undo: tuple[Command, ...]
     is_active: Callable[[Situation], bool]
     obstacle: Callable[[Situation], str | None]
     until_undone: Callable[[], object] = lambda: None
@@ -107,7 +107,7 @@ def _gateway(cluster: Cluster, gateway: GatewayWorkload) -> Breakage:
 
 def _killed(
     cluster: Cluster, deployment: Ref, *, pods: str, replicas: int
-) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
+) -> tuple[tuple[Command, ...], tuple[Command, ...]]:
     """Return the commands that kill a Deployment's pods and prevent new ones, and those of the undo."""
     kubectl = f"kubectl --context={cluster.context} --namespace={deployment.namespace}"
     scale = f"{kubectl} scale deployment {deployment.name} --replicas="

@@ -23,7 +23,7 @@ from lab.base.names import NAMESPACE, Cluster
 from lab.components import podinfo
 from lab.kube import Kube
 from lab.kube.objects import Ref
-from lab.scenario.actions import Action, Apply, Command, Delete, kubectl_command
+from lab.scenario.actions import Apply, Command, Delete, kubectl_command
 
 MANIFEST = Path(__file__).with_name("manifests") / "podinfo-latency.yaml"
 FILTER = Ref(
@@ -37,8 +37,8 @@ class Latency:
     """How podinfo is slowed down on one stack. `shown` in the commands is a path as a person types it."""
 
     effect: str
-    do: Callable[[Cluster, Callable[[Path], str]], tuple[Action, ...]]
-    undo: Callable[[Cluster, Callable[[Path], str]], tuple[Action, ...]]
+    do: Callable[[Cluster, Callable[[Path], str]], tuple[Command, ...]]
+    undo: Callable[[Cluster, Callable[[Path], str]], tuple[Command, ...]]
     is_on: Callable[[Kube], bool]
 
 
@@ -48,24 +48,24 @@ def rollout(cluster: Cluster, deployment: str, namespace: str = NAMESPACE) -> Co
     return Command(f"{line} --timeout={_ROLLOUT_S}s", timeout_s=_ROLLOUT_S + 10)
 
 
-def _apply(cluster: Cluster, shown: Callable[[Path], str]) -> tuple[Action, ...]:
+def _apply(cluster: Cluster, shown: Callable[[Path], str]) -> tuple[Command, ...]:
     # The role is not used: the context is given.
     return (Command(kubectl_command(Apply(MANIFEST.name, to="east"), cluster.context, [shown(MANIFEST)])),)
 
 
-def _delete(cluster: Cluster, shown: Callable[[Path], str]) -> tuple[Action, ...]:
+def _delete(cluster: Cluster, shown: Callable[[Path], str]) -> tuple[Command, ...]:
     return (Command(kubectl_command(Delete(MANIFEST.name, of="east"), cluster.context, [shown(MANIFEST)])),)
 
 
-def _set(cluster: Cluster, _: Callable[[Path], str]) -> tuple[Action, ...]:
+def _set(cluster: Cluster, _: Callable[[Path], str]) -> tuple[Command, ...]:
     return _environment(cluster, " ".join(f"{name}={value}" for name, value in podinfo.DELAY.items()))
 
 
-def _unset(cluster: Cluster, _: Callable[[Path], str]) -> tuple[Action, ...]:
+def _unset(cluster: Cluster, _: Callable[[Path], str]) -> tuple[Command, ...]:
     return _environment(cluster, " ".join(f"{name}-" for name in podinfo.DELAY))
 
 
-def _environment(cluster: Cluster, words: str) -> tuple[Action, ...]:
+def _environment(cluster: Cluster, words: str) -> tuple[Command, ...]:
     name = podinfo.DEPLOYMENT.name
     line = f"kubectl --context={cluster.context} --namespace={NAMESPACE} set env deployment {name} {words}"
     return (Command(line), rollout(cluster, name))

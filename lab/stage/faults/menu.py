@@ -14,7 +14,7 @@ from lab.base.cancel import Cancelled
 from lab.base.errors import LabError
 from lab.lab import Lab
 from lab.mesh import Mesh
-from lab.scenario.actions import Action, Command
+from lab.scenario.actions import Action
 from lab.stage.faults import catalog, situation
 from lab.stage.faults.catalog import Breakage
 from lab.stage.faults.situation import Situation
@@ -143,12 +143,8 @@ def _shown(one: Breakage, now: Situation | None, problem: str) -> Fault:
         title=one.title,
         effect=one.effect,
         undo_title=one.undo_title,
-        commands=_lines(one.do),
-        undo_commands=_lines(one.undo),
+        commands=tuple(command.text for command in one.do),
+        undo_commands=tuple(command.text for command in one.undo),
         active=now is not None and one.is_active(now),
         disabled=problem if now is None else one.obstacle(now),
     )
-
-
-def _lines(actions: Sequence[Action]) -> tuple[str, ...]:
-    return tuple(action.text for action in actions if isinstance(action, Command))

@@ -2,12 +2,12 @@
 
 | module | what is in it |
 | --- | --- |
-| `recorded` | record a live stage from its start to its end |
+| `live_recording` | record a live stage from its start to its end |
 | `recorder`, `page` | collect: the stage's events and consoles; the page's stream, with a reader of its own |
 | `store`, `journal` | write the files each second, within a size |
 | `events`, `delta`, `cast`, `redacting` | the lines: events, changes of the state, asciicast; without secrets |
-| `manifest`, `reading`, `tape` | `stage.json`; read a recording, also a damaged one; what was read |
-| `replaying`, `player`, `clock`, `replay_console` | serve a replay: a `Stage` that plays a tape, with a clock |
+| `manifest`, `reader`, `tape` | `stage.json`; read a recording, also a damaged one; what was read |
+| `replay_server`, `player`, `clock`, `replay_console` | serve a replay: a `Stage` that plays a tape, with a clock |
 | `routes`, `page_frames` | the page in a replay, and its stream |
 | `export`, `one_file` | one HTML file that plays a recording without a server |
 | `rehearsal` | the seconds of each step of the last rehearsal; not a part of a recording |

@@ -20,12 +20,12 @@ from urllib.parse import urlsplit
 from lab.base.errors import UsageError
 from lab.base.files import write_atomic
 from lab.base.names import Json
+from lab.stage.app import STATIC
 from lab.stage.recording import delta
 from lab.stage.recording.manifest import Manifest
 from lab.stage.recording.one_file import WebFolder, inline_script
 from lab.stage.recording.routes import FRONTEND, SHIM, upstreams_document
 from lab.stage.recording.tape import Happening, Tape
-from lab.stage.server import STATIC
 
 LIMIT = 48 << 20
 """Bytes of an exported file; browsers open it within seconds."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from lab.base.names import Json
 from lab.watch import facts
@@ -90,16 +88,10 @@ def page_facts(base: str) -> PageFacts:
     Raises:
         OSError, http.client.HTTPException, ValueError, TypeError: no complete answer.
     """
-    parts = urlsplit(base)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
-    try:
-        connection.request("GET", "/api/info", headers={"connection": "close"})
-        response = connection.getresponse()
-        info = json.loads(response.read(1 << 16))
-        server = response.getheader("server", "").lower()
-        ingress = "envoy" in server or response.getheader("x-envoy-upstream-service-time") is not None
-    finally:
-        connection.close()
+    _, body, headers = facts.get(base, "/api/info")
+    info = json.loads(body)
+    is_envoy = "envoy" in headers.get("server", "").lower()
+    ingress = is_envoy or "x-envoy-upstream-service-time" in headers
     if not isinstance(info, dict) or not isinstance(info.get("cluster"), str):
         raise ValueError("the answer does not name a cluster")  # noqa: TRY004 - the answer is at fault
     return PageFacts(frontend=info, upstreams=tuple(facts.upstreams(base)), ingress=ingress)

@@ -6,14 +6,9 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lab.stage.parts import Declined, Viewer
+from lab.stage.parts import Viewer
 from lab.stage.recording.tape import ConsoleEvent, ConsoleTape
-
-REPLAY_CHARACTERS = 128 << 10
-"""What a browser gets of what was shown before, as of a live console."""
-MOST_VIEWERS = 16
-CLEAR = "\x1bc"
-"""Resets a terminal."""
+from lab.stage.viewers import CLEAR, SHOWN_BEFORE, Viewers
 
 
 @dataclass(kw_only=True)
@@ -22,22 +17,19 @@ class ReplayConsole:
 
     tape: ConsoleTape
     at_s: float = 0.0
-    _viewers: list[Viewer] = field(default_factory=list)
+    _viewers: Viewers = field(default_factory=Viewers)
     _guard: threading.RLock = field(default_factory=threading.RLock)
 
     def attach(self, viewer: Viewer) -> bytes:
         """Add a viewer, and return what the console showed last."""
         with self._guard:
-            if len(self._viewers) >= MOST_VIEWERS:
-                raise Declined("too many browsers show this console", next="close one of them")
-            self._viewers.append(viewer)
-            viewer.sized(*self.size)
+            self._viewers.add(viewer, self.size)
             return self.shown.encode()
 
     def detach(self, viewer: Viewer) -> None:
         """Remove a viewer."""
         with self._guard:
-            self._viewers = [one for one in self._viewers if one is not viewer]
+            self._viewers.remove(viewer)
 
     def input(self, viewer: Viewer, keys: str) -> None:
         """Ignore keys: a recording cannot answer."""
@@ -61,31 +53,24 @@ class ReplayConsole:
             events = self.tape.timeline.between(self.at_s, at_s)
             self.at_s = at_s
             if any(event.kind == "r" for event in events):
-                self._tell_size()
+                self._viewers.resize(self.size)
             self._show("".join(event.data for event in events if event.kind == "o"))
 
     def jump(self, at_s: float) -> None:
         """Show the state of another time."""
         with self._guard:
             self.at_s = at_s
-            self._tell_size()
+            self._viewers.resize(self.size)
             self._show(self.shown)
 
     def close(self) -> None:
         """End all viewers."""
         with self._guard:
-            viewers, self._viewers = self._viewers, []
-        for viewer in viewers:
-            viewer.ended()
-
-    def _tell_size(self) -> None:
-        for viewer in self._viewers:
-            viewer.sized(*self.size)
+            self._viewers.end()
 
     def _show(self, text: str) -> None:
         if text:
-            for viewer in self._viewers:
-                viewer.receive(text.encode("utf-8", "replace"))
+            self._viewers.show(text.encode("utf-8", "replace"))
 
 
 def last_output(events: Sequence[ConsoleEvent]) -> str:
@@ -96,12 +81,12 @@ def last_output(events: Sequence[ConsoleEvent]) -> str:
         if event.kind == "o":
             parts.append(event.data)
             size += len(event.data)
-            if size > REPLAY_CHARACTERS:
+            if size > SHOWN_BEFORE:
                 break
     text = "".join(reversed(parts))
-    if len(text) <= REPLAY_CHARACTERS:
+    if len(text) <= SHOWN_BEFORE:
         return text
-    text = text[-REPLAY_CHARACTERS:]
+    text = text[-SHOWN_BEFORE:]
     return text[text.find("\n", 0, 4096) + 1 :]
 
 

@@ -20,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 
 from lab.base.names import Json
 from lab.base.paths import APPS
+from lab.stage.json_requests import BadRequestError, answered, read_object
 from lab.stage.recording import page_frames
 from lab.stage.recording.player import ACTIONS, Player
 from lab.stage.recording.tape import Tape
@@ -30,7 +31,6 @@ PAGE = f"{REPLAY}/page"
 FRONTEND = APPS / "frontend" / "frontend" / "static"
 """The frontend's page."""
 SHIM = Path(__file__).with_name("static") / "page-shim.js"
-_MOST_BYTES = 4096
 _LOOK_S = 0.1
 _STILL_S = 0.5
 _HEARTBEAT_S = 10.0
@@ -41,7 +41,7 @@ def routes(player: Player) -> Sequence[BaseRoute]:
     """Return the routes of a replay."""
     served = _Served(player)
     return [
-        Route("/api/replay", served.control, methods=["POST"]),
+        Route("/api/replay", answered(served.control), methods=["POST"]),
         Route(f"{PAGE}/", served.page),
         Route(f"{PAGE}/shim.js", served.shim),
         Route(f"{PAGE}/api/upstreams", served.upstreams),
@@ -60,13 +60,12 @@ class _Served:
 
     async def control(self, request: Request) -> Response:
         """Play, pause, jump, or change the speed: `{"action": …, "at": seconds, "speed": factor}`."""
+        body = await read_object(request)
         try:
-            body = await _small_object(request)
             self._player.control(str(body.get("action")), at_s=_number(body, "at"), speed=_number(body, "speed"))
-        except (ValueError, TypeError, RecursionError):
-            text = f'send {{"action": one of {", ".join(ACTIONS)}, "at": seconds, "speed": factor}}'
-            body = problem("this is not a control of a replay", where="POST /api/replay", next_step=text)
-            return JSONResponse(body, status_code=400)
+        except (ValueError, TypeError):
+            form = f'send {{"action": one of {", ".join(ACTIONS)}, "at": seconds, "speed": factor}}'
+            raise BadRequestError("this is not a control of a replay", next_step=form) from None
         return JSONResponse({}, status_code=202)
 
     async def page(self, _: Request) -> Response:
@@ -152,15 +151,3 @@ def _number(body: Json, key: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e9:
         raise ValueError(key)
     return float(value)
-
-
-async def _small_object(request: Request) -> Json:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > _MOST_BYTES:
-            raise ValueError("too large")
-    document = json.loads(body)
-    if not isinstance(document, dict):
-        raise ValueError("not an object")  # noqa: TRY004 - the request is at fault
-    return document

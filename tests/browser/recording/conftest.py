@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lab.stage.recording.reading import read
+from lab.stage.recording.reader import read
 from lab.stage.recording.tape import Tape
 from tests.chromium import TIMEOUT_MS
 from tests.unit.stage.recording.kit import presentation

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from lab.stage.app import create_app
 from lab.stage.recording.player import Player
 from lab.stage.recording.routes import routes
 from lab.stage.recording.tape import Tape
 from lab.stage.security import Door
-from lab.stage.serve import listening, serving
-from lab.stage.server import create_app
+from lab.stage.server import listening, serving
 from tests.browser.recording.conftest import Window
 
 Open = Callable[..., Window]

@@ -26,6 +26,7 @@ from lab.shells import start_files
 from lab.shells.start_files import Settings
 from lab.stacks.istio.mesh import IstioMesh
 from lab.stacks.linkerd.mesh import LinkerdMesh
+from lab.stage.app import create_app
 from lab.stage.broker import Broker
 from lab.stage.console import PreparedShell
 from lab.stage.consoles import Consoles
@@ -34,8 +35,7 @@ from lab.stage.page_watch import PageWatch
 from lab.stage.parts import Fault
 from lab.stage.run import names_of
 from lab.stage.security import Door
-from lab.stage.serve import listening, serving
-from lab.stage.server import create_app
+from lab.stage.server import listening, serving
 from lab.stage.state import StageFacts
 from lab.stage.typist import Typist
 from tests.browser.stage.recorded import Recorded

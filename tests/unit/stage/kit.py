@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
 
+from lab.base import wait
 from lab.base.names import Json
+from lab.base.wait import NotYet
 from lab.scenario.presenter import Wish
+from lab.stage.app import create_app
 from lab.stage.broker import Broker
 from lab.stage.parts import Declined, Viewer
 from lab.stage.security import Door
-from lab.stage.serve import listening, serving
-from lab.stage.server import create_app
+from lab.stage.server import listening, serving
 
 
 class FakeConsole:
@@ -121,3 +123,8 @@ def served(stage: Any, **options: Any) -> Iterator[Served]:
         app = create_app(stage, door, admitted=lambda: admitted.append(True), **options)
         with serving(app, listener, before_end=stage.broker.close):
             yield Served(stage=stage, door=door, admitted=admitted)
+
+
+def until(what: str, holds: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    wait.until(what, lambda: holds() or NotYet("not yet"), timeout_s=60, interval_s=0.01)

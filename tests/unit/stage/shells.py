@@ -15,7 +15,7 @@ from lab.base.wait import NotYet
 from lab.shells import start_files
 from lab.shells.start_files import Settings
 from lab.stage.console import Console, PreparedShell
-from lab.stage.text import LineReader
+from lab.stage.plain_lines import LineReader
 
 SHELLS = ("bash", "zsh", "fish", "sh")
 

@@ -9,9 +9,8 @@ import pytest
 
 from lab.base import cancel, wait
 from lab.base.errors import LabError
-from lab.stage.conductor import Conductor
+from lab.stage.conductor import Conductor, Work
 from lab.stage.parts import Declined
-from lab.stage.state import Work
 
 
 class Noted:

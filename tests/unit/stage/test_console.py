@@ -11,9 +11,10 @@ import pytest
 
 from lab.base import wait
 from lab.base.wait import NotYet
-from lab.stage.console import MOST_VIEWERS, REPLAY_BYTES, Console
+from lab.stage.console import Console
 from lab.stage.parts import Declined
 from lab.stage.typed_command import TypedCommand
+from lab.stage.viewers import MOST_VIEWERS, SHOWN_BEFORE
 from tests.unit.stage.shells import SHELLS, Browser, console_of, lines_of, missing, ready
 
 every_shell = pytest.mark.parametrize(
@@ -253,7 +254,7 @@ def test_the_replay_is_bounded_and_begins_with_a_whole_line(tmp_path: Path) -> N
     with console_of(tmp_path, "bash") as console:
         run(console, "seq 100000 150000")
         shown = console.attach(Browser()).removeprefix(b"\x1bc")
-        assert len(shown) <= REPLAY_BYTES
+        assert len(shown) <= SHOWN_BEFORE
         assert shown[:6].isdigit()
         assert len(run(console, "seq 1 5000").lines) == 2000
 

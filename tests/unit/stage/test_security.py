@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 from lab.base import wait
 from lab.base.wait import NotYet
-from lab.stage import endpoints, security
+from lab.stage import json_requests, security
 from lab.stage.security import Door
 from tests.unit.stage.kit import FakeStage, Served, served
 
@@ -156,7 +156,7 @@ def test_a_body_that_is_too_large_is_not_read(here: Served) -> None:
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(here: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoints, "BODY_S", 0.05)
+    monkeypatch.setattr(json_requests, "BODY_S", 0.05)
     with here.client() as client:
         cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
     lines = [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.stage.server import STATIC
+from lab.stage.app import STATIC
 
 VENDOR = STATIC / "vendor"
 SUMS = VENDOR / "SHA256SUMS"

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
-import pty
 import re
-import sys
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from lab.watch import keys, looks
+from lab.watch import looks
 from lab.watch.feed import FeedEvent, FeedState
 from lab.watch.looks import Looks
 from lab.watch.panel import ASCII
@@ -236,17 +233,3 @@ def test_letters_have_enough_contrast_at_any_age(colour: str, age: float) -> Non
 
     low, high = sorted((light(faded), light(looks.text_on(faded))))
     assert (high + 0.05) / (low + 0.05) >= 4.5
-
-
-def test_keys_are_read_one_by_one_and_the_end_of_input_quits(monkeypatch: pytest.MonkeyPatch) -> None:
-    master, slave = pty.openpty()
-    with os.fdopen(slave, "r") as stdin:
-        monkeypatch.setattr(sys, "stdin", stdin)
-        with keys.pressed() as found:
-            assert (found.present, found.wait(0.01)) == (True, "")
-            os.write(master, b"P")
-            assert found.wait(30) == "p"
-            os.write(master, b"\x1b[A")
-            assert found.wait(30) == "\x1b"
-            os.close(master)
-            assert found.wait(30) == "q"

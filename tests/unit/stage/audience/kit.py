@@ -11,7 +11,7 @@ from ipaddress import ip_address
 import httpx2
 
 from lab.stage.audience import Audience, AudienceAddress
-from lab.stage.audience.serving import Gate
+from lab.stage.audience.gate import Gate
 from lab.stage.audience.taps import TapResult
 
 PATIENCE_S = 20

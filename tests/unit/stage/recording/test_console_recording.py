@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab.stage.recording.player import Player
-from lab.stage.recording.reading import read
+from lab.stage.recording.reader import read
 from tests.unit.stage.recording.kit import Recording, state
 from tests.unit.stage.shells import Browser, console_of, lines_of
 

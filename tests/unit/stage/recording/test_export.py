@@ -17,7 +17,7 @@ from lab.base.errors import UsageError
 from lab.stage.recording import delta, export
 from lab.stage.recording.export import Exported
 from lab.stage.recording.one_file import WebFolder, inline_script
-from lab.stage.recording.reading import read
+from lab.stage.recording.reader import read
 from lab.stage.recording.tape import Tape
 from tests.unit.stage.recording.kit import presentation
 

@@ -13,7 +13,7 @@ from lab.base import wait
 from lab.base.names import Json
 from lab.base.wait import NotYet
 from lab.stage.recording.manifest import Manifest
-from lab.stage.recording.reading import read
+from lab.stage.recording.reader import read
 from tests.unit.stage.lab_stage import lab_stage, until
 from tests.unit.stage.recording.test_export import recording
 

@@ -15,7 +15,7 @@ from lab.stage.broker import StageEvent
 from lab.stage.parts import Declined, Stage
 from lab.stage.recording.clock import PlayClock
 from lab.stage.recording.player import Player
-from lab.stage.recording.reading import read
+from lab.stage.recording.reader import read
 from lab.stage.recording.tape import Tape
 from tests.unit.stage.recording.kit import STEPS, Tick, presentation
 

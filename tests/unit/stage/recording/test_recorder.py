@@ -17,7 +17,7 @@ from lab.stage.broker import Broker
 from lab.stage.recording import cast, recorder, store
 from lab.stage.recording.journal import GrowingFile
 from lab.stage.recording.manifest import Manifest
-from lab.stage.recording.reading import read
+from lab.stage.recording.reader import read
 from tests.unit.stage.recording.kit import STEPS, Recording, panel, presentation, state
 from tests.unit.stage.recording.test_redacting import KEY, TOKEN
 

@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 
 from lab.stage.recording import page_frames, routes
 from lab.stage.recording.player import Player
-from lab.stage.recording.reading import read
+from lab.stage.recording.reader import read
 from lab.stage.recording.routes import PAGE, with_first_script
 from lab.stage.recording.tape import Tape
 from lab.watch.sse import ServerEvent, parse
@@ -123,8 +123,6 @@ def test_a_console_shows_the_recording_and_takes_no_keys(replay: Replay) -> None
         {"action": "seek", "at": True},
         {"action": "seek", "at": 1e30},
         {"action": "play", "speed": "fast"},
-        [],
-        "play",
     ],
 )
 def test_other_controls_are_refused(replay: Replay, body: Any) -> None:
@@ -132,10 +130,28 @@ def test_other_controls_are_refused(replay: Replay, body: Any) -> None:
     assert (answer.status_code, answer.json()["error"]["what"]) == (400, "this is not a control of a replay")
 
 
-def test_a_large_or_broken_body_is_refused(replay: Replay) -> None:
-    for content in (b"{" + b" " * 5000, b"{", b"\xff", b'{"action": "seek", "at": NaN}'):
-        assert replay.client.post("/api/replay", content=content).status_code == 400
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"{" + b" " * 70_000 + b"}", 413),
+        (b"{", 400),
+        (b"\xff", 400),
+        (b"[]", 400),
+        (b'"play"', 400),
+        (b'{"action": "seek", "at": NaN}', 400),
+    ],
+    ids=["large", "cut", "not text", "a list", "a text", "not a number"],
+)
+def test_a_body_of_another_form_is_refused(replay: Replay, content: bytes, status: int) -> None:
+    answer = replay.client.post("/api/replay", content=content, headers={"content-type": "application/json"})
+    assert answer.status_code == status
+    assert answer.json()["error"]["next"]
     assert replay.player.clock.moment.at_s == 0.0
+
+
+def test_a_body_that_is_not_called_json_is_refused(replay: Replay) -> None:
+    assert replay.client.post("/api/replay", content=b'{"action": "play"}').status_code == 415
+    assert not replay.player.clock.moment.playing
 
 
 def test_wishes_are_refused_with_the_reason(replay: Replay) -> None:

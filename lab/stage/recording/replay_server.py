@@ -13,7 +13,7 @@ from lab.base.errors import UsageError
 from lab.report.folder import STAGE, Kind, find, listing
 from lab.stage.recording.manifest import Manifest, RecordingError
 from lab.stage.recording.player import Player
-from lab.stage.recording.reading import read
+from lab.stage.recording.reader import read
 from lab.stage.recording.routes import PAGE, routes
 from lab.stage.recording.tape import Tape
 from lab.stage.run import OnScreen, on_screen

@@ -1,4 +1,4 @@
-"""The audience's server: bounded connections, each for a bounded time, in a thread of its own.
+"""The connections of the audience's server: a bounded number, each for a bounded time.
 
 uvicorn closes a connection that is idle after an answer, but not one on which a request never becomes complete. Here,
 each connection ends after a while, and when all places are taken, the oldest one without a request makes room. So
@@ -8,28 +8,13 @@ slow clients and floods of connections only take places from each other.
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import copy_context
 from typing import Any
 
-import uvicorn
-from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
-
-from lab.base import limits, wait
-from lab.base.errors import HostError
-from lab.base.wait import NotYet
 
 MOST_CONNECTIONS = 512
 LIFE_S, GRACE_S = 20.0, 15.0
 """Seconds after which a connection ends, and further ones for a request that is in progress then."""
-_KEEP_ALIVE_S = 5
-_MOST_HEAD = 8 << 10
-_START_S = 10.0
-_END_S = 1.0
 
 
 class Gate:
@@ -41,6 +26,10 @@ class Gate:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def protocol(self) -> type[asyncio.Protocol]:
+        """Return the protocol of a server whose connections pass this gate."""
+        return type("BoundedHttp", (_BoundedHttp,), {"gate": self})
 
     def admit(self, connection: _BoundedHttp) -> bool:
         """Add a connection, and end another one if it needs the place; return False if there is no place."""
@@ -100,56 +89,3 @@ class _BoundedHttp(H11Protocol):
             self.cycle.keep_alive = False
         elif not self.transport.is_closing():
             self.transport.abort()  # nothing was promised, and an unread rest must not keep it
-
-
-@contextmanager
-def serving(app: ASGIApp, listener: socket.socket, *, gate: Gate, closing: Callable[[], None]) -> Iterator[None]:
-    """Serve an application while the block runs.
-
-    Args:
-        app: the application.
-        listener: where it listens.
-        gate: its connections.
-        closing: called before the server ends.
-    """
-    limits.allow_open_files()
-    config = uvicorn.Config(
-        app,
-        access_log=False,
-        date_header=False,
-        h11_max_incomplete_event_size=_MOST_HEAD,
-        http=type("BoundedHttp", (_BoundedHttp,), {"gate": gate}),
-        lifespan="off",
-        log_config=None,
-        log_level="error",
-        loop="asyncio",
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=1,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        ws="none",
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(
-        target=copy_context().run, args=(server.run, [listener]), name="audience-server", daemon=True
-    )
-    thread.start()
-    try:
-        wait.until(
-            "the audience's server",
-            lambda: server.started or NotYet("it starts") if thread.is_alive() else _ended(),
-            timeout_s=_START_S,
-            interval_s=0.02,
-        )
-        yield
-    finally:
-        closing()
-        server.should_exit = True
-        thread.join(_END_S)
-        if thread.is_alive():  # a request does not end: the process ends without it
-            server.force_exit = True
-            thread.join(_END_S / 2)
-
-
-def _ended() -> bool:
-    raise HostError("the audience's server ended while it started", next="start the stage again")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.stage.text import MOST_LETTERS, LineReader
+from lab.stage.plain_lines import MOST_LETTERS, LineReader
 
 
 def lines(*reads: bytes) -> list[str]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from lab.stage.recording import reading
+from lab.stage.recording import reader
 from lab.stage.recording.manifest import RecordingError
-from lab.stage.recording.reading import read
+from lab.stage.recording.reader import read
 from tests.unit.stage.recording.kit import STEPS, presentation
 
 
@@ -173,7 +173,7 @@ def test_data_that_is_not_the_last_key_is_read_too(folder: Path) -> None:
 
 
 def test_files_of_any_size_are_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_MOST_BYTES", 100)
+    monkeypatch.setattr(reader, "_MOST_BYTES", 100)
     with pytest.raises(RecordingError, match="is larger than"):
         read(folder)
 

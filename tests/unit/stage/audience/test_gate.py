@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from lab.base import wait
-from lab.stage.audience.serving import Gate
+from lab.stage.audience.gate import Gate
 from tests.unit.stage.audience.kit import PATIENCE_S, Hall, hall
 
 

@@ -320,7 +320,7 @@ def _unknown_roles(written: Mapping[str, Any]) -> list[tuple[Key, str]]:
         return []
     known = list(dict.fromkeys([*_ROLES, *tables]))
     return [
-        (("roles", role), f"there is no cluster {name!r}; there are: {', '.join(known)}; or add [clusters.{name}]")
+        (("roles", role), f"unknown cluster {name!r}; known: {', '.join(known)}; or add [clusters.{name}]")
         for role in _ROLES
         if isinstance(name := roles.get(role, role), str) and name not in known
     ]
@@ -397,4 +397,4 @@ def _conflicts(spec: LabSpec) -> Iterator[tuple[Key, str]]:
         for source in sources:
             if source not in spec.clusters:
                 known = ", ".join(spec.clusters)
-                yield ("exports", service), f"there is no cluster {source!r}; there are: {known}"
+                yield ("exports", service), f"unknown cluster {source!r}; known: {known}"

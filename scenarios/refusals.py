@@ -162,7 +162,7 @@ def _address(cluster: Cluster, name: str) -> str:
     """
     service = connect(cluster).get(seeing.service(name))
     if service is None:
-        raise KubeError(f"there is no Service {name}", where=cluster.name)
+        raise KubeError(f"Service {name} does not exist", where=cluster.name)
     return str(service["spec"]["clusterIP"])
 
 

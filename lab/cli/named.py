@@ -98,7 +98,7 @@ def cluster_of(lab: Lab, name: str) -> Cluster:
     """
     roles = {"east": lab.east, "west": lab.west}
     if name not in lab.clusters and name not in roles:
-        raise UsageError(f"there is no cluster {name!r}", next=f"one of: {', '.join(lab.clusters)}")
+        raise UsageError(f"unknown cluster {name!r}", next=f"one of: {', '.join(lab.clusters)}")
     return lab.clusters.get(name) or roles[name]
 
 

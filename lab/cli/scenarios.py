@@ -232,7 +232,7 @@ def check(
         return
     lab = lab_of(file)
     if step not in (names := step_names("")):  # without a question to the lab
-        raise UsageError(f"there is no step {step!r}; there are: {', '.join(names)}", next="lab run --list")
+        raise UsageError(f"unknown step {step!r}; known: {', '.join(names)}", next="lab run --list")
     lab = need_nodes(lab)
     steps = steps_of(lab, full=True, rate=50.0)
     steps.context.memo = Position.read(lab.paths.walk).memo  # the measurements of an unfinished walk

@@ -187,7 +187,7 @@ def check_names(lab: Lab, names: Iterable[str]) -> None:
     """
     if unknown := [name for name in names if name not in lab.artifacts.catalog]:
         known = ", ".join(artifact.name for artifact in lab.artifacts.catalog)
-        raise UsageError(f"there is no artifact {', '.join(unknown)}", next=f"name one or more of: {known}")
+        raise UsageError(f"unknown artifact {', '.join(unknown)}", next=f"name one or more of: {known}")
 
 
 def steps(lab: Lab, names: Sequence[str]) -> list[Step]:

@@ -34,7 +34,7 @@ def of_workload(lab: Lab, clusters: Iterable[str], workload: str, lines: int) ->
                 yield from _lines(kube, pod, lines)
     if not exists:
         choice = f"name one of: {', '.join(sorted(known))}" if known else "lab status"
-        raise UsageError(f"there is no workload {workload!r}", next=choice)
+        raise UsageError(f"unknown workload {workload!r}", next=choice)
 
 
 def _lines(kube: Kube, pod: Obj, lines: int) -> Iterator[str]:

@@ -37,7 +37,7 @@ def exportable(
     exported = connect(source).get(service_ref(service))
     if exported is None:
         raise UsageError(
-            f"there is no Service {service!r} in namespace {NAMESPACE}",
+            f"Service {service!r} does not exist in namespace {NAMESPACE}",
             where=source.name,
             next=f"kubectl --context={source.context} --namespace={NAMESPACE} get services",
         )

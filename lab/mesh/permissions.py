@@ -28,7 +28,7 @@ def read(objects: Iterable[Obj]) -> list[Permission]:
 def no_pods(permission: Permission) -> UsageError:
     """Return the error for a permission of a service that has no pods in its cluster."""
     return UsageError(
-        f"there is no Service {permission.service!r} with pods of its own in namespace {NAMESPACE}",
+        f"Service {permission.service!r} does not exist in namespace {NAMESPACE}, or has no pods of its own",
         where=permission.cluster,
         next="authorize the service in the cluster that its pods run in",
     )

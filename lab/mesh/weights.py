@@ -30,7 +30,7 @@ def called_ports(kube: Kube, service: str, names: Iterable[str]) -> tuple[Servic
     others = [name for name in names if name != service]
     if called is None:
         raise UsageError(
-            f"there is no Service {service!r} to call in namespace {NAMESPACE}",
+            f"Service {service!r} does not exist in namespace {NAMESPACE}",
             where=kube.cluster.name,
             next="name a service that exists there" + (f", or call {', '.join(others)} itself" if others else ""),
         )

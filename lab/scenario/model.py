@@ -221,7 +221,7 @@ class Registry:
         """
         if unknown := [name for name in names if name not in self.scenarios]:
             raise UsageError(
-                f"there is no scenario {', '.join(map(repr, unknown))}; there are: {', '.join(self.scenarios)}",
+                f"unknown scenario {', '.join(map(repr, unknown))}; known: {', '.join(self.scenarios)}",
                 next="lab run --list",
             )
         return tuple(self.scenarios[name] for name in dict.fromkeys(names)) or tuple(self.scenarios.values())

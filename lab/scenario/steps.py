@@ -187,7 +187,7 @@ def check_one(steps: StepRunner, scenarios: Sequence[Scenario], which: str) -> S
             if f"{scenario.name}/{step.name}" == which:
                 return steps.check(scenario, step)
     known = ", ".join(f"{s.name}/{step.name}" for s in scenarios for step in s.steps)
-    raise UsageError(f"there is no step {which!r}; there are: {known}", next="lab run --list")
+    raise UsageError(f"unknown step {which!r}; known: {known}", next="lab run --list")
 
 
 def _is_expected_failure(step: ScenarioStep, result: CheckResult) -> bool:

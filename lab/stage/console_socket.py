@@ -92,7 +92,7 @@ async def console(socket: WebSocket) -> None:
     try:
         feed = stage.console(name)
     except KeyError:
-        body = problem(f"there is no console {name!r}", where=socket.url.path, next_step="see `consoles` of the state")
+        body = problem(f"unknown console {name!r}", where=socket.url.path, next_step="see `consoles` of the state")
         await socket.send_denial_response(JSONResponse(body, status_code=404))
         return
     viewer = _BrowserConsole()

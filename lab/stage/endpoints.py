@@ -99,7 +99,7 @@ async def fault(request: Request) -> Response:
     try:
         _stage(request).fault(name, undo=action == "undo")
     except KeyError:
-        what = f"there is no fault {name!r}"
+        what = f"unknown fault {name!r}"
         raise BadRequestError(what, next_step="see `faults` of GET /api/state", status=404) from None
     return _accepted()
 

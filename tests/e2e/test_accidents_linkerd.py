@@ -119,7 +119,7 @@ def test_an_api_server_that_west_does_not_reach_is_the_hop_that_status_names(lab
     ("words", "message"),
     [
         (("podinfo=50", "podinfo-north=50"), "podinfo-north is not podinfo or an export of it"),
-        (("nobody", "nobody=50", "podinfo-east=50"), "there is no Service 'nobody'"),
+        (("nobody", "nobody=50", "podinfo-east=50"), "Service 'nobody' does not exist"),
         (("podinfo=0", "podinfo-east=0"), "the weights add up to 0"),
         (("podinfo=101", "podinfo-east=0"), "weights are whole numbers from 0 to 100"),
     ],

@@ -84,7 +84,7 @@ def test_what_two_clusters_may_not_share_names_both(text: str, key: str, names: 
 
 def test_an_export_from_a_cluster_that_is_not_there_is_refused() -> None:
     assert problems('[exports]\npodinfo = ["nowhere"]') == {
-        "exports.podinfo": (2, "there is no cluster 'nowhere'; there are: east, west")
+        "exports.podinfo": (2, "unknown cluster 'nowhere'; known: east, west")
     }
 
 
@@ -189,7 +189,7 @@ def test_an_unusable_network_names_a_right_one(text: str, words: str) -> None:
 
 def test_a_role_of_an_unknown_cluster_names_the_clusters() -> None:
     assert problems('[roles]\neast = "nope"\n[clusters.north]') == {
-        "roles.east": (2, "there is no cluster 'nope'; there are: east, west, north; or add [clusters.nope]")
+        "roles.east": (2, "unknown cluster 'nope'; known: east, west, north; or add [clusters.nope]")
     }
 
 

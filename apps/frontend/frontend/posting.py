@@ -55,7 +55,7 @@ def fields_of(body: bytes, *, allowed: Collection[str], example: str) -> dict[st
     if not isinstance(fields, dict):
         raise bad_body("the body is not a JSON object", example=example)
     if unknown := sorted(set(fields) - set(allowed)):
-        raise bad_body(f"there is no field {unknown[0]!r}", example=example)
+        raise bad_body(f"unknown field {unknown[0]!r}", example=example)
     return fields
 
 

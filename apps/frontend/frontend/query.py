@@ -22,7 +22,7 @@ class Query:
         self._params = params
         for name in params:
             if name not in allowed:
-                raise _bad(f"there is no parameter {name!r} here", name, f"known: {', '.join(allowed) or 'none'}")
+                raise _bad(f"unknown parameter {name!r}", name, f"known: {', '.join(allowed) or 'none'}")
             if len(params.getlist(name)) > 1:
                 raise _bad(f"{name!r} is given {len(params.getlist(name))} times", name, "give it once")
 
@@ -32,7 +32,7 @@ class Query:
         found = settings.upstream(name)
         if found is None:
             known = ", ".join(upstream.name for upstream in settings.upstreams)
-            raise _bad(f"there is no upstream {name!r}", "upstream", f"known: {known}")
+            raise _bad(f"unknown upstream {name!r}", "upstream", f"known: {known}")
         return found
 
     def whole(self, name: str, default: int, *, low: int, high: int) -> int:

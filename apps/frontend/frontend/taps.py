@@ -61,5 +61,5 @@ def parse_tap(body: bytes, settings: Settings) -> Upstream:
     upstream = settings.upstream(name) if isinstance(name, str) else None
     if upstream is None:
         known = ", ".join(one.name for one in settings.upstreams)
-        raise ApiError(400, what=f"there is no upstream {name!r}", where="body", next_step=f"known: {known}")
+        raise ApiError(400, what=f"unknown upstream {name!r}", where="body", next_step=f"known: {known}")
     return upstream

@@ -24,7 +24,7 @@ def apply(lab: Lab, wanted: Intercept) -> None:
     for name in (wanted.service, wanted.to):
         if kube.get(names.service_ref(name)) is None:
             raise UsageError(
-                f"there is no Service {name!r} in namespace {NAMESPACE}",
+                f"Service {name!r} does not exist in namespace {NAMESPACE}",
                 where=wanted.cluster,
                 next="name a Service that exists there",
             )

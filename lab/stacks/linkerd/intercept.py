@@ -23,7 +23,7 @@ def apply(lab: Lab, wanted: Intercept) -> None:
     ports = route.http_ports(kube, wanted.service, (wanted.to,))
     if kube.get(names.service_ref(wanted.to)) is None:
         raise UsageError(
-            f"there is no Service {wanted.to!r} in namespace {NAMESPACE}",
+            f"Service {wanted.to!r} does not exist in namespace {NAMESPACE}",
             where=wanted.cluster,
             next="name a Service that exists there",
         )

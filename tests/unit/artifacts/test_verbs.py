@@ -39,7 +39,7 @@ def test_the_list_says_what_is_there(store: ArtifactStore) -> None:
 
 
 def test_an_unknown_name_is_a_usage_error(store: ArtifactStore) -> None:
-    with pytest.raises(UsageError, match="there is no artifact tol") as raised:
+    with pytest.raises(UsageError, match="unknown artifact tol") as raised:
         verbs.steps(lab(store), ["tol"])
     assert raised.value.next == "name one or more of: tool, part, whole"
 

@@ -92,7 +92,7 @@ def test_shared_services_start_in_another_cluster_by_its_name_or_its_role(
 
 def test_shared_services_start_in_a_cluster_that_exists(lab: Command, up: Path, shared: list[str]) -> None:
     ended = lab("dev", "shared", "--in", "north")
-    assert (ended.code, "there is no cluster 'north'" in ended.err) == (2, True)
+    assert (ended.code, "unknown cluster 'north'" in ended.err) == (2, True)
     assert shared == []
 
 

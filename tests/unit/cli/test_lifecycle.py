@@ -143,7 +143,7 @@ def test_an_unknown_stack_is_a_usage_error(lab: Command, name: str) -> None:
 
 def test_logs_of_an_empty_cluster_name_are_refused(lab: Command) -> None:
     ended = lab("logs", "--cluster", "")
-    assert (ended.code, "there is no cluster ''" in ended.err) == (2, True)
+    assert (ended.code, "unknown cluster ''" in ended.err) == (2, True)
 
 
 def test_down_deletes_and_its_plan_does_not(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:

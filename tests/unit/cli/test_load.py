@@ -134,7 +134,7 @@ def test_json_is_alone_on_standard_output(lab: Command, server: LocalServer) -> 
     [
         ((), "there is neither a SERVICE nor a --url"),
         (("podinfi",), "the frontend does not call a service 'podinfi'"),
-        (("podinfo", "--from", "north"), "there is no cluster 'north'"),
+        (("podinfo", "--from", "north"), "unknown cluster 'north'"),
         (("podinfo", "--inside", "--rate", "150"), "at most 100 requests/s"),
         (("podinfo", "--rate", "0"), "--rate"),
         (("podinfo", "--rate", "nan"), "--rate"),

@@ -83,7 +83,7 @@ def test_json_has_what_is_allowed_now(lab: Command, clusters: dict[str, FakeApi]
 def test_an_unknown_service_is_refused(lab: Command, clusters: dict[str, FakeApi]) -> None:
     ended = lab("authorize", "podinfoo", "--from", "west/frontend")
     assert ended.code == UsageError.exit_code
-    assert "east: there is no Service 'podinfoo' with pods of its own in namespace test" in ended.err
+    assert "east: Service 'podinfoo' does not exist in namespace test, or has no pods of its own" in ended.err
     assert policies(clusters["east"]) == []
 
 
@@ -93,8 +93,8 @@ def test_an_unknown_service_is_refused(lab: Command, clusters: dict[str, FakeApi
         ((), "it is not clear who may call podinfo", "lab authorize podinfo --from CLUSTER/ACCOUNT, or --nobody"),
         (("--nobody", "--from", "west/frontend"), "--nobody refuses every request", "omit --from"),
         (("--nobody", "--method", "GET"), "--nobody refuses every request", "omit --from"),
-        (("--from", "north/frontend"), "there is no cluster 'north'", "one of: east, west"),
-        (("--from", "west/frontend", "--in", "north"), "there is no cluster 'north'", "one of: east, west"),
+        (("--from", "north/frontend"), "unknown cluster 'north'", "one of: east, west"),
+        (("--from", "west/frontend", "--in", "north"), "unknown cluster 'north'", "one of: east, west"),
         (("--from", "frontend"), "'frontend' is not a caller", "--from CLUSTER/ACCOUNT"),
         (("--from", "west/"), "'west/' is not a caller", "--from CLUSTER/ACCOUNT"),
         (("--from", "west/a/b/c"), "'west/a/b/c' is not a caller", "--from CLUSTER/ACCOUNT"),

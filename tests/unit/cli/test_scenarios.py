@@ -285,7 +285,7 @@ def test_upstreams_checks_decide_the_exit_code(lab: Command, up: Path, monkeypat
 def test_an_unknown_step_is_named_before_the_lab_is_looked_at(lab: Command, nodes: dict[str, NodeStatus]) -> None:
     nodes.update(dict.fromkeys(nodes, NodeStatus.ABSENT))
     ended = lab("check", "nonsense")
-    assert (ended.code, "there is no step 'nonsense'" in ended.err) == (2, True)
+    assert (ended.code, "unknown step 'nonsense'" in ended.err) == (2, True)
     assert "request_routing/half" in ended.err
 
 

@@ -59,7 +59,7 @@ def test_a_shell_that_the_lab_does_not_know_is_said(
 def test_an_unknown_cluster_starts_nothing(lab: Command, started: Started) -> None:
     ended = lab("shell", "north")
     assert (ended.code, started) == (2, [])
-    assert "there is no cluster 'north'" in ended.err
+    assert "unknown cluster 'north'" in ended.err
 
 
 def test_without_a_lab_the_next_command_is_named(lab: Command) -> None:

@@ -69,7 +69,7 @@ def test_an_unknown_cluster_changes_nothing(lab: Command, mesh: Any, words: tupl
     fake = mesh(export=[], unexport=True, split=None, unsplit=True, fail_over=None, unfail_over=True)
     ended = lab(*words)
     assert ended.code == 2
-    assert "there is no cluster 'north'" in ended.err
+    assert "unknown cluster 'north'" in ended.err
     assert fake.called == []
 
 

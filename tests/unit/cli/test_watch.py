@@ -74,7 +74,7 @@ def test_json_is_one_line_for_each_answer(lab: Command, west: LocalFrontend) -> 
     [
         (("podinfi",), "does not call a service 'podinfi'; did you mean podinfo"),
         (("nothing-like-it",), "does not call a service 'nothing-like-it'\nnext:  one of: podinfo, podinfo-east"),
-        (("--in", "north"), "there is no cluster 'north'"),
+        (("--in", "north"), "unknown cluster 'north'"),
         (("--rate", "0"), "--rate"),
         (("--rate", "nan"), "--rate"),
         (("--rate", "101"), "--rate"),

@@ -107,7 +107,7 @@ def test_json(lab: Command, wire: FakeWire) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("cut", "west", "north"), "there is no cluster 'north'"),
+        (("cut", "west", "north"), "unknown cluster 'north'"),
         (("cut", "west", "west"), "both clusters are west"),
         (("mend", "west"), "name both clusters, or none"),
         (("mend", "west", "west"), "both clusters are west"),

@@ -78,7 +78,7 @@ def test_a_deleted_export_is_gone_and_the_subsets_with_the_last_one(
 
 
 def test_a_missing_service_is_an_error_and_nothing_is_changed(lab: Lab, apis: dict[str, FakeApi]) -> None:
-    with pytest.raises(UsageError, match=r"east: there is no Service 'cart' in namespace test.*kubectl"):
+    with pytest.raises(UsageError, match=r"east: Service 'cart' does not exist in namespace test.*kubectl"):
         export.apply(lab, "cart", "east")
     assert names(apis["west"]) == set()
 

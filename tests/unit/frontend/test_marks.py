@@ -46,7 +46,7 @@ def test_a_mark_without_a_kind_is_a_note_that_intends_no_failure(serve):
         ('{"text": "x", "kind": "joke"}', "kind='joke' is not known"),
         ('{"text": "x", "kind": ["note"]}', "kind=['note'] is not known"),
         ('{"text": "x", "intended": "yes"}', "'intended' is not true or false"),
-        ('{"text": "x", "at": 5}', "there is no field 'at'"),
+        ('{"text": "x", "at": 5}', "unknown field 'at'"),
     ],
 )
 def test_a_bad_mark_says_what_is_wrong_and_shows_a_good_one(serve, body, what):

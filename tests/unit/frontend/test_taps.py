@@ -80,10 +80,10 @@ def test_taps_reach_the_streams_of_their_upstream_only(serve):
     [
         ("{", "the body is not JSON", '{"upstream": "podinfo"}'),
         ("[]", "the body is not a JSON object", '{"upstream": "podinfo"}'),
-        ('{"url": "http://x"}', "there is no field 'url'", '{"upstream": "podinfo"}'),
-        ('{"upstream": "http://x"}', "there is no upstream 'http://x'", "podinfo, podinfo-east"),
-        ('{"upstream": ["podinfo"]}', "there is no upstream ['podinfo']", "podinfo, podinfo-east"),
-        ('{"upstream": null}', "there is no upstream None", "podinfo, podinfo-east"),
+        ('{"url": "http://x"}', "unknown field 'url'", '{"upstream": "podinfo"}'),
+        ('{"upstream": "http://x"}', "unknown upstream 'http://x'", "podinfo, podinfo-east"),
+        ('{"upstream": ["podinfo"]}', "unknown upstream ['podinfo']", "podinfo, podinfo-east"),
+        ('{"upstream": null}', "unknown upstream None", "podinfo, podinfo-east"),
     ],
 )
 def test_a_bad_tap_sends_nothing_and_says_what_is_wrong(serve, body, what, next_step):

@@ -89,6 +89,6 @@ def test_an_unknown_workload_is_refused_with_the_known_ones(
         pod = named("v1", "Pod")
         pod["metadata"]["labels"] = {"app": name}
         put(kube(apis["west"]), pod)
-    with pytest.raises(UsageError, match="there is no workload 'foo'") as raised:
+    with pytest.raises(UsageError, match="unknown workload 'foo'") as raised:
         list(logs.of_workload(lab, ["west"], "foo", 1))
     assert raised.value.next == choice

@@ -35,7 +35,7 @@ CASES = {
         r"east: the Service web is of type ExternalName: it is another name for example\.com and has no pods",
     ),
     "UDP only": (service("web", {"port": 53, "protocol": "UDP"}), "east: the Service web has no TCP port"),
-    "missing": (service("other", HTTP), "east: there is no Service 'web'"),
+    "missing": (service("other", HTTP), "east: Service 'web' does not exist"),
 }
 MESHES = {"istio": IstioMesh, "linkerd": LinkerdMesh}
 

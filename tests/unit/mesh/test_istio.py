@@ -78,7 +78,7 @@ def test_an_invalid_split_is_refused_and_nothing_is_changed(
 
 
 def test_a_split_of_a_missing_service_is_refused(mesh: IstioMesh) -> None:
-    with pytest.raises(UsageError, match="there is no Service 'cart'"):
+    with pytest.raises(UsageError, match="Service 'cart' does not exist"):
         mesh.split("west", "cart", {"cart": 1})
 
 
@@ -94,7 +94,7 @@ def test_a_service_is_split_or_fails_over_but_not_both(mesh: IstioMesh, apis: di
 
 
 def test_a_failover_of_a_missing_service_is_refused_with_the_next_step(mesh: IstioMesh) -> None:
-    with pytest.raises(UsageError, match=r"there is no Service 'nope' to call.*Next: name a service") as raised:
+    with pytest.raises(UsageError, match=r"Service 'nope' does not exist.*Next: name a service") as raised:
         mesh.fail_over(Failover(cluster="west", service="nope", primary="west", backup="east"))
     assert raised.value.exit_code == 2
 

@@ -102,7 +102,7 @@ def test_a_label_exports_a_service(mesh: LinkerdMesh, apis: dict[str, FakeApi]) 
 @pytest.mark.parametrize(
     ("name", "source", "words"),
     [
-        ("nothing", "east", "there is no Service 'nothing'"),
+        ("nothing", "east", "Service 'nothing' does not exist"),
         ("podinfo-east", "west", "itself exported from east"),
         ("podinfo", "west", "no cluster is linked to west"),
     ],
@@ -144,7 +144,7 @@ def test_a_split_is_a_route_of_the_called_service(mesh: LinkerdMesh, apis: dict[
             "podinfo-north is not podinfo.*possible names here: podinfo, podinfo-east",
         ),
         ("podinfo", {"podinfo": 1, "cart": 1}, "cart is not podinfo"),
-        ("nothing", {"nothing": 1}, "there is no Service 'nothing'"),
+        ("nothing", {"nothing": 1}, "Service 'nothing' does not exist"),
     ],
 )
 def test_an_invalid_split_is_refused_and_nothing_is_changed(

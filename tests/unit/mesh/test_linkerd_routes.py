@@ -69,7 +69,7 @@ def test_a_service_has_one_kind_of_route(mesh: LinkerdMesh, apis: dict[str, Fake
 
 @pytest.mark.parametrize(("service_name", "to"), [("nothing", "cart"), ("cart", "nothing")])
 def test_a_missing_service_is_refused(mesh: LinkerdMesh, service_name: str, to: str) -> None:
-    with pytest.raises(UsageError, match="there is no Service 'nothing'"):
+    with pytest.raises(UsageError, match="Service 'nothing' does not exist"):
         mesh.intercept(Intercept(cluster="west", service=service_name, to=to))
     assert mesh.intercepts() == []
 

@@ -128,7 +128,7 @@ def test_scenarios_are_picked_in_the_order_given_and_once() -> None:
         small.add(scenario(step(do=typed("echo")), name=name))
     assert [s.name for s in small.pick(["c", "a", "c"])] == ["c", "a"]
     assert [s.name for s in small.pick([])] == ["a", "b", "c"]
-    with pytest.raises(UsageError, match="'d'; there are: a, b, c"):
+    with pytest.raises(UsageError, match="'d'; known: a, b, c"):
         small.pick(["a", "d"])
 
 

@@ -41,6 +41,6 @@ def of(artifact: Artifact) -> Recipe:
         return _BY_NAME[artifact.recipe or "none"](**options)
     except KeyError as error:
         known = ", ".join(_BY_NAME)
-        raise ValueError(f"catalog.toml: {artifact.name}: no recipe {error}; there are: {known}") from error
+        raise ValueError(f"catalog.toml: {artifact.name}: no recipe {error}; known: {known}") from error
     except TypeError as error:
         raise ValueError(f"catalog.toml: {artifact.name}: {error}") from error

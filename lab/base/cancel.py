@@ -185,7 +185,8 @@ def on_signals(at_once: Callable[[], object], *, clock: Callable[[], float] = ti
             signal.signal(number, lambda *_: None)  # still written to the pipe, but raised only once
         handled.set()
         deadline = time.monotonic() + _HANDOVER_S
-        while not process_token.cancelled and time.monotonic() < deadline:  # cleanup must find the token cancelled
+        # Cleanup must find the token cancelled. Not `event.wait`: this thread may hold the event's lock just now.
+        while not process_token.cancelled and time.monotonic() < deadline:
             time.sleep(0.001)
         raise KeyboardInterrupt
 

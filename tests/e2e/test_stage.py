@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import pytest
 import requests
 
 from lab.base.paths import Paths
 from tests.browser.stage.axe import findings
-from tests.browser.stage.screens import Screen
+from tests.browser.stage.screens import Screen, screens
 from tests.chromium import TIMEOUT_MS, chromium
 from tests.e2e.conftest import PORTS, RunningLab
 from tests.e2e.reel import SIZE, Reel
@@ -112,7 +111,6 @@ def stage(lab: RunningLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture
 def screen(chromium: Any, stage: LiveStage) -> Iterator[Callable[..., Screen]]:
     """`screen("presenter")` opens a screen in a browser of its own; none reaches beyond this machine."""
-    opened: list[Screen] = []
 
     def open_screen(path: str = "", **options: Any) -> Screen:
         context = chromium.new_context(**{"viewport": SIZE, "bypass_csp": True, **options})
@@ -123,11 +121,8 @@ def screen(chromium: Any, stage: LiveStage) -> Iterator[Callable[..., Screen]]:
         made.open(path)
         return made
 
-    yield open_screen
-    for one in opened:
-        one.page.context.close()
-    assert [error for one in opened for error in one.errors] == []
-    assert {urlsplit(url).hostname for one in opened for url in one.requested} <= {"127.0.0.1", "localhost"}
+    with screens() as opened:
+        yield open_screen
 
 
 def state(one: Screen) -> Any:

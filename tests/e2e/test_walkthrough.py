@@ -47,7 +47,7 @@ class Terminal:
         environment = self.environment
         for line in script.splitlines():
             if pause := _PAUSE.match(line):
-                time.sleep(min(5, int(pause[1])))
+                time.sleep(int(pause[1]))  # what the page tells a person to wait
             elif line.startswith(CTRL_C):
                 self.end(line.removeprefix(CTRL_C))
             elif line.startswith("#"):

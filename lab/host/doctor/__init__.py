@@ -24,6 +24,15 @@ from lab.tools.docker import Docker
 __all__ = ["Finding", "HostProbes", "HostSnapshot", "Verdict", "changes", "failures", "run", "warnings"]
 
 Check = Callable[[HostSnapshot], Iterable[Finding]]
+_SOURCES: tuple[Check, ...] = (
+    network.check_vpn,
+    proxies.check_proxies,
+    sources.check_packages,
+    sources.check_registries,
+    credentials.check_credentials,
+    sources.check_tools,
+)
+"""What builds and pulls need of networks, registries and programs."""
 CHECKS: tuple[Check, ...] = (
     sources.check_user,
     engine.check_engine,
@@ -43,12 +52,7 @@ CHECKS: tuple[Check, ...] = (
     network.check_localhost,
     network.check_names,
     network.check_addresses,
-    network.check_vpn,
-    proxies.check_proxies,
-    sources.check_packages,
-    sources.check_registries,
-    credentials.check_credentials,
-    sources.check_tools,
+    *_SOURCES,
 )
 """What `lab up` needs, in the order in which the findings are shown."""
 ARTIFACT_CHECKS: tuple[Check, ...] = (
@@ -59,12 +63,7 @@ ARTIFACT_CHECKS: tuple[Check, ...] = (
     resources.check_architecture,
     resources.check_build_memory,
     resources.check_artifact_disk,
-    network.check_vpn,
-    proxies.check_proxies,
-    sources.check_packages,
-    sources.check_registries,
-    credentials.check_credentials,
-    sources.check_tools,
+    *_SOURCES,
 )
 """What builds and pulls need: no ports, names, addresses and kernel settings, which are the nodes'."""
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.stage.app import create_app
+from lab.stage.recording.player import Player
 from lab.stage.recording.reader import read
+from lab.stage.recording.routes import routes
 from lab.stage.recording.tape import Tape
+from lab.stage.security import Door
+from lab.stage.server import listening, serving
 from tests.chromium import TIMEOUT_MS
 from tests.unit.stage.recording.kit import presentation
 
@@ -27,6 +33,38 @@ _EXPECTED = (
 def tape(tmp_path_factory: pytest.TempPathFactory) -> Tape:
     """20 s of a presentation; the stream of podinfo breaks at 11 s and is back at 14 s."""
     return read(presentation(tmp_path_factory.mktemp("runs") / "run", upstreams=("podinfo", "podinfo-east")))
+
+
+class Theatre:
+    """A replay that is served, and can be stopped and started again at the same port."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+        self._open = ExitStack()
+        self._port = 0
+
+    def start(self) -> None:
+        self._open = ExitStack()
+        listener = self._open.enter_context(listening(self._port))
+        self._port = listener.getsockname()[1]
+        self.door = Door(port=self._port)
+        query = "view=stage&upstream=podinfo&upstream=podinfo-east"
+        self.player = Player(tape=self._tape, page_url=f"{self.door.url}replay/page/?{query}")
+        app = create_app(self.player, self.door, more=routes(self.player))
+        self._open.enter_context(serving(app, listener, before_end=self.player.broker.close))
+        self._open.callback(self.player.close)
+        self.player.start(playing=False)
+
+    def stop(self) -> None:
+        self._open.close()
+
+
+@pytest.fixture
+def theatre(tape: Tape) -> Iterator[Theatre]:
+    made = Theatre(tape)
+    made.start()
+    yield made
+    made.stop()
 
 
 @dataclass

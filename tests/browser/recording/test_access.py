@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,7 @@ import pytest
 
 from lab.stage.recording import export
 from lab.stage.recording.tape import Tape
-from tests.browser.recording.conftest import Window
-from tests.browser.recording.test_replay import Theatre
+from tests.browser.recording.conftest import Theatre, Window
 from tests.browser.stage.axe import Look, findings, looks, overflows
 
 Open = Callable[..., Window]
@@ -20,21 +19,14 @@ LACKING = "Parts of this recording are missing; everything else plays. page.json
 
 
 @pytest.fixture(scope="module")
-def damaged(tape: Tape) -> Tape:
+def tape(tape: Tape) -> Tape:
+    """The recording of all tests, with a part missing."""
     return replace(tape, problems=("page.jsonl: is missing",))
 
 
 @pytest.fixture(scope="module")
-def file(damaged: Tape, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export.export(damaged, tmp_path_factory.mktemp("export") / "replay.html").file
-
-
-@pytest.fixture
-def theatre(damaged: Tape) -> Iterator[Theatre]:
-    made = Theatre(damaged)
-    made.start()
-    yield made
-    made.stop()
+def file(tape: Tape, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export.export(tape, tmp_path_factory.mktemp("export") / "replay.html").file
 
 
 def accessible(window: Window, state: str) -> None:

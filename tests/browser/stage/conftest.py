@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
 from tests.browser.stage.lab_page import LabPage
 from tests.browser.stage.played import PlayedStage, Theatre, played
-from tests.browser.stage.screens import Screen
+from tests.browser.stage.screens import Screen, screens
 from tests.chromium import TIMEOUT_MS
 from tests.local_http import served
 
@@ -41,7 +40,6 @@ def stage(theatre: Theatre) -> PlayedStage:
 @pytest.fixture
 def screen(chromium: Any, theatre: Theatre) -> Iterator[Callable[..., Screen]]:
     """`screen("presenter", width=390, height=844)` opens a screen in a browser of its own; None opens none yet."""
-    opened: list[Screen] = []
 
     def open_screen(path: str | None = "", *, token: bool = True, within: Any = None, **options: Any) -> Screen:
         width, height = options.pop("width", 1280), options.pop("height", 720)
@@ -54,8 +52,5 @@ def screen(chromium: Any, theatre: Theatre) -> Iterator[Callable[..., Screen]]:
             made.open(path, token=token, starts=options.get("java_script_enabled", True))
         return made
 
-    yield open_screen
-    for one in opened:
-        one.page.context.close()
-    assert [error for one in opened for error in one.errors] == []
-    assert {urlsplit(url).hostname for one in opened for url in one.requested} <= {"127.0.0.1", "localhost"}
+    with screens() as opened:
+        yield open_screen

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.browser.stage.played import Theatre
 
@@ -88,6 +91,17 @@ class Screen:
             ".map((row) => row.textContent.replaceAll('\\u00a0', ' ')).join('').includes(text)",
             arg=[f"#console-{cluster} .xterm-rows", text],
         )
+
+
+@contextmanager
+def screens() -> Iterator[list[Screen]]:
+    """Yield a list for the screens of a test; at its end they close, and none has complained or left this machine."""
+    opened: list[Screen] = []
+    yield opened
+    for one in opened:
+        one.page.context.close()
+    assert [error for one in opened for error in one.errors] == []
+    assert {urlsplit(url).hostname for one in opened for url in one.requested} <= {"127.0.0.1", "localhost"}
 
 
 def _expect(locator: Any) -> Any:

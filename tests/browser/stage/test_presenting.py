@@ -14,6 +14,13 @@ Open = Callable[..., Screen]
 GO = ":is(.go, .control[data-command=go]):not([aria-disabled]):visible"
 
 
+def run_first_step_of_third_act(screen: Screen) -> None:
+    begin_third_act(screen)
+    screen.press("Enter")
+    screen.shows(".status[data-look=green]")
+    screen.shows(GO)
+
+
 def titles(stage: PlayedStage, scenario: str) -> list[str]:
     (found,) = [one for one in stage.recorded.real if one.name == scenario]
     return [step.title for step in found.steps]
@@ -169,10 +176,7 @@ def test_a_running_step_is_interrupted(stage: PlayedStage, screen: Open) -> None
 def test_a_step_that_was_undone_and_interrupted_shows_no_result_of_before(stage: PlayedStage, screen: Open) -> None:
     """One key still does the right thing: the step runs again, and the screen says so."""
     audience = screen()
-    begin_third_act(audience)
-    audience.press("Enter")
-    audience.shows(".status[data-look=green]")
-    audience.shows(GO)
+    run_first_step_of_third_act(audience)
     audience.press("u")
     audience.hides(".card .result")
     audience.shows(GO)
@@ -212,10 +216,7 @@ def test_a_red_check_says_what_was_expected_and_seen_and_becomes_green(stage: Pl
 
 def test_a_jump_that_undoes_something_is_confirmed(stage: PlayedStage, screen: Open) -> None:
     audience = screen()
-    begin_third_act(audience)
-    audience.press("Enter")
-    audience.shows(".status[data-look=green]")
-    audience.shows(GO)
+    run_first_step_of_third_act(audience)
     audience.press("1")
     audience.sees("dialog", "Jump to act 1, Service Discovery?")
     audience.press("Escape")

@@ -1,5 +1,6 @@
 """A frontend whose upstreams are functions: no network, no waiting."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -31,6 +32,18 @@ def podinfo(cluster: str, pod: str, **fields: str) -> httpx2.Response:
             **fields,
         },
     )
+
+
+class Counting:
+    """An upstream that counts the requests of each URL."""
+
+    def __init__(self, answer: Callable[[], httpx2.Response] = lambda: podinfo("east", "podinfo-1")) -> None:
+        self.seen: Counter[str] = Counter()
+        self._answer = answer
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        self.seen[str(request.url)] += 1
+        return self._answer()
 
 
 @pytest.fixture

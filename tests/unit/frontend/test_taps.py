@@ -1,7 +1,6 @@
 """Taps: each is one real request, whose answer every open stream of its upstream gets."""
 
 import json
-from collections import Counter
 from functools import partial
 
 import httpx2
@@ -9,7 +8,7 @@ import pytest
 from frontend.pace import Bucket
 from frontend.taps import PER_S
 
-from .conftest import podinfo
+from .conftest import Counting, podinfo
 
 JSON = {"content-type": "application/json"}
 
@@ -20,13 +19,8 @@ def tap(client, body: object = None, **headers: str):
 
 
 def test_a_tap_is_exactly_one_request_and_has_its_answer(serve):
-    seen = Counter()
-
-    def handler(request: httpx2.Request) -> httpx2.Response:
-        seen[str(request.url)] += 1
-        return podinfo("east", "podinfo-1")
-
-    with serve(handler) as client:
+    upstreams = Counting()
+    with serve(upstreams) as client:
         response = tap(client, {"upstream": "podinfo-east"})
         like = client.get("/api/answers?count=1").json()["answers"][0]
 
@@ -37,23 +31,18 @@ def test_a_tap_is_exactly_one_request_and_has_its_answer(serve):
     assert body["upstream"] == {"name": "podinfo-east", "url": "http://podinfo-east:9898"}
     assert set(body["answer"]) == set(like)
     assert (body["answer"]["cluster"], body["answer"]["pod"], body["answer"]["error"]) == ("east", "podinfo-1", None)
-    assert seen == {"http://podinfo-east:9898/api/info": 1, "http://podinfo:9898/api/info": 1}
+    assert upstreams.seen == {"http://podinfo-east:9898/api/info": 1, "http://podinfo:9898/api/info": 1}
 
 
 def test_a_failed_tap_is_an_answer_with_its_kind_and_is_not_sent_again(serve):
-    seen = []
-
-    def handler(request: httpx2.Request) -> httpx2.Response:
-        seen.append(request)
-        return httpx2.Response(503, text="no healthy upstream")
-
-    with serve(handler) as client:
+    upstreams = Counting(lambda: httpx2.Response(503, text="no healthy upstream"))
+    with serve(upstreams) as client:
         response = tap(client)
 
     assert response.status_code == 200
     answer = response.json()["answer"]
     assert (answer["cluster"], answer["status"], answer["error"]["kind"]) == (None, 503, "status")
-    assert len(seen) == 1
+    assert upstreams.seen.total() == 1
 
 
 def test_a_tap_without_a_name_is_for_the_default_upstream(serve):
@@ -87,15 +76,15 @@ def test_taps_reach_the_streams_of_their_upstream_only(serve):
     ],
 )
 def test_a_bad_tap_sends_nothing_and_says_what_is_wrong(serve, body, what, next_step):
-    seen = []
-    with serve(lambda request: seen.append(request) or podinfo("east", "p")) as client:
+    upstreams = Counting()
+    with serve(upstreams) as client:
         response = tap(client, body)
 
     assert response.status_code == 400
     error = response.json()["error"]
     assert (error["what"], error["where"]) == (what, "body")
     assert next_step in error["next"]
-    assert seen == []
+    assert upstreams.seen.total() == 0
 
 
 @pytest.mark.parametrize(
@@ -109,20 +98,20 @@ def test_a_bad_tap_sends_nothing_and_says_what_is_wrong(serve, body, what, next_
     ],
 )
 def test_no_page_of_another_origin_taps(serve, headers, status):
-    seen = []
-    with serve(lambda request: seen.append(request) or podinfo("east", "p")) as client:
+    upstreams = Counting()
+    with serve(upstreams) as client:
         assert tap(client, **headers).status_code == status
 
-    assert len(seen) == (status == 200)
+    assert upstreams.seen.total() == (1 if status == 200 else 0)
 
 
 def test_a_flood_of_taps_is_refused_before_it_reaches_the_mesh(serve, monkeypatch):
-    seen, now = [], [100.0]
+    upstreams, now = Counting(), [100.0]
     monkeypatch.setattr("frontend.taps.Bucket", partial(Bucket, clock=lambda: now[0]))
-    with serve(lambda request: seen.append(request) or podinfo("east", "p")) as client:
+    with serve(upstreams) as client:
         statuses = [tap(client).status_code for _ in range(int(PER_S))]
         refused = tap(client, {"upstream": "podinfo-east"})
-        assert len(seen) == PER_S
+        assert upstreams.seen.total() == PER_S
         now[0] += 1.5 / PER_S
         statuses.append(tap(client).status_code)
 

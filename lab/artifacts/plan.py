@@ -17,8 +17,16 @@ from lab.tools import go
 
 _PREFIX = "artifact/"
 # These recipes wait for the network or the disk, so a compiler can use the cores at the same time.
-_WAITING_RECIPES = {"debian-packages", "debian-rootfs", "wheel", "pip-target", "pick", "go-module-files"}
-_GO_RECIPES = {"go", "go-module-files"}
+_WAITING_RECIPES = {
+    "debian-packages",
+    "debian-rootfs",
+    "wheel",
+    "pip-target",
+    "pick",
+    "go-module-files",
+    "go-module-chart",
+}
+_GO_RECIPES = {"go"}
 _VERBS = {UPSTREAM: "pull", MIRROR: "pull", NOWHERE: "pull", LOCAL: "take", PACKAGES: "build"}
 
 

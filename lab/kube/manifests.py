@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,16 @@ from lab.kube.objects import Obj
 
 _ENGINE = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True)  # noqa: S701
 # C's parser is many times faster on CRDs; some builds of PyYAML lack it.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LoaderBase: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DumperBase: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Loader(_LoaderBase):  # type: ignore[misc]  # one of two classes of PyYAML, whose types are unknown
+    """Reads YAML as Kubernetes does."""
+
+
+# In YAML 1.1 a bare `=` has a tag of its own, which PyYAML does not read; CRDs have it in their enumerations.
+_Loader.add_constructor("tag:yaml.org,2002:value", yaml.SafeLoader.construct_yaml_str)
 
 
 def parse(text: str, *, source: str) -> list[Obj]:
@@ -62,7 +71,7 @@ def load_document(text: str, *, source: str = "") -> Any:
         LabError: the text is not YAML.
     """
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - one of the two safe ones
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe one
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
         raise LabError(f"is not YAML: {error}", where=source or None) from error
 
@@ -70,3 +79,35 @@ def load_document(text: str, *, source: str = "") -> Any:
 def dump(document: object) -> str:
     """Return an object as YAML."""
     return yaml.safe_dump(document, sort_keys=False)
+
+
+class _Dumper(_DumperBase):  # type: ignore[misc]  # one of two classes of PyYAML, whose types are unknown
+    """Writes texts of several lines as such, and no anchors: people read and compare the files."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Return True: an object that is used twice is written twice."""
+        del data
+        return True
+
+
+def _text(dumper: Any, text: str) -> Any:
+    # A tab, or a space before a line break, cannot be in a literal block.
+    lines = text.split("\n")
+    is_block = len(lines) > 1 and "\t" not in text and not any(line.endswith(" ") for line in lines)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if is_block else None)
+
+
+_Dumper.add_representer(str, _text)
+_WIDTH = 1 << 20
+"""No line is folded: PyYAML and libyaml fold long lines at different places."""
+
+
+def dump_all(objects: Iterable[object]) -> str:
+    """Return objects as a YAML text of several documents, each with its `---`; the same text with every PyYAML."""
+    return "".join(f"---\n{dump_document(obj)}" for obj in objects)
+
+
+def dump_document(document: object) -> str:
+    """Return an object as YAML for files that people keep; `dump` is for what the lab shows."""
+    text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=_WIDTH, allow_unicode=True)
+    return str(text)

@@ -80,11 +80,6 @@ class Go:
         ]
         self.run(argv, cwd=folder, env=self._environment(), on_line=on_line)
 
-    def download(self, folder: Path, *, module: str) -> str:
-        """Download a module of a go.mod, verify it with go.sum, and return go's JSON about it."""
-        argv = [str(self.program), "mod", "download", "-json", module]
-        return self.run(argv, cwd=folder, env=self._environment(), timeout_s=1800).stdout
-
     def _environment(self) -> Mapping[str, str]:
         built_for = environment.go_build(architecture())
         return {**built_for, "GOCACHE": str(self.cache), "GOMODCACHE": str(self.modules)}

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-GO = frozenset({"go", "go-module-files"})
+GO = frozenset({"go"})
+MODULES = frozenset({"go-module-files", "go-module-chart"})
+"""Recipes that download from the Go module proxy and compile nothing."""
 PYTHON = frozenset({"wheel", "pip-target"})
 DEBIAN = frozenset({"debian-packages", "debian-rootfs", "debian-unpacked"})
 ENGINE = frozenset({"bake", "image", "node", "pick"})
 """Recipes that put together what other artifacts have, on the engine and without any registry."""
-_DOWNLOADS = GO | PYTHON | {"debian-packages"}
+_DOWNLOADS = GO | MODULES | PYTHON | {"debian-packages"}
 """Recipes that use a package registry; those for Debian's file systems unpack what `debian-packages` downloaded."""
 
 
@@ -40,7 +42,7 @@ class ArtifactNeeds:
     @property
     def go(self) -> bool:
         """Whether Go modules are compiled or downloaded."""
-        return not GO.isdisjoint(self.build.values())
+        return not (GO | MODULES).isdisjoint(self.build.values())
 
     @property
     def python(self) -> bool:

@@ -21,7 +21,7 @@ from lab.artifacts.catalog import parse
 from lab.artifacts.from_source.builders import debian, python
 from lab.artifacts.from_source.builders.containerd import canonical
 from lab.artifacts.from_source.builders.debian import Unpacked
-from lab.artifacts.from_source.builders.go import GoBuild, GoModuleFiles
+from lab.artifacts.from_source.builders.go import GoBuild
 from lab.artifacts.from_source.builders.image import build_image
 from lab.artifacts.from_source.builders.python import Wheel
 from lab.artifacts.recipe import BuildContext
@@ -172,25 +172,6 @@ def test_a_go_build_says_all_that_decides_about_its_result(
     assert env["GOARCH"] in {"amd64", "arm64"}
     assert env["GOCACHE"] == str(made.go_cache)
     assert (made.into / "bin/p").read_text() == "elf"
-
-
-def test_files_of_a_module_are_joined_in_order(
-    monkeypatch: pytest.MonkeyPatch, work: Callable[..., BuildContext], tmp_path: Path
-) -> None:
-    monkeypatch.setattr(go.shutil, "which", lambda name: f"/opt/{name}")
-    module = tmp_path / "module"
-    (module / "crd").mkdir(parents=True)
-    (module / "crd/b.yaml").write_text("b: 1\n")
-    (module / "crd/a.yaml").write_text("a: 1\n")
-    runner = Runner(
-        go=lambda argv, options: (
-            "go version go1.26.0 linux/amd64" if argv[1] == "version" else json.dumps({"Dir": str(module)})
-        )
-    )
-    made = work(runner)
-    recipe = GoModuleFiles(folder="gateway-api", module="m", pattern="crd/*.yaml", as_file="crds.yaml")
-    recipe.build(made)
-    assert (made.into / "crds.yaml").read_text() == "---\na: 1\n---\nb: 1\n"
 
 
 # Wheels

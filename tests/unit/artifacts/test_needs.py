@@ -88,7 +88,7 @@ def test_what_is_missing_is_built_or_fetched_as_decided(
 
 
 def test_each_recipe_is_in_exactly_one_group_of_needs() -> None:
-    known = [*groups.GO, *groups.PYTHON, *groups.DEBIAN, *groups.ENGINE]
+    known = [*groups.GO, *groups.MODULES, *groups.PYTHON, *groups.DEBIAN, *groups.ENGINE]
     assert sorted(known) == sorted({artifact.recipe for artifact in catalog.default() if artifact.recipe})
 
 

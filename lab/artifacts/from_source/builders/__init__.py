@@ -8,8 +8,9 @@ from typing import Any
 from lab.artifacts.catalog import Artifact
 from lab.artifacts.from_source.builders.bake import Bake
 from lab.artifacts.from_source.builders.debian import Packages, Rootfs, Unpacked
-from lab.artifacts.from_source.builders.go import GoBuild, GoModuleFiles
+from lab.artifacts.from_source.builders.go import GoBuild
 from lab.artifacts.from_source.builders.image import ImageBuild
+from lab.artifacts.from_source.builders.module import GoModuleChart, GoModuleFiles
 from lab.artifacts.from_source.builders.node import NodeBase
 from lab.artifacts.from_source.builders.pick import Pick
 from lab.artifacts.from_source.builders.python import PipTarget, Wheel
@@ -21,6 +22,7 @@ _BY_NAME: Mapping[str, Callable[..., Recipe]] = {
     "debian-rootfs": Rootfs,
     "debian-unpacked": Unpacked,
     "go": GoBuild,
+    "go-module-chart": GoModuleChart,
     "go-module-files": GoModuleFiles,
     "image": ImageBuild,
     "node": NodeBase,

@@ -1,9 +1,7 @@
-"""Build programs and take files from Go modules; go.mod and go.sum in the recipe's folder pin them."""
+"""Build programs from Go modules; go.mod and go.sum in the recipe's folder pin them."""
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +10,6 @@ from typing import ClassVar
 from lab.artifacts import folders
 from lab.artifacts.recipe import BuildContext, BuildResult
 from lab.base import events
-from lab.base.errors import ArtifactError
 from lab.tools import go
 
 TOOLCHAIN = "go"
@@ -80,44 +77,4 @@ class GoBuild:
         )
         for built, wanted in self.names.items():
             (programs / built).rename(programs / wanted)
-        return BuildResult()
-
-
-@dataclass(frozen=True, kw_only=True)
-class GoModuleFiles:
-    """Join YAML files of a Go module, which go.sum verifies, into one file.
-
-    Args:
-        folder: the folder with go.mod and go.sum.
-        module: the module's path.
-        pattern: glob pattern of the files.
-        as_file: the file to write, with the files as YAML documents in the order of their names.
-    """
-
-    revision: ClassVar[int] = 1
-    folder: str
-    module: str
-    pattern: str
-    as_file: str
-
-    def needs(self) -> Iterable[str]:
-        """Return nothing."""
-        return ()
-
-    def inputs(self) -> Iterable[Path]:
-        """Return the module's folder."""
-        return (folders.find(self.folder),)
-
-    def build(self, work: BuildContext) -> BuildResult:
-        """Download the module and join the files."""
-        metadata = toolchain(work).download(folders.find(self.folder), module=self.module)
-        unpacked = Path(json.loads(metadata)["Dir"])
-        files = sorted(unpacked.glob(self.pattern))
-        if not files:
-            raise ArtifactError(f"{self.module} has no file {self.pattern}")
-        with (work.into / self.as_file).open("wb") as joined:
-            for file in files:
-                joined.write(b"---\n")
-                with file.open("rb") as part:
-                    shutil.copyfileobj(part, joined)
         return BuildResult()

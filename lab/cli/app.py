@@ -18,6 +18,7 @@ from lab.cli import (
     artifacts,
     bundle,
     dev,
+    initialize,
     lifecycle,
     load,
     permissions,
@@ -44,7 +45,22 @@ app = typer.Typer(
     "recordings) and LAB_LOCAL_DIR (upstream's programs and charts) replace the defaults; an empty variable counts as "
     "not set.",
 )
-_GROUPS = (lifecycle, shell, render, scenarios, stage, traffic, permissions, wire, load, watch, dev, artifacts, bundle)
+_GROUPS = (
+    lifecycle,
+    shell,
+    render,
+    initialize,
+    scenarios,
+    stage,
+    traffic,
+    permissions,
+    wire,
+    load,
+    watch,
+    dev,
+    artifacts,
+    bundle,
+)
 for _commands in _GROUPS:
     _commands.register(app)
 

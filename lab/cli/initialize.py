@@ -1,0 +1,389 @@
+"""`lab initialize`: choose components, and take a folder with the YAML of both clusters home."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from lab.base.errors import ArtifactError, HostError, UsageError
+from lab.cli.groups import LIFECYCLE
+from lab.cli.initialize_options import (
+    Apps,
+    Authentication,
+    Certificates,
+    Clusters,
+    Delivery,
+    Form,
+    IngressName,
+    MeshName,
+    Observability,
+    Platform,
+    Profile,
+    Registry,
+    Serverless,
+    Source,
+)
+from lab.cli.options import AsJson
+from lab.cli.output import done, out, print_json, table_of, waiting, warn
+
+if TYPE_CHECKING:
+    from lab.initialize.choices import Choices
+    from lab.initialize.render import RenderedFolder
+    from lab.initialize.sources import StoreSources
+
+_WRITE = "folder"
+
+
+class _Initialize(TyperGroup):
+    """A group whose first command needs no name: `lab initialize FOLDER`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Add the name of the first command, unless the words begin with another one or with --help."""
+        named = args[:1] and (args[0] in self.commands or args[0] == "--help")
+        rest: list[str] = super().parse_args(ctx, args if named else [_WRITE, *args])
+        return rest
+
+
+initialize_app = typer.Typer(
+    cls=_Initialize,
+    help="Choose components, and write a folder with the YAML of one cluster or of East and West.\n\n"
+    "`lab initialize FOLDER` asks on a terminal; with choices, it writes at once. `lab initialize folder --help` lists "
+    "them.",
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.add_typer(initialize_app, name="initialize", rich_help_panel=LIFECYCLE)
+
+
+@initialize_app.command(_WRITE, hidden=True)
+def folder(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="A folder that is empty or does not exist.")
+    ] = None,
+    platform: Platform = None,
+    clusters: Clusters = None,
+    mesh: MeshName = None,
+    ingress: IngressName = None,
+    certificates: Certificates = None,
+    authentication: Authentication = None,
+    observability: Observability = None,
+    delivery: Delivery = None,
+    serverless: Serverless = None,
+    apps: Apps = None,
+    form: Form = None,
+    registry: Registry = None,
+    source: Source = None,
+    given: Annotated[
+        str | None,
+        typer.Option("--from", metavar="FILE|URL", help="Take the choices of an initializer.toml or of a URL."),
+    ] = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help="List all options, with version, licence and upstream.")
+    ] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the files' names, and write nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a folder with the YAML of one cluster or of East and West.
+
+    Without choices, a terminal asks. FOLDER/README.md has the commands that install it.
+
+    Example: lab initialize my-clusters --mesh istio --observability prometheus --apps podinfo
+    """
+    if list_:
+        _list(as_json=as_json)
+        return
+    flags = _flags(
+        platform=platform,
+        clusters=clusters,
+        mesh=mesh,
+        ingress=ingress,
+        certificates=certificates,
+        authentication=authentication,
+        observability=observability,
+        delivery=delivery,
+        serverless=serverless,
+        apps=apps,
+        form=form,
+        registry=registry,
+        source=source,
+    )
+    if folder is None and not show:
+        raise UsageError("FOLDER is missing", next="lab initialize FOLDER, or lab initialize --list")
+    from lab.initialize import folder as profile
+
+    if folder is not None and not show:
+        profile.check_new(folder)
+    choices = _choices(flags, given).check()
+    made, _ = _rendered(choices)
+    if show or folder is None:
+        _show(made, as_json=as_json)
+        return
+    count = profile.write(folder, made.files)
+    if as_json:
+        print_json(out(), {"folder": str(folder), "query": choices.query(), "files": list(made.files)})
+        return
+    done(f"{count} files in {folder}; read {folder / 'README.md'} first")
+    contexts = " ".join(f"CONTEXT_{name.upper()}" for name in choices.clusters)
+    typer.echo(f"next:  sh {shlex.quote(str(folder / 'apply.sh'))} {contexts}")
+
+
+@initialize_app.command()
+def update(
+    folder: Profile,
+    platform: Platform = None,
+    clusters: Clusters = None,
+    mesh: MeshName = None,
+    ingress: IngressName = None,
+    certificates: Certificates = None,
+    authentication: Authentication = None,
+    observability: Observability = None,
+    delivery: Delivery = None,
+    serverless: Serverless = None,
+    apps: Apps = None,
+    form: Form = None,
+    registry: Registry = None,
+    source: Source = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Print the difference only; exit 1 if there is one.")] = False,
+) -> None:
+    """Update FOLDER to other choices, or to this version of the lab, and keep your edits.
+
+    The difference is shown first. Where your edit and the update change the same lines, the file gets conflict markers,
+    and the exit code is 1. `initializer.toml` in FOLDER has the choices that flags do not change.
+    """
+    from lab.initialize import choices as chosen
+    from lab.initialize import folder as profile
+    from lab.initialize import update as updates
+
+    flags = _flags(
+        platform=platform,
+        clusters=clusters,
+        mesh=mesh,
+        ingress=ingress,
+        certificates=certificates,
+        authentication=authentication,
+        observability=observability,
+        delivery=delivery,
+        serverless=serverless,
+        apps=apps,
+        form=form,
+        registry=registry,
+        source=source,
+    )
+    before = profile.choices_of(folder)
+    made, _ = _rendered(chosen.of(flags, source="the command line", base=before).check())
+    planned = updates.plan(folder, made.files)
+    typer.echo("".join(one.diff() for one in planned.effective), nl=False)
+    for line in updates.summary(planned):
+        typer.echo(line, err=True)
+    if diff:
+        raise typer.Exit(1 if planned.effective else 0)
+    if not planned.effective:
+        done(f"{folder} is up to date")
+        return
+    _ask(f"change {len(planned.effective)} files in {folder}?", yes=yes, next=f"lab initialize update {folder} --yes")
+    planned.apply(folder)
+    done(f"{len(planned.effective)} files changed in {folder}")
+    if planned.conflicts:
+        warn(f"resolve the conflict markers (<<<<<<<) in: {', '.join(planned.conflicts)}")
+        raise typer.Exit(1)
+
+
+@initialize_app.command()
+def verify(
+    folder: Profile,
+    cluster: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cluster", metavar="NAME=CONTEXT", help="The kubectl context of east or west. Default: its name."
+        ),
+    ] = None,
+    wire: Annotated[list[str] | None, typer.Option("--wire", metavar="ID", help="Check this wire only.")] = None,
+    kubeconfig: Annotated[
+        Path | None, typer.Option("--kubeconfig", help="The kubeconfig with the contexts. Default: kubectl's.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check that the wires of FOLDER work in running clusters; exit 1 if one does not.
+
+    The checks are kubectl commands, which FOLDER/README.md shows.
+
+    Example: lab initialize verify my-clusters --cluster east=kind-east --cluster west=kind-west
+    """
+    from lab.initialize import folder as profile
+    from lab.initialize.tree import wires
+    from lab.initialize.verify import Verifier
+
+    choices = profile.choices_of(folder)
+    known = [one.id for one in wires(choices)]
+    if unknown := [name for name in wire or () if name not in known]:
+        raise UsageError(f"{', '.join(unknown)} is not a wire of this folder", next=f"one of: {', '.join(known)}")
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        raise HostError("command not found: kubectl", next="install kubectl, or put it on PATH")
+    verifier = Verifier(
+        kubectl=kubectl,
+        contexts=_contexts(choices, cluster or []),
+        kubeconfig=str(kubeconfig or os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config"),
+    )
+    results = []
+    for result in verifier.verify(choices, _sources(choices), only=wire or ()):
+        results.append(result)
+        if not as_json:
+            typer.echo(f"{'✓' if result.passed else '✗'} {result.wire} {result.cluster}: {result.proves}")
+            if not result.passed:
+                typer.echo(f"    {result.command}\n    last seen: {result.seen}")
+    if as_json:
+        print_json(out(), results)
+    if not all(result.passed for result in results):
+        raise typer.Exit(1)
+
+
+def _contexts(choices: Choices, given: list[str]) -> dict[str, str]:
+    contexts = {name: name for name in choices.clusters}
+    for words in given:
+        name, equals, context = words.partition("=")
+        if name not in contexts or not equals or not context:
+            raise UsageError(
+                f"{words!r} is not of the form NAME=CONTEXT with one of the clusters {', '.join(contexts)}",
+                next="--cluster east=CONTEXT",
+            )
+        contexts[name] = context
+    return contexts
+
+
+def _flags(*, form: str | None, **given: str | None) -> dict[str, str]:
+    return {name: value for name, value in {**given, "as": form}.items() if value is not None}
+
+
+def _choices(flags: Mapping[str, str], given: str | None) -> Choices:
+    from lab.initialize import choices as chosen
+    from lab.initialize import folder as profile
+
+    base = None
+    if given is not None:
+        is_url = "?" in given and not Path(given).exists()
+        base = chosen.parse_query(given) if is_url else profile.read_choices(Path(given))
+    elif not flags and sys.stdin is not None and sys.stdin.isatty():
+        base = _form()
+    return chosen.of(flags, source="the command line", base=base)
+
+
+def _form() -> Choices:
+    """Ask for each category on the terminal; an answer that is not valid is repeated, with its reason."""
+    from lab.initialize import choices as chosen
+    from lab.initialize.options import CATEGORIES
+    from lab.initialize.preview import disabled
+
+    answers = chosen.default()
+    for category in CATEGORIES:
+        reasons = {one.option: one.reason for one in disabled(answers)}
+        typer.echo(f"\n{category.question}")
+        for option in category.options:
+            note = f"  [{reasons[option.id]}]" if option.id in reasons else ""
+            typer.echo(f"  {option.id:20} {option.says}{note}")
+        asked = f"{category.title}{', several with commas' if category.many else ''}"
+        while True:
+            words = typer.prompt(asked, default=category.default or chosen.NONE)
+            try:
+                answers = chosen.of({category.id: words}, source="the answer", base=answers)
+            except UsageError as error:
+                typer.echo(error.what, err=True)
+                continue
+            break
+    for rule in answers.broken:
+        warn(rule.reason)
+    return answers
+
+
+def _sources(choices: Choices) -> StoreSources:
+    """Return the sources of the choices' YAML; download or build what is missing."""
+    from lab.artifacts import plan
+    from lab.artifacts.make import make
+    from lab.base.paths import Paths
+    from lab.initialize.render import artifacts
+    from lab.initialize.sources import NAME, StoreSources
+
+    sources = StoreSources(Paths.of(NAME))
+    needed = artifacts(choices)
+    if (unavailable := sources.store.unobtainable(needed)) is not None:
+        raise ArtifactError(unavailable.what, next=unavailable.next)
+    missing = plan.missing(sources.store, needed)
+    if missing:
+        with waiting("lab initialize"):
+            for name in missing:
+                make(sources.store, name)
+    return sources
+
+
+def _rendered(choices: Choices) -> tuple[RenderedFolder, StoreSources]:
+    from lab.initialize.render import render
+
+    sources = _sources(choices)
+    with waiting("lab initialize"):
+        return render(choices, sources), sources
+
+
+def _show(made: RenderedFolder, *, as_json: bool) -> None:
+    if as_json:
+        print_json(out(), made.files)
+        return
+    for path, text in made.files.items():
+        typer.echo(f"{len(text.encode()):9,}  {path}")
+
+
+def _list(*, as_json: bool) -> None:
+    from lab.initialize.options import CATEGORIES
+
+    if as_json:
+        described = [
+            {
+                "category": category.id,
+                "many": category.many,
+                "default": category.default,
+                "options": [
+                    {
+                        "id": option.id,
+                        "title": option.title,
+                        "says": option.says,
+                        "version": option.version,
+                        "license": option.license,
+                        "upstream": option.upkeep.value,
+                        "why": option.why,
+                        "instead": option.instead,
+                    }
+                    for option in category.options
+                ],
+            }
+            for category in CATEGORIES
+        ]
+        print_json(out(), described)
+        return
+    table = table_of("choice", "id", "version", "licence", "upstream", "what", whole=("choice", "id"))
+    for category in CATEGORIES:
+        for option in category.options:
+            upstream = option.upkeep.value if option.version or option.why else ""
+            says = f"{option.why} Use {' or '.join(option.instead)}." if option.why else option.says
+            table.add_row(f"--{category.id}", option.id, option.version, option.license, upstream, says)
+    out().print(table)
+
+
+def _ask(question: str, *, yes: bool, next: str) -> None:  # noqa: A002
+    if yes:
+        return
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError(
+            "the update changes files, and there is no terminal to confirm it; nothing was changed", next=next
+        )
+    if not typer.confirm(question, default=False):
+        raise typer.Abort

@@ -1,0 +1,171 @@
+"""The commands that install the folder: apply.sh runs them, and the README shows the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.base.names import Cluster
+from lab.components.rendering import load_balancer
+from lab.initialize import ingresses
+from lab.initialize.choices import Choices
+from lab.initialize.ingresses import INGRESSES
+from lab.initialize.model import ApplyStage, ClusterChoice, Secret, SecretPhase
+from lab.initialize.options.components import in_shell, variable
+from lab.initialize.tree import Tree, wires
+from lab.kube.objects import Obj, Ref
+
+SECRETS = "create-secrets.sh"
+_WAIT_S = 300
+_WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
+_SECRETS = {
+    SecretPhase.KEYS: "Secrets",
+    SecretPhase.TRUST: "Certificates of webhooks",
+    SecretPhase.LINKS: "Links between the clusters",
+}
+_TITLES = {
+    ApplyStage.CRDS: "Custom resource definitions",
+    ApplyStage.NAMESPACES: "Namespaces",
+    ApplyStage.OPERATORS: "Controllers and services",
+    ApplyStage.OBJECTS: "Objects of the controllers, and applications",
+    ApplyStage.WIRING: "Wiring",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstallStep:
+    """A title and shell commands, with the contexts as variables (`$CONTEXT_EAST`)."""
+
+    title: str
+    commands: Sequence[str]
+
+
+def steps(choices: Choices, tree: Tree, sites: Mapping[str, ClusterChoice]) -> list[InstallStep]:
+    """Return the steps in order; all clusters take each step before the next one."""
+    phases = secret_phases(choices, sites)
+    found: list[InstallStep] = []
+
+    def add(title: str, commands: Iterator[str] | Sequence[str]) -> None:
+        if lines := list(commands):
+            found.append(InstallStep(title=title, commands=lines))
+
+    for stage in ApplyStage:
+        having = [name for name in choices.clusters if stage in tree.stages(name)]
+        add(_TITLES[stage], [applied(name, stage) for name in having])
+        if stage is ApplyStage.CRDS:
+            add("Wait until the API servers serve them", [established(name) for name in having])
+        if stage is ApplyStage.NAMESPACES:
+            found += secret_step(phases, SecretPhase.KEYS)
+        if stage is ApplyStage.OPERATORS:
+            found += secret_step(phases, SecretPhase.TRUST)
+        if stage is ApplyStage.OBJECTS and "kind" in choices.ids:
+            add("Addresses for Services of type LoadBalancer", _addresses(sites))
+        ready = [line for name in having for line in waits(name, tree.objects[name][stage])]
+        add("Wait until they are ready", ready)
+        if stage is ApplyStage.OBJECTS:
+            found += secret_step(phases, SecretPhase.LINKS)
+    return found
+
+
+def secret_phases(choices: Choices, sites: Mapping[str, ClusterChoice]) -> frozenset[SecretPhase]:
+    """Return the phases in which create-secrets.sh does something."""
+    return frozenset(secret.phase for site in sites.values() for secret in secrets(choices, site))
+
+
+def secrets(choices: Choices, site: ClusterChoice) -> Iterator[Secret]:
+    """Yield the commands of create-secrets.sh for a cluster."""
+    for option in choices.options:
+        yield from option.secrets(site)
+    for wire in wires(choices):
+        yield from wire.secrets(site)
+
+
+def secret_step(phases: frozenset[SecretPhase], phase: SecretPhase) -> Iterator[InstallStep]:
+    """Yield the step that runs create-secrets.sh, if it does anything in a phase."""
+    if phase in phases:
+        yield InstallStep(title=_SECRETS[phase], commands=[f"sh {SECRETS} {phase.value}"])
+
+
+def kubectl(cluster: str, namespace: str = "") -> str:
+    """Return the beginning of a kubectl command, with the cluster's context as a variable."""
+    return f'kubectl --context="${variable(cluster)}"' + (f" --namespace={namespace}" if namespace else "")
+
+
+def applied(cluster: str, stage: ApplyStage) -> str:
+    """Return the command that applies a stage."""
+    return f"{kubectl(cluster)} apply --server-side --kustomize=clusters/{cluster}/{stage.value}"
+
+
+def established(cluster: str) -> str:
+    """Return the command that waits for CRDs."""
+    return f"{kubectl(cluster)} wait --for=condition=Established --timeout={_WAIT_S}s customresourcedefinition --all"
+
+
+def waits(cluster: str, objects: Sequence[Obj]) -> Iterator[str]:
+    """Yield commands that wait until workloads and Gateways are ready."""
+    for obj in objects:
+        kind, metadata = obj["kind"], obj["metadata"]
+        place = kubectl(cluster, metadata.get("namespace", ""))
+        name = f"{kind.lower()}/{metadata['name']}"
+        if kind in _WORKLOADS:
+            yield f"{place} rollout status --timeout={_WAIT_S}s {name}"
+        elif kind == "Job":
+            yield f"{place} wait --for=condition=Complete --timeout={_WAIT_S}s {name}"
+        elif kind == "Gateway" and obj["apiVersion"] == ingresses.GATEWAY_API:
+            yield f"{place} wait --for=condition=Programmed --timeout={_WAIT_S}s {name}"
+
+
+def _addresses(sites: Mapping[str, ClusterChoice]) -> Iterator[str]:
+    """Yield the commands by which Services get their node's address: kind has no load balancer."""
+    for name, site in sites.items():
+        cluster = Cluster(name=name, context=name, kubeconfig=Path(), node="")
+        for service in _load_balanced(site):
+            yield from map(in_shell, load_balancer(cluster, service))
+
+
+def _load_balanced(site: ClusterChoice) -> Iterator[Ref]:
+    if site.has(*INGRESSES):
+        _, ingress = ingresses.of(site)
+        yield Ref(api_version="v1", kind="Service", name=ingress.service, namespace=ingress.namespace)
+    if len(site.clusters) > 1 and site.has("istio"):
+        yield Ref(api_version="v1", kind="Service", name="eastwest-istio", namespace="istio-system")
+    if len(site.clusters) > 1 and site.has("linkerd") and site.cluster == "east":
+        yield Ref(api_version="v1", kind="Service", name="linkerd-gateway", namespace="linkerd-multicluster")
+
+
+_SCRIPT = """\
+#!/bin/sh
+# Installs this folder: sh apply.sh {usage}
+# It runs the commands of README.md. The trust anchor and its key are created in a folder that is deleted at the end,
+# unless KEYS names another one: KEYS=FOLDER sh apply.sh {usage}
+set -eu
+cd "$(dirname "$0")"
+if [ $# -ne {count} ]; then
+  echo "usage: sh apply.sh {usage}" >&2
+  exit 2
+fi
+{contexts}
+export {variables}
+if [ -z "${{KEYS:-}}" ]; then
+  KEYS=$(mktemp -d)
+  trap 'rm -rf "$KEYS"' EXIT
+  trap 'exit 130' INT TERM
+fi
+export KEYS
+{steps}
+echo "installed; check it: lab initialize verify ."
+"""
+
+
+def script(choices: Choices, found: Sequence[InstallStep]) -> str:
+    """Return apply.sh."""
+    names = [variable(cluster) for cluster in choices.clusters]
+    blocks = ["\n".join(["", f"echo '{step.title}'", *step.commands]) for step in found]
+    return _SCRIPT.format(
+        usage=" ".join(names),
+        count=len(names),
+        contexts="\n".join(f"{name}=${number}" for number, name in enumerate(names, start=1)),
+        variables=" ".join(names),
+        steps="\n".join(blocks),
+    )

@@ -1,0 +1,55 @@
+"""The dashboards that authentication protects: each has a path of its own at the ingress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lab.initialize.ingresses import OBSERVABILITY
+from lab.initialize.model import ClusterChoice
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dashboard:
+    """A dashboard's option, its path at the ingress, its Service, and a path that answers if it works."""
+
+    option: str
+    path: str
+    service: str
+    namespace: str
+    port: int
+    healthy: str
+    title: str
+
+
+DASHBOARDS = (
+    Dashboard(
+        option="prometheus",
+        path="/prometheus/",
+        service="prometheus",
+        namespace=OBSERVABILITY,
+        port=9090,
+        healthy="/prometheus/-/healthy",
+        title="Prometheus",
+    ),
+    Dashboard(
+        option="jaeger",
+        path="/jaeger/",
+        service="jaeger",
+        namespace=OBSERVABILITY,
+        port=16686,
+        healthy="/jaeger/",
+        title="Jaeger",
+    ),
+)
+
+
+def chosen(site: ClusterChoice) -> Iterator[Dashboard]:
+    """Yield the dashboards of the choices."""
+    yield from (dashboard for dashboard in DASHBOARDS if site.has(dashboard.option))
+
+
+def upstreams(site: ClusterChoice) -> Iterator[str]:
+    """Yield the URLs of the dashboards for oauth2-proxy, which keeps their paths; a page if there is none."""
+    found = [f"http://{one.service}.{one.namespace}.svc.cluster.local:{one.port}{one.path}" for one in chosen(site)]
+    yield from found or ["static://202"]

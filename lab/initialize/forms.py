@@ -1,0 +1,104 @@
+"""Other forms of the output: Argo CD or Flux apply the same folder; helmfile has a file of its own.
+
+With `--as argocd` or `--as flux`, apply.sh installs only the controller, and the controller applies the stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from lab.initialize.apply import InstallStep, applied, established, kubectl, secret_step, waits
+from lab.initialize.choices import Choices
+from lab.initialize.model import ApplyStage, SecretPhase
+from lab.initialize.options.delivery import ARGOCD, FLUX, REGISTRY, REGISTRY_PORT
+from lab.initialize.tree import Tree
+from lab.initialize.wires.delivery import stage_name
+
+_WAIT_S = 900
+HELMFILE = "helmfile.yaml.gotmpl"
+
+
+def controller_steps(choices: Choices, tree: Tree, phases: frozenset[SecretPhase]) -> Iterator[InstallStep]:
+    """Yield the steps that install the controller and let it apply the folder."""
+    form, names = choices.form, choices.clusters
+    yield InstallStep(
+        title="The controller's resource definitions",
+        commands=[
+            *(f"{kubectl(name)} apply --server-side --kustomize=base/{form}/1-crds" for name in names),
+            *map(established, names),
+        ],
+    )
+    yield InstallStep(title="Namespaces", commands=[applied(name, ApplyStage.NAMESPACES) for name in names])
+    yield from secret_step(phases, SecretPhase.KEYS)
+    namespace = {"flux": FLUX, "argocd": ARGOCD}[form]
+    own = [
+        line
+        for name in names
+        for line in waits(
+            name,
+            [o for o in tree.objects[name][ApplyStage.OPERATORS] if o["metadata"].get("namespace") == namespace],
+        )
+    ]
+    yield InstallStep(
+        title="The controller",
+        commands=[
+            *(f"{kubectl(name)} apply --server-side --kustomize=base/{form}/3-operators" for name in names),
+            *own,
+        ],
+    )
+    if form == "flux" and not choices.source:
+        yield InstallStep(title="The folder, into the clusters' registries", commands=[_push(name) for name in names])
+    wiring = [_wiring(tree, name, form) for name in names]
+    yield InstallStep(title="What the controller applies", commands=wiring)
+    yield from secret_step(phases, SecretPhase.TRUST)
+    yield InstallStep(
+        title="Wait until everything is applied",
+        commands=[_reconciled(name, form, stage) for stage in ApplyStage for name in names],
+    )
+    yield from secret_step(phases, SecretPhase.LINKS)
+
+
+def _wiring(tree: Tree, cluster: str, form: str) -> str:
+    path = f"clusters/{cluster}/{ApplyStage.WIRING.value}/{form}.yaml"
+    what = f"--filename={path}" if path in tree.files else f"--kustomize=base/{form}/{ApplyStage.WIRING.value}"
+    return f"{kubectl(cluster)} apply --server-side {what}"
+
+
+def _push(cluster: str) -> str:
+    """Return the commands that put the folder into a cluster's registry, through a forwarded port."""
+    forward = f"{kubectl(cluster, FLUX)} port-forward service/{REGISTRY} {REGISTRY_PORT}:{REGISTRY_PORT}"
+    pack = "tar --create --gzip --file=- base clusters"
+    image = f"localhost:{REGISTRY_PORT}/eastwest:latest"
+    append = f"crane append --insecure --oci-empty-base --new_layer=- --new_tag={image}"
+    return f"{forward} >/dev/null &\nFORWARD=$!\nsleep 3\n{pack} | {append}\nkill $FORWARD"
+
+
+def _reconciled(cluster: str, form: str, stage: ApplyStage) -> str:
+    if form == "flux":
+        kind, condition, place = "kustomizations.kustomize.toolkit.fluxcd.io", "condition=Ready", FLUX
+    else:
+        kind, condition, place = "applications.argoproj.io", "jsonpath={.status.sync.status}=Synced", ARGOCD
+    return f"{kubectl(cluster, place)} wait --for={condition} --timeout={_WAIT_S}s {kind}/{stage_name(stage)}"
+
+
+def helmfile(choices: Choices, stages: Mapping[str, Sequence[ApplyStage]]) -> str:
+    """Return the helmfile: a release for each stage, which needs the stage before it."""
+    lines = [
+        "# helmfile --state-values-set east=CONTEXT,west=CONTEXT apply",
+        "# Run create-secrets.sh between the stages, as README.md says.",
+        "releases:",
+    ]
+    for cluster in choices.clusters:
+        before = ""
+        for stage in stages[cluster]:
+            lines += [
+                f"  - name: {cluster}-{stage.value}",
+                f"    labels: {{cluster: {cluster}, stage: {stage.value}}}",
+                f'    kubeContext: {{{{ .Values | get "{cluster}" "{cluster}" }}}}',
+                "    namespace: default",
+                f"    chart: ./clusters/{cluster}/{stage.value}",
+                "    wait: true",
+                *([f"    needs: [default/{before}]"] if before else []),
+            ]
+            before = f"{cluster}-{stage.value}"
+    return "\n".join([*lines, ""])

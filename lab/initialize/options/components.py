@@ -1,0 +1,49 @@
+"""Commands that create the keys of the lab's own components, for create-secrets.sh."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lab.components.rendering import Rendering
+from lab.initialize.model import ClusterChoice, Secret, SecretPhase
+
+_PATCH = re.compile(r"(kubectl .*) patch (\S+) (\S+) ")
+_CONTEXT = re.compile(r"--context=(east|west)\b")
+
+
+def variable(cluster: str) -> str:
+    """Return the shell variable with a cluster's kubectl context."""
+    return f"CONTEXT_{cluster.upper()}"
+
+
+def in_shell(command: str) -> str:
+    """Return a component's command with the contexts as variables."""
+    return _CONTEXT.sub(lambda found: f'--context="${variable(found[1])}"', command)
+
+
+def key_commands(site: ClusterChoice, stack: str, name: str) -> Iterator[Secret]:
+    """Yield a component's commands before and after its objects are applied."""
+    rendering = site.sources.component(stack, name, site.cluster)
+    yield from _commands(rendering, title=f"{stack}: the keys of {name}")
+
+
+def _commands(rendering: Rendering, *, title: str) -> Iterator[Secret]:
+    secret = next((obj for obj in rendering.placeholders if obj["kind"] == "Secret"), None)
+    if secret is not None and rendering.before:
+        place = secret["metadata"]
+        yield Secret(
+            title=title,
+            commands=tuple(map(in_shell, rendering.before)),
+            exists=f"--namespace={place['namespace']} get secret {place['name']}",
+        )
+    if secret is not None and rendering.after:
+        commands = tuple(line for command in rendering.after for line in _when_there(in_shell(command)))
+        yield Secret(title=f"{title}: trust their certificates", commands=commands, phase=SecretPhase.TRUST)
+
+
+def _when_there(command: str) -> Iterator[str]:
+    """Yield a command; before a patch, the one that waits for its object, which Argo CD or Flux may still create."""
+    if found := _PATCH.match(command):
+        yield f"{found[1]} wait --for=create --timeout=300s {found[2]}/{found[3]}"
+    yield command

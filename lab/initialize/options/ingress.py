@@ -1,0 +1,181 @@
+"""The ingresses: each is a Gateway on port 80, or Emissary's Listener."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.initialize import edits
+from lab.initialize.ingresses import INGRESSES, gateway, listeners
+from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, Part, Upkeep
+from lab.initialize.objects import namespace, scraped
+from lab.initialize.options.mesh import gateway_api
+from lab.kube.objects import Obj
+
+_APPLICATIONS = "frontend"
+
+
+def _istio_gateway(site: ClusterChoice) -> Iterator[Part]:
+    objects = site.sources.component("istio", "ingress", site.cluster).public
+
+    def accept(obj: Obj) -> None:
+        """Replace the HTTP listener, so that other namespaces than the applications' can have routes."""
+        own = obj["spec"]["listeners"]
+        own.remove(next(one for one in own if one["name"] == "http"))
+        obj["spec"]["listeners"] = [*listeners(tls=site.has("cert-manager")), *own]
+
+    changed = edits.change(objects, "Gateway", "ingress", accept, of="the lab's ingress")
+    yield Part(
+        stage=ApplyStage.OBJECTS, objects=edits.without(changed, ("HTTPRoute", _APPLICATIONS), of="the lab's ingress")
+    )
+
+
+def _envoy_gateway(site: ClusterChoice) -> Iterator[Part]:
+    yield from gateway_api(site)
+    artifact, ingress = "envoy-gateway-manifests", INGRESSES["envoy-gateway"]
+    yield Part(stage=ApplyStage.NAMESPACES, objects=[namespace(ingress.namespace)])
+    upstream = edits.placed(site.sources.objects(artifact), ingress.namespace)
+    yield from edits.staged(upstream, crds=site.sources.crds(artifact))
+    proxy: Obj = {
+        "apiVersion": "gateway.envoyproxy.io/v1alpha1",
+        "kind": "EnvoyProxy",
+        "metadata": {"name": "ingress", "namespace": ingress.namespace},
+        "spec": {
+            "provider": {
+                "type": "Kubernetes",
+                "kubernetes": {
+                    # Otherwise the names have a hash, and nothing can refer to them.
+                    "envoyService": {"name": ingress.service, "type": "LoadBalancer"},
+                    "envoyDeployment": {"name": ingress.service, "pod": {"annotations": _meshed(site)}},
+                },
+            }
+        },
+    }
+    if not _meshed(site):
+        del proxy["spec"]["provider"]["kubernetes"]["envoyDeployment"]["pod"]
+    if site.has("otel-collector"):
+        backend = {"name": "otel-collector", "namespace": "observability", "port": 4317}
+        proxy["spec"]["telemetry"] = {
+            "tracing": {"samplingRate": 100, "provider": {"type": "OpenTelemetry", "backendRefs": [backend]}}
+        }
+    parameters = {
+        "group": "gateway.envoyproxy.io",
+        "kind": "EnvoyProxy",
+        "name": "ingress",
+        "namespace": ingress.namespace,
+    }
+    controller = "gateway.envoyproxy.io/gatewayclass-controller"
+    yield Part(
+        stage=ApplyStage.OBJECTS,
+        objects=[proxy, *gateway(ingress, tls=site.has("cert-manager"), parameters=parameters, controller=controller)],
+    )
+
+
+def _meshed(site: ClusterChoice) -> dict[str, str]:
+    """Return the annotations of an ingress's pods in Linkerd's mesh: browsers have no identity."""
+    if not site.has("linkerd"):
+        return {}
+    return {"linkerd.io/inject": "enabled", "config.linkerd.io/default-inbound-policy": "all-unauthenticated"}
+
+
+_CONTOUR_CONFIG = """\
+gateway:
+  gatewayRef:
+    name: ingress
+    namespace: projectcontour
+disablePermitInsecure: false
+accesslog-format: envoy
+"""
+
+
+def _contour(site: ClusterChoice) -> Iterator[Part]:
+    yield from gateway_api(site)
+    artifact, ingress = "contour-manifests", INGRESSES["contour"]
+
+    def configure(obj: Obj) -> None:
+        if "disablePermitInsecure" not in obj["data"]["contour.yaml"]:
+            raise ValueError("disablePermitInsecure")
+        obj["data"]["contour.yaml"] = _CONTOUR_CONFIG
+
+    objects = edits.change(site.sources.objects(artifact), "ConfigMap", "contour", configure, of="Contour")
+    objects = edits.change(objects, "DaemonSet", "envoy", lambda obj: edits.annotated(obj, _meshed(site)), of="Contour")
+    yield from edits.staged(objects, crds=site.sources.crds(artifact))
+    controller = "projectcontour.io/gateway-controller"
+    yield Part(stage=ApplyStage.OBJECTS, objects=gateway(ingress, tls=site.has("cert-manager"), controller=controller))
+
+
+def _emissary(site: ClusterChoice) -> Iterator[Part]:
+    yield Part(stage=ApplyStage.NAMESPACES, objects=[namespace(INGRESSES["emissary"].namespace)])
+    yield from edits.staged(site.sources.component("linkerd", "emissary-crds", site.cluster).public)
+    objects = [
+        obj for obj in site.sources.component("linkerd", "ingress", site.cluster).public if obj["kind"] != "Mapping"
+    ]
+    if not site.has("linkerd"):
+        objects = [obj for obj in objects if not obj["apiVersion"].startswith("policy.linkerd.io/")]
+    annotations = {**_meshed(site), **scraped(8877)}
+    yield from edits.staged(
+        edits.change(objects, "Deployment", "emissary-ingress", lambda obj: _only(obj, annotations), of="Emissary")
+    )
+
+
+def _only(obj: Obj, annotations: dict[str, str]) -> None:
+    """Replace the annotations of the mesh, which the lab's stack always has."""
+    template = obj["spec"]["template"]["metadata"]
+    kept = {key: value for key, value in template["annotations"].items() if "linkerd.io/" not in key}
+    template["annotations"] = {**kept, **annotations}
+
+
+INGRESS = Category(
+    id="ingress",
+    title="Ingress",
+    question="Which ingress?",
+    default="istio-gateway",
+    options=(
+        Option(id="none", title="no ingress", says="No ingress: services are reached from inside only."),
+        Option(
+            id="istio-gateway",
+            title="Gateway API on Istio",
+            says="A Gateway that Istio's control plane runs, with an identity of the mesh.",
+            version="1.31.4",
+            license="Apache-2.0",
+            manifests=("istioctl",),
+            parts=_istio_gateway,
+        ),
+        Option(
+            id="emissary",
+            title="Emissary-ingress",
+            says="Ambassador's ingress, as in the talk, configured by Mappings.",
+            version="4.1.0",
+            license="Apache-2.0",
+            upkeep=Upkeep.SLOW,
+            manifests=("emissary-crds", "emissary-chart", "helm", "linkerd"),
+            parts=_emissary,
+        ),
+        Option(
+            id="envoy-gateway",
+            title="Envoy Gateway",
+            says="Envoy's own implementation of the Gateway API.",
+            version="1.9.1",
+            license="Apache-2.0",
+            manifests=("gateway-api-manifests", "envoy-gateway-manifests"),
+            parts=_envoy_gateway,
+        ),
+        Option(
+            id="contour",
+            title="Contour",
+            says="An Envoy ingress of the CNCF with the Gateway API.",
+            version="1.33.8",
+            license="Apache-2.0",
+            manifests=("gateway-api-manifests", "contour-manifests"),
+            parts=_contour,
+        ),
+        Option(
+            id="ingress-nginx",
+            title="ingress-nginx",
+            says="The ingress of the Kubernetes project.",
+            license="Apache-2.0",
+            upkeep=Upkeep.RETIRED,
+            why="The Kubernetes project retired it in March 2026.",
+            instead=("envoy-gateway", "contour"),
+        ),
+    ),
+)

@@ -1,0 +1,116 @@
+"""The service meshes: the objects are those of the lab's own stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from lab.base.names import NAMESPACE as APPS
+from lab.initialize import edits
+from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, Part, Upkeep
+from lab.kube import manifests
+from lab.kube.objects import Obj
+
+_LOAD_BALANCED = frozenset({"docker-desktop", "minikube", "k3d", "gke", "eks", "aks", "plain"})
+TRACES = "otel-collector"
+"""Name of the tracing provider in Istio's mesh configuration."""
+
+
+def gateway_api(site: ClusterChoice) -> Iterator[Part]:
+    """Yield the Gateway API's CRDs and their policies."""
+    crds, policies = site.sources.crds("gateway-api-manifests"), site.sources.objects("gateway-api-manifests")
+    parts = edits.staged(policies, crds=crds, built_in=ApplyStage.CRDS)
+    yield from (replace(part, owner="gateway-api") for part in parts)
+
+
+def _istio(site: ClusterChoice) -> Iterator[Part]:
+    yield from gateway_api(site)
+    for name in ("namespaces", "istio"):
+        objects = site.sources.component("istio", name, site.cluster).public
+        if name == "istio":
+            objects = _configured(objects, site)
+        yield from edits.staged([obj for obj in objects if not _is_apps(obj)])
+    if len(site.clusters) > 1:
+        gateway = site.sources.component("istio", "east-west-gateway", site.cluster)
+        yield Part(stage=ApplyStage.OBJECTS, objects=gateway.public)
+        for link in site.sources.links("istio", site.cluster):
+            yield Part(stage=ApplyStage.OPERATORS, objects=link.public)
+
+
+def _is_apps(obj: Obj) -> bool:
+    """Return whether an object is the applications' namespace: the wire to the applications labels it."""
+    return bool(obj["kind"] == "Namespace" and obj["metadata"]["name"] == APPS)
+
+
+def _configured(objects: list[Obj], site: ClusterChoice) -> list[Obj]:
+    """Return Istio's objects with the chosen collector, and for load balancers that need node ports."""
+
+    def with_collector(obj: Obj) -> None:
+        mesh = manifests.load_document(obj["data"]["mesh"])
+        provider = {"service": "otel-collector.observability.svc.cluster.local", "port": 4317}
+        mesh["extensionProviders"] = [
+            *(mesh.get("extensionProviders") or []),
+            {"name": TRACES, "opentelemetry": provider},
+        ]
+        mesh["enableTracing"] = True
+        obj["data"]["mesh"] = manifests.dump_document(mesh)
+
+    def with_node_ports(obj: Obj) -> None:
+        service = manifests.load_document(obj["data"]["service"])
+        del service["spec"]["allocateLoadBalancerNodePorts"]
+        obj["data"]["service"] = manifests.dump_document(service)
+
+    if site.has("otel-collector"):
+        objects = edits.change(objects, "ConfigMap", "istio", with_collector, of="Istio")
+    if site.has(*_LOAD_BALANCED):
+        name = "istio-istio-gateway-class-defaults"
+        if not any(obj["metadata"]["name"] == name for obj in objects):
+            name = next((o["metadata"]["name"] for o in objects if "gateway-class" in o["metadata"]["name"]), name)
+        objects = edits.change(objects, "ConfigMap", name, with_node_ports, of="Istio")
+    return objects
+
+
+def _linkerd(site: ClusterChoice) -> Iterator[Part]:
+    yield from gateway_api(site)
+    names = ["linkerd-crds", "linkerd-identity", "linkerd"]
+    if len(site.clusters) > 1:
+        names.append("multicluster")
+    for name in names:
+        yield from edits.staged(site.sources.component("linkerd", name, site.cluster).public)
+
+
+MESH = Category(
+    id="mesh",
+    title="Service mesh",
+    question="Which service mesh?",
+    default="istio",
+    options=(
+        Option(id="none", title="no mesh", says="No mesh: no mTLS, and no calls between clusters."),
+        Option(
+            id="istio",
+            title="Istio",
+            says="Envoy beside each pod; Services of the same name in both clusters become one.",
+            version="1.31.4",
+            license="Apache-2.0",
+            manifests=("gateway-api-manifests", "istioctl"),
+            parts=_istio,
+        ),
+        Option(
+            id="linkerd",
+            title="Linkerd",
+            says="A small proxy beside each pod; services of the other cluster get names of their own.",
+            version="edge-26.8.3",
+            license="Apache-2.0",
+            manifests=("gateway-api-manifests", "linkerd"),
+            parts=_linkerd,
+        ),
+        Option(
+            id="smi",
+            title="Service Mesh Interface",
+            says="A common API of several meshes.",
+            upkeep=Upkeep.RETIRED,
+            why="CNCF archived SMI in 2023.",
+            instead=("istio", "linkerd"),
+        ),
+    ),
+)

@@ -1,0 +1,63 @@
+"""Serverless: scaling to zero and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.initialize import edits
+from lab.initialize.images import PUBLIC
+from lab.initialize.model import Category, ClusterChoice, Option, Part, Upkeep
+
+
+def _keda(site: ClusterChoice) -> Iterator[Part]:
+    artifact = "keda-manifests"
+    replaced = {
+        "ghcr.io/kedacore/keda:latest": PUBLIC["keda-operator"],
+        "ghcr.io/kedacore/keda-metrics-apiserver:latest": PUBLIC["keda-metrics-apiserver"],
+        "ghcr.io/kedacore/keda-admission-webhooks:latest": PUBLIC["keda-admission-webhooks"],
+        "Always": "IfNotPresent",
+    }
+    objects = edits.texts(site.sources.objects(artifact), replaced, of="KEDA")
+    yield from edits.staged(objects, crds=site.sources.crds(artifact))
+
+
+SERVERLESS = Category(
+    id="serverless",
+    title="Serverless",
+    question="What scales to zero?",
+    many=True,
+    options=(
+        Option(
+            id="keda",
+            title="KEDA",
+            says="Scales workloads by events and metrics, also to zero.",
+            version="2.21.0",
+            license="Apache-2.0",
+            manifests=("keda-manifests",),
+            parts=_keda,
+            notes=(
+                "While podinfo is scaled to zero, requests get 503 until its first pod is ready, usually some 10 s.",
+            ),
+        ),
+        Option(
+            id="knative",
+            title="Knative Serving",
+            says="Runs request-driven services that scale to zero.",
+            version="1.23",
+            license="Apache-2.0",
+            reference=(
+                "None of its ingress controllers is in a Go module that the module proxy gives.",
+                "kubectl apply --filename=https://github.com/knative/serving/releases/latest/download/serving-crds.yaml",
+                "kubectl apply --filename=https://github.com/knative/serving/releases/latest/download/serving-core.yaml",
+            ),
+        ),
+        Option(
+            id="openfaas",
+            title="OpenFaaS",
+            says="Functions in containers.",
+            upkeep=Upkeep.CLOSED,
+            why="Its Community Edition is not open source any more.",
+            instead=("keda", "knative"),
+        ),
+    ),
+)

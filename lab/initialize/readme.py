@@ -1,0 +1,199 @@
+"""The README.md of a folder: how to install it, what to open and replace, and how each wire is checked."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+
+from lab.initialize.apply import InstallStep
+from lab.initialize.choices import FILE_NAME, Choices
+from lab.initialize.ingresses import INGRESSES, IngressFacts
+from lab.initialize.model import ClusterChoice, Option, WireCheck
+from lab.initialize.options import CATEGORIES
+from lab.initialize.options.components import variable
+from lab.initialize.tree import wires
+from lab.initialize.urls import PORTS, public_url
+
+_TEXT = """\
+# {title}
+
+`lab initialize` wrote this folder from {file}. The same choices as a URL: `{query}`
+
+{choices}
+## Requirements
+
+- {clusters}, with {contexts} for kubectl. kubectl 1.31 or newer.
+{requirements}
+## Install
+
+`sh apply.sh {usage}` runs these commands:
+
+```sh
+{assignments}
+```
+{steps}
+A command that ran before can run again. If a controller has changed a field meanwhile, `kubectl apply` names it; add
+`--force-conflicts` to take it back.
+
+## Open
+
+{urls}
+## Replace
+
+{values}
+## Wires
+
+`lab initialize verify .` runs these checks; `--cluster east=CONTEXT` names a context. Each check's last command must
+print what the line above it says.
+{wires}
+## What this folder does not have
+
+{left_out}
+## Files
+
+- `base/`: what all clusters share, a folder for each part; `clusters/`: what differs, and the order of apply.
+- `IMAGES.txt`: all images, for mirroring them.{registry}
+- `{file}`: the choices. `lab initialize update .` with other flags changes them, shows the difference first, and keeps
+  your edits. `.initializer/` has the files as they were written, which the update compares with yours.
+"""
+
+
+def readme(
+    choices: Choices, sites: Mapping[str, ClusterChoice], steps: Sequence[InstallStep], *, programs: Sequence[str]
+) -> str:
+    """Return the text.
+
+    Args:
+        choices: the choices.
+        sites: what the options' functions get, by cluster.
+        steps: the commands that install the folder.
+        programs: upstream's programs that create-secrets.sh runs.
+    """
+    names = [variable(cluster) for cluster in choices.clusters]
+    return _TEXT.format(
+        title="East and West" if len(names) > 1 else "One cluster",
+        file=FILE_NAME,
+        query=choices.query(),
+        choices="".join(_choices(choices)),
+        clusters="Two clusters" if len(names) > 1 else "A cluster",
+        contexts="contexts" if len(names) > 1 else "a context",
+        usage=" ".join(names),
+        requirements="".join(f"- {line}\n" for line in _requirements(choices, programs)),
+        assignments="\n".join(
+            [*(f"{name}=…  # kubectl context" for name in names), "KEYS=$(mktemp -d)", _export(names)]
+        ),
+        steps="".join(f"\n{n}. {step.title}\n\n```sh\n{_lines(step)}\n```\n" for n, step in enumerate(steps, start=1)),
+        urls="".join(_urls(choices, sites)),
+        values="".join(_values(choices)),
+        wires="".join(_wires(choices, sites)),
+        left_out="".join(_left_out(choices)),
+        registry=f"\n  They are expected in `{choices.registry}`: the second column." if choices.registry else "",
+    )
+
+
+def _export(names: Sequence[str]) -> str:
+    return f"export {' '.join(names)} KEYS"
+
+
+def _lines(step: InstallStep) -> str:
+    return "\n".join(step.commands)
+
+
+def _choices(choices: Choices) -> Iterator[str]:
+    yield "| choice | | version | licence | upstream |\n| --- | --- | --- | --- | --- |\n"
+    for category in CATEGORIES:
+        chosen = [option for option in category.options if option.id in choices.selected[category.id]]
+        for option in chosen:
+            facts = (option.version, option.license, option.upkeep.value if option.version else "")
+            yield f"| {category.title} | {option.title}: {option.says} | {' | '.join(facts)} |\n"
+    yield "\n"
+
+
+def _requirements(choices: Choices, programs: Sequence[str]) -> Iterator[str]:
+    if programs:
+        yield f"{' and '.join(programs)}, which `create-secrets.sh` runs. OpenSSL 3."
+    if choices.form == "helmfile":
+        yield "helmfile, helm and kustomize."
+    for option in choices.options:
+        yield from option.notes
+
+
+def _urls(choices: Choices, sites: Mapping[str, ClusterChoice]) -> Iterator[str]:
+    found = next(((id_, INGRESSES[id_]) for id_ in INGRESSES if id_ in choices.ids), None)
+    if found is None:
+        yield "There is no ingress: `kubectl port-forward` reaches each Service.\n"
+        return
+    guarded = "oauth2-proxy" in choices.ids or "jwt" in choices.ids
+    for name in sites:
+        yield from _forward(name, found[1], choices)
+        if "podinfo" in choices.ids:
+            yield f"- {public_url(name)}/podinfo/: podinfo of {name}\n"
+        for option in choices.options:
+            for url in option.urls:
+                if not url.path:
+                    yield f"- {url.title}\n"
+                elif guarded or option.id not in {"prometheus", "jaeger"}:
+                    yield f"- {public_url(name)}{url.path}: {url.title} of {name}\n"
+    if not guarded and {"prometheus", "jaeger"} & choices.ids:
+        yield (
+            "\nNothing protects the dashboards, so the ingress does not route to them. Forward a port: "
+            "`kubectl --namespace=observability port-forward service/prometheus 9090`, then open "
+            "http://localhost:9090/prometheus/.\n"
+        )
+
+
+def _forward(cluster: str, ingress: IngressFacts, choices: Choices) -> Iterator[str]:
+    if choices.ids & {"docker-desktop"}:
+        yield f"\n{cluster}: Docker Desktop publishes port 80; for the URLs below, forward a port, too:\n"
+    else:
+        yield f"\n{cluster}, while this command runs:\n"
+    place = f"--namespace={ingress.namespace} port-forward service/{ingress.service} {PORTS[cluster]}:{ingress.port}"
+    yield f'\n```sh\nkubectl --context="${variable(cluster)}" {place}\n```\n\n'
+
+
+def _values(choices: Choices) -> Iterator[str]:
+    values = [value for option in choices.options for value in option.values]
+    ingress = bool(choices.ids & {*INGRESSES})
+    if ingress:
+        for name in choices.clusters:
+            yield f"- `{public_url(name)}`: the address under which browsers reach the ingress of {name}\n"
+    if "oauth2-proxy" in choices.ids and "oidc-provider" not in choices.ids:
+        yield "- `https://issuer.example`: the issuer of your OpenID provider; register `…/oauth2/callback` there\n"
+    for value in values:
+        if not (choices.source and "git.example" in value.text):
+            yield f"- `{value.text}`: {value.meaning}\n"
+    if not values and not ingress:
+        yield "Nothing.\n"
+
+
+def _wires(choices: Choices, sites: Mapping[str, ClusterChoice]) -> Iterator[str]:
+    for wire in wires(choices):
+        yield f"\n### {wire.id}\n\n{wire.says}\n"
+        for name, site in sites.items():
+            for check in wire.checks(site):
+                yield f"\n{name}: {check.proves}; {_expected(check)}\n\n```sh\n"
+                yield "".join(f"{command_line(name, words)}\n" for words in (*check.before, check.ask))
+                yield "```\n"
+
+
+def _expected(check: WireCheck) -> str:
+    also = ", and the same in all clusters" if check.same else ""
+    return f"expect `{check.expects}`{also}:"
+
+
+def command_line(cluster: str, words: Sequence[str]) -> str:
+    """Return a check's command for a shell."""
+    return f'kubectl --context="${variable(cluster)}" {shlex.join(words)}'
+
+
+def _left_out(choices: Choices) -> Iterator[str]:
+    yield "- Secrets: `create-secrets.sh` creates them in the clusters.\n"
+    for option in choices.options:
+        if option.reference:
+            yield from _reference(option)
+
+
+def _reference(option: Option) -> Iterator[str]:
+    reason, *commands = option.reference
+    yield f"- {option.title} {option.version}".rstrip() + f". {reason} Install it in each cluster:\n\n"
+    yield "  ```sh\n" + "".join(f"  {line}\n" for line in commands) + "  ```\n"

@@ -1,0 +1,79 @@
+"""Choices → all files of the folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from lab.initialize import apply, forms, images, secrets
+from lab.initialize.choices import FILE_NAME, Choices
+from lab.initialize.model import Option, Sources
+from lab.initialize.readme import readme
+from lab.initialize.tree import Tree, sites, tree
+
+README, IMAGES, APPLY = "README.md", "IMAGES.txt", "apply.sh"
+_CRDS = "/crds.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderedFolder:
+    """All files by path, and the YAML that they contain."""
+
+    files: Mapping[str, str]
+    tree: Tree
+
+
+def artifacts(choices: Choices) -> tuple[str, ...]:
+    """Return the artifacts that the choices need, each once."""
+    return tuple(dict.fromkeys(name for option in choices.options for name in _artifacts(option)))
+
+
+def _artifacts(option: Option) -> Iterator[str]:
+    yield from option.manifests
+
+
+def render(choices: Choices, sources: Sources) -> RenderedFolder:
+    """Return the files.
+
+    Raises:
+        UsageError: the combination is impossible.
+        ArtifactError: the YAML of an option is missing, or has changed so that it cannot be edited.
+    """
+    choices.check()
+    made = tree(choices, sources)
+    places = sites(choices, sources)
+    named = sorted({*_images(choices, made, sources)})
+    files = {path: _in_registry(path, text, named, choices) for path, text in made.files.items()}
+    script = secrets.script(choices, places, sources.anchor_command)
+    if choices.form in {"argocd", "flux"}:
+        steps = list(forms.controller_steps(choices, made, apply.secret_phases(choices, places)))
+    else:
+        steps = apply.steps(choices, made, places)
+    if choices.form == "helmfile":
+        files[forms.HELMFILE] = forms.helmfile(choices, {name: made.stages(name) for name in choices.clusters})
+    files |= {
+        README: readme(choices, places, steps, programs=_programs(script)),
+        IMAGES: images.listing(named, choices.registry),
+        FILE_NAME: choices.toml(),
+        APPLY: apply.script(choices, steps),
+        **({apply.SECRETS: script} if script else {}),
+    }
+    return RenderedFolder(files=dict(sorted(files.items())), tree=made)
+
+
+def _images(choices: Choices, made: Tree, sources: Sources) -> Iterator[str]:
+    for of in made.objects.values():
+        for objects in of.values():
+            yield from (image for obj in objects for image in images.container_images(obj))
+    text = "".join(text for path, text in made.files.items() if not path.endswith(_CRDS))
+    yield from images.named_in(text, [*images.PUBLIC.values(), *sources.public_images])
+    for option in choices.options:
+        yield from option.images
+
+
+def _in_registry(path: str, text: str, named: list[str], choices: Choices) -> str:
+    return images.moved(text, named, choices.registry) if choices.registry and not path.endswith(_CRDS) else text
+
+
+def _programs(script: str) -> list[str]:
+    return [f"`{name}`" for name in ("istioctl", "linkerd") if f"{name} " in script]

@@ -1,0 +1,112 @@
+"""Upstream's YAML for the initializer, from the artifact store; and the lab's own components, for upstream's images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cache, cached_property
+
+from lab import config
+from lab.artifacts.from_source.builders.module import CRDS, OBJECTS
+from lab.artifacts.store import ArtifactStore
+from lab.base.errors import ArtifactError
+from lab.base.paths import Paths
+from lab.components.rendering import Rendering
+from lab.kube import manifests
+from lab.kube.objects import Obj
+from lab.lab import Lab
+from lab.mesh.issuers import anchor_command
+from lab.stacks import STACKS
+
+NAME = "eastwest"
+CLUSTERS = ("east", "west")
+"""The clusters of every rendering; a single cluster is East, so that West can be added later."""
+
+
+class _PublicImages(ArtifactStore):
+    """The store, with the images' public names: who takes the YAML home has none that the lab built."""
+
+    def image(self, name: str) -> str:
+        """Return upstream's reference; for an image that only the lab builds, its name with the version."""
+        artifact = self.catalog[name]
+        if artifact.upstream is None or artifact.upstream.image is None:
+            return f"eastwest-lab/{name}:{artifact.version}"
+        return artifact.upstream.image
+
+    def is_built(self, name: str) -> bool:
+        """Return False: the images are upstream's builds."""
+        del name
+        return False
+
+
+class StoreSources:
+    """Implements `model.Sources`. It downloads nothing: `artifacts` names what must be in the store.
+
+    Args:
+        paths: the folders of this machine; renderings are cached below `paths.cache`.
+    """
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = replace(paths, state=paths.cache / "initialize")
+        self.store = _PublicImages(paths=self._paths)
+
+    @cached_property
+    def _lab(self) -> Lab:
+        spec = config.parse(f'name = "{NAME}"\n', source="the initializer's lab")
+        return Lab(spec=spec, paths=self._paths, artifacts=self.store)
+
+    @cache  # noqa: B019 - as long as these sources
+    def crds(self, artifact: str) -> str:
+        """Return the CRDs of a manifests artifact as YAML; empty if it has none."""
+        return self._read(artifact, CRDS)
+
+    @cache  # noqa: B019
+    def objects(self, artifact: str) -> Sequence[Obj]:
+        """Return its other objects."""
+        return manifests.parse(self._read(artifact, OBJECTS), source=artifact)
+
+    @cache  # noqa: B019
+    def component(self, stack: str, name: str, cluster: str) -> Rendering:
+        """Return a component of one of the lab's stacks, as `lab render` writes it."""
+        lab = self._lab
+        if name == "linkerd-viz":
+            lab = replace(lab, spec=lab.spec.model_copy(update={"viz": True}))
+        component = STACKS[stack].components(lab)[name].component
+        return component.rendering(lab, lab.clusters[cluster])
+
+    @cache  # noqa: B019
+    def links(self, stack: str, cluster: str) -> Sequence[Rendering]:
+        """Return what a cluster has of the links between the clusters."""
+        lab = self._lab
+        parts = [
+            part
+            for source in lab.clusters
+            for target in lab.clusters
+            if source != target
+            for part in STACKS[stack].link_components(lab, source, target)
+        ]
+        return [part.component.rendering(lab, lab.clusters[cluster]) for part in parts if part.cluster == cluster]
+
+    def image(self, artifact: str) -> str:
+        """Return upstream's reference of an image of the catalogue, or the lab's for one that only the lab builds."""
+        return self.store.image(artifact)
+
+    @property
+    def anchor_command(self) -> str:
+        """The command that creates a trust anchor in the working directory: anchor.crt and anchor.key."""
+        return anchor_command(self._lab)
+
+    @property
+    def public_images(self) -> Sequence[str]:
+        """Upstream's references of all images of the catalogue."""
+        return [one.upstream.image for one in self.store.catalog if one.upstream and one.upstream.image]
+
+    def missing(self, artifacts: Iterable[str]) -> list[str]:
+        """Return those of the artifacts that the store does not have."""
+        return [name for name in artifacts if self.store.problem(name) is not None]
+
+    def _read(self, artifact: str, name: str) -> str:
+        entry = self.store.entry(artifact)
+        if entry is None:
+            raise ArtifactError(f"{artifact} is not on this machine", next=f"lab artifacts build {artifact}")
+        return (entry.path / name).read_text(encoding="utf-8") if name in entry.files else ""

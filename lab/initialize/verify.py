@@ -1,0 +1,96 @@
+"""Run the checks of a profile's wires against running clusters: the commands that its README shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.base import process, wait
+from lab.base.errors import WaitTimeout
+from lab.base.wait import NotYet
+from lab.initialize.choices import Choices
+from lab.initialize.model import Sources, WireCheck
+from lab.initialize.tree import sites, wires
+
+_COMMAND_S = 60
+_SEEN = 300
+"""Characters of an answer in a result."""
+_SAME = "the other clusters have another answer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WireResult:
+    """One check in one cluster: what it proves, and what was seen instead if it failed."""
+
+    wire: str
+    cluster: str
+    proves: str
+    command: str
+    seen: str
+    passed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verifier:
+    """Runs checks.
+
+    Args:
+        kubectl: the program.
+        contexts: each cluster's kubectl context.
+        kubeconfig: the value of KUBECONFIG.
+        run: runs commands.
+        until: waits; replaced in tests.
+    """
+
+    kubectl: str | Path
+    contexts: Mapping[str, str]
+    kubeconfig: str
+    run: process.Run = process.run
+    until: Callable[..., str] = wait.until
+
+    def verify(self, choices: Choices, sources: Sources, *, only: Sequence[str] = ()) -> Iterator[WireResult]:
+        """Yield the result of each check; `only` names wires."""
+        places = sites(choices, sources)
+        for wire in wires(choices):
+            if only and wire.id not in only:
+                continue
+            answers: dict[str, str] = {}
+            for name, site in places.items():
+                for check in wire.checks(site):
+                    result = self._run(wire.id, name, check)
+                    yield self._compared(result, check, answers)
+
+    def _compared(self, result: WireResult, check: WireCheck, answers: dict[str, str]) -> WireResult:
+        """Return the result; for a check whose answer is the same everywhere, compared with the first cluster's."""
+        if not check.same or not result.passed:
+            return result
+        if answers.setdefault(check.proves, result.seen) == result.seen:
+            return result
+        return WireResult(**{**result.__dict__, "passed": False, "seen": _SAME})
+
+    def _run(self, wire: str, cluster: str, check: WireCheck) -> WireResult:
+        seen, passed = "", True
+        try:
+            seen = self.until(
+                f"{cluster}: {check.proves}",
+                lambda: self._probe(cluster, check),
+                timeout_s=check.within_s,
+                interval_s=2,
+            )
+        except WaitTimeout as error:
+            seen, passed = error.last, False
+        command = " ".join(["kubectl", f"--context={self.contexts[cluster]}", *check.ask])
+        return WireResult(wire=wire, cluster=cluster, proves=check.proves, command=command, seen=seen, passed=passed)
+
+    def _probe(self, cluster: str, check: WireCheck) -> str | NotYet:
+        for words in check.before:
+            self._kubectl(cluster, words)
+        answer = self._kubectl(cluster, check.ask)
+        return answer if re.search(check.expects, answer) else NotYet(answer.strip()[-_SEEN:] or "no answer")
+
+    def _kubectl(self, cluster: str, words: Sequence[str]) -> str:
+        argv = [self.kubectl, f"--context={self.contexts[cluster]}", "--request-timeout=20s", *words]
+        done = self.run(argv, env={"KUBECONFIG": self.kubeconfig}, timeout_s=_COMMAND_S, check=False)
+        return f"{done.stdout}\n{done.stderr}"

@@ -1,0 +1,137 @@
+"""Flux or Argo CD → the folder: the controller reconciles a cluster's stages, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.initialize.model import ApplyStage, ClusterChoice, Part, WireCheck, Wiring
+from lab.initialize.options.delivery import ARGOCD, FLUX, GIT, REGISTRY, REGISTRY_PORT
+from lab.initialize.wires import asking
+from lab.kube.objects import Obj
+
+_IN_CLUSTER = f"oci://{REGISTRY}.{FLUX}.svc.cluster.local:{REGISTRY_PORT}/eastwest"
+
+
+def stage_name(stage: ApplyStage) -> str:
+    """Return the name of the object that reconciles a stage."""
+    return f"stage-{stage.value}"
+
+
+def flux_objects(site: ClusterChoice) -> list[Obj]:
+    """Return the source, and a Kustomization for each stage that waits for the stage before it."""
+    return [_source(site), *(_stage(site, stage) for stage in ApplyStage)]
+
+
+def _source(site: ClusterChoice) -> Obj:
+    url = site.source or _IN_CLUSTER
+    spec: Obj = {"interval": "1m", "url": url}
+    if url.startswith("oci://"):
+        kind, spec["ref"] = "OCIRepository", {"tag": "latest"}
+        if not site.source:
+            spec["insecure"] = True
+    else:
+        kind, spec["ref"] = "GitRepository", {"branch": "main"}
+    metadata = {"name": "eastwest", "namespace": FLUX}
+    return {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _stage(site: ClusterChoice, stage: ApplyStage) -> Obj:
+    stages = list(ApplyStage)
+    before = stages[: stages.index(stage)][-1:]
+    spec: Obj = {
+        "interval": "10m",
+        "retryInterval": "30s",
+        "timeout": "5m",
+        "path": f"./clusters/{site.cluster}/{stage.value}",
+        "prune": True,
+        "wait": True,
+        "sourceRef": {"kind": _source(site)["kind"], "name": "eastwest"},
+    }
+    if before:
+        spec["dependsOn"] = [{"name": stage_name(one)} for one in before]
+    return {
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+        "kind": "Kustomization",
+        "metadata": {"name": stage_name(stage), "namespace": FLUX},
+        "spec": spec,
+    }
+
+
+def argocd_objects(site: ClusterChoice) -> list[Obj]:
+    """Return an Application for each stage. A stage that comes too early is tried again."""
+    return [
+        {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Application",
+            "metadata": {"name": stage_name(stage), "namespace": ARGOCD},
+            "spec": {
+                "project": "default",
+                "source": {
+                    "repoURL": site.source or GIT,
+                    "targetRevision": "HEAD",
+                    "path": f"clusters/{site.cluster}/{stage.value}",
+                },
+                "destination": {"server": "https://kubernetes.default.svc"},
+                "syncPolicy": {
+                    "automated": {"prune": True, "selfHeal": True},
+                    "retry": {"limit": 20, "backoff": {"duration": "10s", "factor": 2, "maxDuration": "3m"}},
+                    # CRDs are larger than the annotation of a client-side apply can be.
+                    "syncOptions": ["ServerSideApply=true"],
+                },
+            },
+        }
+        for stage in ApplyStage
+    ]
+
+
+def _flux(site: ClusterChoice) -> Iterator[Part]:
+    yield Part(stage=ApplyStage.WIRING, objects=flux_objects(site))
+
+
+def _argocd(site: ClusterChoice) -> Iterator[Part]:
+    yield Part(stage=ApplyStage.WIRING, objects=argocd_objects(site))
+
+
+def _flux_checks(site: ClusterChoice) -> Iterator[WireCheck]:
+    yield WireCheck(
+        proves="Flux has pulled the folder",
+        ask=asking.condition(FLUX, _source(site)["kind"].lower(), "eastwest", "Ready"),
+        expects="True",
+        within_s=120,
+    )
+    yield WireCheck(
+        proves="Flux has applied the last stage",
+        ask=asking.condition(
+            FLUX, "kustomizations.kustomize.toolkit.fluxcd.io", stage_name(ApplyStage.WIRING), "Ready"
+        ),
+        expects="True",
+        within_s=300,
+    )
+
+
+def _argocd_checks(site: ClusterChoice) -> Iterator[WireCheck]:
+    del site
+    yield WireCheck(
+        proves="Argo CD has applied the last stage",
+        ask=asking.field(ARGOCD, "applications.argoproj.io", stage_name(ApplyStage.WIRING), "{.status.sync.status}"),
+        expects="Synced",
+        within_s=300,
+    )
+
+
+WIRES = (
+    Wiring(
+        id="flux",
+        says="Flux pulls this folder and applies each cluster's stages, and undoes other changes.",
+        ends=(frozenset({"flux"}),),
+        parts=_flux,
+        checks=_flux_checks,
+    ),
+    Wiring(
+        id="argocd",
+        says="Argo CD reads this folder from Git and applies each cluster's stages, and undoes other changes.",
+        ends=(frozenset({"argocd"}),),
+        parts=_argocd,
+        checks=_argocd_checks,
+    ),
+)

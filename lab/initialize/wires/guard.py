@@ -1,0 +1,125 @@
+"""Ingress → authentication → dashboards: oauth2-proxy stands in front of them, or the ingress verifies tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.initialize import dashboards, ingresses
+from lab.initialize.dashboards import DASHBOARDS
+from lab.initialize.ingresses import AUTH, INGRESSES, OBSERVABILITY, Route
+from lab.initialize.model import ApplyStage, ClusterChoice, Part, WireCheck, Wiring
+from lab.initialize.options.authentication import ISSUER, PROVIDER, PROXY
+from lab.initialize.wires import asking
+from lab.kube.objects import Obj
+
+_LOGIN = ("/authorize", "/login/", "/end_session")
+"""Paths of the small OpenID provider that browsers need."""
+_DASHBOARDS = frozenset(one.option for one in DASHBOARDS)
+
+
+def _by_proxy(site: ClusterChoice) -> Iterator[Part]:
+    paths = ["/oauth2/", *(one.path for one in dashboards.chosen(site))]
+    found = [Route(path=path, service=PROXY, port=4180) for path in paths]
+    if site.has(PROVIDER):
+        found += [Route(path=path, service=PROVIDER, port=8080) for path in _LOGIN]
+    yield Part(stage=ApplyStage.WIRING, objects=ingresses.routes(site, "authentication", AUTH, found))
+
+
+def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
+    _, ingress = ingresses.of(site)
+    yield WireCheck(
+        proves="oauth2-proxy answers through the ingress",
+        ask=asking.at_ingress(ingress, "/oauth2/sign_in"),
+        expects=r"(?i)<!doctype html",
+    )
+    for one in dashboards.chosen(site):
+        yield from _refused(site, one)
+
+
+def _refused(site: ClusterChoice, one: dashboards.Dashboard) -> Iterator[WireCheck]:
+    _, ingress = ingresses.of(site)
+    yield WireCheck(
+        proves=f"{one.title} itself answers",
+        ask=asking.dashboard(one),
+        expects=r"(?s).",
+    )
+    yield WireCheck(
+        proves=f"the ingress refuses a request to {one.title} without a session or token",
+        ask=asking.at_ingress(ingress, one.healthy),
+        expects=r"\((Forbidden|Unauthorized)\)",
+    )
+
+
+def _by_token(site: ClusterChoice) -> Iterator[Part]:
+    found = [Route(path=one.path, service=one.service, port=one.port) for one in dashboards.chosen(site)]
+    yield Part(stage=ApplyStage.WIRING, objects=ingresses.routes(site, "dashboards", OBSERVABILITY, found))
+    make = _istio_tokens if site.has("istio-gateway") else _envoy_tokens
+    yield Part(stage=ApplyStage.WIRING, objects=make(site))
+
+
+def _istio_tokens(site: ClusterChoice) -> list[Obj]:
+    """Return the verification of tokens at the Gateway, and the refusal of requests to dashboards without one."""
+    ingress = INGRESSES["istio-gateway"]
+    target = [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": ingress.gateway}]
+    metadata = {"name": "dashboards", "namespace": ingress.namespace}
+    paths = [f"{one.path}*" for one in dashboards.chosen(site)]
+    return [
+        {
+            "apiVersion": "security.istio.io/v1",
+            "kind": "RequestAuthentication",
+            "metadata": metadata,
+            "spec": {"targetRefs": target, "jwtRules": [{"issuer": ISSUER, "jwksUri": f"{ISSUER}/keys"}]},
+        },
+        {
+            "apiVersion": "security.istio.io/v1",
+            "kind": "AuthorizationPolicy",
+            "metadata": metadata,
+            "spec": {
+                "targetRefs": target,
+                "action": "DENY",
+                "rules": [
+                    {
+                        "from": [{"source": {"notRequestPrincipals": ["*"]}}],
+                        "to": [{"operation": {"paths": paths}}],
+                    }
+                ],
+            },
+        },
+    ]
+
+
+def _envoy_tokens(site: ClusterChoice) -> list[Obj]:
+    del site
+    provider = {"name": "issuer", "issuer": ISSUER, "remoteJWKS": {"uri": f"{ISSUER}/keys"}}
+    return [
+        {
+            "apiVersion": "gateway.envoyproxy.io/v1alpha1",
+            "kind": "SecurityPolicy",
+            "metadata": {"name": "dashboards", "namespace": OBSERVABILITY},
+            "spec": {
+                "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "dashboards"}],
+                "jwt": {"providers": [provider]},
+            },
+        }
+    ]
+
+
+def _token_checks(site: ClusterChoice) -> Iterator[WireCheck]:
+    for one in dashboards.chosen(site):
+        yield from _refused(site, one)
+
+
+BY_PROXY = Wiring(
+    id="guard",
+    says="The ingress sends requests for dashboards to oauth2-proxy, which lets only users with a session through.",
+    ends=(frozenset(INGRESSES), frozenset({PROXY})),
+    parts=_by_proxy,
+    checks=_checks,
+)
+BY_TOKEN = Wiring(
+    id="tokens",
+    says="The ingress verifies a JWT before a request reaches a dashboard.",
+    ends=(frozenset({"istio-gateway", "envoy-gateway"}), frozenset({"jwt"}), _DASHBOARDS),
+    parts=_by_token,
+    checks=_token_checks,
+)

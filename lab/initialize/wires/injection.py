@@ -1,0 +1,41 @@
+"""Mesh → applications: the mesh injects its proxy into the applications' namespace, and into nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.base.names import NAMESPACE as APPS
+from lab.initialize.model import ApplyStage, ClusterChoice, Part, WireCheck, Wiring
+from lab.initialize.objects import namespace
+
+_PODS = '{range .items[*]}{.metadata.namespace}={.spec.initContainers[*].name} {.spec.containers[*].name}{"\\n"}{end}'
+
+
+def _parts(site: ClusterChoice) -> Iterator[Part]:
+    if site.has("istio"):
+        marked = namespace(APPS, labels={"istio-injection": "enabled"})
+    else:
+        marked = namespace(APPS, annotations={"linkerd.io/inject": "enabled"})
+    yield Part(stage=ApplyStage.NAMESPACES, objects=[marked])
+
+
+def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
+    proxy, own = ("istio-proxy", "istio-") if site.has("istio") else ("linkerd-proxy", "linkerd")
+    # Ingresses and observers that Linkerd's policies require in the mesh.
+    also = "" if site.has("istio") else "|emissary|projectcontour|envoy-gateway-system|observability"
+    ask = ("get", "pods", "--all-namespaces", "--field-selector=status.phase=Running", f"--output=jsonpath={_PODS}")
+    yield WireCheck(
+        proves="every pod of the applications has the mesh's proxy, and no pod outside of the mesh has one",
+        ask=ask,
+        expects=rf"(?s)\A(?=.*^{APPS}=.*{proxy})(?!.*^{APPS}=(?!.*{proxy}))(?!(?:.*\n)*(?!{APPS}=|{own}{also})[^=\n]+=[^\n]*{proxy})",
+        within_s=120,
+    )
+
+
+WIRE = Wiring(
+    id="injection",
+    says="The mesh injects its proxy into the applications' pods, and into nothing else.",
+    ends=(frozenset({"istio", "linkerd"}), frozenset({"podinfo", "frontend"})),
+    parts=_parts,
+    checks=_checks,
+)

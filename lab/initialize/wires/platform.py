@@ -1,0 +1,65 @@
+"""Platform → metrics-server: the kubelets' certificates differ by platform; and whether Tekton runs pods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.initialize.images import PUBLIC
+from lab.initialize.model import ApplyStage, ClusterChoice, Part, WireCheck, Wiring
+from lab.initialize.wires import asking
+
+
+def _kubelets(site: ClusterChoice) -> Iterator[WireCheck]:
+    del site
+    yield WireCheck(
+        proves="metrics-server reads the kubelets' metrics",
+        ask=("top", "nodes", "--no-headers"),
+        expects=r"\d+m",
+        within_s=120,
+    )
+
+
+def _task(site: ClusterChoice) -> Iterator[Part]:
+    """Yield a Task whose step needs no other image than Tekton's own, and a run of it."""
+    del site
+    metadata = {"name": "hello", "namespace": "default"}
+    step = {"name": "hello", "image": PUBLIC["tekton-nop"], "command": ["/ko-app/nop"]}
+    yield Part(
+        stage=ApplyStage.WIRING,
+        objects=[
+            {"apiVersion": "tekton.dev/v1", "kind": "Task", "metadata": metadata, "spec": {"steps": [step]}},
+            {
+                "apiVersion": "tekton.dev/v1",
+                "kind": "TaskRun",
+                "metadata": metadata,
+                "spec": {"taskRef": {"name": "hello"}},
+            },
+        ],
+    )
+
+
+def _runs(site: ClusterChoice) -> Iterator[WireCheck]:
+    del site
+    yield WireCheck(
+        proves="Tekton makes a pod of a TaskRun, and it ends well",
+        ask=asking.condition("default", "taskrun", "hello", "Succeeded"),
+        expects="True",
+        within_s=120,
+    )
+
+
+WIRES = (
+    Wiring(
+        id="kubelets",
+        says="metrics-server trusts the kubelets of the platform.",
+        ends=(frozenset({"metrics-server"}),),
+        checks=_kubelets,
+    ),
+    Wiring(
+        id="tasks",
+        says="Tekton runs a TaskRun as a pod.",
+        ends=(frozenset({"tekton"}),),
+        parts=_task,
+        checks=_runs,
+    ),
+)

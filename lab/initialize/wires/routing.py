@@ -1,0 +1,43 @@
+"""Ingress → applications."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.base.names import NAMESPACE as APPS
+from lab.initialize import ingresses
+from lab.initialize.ingresses import INGRESSES, Route
+from lab.initialize.model import ApplyStage, ClusterChoice, Part, WireCheck, Wiring
+from lab.initialize.wires import asking
+
+
+def _parts(site: ClusterChoice) -> Iterator[Part]:
+    podinfo = Route(path="/podinfo/", service="podinfo", port=9898, strip=True)
+    home = Route(path="/", service="frontend", port=80) if site.has("frontend") else None
+    paths = [podinfo, home or Route(path="/", service="podinfo", port=9898)]
+    yield Part(stage=ApplyStage.WIRING, objects=ingresses.routes(site, "apps", APPS, paths))
+
+
+def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
+    _, ingress = ingresses.of(site)
+    yield WireCheck(
+        proves="the ingress routes /podinfo/ to podinfo, which names its cluster",
+        ask=asking.at_ingress(ingress, "/podinfo/"),
+        # Istio sends some requests to the other cluster's podinfo.
+        expects=r'"message": "cluster=(east|west);',
+    )
+    if site.has("frontend"):
+        yield WireCheck(
+            proves="the ingress routes / to the frontend",
+            ask=asking.at_ingress(ingress, "/"),
+            expects=r"(?i)<!doctype html",
+        )
+
+
+WIRE = Wiring(
+    id="routing",
+    says="The ingress routes /podinfo/ to podinfo, and / to the frontend if it is chosen.",
+    ends=(frozenset(INGRESSES), frozenset({"podinfo"})),
+    parts=_parts,
+    checks=_checks,
+)

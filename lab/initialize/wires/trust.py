@@ -1,0 +1,151 @@
+"""East ↔ West: one trust anchor, and links. cert-manager → ingress, and trust-manager → all namespaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.base.names import NAMESPACE as APPS
+from lab.initialize import ingresses
+from lab.initialize.ingresses import TLS
+from lab.initialize.model import ApplyStage, ClusterChoice, Part, Secret, SecretPhase, WireCheck, Wiring
+from lab.initialize.options.certificates import CERT_MANAGER_API, ISSUER, ROOT
+from lab.initialize.options.components import in_shell, key_commands
+from lab.initialize.urls import public_url
+from lab.initialize.wires import asking
+
+_WITH_GATEWAY = frozenset({"istio-gateway", "envoy-gateway", "contour"})
+_ANCHORS = {
+    "istio": (APPS, "istio-ca-root-cert", r"{.data.root-cert\.pem}"),
+    "linkerd": ("linkerd", "linkerd-identity-trust-roots", r"{.data.ca-bundle\.crt}"),
+}
+"""Where the mesh keeps the certificate of its trust anchor: namespace, ConfigMap, field."""
+
+
+def _mesh(site: ClusterChoice) -> str:
+    return "istio" if site.has("istio") else "linkerd"
+
+
+def _keys(site: ClusterChoice) -> Iterator[Secret]:
+    yield from key_commands(site, _mesh(site), "trust" if site.has("istio") else "linkerd-identity")
+
+
+def _anchor(site: ClusterChoice) -> Iterator[WireCheck]:
+    yield WireCheck(
+        proves="all clusters trust the same anchor" if len(site.clusters) > 1 else "the mesh has its trust anchor",
+        ask=asking.field(_ANCHORS[_mesh(site)][0], "configmap", *_ANCHORS[_mesh(site)][1:]),
+        expects="BEGIN CERTIFICATE",
+        same=True,
+    )
+
+
+def _links(site: ClusterChoice) -> Iterator[Secret]:
+    for link in site.sources.links(_mesh(site), site.cluster):
+        secret = next((obj for obj in link.placeholders if obj["kind"] == "Secret"), None)
+        if secret is not None:
+            metadata = secret["metadata"]
+            yield Secret(
+                title=f"{site.cluster}: the link to the other cluster",
+                commands=tuple(map(in_shell, link.before)),
+                exists=f"--namespace={metadata['namespace']} get secret {metadata['name']}",
+                phase=SecretPhase.LINKS,
+            )
+
+
+def _link_checks(site: ClusterChoice) -> Iterator[WireCheck]:
+    other = next(name for name in site.clusters if name != site.cluster)
+    if site.has("istio"):
+        yield WireCheck(
+            proves=f"istiod has credentials for {other}",
+            ask=asking.field("istio-system", "secret", f"istio-remote-secret-{other}", "{.metadata.name}"),
+            expects=f"istio-remote-secret-{other}",
+        )
+    elif site.cluster == "west" and site.has("podinfo"):
+        yield WireCheck(
+            proves="East's podinfo has a Service in West",
+            ask=asking.field(APPS, "service", "podinfo-east", "{.metadata.name}"),
+            expects="podinfo-east",
+            within_s=120,
+        )
+
+
+def _certificates(site: ClusterChoice) -> Iterator[Part]:
+    _, ingress = ingresses.of(site)
+    host = public_url(site.cluster).split("//")[1].split(":")[0]
+    certificate = {
+        "apiVersion": CERT_MANAGER_API,
+        "kind": "Certificate",
+        "metadata": {"name": TLS, "namespace": ingress.namespace},
+        "spec": {
+            "secretName": TLS,
+            "dnsNames": [host],
+            "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
+            "issuerRef": {"name": ISSUER, "kind": "ClusterIssuer", "group": "cert-manager.io"},
+        },
+    }
+    yield Part(stage=ApplyStage.WIRING, objects=[certificate])
+
+
+def _certificate_checks(site: ClusterChoice) -> Iterator[WireCheck]:
+    _, ingress = ingresses.of(site)
+    yield WireCheck(
+        proves="cert-manager has issued the ingress's certificate",
+        ask=asking.condition(ingress.namespace, "certificate", TLS, "Ready"),
+        expects="True",
+        within_s=120,
+    )
+
+
+def _bundle(site: ClusterChoice) -> Iterator[Part]:
+    del site
+    bundle = {
+        "apiVersion": "trust.cert-manager.io/v1alpha1",
+        "kind": "Bundle",
+        "metadata": {"name": ROOT},
+        "spec": {
+            "sources": [{"secret": {"name": ROOT, "key": "ca.crt"}}],
+            "target": {"configMap": {"key": "ca.crt"}},
+        },
+    }
+    yield Part(stage=ApplyStage.WIRING, objects=[bundle])
+
+
+def _bundle_checks(site: ClusterChoice) -> Iterator[WireCheck]:
+    del site
+    yield WireCheck(
+        proves="trust-manager has copied the root into the namespace `default`",
+        ask=asking.field("default", "configmap", ROOT, r"{.data.ca\.crt}"),
+        expects="BEGIN CERTIFICATE",
+        within_s=120,
+    )
+
+
+WIRES = (
+    Wiring(
+        id="trust",
+        says="The mesh's identities come from one trust anchor, with an issuer for each cluster.",
+        ends=(frozenset({"istio", "linkerd"}),),
+        secrets=_keys,
+        checks=_anchor,
+    ),
+    Wiring(
+        id="links",
+        says="Each cluster's mesh knows the services of the other cluster.",
+        ends=(frozenset({"istio", "linkerd"}), frozenset({"east-west"})),
+        secrets=_links,
+        checks=_link_checks,
+    ),
+    Wiring(
+        id="certificates",
+        says="cert-manager issues the certificate of the ingress's HTTPS listener.",
+        ends=(frozenset({"cert-manager"}), _WITH_GATEWAY),
+        parts=_certificates,
+        checks=_certificate_checks,
+    ),
+    Wiring(
+        id="roots",
+        says="trust-manager copies the certificate of cert-manager's root into every namespace.",
+        ends=(frozenset({"cert-manager"}), frozenset({"trust-manager"})),
+        parts=_bundle,
+        checks=_bundle_checks,
+    ),
+)

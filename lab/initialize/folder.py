@@ -10,8 +10,8 @@ import json
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
 
 from lab.base import text_file
 from lab.base.errors import UsageError
@@ -103,14 +103,23 @@ def recorded(folder: Path) -> dict[str, str]:
                 where=str(file),
                 next="install a newer version of the lab: pipx upgrade eastwest-lab",
             )
-        return {str(path): str(text) for path, text in raw["files"].items()}
+        files = {str(path): str(text) for path, text in raw["files"].items()}
+        _check_inside(files)
     except FileNotFoundError as error:
         raise UsageError("is missing: the update cannot tell your changes", where=str(file), next=again) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"is damaged: {error}", where=str(file), next=again) from error
+    return files
 
 
-def current(folder: Path, paths: Iterator[str] | list[str]) -> dict[str, str]:
+def _check_inside(paths: Iterable[str]) -> None:
+    """Refuse paths that lead out of the folder: a profile may come from others."""
+    for path in paths:
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise ValueError(f"{path} is outside of the folder")
+
+
+def current(folder: Path, paths: Iterable[str]) -> dict[str, str]:
     """Return the text of those files that exist.
 
     Raises:

@@ -100,6 +100,8 @@ class WireCheck:
     ask: tuple[str, ...]
     expects: str
     """Regular expression that the output of `ask` matches; standard error counts, too."""
+    words: str = ""
+    """The expected answer for people, if the expression does not say it."""
     before: tuple[tuple[str, ...], ...] = ()
     same: bool = False
     """Whether the output of `ask` must also be the same in all clusters."""

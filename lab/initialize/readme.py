@@ -178,7 +178,8 @@ def _wires(choices: Choices, sites: Mapping[str, ClusterChoice]) -> Iterator[str
 
 def _expected(check: WireCheck) -> str:
     also = ", and the same in all clusters" if check.same else ""
-    return f"expect `{check.expects}`{also}:"
+    expected = check.words or f"`{check.expects}`"
+    return f"expect {expected}{also}:"
 
 
 def command_line(cluster: str, words: Sequence[str]) -> str:

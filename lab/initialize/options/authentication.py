@@ -105,10 +105,10 @@ def _proxy_secrets(site: ClusterChoice) -> Iterator[Secret]:
 
 def _create(name: str, entries: dict[str, str]) -> str:
     """Return a command that creates a Secret; the content comes by standard input, so that no process list shows it."""
-    lines = "\n".join(f'  {key}: "{value}"' for key, value in entries.items())
+    lines = "\n".join(f"  {key}: $(printf %s \"{value}\" | base64 | tr -d '\\n')" for key, value in entries.items())
     return (
         'kubectl --context="$CONTEXT" create --filename=- <<END\n'
-        f"apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: {AUTH}\nstringData:\n{lines}\nEND"
+        f"apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: {AUTH}\ndata:\n{lines}\nEND"
     )
 
 

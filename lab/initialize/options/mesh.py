@@ -12,6 +12,8 @@ from lab.kube import manifests
 from lab.kube.objects import Obj
 
 _LOAD_BALANCED = frozenset({"docker-desktop", "minikube", "k3d", "gke", "eks", "aks", "plain"})
+_GATEWAYS = "istio-default-gatewayclass-istio"
+"""The ConfigMap with the defaults of Gateways' Deployments and Services."""
 TRACES = "otel-collector"
 """Name of the tracing provider in Istio's mesh configuration."""
 
@@ -55,18 +57,14 @@ def _configured(objects: list[Obj], site: ClusterChoice) -> list[Obj]:
         mesh["enableTracing"] = True
         obj["data"]["mesh"] = manifests.dump_document(mesh)
 
-    def with_node_ports(obj: Obj) -> None:
-        service = manifests.load_document(obj["data"]["service"])
-        del service["spec"]["allocateLoadBalancerNodePorts"]
-        obj["data"]["service"] = manifests.dump_document(service)
+    def without_service(obj: Obj) -> None:
+        # The lab's Services have no node ports and no status port; load balancers need the first, clouds the second.
+        del obj["data"]["service"]
 
     if site.has("otel-collector"):
         objects = edits.change(objects, "ConfigMap", "istio", with_collector, of="Istio")
     if site.has(*_LOAD_BALANCED):
-        name = "istio-istio-gateway-class-defaults"
-        if not any(obj["metadata"]["name"] == name for obj in objects):
-            name = next((o["metadata"]["name"] for o in objects if "gateway-class" in o["metadata"]["name"]), name)
-        objects = edits.change(objects, "ConfigMap", name, with_node_ports, of="Istio")
+        objects = edits.change(objects, "ConfigMap", _GATEWAYS, without_service, of="Istio")
     return objects
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.initialize.model import Category, Option
 
-_HAS_NO_BALANCER = "It has no load balancer: apply.sh gives the ingress its node's address."
+_HAS_NO_BALANCER = "kind has no load balancer: apply.sh gives Services of type LoadBalancer their node's address."
 
 PLATFORM = Category(
     id="platform",

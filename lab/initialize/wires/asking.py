@@ -29,6 +29,7 @@ def prometheus(query: str) -> tuple[str, ...]:
     return service(OBSERVABILITY, "prometheus", 9090, f"/prometheus/api/v1/query?query={quote(query, safe='()')}")
 
 
+ABOVE_ZERO = "a number above zero in `value`"
 HAS_RESULT = r'"value":\[[0-9.]+,"(?!0")[0-9.e+]+"\]'
 """Prometheus' answer with a number above zero."""
 

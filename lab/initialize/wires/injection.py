@@ -23,11 +23,13 @@ def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
     proxy, own = ("istio-proxy", "istio-") if site.has("istio") else ("linkerd-proxy", "linkerd")
     # Ingresses and observers that Linkerd's policies require in the mesh.
     also = "" if site.has("istio") else "|emissary|projectcontour|envoy-gateway-system|observability"
+    outside = f"{APPS}=|{own}{also}"
     ask = ("get", "pods", "--all-namespaces", "--field-selector=status.phase=Running", f"--output=jsonpath={_PODS}")
     yield WireCheck(
         proves="every pod of the applications has the mesh's proxy, and no pod outside of the mesh has one",
         ask=ask,
-        expects=rf"(?s)\A(?=.*^{APPS}=.*{proxy})(?!.*^{APPS}=(?!.*{proxy}))(?!(?:.*\n)*(?!{APPS}=|{own}{also})[^=\n]+=[^\n]*{proxy})",
+        expects=rf"\A(?=(?:.*\n)*{APPS}=.*{proxy})(?!(?:.*\n)*{APPS}=(?!.*{proxy}))(?!(?:.*\n)*(?!{outside})[^=\n]+=.*{proxy})",
+        words=f"a line for each pod, with {proxy} in those of {APPS}",
         within_s=120,
     )
 

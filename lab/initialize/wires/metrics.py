@@ -21,7 +21,12 @@ def _measured(
     """Return the check that a metric arrives: a query to Prometheus, else the text that the collector shows."""
     if site.has("prometheus"):
         return WireCheck(
-            proves=proves, ask=asking.prometheus(query), expects=asking.HAS_RESULT, before=before, within_s=90
+            proves=proves,
+            ask=asking.prometheus(query),
+            expects=asking.HAS_RESULT,
+            words=asking.ABOVE_ZERO,
+            before=before,
+            within_s=90,
         )
     shown = asking.service(OBSERVABILITY, "otel-collector", 8889, "/metrics")
     return WireCheck(proves=proves, ask=shown, expects=rf"(?m)^{metric}", before=before, within_s=90)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 from lab.base.names import NAMESPACE as APPS
+from lab.clusters.kind.network import API_PORT
 from lab.initialize import ingresses
 from lab.initialize.ingresses import TLS
 from lab.initialize.model import ApplyStage, ClusterChoice, Part, Secret, SecretPhase, WireCheck, Wiring
@@ -13,6 +15,7 @@ from lab.initialize.options.components import in_shell, key_commands
 from lab.initialize.urls import public_url
 from lab.initialize.wires import asking
 
+_ADDRESS = re.compile(r"ADDRESS=\$\((kubectl --context=\S+) ")
 _WITH_GATEWAY = frozenset({"istio-gateway", "envoy-gateway", "contour"})
 _ANCHORS = {
     "istio": (APPS, "istio-ca-root-cert", r"{.data.root-cert\.pem}"),
@@ -45,10 +48,22 @@ def _links(site: ClusterChoice) -> Iterator[Secret]:
             metadata = secret["metadata"]
             yield Secret(
                 title=f"{site.cluster}: the link to the other cluster",
-                commands=tuple(map(in_shell, link.before)),
+                commands=tuple(_reaching(site, map(in_shell, link.before))),
                 exists=f"--namespace={metadata['namespace']} get secret {metadata['name']}",
                 phase=SecretPhase.LINKS,
             )
+
+
+def _reaching(site: ClusterChoice, commands: Iterable[str]) -> Iterator[str]:
+    """Yield the commands of a link; beside kind's nodes, with the server of the context instead of a node's address."""
+    for command in commands:
+        if site.has("kind"):
+            yield command
+        elif found := _ADDRESS.match(command):
+            view = "config view --minify --raw --output=jsonpath='{.clusters[0].cluster.server}'"
+            yield f"SERVER=$({found[1]} {view})"
+        else:
+            yield command.replace(f"https://$ADDRESS:{API_PORT}", "$SERVER")
 
 
 def _link_checks(site: ClusterChoice) -> Iterator[WireCheck]:

@@ -1,0 +1,135 @@
+"""Choices: every way in gives the same value and the same texts; bad input names what is wrong and what is near."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.base.errors import ConfigError, UsageError
+from lab.initialize import choices
+from lab.initialize.choices import Choices, default, of, parse_query, parse_toml
+from lab.initialize.options import CATEGORIES, OPTIONS
+
+GIVEN = {
+    "platform": "gke",
+    "mesh": "linkerd",
+    "ingress": "contour",
+    "observability": "otel-collector,prometheus",
+    "apps": "frontend,podinfo",
+    "delivery": "flux",
+    "as": "flux",
+    "registry": "registry.example:5000/mirror",
+    "source": "oci://registry.example/folder",
+}
+
+
+def chosen() -> Choices:
+    return of(GIVEN, source="a test")
+
+
+def test_every_way_in_gives_the_same_value() -> None:
+    same = chosen()
+    assert parse_query(same.query()) == same
+    assert parse_query(f"https://lab.example/initialize?{same.query()}") == same
+    assert parse_toml(same.toml()) == same
+    words = same.flags()
+    assert of(dict(zip([w.removeprefix("--") for w in words[::2]], words[1::2], strict=True)), source="x") == same
+
+
+def test_the_texts_are_the_same_whatever_the_order_of_words() -> None:
+    other = of({**GIVEN, "observability": ["prometheus", "otel-collector", "prometheus"]}, source="x")
+    assert other.query() == chosen().query()
+    assert other.toml() == chosen().toml()
+    assert "observability=prometheus,otel-collector" in chosen().query()
+
+
+def test_nothing_chosen_is_possible() -> None:
+    assert default().check() == default()
+    assert default().clusters == ("east", "west")
+    assert of({"clusters": "single"}, source="x").clusters == ("east",)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"mash": "istio"}, "unknown category; did you mean mesh"),
+        ({"mesh": "linkered"}, "unknown choice 'linkered'; did you mean linkerd"),
+        ({"mesh": "istio,linkerd"}, "needs exactly one of: none, istio, linkerd"),
+        ({"mesh": ""}, "needs exactly one of"),
+        ({"mesh": 3}, "unknown choice 3; it has: none"),
+        ({"ingress": "ingress-nginx"}, "retired it in March 2026. Use envoy-gateway or contour instead"),
+        ({"serverless": "openfaas"}, "not open source any more. Use keda or knative instead"),
+        ({"as": "helm"}, "unknown form 'helm'; did you mean helmfile"),
+        ({"registry": "https://x"}, "is not a registry"),
+        ({"source": "x; rm -rf"}, "is not a repository"),
+    ],
+)
+def test_bad_choices_are_named(given: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        of(given, source="the command line")
+    assert words in str(caught.value)
+    assert caught.value.next
+
+
+def test_all_problems_of_a_file_are_named_with_their_lines() -> None:
+    text = 'format = 1\n[choices]\nmesh = "istoi"\nplatform = "moon"\nthing = "x"\n'
+    with pytest.raises(ConfigError) as caught:
+        parse_toml(text, source="initializer.toml")
+    assert [(p.key, p.line) for p in caught.value.problems] == [("mesh", 3), ("platform", 4), ("thing", 5)]
+
+
+@pytest.mark.parametrize("text", ["mesh = ", "choices = 3", "[[choices]]", 'format = 1\n[choices]\nmesh = ["a"'])
+def test_a_file_that_is_no_toml_of_choices_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_toml(text)
+
+
+def test_a_newer_format_is_refused() -> None:
+    for parse, text in ((parse_toml, "format = 2\n"), (parse_query, "format=2&mesh=istio")):
+        with pytest.raises(UsageError, match="reads format 1"):
+            parse(text)
+    with pytest.raises(UsageError, match="unknown format"):
+        parse_toml('format = "x"\n')
+
+
+def test_an_overlong_url_is_refused() -> None:
+    with pytest.raises(UsageError, match="at most 2000 are read"):
+        parse_query(f"https://lab.example/initialize?mesh={'a' * 3000}")
+
+
+def test_a_damaged_url_is_refused() -> None:
+    for query in ("mesh", "a=1&" * 60 + "b=2"):
+        with pytest.raises(UsageError, match="is not valid"):
+            parse_query(query)
+
+
+def test_the_longest_url_of_choices_can_be_read() -> None:
+    every = {one.id: tuple(o.id for o in one.options if o.selectable) for one in CATEGORIES if one.many}
+    longest = default().with_(every)
+    assert len(longest.query()) < choices.MOST_QUERY / 2
+
+
+def test_an_impossible_combination_has_its_reason_and_two_alternatives() -> None:
+    with pytest.raises(UsageError) as caught:
+        of({"mesh": "none", "ingress": "istio-gateway"}, source="x").check()
+    assert "Either --mesh istio, or --ingress envoy-gateway" in caught.value.what
+
+
+def test_a_form_needs_its_controller() -> None:
+    with pytest.raises(UsageError, match="--as argocd writes objects of Argo CD, which is not chosen"):
+        of({"as": "argocd"}, source="x").check()
+    with pytest.raises(UsageError, match="from a Git repository"):
+        of({"as": "argocd", "delivery": "argocd", "source": "oci://a.example/b"}, source="x").check()
+
+
+def test_ids_are_unique() -> None:
+    ids = [option.id for one in CATEGORIES for option in one.options if option.id != "none"]
+    assert len(ids) == len({*ids}) == len(OPTIONS)
+
+
+def test_each_option_says_what_it_is() -> None:
+    for option in OPTIONS.values():
+        assert option.says.endswith(".")
+        assert bool(option.why) == bool(option.instead) == (not option.selectable)
+        assert {*option.instead} <= {*OPTIONS}
+        if option.version:
+            assert option.license or option.upkeep.value == "retired"

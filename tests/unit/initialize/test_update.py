@@ -1,0 +1,160 @@
+"""Updates: what a person edited stays, what upstream changed comes, and a conflict is marked and never hidden."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.base.errors import UsageError
+from lab.initialize import folder as profile
+from lab.initialize import update
+from lab.initialize.update import UpdateKind
+
+OLD = {"README.md": "one\ntwo\nthree\nfour\nfive\n", "base/a.yaml": "a: 1\n", "base/gone.yaml": "x: 1\n"}
+NEW = {"README.md": "one\n2\nthree\nfour\nfive\n", "base/a.yaml": "a: 1\n", "base/new.yaml": "n: 1\n"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "out"
+    assert profile.write(place, OLD) == len(OLD)
+    return place
+
+
+def kinds(planned: update.Update) -> dict[str, UpdateKind]:
+    return {one.path: one.change for one in planned.changes}
+
+
+def contents(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file() and profile.RECORD not in path.as_posix())
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in files}
+
+
+def test_an_unedited_folder_becomes_the_new_one(folder: Path) -> None:
+    planned = update.plan(folder, NEW)
+    assert kinds(planned) == {
+        "README.md": UpdateKind.REPLACE,
+        "base/gone.yaml": UpdateKind.DELETE,
+        "base/new.yaml": UpdateKind.ADD,
+    }
+    planned.apply(folder)
+    assert contents(folder) == NEW
+    assert update.plan(folder, NEW).changes == []
+
+
+def test_edits_in_other_places_are_merged(folder: Path) -> None:
+    (folder / "README.md").write_text("one\ntwo\nthree\nfour\nFIVE\n")
+    (folder / "mine.txt").write_text("mine")
+    planned = update.plan(folder, NEW)
+    assert kinds(planned)["README.md"] is UpdateKind.MERGE
+    planned.apply(folder)
+    assert (folder / "README.md").read_text() == "one\n2\nthree\nfour\nFIVE\n"
+    assert (folder / "mine.txt").read_text() == "mine"
+
+
+def test_edits_of_the_same_lines_get_markers_and_stop_the_next_update(folder: Path) -> None:
+    (folder / "README.md").write_text("one\nZWEI\nthree\nfour\nfive\n")
+    planned = update.plan(folder, NEW)
+    assert planned.conflicts == ["README.md"]
+    assert "+<<<<<<< yours" in planned.changes[0].diff()
+    planned.apply(folder)
+    text = (folder / "README.md").read_text()
+    assert text == "one\n<<<<<<< yours\nZWEI\n=======\n2\n>>>>>>> lab initialize\nthree\nfour\nfive\n"
+    with pytest.raises(UsageError, match=r"README\.md has conflict markers"):
+        update.plan(folder, NEW)
+
+
+def test_deleted_and_no_longer_needed_files_stay_as_the_person_left_them(folder: Path) -> None:
+    (folder / "README.md").unlink()
+    (folder / "base/gone.yaml").write_text("x: 2\n")
+    planned = update.plan(folder, NEW)
+    assert kinds(planned) == {
+        "README.md": UpdateKind.KEPT,
+        "base/gone.yaml": UpdateKind.KEPT,
+        "base/new.yaml": UpdateKind.ADD,
+    }
+    assert [line.partition(": ")[2] for line in update.summary(planned)][:2] == [
+        "README.md (you deleted it)",
+        "base/gone.yaml (you edited it; it is not needed any more)",
+    ]
+    planned.apply(folder)
+    assert not (folder / "README.md").exists()
+    assert (folder / "base/gone.yaml").read_text() == "x: 2\n"
+
+
+def test_a_file_that_both_made_gets_markers(folder: Path) -> None:
+    (folder / "base/new.yaml").write_text("n: 2\n")
+    assert kinds(update.plan(folder, NEW))["base/new.yaml"] is UpdateKind.CONFLICT
+
+
+def test_the_same_edit_as_upstream_s_is_no_change(folder: Path) -> None:
+    (folder / "README.md").write_text(NEW["README.md"])
+    assert "README.md" not in kinds(update.plan(folder, NEW))
+
+
+def test_an_empty_folder_is_removed(folder: Path) -> None:
+    update.plan(folder, {"README.md": OLD["README.md"]}).apply(folder)
+    assert not (folder / "base").exists()
+
+
+def test_a_failure_in_between_leaves_the_folder_as_it_was(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = contents(folder)
+    planned = update.plan(folder, NEW)
+    real, count = Path.rename, iter(range(100))
+
+    def rename(self: Path, target: Path) -> Path:
+        if next(count) == 3:
+            raise OSError(28, "No space left on device")
+        return real(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", rename)
+        with pytest.raises(OSError, match="No space left"):
+            planned.apply(folder)
+    assert contents(folder) == before
+    assert not [path for path in folder.iterdir() if path.name.startswith(".initializer-")]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "is missing"),
+        ("{", "is damaged"),
+        ('{"format": 1}', "is damaged"),
+        ('{"format": 9, "files": {}}', "newer version"),
+    ],
+)
+def test_a_bad_record_is_named(folder: Path, text: str | None, words: str) -> None:
+    record = folder / profile.RECORD
+    record.unlink() if text is None else record.write_text(text)
+    with pytest.raises(UsageError, match=words):
+        update.plan(folder, NEW)
+
+
+def test_a_link_and_a_binary_file_are_refused(folder: Path) -> None:
+    (folder / "README.md").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="not a text in UTF-8"):
+        update.plan(folder, NEW)
+    (folder / "README.md").unlink()
+    (folder / "README.md").symlink_to(folder / "base/a.yaml")
+    with pytest.raises(UsageError, match="not a regular file"):
+        update.plan(folder, NEW)
+
+
+def test_a_folder_that_is_not_empty_is_refused(folder: Path, tmp_path: Path) -> None:
+    (folder / "initializer.toml").write_text("format = 1\n")
+    with pytest.raises(UsageError) as caught:
+        profile.write(folder, NEW)
+    assert "lab initialize update" in str(caught.value)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="is a file"):
+        profile.write(tmp_path / "file", NEW)
+
+
+def test_an_update_could_not_lead_out_of_the_folder(folder: Path) -> None:
+    # The record is a file of the folder, which a person gets from others.
+    record = folder / profile.RECORD
+    record.write_text('{"format": 1, "files": {"../outside": "x"}}')
+    with pytest.raises(UsageError, match="is damaged"):
+        update.plan(folder, NEW)

@@ -1,0 +1,141 @@
+"""`lab initialize verify`: each check is a kubectl command; a wrong answer is repeated until the time is over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.base.errors import WaitTimeout
+from lab.base.process import Completed
+from lab.base.wait import NotYet
+from lab.initialize.choices import of
+from lab.initialize.model import ClusterChoice
+from lab.initialize.readme import command_line
+from lab.initialize.tree import wires
+from lab.initialize.verify import Verifier, WireResult
+from lab.initialize.wires import WIRES, injection, metrics
+
+CHOICES = of({"observability": "prometheus,otel-collector", "apps": "podinfo", "serverless": "keda"}, source="a test")
+
+
+class NoSources:
+    """No wire of these choices asks for YAML to say what it checks."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(name)
+
+
+def once(what: str, probe: Callable[[], Any], *, timeout_s: float, interval_s: float) -> Any:
+    """Ask once, as if the time were over then."""
+    result = probe()
+    if isinstance(result, NotYet):
+        raise WaitTimeout(what, after_s=timeout_s, last=result.seen)
+    return result
+
+
+def verified(answers: Mapping[str, str], *, only: Sequence[str] = ()) -> tuple[list[WireResult], list[list[str]]]:
+    """Run the checks against a kubectl with these answers, by a part of its command line."""
+    calls: list[list[str]] = []
+
+    def run(argv: Sequence[str | Path], **options: Any) -> Completed:
+        words = [str(word) for word in argv]
+        calls.append(words)
+        assert options["env"] == {"KUBECONFIG": "/kube/config"}
+        said = next((text for part, text in answers.items() if part in " ".join(words)), "")
+        return Completed(argv=tuple(words), returncode=0, stdout=said, stderr="", duration_s=0)
+
+    verifier = Verifier(
+        kubectl="kubectl",
+        contexts={"east": "kind-east", "west": "kind-west"},
+        kubeconfig="/kube/config",
+        run=run,
+        until=once,
+    )
+    return list(verifier.verify(CHOICES, NoSources(), only=only)), calls  # type: ignore[arg-type]
+
+
+def test_a_right_answer_passes_in_each_cluster() -> None:
+    results, calls = verified({"get scaledobject": "True", "readyReplicas": "2"}, only=["scaling"])
+    assert [(one.cluster, one.passed) for one in results] == [("east", True)] * 2 + [("west", True)] * 2
+    assert {words[1] for words in calls} == {"--context=kind-east", "--context=kind-west"}
+    # The request that shall start podinfo comes before the question.
+    east = [" ".join(words) for words in calls if words[1] == "--context=kind-east"]
+    assert "services/ingress-istio:80/proxy/podinfo/" in east[1]
+    assert "readyReplicas" in east[2]
+
+
+def test_a_cut_wire_fails_and_says_what_was_seen() -> None:
+    results, _ = verified({"get scaledobject": "False", "readyReplicas": ""}, only=["scaling"])
+    assert not any(one.passed for one in results)
+    assert results[0].seen == "False"
+    assert results[1].seen == "no answer"
+    assert results[0].command.startswith("kubectl --context=kind-east --namespace=test get scaledobject podinfo")
+
+
+def test_clusters_with_different_anchors_fail() -> None:
+    answers = {"--context=kind-east --request-timeout=20s --namespace=test get configmap": "BEGIN CERTIFICATE one"}
+    answers |= {"--context=kind-west --request-timeout=20s --namespace=test get configmap": "BEGIN CERTIFICATE two"}
+    results, _ = verified(answers, only=["trust"])
+    assert [one.passed for one in results] == [True, False]
+    assert results[1].seen == "the other clusters have another answer"
+
+
+def test_all_wires_are_checked() -> None:
+    results, _ = verified({})
+    assert {one.wire for one in results} == {wire.id for wire in wires(CHOICES)}
+    assert not any(one.passed for one in results)
+
+
+def site(*chosen: str) -> ClusterChoice:
+    return ClusterChoice(chosen=frozenset(chosen), cluster="east", clusters=("east",), sources=NoSources())  # type: ignore[arg-type]
+
+
+GOOD = "test=istio-validation istio-proxy podinfo\ntest=istio-proxy frontend\nkeda= keda\nistio-ingress= istio-proxy\n"
+
+
+@pytest.mark.parametrize(
+    ("pods", "right"),
+    [
+        (
+            GOOD,
+            True,
+        ),
+        ("test= podinfo\nistio-ingress= istio-proxy\n", False),
+        ("test=istio-proxy podinfo\ntest= frontend\n", False),
+        ("test=istio-proxy podinfo\nkeda=istio-proxy keda\n", False),
+        ("kube-system= coredns\nauth=istio-proxy a\ntest=istio-proxy podinfo\n", False),
+        ("", False),
+    ],
+)
+def test_injection_is_checked_in_both_directions(pods: str, right: bool) -> None:
+    (check,) = injection.WIRE.checks(site("istio", "podinfo"))
+    assert bool(re.search(check.expects, pods)) is right
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ('{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1.5,"3"]}]}}', True),
+        ('{"data":{"result":[{"metric":{},"value":[1.5,"0.5"]}]}}', True),
+        ('{"data":{"result":[{"metric":{},"value":[1.5,"0"]}]}}', False),
+        ('{"data":{"result":[]}}', False),
+    ],
+)
+def test_a_metric_above_zero_is_needed(answer: str, right: bool) -> None:
+    (check,) = metrics.WIRES[1].checks(site("istio", "prometheus"))
+    assert bool(re.search(check.expects, answer)) is right
+
+
+def test_the_commands_of_checks_are_one_line_each_for_a_shell() -> None:
+    for wire in WIRES:
+        if wire.id in {"trust", "links", "certificates"}:
+            continue
+        ids = {next(iter(sorted(end))) for end in wire.ends} | {"istio", "istio-gateway", "podinfo", "prometheus"}
+        for check in wire.checks(site(*ids)):
+            re.compile(check.expects)
+            for words in (*check.before, check.ask):
+                assert "\n" not in command_line("east", words)

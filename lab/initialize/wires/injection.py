@@ -22,7 +22,7 @@ def _parts(site: ClusterChoice) -> Iterator[Part]:
 def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
     proxy, own = ("istio-proxy", "istio-") if site.has("istio") else ("linkerd-proxy", "linkerd")
     # Ingresses and observers that Linkerd's policies require in the mesh.
-    also = "" if site.has("istio") else "|emissary|projectcontour|envoy-gateway-system|observability"
+    also = "" if site.has("istio") else "|emissary|projectcontour|traefik|envoy-gateway-system|observability"
     outside = f"{APPS}=|{own}{also}"
     ask = ("get", "pods", "--all-namespaces", "--field-selector=status.phase=Running", f"--output=jsonpath={_PODS}")
     yield WireCheck(

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.base.names import NAMESPACE as APPS
+from lab.initialize import ingresses
+from lab.initialize.ingresses import INGRESSES
 from lab.initialize.model import ApplyStage, ClusterChoice, Part, WireCheck, Wiring
 from lab.initialize.objects import namespace
+from lab.initialize.wires import asking
 
 _PODS = '{range .items[*]}{.metadata.namespace}={.spec.initContainers[*].name} {.spec.containers[*].name}{"\\n"}{end}'
 
@@ -27,11 +30,18 @@ def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
     ask = ("get", "pods", "--all-namespaces", "--field-selector=status.phase=Running", f"--output=jsonpath={_PODS}")
     yield WireCheck(
         proves="every pod of the applications has the mesh's proxy, and no pod outside of the mesh has one",
+        before=_started(site),
         ask=ask,
         expects=rf"\A(?=(?:.*\n)*{APPS}=.*{proxy})(?!(?:.*\n)*{APPS}=(?!.*{proxy}))(?!(?:.*\n)*(?!{outside})[^=\n]+=.*{proxy})",
         words=f"a line for each pod, with {proxy} in those of {APPS}",
         within_s=120,
     )
+
+
+def _started(site: ClusterChoice) -> tuple[tuple[str, ...], ...]:
+    """Return the request that starts podinfo, if KEDA may have scaled it to zero."""
+    is_scaled = site.has("keda") and site.has(*INGRESSES)
+    return (asking.at_ingress(ingresses.of(site)[1], "/podinfo/"),) if is_scaled else ()
 
 
 WIRE = Wiring(

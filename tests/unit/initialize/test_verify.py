@@ -13,11 +13,12 @@ from lab.base.errors import WaitTimeout
 from lab.base.process import Completed
 from lab.base.wait import NotYet
 from lab.initialize.choices import Choices, of
+from lab.initialize.ingresses import INGRESSES
 from lab.initialize.model import ClusterChoice
 from lab.initialize.readme import command_line
 from lab.initialize.tree import wires
 from lab.initialize.verify import Verifier, WireResult
-from lab.initialize.wires import WIRES, injection, metrics
+from lab.initialize.wires import WIRES, injection, metrics, scaling
 
 CHOICES = of({"observability": "prometheus,otel-collector", "apps": "podinfo", "serverless": "keda"}, source="a test")
 
@@ -176,3 +177,14 @@ def test_the_commands_of_checks_are_one_line_each_for_a_shell() -> None:
             re.compile(check.expects)
             for words in (*check.before, check.ask):
                 assert "\n" not in command_line("east", words)
+
+
+@pytest.mark.parametrize("ingress", sorted(INGRESSES))
+def test_keda_counts_podinfo_s_requests_at_the_ingress(ingress: str) -> None:
+    (part,) = scaling.WIRE.parts(site(ingress, "keda", "prometheus", "podinfo"))
+    (trigger,) = part.objects[0]["spec"]["triggers"]
+    query = trigger["metadata"]["query"]
+    assert query.count("podinfo") == 2
+    assert "or vector(0)" in query
+    assert INGRESSES[ingress].counter in query
+    assert trigger["metadata"]["serverAddress"].endswith(".svc.cluster.local:9090/prometheus")

@@ -61,7 +61,7 @@ def test_axe_has_no_serious_finding_in_dialogs_and_problems(view, frontend, them
         viewer.waits("() => document.querySelector('dialog[open]')")
         assert findings(viewer) == []
         viewer.press("Escape")
-        viewer.waits("() => !document.querySelector('dialog[open]')")
+        viewer.waits("() => !document.querySelector('dialog[open]') && document.activeElement === document.body")
     viewer.page.route("**/api/stream*", lambda route: route.abort())
     viewer.press("r")
     viewer.sees("#problem-title", "No connection")

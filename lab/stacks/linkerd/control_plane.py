@@ -88,7 +88,7 @@ class LinkerdIdentity(ManifestComponent):
         kube = connect(cluster)
         before = kube.get(_TRUST_ROOTS)
         result = super().apply(lab, cluster)
-        kube.wait_ready([dns.DEPLOYMENT], timeout_s=120)
+        dns.wait_until_answers(kube)
         if before is not None and before.get("data") != (kube.get(_TRUST_ROOTS) or {}).get("data"):
             for pod in kube.find("v1", "Pod", namespace=NAMESPACE, labels=_INJECTOR_PODS):
                 owned.discard(kube, ref(pod), grounds=Grounds.INJECTOR_POD)

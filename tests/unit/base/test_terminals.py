@@ -99,6 +99,8 @@ def test_keys_that_nobody_reads_are_bounded() -> None:
         assert taken[0]
         assert not taken[-1]
         assert len(screen.program._waiting) <= MOST_INPUT
+        assert screen.program.write(b"\x03")
+        assert len(screen.program._waiting) <= 1
 
 
 def test_a_program_that_ignores_the_hang_up_and_its_foreground_are_killed() -> None:

@@ -17,7 +17,6 @@ from pathlib import Path
 from lab.base import children
 
 _CHUNK = 64 << 10
-_CTRL_C = b"\x03"
 MOST_INPUT = 1 << 20
 """Bytes that may wait until the program reads them: a long paste."""
 
@@ -85,13 +84,15 @@ class PtyProgram:
                     return b""
         return b""
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes, *, drops: bool = False) -> bool:
         """Type keys; return False if so many wait for the program that these are lost.
 
-        Ctrl-C drops what waits, as a terminal itself does (termios(3), ISIG and NOFLSH).
+        Args:
+            data: the keys.
+            drops: drop what waits, as a terminal does at Ctrl-C (termios(3), ISIG and NOFLSH).
         """
         with self._guard:
-            if data == _CTRL_C:
+            if drops:
                 self._waiting.clear()
             if len(self._waiting) + len(data) > MOST_INPUT:
                 return False

@@ -80,6 +80,17 @@ def test_nothing_is_wider_than_the_window(view, frontend, width: int, height: in
     assert wider == dict.fromkeys(VIEWS, 0)
 
 
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_a_view_shows_its_parts_and_no_others(view, frontend, width: int, height: int):
+    viewer = view(f"{frontend.url}/?rate=10&upstream=podinfo&upstream=podinfo-east", width=width, height=height)
+    viewer.answers(5)
+    parts = ("grid", "split", "timeline", "topology", "requests")
+    shown = {"all": parts, **{part: (part,) for part in parts[:4]}, "stage": ("grid", "timeline", "topology")}
+    for name, expected in shown.items():
+        viewer.page.evaluate("(name) => { document.body.dataset.view = name; }", name)
+        assert tuple(part for part in parts if viewer.page.locator(f".{part}").first.is_visible()) == expected, name
+
+
 @pytest.mark.parametrize("name", ["all", "grid", "stage"])
 def test_upstreams_side_by_side_have_their_parts_at_the_same_height(view, frontend, name: str):
     two = "upstream=podinfo&upstream=podinfo-east"

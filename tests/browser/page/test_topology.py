@@ -86,7 +86,8 @@ def test_weights_are_on_the_edges(view, loop: Loop):
 
 
 OVERLAPS = """() => {
-  const boxes = [...document.querySelectorAll("#topology .node rect, #topology .label rect, #topology .lock circle")]
+  const parts = [".node rect", ".label rect", ".lock circle", ".swatch"].map((part) => `#topology ${part}`).join();
+  const boxes = [...document.querySelectorAll(parts)]
     .map((one) => one.getBoundingClientRect());
   const all = document.querySelector("#topology").getBoundingClientRect();
   const found = [];
@@ -145,10 +146,11 @@ def test_an_ingress_is_drawn_where_its_proxy_names_itself(view, loop: Loop):
     assert "ingress" not in without
 
 
-def test_six_clusters_fit_into_the_picture(view, loop: Loop):
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800)])
+def test_six_clusters_fit_into_the_picture(view, loop: Loop, width: int, height: int):
     six = ("west", "east", "north", "south", "alps", "bay")
     with running({"podinfo": Podinfo(loop, dict.fromkeys(six, 1))}) as frontend:
-        viewer = view(f"{frontend.url}/?view=topology&rate=50")
+        viewer = view(f"{frontend.url}/?view=topology&rate=50", width=width, height=height)
         viewer.waits("() => document.querySelectorAll('#topology .box').length === 6")
         outside = viewer.page.evaluate(
             """() => {

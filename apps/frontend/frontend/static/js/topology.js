@@ -126,8 +126,8 @@ export class Topology {
       const other = { x: left, y: edge + number * row, width: width - edge - left, height: row - f * 0.4 };
       this.#box(other, name, f, true, true); // edges come from the left: the title is on the right
       const y = other.y + other.height / 2;
-      far.gateways.set(name, this.#node(left + (other.width - f * 5) * 0.27, y, sizes, "gateway", "gateway", f));
-      far.podinfos.set(name, this.#node(left + (other.width - f * 5) * 0.77, y, sizes, "podinfo", "answers", f, name));
+      far.gateways.set(name, this.#node(left + (other.width - f * 5) * 0.25, y, sizes, "gateway", "gateway", f));
+      far.podinfos.set(name, this.#node(left + (other.width - f * 5) * 0.73, y, sizes, "podinfo", "answers", f, name));
     });
     return { f, sizes, columns, far, lower: box.y + box.height - strip / 2, body: { top: box.y + f * 1.6, height: box.height - f * 1.6 - strip } };
   }

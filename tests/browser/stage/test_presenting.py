@@ -306,6 +306,7 @@ def test_after_a_click_the_keys_belong_to_the_stage(stage: PlayedStage, screen: 
 
 def test_the_end_shows_no_card_of_a_step(stage: PlayedStage, screen: Open) -> None:
     audience = screen()
+    presenter = screen("presenter", within=audience.page.context)
     last = stage.presenter.all[-1]
     stage.go_to(last.id)
     audience.is_at(last.step.title)
@@ -314,3 +315,6 @@ def test_the_end_shows_no_card_of_a_step(stage: PlayedStage, screen: Open) -> No
         audience.press("Enter")
         audience.shows(look)
     assert not audience.page.locator(".card").is_visible()
+    presenter.is_at("The end")
+    presenter.hides("#results:visible")
+    presenter.hides("#next:visible")

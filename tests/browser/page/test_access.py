@@ -81,6 +81,39 @@ def test_nothing_is_wider_than_the_window(view, frontend, width: int, height: in
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
+def test_a_view_shows_its_parts_and_no_others(view, frontend, width: int, height: int):
+    viewer = view(f"{frontend.url}/?rate=10&upstream=podinfo&upstream=podinfo-east", width=width, height=height)
+    viewer.answers(5)
+    parts = ("grid", "split", "timeline", "topology", "requests")
+    shown = {"all": parts, **{part: (part,) for part in parts[:4]}, "stage": ("grid", "timeline", "topology")}
+    for name, expected in shown.items():
+        viewer.page.evaluate("(name) => { document.body.dataset.view = name; }", name)
+        assert tuple(part for part in parts if viewer.page.locator(f".{part}").first.is_visible()) == expected, name
+
+
+@pytest.mark.parametrize("name", ["all", "grid", "stage"])
+def test_upstreams_side_by_side_have_their_parts_at_the_same_height(view, frontend, name: str):
+    two = "upstream=podinfo&upstream=podinfo-east"
+    viewer = view(f"{frontend.url}/?rate=10&view={name}&{two}", width=1280, height=720)
+    viewer.waits("() => document.querySelectorAll('.column:first-child .shares li').length === 3")
+    viewer.waits("() => document.querySelector('.column:last-child .grid .legend li')")
+    tops = viewer.page.locator(".column").evaluate_all(
+        "(all) => all.map((one) => [...one.children].map((part) => Math.round(part.getBoundingClientRect().top)))"
+    )
+
+    assert tops[0] == tops[1]
+    assert max(tops[0]) > 0
+
+
+def test_the_tracks_of_all_clusters_are_equally_long(view, frontend):
+    viewer = view(f"{frontend.url}/?rate=50&view=split")
+    viewer.waits("() => document.querySelectorAll('.gauges .track').length === 2")
+    widths = viewer.page.locator(".gauges .track").evaluate_all("(all) => all.map((one) => one.offsetWidth)")
+
+    assert widths[0] == widths[1] > 100
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
 def test_text_is_large_enough_for_its_screen(view, frontend, width: int, height: int):
     viewer = view(f"{frontend.url}/?rate=10", width=width, height=height)
     viewer.answers(10)

@@ -14,7 +14,7 @@ from lab.artifacts.upstream import Upstream
 from lab.base.errors import UsageError
 
 FILE = Path(__file__).parent / "catalog.toml"
-_OWN_KEYS = {"kind", "version", "title", "recipe", "estimate_s", "upstream"}
+_OWN_KEYS = {"kind", "version", "title", "recipe", "estimate_s", "upstream", "profile"}
 
 
 class ArtifactKind(Enum):
@@ -41,6 +41,8 @@ class Artifact:
     """Build time on two cores with empty caches."""
     options: Mapping[str, Any] = field(hash=False)
     upstream: Upstream | None = None
+    profile: bool = False
+    """Whether only profiles of `lab initialize` use it. A lab without a profile never asks for it."""
 
     def __post_init__(self) -> None:
         if self.recipe is None and self.upstream is None:
@@ -113,6 +115,7 @@ def _artifact(name: str, table: Mapping[str, Any]) -> Artifact:
             estimate_s=float(table["estimate_s"]),
             options={key: value for key, value in table.items() if key not in _OWN_KEYS},
             upstream=Upstream.of(table["upstream"]) if "upstream" in table else None,
+            profile=table.get("profile", False),
         )
     except KeyError as error:
         raise ValueError(f"catalog.toml: {name}: the key {error} is missing") from error

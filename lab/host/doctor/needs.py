@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 GO = frozenset({"go", "go-module-files"})
 PYTHON = frozenset({"wheel", "pip-target"})
 DEBIAN = frozenset({"debian-packages", "debian-rootfs", "debian-unpacked"})
-ENGINE = frozenset({"bake", "image", "node", "pick"})
+ENGINE = frozenset({"bake", "image", "node", "pick", "program-image"})
 """Recipes that put together what other artifacts have, on the engine and without any registry."""
 _DOWNLOADS = GO | PYTHON | {"debian-packages"}
 """Recipes that use a package registry; those for Debian's file systems unpack what `debian-packages` downloaded."""

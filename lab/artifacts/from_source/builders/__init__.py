@@ -12,6 +12,7 @@ from lab.artifacts.from_source.builders.go import GoBuild, GoModuleFiles
 from lab.artifacts.from_source.builders.image import ImageBuild
 from lab.artifacts.from_source.builders.node import NodeBase
 from lab.artifacts.from_source.builders.pick import Pick
+from lab.artifacts.from_source.builders.program import ProgramImage
 from lab.artifacts.from_source.builders.python import PipTarget, Wheel
 from lab.artifacts.recipe import Recipe
 
@@ -26,6 +27,7 @@ _BY_NAME: Mapping[str, Callable[..., Recipe]] = {
     "node": NodeBase,
     "pick": Pick,
     "pip-target": PipTarget,
+    "program-image": ProgramImage,
     "wheel": Wheel,
 }
 

@@ -1,4 +1,4 @@
-"""Artifacts of profiles: a lab without a profile does not get, list or ask for them; their images do not run as root."""
+"""Artifacts of profiles: a lab without a profile does not get, list or ask for them; their images are not root's."""
 
 from __future__ import annotations
 

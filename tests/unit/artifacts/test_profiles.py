@@ -80,6 +80,11 @@ def test_no_stack_and_no_part_of_one_needs_what_only_profiles_use(lab: Lab) -> N
     assert PROFILE
 
 
+def test_only_the_labs_own_program_is_built_where_upstreams_images_are_available() -> None:
+    parts = {need for artifact in PROFILE if artifact.recipe for need in builders.of(artifact).needs()}
+    assert [a.name for a in PROFILE if a.upstream is None and a.name not in parts] == ["oidc-provider"]
+
+
 def test_lists_show_what_only_profiles_use_where_it_is_or_is_wanted(make_store: Open) -> None:
     store = make_store(CATALOG + EXTRA)
     assert "extra" not in {row.name for row in verbs.listing(lab_with(store), ["tool"])}

@@ -18,11 +18,13 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/zitadel/oidc/v3/example/server/storage"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
@@ -40,8 +42,12 @@ var pages embed.FS
 
 var login = template.Must(template.ParseFS(pages, "login.html"))
 
-// The example's storage has an account for machines with a published secret. These grants do not reach it.
-var grants = map[string]bool{"authorization_code": true, "refresh_token": true}
+// Only the authorization code flow. The example's storage also has an account for machines with a published secret, which
+// these grants do not reach.
+var (
+	grants    = []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken}
+	responses = []string{string(oidc.ResponseTypeCode)}
+)
 
 type options struct {
 	listen, issuer, client, redirects, secretFile, usersFile string
@@ -139,19 +145,38 @@ func routes(provider op.OpenIDProvider, store *storage.Storage) http.Handler {
 	}))
 	authorize := provider.AuthorizationEndpoint().Relative()
 	for _, path := range []string{
-		"/healthz", "/ready", "/.well-known/openid-configuration", authorize, authorize + "/callback",
+		"/healthz", "/ready", authorize + "/callback",
 		provider.UserinfoEndpoint().Relative(), provider.KeysEndpoint().Relative(), provider.EndSessionEndpoint().Relative(),
 	} {
 		routes.Handle(path, provider)
 	}
+	routes.HandleFunc(oidc.DiscoveryEndpoint, issuer.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		described := op.CreateDiscoveryConfig(r.Context(), provider, store)
+		described.GrantTypesSupported, described.ResponseTypesSupported = grants, responses
+		described.IntrospectionEndpoint, described.RevocationEndpoint, described.DeviceAuthorizationEndpoint = "", "", ""
+		op.Discover(w, described)
+	}))
+	routes.HandleFunc(authorize, func(w http.ResponseWriter, r *http.Request) {
+		if !slices.Contains(responses, r.FormValue("response_type")) {
+			refuse(w, "unsupported_response_type")
+			return
+		}
+		provider.ServeHTTP(w, r)
+	})
 	routes.HandleFunc(provider.TokenEndpoint().Relative(), func(w http.ResponseWriter, r *http.Request) {
-		if grant := r.PostFormValue("grant_type"); !grants[grant] {
-			http.Error(w, `{"error":"unsupported_grant_type"}`, http.StatusBadRequest)
+		if !slices.Contains(grants, oidc.GrantType(r.PostFormValue("grant_type"))) {
+			refuse(w, "unsupported_grant_type")
 			return
 		}
 		provider.ServeHTTP(w, r)
 	})
 	return http.MaxBytesHandler(routes, maxRequest)
+}
+
+func refuse(w http.ResponseWriter, reason string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusBadRequest)
+	fmt.Fprintf(w, `{"error":%q}`, reason)
 }
 
 func show(w http.ResponseWriter, status int, id, problem string) {
@@ -169,11 +194,11 @@ func readSecret(file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	secret := strings.TrimSpace(string(content))
-	if secret == "" {
+	if len(content) == 0 {
 		return "", fmt.Errorf("%s is empty; write the client's secret into it", file)
 	}
-	return secret, nil
+	// With its newline, if it has one: the client, oauth2-proxy, reads the same file so.
+	return string(content), nil
 }
 
 // The users by their email, which is also their id.

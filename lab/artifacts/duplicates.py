@@ -49,7 +49,7 @@ def remove(store: ArtifactStore, *, keep: Iterable[str] = ()) -> Iterator[tuple[
     kept = frozenset(keep)
     for artifact in store.catalog:
         if artifact.kind is not ArtifactKind.IMAGE or not any(store.entries_of(artifact.name)):
-            continue  # without an entry, nobody has to be asked where it would come from
+            continue  # never made here; its key would need a question to its registry
         entry = store.entry(artifact.name)
         if entry is None or entry.image is None or artifact.name in kept or entry.source not in {UPSTREAM, MIRROR}:
             continue

@@ -104,7 +104,7 @@ class Published:
     def _answers(self, host: str) -> bool:
         """Say whether a registry answers. The first call asks all registries in parallel.
 
-        The registries that only profiles use are asked when they are needed.
+        A registry that only profiles use is not among these; the first call for one of its images asks it.
         """
         with self._guard:
             if host not in self._answering:

@@ -42,7 +42,7 @@ class Artifact:
     options: Mapping[str, Any] = field(hash=False)
     upstream: Upstream | None = None
     profile: bool = False
-    """Whether only profiles of `lab initialize` use it. A lab without a profile never asks for it."""
+    """Whether only profiles use it. A lab without a profile never asks for it."""
 
     def __post_init__(self) -> None:
         if self.recipe is None and self.upstream is None:

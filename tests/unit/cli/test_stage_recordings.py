@@ -58,7 +58,7 @@ def test_a_recording_has_several_names(lab: Command, recorded: Path, folder: Pat
         (("--replay", "2025"), "there is no report of a stage '2025'"),
         (("--replay", f"{ID}x"), "there is no report of a stage"),
         (("--replay", ""), "there is no report of a stage ''"),
-        (("--replay", "/etc"), "/etc is not the folder of a recording"),
+        (("--replay", "/etc"), "/etc: not the folder of a stage's recording"),
         (("--export", "x.html"), "--export needs a recording"),
         (("--replay", ID, "--export", "no/folder/x.html"), "there is no folder no/folder"),
         (("--replay", ID, "--auto", "--audience", "127.0.0.1"), "it takes no --auto, --audience"),

@@ -106,7 +106,7 @@ def test_what_is_missing_from_a_recording_is_said(tmp_path: Path) -> None:
     (folder / "consoles" / "west.cast").unlink()
     done = export.export(read(folder), tmp_path / "replay.html")
     assert "consoles east, west-2;" in done.contents
-    assert done.contents.endswith("what was written until then is played")
+    assert done.contents.endswith("what is written so far is played")
     problems = recording(done.file.read_text())["problems"]
     assert problems == ["the stage still runs, or was killed: what is written so far is played"]
 

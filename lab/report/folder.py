@@ -151,7 +151,7 @@ def find(runs: Path, which: str | None, *, of: Kind | None = None) -> Kept:
         if not kept:
             raise UsageError(f"there is no report in {runs}", next="lab run")
         return kept[0]
-    matches = [one for one in kept if one.id == which] or [one for one in kept if one.id.startswith(which)]
+    matches = [one for one in kept if one.id == which] or [one for one in kept if which and one.id.startswith(which)]
     if len(matches) != 1:
         what = f"no report{f' of a {of.value}' if of else ''}" if not matches else f"{len(matches)} reports"
         raise UsageError(f"there {'is' if not matches else 'are'} {what} {which!r} in {runs}", next="lab report")

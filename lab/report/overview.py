@@ -64,7 +64,7 @@ def _facts(kind: Kind, document: Any) -> tuple[str, str, str, int]:
 def _stage_result(document: Any) -> tuple[str, int]:
     """Return the result of a stage's recording, and 0: what was recorded can be played."""
     if not document["complete"]:
-        return "not ended in order", 0
+        return "still runs, or was killed", 0
     steps = document["steps"]
     red = f", {steps['red']} red" if steps["red"] else ""
     return f"{steps['ran']} of {steps['all']} steps, {steps['green']} green{red}", 0

@@ -217,7 +217,7 @@ class Console:
                 self._line.type(typed, kept=self._program.reads_lines)
             loses, self._loses = not taken and not self._loses, not taken
         if loses:
-            self.note(f"{self.title} got more keys than its program reads: the rest of them is lost")
+            self.note(f"{self.title} got keys faster than its program reads them: the rest is lost")
         self._tell_change()
 
     def resize(self, viewer: Viewer, cols: int, rows: int) -> None:

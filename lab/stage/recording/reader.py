@@ -35,7 +35,7 @@ def read(folder: Path) -> Tape:
     manifest = Manifest.read(folder)
     problems = list(manifest.notes)
     if not manifest.complete:
-        problems.append("the stage ended before its recording did; what was written until then is played")
+        problems.append("the stage still runs, or was killed: what is written so far is played")
     events = Timeline(_Lines(folder / EVENTS, problems).read(_EventReader(problems).take))
     if not any(event.name == "state" for event in events.events):
         what = f"nothing can be replayed: {EVENTS} has no state of a stage"

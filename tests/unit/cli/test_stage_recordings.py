@@ -30,7 +30,7 @@ def test_a_recording_is_listed_with_what_was_presented(lab: Command, recorded: P
 def test_a_recording_that_was_not_ended_is_listed_as_such(lab: Command, folder: Path) -> None:
     presentation(folder / "runs" / ID, ends=False)
     (listed,) = lab("report", "--json").json
-    assert (listed["result"], listed["exit_code"]) == ("not ended in order", 0)
+    assert (listed["result"], listed["exit_code"]) == ("still runs, or was killed", 0)
 
 
 def test_it_is_no_report_for_other_commands_and_they_name_the_one_that_plays_it(lab: Command, recorded: Path) -> None:
@@ -57,6 +57,8 @@ def test_a_recording_has_several_names(lab: Command, recorded: Path, folder: Pat
     [
         (("--replay", "2025"), "there is no report of a stage '2025'"),
         (("--replay", f"{ID}x"), "there is no report of a stage"),
+        (("--replay", ""), "there is no report of a stage ''"),
+        (("--replay", "/etc"), "/etc: not the folder of a stage's recording"),
         (("--export", "x.html"), "--export needs a recording"),
         (("--replay", ID, "--export", "no/folder/x.html"), "there is no folder no/folder"),
         (("--replay", ID, "--auto", "--audience", "127.0.0.1"), "it takes no --auto, --audience"),
@@ -89,4 +91,4 @@ def test_the_latest_is_the_newest_that_has_ended(lab: Command, recorded: Path, f
     ended = lab("stage", "--replay", "latest", "--export", str(folder / "talk.html"))
     assert f"recording {ID}" in ended.out
     newer = lab("stage", "--replay", "20261127-10", "--export", str(folder / "talk.html"))
-    assert "the stage ended before its recording did" in newer.err
+    assert "the stage still runs, or was killed" in newer.err

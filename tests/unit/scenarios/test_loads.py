@@ -76,7 +76,11 @@ def test_a_step_runs_under_its_load(at_frontend: Context, frontend: Frontend, ru
     assert recording.name == "through West's ingress"
     assert recording.lost == ()
     before, after = recording.phases()
-    assert set(before.answered_by) == {"west"}
+    assert before.answered_by["west"] >= 5
+    # One that was due before the change counts there, even if a busy machine sends it after the change.
+    (mark,) = recording.marks
+    early = [r for r in recording.requests if r.at_s + r.latency_ms / 1000 < mark.at_s]
+    assert {r.answered_by for r in early} == {"west"}
     assert after.name == "all to East"
     assert after.answered_by["east"] >= 5
 

@@ -106,9 +106,9 @@ def test_what_is_missing_from_a_recording_is_said(tmp_path: Path) -> None:
     (folder / "consoles" / "west.cast").unlink()
     done = export.export(read(folder), tmp_path / "replay.html")
     assert "consoles east, west-2;" in done.contents
-    assert done.contents.endswith("what was written until then is played")
+    assert done.contents.endswith("what is written so far is played")
     problems = recording(done.file.read_text())["problems"]
-    assert problems == ["the stage ended before its recording did; what was written until then is played"]
+    assert problems == ["the stage still runs, or was killed: what is written so far is played"]
 
 
 def test_text_of_a_recording_never_becomes_markup(tmp_path: Path) -> None:

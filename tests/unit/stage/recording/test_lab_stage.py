@@ -74,7 +74,7 @@ def test_a_stage_that_is_killed_leaves_a_recording_that_can_be_exported(tmp_path
     file = tmp_path / "talk.html"
     with lab_stage(tmp_path, "--replay", "latest", "--export", str(file)) as exported:
         assert exported.ended() == 0
-    assert "the stage ended before its recording did" in exported.errors[0]
+    assert "the stage still runs, or was killed" in exported.errors[0]
     assert exported.lines[0].startswith(f"✓ {file}: ")
     assert recording(file.read_text())["id"] == run.name
 
@@ -105,6 +105,6 @@ def test_no_recording_is_made_if_nobody_wants_one(tmp_path: Path) -> None:
 )
 def test_a_recording_that_does_not_exist_is_named(tmp_path: Path, words: tuple[str, ...], what: str) -> None:
     with lab_stage(tmp_path, *words, *OPTIONS) as stage:
-        assert stage.ended() in {2, 3}
+        assert stage.ended() == 2
     assert what in stage.errors[0]
     assert stage.errors[1].startswith("next:  ")

@@ -15,6 +15,8 @@ from typer.core import TyperGroup
 
 from lab.base.errors import ArtifactError, HostError, UsageError
 from lab.cli.groups import LIFECYCLE
+from lab.cli.initialize_asking import form as ask
+from lab.cli.initialize_asking import print_options
 from lab.cli.initialize_options import (
     Apps,
     Authentication,
@@ -30,9 +32,11 @@ from lab.cli.initialize_options import (
     Registry,
     Serverless,
     Source,
+    contexts,
+    toml_files,
 )
 from lab.cli.options import AsJson
-from lab.cli.output import done, out, print_json, table_of, waiting, warn
+from lab.cli.output import done, out, print_json, waiting, warn
 
 if TYPE_CHECKING:
     from lab.initialize.choices import Choices
@@ -54,7 +58,7 @@ class _Initialize(TyperGroup):
 
 initialize_app = typer.Typer(
     cls=_Initialize,
-    help="Choose components, and write a folder with the YAML of one cluster or of East and West.\n\n"
+    help="Choose components, and write their YAML into a folder.\n\n"
     "`lab initialize FOLDER` asks on a terminal; with choices, it writes at once. `lab initialize folder --help` lists "
     "them.",
 )
@@ -85,7 +89,12 @@ def folder(
     source: Source = None,
     given: Annotated[
         str | None,
-        typer.Option("--from", metavar="FILE|URL", help="Take the choices of an initializer.toml or of a URL."),
+        typer.Option(
+            "--from",
+            metavar="FILE|URL",
+            autocompletion=toml_files,
+            help="Take the choices of an initializer.toml or of a URL.",
+        ),
     ] = None,
     list_: Annotated[
         bool, typer.Option("--list", help="List all options, with version, licence and upstream.")
@@ -100,7 +109,7 @@ def folder(
     Example: lab initialize my-clusters --mesh istio --observability prometheus --apps podinfo
     """
     if list_:
-        _list(as_json=as_json)
+        print_options(as_json=as_json)
         return
     flags = _flags(
         platform=platform,
@@ -133,8 +142,8 @@ def folder(
         print_json(out(), {"folder": str(folder), "query": choices.query(), "files": list(made.files)})
         return
     done(f"{count} files in {folder}; read {folder / 'README.md'} first")
-    contexts = " ".join(f"CONTEXT_{name.upper()}" for name in choices.clusters)
-    typer.echo(f"next:  sh {shlex.quote(str(folder / 'apply.sh'))} {contexts}")
+    words = " ".join(f"CONTEXT_{name.upper()}" for name in choices.clusters)
+    typer.echo(f"next:  sh {shlex.quote(str(folder / 'apply.sh'))} {words}")
 
 
 @initialize_app.command()
@@ -156,7 +165,9 @@ def update(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Print the difference only; exit 1 if there is one.")] = False,
 ) -> None:
-    """Update FOLDER to other choices, or to this version of the lab, and keep your edits.
+    """Update FOLDER, and keep your edits.
+
+    The new files are those of other choices, or of this version of the lab.
 
     The difference is shown first. Where your edit and the update change the same lines, the file gets conflict markers,
     and the exit code is 1. `initializer.toml` in FOLDER has the choices that flags do not change.
@@ -205,7 +216,10 @@ def verify(
     cluster: Annotated[
         list[str] | None,
         typer.Option(
-            "--cluster", metavar="NAME=CONTEXT", help="The kubectl context of east or west. Default: its name."
+            "--cluster",
+            metavar="NAME=CONTEXT",
+            autocompletion=contexts,
+            help="The kubectl context of east or west. Default: its name.",
         ),
     ] = None,
     wire: Annotated[list[str] | None, typer.Option("--wire", metavar="ID", help="Check this wire only.")] = None,
@@ -214,9 +228,9 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check that the wires of FOLDER work in running clusters; exit 1 if one does not.
+    """Check that the wires of FOLDER work in running clusters.
 
-    The checks are kubectl commands, which FOLDER/README.md shows.
+    The checks are kubectl commands, which FOLDER/README.md shows. If one fails, the exit code is 1.
 
     Example: lab initialize verify my-clusters --cluster east=kind-east --cluster west=kind-west
     """
@@ -250,16 +264,16 @@ def verify(
 
 
 def _contexts(choices: Choices, given: list[str]) -> dict[str, str]:
-    contexts = {name: name for name in choices.clusters}
+    found = {name: name for name in choices.clusters}
     for words in given:
         name, equals, context = words.partition("=")
-        if name not in contexts or not equals or not context:
+        if name not in found or not equals or not context:
             raise UsageError(
-                f"{words!r} is not of the form NAME=CONTEXT with one of the clusters {', '.join(contexts)}",
+                f"{words!r} is not of the form NAME=CONTEXT with one of the clusters {', '.join(found)}",
                 next="--cluster east=CONTEXT",
             )
-        contexts[name] = context
-    return contexts
+        found[name] = context
+    return found
 
 
 def _flags(*, form: str | None, **given: str | None) -> dict[str, str]:
@@ -275,35 +289,8 @@ def _choices(flags: Mapping[str, str], given: str | None) -> Choices:
         is_url = "?" in given and not Path(given).exists()
         base = chosen.parse_query(given) if is_url else profile.read_choices(Path(given))
     elif not flags and sys.stdin is not None and sys.stdin.isatty():
-        base = _form()
+        base = ask()
     return chosen.of(flags, source="the command line", base=base)
-
-
-def _form() -> Choices:
-    """Ask for each category on the terminal; an answer that is not valid is repeated, with its reason."""
-    from lab.initialize import choices as chosen
-    from lab.initialize.options import CATEGORIES
-    from lab.initialize.preview import disabled
-
-    answers = chosen.default()
-    for category in CATEGORIES:
-        reasons = {one.option: one.reason for one in disabled(answers)}
-        typer.echo(f"\n{category.question}")
-        for option in category.options:
-            note = f"  [{reasons[option.id]}]" if option.id in reasons else ""
-            typer.echo(f"  {option.id:20} {option.says}{note}")
-        asked = f"{category.title}{', several with commas' if category.many else ''}"
-        while True:
-            words = typer.prompt(asked, default=category.default or chosen.NONE)
-            try:
-                answers = chosen.of({category.id: words}, source="the answer", base=answers)
-            except UsageError as error:
-                typer.echo(error.what, err=True)
-                continue
-            break
-    for rule in answers.broken:
-        warn(rule.reason)
-    return answers
 
 
 def _sources(choices: Choices) -> StoreSources:
@@ -340,42 +327,6 @@ def _show(made: RenderedFolder, *, as_json: bool) -> None:
         return
     for path, text in made.files.items():
         typer.echo(f"{len(text.encode()):9,}  {path}")
-
-
-def _list(*, as_json: bool) -> None:
-    from lab.initialize.options import CATEGORIES
-
-    if as_json:
-        described = [
-            {
-                "category": category.id,
-                "many": category.many,
-                "default": category.default,
-                "options": [
-                    {
-                        "id": option.id,
-                        "title": option.title,
-                        "says": option.says,
-                        "version": option.version,
-                        "license": option.license,
-                        "upstream": option.upkeep.value,
-                        "why": option.why,
-                        "instead": option.instead,
-                    }
-                    for option in category.options
-                ],
-            }
-            for category in CATEGORIES
-        ]
-        print_json(out(), described)
-        return
-    table = table_of("choice", "id", "version", "licence", "upstream", "what", whole=("choice", "id"))
-    for category in CATEGORIES:
-        for option in category.options:
-            upstream = option.upkeep.value if option.version or option.why else ""
-            says = f"{option.why} Use {' or '.join(option.instead)}." if option.why else option.says
-            table.add_row(f"--{category.id}", option.id, option.version, option.license, upstream, says)
-    out().print(table)
 
 
 def _ask(question: str, *, yes: bool, next: str) -> None:  # noqa: A002

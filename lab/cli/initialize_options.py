@@ -22,6 +22,16 @@ def _ids(category: str) -> Callable[[str], list[str]]:
     return complete
 
 
+def toml_files(incomplete: str) -> list[str]:
+    """Return the TOML files whose names begin with `incomplete`."""
+    return sorted(str(path) for path in Path().glob(f"{incomplete}*.toml")) if "/" not in incomplete else []
+
+
+def contexts(incomplete: str) -> list[str]:
+    """Return the clusters' names as the beginning of NAME=CONTEXT."""
+    return [name for name in ("east=", "west=") if name.startswith(incomplete)]
+
+
 def _option(category: str, what: str) -> Any:
     return typer.Option(f"--{category}", autocompletion=_ids(category), help=what, show_default=False, metavar="ID")
 

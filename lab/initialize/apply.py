@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ def steps(choices: Choices, tree: Tree, sites: Mapping[str, ClusterChoice]) -> l
         if stage is ApplyStage.OPERATORS:
             found += secret_step(phases, SecretPhase.TRUST)
         if stage is ApplyStage.OBJECTS and "kind" in choices.ids:
-            add("Addresses for Services of type LoadBalancer", _addresses(sites))
+            found += address_step(sites)
         ready = [line for name in having for line in waits(name, tree.objects[name][stage])]
         add("Wait until they are ready", ready)
         if stage is ApplyStage.OBJECTS:
@@ -116,12 +117,20 @@ def waits(cluster: str, objects: Sequence[Obj]) -> Iterator[str]:
             yield f"{place} wait --for=condition=Programmed --timeout={_WAIT_S}s {name}"
 
 
+def address_step(sites: Mapping[str, ClusterChoice]) -> Iterator[InstallStep]:
+    """Yield the step in which Services of type LoadBalancer get their addresses, if there are any."""
+    if commands := list(_addresses(sites)):
+        yield InstallStep(title="Addresses for Services of type LoadBalancer", commands=commands)
+
+
 def _addresses(sites: Mapping[str, ClusterChoice]) -> Iterator[str]:
     """Yield the commands by which Services get their node's address: kind has no load balancer."""
     for name, site in sites.items():
         cluster = Cluster(name=name, context=name, kubeconfig=Path(), node="")
         for service in _load_balanced(site):
-            yield from map(in_shell, load_balancer(cluster, service))
+            for command in load_balancer(cluster, service):
+                # A controller may still create the Service.
+                yield in_shell(command).replace("--timeout=60s", f"--timeout={_WAIT_S}s")
 
 
 def _load_balanced(site: ClusterChoice) -> Iterator[Ref]:
@@ -161,7 +170,7 @@ echo "installed; check it: lab initialize verify ."
 def script(choices: Choices, found: Sequence[InstallStep]) -> str:
     """Return apply.sh."""
     names = [variable(cluster) for cluster in choices.clusters]
-    blocks = ["\n".join(["", f"echo '{step.title}'", *step.commands]) for step in found]
+    blocks = ["\n".join(["", f"echo {shlex.quote(step.title)}", *step.commands]) for step in found]
     return _SCRIPT.format(
         usage=" ".join(names),
         count=len(names),

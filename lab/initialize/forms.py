@@ -7,9 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from lab.initialize.apply import InstallStep, applied, established, kubectl, secret_step, waits
+from lab.initialize.apply import (
+    InstallStep,
+    address_step,
+    applied,
+    established,
+    kubectl,
+    secret_phases,
+    secret_step,
+    waits,
+)
 from lab.initialize.choices import Choices
-from lab.initialize.model import ApplyStage, SecretPhase
+from lab.initialize.model import ApplyStage, ClusterChoice, SecretPhase
 from lab.initialize.options.delivery import ARGOCD, FLUX, REGISTRY, REGISTRY_PORT
 from lab.initialize.tree import Tree
 from lab.initialize.wires.delivery import stage_name
@@ -18,8 +27,9 @@ _WAIT_S = 900
 HELMFILE = "helmfile.yaml.gotmpl"
 
 
-def controller_steps(choices: Choices, tree: Tree, phases: frozenset[SecretPhase]) -> Iterator[InstallStep]:
+def controller_steps(choices: Choices, tree: Tree, sites: Mapping[str, ClusterChoice]) -> Iterator[InstallStep]:
     """Yield the steps that install the controller and let it apply the folder."""
+    phases = secret_phases(choices, sites)
     form, names = choices.form, choices.clusters
     yield InstallStep(
         title="The controller's resource definitions",
@@ -51,9 +61,17 @@ def controller_steps(choices: Choices, tree: Tree, phases: frozenset[SecretPhase
     wiring = [_wiring(tree, name, form) for name in names]
     yield InstallStep(title="What the controller applies", commands=wiring)
     yield from secret_step(phases, SecretPhase.TRUST)
+    stages = list(ApplyStage)
+    first, then = stages[: stages.index(ApplyStage.OBJECTS)], stages[stages.index(ApplyStage.OBJECTS) :]
+    yield InstallStep(
+        title="Wait until the controllers run",
+        commands=[_reconciled(name, form, stage) for stage in first for name in names],
+    )
+    if "kind" in choices.ids:
+        yield from address_step(sites)
     yield InstallStep(
         title="Wait until everything is applied",
-        commands=[_reconciled(name, form, stage) for stage in ApplyStage for name in names],
+        commands=[_reconciled(name, form, stage) for stage in then for name in names],
     )
     yield from secret_step(phases, SecretPhase.LINKS)
 
@@ -70,7 +88,9 @@ def _push(cluster: str) -> str:
     pack = "tar --create --gzip --file=- base clusters"
     image = f"localhost:{REGISTRY_PORT}/eastwest:latest"
     append = f"crane append --insecure --oci-empty-base --new_layer=- --new_tag={image}"
-    return f"{forward} >/dev/null &\nFORWARD=$!\nsleep 3\n{pack} | {append}\nkill $FORWARD"
+    # The forwarded port needs a moment.
+    tries = f"for try in 1 2 3 4 5; do sleep 2; if {pack} | {append}; then break; fi; done"
+    return f"{forward} >/dev/null &\nFORWARD=$!\n{tries}\nkill $FORWARD"
 
 
 def _reconciled(cluster: str, form: str, stage: ApplyStage) -> str:

@@ -52,8 +52,15 @@ def named_in(text: str, known: Iterable[str]) -> Iterator[str]:
 def moved(text: str, images: Iterable[str], registry: str) -> str:
     """Return YAML in which each of the images comes from another registry, with the same path."""
     for image in sorted(images, key=len, reverse=True):
-        text = re.sub(rf"(?<![\w./-]){re.escape(image)}(?![\w/@-])", mirrored(image, registry), text)
+        text = _replaced(text, image, mirrored(image, registry))
+        # Linkerd's settings have name and tag apart.
+        name = re.sub(r"(:[\w.-]+)?(@.*)?$", "", image)
+        text = _replaced(text, name, mirrored(name, registry))
     return text
+
+
+def _replaced(text: str, image: str, new: str) -> str:
+    return re.sub(rf"(?<![\w./-]){re.escape(image)}(?![\w/@:.-])", new, text) if image in text else text
 
 
 def mirrored(image: str, registry: str) -> str:

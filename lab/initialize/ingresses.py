@@ -35,8 +35,15 @@ class IngressFacts:
     gateway: str = ""
     gateway_class: str = ""
     port: int = 80
-    served: str = ""
-    """PromQL: the counter of requests to podinfo that it answered, those without a backend included."""
+    counter: str = "envoy_cluster_upstream_rq_xx"
+    """Prometheus' name of Envoy's count of answers by class, those without a backend (503) included."""
+    podinfo: str = ""
+    """PromQL's label matcher of the counter for requests to podinfo."""
+
+    @property
+    def served(self) -> str:
+        """PromQL: the counter of requests to podinfo."""
+        return f"{self.counter}{{{self.podinfo}}}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,26 +62,28 @@ INGRESSES: Mapping[str, IngressFacts] = {
         service="ingress-istio",
         gateway="ingress",
         gateway_class="istio",
-        served=f'envoy_cluster_upstream_rq_xx{{cluster_name="outbound|9898||podinfo.{APPS}.svc.cluster.local"}}',
+        # Istio's bootstrap has tags of its own, which take the class out of the name (envoy_bootstrap.json).
+        counter="envoy_cluster_upstream_rq",
+        podinfo=f'cluster_name="outbound|9898||podinfo.{APPS}.svc.cluster.local"',
     ),
     "envoy-gateway": IngressFacts(
         namespace="envoy-gateway-system",
         service="ingress",
         gateway="ingress",
         gateway_class="envoy-gateway",
-        served=f'envoy_cluster_upstream_rq_xx{{envoy_cluster_name=~"httproute/{APPS}/apps/rule/.*"}}',
+        podinfo=f'envoy_cluster_name=~"httproute/{APPS}/podinfo/rule/.*"',
     ),
     "contour": IngressFacts(
         namespace="projectcontour",
         service="envoy",
         gateway="ingress",
         gateway_class="contour",
-        served=f'envoy_cluster_upstream_rq_xx{{envoy_cluster_name=~"{APPS}_podinfo_9898.*"}}',
+        podinfo=f'envoy_cluster_name="{APPS}_podinfo_9898"',
     ),
     "emissary": IngressFacts(
         namespace="emissary",
         service="emissary-ingress",
-        served='envoy_cluster_upstream_rq_xx{envoy_cluster_name=~".*podinfo.*9898.*"}',
+        podinfo='envoy_cluster_name=~".*podinfo.*9898.*"',
     ),
 }
 

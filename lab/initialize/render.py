@@ -46,7 +46,7 @@ def render(choices: Choices, sources: Sources) -> RenderedFolder:
     files = {path: _in_registry(path, text, named, choices) for path, text in made.files.items()}
     script = secrets.script(choices, places, sources.anchor_command)
     if choices.form in {"argocd", "flux"}:
-        steps = list(forms.controller_steps(choices, made, apply.secret_phases(choices, places)))
+        steps = list(forms.controller_steps(choices, made, places))
     else:
         steps = apply.steps(choices, made, places)
     if choices.form == "helmfile":

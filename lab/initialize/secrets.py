@@ -37,6 +37,10 @@ ask() {{
     stty echo 2>/dev/null || :
     echo >&2
   fi
+  if [ -z "$given" ]; then
+    echo "$1 is empty: set it in the environment, or type it" >&2
+    exit 1
+  fi
   eval "$1=\\$given"
 }}
 """

@@ -12,6 +12,11 @@ from lab.initialize.options.mesh import gateway_api
 from lab.kube.objects import Obj
 
 _APPLICATIONS = "frontend"
+_ENVOY = (
+    "docker.io/envoyproxy/envoy:distroless-v1.39.1"
+    "@sha256:eb2c01c13125d1629637cb4e4cce7207009fb7cc2c8027f9742758549d15b6f4"
+)
+"""The default of Envoy Gateway 1.9.1 (api/v1alpha1/shared_types.go)."""
 
 
 def _istio_gateway(site: ClusterChoice) -> Iterator[Part]:
@@ -45,13 +50,16 @@ def _envoy_gateway(site: ClusterChoice) -> Iterator[Part]:
                 "kubernetes": {
                     # Otherwise the names have a hash, and nothing can refer to them.
                     "envoyService": {"name": ingress.service, "type": "LoadBalancer"},
-                    "envoyDeployment": {"name": ingress.service, "pod": {"annotations": _meshed(site)}},
+                    "envoyDeployment": {
+                        "name": ingress.service,
+                        # Its own default, so that it is in IMAGES.txt and can come from another registry.
+                        "container": {"image": _ENVOY},
+                        **({"pod": {"annotations": _meshed(site)}} if _meshed(site) else {}),
+                    },
                 },
             }
         },
     }
-    if not _meshed(site):
-        del proxy["spec"]["provider"]["kubernetes"]["envoyDeployment"]["pod"]
     if site.has("otel-collector"):
         backend = {"name": "otel-collector", "namespace": "observability", "port": 4317}
         proxy["spec"]["telemetry"] = {
@@ -112,9 +120,11 @@ def _emissary(site: ClusterChoice) -> Iterator[Part]:
     if not site.has("linkerd"):
         objects = [obj for obj in objects if not obj["apiVersion"].startswith("policy.linkerd.io/")]
     annotations = {**_meshed(site), **scraped(8877)}
-    yield from edits.staged(
-        edits.change(objects, "Deployment", "emissary-ingress", lambda obj: _only(obj, annotations), of="Emissary")
+    objects = edits.change(
+        objects, "Deployment", "emissary-ingress", lambda obj: _only(obj, annotations), of="Emissary"
     )
+    # Its pods are not ready before there is a Listener.
+    yield from edits.staged(objects, built_in=ApplyStage.OBJECTS)
 
 
 def _only(obj: Obj, annotations: dict[str, str]) -> None:

@@ -132,7 +132,7 @@ def _collector(site: ClusterChoice) -> Iterator[Part]:
 
 def _pipelines(site: ClusterChoice) -> dict[str, Any]:
     """Return the collector's configuration: OTLP in; traces to Jaeger or the log, metrics to Prometheus' format."""
-    traces = f"otlp/{JAEGER}" if site.has(JAEGER) else "debug"
+    traces = f"otlp_grpc/{JAEGER}" if site.has(JAEGER) else "debug"
     receivers: dict[str, Any] = {
         "otlp": {"protocols": {"grpc": {"endpoint": "0.0.0.0:4317"}, "http": {"endpoint": "0.0.0.0:4318"}}}
     }

@@ -37,8 +37,8 @@ def _ingress(site: ClusterChoice) -> Iterator[WireCheck]:
     place = f'namespace="{ingress.namespace}"'
     yield _measured(
         site,
-        f"sum(envoy_cluster_upstream_rq_xx{{{place}}})" if id_ != "emissary" else f"count(up{{{place}}} == 1)",
-        "envoy_cluster_upstream_rq_xx",
+        f"sum({ingress.counter}{{{place}}})" if id_ != "emissary" else f"count(up{{{place}}} == 1)",
+        ingress.counter,
         proves="the ingress's count of requests arrives",
         before=(asking.at_ingress(ingress, "/podinfo/"),) if site.has("podinfo") else (),
     )

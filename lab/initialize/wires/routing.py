@@ -13,9 +13,14 @@ from lab.initialize.wires import asking
 
 def _parts(site: ClusterChoice) -> Iterator[Part]:
     podinfo = Route(path="/podinfo/", service="podinfo", port=9898, strip=True)
-    home = Route(path="/", service="frontend", port=80) if site.has("frontend") else None
-    paths = [podinfo, home or Route(path="/", service="podinfo", port=9898)]
-    yield Part(stage=ApplyStage.WIRING, objects=ingresses.routes(site, "apps", APPS, paths))
+    # A route of its own for podinfo: some ingresses count requests by route.
+    if site.has("frontend"):
+        home = [Route(path="/", service="frontend", port=80)]
+        objects = [*ingresses.routes(site, "podinfo", APPS, [podinfo]), *ingresses.routes(site, "frontend", APPS, home)]
+    else:
+        home = [Route(path="/", service="podinfo", port=9898)]
+        objects = ingresses.routes(site, "podinfo", APPS, [podinfo, *home])
+    yield Part(stage=ApplyStage.WIRING, objects=objects)
 
 
 def _checks(site: ClusterChoice) -> Iterator[WireCheck]:

@@ -11,7 +11,7 @@ from lab.base.paths import Paths
 from lab.initialize.options import OPTIONS
 from lab.initialize.sources import NAME, StoreSources
 
-SCHEMAS = "kubernetes-schemas"
+SCHEMAS = "openapi-schemas"
 
 
 def obtained(sources: StoreSources, artifacts: set[str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -100,7 +101,7 @@ def test_both_writers_of_yaml_give_the_same_text(
     assert [ref(obj) for obj in manifests.parse(text, source="x")] == [ref(obj) for obj in objects]
 
 
-@pytest.mark.parametrize("choices", COMBINATIONS[::6], ids=name_of)
+@pytest.mark.parametrize("choices", COMBINATIONS[::17], ids=name_of)
 def test_kustomize_builds_each_stage(
     choices: Choices, sources: StoreSources, unavailable: dict[str, str], tmp_path: Path
 ) -> None:
@@ -166,3 +167,41 @@ def test_every_wire_of_the_choices_has_a_check(sources: StoreSources, unavailabl
                 without.add(f"{wire.id}: {choices.query()}")
     # A link of Linkerd shows at East's podinfo only, in West.
     assert [one for one in without if not (one.startswith("links: ") and "mesh=linkerd" in one)] == []
+
+
+FORMS = (
+    {"as": "flux", "delivery": "flux"},
+    {"as": "flux", "delivery": "flux", "mesh": "linkerd", "ingress": "emissary", "source": "https://git.example/x.git"},
+    {"as": "argocd", "delivery": "argocd", "clusters": "single", "platform": "eks"},
+    {"as": "helmfile", "mesh": "none", "ingress": "envoy-gateway"},
+)
+EXTRAS = {"apps": "podinfo", "observability": "prometheus,otel-collector", "serverless": "keda"}
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [*COMBINATIONS[::3], *(of({**EXTRAS, **form}, source="x") for form in FORMS)],
+    ids=lambda one: f"{one.form}+{name_of(one)}",
+)
+def test_the_scripts_are_valid_and_name_files_that_exist(
+    choices: Choices, sources: StoreSources, unavailable: dict[str, str]
+) -> None:
+    files = written(choices, sources, unavailable)
+    folders = {str(Path(path).parent) for path in files if path.endswith("/kustomization.yaml")}
+    script = files["apply.sh"]
+    for named in re.findall(r"--kustomize=(\S+)", script):
+        assert named in folders
+    for named in re.findall(r"--filename=(\S+\.yaml)", script):
+        assert named in files
+    assert ("sh create-secrets.sh" in script) == ("create-secrets.sh" in files)
+    for name in ("apply.sh", "create-secrets.sh"):
+        done = subprocess.run(["sh", "-n"], input=files.get(name, ""), text=True, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_linkerd_s_settings_name_the_other_registry_too(sources: StoreSources, unavailable: dict[str, str]) -> None:
+    given = {"mesh": "linkerd", "ingress": "none", "registry": "registry.example", "apps": "podinfo"}
+    files = written(of(given, source="x"), sources, unavailable)
+    text = "".join(text for path, text in files.items() if path.endswith(".yaml") and "1-crds" not in path)
+    assert "registry.example/linkerd/proxy" in text
+    assert "cr.l5d.io/linkerd/proxy" not in text

@@ -1,4 +1,4 @@
-"""`lab initialize`: every way in gives the same folder; bad input writes nothing. The choices here need no downloads."""
+"""`lab initialize`: every way in gives the same folder; bad input writes nothing. These choices need no downloads."""
 
 from __future__ import annotations
 
@@ -175,3 +175,5 @@ def test_completion_knows_the_last_word_after_a_comma() -> None:
 def test_a_folder_with_the_name_of_a_command_can_be_written(lab: Command, folder: Path) -> None:
     assert lab("initialize", "./update", *SMALL).code == 0
     assert (folder / "update" / profile.RECORD).is_file()
+    assert lab("initialize", "folder", "verify", *SMALL).code == 0
+    assert (folder / "verify" / profile.RECORD).is_file()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,9 +14,7 @@ def page(
         str | None,
         typer.Option("--from", metavar="FILE|URL", help="Begin with the choices of an initializer.toml or of a URL."),
     ] = None,
-    port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0: any free port.")
-    ] = 7467,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0: any free port.")] = 7467,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the URL without opening a browser.")] = False,
 ) -> None:
     """Choose in a browser, with a preview of each file; download the folder, or copy the command that writes it.
@@ -27,7 +24,7 @@ def page(
 
     Example: lab initialize page --from initializer.toml
     """
-    from lab.cli.initialize import choices_from
+    from lab.initialize.folder import choices_from
     from lab.stage.initializer.run import on_page, previews
     from lab.stage.run import until_interrupted
 

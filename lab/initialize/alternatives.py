@@ -1,4 +1,4 @@
-"""What can be chosen instead of an impossible combination: choices that are possible, close to the present ones. No I/O.
+"""What can be chosen instead of an impossible combination: the possible choices that are nearest to it. No I/O.
 
 A rule's own alternatives come first. They are joined with the present choices, so that they undo as little as possible,
 and other rules that they break are resolved in the same way. Where they lead back to the present choices, the smallest

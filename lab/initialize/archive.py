@@ -32,7 +32,10 @@ def as_zip(folder: str, files: Mapping[str, str]) -> bytes:
 
 
 def as_tar_gz(folder: str, files: Mapping[str, str]) -> bytes:
-    """Return a tar.gz with a folder; its compressed bytes are those of this Python's zlib, those of the tar always the same."""
+    """Return a tar.gz with a folder.
+
+    The bytes of the tar are always the same; the compressed ones are those of this Python's zlib.
+    """
     made = io.BytesIO()
     # No file name and no time in gzip's header.
     with (

@@ -106,9 +106,7 @@ def _retired(choices: Choices, category: Category, option: Option) -> Disabled:
     return Disabled(category=category.id, option=option.id, reason=option.why, alternatives=tuple(found))
 
 
-def _refused(
-    choices: Choices, wanted: Choices, category: str, option: str, *, words: str = "{}"
-) -> Iterator[Disabled]:
+def _refused(choices: Choices, wanted: Choices, category: str, option: str, *, words: str = "{}") -> Iterator[Disabled]:
     """Yield why a change of the choices is impossible, if it is."""
     known = _reasons(choices)
     added = [reason for reason in _reasons(wanted) if reason not in known]

@@ -40,11 +40,17 @@ def _category(category: Category) -> Json:
     }
 
 
+def _capital(title: str) -> str:
+    """Return a title for the beginning of a line; names of programs keep their small letters."""
+    is_phrase = title.partition(" ")[0] in {"a", "another", "no", "one", "the"}
+    return title[:1].upper() + title[1:] if is_phrase else title
+
+
 def _option(category: Category, option: Option) -> Json:
     instead = [BY_ID[category.id].option(one) for one in option.instead]
     return {
         "id": option.id,
-        "title": option.title,
+        "title": _capital(option.title),
         "says": option.says,
         "version": option.version,
         "license": option.license,

@@ -21,7 +21,7 @@ from lab.initialize.render import render
 from lab.initialize.sources import StoreSources
 
 _KEPT = 8
-"""Renderings that are kept: of the present choices, those before, and the ones to which a person goes back. Each has some MB."""
+"""Renderings that are kept, of a few MB each: the present one, the one before, those to which a person goes back."""
 _log = logging.getLogger(__name__)
 
 Files = Mapping[str, str]
@@ -111,7 +111,7 @@ class Previews:
             return files
 
     def _begin(self, choices: Choices, error: ArtifactError) -> None:
-        """Begin to obtain what is missing, or wait for what has begun; an error that this cannot fix is raised again."""
+        """Begin to obtain what is missing; an error that this cannot fix is raised again."""
         if self._coming:
             return
         names = self.missing(choices, self.sources)

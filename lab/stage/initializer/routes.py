@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from lab.base.errors import LabError
+from lab.base.errors import LabError, UsageError
+from lab.base.names import Json
 from lab.initialize.archive import as_tar_gz, as_zip
 from lab.initialize.choices import FILE_NAME
 from lab.initialize.preview import FOLDER
@@ -69,10 +70,17 @@ class _Page:
         return JSONResponse(described())
 
     async def preview(self, request: Request) -> Response:
-        """Return what the page shows of a query: `{"query": …, "again": …}`."""
+        """Return what the page shows of a query: `{"query": …, "again": …}`; for one that is not valid, why."""
         body = await read_object(request)
         query, again = _text(body, "query"), body.get("again") is True
-        return JSONResponse(await self._answer(lambda: self._previews.show(query, again=again)))
+
+        def show() -> Json:
+            try:
+                return self._previews.show(query, again=again)
+            except UsageError as error:  # an answer like others: a person who types an address needs no status
+                return {"invalid": {"what": error.what, "where": error.where, "next": error.next}}
+
+        return JSONResponse(await self._answer(show))
 
     async def file(self, request: Request) -> Response:
         """Return a file: `{"query": …, "path": …, "since": the query of the choices before, "whole": …}`."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from lab.base.paths import Paths
 from lab.initialize.sources import NAME, StoreSources
@@ -31,6 +31,11 @@ COMMAND = "lab initialize page"
 def previews() -> Previews:
     """Return previews from this machine's store of artifacts."""
     return Previews(sources=StoreSources(Paths.of(NAME)))
+
+
+def of_stage() -> Sequence[BaseRoute]:
+    """Return the page's routes for a stage, which has its own server and token."""
+    return routes(previews())
 
 
 @contextmanager

@@ -16,6 +16,21 @@ _FORMS = {
     "helmfile": ("Helmfile", "The same folders, with a helmfile.yaml that applies them."),
 }
 
+_FIELDS = [
+    {
+        "id": "registry",
+        "label": "Registry with all images",
+        "example": "registry.example:5000/mirror",
+        "help": "For clusters without the Internet; `IMAGES.txt` lists the images. Empty: upstream's registries.",
+    },
+    {
+        "id": "source",
+        "label": "Repository of the folder",
+        "example": "https://git.example/clusters.git",
+        "help": "Where Argo CD or Flux reads the folder. Empty: a value to replace.",
+    },
+]
+
 
 def described() -> Json:
     """Return the categories with their options, and the forms of the output."""
@@ -25,6 +40,7 @@ def described() -> Json:
             "category": FORM,
             "options": [{"id": form, "title": _FORMS[form][0], "says": _FORMS[form][1]} for form in FORMS],
         },
+        "fields": _FIELDS,
         "folder": FOLDER,
         "most_query": MOST_QUERY,
     }

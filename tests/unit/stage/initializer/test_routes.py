@@ -1,4 +1,4 @@
-"""The page's endpoints give what the command writes, refuse what is wrong in clear words, and admit only their own page."""
+"""The page's endpoints give what the command writes, name what is wrong, and admit only their own page."""
 
 from __future__ import annotations
 

@@ -4,17 +4,13 @@
 import { attr, h, prose, show, text } from "../dom.js";
 import { icon } from "../icons.js";
 
-const FIELDS = [
-  { id: "registry", label: "Registry with all images", placeholder: "registry.example:5000/mirror", help: "For clusters without the Internet; `IMAGES.txt` lists what to copy there. Empty: upstream’s registries." },
-  { id: "source", label: "Repository of the folder", placeholder: "https://git.example/clusters.git", help: "Where Argo CD or Flux reads the folder. Empty: a value to replace." },
-];
 const TYPED_MS = 400;
 
 export class Categories {
   #groups = [];
 
   constructor(root, questions, store) {
-    const { categories, forms } = store.options;
+    const { categories, forms, fields } = store.options;
     const output = { id: forms.category, title: "Output", question: "Which form has the folder?", many: false, options: forms.options };
     for (const [number, category] of [...categories, output].entries()) {
       const group = new Group(category, number + 1, store);
@@ -23,7 +19,7 @@ export class Categories {
       const key = number < 9 ? h("kbd", { "aria-hidden": "true" }, String(number + 1)) : null;
       questions.append(h("a", { href: `#q-${category.id}`, onclick: () => group.focus() }, key, category.title));
     }
-    this.#groups.at(-1).element.append(...FIELDS.map((field) => fieldOf(field, store)));
+    this.#groups.at(-1).element.append(...fields.map((field) => fieldOf(field, store)));
     store.watch(() => this.#groups.forEach((group) => group.show()));
   }
 
@@ -130,8 +126,8 @@ function facts(option) {
   return parts.length ? h("span", { class: "facts" }, ...parts) : null;
 }
 
-function fieldOf({ id, label, placeholder, help }, store) {
-  const input = h("input", { type: "text", id, placeholder, maxlength: "300", autocomplete: "off", spellcheck: "false", autocapitalize: "off", "aria-describedby": `${id}-help ${id}-problem` });
+function fieldOf({ id, label, example, help }, store) {
+  const input = h("input", { type: "text", id, placeholder: example, maxlength: "300", autocomplete: "off", spellcheck: "false", autocapitalize: "off", "aria-describedby": `${id}-help ${id}-problem` });
   const below = h("p", { class: "says", id: `${id}-help` });
   prose(below, help);
   const problem = h("p", { class: "problem", id: `${id}-problem`, role: "alert" });

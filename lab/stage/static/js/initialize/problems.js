@@ -18,7 +18,7 @@ export class Problems {
         parts.push(...told("The YAML is not on this machine", [...shown.failed.what.split("\n"), shown.failed.next ? `Next: ${shown.failed.next}` : ""]));
         parts.push(h("p", {}, h("button", { type: "button", class: "alternative", onclick: () => store.ask(shown.query, { again: true }) }, icon("next"), h("span", {}, "Try again"))));
       }
-      const words = JSON.stringify(parts.map((part) => part.outerHTML ?? part.textContent)); // what is read out again only if it differs
+      const words = JSON.stringify([problem, shown.problems, shown.failed]); // read out again only if it differs
       if (root.dataset.words === words) return;
       root.dataset.words = words;
       root.replaceChildren(...parts);

@@ -25,7 +25,7 @@ def test_the_page_in_each_state(window: Window, look: Look) -> None:
     accessible("after a choice")
     page.choose("apps", "podinfo")
     page.page.locator('[data-path="base/podinfo/4-objects/objects.yaml"]').click()
-    page.sees(".viewer del", "Deployment")
+    page.sees(".viewer del", "ServiceAccount")
     page.page.locator("#registry").fill("https://x")
     page.sees("#registry-problem", "is not a registry")
     accessible("a file that is gone, and a wrong registry")

@@ -37,7 +37,21 @@ def test_a_choice_by_mouse_changes_files_address_and_command(window: Window) -> 
     page.is_chosen("apps")
     page.sees('[data-path="base/podinfo/4-objects/objects.yaml"]', "gone")
     page.page.locator('[data-path="base/podinfo/4-objects/objects.yaml"]').click()
-    page.sees(".viewer del", "kind: Deployment")
+    page.sees(".viewer del", "kind: ServiceAccount")
+
+
+def test_choices_that_are_faster_than_the_server_all_count(window: Window) -> None:
+    page = window(NONE)
+    page.loaded()
+    page.page.evaluate(
+        "for (const id of ['platform-gke', 'apps-podinfo', 'observability-prometheus', 'clusters-single'])"
+        " document.getElementById(id).click()"
+    )
+    page.is_chosen("platform", "gke")
+    page.is_chosen("clusters", "single")
+    page.sees(".command", "--platform gke --clusters single --mesh none --ingress none --observability prometheus")
+    page.sees(".summary", "since the last choice")
+    assert parse_query(page.query).ids >= {"gke", "single", "podinfo", "prometheus"}
 
 
 def test_the_same_address_shows_the_same_choices(window: Window) -> None:
@@ -243,4 +257,5 @@ def test_a_choice_is_shown_at_once(window: Window) -> None:
     page.requested.clear()
     page.choose("platform", "gke")
     page.sees(".viewer ins", "gke")
-    assert [url.rpartition("/")[2] for url in page.requested] == ["preview", "file"]
+    asked = [url.rpartition("/")[2] for url in page.requested]
+    assert [name for name in asked if name != "icon.svg"] == ["preview", "file"]

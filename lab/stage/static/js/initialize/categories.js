@@ -52,9 +52,9 @@ class Group {
   }
 
   show() {
-    const { shown, options } = this.#store;
+    const { chosen: now, options } = this.#store;
     const isForm = this.#category.id === options.forms.category;
-    const chosen = isForm ? [shown.form] : shown.selected[this.#category.id];
+    const chosen = isForm ? [now.form] : now.selected[this.#category.id];
     for (const row of this.#rows) row.show(chosen);
   }
 

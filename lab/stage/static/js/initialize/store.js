@@ -14,6 +14,7 @@ export class Store {
     this.options = options;
     this.shown = null; // the last answer
     this.before = null; // the one before the last choice
+    this.wanted = null; // what was chosen since then, until the answer comes
     this.problem = null; // {words, field}: why the last question has no answer
     this.busy = false;
   }
@@ -41,18 +42,27 @@ export class Store {
 
   // Chooses an option of a category, adds it, or removes it; `as` is the form.
   choose(category, option, on = true) {
-    const { selected, form, registry, source } = this.shown;
+    const { selected, form } = this.chosen;
     const many = this.options.categories.find(({ id }) => id === category)?.many;
     const ids = many ? [...selected[category].filter((id) => id !== option), ...(on ? [option] : [])] : [option];
-    const wanted = { ...selected, ...(category === this.options.forms.category ? {} : { [category]: ids }) };
-    const texts = { as: category === this.options.forms.category ? option : form, registry, source };
-    return this.ask(queryOf(wanted, texts), { chosen: true });
+    const isForm = category === this.options.forms.category;
+    return this.#want({ form: isForm ? option : form, selected: isForm ? selected : { ...selected, [category]: ids } });
   }
 
   // Sets `registry` or `source`.
   write(field, value) {
-    const { selected, form, registry, source } = this.shown;
-    return this.ask(queryOf(selected, { as: form, registry, source, [field]: value }), { chosen: true, field });
+    return this.#want({ [field]: value }, field);
+  }
+
+  // What is chosen now, also before the server has answered: a person may choose faster than that.
+  get chosen() {
+    return this.wanted ?? this.shown;
+  }
+
+  #want(changed, field = "") {
+    const { selected, form, registry, source } = this.chosen;
+    this.wanted = { selected, form, registry, source, ...changed };
+    return this.ask(queryOf(this.wanted), { chosen: true, field });
   }
 
   // Asks the server; an older question that is not answered yet no longer counts.
@@ -67,10 +77,12 @@ export class Store {
       if (answer.invalid) throw new ApiError(answer.invalid);
       if (chosen && this.shown && answer.query !== this.shown.query) this.before = this.shown;
       this.shown = answer;
+      this.wanted = null;
       this.problem = null;
       if (!keepAddress) history.replaceState(null, "", `${location.pathname}?${answer.query}`);
     } catch (error) {
       if (number !== this.#asked) return;
+      this.wanted = null;
       this.problem = { words: error.what ?? String(error), next: error.next ?? "", field };
     }
     this.busy = false;
@@ -79,7 +91,8 @@ export class Store {
   }
 }
 
-function queryOf(selected, texts) {
-  const pairs = [...Object.entries(selected).map(([category, ids]) => [category, ids.join(",")]), ...Object.entries(texts)];
+function queryOf({ selected, form, registry, source }) {
+  const ids = Object.entries(selected).map(([category, chosen]) => [category, chosen.join(",")]);
+  const pairs = [...ids, ["as", form], ["registry", registry], ["source", source]];
   return new URLSearchParams(pairs.filter(([, value]) => value)).toString();
 }

@@ -6,20 +6,26 @@ from typing import Annotated
 
 import typer
 
+from lab.cli.initialize_options import toml_files
 from lab.cli.output import until_ctrl_c, warn
 
 
 def page(
     given: Annotated[
         str | None,
-        typer.Option("--from", metavar="FILE|URL", help="Begin with the choices of an initializer.toml or of a URL."),
+        typer.Option(
+            "--from",
+            metavar="FILE|URL",
+            autocompletion=toml_files,
+            help="Begin with the choices of an initializer.toml or of a URL.",
+        ),
     ] = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0: any free port.")] = 7467,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the URL without opening a browser.")] = False,
 ) -> None:
-    """Choose in a browser, with a preview of each file; download the folder, or copy the command that writes it.
+    """Choose in a browser, with a preview of each file.
 
-    Needs no lab. Only a browser on this machine, with the printed URL, can use the page. `lab stage` has the same page
+    The page has the command that writes the folder, and the folder to download. Needs no lab. Only a browser on this machine, with the printed URL, can use the page. `lab stage` has the same page
     at /initialize. Ctrl-C ends it.
 
     Example: lab initialize page --from initializer.toml

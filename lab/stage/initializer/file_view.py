@@ -10,7 +10,7 @@ from lab.base.names import Json
 
 SAME, NEW, GONE = "same", "new", "gone"
 MOST_LINES = 2000
-"""Lines that are shown unless the whole file is asked for."""
+"""Lines that are shown, unless a person wants the whole file."""
 _MOST_COMPARED = 5000
 """Lines between the first and the last difference; more are shown as replaced, since comparing takes too long."""
 Chunk = tuple[str, Sequence[str]]

@@ -25,8 +25,8 @@ def page(
 ) -> None:
     """Choose in a browser, with a preview of each file.
 
-    The page has the command that writes the folder, and the folder to download. Needs no lab. Only a browser on this machine, with the printed URL, can use the page. `lab stage` has the same page
-    at /initialize. Ctrl-C ends it.
+    The page has the command that writes the folder, and the folder to download. Needs no lab. Only a browser on this
+    machine, with the printed URL, can use it. `lab stage` has the same page at /initialize. Ctrl-C ends it.
 
     Example: lab initialize page --from initializer.toml
     """

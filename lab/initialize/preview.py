@@ -126,7 +126,8 @@ def _needed(choices: Choices) -> Iterator[Disabled]:
         own = choices.selected[category.id]
         for option in own if category.many else ():
             without = choices.with_({category.id: tuple(one for one in own if one != option)})
-            words = f"Without {BY_ID[category.id].option(option).title}: {{}}"  # type: ignore[union-attr]
+            title = BY_ID[category.id].option(option).title  # type: ignore[union-attr]
+            words = f"The form {option} needs {title}." if option == choices.form else f"Without {title}: {{}}"
             yield from _refused(choices, without, category.id, option, words=words)
 
 
@@ -137,4 +138,5 @@ def _forms(choices: Choices) -> Iterator[Disabled]:
 
 
 def _reasons(choices: Choices) -> list[str]:
-    return [*(rule.reason for rule in choices.broken), *(reason for reason, _ in form_problems(choices))]
+    forms = (reason.replace("--as ", "The form ") for reason, _ in form_problems(choices))
+    return [*(rule.reason for rule in choices.broken), *forms]

@@ -6,9 +6,10 @@ import hashlib
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 from lab.base.cancel import Cancelled
 from lab.base.errors import ArtifactError, LabError
@@ -17,7 +18,7 @@ from lab.initialize import choices as chosen
 from lab.initialize import obtaining
 from lab.initialize.choices import Choices
 from lab.initialize.preview import preview
-from lab.initialize.render import render
+from lab.initialize.render import artifacts, render
 from lab.initialize.sources import StoreSources
 
 _KEPT = 8
@@ -28,7 +29,11 @@ Files = Mapping[str, str]
 
 
 class NotYetError(Exception):
-    """The files are not there yet: their YAML is being obtained."""
+    """The files are not there yet: the YAML of `names` is being obtained."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(", ".join(names))
+        self.names = names
 
 
 @dataclass(kw_only=True)
@@ -70,8 +75,8 @@ class Previews:
         if not shown.problems:
             try:
                 files = self._listed(choices)
-            except NotYetError:
-                coming = list(self._coming)
+            except NotYetError as wait:
+                coming = wait.names
             except LabError as error:
                 failed = {"what": error.what, "next": error.next}
         return {**asdict(shown), "files": files, "coming": coming, "failed": failed}
@@ -102,43 +107,48 @@ class Previews:
             try:
                 files = render(choices, self.sources).files
             except ArtifactError as error:
-                self._begin(choices, error)
-                raise NotYetError from error
+                if key in self._failed:
+                    raise self._failed[key] from error
+                raise NotYetError(self._begin(choices, error)) from error
             self._files[key] = files
             while len(self._files) > _KEPT:
                 gone, _ = self._files.popitem(last=False)
                 self._digests.pop(gone, None)
             return files
 
-    def _begin(self, choices: Choices, error: ArtifactError) -> None:
-        """Begin to obtain what is missing; an error that this cannot fix is raised again."""
-        if self._coming:
-            return
-        names = self.missing(choices, self.sources)
-        if not names:
-            raise error
-        for name in names:
-            if name in self._failed:
-                raise self._failed[name]
-        self._coming = names
-        context = copy_context()
-        threading.Thread(target=context.run, args=(self._get, list(names)), name="initializer", daemon=True).start()
+    def _begin(self, choices: Choices, error: ArtifactError) -> list[str]:
+        """Begin to obtain what is missing, unless that has begun; return the names of what is to come.
 
-    def _get(self, names: Iterable[str]) -> None:
-        for name in names:
-            try:
+        Raises:
+            ArtifactError: `error`, if no artifact can fix it.
+        """
+        if not (names := list(self._coming)):
+            self._coming = names = list(artifacts(choices))
+            if not names:
+                raise error
+            # In a thread: to find out what is missing can take as long as a registry that does not answer.
+            work = partial(copy_context().run, self._get, choices, error)
+            threading.Thread(target=work, name="initializer", daemon=True).start()
+        return list(names)
+
+    def _get(self, choices: Choices, error: ArtifactError) -> None:
+        key = choices.query()
+        try:
+            names = self.missing(choices, self.sources)
+            if not names:
+                self._failed[key] = error
+            for at, name in enumerate(names):
+                self._coming = names[at:]
                 self.obtain(name, self.sources)
-            except LabError as error:
-                self._failed[name] = error
-                break
-            except Cancelled:
-                break
-            except Exception as error:  # a defect: the page says so, and a person can try again
-                _log.exception("%s could not be obtained", name)
-                self._failed[name] = ArtifactError(f"{name}: {error}", next=f"lab artifacts build {name}")
-                break
-            self._coming = [one for one in self._coming if one != name]
-        self._coming = []
+        except Cancelled:
+            pass
+        except LabError as failed:
+            self._failed[key] = failed
+        except Exception as defect:  # the page says so, and a person can try again
+            _log.exception("the YAML of %s could not be obtained", key)
+            self._failed[key] = ArtifactError(f"the YAML could not be obtained: {defect}", next="lab artifacts list")
+        finally:
+            self._coming = []
 
 
 def _entry(path: str, text: str) -> Json:

@@ -66,7 +66,7 @@ export class Store {
   }
 
   // Asks the server; an older question that is not answered yet no longer counts.
-  async ask(query, { chosen = false, field = "", again = false, keepAddress = false } = {}) {
+  async ask(query, { chosen = false, field = "", again = false, keepAddress = false, poll = false } = {}) {
     const number = ++this.#asked;
     clearTimeout(this.#timer);
     this.busy = true;
@@ -78,7 +78,7 @@ export class Store {
       if (chosen && this.shown && answer.query !== this.shown.query) this.before = this.shown;
       this.shown = answer;
       this.wanted = null;
-      this.problem = null;
+      if (!poll) this.problem = null;
       if (!keepAddress) history.replaceState(null, "", `${location.pathname}?${answer.query}`);
     } catch (error) {
       if (number !== this.#asked) return;
@@ -87,7 +87,7 @@ export class Store {
     }
     this.busy = false;
     this.#changed();
-    if (this.shown?.coming.length) this.#timer = setTimeout(() => this.ask(this.shown.query, { keepAddress: true }), POLL_MS);
+    if (this.shown?.coming.length) this.#timer = setTimeout(() => this.ask(this.shown.query, { keepAddress: true, poll: true }), POLL_MS);
   }
 }
 

@@ -36,29 +36,28 @@ export class Tree {
 
   #draw() {
     const had = this.#root.contains(document.activeElement) ? document.activeElement.dataset.path : null;
-    this.#rows = [];
-    const folders = new Map();
-    for (const { path, mark } of this.#files) {
-      const names = path.split("/");
-      let hidden = false;
-      names.slice(0, -1).forEach((name, depth) => {
-        const folder = `${names.slice(0, depth + 1).join("/")}/`;
-        if (!folders.has(folder)) {
-          const row = { path: folder, name, depth, folder: true, hidden, marks: new Set() };
-          folders.set(folder, row);
-          this.#rows.push(row);
-        }
-        if (mark) folders.get(folder).marks.add(mark);
-        hidden ||= this.#closed.has(folder);
-      });
-      this.#rows.push({ path, name: names.at(-1), depth: names.length - 1, mark, hidden });
-    }
-    this.#rows = this.#rows.filter(({ hidden }) => !hidden);
+    this.#rows = [...this.#visible(nested(this.#files), "", 0)];
     for (const row of this.#rows) row.element = this.#element(row);
     this.#root.replaceChildren(...this.#rows.map(({ element }) => element));
     const stop = this.#rows.find(({ path }) => path === had) ?? this.#stop();
     this.#rove(stop);
     if (had !== null) stop?.element.focus();
+  }
+
+  // The rows of a folder. A folder that has one other folder only is one row with it.
+  *#visible({ files, folders }, prefix, depth) {
+    for (const { path, mark } of files) yield { path, name: path.slice(prefix.length), depth, mark };
+    for (const [first, inner] of folders) {
+      let [name, node] = [first, inner];
+      while (!node.files.length && node.folders.size === 1) {
+        const [[next, only]] = node.folders;
+        name = `${name}/${next}`;
+        node = only;
+      }
+      const path = `${prefix}${name}/`;
+      yield { path, name, depth, folder: true, marks: node.marks };
+      if (!this.#closed.has(path)) yield* this.#visible(node, path, depth + 1);
+    }
   }
 
   #element({ path, name, depth, folder, mark, marks }) {
@@ -147,4 +146,20 @@ export class Tree {
         return undefined;
     }
   }
+}
+
+// Files by folder, in their order: {files, folders, marks}.
+function nested(files) {
+  const made = () => ({ files: [], folders: new Map(), marks: new Set() });
+  const root = made();
+  for (const file of files) {
+    let node = root;
+    for (const name of file.path.split("/").slice(0, -1)) {
+      if (!node.folders.has(name)) node.folders.set(name, made());
+      node = node.folders.get(name);
+      if (file.mark) node.marks.add(file.mark);
+    }
+    node.files.push(file);
+  }
+  return root;
 }

@@ -85,6 +85,7 @@ def test_a_form_needs_its_controller() -> None:
     assert parse_query(flux.alternatives[0].query).form == "flux"
     assert "flux" in parse_query(flux.alternatives[0].query).ids
     controller = found("delivery=flux&as=flux", "delivery", "flux")
+    assert controller.reason == "The form flux needs Flux."
     assert "kustomize" in {parse_query(one.query).form for one in controller.alternatives}
 
 

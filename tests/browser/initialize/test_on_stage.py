@@ -16,8 +16,8 @@ __all__ = ["page", "screen", "stage", "theatre"]
 
 
 def test_the_menu_of_the_stage_opens_the_initializer(
-    theatre: Theatre,  # noqa: F811 - the fixture
-    screen: Callable[..., Screen],  # noqa: F811
+    theatre: Theatre,
+    screen: Callable[..., Screen],
     tmp_path: Path,
 ) -> None:
     arrivals = Arrivals()

@@ -34,6 +34,6 @@ def test_the_menu_of_the_stage_opens_the_initializer(
     found.sees("h1", "Initializer")
     found.is_chosen("platform", "kind")
     found.choose("platform", "gke")
-    found.is_chosen("platform", "gke")
+    found.sees(".command", "--platform gke")  # the answer: the button shows the choice at once
     assert "platform=gke" in found.query
     arrivals.may_end.set()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lab.base.errors import ArtifactError, HostError, UsageError
+from lab.base.errors import HostError, UsageError
 from lab.cli.groups import LIFECYCLE
 from lab.cli.initialize_asking import form as ask
 from lab.cli.initialize_asking import print_options
@@ -35,6 +35,7 @@ from lab.cli.initialize_options import (
     contexts,
     toml_files,
 )
+from lab.cli.initialize_page import page
 from lab.cli.options import AsJson
 from lab.cli.output import done, out, print_json, waiting, warn
 
@@ -68,6 +69,7 @@ initialize_app = typer.Typer(
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
+    initialize_app.command()(page)
     app.add_typer(initialize_app, name="initialize", rich_help_panel=LIFECYCLE)
 
 
@@ -288,8 +290,7 @@ def _choices(flags: Mapping[str, str], given: str | None) -> Choices:
 
     base = None
     if given is not None:
-        is_url = "?" in given and not Path(given).exists()
-        base = chosen.parse_query(given) if is_url else profile.read_choices(Path(given))
+        base = profile.choices_from(given)
     elif not flags and sys.stdin is not None and sys.stdin.isatty():
         base = ask()
     return chosen.of(flags, source="the command line", base=base)
@@ -297,21 +298,15 @@ def _choices(flags: Mapping[str, str], given: str | None) -> Choices:
 
 def _sources(choices: Choices) -> StoreSources:
     """Return the sources of the choices' YAML; download or build what is missing."""
-    from lab.artifacts import plan
-    from lab.artifacts.make import make
     from lab.base.paths import Paths
-    from lab.initialize.render import artifacts
+    from lab.initialize import obtaining
     from lab.initialize.sources import NAME, StoreSources
 
     sources = StoreSources(Paths.of(NAME))
-    needed = artifacts(choices)
-    if (unavailable := sources.store.unobtainable(needed)) is not None:
-        raise ArtifactError(unavailable.what, next=unavailable.next)
-    missing = plan.missing(sources.store, needed)
-    if missing:
+    if missing := obtaining.missing(choices, sources):
         with waiting("lab initialize"):
             for name in missing:
-                make(sources.store, name)
+                obtaining.obtain(name, sources)
     return sources
 
 

@@ -21,7 +21,7 @@ def form() -> Choices:
 
     answers = chosen.default()
     for category in CATEGORIES:
-        reasons = {one.option: one.reason for one in disabled(answers)}
+        reasons = {one.option: one.reason for one in disabled(answers) if one.category == category.id}
         typer.echo(f"\n{category.question}")
         for option in category.options:
             note = f"  [{reasons[option.id]}]" if option.id in reasons else ""

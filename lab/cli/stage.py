@@ -100,6 +100,7 @@ def stage(
     from lab.cli.running import logged
     from lab.report.session import runs_folder
     from lab.stage import run
+    from lab.stage.initializer import run as initializer
     from lab.stage.recording.live_recording import recorded
 
     lab = lab_of(file)
@@ -112,7 +113,8 @@ def stage(
             warn_of_changes(lab, mesh)
         live = run.live_stage(lab, mesh, chosen, full=full, auto=auto, config=file, audience=audience)
         kept = nullcontext() if unrecorded else recorded(live, lab, runs=runs_folder(), say=warn)
-        with run.on_screen(live, port=where, folder=lab.paths.state) as screen, kept as recorder, run.opened(live):
+        shown = run.on_screen(live, port=where, folder=lab.paths.state, more=initializer.of_stage())
+        with shown as screen, kept as recorder, run.opened(live):
             _welcome(live, screen, opens=not no_browser)
             if screen.door.port != lab.spec.stage.port:
                 warn(

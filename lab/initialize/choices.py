@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,8 @@ FORMAT = 1
 """The format of files and URLs; a newer one is refused."""
 FILE_NAME = "initializer.toml"
 FORMS = ("kustomize", "argocd", "flux", "helmfile")
+RECONCILERS = ("argocd", "flux")
+"""Forms that are options, too."""
 NONE = "none"
 MOST_QUERY = 2000
 """Characters of a URL's query: browsers and proxies pass on at least this many."""
@@ -71,7 +74,7 @@ class Choices:
         Raises:
             UsageError: they are not; the error has each reason, and two alternatives.
         """
-        problems = [*(self._words(rule) for rule in self.broken), *_form_problems(self)]
+        problems = [*(self._words(rule) for rule in self.broken), *map(" ".join, form_problems(self))]
         if problems:
             count = "this combination is impossible" if self.broken else "this form is impossible"
             raise UsageError(f"{count}\n  " + "\n  ".join(problems), next="choose one of the alternatives")
@@ -112,19 +115,32 @@ class Choices:
         pairs = [(category, ",".join(ids) or NONE) for category, ids in self.selected.items()]
         return [word for name, value in [*pairs, *self._texts()] for word in (f"--{name}", value)]
 
+    def command(self, folder: str) -> str:
+        """Return the command line that writes the choices to a folder; it names only what is not the default."""
+        usual = default().flags()
+        pairs = list(zip(self.flags()[::2], self.flags()[1::2], strict=True))
+        known = set(zip(usual[::2], usual[1::2], strict=True))
+        # Without any choice, the command would ask.
+        chosen = [pair for pair in pairs if pair not in known] or pairs[:1]
+        return shlex.join(["lab", "initialize", folder, *(word for pair in chosen for word in pair)])
+
     def _texts(self) -> Iterator[tuple[str, str]]:
         values = {"as": self.form, "registry": self.registry, "source": self.source}
         yield from ((name, value) for name, value in values.items() if value)
 
 
-def _form_problems(choices: Choices) -> Iterator[str]:
-    if choices.form in {"argocd", "flux"} and choices.form not in choices.ids:
+def form_problems(choices: Choices) -> Iterator[tuple[str, str]]:
+    """Yield why the form or the repository does not fit the options, and the two alternatives as flags."""
+    if choices.form in RECONCILERS and choices.form not in choices.ids:
         yield (
-            f"--as {choices.form} writes objects of {OPTIONS[choices.form].title}, which is not chosen. "
-            f"Either --delivery {choices.form}, or --as kustomize"
+            f"--as {choices.form} writes objects of {OPTIONS[choices.form].title}, which is not chosen.",
+            f"Either --delivery {choices.form}, or --as kustomize",
         )
     if choices.source.startswith("oci://") and "argocd" in choices.ids:
-        yield "Argo CD reads the folder from a Git repository. Either --source https://…, or --delivery flux"
+        yield (
+            "Argo CD reads the folder from a Git repository.",
+            "Either --source https://…, or --delivery flux",
+        )
 
 
 def default() -> Choices:

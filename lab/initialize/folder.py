@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from lab.base import text_file
 from lab.base.errors import UsageError
-from lab.initialize.choices import FILE_NAME, FORMAT, Choices, parse_toml
+from lab.initialize.choices import FILE_NAME, FORMAT, Choices, parse_query, parse_toml
 from lab.lifecycle.render import folder as files_of
 
 RECORD = ".initializer/base.json"
@@ -69,6 +69,17 @@ def choices_of(folder: Path) -> Choices:
             f"has no {FILE_NAME}: `lab initialize` did not write it", where=str(folder), next="name another"
         )
     return read_choices(file)
+
+
+def choices_from(given: str) -> Choices:
+    """Return the choices of a URL, or of a file.
+
+    Raises:
+        UsageError: the file does not exist, or the choices are not valid.
+    """
+    if "?" in given and not Path(given).exists():
+        return parse_query(given)
+    return read_choices(Path(given))
 
 
 def read_choices(file: Path) -> Choices:

@@ -38,20 +38,42 @@ def create_app(
         static: the folder with the pages and what they load.
         more: further routes, such as those of a replay.
     """
-    app = Starlette(
-        routes=[
+    app = guarded(
+        [
             *(Route(path, page) for path in _PAGES),
-            Route("/healthz", healthz),
             *endpoints.routes(),
             Route("/api/events", event_stream.events),
             WebSocketRoute("/ws/console/{name}", console_socket.console),
-            Mount("/static", StaticFiles(directory=static)),
             *more,
         ],
+        door,
+        admitted=admitted,
+        static=static,
+    )
+    app.state.stage = stage
+    return app
+
+
+def guarded(
+    routes: Sequence[BaseRoute],
+    door: Door,
+    *,
+    admitted: Callable[[], None] = lambda: None,
+    static: Path = STATIC,
+) -> Starlette:
+    """Return an application with these routes and the files of the screens, behind the guard.
+
+    Args:
+        routes: its pages and endpoints, with `endpoints.session`.
+        door: the token and the cookie.
+        admitted: called when a browser has exchanged the token.
+        static: the folder with the pages and what they load.
+    """
+    app = Starlette(
+        routes=[*routes, Route("/healthz", healthz), Mount("/static", StaticFiles(directory=static))],
         middleware=[Middleware(Guard, door=door)],
         exception_handlers={HTTPException: http_error},
     )
-    app.state.stage = stage
     app.state.door = door
     app.state.admitted = admitted
     app.state.static = static
@@ -78,5 +100,6 @@ async def http_error(request: Request, error: Exception) -> Response:
     """Starlette's own errors (no such path, wrong method) in the form of all errors."""
     assert isinstance(error, HTTPException)  # noqa: S101 - Starlette types handlers for any exception
     where = f"{request.method} {request.url.path}"
-    body = problem(error.detail.lower(), where=where, next_step="open / or /presenter")
+    pages = "/ or /presenter" if request.app.state.door.start == "" else f"/{request.app.state.door.start}"
+    body = problem(error.detail.lower(), where=where, next_step=f"open {pages.partition('?')[0]}")
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)

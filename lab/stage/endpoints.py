@@ -39,7 +39,7 @@ async def session(request: Request) -> Response:
     if not await door.admit(_text(body, "token", most=200)):
         what = "this token is not the one of this start"
         return JSONResponse(
-            problem(what, where="token", next_step="open the URL that `lab stage` printed last"), status_code=403
+            problem(what, where="token", next_step=f"open the URL that `{door.command}` printed last"), status_code=403
         )
     response = Response(status_code=204)
     door.give(response)

@@ -22,8 +22,8 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="referrer" content="no-referrer">
 <meta http-equiv="refresh" content="0; url={url}">
-<title>lab stage</title>
-<p><a href="{url}">Open the stage</a></p>
+<title>East/West lab</title>
+<p><a href="{url}">Open the page</a></p>
 </html>
 """
 

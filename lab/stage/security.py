@@ -47,10 +47,21 @@ _MOST_DELAYED = 16
 
 @dataclass(kw_only=True)
 class Door:
-    """The token and the cookie of one start."""
+    """The token and the cookie of one start.
+
+    Args:
+        port: the server's port.
+        token: the secret of the start URL.
+        name: whose server it is, for errors.
+        command: what started it.
+        start: where the start URL leads, below the server's URL.
+    """
 
     port: int
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    name: str = "stage"
+    command: str = "lab stage"
+    start: str = ""
     _pass: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     _wrong: int = 0
     _delayed: int = 0
@@ -63,7 +74,7 @@ class Door:
     @property
     def start_url(self) -> str:
         """The URL with the token, for the person who started the stage."""
-        return f"{self.url}#token={self.token}"
+        return f"{self.url}{self.start}#token={self.token}"
 
     @property
     def cookie(self) -> str:
@@ -146,7 +157,7 @@ class Guard:
                 await self._app(scope, receive, add)
             except Exception:  # a defect; the server logs it
                 if scope["type"] == "http" and not began:
-                    failed = _error(500, "the stage has a defect", scope["path"], next_step="lab logs")
+                    failed = _error(500, f"the {self._door.name} has a defect", scope["path"], next_step="lab logs")
                     await failed(scope, receive, add)
                 raise
         elif scope["type"] == "http":
@@ -158,20 +169,20 @@ class Guard:
         headers, path = Headers(scope=scope), str(scope["path"])
         hosts = headers.getlist("host")
         if len(hosts) != 1 or hosts[0].lower() not in self._door.hosts:
-            what = "this name is not the stage's"
+            what = f"this name is not the {self._door.name}'s"
             return _error(421, what, path, next_step=f"open {self._door.url}")
         origins = headers.getlist("origin")
         changes = scope["type"] == "websocket" or scope["method"] not in {"GET", "HEAD"}
         if (changes or origins) and origins != [f"http://{hosts[0].lower()}"]:
-            what = "this page is not the stage's"
-            return _error(403, what, path, next_step=f"use the stage's own page, {self._door.url}")
+            what = f"this page is not the {self._door.name}'s"
+            return _error(403, what, path, next_step=f"use the {self._door.name}'s own page, {self._door.url}")
         private = path.startswith(_PRIVATE)
         if private and headers.get("sec-fetch-site", "none") not in _OWN_SITE:
-            what = "this page is not the stage's"
-            return _error(403, what, path, next_step=f"use the stage's own page, {self._door.url}")
+            what = f"this page is not the {self._door.name}'s"
+            return _error(403, what, path, next_step=f"use the {self._door.name}'s own page, {self._door.url}")
         if private and path not in _OPEN and not self._door.knows(headers):
-            what = "this browser does not have the stage's cookie"
-            return _error(401, what, path, next_step="open the URL that `lab stage` printed")
+            what = f"this browser does not have the {self._door.name}'s cookie"
+            return _error(401, what, path, next_step=f"open the URL that `{self._door.command}` printed")
         return None
 
 

@@ -31,8 +31,8 @@ _END_S = 1.0
 
 
 @contextmanager
-def listening(port: int) -> Iterator[socket.socket]:
-    """Listen on a port of 127.0.0.1 while the block runs; 0 is any free port.
+def listening(port: int, *, command: str = "lab stage") -> Iterator[socket.socket]:
+    """Listen on a port of 127.0.0.1 while the block runs; 0 is any free port. `command` is for errors.
 
     Raises:
         UsageError: another program uses the port; the error names it.
@@ -41,10 +41,10 @@ def listening(port: int) -> Iterator[socket.socket]:
     try:
         listener = socket.create_server((HOST, port), backlog=_BACKLOG)
     except PermissionError as error:
-        raise HostError(f"this user may not listen on port {port}", next="lab stage --port 7465") from error
+        raise HostError(f"this user may not listen on port {port}", next=f"{command} --port 7465") from error
     except OSError as error:
         raise UsageError(
-            f"port {port} is in use by {_user_of(port)}", next=f"stop it, or: lab stage --port {port + 1}"
+            f"port {port} is in use by {_user_of(port)}", next=f"stop it, or: {command} --port {port + 1}"
         ) from error
     with listener:
         yield listener
@@ -102,7 +102,7 @@ def serving(
 
     def is_up() -> bool | NotYet:
         if not thread.is_alive():
-            raise HostError(f"the {name}'s server ended while it started", next="lab stage")
+            raise HostError(f"the {name}'s server ended while it started", next=f"lab {name}")
         return server.started or NotYet("it starts")
 
     thread.start()

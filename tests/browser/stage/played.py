@@ -9,6 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from starlette.routing import BaseRoute
+
 from lab import config
 from lab.base import wait
 from lab.base.names import Json
@@ -218,6 +220,7 @@ class Theatre:
 
     def __init__(self, stage: PlayedStage) -> None:
         self.stage = stage
+        self.more: Sequence[BaseRoute] = ()
         self._port = 0
         self._served = ExitStack()
 
@@ -227,9 +230,8 @@ class Theatre:
         listener = self._served.enter_context(listening(self._port))
         self._port = listener.getsockname()[1]
         self.door = Door(port=self._port)
-        self._served.enter_context(
-            serving(create_app(self.stage, self.door), listener, before_end=self.stage.broker.close)
-        )
+        app = create_app(self.stage, self.door, more=self.more)
+        self._served.enter_context(serving(app, listener, before_end=self.stage.broker.close))
 
     def close(self) -> None:
         self._served.close()

@@ -1,17 +1,12 @@
-"""Edits of upstream's objects fail if what they edit is missing; images get other registries; a page's preview."""
+"""Edits of upstream's objects fail if what they edit is missing; images get other registries."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 
 from lab.base.errors import ArtifactError
-from lab.base.paths import Paths
 from lab.initialize import edits, images
 from lab.initialize.model import ApplyStage
-from lab.initialize.preview import preview
-from lab.initialize.sources import StoreSources
 from lab.kube.objects import Obj
 
 
@@ -95,19 +90,3 @@ def test_all_names_of_an_image_are_replaced_and_no_others() -> None:
         "x: b.a.example/p:1\n"
     )
     assert list(images.named_in(text, ["a.example/p:1", "example/p:1"])) == ["a.example/p:1"]
-
-
-def test_a_preview_has_files_or_problems(tmp_path: Path) -> None:
-    sources = StoreSources(Paths(cache=tmp_path / "cache", state=tmp_path / "state"))
-    query = "mesh=none&ingress=none&observability=prometheus&apps=podinfo"
-    shown = preview(query, sources)
-    assert shown.problems == []
-    assert "clusters/west/5-wiring/kustomization.yaml" not in shown.files
-    assert "base/prometheus/3-operators/operators.yaml" in shown.files
-    assert {"metrics-apps"} <= {*shown.wires}
-    assert preview(shown.query, sources).files == shown.files
-    impossible = preview("mesh=none&ingress=istio-gateway", sources)
-    assert impossible.files == {}
-    assert "Either --mesh istio" in impossible.problems[0]
-    assert "did you mean" in preview("mesh=istoi", sources).problems[0]
-    assert "istio-gateway" in {one.option for one in shown.disabled}

@@ -69,6 +69,8 @@ def test_a_presentation_over_http_from_the_first_step_to_the_end(tmp_path: Path)
         assert [one["name"] for one in state["consoles"]] == ["east", "west"]
         assert not (stage.home / "made").exists()
         assert not (stage.home / "ready").exists()
+        assert "<title>Initializer" in client.get("/initialize").text
+        assert client.get("/api/initialize/options").json()["categories"]
 
 
 def test_the_lock_is_held_and_only_the_consoles_work_for_the_stage(tmp_path: Path) -> None:

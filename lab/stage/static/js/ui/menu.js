@@ -1,12 +1,12 @@
 // The audience's screen has one button; everything else is in this menu.
 
 import { h, prose } from "../dom.js";
-import { changeZoom, nextTheme, theme } from "../model/settings.js";
 import { TO_JOIN } from "./audience-code.js";
 import { controls } from "./controls.js";
 import { openDialog, openWatching } from "./dialog.js";
 import { faults } from "./faults.js";
 import { isServed, keysOf } from "./keys.js";
+import { settings } from "./look.js";
 
 export function openFaults(app) {
   openWatching("Inject a fault", app, (watching) => {
@@ -22,6 +22,10 @@ export function openKeys(app, { presenter = false } = {}) {
 
 export function openPresenter() {
   if (isServed()) window.open("/presenter", "lab-stage-presenter");
+}
+
+function openInitializer() {
+  window.open("/initialize", "lab-stage-initializer");
 }
 
 // The audience's screen; `code` and `black` put something over it.
@@ -49,21 +53,11 @@ export function openMenu(app, { togglePanels, code, black }) {
     add("Black screen", instead(black), "B");
     add("Objects on or off", togglePanels, "O");
     if (isServed()) add("Presenter’s screen", openPresenter, "P");
+    if (isServed() && !replayed) add("Initializer", openInitializer, "Your own clusters’ YAML");
     more.append(...settings().children);
     return [buttons, more, h("details", {}, h("summary", {}, "Keys"), keys(app))];
   });
   dialog.classList.add("wide");
-}
-
-// Buttons for text size and colours.
-export function settings() {
-  const button = (words, run) => h("button", { type: "button", class: "control", onclick: run }, h("b", {}, words));
-  const name = () => `Colours: ${theme()}`;
-  const themed = button(name(), () => {
-    nextTheme();
-    themed.firstChild.textContent = name();
-  });
-  return h("div", { class: "choices" }, button("Larger text", () => changeZoom(1)), button("Smaller text", () => changeZoom(-1)), themed);
 }
 
 function keys(app, presenter = false) {

@@ -1,0 +1,44 @@
+"""`lab initialize page`: the initializer in a browser."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lab.cli.initialize_options import toml_files
+from lab.cli.output import until_ctrl_c, warn
+
+
+def page(
+    given: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FILE|URL",
+            autocompletion=toml_files,
+            help="Begin with the choices of an initializer.toml or of a URL.",
+        ),
+    ] = None,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0: any free port.")] = 7467,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the URL without opening a browser.")] = False,
+) -> None:
+    """Choose in a browser, with a preview of each file.
+
+    The page has the command that writes the folder, and the folder to download. Needs no lab. Only a browser on this
+    machine, with the printed URL, can use it. `lab stage` has the same page at /initialize. Ctrl-C ends it.
+
+    Example: lab initialize page --from initializer.toml
+    """
+    from lab.initialize.folder import choices_from
+    from lab.stage.initializer.run import on_page, previews
+    from lab.stage.run import until_interrupted
+
+    query = choices_from(given).query() if given is not None else ""
+    with on_page(previews(), port=port, query=query) as screen:
+        typer.echo(f"initializer: {screen.url}")
+        if not no_browser and not screen.open():
+            warn("there is no browser with a window here: open this URL in one on this machine")
+        typer.echo("Ctrl-C ends it")
+        with until_ctrl_c():
+            until_interrupted()

@@ -1,0 +1,174 @@
+"""What can be chosen instead of an impossible combination: the possible choices that are nearest to it. No I/O.
+
+A rule's own alternatives come first. They are joined with the present choices, so that they undo as little as possible,
+and other rules that they break are resolved in the same way. Where they lead back to the present choices, the smallest
+other changes are searched for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from lab.initialize.choices import FORMS, RECONCILERS, Choices, form_problems
+from lab.initialize.model import Rule
+from lab.initialize.options import BY_ID, CATEGORIES, OPTIONS
+from lab.initialize.rules import broken
+
+WANTED = 2
+"""Alternatives that are shown."""
+FORM = "as"
+"""The form of the output, where a category is named."""
+_DEPTH = 4
+"""Rules that are resolved one after the other."""
+_FREE = ("platform", "clusters")
+"""Categories that no rule asks for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alternative:
+    """Possible choices, as a URL's query, and how they differ from the present ones."""
+
+    query: str
+    words: str
+
+
+def alternatives(now: Choices, wanted: Choices, category: str = "", option: str = "") -> tuple[Alternative, ...]:
+    """Return the possible choices that are nearest to impossible ones: two, or one where nothing else is near.
+
+    Args:
+        now: the present choices.
+        wanted: the impossible ones.
+        category: where a person wants to choose, if known; or `as`.
+        option: what the person wants to choose there, or to remove.
+    """
+
+    def keeps(choices: Choices) -> bool:
+        return option == (choices.form if category == FORM else "") or option in choices.selected.get(category, ())
+
+    resolved = sorted(_resolved(wanted, _DEPTH), key=keeps, reverse=keeps(wanted))
+    near = (one for one in _near(wanted, keeps) if keeps(wanted))
+    found: list[Choices] = []
+    for one in chain(resolved, near, _siblings(now, category, option)):
+        if one != now and not any(_includes(one, other, now) for other in found):
+            found.append(one)
+        if len(found) == WANTED:
+            break
+    return tuple(Alternative(query=one.query(), words=difference(now, one)) for one in found)
+
+
+def is_possible(choices: Choices) -> bool:
+    """Return whether the combination is possible."""
+    return next(broken(choices.ids), None) is None and next(form_problems(choices), None) is None
+
+
+def _resolved(choices: Choices, depth: int) -> Iterator[Choices]:
+    """Yield possible choices to which the alternatives of the broken rules lead."""
+    if is_possible(choices):
+        yield choices
+    elif depth:
+        rule = next(broken(choices.ids), None)
+        nearer = _form_changes(choices) if rule is None else [_joined(choices, rule, one) for one in rule.alternatives]
+        for one in nearer:
+            yield from _resolved(one, depth - 1)
+
+
+def _joined(choices: Choices, rule: Rule, alternative: Mapping[str, tuple[str, ...]]) -> Choices:
+    """Return the choices with an alternative of a rule; a category of several choices keeps what the rule allows."""
+    changed = choices.with_({name: ids for name, ids in alternative.items() if not BY_ID[name].many})
+    for name, ids in alternative.items():
+        if BY_ID[name].many:
+            joined = dict.fromkeys((*changed.selected[name], *ids))
+            others = [one for one in joined if one not in ids]
+            tries = [tuple(joined), *(tuple(one for one in joined if one != gone) for gone in others), ids]
+            made = [changed.with_({name: one}) for one in tries]
+            changed = next((one for one in made if not rule.applies(one.ids)), made[-1])
+    return changed
+
+
+def _form_changes(choices: Choices) -> Iterator[Choices]:
+    delivery = choices.selected["delivery"]
+    if choices.form in RECONCILERS and choices.form not in delivery:
+        others = [one for one in delivery if one not in RECONCILERS]
+        yield choices.with_({"delivery": (*others, choices.form)})
+        yield replace(choices, form="kustomize")
+    else:  # Argo CD cannot read from a registry
+        form = "flux" if choices.form == "argocd" else choices.form
+        flux = tuple("flux" if one == "argocd" else one for one in delivery)
+        yield replace(choices, source="")
+        yield replace(choices, form=form).with_({"delivery": flux})
+
+
+def _near(wanted: Choices, keeps: Callable[[Choices], bool]) -> Iterator[Choices]:
+    """Yield possible choices that keep the wanted option, with one change, then with two."""
+    once = [one for one in _changes(wanted) if keeps(one)]
+    yield from filter(is_possible, once)
+    known = wanted.broken
+    for one in once:
+        if one.broken != known:  # a change that no rule notices is not needed
+            yield from (two for two in _changes(one) if keeps(two) and is_possible(two))
+
+
+def _siblings(now: Choices, category: str, option: str) -> Iterator[Choices]:
+    """Yield possible choices with another option of the category instead, then with one less."""
+    if category == FORM:
+        others = [replace(now, form=form) for form in FORMS if form != option]
+    elif category in BY_ID and option not in now.selected[category]:
+        same = [one for one in _changes(now) if one.selected[category] != now.selected[category]]
+        others = [one for one in same if option not in one.selected[category]]
+        others.sort(key=lambda one: len(one.selected[category]), reverse=True)
+    else:
+        others = []
+    yield from filter(is_possible, others)
+
+
+def _changes(choices: Choices) -> Iterator[Choices]:
+    """Yield choices with one change: another option, or one more, or one less."""
+    for category in CATEGORIES:
+        if category.id in _FREE:
+            continue
+        own = choices.selected[category.id]
+        for option in category.options:
+            if option.selectable and option.id not in own:
+                yield choices.with_({category.id: (*own, option.id) if category.many else (option.id,)})
+            elif category.many and option.selectable:
+                yield choices.with_({category.id: tuple(one for one in own if one != option.id)})
+
+
+def _includes(one: Choices, other: Choices, now: Choices) -> bool:
+    """Return whether the changes from now to one include all of those to the other."""
+    return _changed(now, one) >= _changed(now, other)
+
+
+def _changed(now: Choices, then: Choices) -> set[tuple[str, str]]:
+    values = {FORM: (now.form, then.form), "source": (now.source, then.source)}
+    changed = {(name, new) for name, (old, new) in values.items() if old != new}
+    for category, ids in then.selected.items():
+        changed |= {(category, id_) for id_ in set(ids) ^ set(now.selected[category])}
+    return changed
+
+
+def difference(now: Choices, then: Choices) -> str:
+    """Return as text what has to be chosen and removed."""
+    chosen, removed = [], []
+    for category in CATEGORIES:
+        old, new = now.selected[category.id], then.selected[category.id]
+        chosen += [_title(category.id, one) for one in new if one not in old]
+        removed += [_title(category.id, one) for one in old if one not in new and category.many]
+    if now.form != then.form:
+        chosen.append(f"the form {then.form}")
+    if now.source and not then.source:
+        removed.append("the repository")
+    parts = [f"choose {_listed(chosen)}" if chosen else "", f"remove {_listed(removed)}" if removed else ""]
+    words = "; ".join(filter(None, parts))
+    return words[:1].upper() + words[1:]
+
+
+def _title(category: str, option: str) -> str:
+    return OPTIONS[option].title if option in OPTIONS else f"no {BY_ID[category].title.lower()}"
+
+
+def _listed(words: Iterable[str]) -> str:
+    *some, last = words
+    return f"{', '.join(some)} and {last}" if some else last

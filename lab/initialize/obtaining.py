@@ -1,0 +1,31 @@
+"""The artifacts that choices need: which of them are missing, and how they are made."""
+
+from __future__ import annotations
+
+from lab.artifacts import plan
+from lab.artifacts.make import make
+from lab.base.errors import ArtifactError
+from lab.initialize.choices import Choices
+from lab.initialize.render import artifacts
+from lab.initialize.sources import StoreSources
+
+
+def missing(choices: Choices, sources: StoreSources) -> list[str]:
+    """Return the artifacts to make before the choices can be rendered, each after those that it needs.
+
+    Raises:
+        ArtifactError: no source has one of them; the error names it.
+    """
+    needed = artifacts(choices)
+    if (unavailable := sources.store.unobtainable(needed)) is not None:
+        raise ArtifactError(unavailable.what, next=unavailable.next)
+    return plan.missing(sources.store, needed)
+
+
+def obtain(name: str, sources: StoreSources) -> None:
+    """Download or build an artifact.
+
+    Raises:
+        ArtifactError: that failed.
+    """
+    make(sources.store, name)

@@ -1,0 +1,119 @@
+"""Whatever is disabled on the page has a reason, and ways out that are possible and do something."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.initialize.alternatives import FORM, alternatives, difference, is_possible
+from lab.initialize.choices import Choices, default, parse_query
+from lab.initialize.preview import Disabled, disabled, preview
+
+EVERYTHING = (
+    "mesh=linkerd&ingress=contour&certificates=cert-manager,trust-manager&authentication=oauth2-proxy,oidc-provider"
+    "&observability=metrics-server,prometheus,otel-collector,jaeger,linkerd-viz&delivery=flux,tekton&as=flux"
+    "&serverless=keda&apps=podinfo,frontend"
+)
+QUERIES = ("", "mesh=none&ingress=none", "mesh=linkerd&ingress=contour", "delivery=argocd&as=argocd", EVERYTHING)
+
+
+def found(query: str, category: str, option: str) -> Disabled:
+    shown = preview(parse_query(query)).disabled
+    return next(one for one in shown if (one.category, one.option) == (category, option))
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_every_alternative_is_possible_and_changes_something(query: str) -> None:
+    choices = parse_query(query)
+    assert is_possible(choices)
+    shown = preview(choices)
+    assert shown.disabled
+    assert shown.problems == []
+    for one in shown.disabled:
+        assert one.reason.endswith(".")
+        for instead in one.alternatives:
+            then = parse_query(instead.query)
+            assert is_possible(then)
+            assert then != choices
+            assert instead.words == difference(choices, then)
+        assert len({instead.query for instead in one.alternatives}) == len(one.alternatives)
+
+
+@pytest.mark.parametrize("query", ["", "mesh=none&ingress=none", "mesh=linkerd&ingress=contour"])
+def test_what_cannot_be_added_has_two_alternatives(query: str) -> None:
+    choices = parse_query(query)
+    for one in preview(choices).disabled:
+        if "retired" not in one.reason and "archived" not in one.reason and "open source" not in one.reason:
+            assert len(one.alternatives) == 2, one
+
+
+def test_an_alternative_keeps_what_was_chosen() -> None:
+    jaeger = found("observability=prometheus,metrics-server", "observability", "jaeger")
+    kept = parse_query(jaeger.alternatives[0].query).selected["observability"]
+    assert kept == ("metrics-server", "prometheus", "otel-collector", "jaeger")
+    assert jaeger.alternatives[0].words == "Choose the OpenTelemetry collector and Jaeger"
+
+
+def test_rules_that_an_alternative_breaks_are_resolved_too() -> None:
+    jwt = found("mesh=none&ingress=none", "authentication", "jwt")
+    assert [one.words for one in jwt.alternatives] == [
+        "Choose Istio, Gateway API on Istio, JWT at the edge and Prometheus",
+        "Choose Envoy Gateway, JWT at the edge and Prometheus",
+    ]
+
+
+def test_what_others_need_cannot_be_removed_alone() -> None:
+    podinfo = found(EVERYTHING, "apps", "podinfo")
+    assert podinfo.reason.startswith("Without podinfo: ")
+    then = parse_query(podinfo.alternatives[0].query)
+    assert {"podinfo", "keda", "frontend"}.isdisjoint(then.ids)
+
+
+def test_a_retired_option_offers_its_successors_with_what_they_need() -> None:
+    nginx = found("", "ingress", "ingress-nginx")
+    assert [parse_query(one.query).selected["ingress"] for one in nginx.alternatives] == [
+        ("envoy-gateway",),
+        ("contour",),
+    ]
+
+
+def test_the_same_option_of_two_categories_is_told_apart() -> None:
+    assert {one.category for one in disabled(parse_query(EVERYTHING)) if one.option == "none"} == {"mesh", "ingress"}
+
+
+def test_a_form_needs_its_controller() -> None:
+    flux = found("", FORM, "flux")
+    assert parse_query(flux.alternatives[0].query).form == "flux"
+    assert "flux" in parse_query(flux.alternatives[0].query).ids
+    controller = found("delivery=flux&as=flux", "delivery", "flux")
+    assert controller.reason == "The form flux needs Flux."
+    assert "kustomize" in {parse_query(one.query).form for one in controller.alternatives}
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["mesh=none", "as=argocd&delivery=flux", "delivery=argocd&source=oci://x/y", "serverless=keda&authentication=jwt"],
+)
+def test_an_impossible_address_has_a_way_out(query: str) -> None:
+    choices = parse_query(query)
+    shown = preview(choices)
+    assert shown.problems
+    for problem in shown.problems:
+        assert 1 <= len(problem.alternatives) <= 2
+        assert all(is_possible(parse_query(one.query)) for one in problem.alternatives)
+    assert alternatives(choices, choices) == shown.problems[0].alternatives
+
+
+def test_the_command_gives_the_same_choices() -> None:
+    for query in QUERIES:
+        choices = parse_query(query)
+        words = choices.command("x").split()
+        assert words[:3] == ["lab", "initialize", "x"]
+        assert of_flags(words[3:]) == choices
+        assert words[3:], "without a choice, the command would ask"
+
+
+def of_flags(words: list[str]) -> Choices:
+    from lab.initialize.choices import of
+
+    flags = [word.removeprefix("--") for word in words[::2]]
+    return of(dict(zip(flags, words[1::2], strict=True)), source="a test", base=default())

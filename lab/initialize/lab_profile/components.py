@@ -19,6 +19,8 @@ from lab.lab import Lab
 
 PREFIX = "profile-"
 """Beginning of the names of all components of a profile."""
+_ORDER = ("crds", "namespaces", "keys", "operators", "objects", "wiring", "folder")
+"""The ends of their names, in the order of apply."""
 
 
 def name_of(stage: ApplyStage, owner: str) -> str:
@@ -27,10 +29,9 @@ def name_of(stage: ApplyStage, owner: str) -> str:
 
 
 def rank_of(name: str) -> int:
-    """Return the position of a component's stage in the order of apply, by its name."""
-    kinds = [stage.value.partition("-")[2] for stage in ApplyStage]
+    """Return the position of a component in the order of apply, by its name."""
     kind = name.rpartition("-")[2]
-    return kinds.index(kind) if kind in kinds else kinds.index("operators")
+    return _ORDER.index(kind) if kind in _ORDER else _ORDER.index("operators")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,7 @@ class Extra(ManifestComponent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keys(ManifestComponent):
+class ProfileSecrets(ManifestComponent):
     """The Secrets of authentication, with the entries that create-secrets.sh makes."""
 
     chosen: frozenset[str]

@@ -9,7 +9,7 @@ from typing import Any
 from lab.components.podinfo import DEPLOYMENT as PODINFO
 from lab.initialize.choices import Choices
 from lab.initialize.lab_profile import keys as secrets
-from lab.initialize.lab_profile.components import Extra, Keys, name_of
+from lab.initialize.lab_profile.components import Extra, ProfileSecrets, name_of
 from lab.initialize.lab_profile.extras import OWN_INGRESS, Extras, ingress_of, mesh_of
 from lab.initialize.lab_profile.flux_folder import FluxFolder
 from lab.initialize.lab_profile.leftovers import NAME as LEFTOVERS
@@ -129,7 +129,7 @@ class ExtendedStack:
                 )
             before = [name_of(stage, owner) for owner in owners] or before
             if stage is ApplyStage.NAMESPACES and secrets.needed(self._choices.ids):
-                secret = Keys(chosen=self._choices.ids)
+                secret = ProfileSecrets(chosen=self._choices.ids)
                 yield ClusterComponent(component=secret, title="create the profile's Secrets", after=tuple(before))
                 before = [secret.name]
         if self._has("flux") and not self._choices.source:

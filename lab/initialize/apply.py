@@ -14,6 +14,7 @@ from lab.initialize.choices import Choices
 from lab.initialize.ingresses import INGRESSES
 from lab.initialize.model import ApplyStage, ClusterChoice, Secret, SecretPhase
 from lab.initialize.options.components import in_shell, variable
+from lab.initialize.options.delivery import FLUX, REGISTRY, REGISTRY_PORT
 from lab.initialize.tree import Tree, wires
 from lab.kube.objects import Obj, Ref
 
@@ -66,6 +67,7 @@ def steps(choices: Choices, tree: Tree, sites: Mapping[str, ClusterChoice]) -> l
         add("Wait until they are ready", ready)
         if stage is ApplyStage.OBJECTS:
             found += secret_step(phases, SecretPhase.LINKS)
+    found += push_step(choices)
     return found
 
 
@@ -80,6 +82,24 @@ def secrets(choices: Choices, site: ClusterChoice) -> Iterator[Secret]:
         yield from option.secrets(site)
     for wire in wires(choices):
         yield from wire.secrets(site)
+
+
+def push_step(choices: Choices) -> Iterator[InstallStep]:
+    """Yield the step that puts the folder into the clusters' own registries, from which Flux reads it."""
+    if "flux" in choices.ids and not choices.source:
+        commands = [_push(name) for name in choices.clusters]
+        yield InstallStep(title="The folder, into the clusters' registries", commands=commands)
+
+
+def _push(cluster: str) -> str:
+    """Return the commands that put the folder into a cluster's registry, through a forwarded port."""
+    forward = f"{kubectl(cluster, FLUX)} port-forward service/{REGISTRY} {REGISTRY_PORT}:{REGISTRY_PORT}"
+    pack = "tar --create --gzip --file=- base clusters"
+    image = f"localhost:{REGISTRY_PORT}/eastwest:latest"
+    append = f"crane append --insecure --oci-empty-base --new_layer=- --new_tag={image}"
+    # The forwarded port needs a moment.
+    tries = f"for try in 1 2 3 4 5; do sleep 2; if {pack} | {append}; then break; fi; done"
+    return f"{forward} >/dev/null &\nFORWARD=$!\n{tries}\nkill $FORWARD"
 
 
 def secret_step(phases: frozenset[SecretPhase], phase: SecretPhase) -> Iterator[InstallStep]:

@@ -11,7 +11,7 @@ from lab.initialize.model import ClusterChoice
 
 @dataclass(frozen=True, kw_only=True)
 class Dashboard:
-    """A dashboard's option, its path at the ingress, its Service, and a path that answers if it works."""
+    """A dashboard: its option, its path at the ingress, its Service, and a path that answers if it works."""
 
     option: str
     path: str
@@ -19,6 +19,7 @@ class Dashboard:
     namespace: str
     port: int
     healthy: str
+    answer: str
     title: str
 
 
@@ -30,6 +31,7 @@ DASHBOARDS = (
         namespace=OBSERVABILITY,
         port=9090,
         healthy="/prometheus/-/healthy",
+        answer="Prometheus Server is Healthy",
         title="Prometheus",
     ),
     Dashboard(
@@ -39,6 +41,7 @@ DASHBOARDS = (
         namespace=OBSERVABILITY,
         port=16686,
         healthy="/jaeger/",
+        answer="(?i)<!doctype html",
         title="Jaeger",
     ),
 )

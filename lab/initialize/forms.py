@@ -13,13 +13,14 @@ from lab.initialize.apply import (
     applied,
     established,
     kubectl,
+    push_step,
     secret_phases,
     secret_step,
     waits,
 )
 from lab.initialize.choices import Choices
 from lab.initialize.model import ApplyStage, ClusterChoice, SecretPhase
-from lab.initialize.options.delivery import ARGOCD, FLUX, REGISTRY, REGISTRY_PORT
+from lab.initialize.options.delivery import ARGOCD, FLUX
 from lab.initialize.tree import Tree
 from lab.initialize.wires.delivery import stage_name
 
@@ -56,8 +57,7 @@ def controller_steps(choices: Choices, tree: Tree, sites: Mapping[str, ClusterCh
             *own,
         ],
     )
-    if form == "flux" and not choices.source:
-        yield InstallStep(title="The folder, into the clusters' registries", commands=[_push(name) for name in names])
+    yield from push_step(choices)
     wiring = [_wiring(tree, name, form) for name in names]
     yield InstallStep(title="What the controller applies", commands=wiring)
     yield from secret_step(phases, SecretPhase.TRUST)
@@ -80,17 +80,6 @@ def _wiring(tree: Tree, cluster: str, form: str) -> str:
     path = f"clusters/{cluster}/{ApplyStage.WIRING.value}/{form}.yaml"
     what = f"--filename={path}" if path in tree.files else f"--kustomize=base/{form}/{ApplyStage.WIRING.value}"
     return f"{kubectl(cluster)} apply --server-side {what}"
-
-
-def _push(cluster: str) -> str:
-    """Return the commands that put the folder into a cluster's registry, through a forwarded port."""
-    forward = f"{kubectl(cluster, FLUX)} port-forward service/{REGISTRY} {REGISTRY_PORT}:{REGISTRY_PORT}"
-    pack = "tar --create --gzip --file=- base clusters"
-    image = f"localhost:{REGISTRY_PORT}/eastwest:latest"
-    append = f"crane append --insecure --oci-empty-base --new_layer=- --new_tag={image}"
-    # The forwarded port needs a moment.
-    tries = f"for try in 1 2 3 4 5; do sleep 2; if {pack} | {append}; then break; fi; done"
-    return f"{forward} >/dev/null &\nFORWARD=$!\n{tries}\nkill $FORWARD"
 
 
 def _reconciled(cluster: str, form: str, stage: ApplyStage) -> str:

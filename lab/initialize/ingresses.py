@@ -80,6 +80,14 @@ INGRESSES: Mapping[str, IngressFacts] = {
         gateway_class="contour",
         podinfo=f'envoy_cluster_name="{APPS}_podinfo_9898"',
     ),
+    "traefik": IngressFacts(
+        namespace="traefik",
+        service="traefik",
+        gateway="ingress",
+        gateway_class="traefik",
+        counter="traefik_router_requests_total",
+        podinfo=f'router=~"httproute-{APPS}-podinfo-.*"',
+    ),
     "emissary": IngressFacts(
         namespace="emissary",
         service="emissary-ingress",

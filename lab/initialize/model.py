@@ -99,7 +99,9 @@ class WireCheck:
     proves: str
     ask: tuple[str, ...]
     expects: str
-    """Regular expression that the output of `ask` matches; standard error counts, too."""
+    """Regular expression that the output of `ask` matches."""
+    refused: bool = False
+    """Whether `ask` must fail, and its error must match instead."""
     words: str = ""
     """The expected answer for people, if the expression does not say it."""
     before: tuple[tuple[str, ...], ...] = ()

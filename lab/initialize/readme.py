@@ -11,6 +11,7 @@ from lab.initialize.ingresses import INGRESSES, IngressFacts
 from lab.initialize.model import ClusterChoice, Option, WireCheck
 from lab.initialize.options import CATEGORIES
 from lab.initialize.options.components import variable
+from lab.initialize.options.delivery import GIT
 from lab.initialize.tree import wires
 from lab.initialize.urls import PORTS, public_url
 
@@ -111,7 +112,10 @@ def _choices(choices: Choices) -> Iterator[str]:
 
 def _requirements(choices: Choices, programs: Sequence[str]) -> Iterator[str]:
     if programs:
-        yield f"{' and '.join(programs)}, which `create-secrets.sh` runs. OpenSSL 3."
+        yield f"{' and '.join(programs)}, which the scripts run."
+    yield "OpenSSL 3, if the scripts create keys."
+    if choices.source or "argocd" in choices.ids:
+        yield f"This folder in a repository that the clusters reach, at its root: `{choices.source or GIT}`."
     if choices.form == "helmfile":
         yield "helmfile, helm and kustomize."
     for option in choices.options:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ def render(choices: Choices, sources: Sources) -> RenderedFolder:
     if choices.form == "helmfile":
         files[forms.HELMFILE] = forms.helmfile(choices, {name: made.stages(name) for name in choices.clusters})
     files |= {
-        README: readme(choices, places, steps, programs=_programs(script)),
+        README: readme(choices, places, steps, programs=_programs(script + apply.script(choices, steps))),
         IMAGES: images.listing(named, choices.registry),
         FILE_NAME: choices.toml(),
         APPLY: apply.script(choices, steps),
@@ -76,4 +77,8 @@ def _in_registry(path: str, text: str, named: list[str], choices: Choices) -> st
 
 
 def _programs(script: str) -> list[str]:
-    return [f"`{name}`" for name in ("istioctl", "linkerd") if f"{name} " in script]
+    return [
+        f"`{name}`"
+        for name in ("istioctl", "linkerd", "crane")
+        if re.search(rf"^{name} |\| {name} ", script, re.MULTILINE)
+    ]

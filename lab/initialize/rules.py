@@ -15,7 +15,7 @@ def _any(*wanted: str, also: str = "", none_of: tuple[str, ...] = ()) -> Callabl
     return lambda chosen: not chosen.isdisjoint(wanted) and (not also or also in chosen) and chosen.isdisjoint(none_of)
 
 
-_OTHER_INGRESSES = ("emissary", "envoy-gateway", "contour")
+_OTHER_INGRESSES = ("emissary", "envoy-gateway", "contour", "traefik")
 _INGRESSES = ("istio-gateway", *_OTHER_INGRESSES)
 _DASHBOARDS = ("prometheus", "jaeger")
 

@@ -87,10 +87,12 @@ class Verifier:
     def _probe(self, cluster: str, check: WireCheck) -> str | NotYet:
         for words in check.before:
             self._kubectl(cluster, words)
-        answer = self._kubectl(cluster, check.ask)
-        return answer if re.search(check.expects, answer) else NotYet(answer.strip()[-_SEEN:] or "no answer")
+        done = self._kubectl(cluster, check.ask)
+        answer = done.stderr if check.refused else done.stdout
+        if (done.returncode != 0) is check.refused and re.search(check.expects, answer):
+            return answer
+        return NotYet(f"{done.stdout}\n{done.stderr}".strip()[-_SEEN:] or "no answer")
 
-    def _kubectl(self, cluster: str, words: Sequence[str]) -> str:
+    def _kubectl(self, cluster: str, words: Sequence[str]) -> process.Completed:
         argv = [self.kubectl, f"--context={self.contexts[cluster]}", "--request-timeout=20s", *words]
-        done = self.run(argv, env={"KUBECONFIG": self.kubeconfig}, timeout_s=_COMMAND_S, check=False)
-        return f"{done.stdout}\n{done.stderr}"
+        return self.run(argv, env={"KUBECONFIG": self.kubeconfig}, timeout_s=_COMMAND_S, check=False)

@@ -80,27 +80,21 @@ def _oauth2_proxy(site: ClusterChoice) -> Iterator[Part]:
 
 
 def _proxy_secrets(site: ClusterChoice) -> Iterator[Secret]:
-    provider = (
-        ""
-        if site.has(PROVIDER)
-        else "  The provider's client: CLIENT_ID and CLIENT_SECRET of the environment, or from the terminal."
-    )
-    ask = (
-        "CLIENT_ID=oauth2-proxy; CLIENT_SECRET=$(openssl rand -hex 32)"
-        if site.has(PROVIDER)
-        else 'ask CLIENT_ID "client id at the provider"; ask CLIENT_SECRET "client secret at the provider"'
-    )
-    both = [_create(PROXY, {"client-id": "$CLIENT_ID", "client-secret": "$CLIENT_SECRET", "cookie-secret": "$COOKIE"})]
+    client = {"client-id": "$CLIENT_ID", "client-secret": "$CLIENT_SECRET", "cookie-secret": "$COOKIE"}
+    commands = ["COOKIE=$(openssl rand -hex 16)", _create(PROXY, client)]
     if site.has(PROVIDER):
-        users = "demo@example.test:$PASSWORD"
-        both.append(_create(PROVIDER, {"client-secret": "$CLIENT_SECRET", USERS: users}))
-    password = ["PASSWORD=$(openssl rand -hex 8)"] if site.has(PROVIDER) else []
-    told = ['echo "$CONTEXT: log in as demo@example.test with the password $PASSWORD" >&2'] if password else []
-    yield Secret(
-        title=f"oauth2-proxy's client and the key of its cookies.{provider}",
-        exists=f"--namespace={AUTH} get secret {PROXY}",
-        commands=(ask, "COOKIE=$(openssl rand -hex 16)", *password, *both, *told),
-    )
+        title = "oauth2-proxy and the OpenID provider: the client's secret, the key of cookies, and one user"
+        commands = [
+            "CLIENT_ID=oauth2-proxy; CLIENT_SECRET=$(openssl rand -hex 32); PASSWORD=$(openssl rand -hex 8)",
+            *commands,
+            _create(PROVIDER, {"client-secret": "$CLIENT_SECRET", USERS: "demo@example.test:$PASSWORD"}),
+            'echo "$CONTEXT: log in as demo@example.test with the password $PASSWORD" >&2',
+        ]
+    else:
+        title = "oauth2-proxy: its client at your provider (CLIENT_ID, CLIENT_SECRET), and the key of cookies"
+        ask = 'ask CLIENT_ID "client id at the provider"; ask CLIENT_SECRET "client secret at the provider"'
+        commands = [ask, *commands]
+    yield Secret(title=title, exists=f"--namespace={AUTH} get secret {PROXY}", commands=tuple(commands))
 
 
 def _create(name: str, entries: dict[str, str]) -> str:

@@ -111,6 +111,40 @@ def _contour(site: ClusterChoice) -> Iterator[Part]:
     yield Part(stage=ApplyStage.OBJECTS, objects=gateway(ingress, tls=site.has("cert-manager"), controller=controller))
 
 
+def _traefik(site: ClusterChoice) -> Iterator[Part]:
+    yield from gateway_api(site)
+    ingress = INGRESSES["traefik"]
+    image, own = "docker.io/library/traefik:v3.7.13", "traefik:v3.7"
+
+    def configure(obj: Obj) -> None:
+        container = edits.container(obj, "traefik")
+        container["args"].remove("--experimental.kubernetesgateway")  # without effect since 3.1
+        container["args"] += [
+            f"--providers.kubernetesgateway.statusaddress.service.namespace={ingress.namespace}",
+            f"--providers.kubernetesgateway.statusaddress.service.name={ingress.service}",
+            "--entrypoints.metrics.address=:9100",
+            "--metrics.prometheus=true",
+            "--metrics.prometheus.entrypoint=metrics",
+            "--metrics.prometheus.addrouterslabels=true",
+        ]
+        if site.has("otel-collector"):
+            container["args"] += [
+                "--tracing.otlp.grpc=true",
+                "--tracing.otlp.grpc.endpoint=otel-collector.observability.svc.cluster.local:4317",
+                "--tracing.otlp.grpc.insecure=true",
+            ]
+        edits.annotated(obj, {**_meshed(site), **scraped(9100)})
+
+    objects = edits.texts(
+        site.sources.objects("traefik-manifests"), {"default": ingress.namespace, own: image}, of="Traefik"
+    )
+    objects = edits.change(objects, "Deployment", "traefik", configure, of="Traefik")
+    yield Part(stage=ApplyStage.NAMESPACES, objects=[namespace(ingress.namespace)])
+    yield from edits.staged(edits.placed(objects, ingress.namespace))
+    made = gateway(ingress, tls=site.has("cert-manager"), controller="traefik.io/gateway-controller")
+    yield Part(stage=ApplyStage.OBJECTS, objects=made)
+
+
 def _emissary(site: ClusterChoice) -> Iterator[Part]:
     yield Part(stage=ApplyStage.NAMESPACES, objects=[namespace(INGRESSES["emissary"].namespace)])
     yield from edits.staged(site.sources.component("linkerd", "emissary-crds", site.cluster).public)
@@ -177,6 +211,15 @@ INGRESS = Category(
             license="Apache-2.0",
             manifests=("gateway-api-manifests", "contour-manifests"),
             parts=_contour,
+        ),
+        Option(
+            id="traefik",
+            title="Traefik",
+            says="An ingress in one program with the Gateway API.",
+            version="3.7.13",
+            license="MIT",
+            manifests=("gateway-api-manifests", "traefik-manifests"),
+            parts=_traefik,
         ),
         Option(
             id="ingress-nginx",

@@ -54,10 +54,15 @@ def _prometheus(site: ClusterChoice) -> Iterator[Part]:
         "metrics_path": "/prometheus/metrics",
         "static_configs": [{"targets": ["localhost:9090"]}],
     }
+    jobs = [own, *scraping.jobs(site)]
+    if site.has(COLLECTOR):
+        # What the collector received; its own metrics are found by its pods' annotations.
+        target = f"{COLLECTOR}.{OBSERVABILITY}.svc.cluster.local:8889"
+        jobs.append({"job_name": COLLECTOR, "honor_labels": True, "static_configs": [{"targets": [target]}]})
     content = {
         # Short, so that KEDA sees the first request soon.
         "global": {"scrape_interval": "5s", "external_labels": {"cluster": site.cluster}},
-        "scrape_configs": [own, *scraping.jobs(site)],
+        "scrape_configs": jobs,
     }
     config, restart, volume, mount = _configured(PROMETHEUS, "prometheus.yml", content)
     container = {

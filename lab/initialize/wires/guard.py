@@ -31,6 +31,7 @@ def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
         proves="oauth2-proxy answers through the ingress",
         ask=asking.at_ingress(ingress, "/oauth2/sign_in"),
         expects=r"(?i)<!doctype html",
+        words="a page in HTML",
     )
     for one in dashboards.chosen(site):
         yield from _refused(site, one)
@@ -41,12 +42,14 @@ def _refused(site: ClusterChoice, one: dashboards.Dashboard) -> Iterator[WireChe
     yield WireCheck(
         proves=f"{one.title} itself answers",
         ask=asking.dashboard(one),
-        expects=r"(?s).",
+        expects=one.answer,
     )
     yield WireCheck(
         proves=f"the ingress refuses a request to {one.title} without a session or token",
         ask=asking.at_ingress(ingress, one.healthy),
-        expects=r"\((Forbidden|Unauthorized)\)",
+        expects=r"Forbidden|Unauthorized",
+        refused=True,
+        words="an error, Forbidden or Unauthorized",
     )
 
 

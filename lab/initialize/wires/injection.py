@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.base.names import NAMESPACE as APPS
+from lab.initialize import ingresses
+from lab.initialize.ingresses import INGRESSES
 from lab.initialize.model import ApplyStage, ClusterChoice, Part, WireCheck, Wiring
 from lab.initialize.objects import namespace
+from lab.initialize.wires import asking
 
 _PODS = '{range .items[*]}{.metadata.namespace}={.spec.initContainers[*].name} {.spec.containers[*].name}{"\\n"}{end}'
 
@@ -22,16 +25,23 @@ def _parts(site: ClusterChoice) -> Iterator[Part]:
 def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
     proxy, own = ("istio-proxy", "istio-") if site.has("istio") else ("linkerd-proxy", "linkerd")
     # Ingresses and observers that Linkerd's policies require in the mesh.
-    also = "" if site.has("istio") else "|emissary|projectcontour|envoy-gateway-system|observability"
+    also = "" if site.has("istio") else "|emissary|projectcontour|traefik|envoy-gateway-system|observability"
     outside = f"{APPS}=|{own}{also}"
     ask = ("get", "pods", "--all-namespaces", "--field-selector=status.phase=Running", f"--output=jsonpath={_PODS}")
     yield WireCheck(
         proves="every pod of the applications has the mesh's proxy, and no pod outside of the mesh has one",
+        before=_started(site),
         ask=ask,
         expects=rf"\A(?=(?:.*\n)*{APPS}=.*{proxy})(?!(?:.*\n)*{APPS}=(?!.*{proxy}))(?!(?:.*\n)*(?!{outside})[^=\n]+=.*{proxy})",
         words=f"a line for each pod, with {proxy} in those of {APPS}",
         within_s=120,
     )
+
+
+def _started(site: ClusterChoice) -> tuple[tuple[str, ...], ...]:
+    """Return the request that starts podinfo, if KEDA may have scaled it to zero."""
+    is_scaled = site.has("keda") and site.has(*INGRESSES)
+    return (asking.at_ingress(ingresses.of(site)[1], "/podinfo/"),) if is_scaled else ()
 
 
 WIRE = Wiring(

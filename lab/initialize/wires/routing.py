@@ -36,6 +36,7 @@ def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
             proves="the ingress routes / to the frontend",
             ask=asking.at_ingress(ingress, "/"),
             expects=r"(?i)<!doctype html",
+            words="a page in HTML",
         )
 
 

@@ -12,14 +12,17 @@ from lab.initialize.wires import asking
 
 
 def _parts(site: ClusterChoice) -> Iterator[Part]:
-    # Counted at the ingress: a podinfo without pods counts nothing.
-    query = f"sum(rate({ingresses.of(site)[1].served}[1m]))"
+    # Counted at the ingress: a podinfo without pods counts nothing. Not `rate`: Envoy's count of answers of a class
+    # begins with the first one, so that a new series has no earlier sample, and its rate is 0.
+    served = ingresses.of(site)[1].served
+    query = f"clamp_min(sum({served}) - (sum({served} offset 1m) or vector(0)), 0)"
     trigger = {
         "type": "prometheus",
         "metadata": {
             "serverAddress": f"http://prometheus.{OBSERVABILITY}.svc.cluster.local:9090/prometheus",
             "query": query,
-            "threshold": "5",
+            # Requests of the last minute, for each replica.
+            "threshold": "300",
             "activationThreshold": "0",
         },
     }

@@ -69,7 +69,7 @@ WIRES = (
         id="traces-ingress",
         says="The ingress sends a span of each request to the collector.",
         # Not Contour: it sends spans only to a Service of its own namespace.
-        ends=(frozenset({"istio-gateway", "envoy-gateway", "emissary"}), _COLLECTOR),
+        ends=(frozenset({"istio-gateway", "envoy-gateway", "emissary", "traefik"}), _COLLECTOR),
         parts=_ingress,
         checks=_checks,
     ),

@@ -16,7 +16,7 @@ from lab.initialize.urls import public_url
 from lab.initialize.wires import asking
 
 _ADDRESS = re.compile(r"ADDRESS=\$\((kubectl --context=\S+) ")
-_WITH_GATEWAY = frozenset({"istio-gateway", "envoy-gateway", "contour"})
+_WITH_GATEWAY = frozenset({"istio-gateway", "envoy-gateway", "contour", "traefik"})
 _ANCHORS = {
     "istio": (APPS, "istio-ca-root-cert", r"{.data.root-cert\.pem}"),
     "linkerd": ("linkerd", "linkerd-identity-trust-roots", r"{.data.ca-bundle\.crt}"),

@@ -12,12 +12,13 @@ import pytest
 from lab.base.errors import WaitTimeout
 from lab.base.process import Completed
 from lab.base.wait import NotYet
-from lab.initialize.choices import of
+from lab.initialize.choices import Choices, of
+from lab.initialize.ingresses import INGRESSES
 from lab.initialize.model import ClusterChoice
 from lab.initialize.readme import command_line
 from lab.initialize.tree import wires
 from lab.initialize.verify import Verifier, WireResult
-from lab.initialize.wires import WIRES, injection, metrics
+from lab.initialize.wires import WIRES, injection, metrics, scaling
 
 CHOICES = of({"observability": "prometheus,otel-collector", "apps": "podinfo", "serverless": "keda"}, source="a test")
 
@@ -37,7 +38,19 @@ def once(what: str, probe: Callable[[], Any], *, timeout_s: float, interval_s: f
     return result
 
 
-def verified(answers: Mapping[str, str], *, only: Sequence[str] = ()) -> tuple[list[WireResult], list[list[str]]]:
+EVERYTHING = {
+    "certificates": "cert-manager,trust-manager",
+    "authentication": "oauth2-proxy,oidc-provider",
+    "observability": "metrics-server,prometheus,otel-collector,jaeger",
+    "delivery": "flux,tekton",
+    "serverless": "keda",
+    "apps": "podinfo,frontend",
+}
+
+
+def verified(
+    answers: Mapping[str, str], *, only: Sequence[str] = (), choices: Choices = CHOICES
+) -> tuple[list[WireResult], list[list[str]]]:
     """Run the checks against a kubectl with these answers, by a part of its command line."""
     calls: list[list[str]] = []
 
@@ -46,7 +59,9 @@ def verified(answers: Mapping[str, str], *, only: Sequence[str] = ()) -> tuple[l
         calls.append(words)
         assert options["env"] == {"KUBECONFIG": "/kube/config"}
         said = next((text for part, text in answers.items() if part in " ".join(words)), "")
-        return Completed(argv=tuple(words), returncode=0, stdout=said, stderr="", duration_s=0)
+        code = int("(Forbidden)" in said or "NotFound" in said)
+        out, error = ("", said) if code else (said, "")
+        return Completed(argv=tuple(words), returncode=code, stdout=out, stderr=error, duration_s=0)
 
     verifier = Verifier(
         kubectl="kubectl",
@@ -55,7 +70,7 @@ def verified(answers: Mapping[str, str], *, only: Sequence[str] = ()) -> tuple[l
         run=run,
         until=once,
     )
-    return list(verifier.verify(CHOICES, NoSources(), only=only)), calls  # type: ignore[arg-type]
+    return list(verifier.verify(choices, NoSources(), only=only)), calls  # type: ignore[arg-type]
 
 
 def test_a_right_answer_passes_in_each_cluster() -> None:
@@ -82,6 +97,29 @@ def test_clusters_with_different_anchors_fail() -> None:
     results, _ = verified(answers, only=["trust"])
     assert [one.passed for one in results] == [True, False]
     assert results[1].seen == "the other clusters have another answer"
+
+
+def test_the_name_in_an_error_is_no_answer() -> None:
+    missing = 'Error from server (NotFound): secrets "istio-remote-secret-west" not found'
+    results, _ = verified({"istio-remote-secret": missing}, only=["links"])
+    assert not any(one.passed for one in results)
+    assert missing in results[0].seen
+
+
+def test_a_refusal_must_be_an_error() -> None:
+    given = {"authentication": "oauth2-proxy", "observability": "prometheus"}
+    behind, direct = "services/ingress-istio:80/proxy/prometheus", "services/prometheus:9090/proxy"
+    answers = {"sign_in": "<!DOCTYPE html>", direct: "Prometheus Server is Healthy.", behind: "(Forbidden)"}
+    results, _ = verified(answers, only=["guard"], choices=of(given, source="x"))
+    assert all(one.passed for one in results)
+    for wrong in ("Prometheus Server is Healthy.", "Error (NotFound)", "a page about Forbidden things"):
+        results, _ = verified({**answers, behind: wrong}, only=["guard"], choices=of(given, source="x"))
+        assert [one.passed for one in results] == [True, True, False] * 2
+
+
+def test_no_check_passes_without_an_answer() -> None:
+    results, _ = verified({}, choices=of(EVERYTHING, source="x"))
+    assert [one for one in results if one.passed] == []
 
 
 def test_all_wires_are_checked() -> None:
@@ -139,3 +177,14 @@ def test_the_commands_of_checks_are_one_line_each_for_a_shell() -> None:
             re.compile(check.expects)
             for words in (*check.before, check.ask):
                 assert "\n" not in command_line("east", words)
+
+
+@pytest.mark.parametrize("ingress", sorted(INGRESSES))
+def test_keda_counts_podinfo_s_requests_at_the_ingress(ingress: str) -> None:
+    (part,) = scaling.WIRE.parts(site(ingress, "keda", "prometheus", "podinfo"))
+    (trigger,) = part.objects[0]["spec"]["triggers"]
+    query = trigger["metadata"]["query"]
+    assert query.count("podinfo") == 2
+    assert "or vector(0)" in query
+    assert INGRESSES[ingress].counter in query
+    assert trigger["metadata"]["serverAddress"].endswith(".svc.cluster.local:9090/prometheus")

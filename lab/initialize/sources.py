@@ -47,7 +47,7 @@ class LabSources:
     """
 
     def __init__(self, lab: Lab) -> None:
-        self._lab = lab
+        self.lab = lab
         self.store: ArtifactStore = lab.artifacts
 
     @cache  # noqa: B019 - as long as these sources
@@ -63,7 +63,7 @@ class LabSources:
     @cache  # noqa: B019
     def component(self, stack: str, name: str, cluster: str) -> Rendering:
         """Return a component of one of the lab's stacks, as `lab render` writes it."""
-        lab = self._lab
+        lab = self.lab
         if name == "linkerd-viz":
             lab = replace(lab, spec=lab.spec.model_copy(update={"viz": True}))
         component = STACKS[stack].components(lab)[name].component
@@ -72,7 +72,7 @@ class LabSources:
     @cache  # noqa: B019
     def links(self, stack: str, cluster: str) -> Sequence[Rendering]:
         """Return what a cluster has of the links between the clusters."""
-        lab = self._lab
+        lab = self.lab
         parts = [
             part
             for source in lab.clusters
@@ -89,7 +89,7 @@ class LabSources:
     @property
     def anchor_command(self) -> str:
         """The command that creates a trust anchor in the working directory: anchor.crt and anchor.key."""
-        return anchor_command(self._lab)
+        return anchor_command(self.lab)
 
     @property
     def public_images(self) -> Sequence[str]:

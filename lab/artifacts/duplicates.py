@@ -48,7 +48,9 @@ def remove(store: ArtifactStore, *, keep: Iterable[str] = ()) -> Iterator[tuple[
     """Delete the duplicates; yield the reference of each, with its size in bytes."""
     kept = frozenset(keep)
     for artifact in store.catalog:
-        entry = store.entry(artifact.name) if artifact.kind is ArtifactKind.IMAGE else None
+        if artifact.kind is not ArtifactKind.IMAGE or not any(store.entries_of(artifact.name)):
+            continue  # never made here; its key would need a question to its registry
+        entry = store.entry(artifact.name)
         if entry is None or entry.image is None or artifact.name in kept or entry.source not in {UPSTREAM, MIRROR}:
             continue
         image = store.docker.image(entry.image)

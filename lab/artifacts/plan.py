@@ -8,7 +8,7 @@ from graphlib import TopologicalSorter
 
 from lab.artifacts import duplicates
 from lab.artifacts.decisions import NOWHERE
-from lab.artifacts.from_source.builders.go import TOOLCHAIN
+from lab.artifacts.from_source.builders.go import TOOLCHAIN, minimum
 from lab.artifacts.make import make
 from lab.artifacts.resolver import LOCAL, MIRROR, PACKAGES, UPSTREAM
 from lab.artifacts.store import ArtifactStore
@@ -97,14 +97,17 @@ def _step(store: ArtifactStore, name: str, names: Sequence[str]) -> Step:
 
 def _needs(store: ArtifactStore, name: str) -> tuple[str, ...]:
     needs = store.keys.needs(name)
-    if store.catalog[name].recipe in _GO_RECIPES and store.keys.is_built(name) and not _has_go():
-        return (TOOLCHAIN, *needs)
+    artifact = store.catalog[name]
+    if artifact.recipe in _GO_RECIPES and store.keys.is_built(name):
+        folder = artifact.options.get("folder")
+        if not _has_go(minimum(folder) if folder else go.MINIMUM):
+            return (TOOLCHAIN, *needs)
     return needs
 
 
 @cache
-def _has_go() -> bool:
-    return go.on_path() is not None
+def _has_go(required: tuple[int, int, int]) -> bool:
+    return go.on_path(minimum=required) is not None
 
 
 def _weights(store: ArtifactStore, names: Sequence[str]) -> dict[str, float]:

@@ -49,9 +49,9 @@ class Published:
         self._mirror = mirror
         self._asks = asks
         self._platform = platform
-        self._hosts = registries(catalog, mirror=mirror)
+        self._hosts = registries((artifact for artifact in catalog if not artifact.profile), mirror=mirror)
         self._guard = threading.Lock()
-        self._answering: frozenset[str] | None = None
+        self._answering: dict[str, bool] = {}
 
     def look(self, artifact: Artifact, pin: Pin | None) -> Match | NotFound:
         """Ask the registry for an artifact's digest, or the server of its release for the checksum file."""
@@ -102,13 +102,16 @@ class Published:
         )
 
     def _answers(self, host: str) -> bool:
-        """Say whether a registry answers. The first call asks all registries in parallel."""
+        """Say whether a registry answers. The first call asks all registries in parallel.
+
+        A registry that only profiles use is not among these; the first call for one of its images asks it.
+        """
         with self._guard:
-            if self._answering is None:
-                with Threads(max(1, len(self._hosts))) as threads:
-                    results = threads.map(registry.answers, self._hosts)
-                    self._answering = frozenset(h for h, yes in zip(self._hosts, results, strict=True) if yes)
-            return host in self._answering
+            if host not in self._answering:
+                asked = [*(self._hosts if not self._answering else ()), *([] if host in self._hosts else [host])]
+                with Threads(len(asked)) as threads:
+                    self._answering.update(zip(asked, threads.map(registry.answers, asked), strict=True))
+            return self._answering[host]
 
     def _reference(self, name: str) -> str:
         return f"{self._mirror}/{split(name)[1]}" if self._mirror else name

@@ -17,8 +17,8 @@ from pathlib import Path
 from lab.base import children
 
 _CHUNK = 64 << 10
-MOST_INPUT = 64 << 10
-"""Bytes that may wait until the program reads them; more are lost, as with a terminal's own limit."""
+MOST_INPUT = 1 << 20
+"""Bytes that may wait until the program reads them: a long paste."""
 
 
 class PtyProgram:
@@ -84,11 +84,21 @@ class PtyProgram:
                     return b""
         return b""
 
-    def write(self, data: bytes) -> None:
-        """Type keys."""
+    def write(self, data: bytes, *, drops: bool = False) -> bool:
+        """Type keys; return False if so many wait for the program that these are lost.
+
+        Args:
+            data: the keys.
+            drops: drop what waits, as a terminal does at Ctrl-C (termios(3), ISIG and NOFLSH).
+        """
         with self._guard:
-            self._waiting += data[: max(0, MOST_INPUT - len(self._waiting))]
+            if drops:
+                self._waiting.clear()
+            if len(self._waiting) + len(data) > MOST_INPUT:
+                return False
+            self._waiting += data
         self._wake_up()
+        return True
 
     def resize(self, cols: int, rows: int) -> None:
         """Change the terminal's size; the program gets SIGWINCH."""

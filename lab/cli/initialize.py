@@ -49,10 +49,12 @@ _WRITE = "folder"
 class _Initialize(TyperGroup):
     """A group whose first command needs no name: `lab initialize FOLDER`."""
 
+    unnamed = _WRITE
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Add the name of the first command, unless the words begin with another one or with --help."""
         named = args[:1] and (args[0] in self.commands or args[0] == "--help")
-        rest: list[str] = super().parse_args(ctx, args if named else [_WRITE, *args])
+        rest: list[str] = super().parse_args(ctx, args if named else [self.unnamed, *args])
         return rest
 
 

@@ -129,6 +129,7 @@ def stage(
     if recorder is not None:
         typer.echo(f"recorded:  {recorder.folder}; to play it: lab stage --replay {recorder.folder.name}")
     if auto:
+        typer.echo(run.rehearsed(live.presenter))
         end_with(*outcomes)
     else:
         typer.echo(run.left_to_undo(live.presenter, live.faults.list()))

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from lab.base.errors import ClusterError
 from lab.base.names import Cluster
 from lab.base.step import CHANGED, UNCHANGED, StepResult
+from lab.base.wait import NotYet
 from lab.components.base import State
 from lab.components.rendering import Rendering, kubectl
-from lab.kube import connect, owned
+from lab.kube import Kube, connect, owned
 from lab.kube.objects import Ref, ref
 from lab.kube.owned import Grounds
 from lab.lab import Lab
@@ -37,6 +38,7 @@ _EDITS = (
     (re.compile(r"^([ \t]*)loop$", re.MULTILINE), "\n".join(rf"\1{line}" for line in _UNKNOWN)),
 )
 _PODS = {"k8s-app": "kube-dns"}
+_FIRST_ANSWER_S = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +91,24 @@ class ClusterDns:
             left_out=[f"Changes of CoreDNS's {_FILE}: its ConfigMap belongs to the cluster, so a command edits it."],
             waits_for=[DEPLOYMENT],
         )
+
+
+def wait_until_answers(kube: Kube) -> None:
+    """Wait until a pod of CoreDNS is ready, so that its Service has an endpoint.
+
+    Another pod may be ready 10 s later: so often the kubelet repeats a probe that came too early (Kubernetes API,
+    Probe, periodSeconds).
+
+    Raises:
+        WaitTimeout: no pod became ready.
+    """
+
+    def answers() -> bool | NotYet:
+        deployment = kube.get(DEPLOYMENT) or {}
+        return bool(deployment.get("status", {}).get("availableReplicas")) or NotYet("no pod is ready")
+
+    name = kube.cluster.name
+    kube.wait_until(f"{DEPLOYMENT} in {name}", answers, timeout_s=_FIRST_ANSWER_S, next=f"lab logs --cluster {name}")
 
 
 def changed(corefile: str) -> str:

@@ -61,10 +61,14 @@ class Installed:
 
 
 def installable(lab: Lab) -> list[Installed]:
-    """Return the versions of all that the lab can install, and where this machine's came from. Asks no registry."""
+    """Return the versions of all that the lab can install, and where this machine's came from. Asks no registry.
+
+    What only profiles use is left out as long as this machine does not have it.
+    """
     store = lab.artifacts.offline()
-    store.keys.closure(artifact.name for artifact in store.catalog)  # looks for all at once
-    shown = [a for a in store.catalog if a.options.get("source") is None or a.upstream is not None]
+    known = [artifact for artifact in store.catalog if _is_shown(store, artifact)]
+    store.keys.closure(artifact.name for artifact in known)  # looks for all at once
+    shown = [a for a in known if a.options.get("source") is None or a.upstream is not None]
     return [_installed(store, artifact) for artifact in shown if artifact.recipe != "debian-rootfs"]
 
 
@@ -82,7 +86,7 @@ def _installed(store: ArtifactStore, artifact: Artifact) -> Installed:
 
 
 def listing(lab: Lab, wanted: Sequence[str], *, verify: bool = False) -> list[Listed]:
-    """Return the state of every artifact.
+    """Return the state of every artifact; of those that only profiles use, of the ones that are here or wanted.
 
     Args:
         lab: the lab.
@@ -102,7 +106,13 @@ def listing(lab: Lab, wanted: Sequence[str], *, verify: bool = False) -> list[Li
             verify=verify,
         )
         for artifact in store.catalog
+        if artifact.name in needed or _is_shown(store, artifact)
     ]
+
+
+def _is_shown(store: ArtifactStore, artifact: Artifact) -> bool:
+    """Return whether lists show an artifact that the lab does not need: what only profiles use, if it is here."""
+    return not artifact.profile or any(store.entries_of(artifact.name))
 
 
 def _listed(store: ArtifactStore, artifact: Artifact, *, wanted: bool, needed: bool, verify: bool) -> Listed:

@@ -120,7 +120,7 @@ class Conductor:
                     do()
             except KeyboardInterrupt:
                 if not self._closed:
-                    self._note(f"interrupted: {work.step or work.wish}. Undo it, or run it again")
+                    self._note("Interrupted: undo it, or run it again")
             except LabError as error:
                 self._note(redact(str(error)))
             except Exception as error:  # the screens must not freeze

@@ -26,6 +26,7 @@ from lab.stage.viewers import CLEAR, SHOWN_BEFORE, Viewers
 
 _DEFAULT_SIZE = (100, 30)
 _SMALLEST = (20, 5)
+_CTRL_C = "\x03"
 _QUICK_S, _MOST_QUICK = 3.0, 3
 """A shell that ends so soon, so often in a row, is not started again."""
 
@@ -62,6 +63,8 @@ class Console:
     _command: TypedCommand | None = None
     _line: TypedLine = field(default_factory=TypedLine)
     _typing: bool = False
+    _loses: bool = False
+    """What a person typed last was lost."""
     _cwd_now: str = ""
     _has_prompt: bool = False
     _closed: bool = False
@@ -209,8 +212,12 @@ class Console:
                 keys = typed  # the first viewer answers for the terminal
             if self._program is None or self._typing or not keys:
                 return
-            self._line.type(typed, kept=self._program.reads_lines)
-            self._program.write(keys.encode("utf-8", "replace"))
+            taken = self._program.write(keys.encode("utf-8", "replace"), drops=keys == _CTRL_C)
+            if taken:
+                self._line.type(typed, kept=self._program.reads_lines)
+            loses, self._loses = not taken and not self._loses, not taken
+        if loses:
+            self.note(f"{self.title} got more keys than its program reads: the rest of them is lost")
         self._tell_change()
 
     def resize(self, viewer: Viewer, cols: int, rows: int) -> None:

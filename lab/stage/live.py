@@ -155,7 +155,7 @@ class LiveStage:
         def do() -> None:
             self.set_mark(title, "fault", intended=True)
             (self.faults.undo if undo else self.faults.inject)(name)
-            self.note(f"done: {title}")
+            self.note(f"Done: {title}")
 
         self._begin("undo fault" if undo else "fault", _ANYWHERE, do)
 

@@ -30,7 +30,7 @@ def disabled(presenter: Presenter, *, running: Work | None) -> Json:
         return {**dict.fromkeys(reasons, over), "jump": None, "interrupt": reasons["interrupt"]}
     begun = view.id in presenter.position.begun
     if not begun:
-        reasons["undo"] = "the step has not run: there is nothing to undo"
+        reasons["undo"] = "there is nothing to undo; run the step first"
         reasons["repeat"] = "the step has not run yet; run it"
         if view is presenter.all[0]:
             reasons["back"] = "this is the first step"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -196,6 +197,22 @@ def rehearse(stage: LiveStage, lab: Lab, *, say: Callable[[str], None]) -> set[O
     if failed:
         raise failed[0]
     return stage.presenter.outcomes
+
+
+def rehearsed(presenter: Presenter) -> str:
+    """Return the end of a rehearsal as text: time and outcomes, then a line for each step that was not as expected."""
+    runs = presenter.runs
+    counts = Counter(run.outcome for run in runs)
+    outcomes = ", ".join(f"{counts[one]} {one.value}" for one in Outcome if counts[one])
+    wrong = [run for run in runs if run.outcome in {Outcome.FAILED, Outcome.ERRORED}]
+    lines = [
+        f"rehearsed: {len(runs)} steps in {sum(run.duration_s for run in runs):.0f} s: {outcomes or 'nothing ran'}"
+    ]
+    for run in wrong:
+        checks = [check for check in run.checks if check.outcome in {Outcome.FAILED, Outcome.ERRORED}]
+        why = run.reason or "; ".join(check.reason or check.observed for check in checks)
+        lines.append(f"{run.outcome.value}: {run.title}: {why}")
+    return "\n".join(lines)
 
 
 def _play(presenter: Presenter, seconds: dict[str, float]) -> None:

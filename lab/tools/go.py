@@ -14,6 +14,7 @@ from lab.base.names import architecture
 MINIMUM = (1, 26, 0)
 """The version that Kubernetes 1.37's go.mod requires."""
 _VERSION = re.compile(r"\bgo(\d+)\.(\d+)(?:\.(\d+))?")
+_REQUIRED = re.compile(r"^go (\d+)\.(\d+)(?:\.(\d+))?$", re.MULTILINE)
 
 
 def version(text: str) -> tuple[int, int, int] | None:
@@ -22,15 +23,21 @@ def version(text: str) -> tuple[int, int, int] | None:
     return None if release is None else (int(release[1]), int(release[2]), int(release[3] or 0))
 
 
-def on_path(*, run: process.Run = process.run) -> Path | None:
-    """Return the go program on PATH if it is new enough, else None."""
+def required(go_mod: str) -> tuple[int, int, int]:
+    """Return the version of Go that the text of a go.mod requires, at least MINIMUM."""
+    line = _REQUIRED.search(go_mod)
+    return MINIMUM if line is None else max(MINIMUM, (int(line[1]), int(line[2]), int(line[3] or 0)))
+
+
+def on_path(*, minimum: tuple[int, int, int] = MINIMUM, run: process.Run = process.run) -> Path | None:
+    """Return the go program on PATH if it has the version `minimum` or a newer one, else None."""
     program = shutil.which("go")
     if program is None:
         return None
     # GOTOOLCHAIN=local: the installed version, not one that go would download.
     done = run([program, "version"], env={"GOTOOLCHAIN": "local"}, timeout_s=30, check=False)
     installed = version(done.stdout)
-    return Path(program) if installed is not None and installed >= MINIMUM else None
+    return Path(program) if installed is not None and installed >= minimum else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,6 +61,13 @@ def test_answers_tell_their_attempts_where_the_proxy_is_an_envoy(lab: RunningLab
         assert set(attempts) == {None}
 
 
+def test_watch_prints_each_answer_of_the_page(lab: RunningLab) -> None:
+    printed = lab.run("watch", "podinfo-east", "--rate", "10", "--seconds", "5", "--json")
+    answers = [json.loads(line) for line in printed.splitlines() if line]
+    assert len(answers) >= 10
+    assert {answer["cluster"] for answer in answers} == {"east"}
+
+
 def test_the_identities_on_both_ends_of_the_crossing_are_those_of_the_two_workloads(lab: RunningLab) -> None:
     identity = lab.api("/api/identity", upstream="podinfo-east")["identity"]
     assert identity["mtls"] is True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -9,14 +10,18 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 import requests
 
+from lab.base import wait
 from lab.base.paths import Paths
+from lab.base.wait import NotYet
 from tests.browser.stage.axe import findings
 from tests.browser.stage.screens import Screen, screens
 from tests.chromium import TIMEOUT_MS, chromium
@@ -30,6 +35,7 @@ PAGE = ".page iframe"
 STEP_S = 120
 """A step may wait for pods, on a machine that does much else."""
 RATE_PER_S = 20
+PHONES = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +45,8 @@ class LiveStage:
     process: subprocess.Popen[str]
     url: str
     token: str
+    phones: str
+    """The audience's link."""
 
     def link(self, path: str = "") -> str:
         return f"{self.url}{path}#{self.token}"
@@ -93,16 +101,18 @@ def stage(lab: RunningLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     home = tmp_path_factory.mktemp("home")
     (home / ".bashrc").write_text("PS1='$ '\n")
     plain = {"HOME": str(home), "SHELL": "/bin/bash", "LAB_CACHE_DIR": str(Paths.of(lab.name).cache)}
-    process = replace(lab, env={**lab.env, **plain}).start("stage", "--fresh", "--no-browser")
+    process = replace(lab, env={**lab.env, **plain}).start(
+        "stage", "--fresh", "--no-browser", "--audience", "127.0.0.1:0"
+    )
     assert process.stdout is not None
     lines: list[str] = []
     for line in process.stdout:
         lines.append(line)
         if line.startswith("Ctrl-C ends it"):
             break
-    found = re.search(r"stage: +(\S+)#(token=\S+)", "".join(lines))
+    found = re.search(r"stage: +(\S+)#(token=\S+).*audience: +(\S+)", "".join(lines), re.DOTALL)
     assert found is not None, "".join(lines)
-    yield (live := LiveStage(process=process, url=found[1], token=found[2]))
+    yield (live := LiveStage(process=process, url=found[1], token=found[2], phones=found[3]))
     if process.poll() is None:
         live.end()
     lab.run("reset")
@@ -266,6 +276,39 @@ def test_a_lock_has_the_identities_of_both_ends(lab: RunningLab, screen: Callabl
     assert server in edges
 
 
+def tap(link: str) -> Any:
+    """Be a phone: open the link, tap until the limits let it through, and return the answer."""
+    with requests.Session() as phone:
+        assert phone.get(link, timeout=30).ok
+        for _ in range(STEP_S):
+            answer = phone.post(f"{link}tap", headers={"accept": "application/json"}, timeout=30)
+            if answer.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+                return answer.json()
+            time.sleep(float(answer.headers["retry-after"]))
+    raise AssertionError("a phone was refused for minutes")
+
+
+def test_each_tap_of_200_phones_is_one_request_through_the_mesh(
+    lab: RunningLab, stage: LiveStage, screen: Callable[..., Screen]
+) -> None:
+    audience = screen()
+    go_to(audience, "request_routing/half")
+    press(audience)
+    with ThreadPoolExecutor(PHONES) as hall:
+        answers = list(hall.map(tap, [stage.phones] * PHONES))
+    assert not [answer["error"] for answer in answers if answer["error"]]
+    by_cluster = Counter(answer["cluster"] for answer in answers)
+    assert {"east", "west"} == set(by_cluster), by_cluster
+    counted = state(audience)["audience"]
+    assert (counted["phones"], counted["requests"]) == (PHONES, PHONES)
+    alternative = audience.page.frame_locator(PAGE).locator(".grid .alternative").first
+    wait.until(
+        "the taps in the grid",
+        lambda: "From phones" in (alternative.text_content() or "") or NotYet(alternative.text_content() or ""),
+        timeout_s=STEP_S,
+    )
+
+
 def test_what_was_presented_is_recorded_and_plays_without_clusters(
     lab: RunningLab, stage: LiveStage, chromium: Any, tmp_path: Path
 ) -> None:
@@ -281,3 +324,13 @@ def test_what_was_presented_is_recorded_and_plays_without_clusters(
     page.locator("h1.title").first.wait_for(timeout=TIMEOUT_MS)
     assert "replay" in (page.locator("body").text_content() or "").lower()
     page.close()
+
+
+def test_a_rehearsal_plays_a_scenario_and_keeps_its_times(lab: RunningLab, stage: LiveStage) -> None:
+    assert stage.process.poll() is not None, "one stage at a time"
+    lab.run("stage", "service_discovery", "--auto", "--no-browser", "--no-recording")
+    kept = json.loads((lab.folder / "state" / lab.name / "rehearsal.json").read_text())["stacks"][lab.stack]
+    steps = [step for step in kept if step.startswith("service_discovery/")]
+    assert len(steps) >= 3
+    assert all(kept[step] > 0 for step in steps)
+    assert lab.status()["healthy"]

@@ -10,7 +10,7 @@ MODULES = frozenset({"go-module-files", "go-module-chart"})
 """Recipes that download from the Go module proxy and compile nothing."""
 PYTHON = frozenset({"wheel", "pip-target"})
 DEBIAN = frozenset({"debian-packages", "debian-rootfs", "debian-unpacked"})
-ENGINE = frozenset({"bake", "image", "node", "pick"})
+ENGINE = frozenset({"bake", "image", "node", "pick", "program-image"})
 """Recipes that put together what other artifacts have, on the engine and without any registry."""
 _DOWNLOADS = GO | MODULES | PYTHON | {"debian-packages"}
 """Recipes that use a package registry; those for Debian's file systems unpack what `debian-packages` downloaded."""

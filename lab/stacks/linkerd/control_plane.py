@@ -78,15 +78,17 @@ class LinkerdIdentity(ManifestComponent):
         return [obj for obj in rendered(lab, cluster) if not _needs_identity(obj)]
 
     def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
-        """Wait for CoreDNS, then apply the objects; an injector that has read other trust anchors starts again.
+        """Apply the objects, then wait for CoreDNS; an injector that has read other trust anchors starts again.
+
+        linkerd-identity itself starts without CoreDNS; the proxies that start after it do not.
 
         The kubelet tells the injector of changed trust anchors up to 90 s later (Kubernetes documentation, "mounted
         ConfigMaps are updated automatically"). Until then, new pods would get the old ones, and never become ready.
         """
         kube = connect(cluster)
-        kube.wait_ready([dns.DEPLOYMENT], timeout_s=120)
         before = kube.get(_TRUST_ROOTS)
         result = super().apply(lab, cluster)
+        dns.wait_until_answers(kube)
         if before is not None and before.get("data") != (kube.get(_TRUST_ROOTS) or {}).get("data"):
             for pod in kube.find("v1", "Pod", namespace=NAMESPACE, labels=_INJECTOR_PODS):
                 owned.discard(kube, ref(pod), grounds=Grounds.INJECTOR_POD)

@@ -78,13 +78,13 @@ class LinkerdStack:
         linkerd = ClusterComponent(
             component=control_plane.LinkerdControlPlane(),
             title="install the rest of Linkerd",
-            after=("linkerd-identity", "gateway-api"),
+            after=("linkerd-identity", "linkerd-crds", "gateway-api"),
             estimate_s=15,
         )
         identity = ClusterComponent(
             component=control_plane.LinkerdIdentity(),
             title="install Linkerd's identity service",
-            after=("dns", "linkerd-crds"),
+            after=("dns",),
             estimate_s=12,
             prepared=True,
         )

@@ -61,7 +61,7 @@ def test_axe_has_no_serious_finding_in_dialogs_and_problems(view, frontend, them
         viewer.waits("() => document.querySelector('dialog[open]')")
         assert findings(viewer) == []
         viewer.press("Escape")
-        viewer.waits("() => !document.querySelector('dialog[open]')")
+        viewer.waits("() => !document.querySelector('dialog[open]') && document.activeElement === document.body")
     viewer.page.route("**/api/stream*", lambda route: route.abort())
     viewer.press("r")
     viewer.sees("#problem-title", "No connection")
@@ -78,6 +78,39 @@ def test_nothing_is_wider_than_the_window(view, frontend, width: int, height: in
         wider[name] = viewer.page.evaluate("Math.max(0, document.documentElement.scrollWidth - innerWidth)")
 
     assert wider == dict.fromkeys(VIEWS, 0)
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_a_view_shows_its_parts_and_no_others(view, frontend, width: int, height: int):
+    viewer = view(f"{frontend.url}/?rate=10&upstream=podinfo&upstream=podinfo-east", width=width, height=height)
+    viewer.answers(5)
+    parts = ("grid", "split", "timeline", "topology", "requests")
+    shown = {"all": parts, **{part: (part,) for part in parts[:4]}, "stage": ("grid", "timeline", "topology")}
+    for name, expected in shown.items():
+        viewer.page.evaluate("(name) => { document.body.dataset.view = name; }", name)
+        assert tuple(part for part in parts if viewer.page.locator(f".{part}").first.is_visible()) == expected, name
+
+
+@pytest.mark.parametrize("name", ["all", "grid", "stage"])
+def test_upstreams_side_by_side_have_their_parts_at_the_same_height(view, frontend, name: str):
+    two = "upstream=podinfo&upstream=podinfo-east"
+    viewer = view(f"{frontend.url}/?rate=10&view={name}&{two}", width=1280, height=720)
+    viewer.waits("() => document.querySelectorAll('.column:first-child .shares li').length === 3")
+    viewer.waits("() => document.querySelector('.column:last-child .grid .legend li')")
+    tops = viewer.page.locator(".column").evaluate_all(
+        "(all) => all.map((one) => [...one.children].map((part) => Math.round(part.getBoundingClientRect().top)))"
+    )
+
+    assert tops[0] == tops[1]
+    assert max(tops[0]) > 0
+
+
+def test_the_tracks_of_all_clusters_are_equally_long(view, frontend):
+    viewer = view(f"{frontend.url}/?rate=50&view=split")
+    viewer.waits("() => document.querySelectorAll('.gauges .track').length === 2")
+    widths = viewer.page.locator(".gauges .track").evaluate_all("(all) => all.map((one) => one.offsetWidth)")
+
+    assert widths[0] == widths[1] > 100
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)

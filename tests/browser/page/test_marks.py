@@ -57,7 +57,7 @@ def intersections(labels) -> list[tuple[str, str]]:
 
 def marked(viewer: Viewer, frontend: Frontend, run: str) -> None:
     for number, text in enumerate(TEXTS):
-        frontend.mark(f"{text} {run}", kind="step", intended=number == 3)
+        frontend.mark(f"{text} {run}", kind="note", intended=number == 3)
     viewer.waits(
         "(texts) => texts.every((text) => document.querySelector('.flags').textContent.includes(text))",
         [f"{text} {run}" for text in TEXTS],
@@ -83,6 +83,24 @@ def test_no_label_is_on_another_and_the_whole_text_is_there(
     # Four in ten are the labels' at most; what is left of the chart is a chart.
     assert max(one["bottom"] for one in labels) - plot["top"] < plot["height"] * 0.45
     assert plot["height"] > found["unit"] * (4 if height < 500 else 9)
+
+
+def test_only_a_fault_warns_and_the_stage_leaves_commands_to_its_consoles(view, frontend: Frontend):
+    marks = {"step": "Half and half", "command": "kubectl apply", "fault": "Kill podinfo"}
+    expected = {"timeline": set(marks.values()), "stage": {marks["step"], marks["fault"]}}
+    for name, shown in expected.items():
+        viewer = view(f"{frontend.url}/?rate=5&view={name}", width=900, height=900)
+        viewer.answers(5)
+        for kind, text in marks.items():
+            frontend.mark(f"{text} {name}.", kind=kind, intended=True)
+        viewer.sees(".flags", f"Kill podinfo {name}. (intended)")
+        texts = viewer.page.locator(".flags li").evaluate_all("(all) => all.map((one) => one.title).join('\\n')")
+        found = [line for line in texts.split("\n") if f"{name}." in line]
+
+        assert {line.partition(f" {name}.")[0] for line in found} == shown
+        assert [line for line in found if "(intended)" in line] == [f"Kill podinfo {name}. (intended)"]
+        red = viewer.page.locator(".flags li.intended").all_text_contents()
+        assert all(text.startswith("Kill podinfo") for text in red)
 
 
 def test_labels_stay_apart_while_they_move(view, frontend: Frontend):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.browser.page.kit import Api, Loop, Podinfo, istio, linkerd, running
 
 
@@ -83,6 +85,48 @@ def test_weights_are_on_the_edges(view, loop: Loop):
         assert viewer.page.locator("#topology .box").count() == 2
 
 
+OVERLAPS = """() => {
+  const parts = [".node rect", ".label rect", ".lock circle", ".swatch"].map((part) => `#topology ${part}`).join();
+  const boxes = [...document.querySelectorAll(parts)]
+    .map((one) => one.getBoundingClientRect());
+  const all = document.querySelector("#topology").getBoundingClientRect();
+  const found = [];
+  boxes.forEach((one, at) => {
+    if (one.left < all.left - 1 || one.right > all.right + 1 || one.top < all.top - 1 || one.bottom > all.bottom + 1) {
+      found.push(["outside", at]);
+    }
+    for (const other of boxes.slice(at + 1)) {
+      const wide = Math.min(one.right, other.right) - Math.max(one.left, other.left);
+      const high = Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top);
+      if (wide > 2 && high > 2) found.push([one.toJSON(), other.toJSON()]);
+    }
+  });
+  return found;
+}"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 720), (3840, 2160)])
+@pytest.mark.parametrize("name", ["all", "stage", "topology"])
+def test_no_label_covers_a_node_or_another_label(view, loop: Loop, name: str, width: int, height: int):
+    identities = {name: istio("west", name) for name in ("east", "west")}
+    upstreams = {
+        "podinfo": Podinfo(loop, {"west": 1, "east": 1}, identities=identities, failures={"status": 0.2}),
+        "podinfo-east": Podinfo(loop, {"east": 1}, failures={"refused": 1}),
+    }
+    api = Api(loop, {"podinfo": {"podinfo": 50, "podinfo-east": 50}})
+    with running(upstreams, api) as frontend:
+        viewer = view(
+            f"{frontend.url}/?view={name}&rate=50&upstream=podinfo&upstream=podinfo-east", width=width, height=height
+        )
+        if name == "stage" and width == 390:
+            viewer.page.set_viewport_size({"width": 700, "height": 800})
+        viewer.waits("() => document.querySelectorAll('#topology .lock').length === 2")
+        viewer.waits("() => document.querySelectorAll('#topology .label').length === 4")
+        found = viewer.page.evaluate(OVERLAPS)
+
+    assert found == []
+
+
 def test_an_ingress_is_drawn_where_its_proxy_names_itself(view, loop: Loop):
     with running(both(loop, {})) as frontend:
         viewer = view(f"{frontend.url}/?view=topology&rate=20")
@@ -102,10 +146,11 @@ def test_an_ingress_is_drawn_where_its_proxy_names_itself(view, loop: Loop):
     assert "ingress" not in without
 
 
-def test_six_clusters_fit_into_the_picture(view, loop: Loop):
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800)])
+def test_six_clusters_fit_into_the_picture(view, loop: Loop, width: int, height: int):
     six = ("west", "east", "north", "south", "alps", "bay")
     with running({"podinfo": Podinfo(loop, dict.fromkeys(six, 1))}) as frontend:
-        viewer = view(f"{frontend.url}/?view=topology&rate=50")
+        viewer = view(f"{frontend.url}/?view=topology&rate=50", width=width, height=height)
         viewer.waits("() => document.querySelectorAll('#topology .box').length === 6")
         outside = viewer.page.evaluate(
             """() => {
@@ -118,3 +163,4 @@ def test_six_clusters_fit_into_the_picture(view, loop: Loop):
         )
 
     assert outside == []
+    assert viewer.page.evaluate(OVERLAPS) == []

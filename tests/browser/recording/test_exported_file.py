@@ -94,6 +94,14 @@ def test_a_pause_is_not_taken_for_a_lost_connection(opened: Window, expect: Any)
 def test_a_stream_that_broke_is_shown_as_broken(opened: Window, expect: Any) -> None:
     opened.seek(12)
     expect(opened.lab.get_by_text("connection refused: nothing listens there")).to_be_visible()
+    expect(opened.lab.get_by_text("The frontend does not answer")).to_be_visible()
+    expect(opened.lab.get_by_text("So it was when this was recorded.")).to_be_visible()
+
+
+def test_the_player_has_the_only_controls(opened: Window, expect: Any) -> None:
+    expect(opened.column("podinfo")).to_be_visible()
+    expect(opened.lab.locator("#run")).to_be_hidden()
+    expect(opened.lab.locator("#rate")).to_be_hidden()
 
 
 def test_the_address_can_name_a_moment(window: Open, file: Path, expect: Any) -> None:

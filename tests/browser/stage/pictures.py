@@ -157,6 +157,21 @@ def terminals(photos: Photographer) -> None:
     photos.both("closing")
 
 
+def the_end(photos: Photographer) -> None:
+    """What is shown after the last step."""
+    stage, audience = photos.whole.theatre.stage, photos.audience
+    photos.at(stage.presenter.all[-1].id)
+    photos.run()
+    audience.press("Enter")
+    audience.shows("body:has(.card[data-kind=over])")
+    audience.shows("body:has(.go:not([aria-disabled]))")
+    audience.press("Enter")
+    audience.is_at("The end")
+    photos.both("end")
+    stage.go_to("request_routing/half")
+    audience.is_at("Half and half")
+
+
 def hall(photos: Photographer) -> None:
     """The QR code, a black screen, the clock; a console that a person uses while a step waits, a lost cluster."""
     stage, audience, presenter = photos.whole.theatre.stage, photos.audience, photos.presenter
@@ -240,7 +255,7 @@ def pictures(browser: Any, folder: Path, *, size: str, scheme: str, stack: str, 
         suffix = f"{size}-{scheme}"
         audience.page.bring_to_front()
         photos = Photographer(whole, audience, presenter, folder, suffix, wanted, whole_page=size == "phone")
-        for part in (steps_and_checks, faults_and_menus, terminals, hall, replay_and_problems):
+        for part in (steps_and_checks, faults_and_menus, terminals, the_end, hall, replay_and_problems):
             part(photos)
         context.close()
 

@@ -94,6 +94,10 @@ class Recorded:
         status = "stay" if isinstance(action, Start) else "1" if action is not None and action.refused else "0"
         self._say(f"{printed}\n" if printed else "", status)
 
+    def seen(self, scenario: str, step: str, check: str) -> str:
+        """Return what a check saw in the recorded run."""
+        return self._outputs[scenario].get(f"{self.target.stack}.{step}.{check}", "as expected")
+
     def _say(self, printed: str, status: str) -> None:
         (self.folder / "output").write_text(printed)
         (self.folder / "status").write_text(f"{status}\n")
@@ -124,7 +128,7 @@ class Recorded:
         return tuple(played)
 
     def _check(self, scenario: Scenario, step: ScenarioStep, check: Check) -> Check:
-        seen = self._outputs[scenario.name].get(f"{self.target.stack}.{step.name}.{check.name}", "as expected")
+        seen = self.seen(scenario.name, step.name, check.name)
 
         def look(_: Context) -> Observation:
             return Observation(holds=check.name not in self.red, seen=seen, evidence=(_SEEN,))

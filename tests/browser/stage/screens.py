@@ -100,7 +100,8 @@ def screens() -> Iterator[list[Screen]]:
     yield opened
     for one in opened:
         one.page.context.close()
-    assert [error for one in opened for error in one.errors] == []
+    errors = [error for one in opened for error in one.errors]
+    assert not errors, errors
     assert {urlsplit(url).hostname for one in opened for url in one.requested} <= {"127.0.0.1", "localhost"}
 
 

@@ -209,9 +209,11 @@ def test_a_step_that_waits_for_a_persons_program_says_so_and_goes_on(stage: Play
     audience.page.keyboard.type("cat\n")
     audience.sees("#console-west .state", "busy")
     audience.click("#console-west .back")
+    before = audience.page.locator("#floor").bounding_box()
     audience.press("Enter")
     for one, status in ((audience, ".status"), (presenter, "#notes .running")):
         one.sees(status, "west's console is busy: finish or press Ctrl-C there")
+    assert audience.page.locator("#floor").bounding_box() == before, "a long status moves nothing"
     audience.click(WEST)
     audience.press("Control+c")
     audience.shows(".status[data-look=green]")

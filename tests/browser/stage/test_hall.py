@@ -116,8 +116,8 @@ def test_the_last_row_scans_the_code_and_reads_the_address(
 def test_without_an_audience_the_key_and_the_buttons_say_how_to_get_one(screen: Open) -> None:
     audience = screen()
     presenter = screen("presenter", within=audience.page.context)
-    audience.is_at(FIRST)
     for one in (audience, presenter):
+        one.is_at(FIRST)
         one.press("q")
         one.sees(".said", "start the stage with lab stage --audience ADDRESS")
         one.hides("dialog")

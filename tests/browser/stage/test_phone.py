@@ -32,6 +32,18 @@ def test_everybody_can_use_it(joining: Audience, chromium: Any, look: Look) -> N
         assert (findings(page), overflows(page)) == ([], False)
 
 
+@in_sizes((320, 568), (390, 844))
+def test_the_button_stays_below_the_finger(joining: Audience, chromium: Any, look: Look) -> None:
+    with chromium.new_context(**look.options) as context:
+        page = context.new_page()
+        page.goto(joining.url)
+        button = page.get_by_role("button", name="Tap")
+        before = button.bounding_box()
+        for words in ("East answered in 12 ms", "No answer. Is this phone still in the same network as the stage?"):
+            page.evaluate("(words) => { document.querySelector('#answer').textContent = words; }", words)
+            assert button.bounding_box() == before
+
+
 def test_a_phone_without_scripts_taps_too(joining: Audience, chromium: Any) -> None:
     with chromium.new_context(viewport={"width": 390, "height": 844}, java_script_enabled=False) as context:
         page = context.new_page()

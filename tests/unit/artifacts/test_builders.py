@@ -21,7 +21,7 @@ from lab.artifacts.catalog import parse
 from lab.artifacts.from_source.builders import debian, python
 from lab.artifacts.from_source.builders.containerd import canonical
 from lab.artifacts.from_source.builders.debian import Unpacked
-from lab.artifacts.from_source.builders.go import GoBuild
+from lab.artifacts.from_source.builders.go import GoBuild, toolchain
 from lab.artifacts.from_source.builders.image import build_image
 from lab.artifacts.from_source.builders.python import Wheel
 from lab.artifacts.recipe import BuildContext
@@ -141,6 +141,28 @@ def test_path_s_go_is_taken_when_it_is_new_enough(monkeypatch: pytest.MonkeyPatc
     runner = Runner(go=lambda argv, options: f"go version go{version} linux/amd64\n")
     assert go.on_path(run=runner) == (Path("/opt/go") if taken else None)
     assert runner.calls[0][1]["env"]["GOTOOLCHAIN"] == "local"
+
+
+@pytest.mark.parametrize(
+    ("text", "required"),
+    [
+        ("module x\n\ngo 1.26.4\n", (1, 26, 4)),
+        ("module x\n\ngo 1.27\n", (1, 27, 0)),
+        ("module x\n\ngo 1.24.1\n", go.MINIMUM),
+        ("module x\n", go.MINIMUM),
+    ],
+)
+def test_a_go_mod_requires_a_version_of_go(text: str, required: tuple[int, int, int]) -> None:
+    assert go.required(text) == required
+
+
+def test_a_recipe_that_requires_a_newer_go_than_path_has_takes_the_stores(
+    monkeypatch: pytest.MonkeyPatch, work: Callable[..., BuildContext], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(go.shutil, "which", lambda name: f"/opt/{name}")
+    made = work(Runner(go=lambda argv, options: "go version go1.26.3 linux/amd64\n"))
+    assert toolchain(made, "podinfo").program == Path("/opt/go")
+    assert toolchain(made, "metrics-server").program == tmp_path / "go/bin/go"
 
 
 def test_without_go_on_path_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

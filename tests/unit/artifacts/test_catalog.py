@@ -12,6 +12,7 @@ from lab.artifacts.catalog import default, parse
 from lab.artifacts.from_source import builders
 from lab.lab import Lab
 from lab.stacks import STACKS
+from lab.tools import go
 
 DIGEST = "b" * 64
 
@@ -44,7 +45,10 @@ def test_every_go_module_is_pinned_by_a_go_sum(artifact: object) -> None:
     assert isinstance(artifact, Artifact)
     (folder,) = builders.of(artifact).inputs()
     text = (folder / "go.mod").read_text()
-    assert re.search(r"^go 1\.26\.0$", text, re.MULTILINE)
+    toolchain = go.version(f"go{default()['go'].version}")
+    assert re.search(r"^go 1\.26\.\d+$", text, re.MULTILINE)
+    assert toolchain is not None
+    assert go.required(text) <= toolchain
     # What needs nothing has nothing to pin.
     assert (folder / "go.sum").exists() or "require" not in text
 

@@ -50,7 +50,7 @@ def test_the_steps_run(store: ArtifactStore, built: list[str]) -> None:
 def test_a_toolchain_is_fetched_only_where_path_has_none(
     monkeypatch: pytest.MonkeyPatch, store: ArtifactStore, on_path: bool, wanted: set[str]
 ) -> None:
-    monkeypatch.setattr(plan, "_has_go", lambda: on_path)
+    monkeypatch.setattr(plan, "_has_go", lambda required: on_path)
     monkeypatch.setattr(plan, "_GO_RECIPES", {"write"})
     assert set(plan._needs(store, "tool")) == wanted
     assert "go" not in store.keys.needs("tool")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import sys
 import termios
 import tty
@@ -58,6 +59,7 @@ def test_one_key_is_read_after_what_was_typed_before_and_the_terminal_is_as_befo
 
     monkeypatch.setattr(tty, "setcbreak", then_type)
     os.write(typed, b"\n\n\n")  # while a step ran
+    assert select.select([sys.stdin], [], [], 30)[0], "the kernel delivers keys later"
     assert keyboard.read_key() == "r"
     assert termios.tcgetattr(sys.stdin.fileno()) == before
     os.close(typed)

@@ -95,9 +95,12 @@ def test_it_is_known_whether_another_program_has_the_terminal() -> None:
 def test_keys_that_nobody_reads_are_bounded() -> None:
     with terminal("sh", "-c", "stty raw -echo; echo ready; sleep 60") as screen:
         screen.see("ready")
-        for _ in range(40):
-            screen.program.write(b"x" * 4096)
+        taken = [screen.program.write(b"x" * 4096) for _ in range(MOST_INPUT // 4096 + 40)]
+        assert taken[0]
+        assert not taken[-1]
         assert len(screen.program._waiting) <= MOST_INPUT
+        assert screen.program.write(b"\x03", drops=True)
+        assert len(screen.program._waiting) <= 1
 
 
 def test_a_program_that_ignores_the_hang_up_and_its_foreground_are_killed() -> None:

@@ -48,7 +48,13 @@ def problem(words: str) -> str:
     """Return what is wrong with a command line, or nothing."""
     command: Any = ROOT
     rest = words.split()
-    while rest and getattr(command, "commands", None) and not rest[0].startswith("-"):
+    while rest and getattr(command, "commands", None):
+        unnamed = command.commands.get(getattr(command, "unnamed", None))
+        if unnamed is not None and rest[0] not in command.commands:
+            command = unnamed
+            break
+        if rest[0].startswith("-"):
+            break
         name = rest.pop(0)
         if name not in command.commands:
             return "" if name in {"VALUE", "…"} else f"there is no command {name!r}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import nullcontext
 
 import pytest
 
-from lab.base.errors import ClusterError
+from lab.base.errors import ClusterError, WaitTimeout
 from lab.base.step import CHANGED, UNCHANGED
 from lab.components import dns as cluster_dns
 from lab.components.dns import ClusterDns, changed
@@ -91,3 +92,19 @@ def test_a_person_can_type_the_same_changes(lab: Lab) -> None:
     edit = typed.partition(" | ")[2].rpartition(" | ")[0]
     done = subprocess.run(["sh", "-c", edit], input=COREFILE, text=True, capture_output=True, check=True)
     assert done.stdout == CHANGED_COREFILE
+
+
+@pytest.mark.parametrize("ready", [0, 1])
+def test_one_ready_pod_of_two_answers(
+    lab: Lab, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch, ready: int
+) -> None:
+    api = kube(apis["east"], "east")
+    put(
+        api,
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "coredns", "namespace": "kube-system"}},
+    )
+    status = {"replicas": 2, "availableReplicas": ready, "unavailableReplicas": 2 - ready}
+    apis["east"].objects["/apis/apps/v1/namespaces/kube-system/deployments/coredns"]["status"] = status
+    monkeypatch.setattr(cluster_dns, "_FIRST_ANSWER_S", 0.1)
+    with nullcontext() if ready else pytest.raises(WaitTimeout, match="no pod is ready"):
+        cluster_dns.wait_until_answers(api)

@@ -35,7 +35,7 @@ def test_an_injector_with_other_trust_anchors_starts_again(
         put(connect(cluster("west")), roots("ours"))
         return CHANGED
 
-    monkeypatch.setattr(Kube, "wait_ready", lambda *_, **__: None)
+    monkeypatch.setattr(Kube, "wait_until", lambda *_, **__: None)
     monkeypatch.setattr(ManifestComponent, "apply", apply)
     kube = connect(cluster("west"))
     put(kube, POD)

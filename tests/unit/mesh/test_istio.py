@@ -130,7 +130,7 @@ def test_a_permission_without_callers_refuses_every_request(mesh: IstioMesh, api
 
 
 def test_a_permission_for_an_export_is_refused_in_the_importing_cluster(mesh: IstioMesh) -> None:
-    with pytest.raises(UsageError, match="with pods of its own"):
+    with pytest.raises(UsageError, match="or has no pods of its own"):
         mesh.authorize(Permission(cluster="west", service="podinfo-east", callers=(FRONTEND,)))
 
 

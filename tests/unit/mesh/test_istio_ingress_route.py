@@ -32,7 +32,7 @@ def test_the_routes_parent_is_the_listener_for_other_clusters() -> None:
 
 
 def test_a_missing_service_changes_nothing(lab: Lab, apis: dict[str, FakeApi]) -> None:
-    with pytest.raises(UsageError, match="no Service 'podinfo'"):
+    with pytest.raises(UsageError, match="Service 'podinfo' does not exist"):
         IstioMesh(lab).add_ingress_route("podinfo", "east")
     assert IstioMesh(lab).ingress_routes() == []
 

@@ -58,7 +58,7 @@ def test_a_second_intercept_of_a_service_replaces_the_first(mesh: IstioMesh) -> 
 @pytest.mark.parametrize("missing", ["cart", "cart-dev"])
 def test_a_missing_service_is_refused(mesh: IstioMesh, missing: str) -> None:
     names = {"service": "my-service", "to": "my-service", "to" if missing.endswith("dev") else "service": missing}
-    with pytest.raises(UsageError, match=f"no Service '{missing}'"):
+    with pytest.raises(UsageError, match=f"Service '{missing}' does not exist"):
         mesh.intercept(Intercept(cluster="west", **names))
 
 

@@ -236,7 +236,7 @@ def test_two_groups_of_callers_behind_one_gateway_are_refused(mesh: LinkerdMesh,
 
 
 def test_a_permission_for_a_missing_service_is_refused(mesh: LinkerdMesh) -> None:
-    with pytest.raises(UsageError, match="with pods of its own"):
+    with pytest.raises(UsageError, match="or has no pods of its own"):
         mesh.authorize(Permission(cluster="west", service="nothing", callers=(FRONTEND,)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -130,6 +131,7 @@ def test_no_shell_is_left_by_a_stage_that_is_killed(tmp_path: Path) -> None:
 def test_a_rehearsal_plays_everything_keeps_the_times_and_undoes_everything(tmp_path: Path) -> None:
     with lab_stage(tmp_path, *OPTIONS, "--auto") as stage:
         assert stage.ended() == 0, stage.errors
+        assert re.fullmatch(r"rehearsed: 3 steps in \d+ s: 3 passed", stage.lines[-1])
         assert not (stage.home / "made").exists()
     times = json.loads((stage.state / "rehearsal.json").read_text())["stacks"]["istio"]
     assert set(times) == {"demo/one", "demo/two", "demo/last"}
@@ -142,6 +144,7 @@ def test_a_rehearsal_plays_everything_keeps_the_times_and_undoes_everything(tmp_
 def test_a_rehearsal_with_a_failed_check_exits_with_1(tmp_path: Path) -> None:
     with lab_stage(tmp_path, *OPTIONS, "--auto", holds=False) as stage:
         assert stage.ended() == 1
+        assert stage.lines[-1].startswith("failed: "), stage.lines
 
 
 def test_ctrl_c_in_a_rehearsal_undoes_what_ran(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_an_interruption_stops_what_runs_and_the_next_request_works(noted: Noted
     assert began.wait(20)
     noted.conductor.interrupt()
     noted.idle()
-    assert noted.notes == ["interrupted: demo/one. Undo it, or run it again"]
+    assert noted.notes == ["Interrupted: undo it, or run it again"]
     with pytest.raises(Declined, match="nothing runs"):
         noted.conductor.interrupt()
     done = threading.Event()

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from lab.base import wait
+from lab.base.terminals import MOST_INPUT
 from lab.base.wait import NotYet
 from lab.stage.console import Console
 from lab.stage.parts import Declined
@@ -125,6 +126,19 @@ def test_what_a_person_types_ahead_is_not_mixed_into_the_next_line(tmp_path: Pat
         browser.see_bytes(b"oops")
         console.input(browser, "\x15")
         assert run(console, "echo clean").output == "clean"
+
+
+def test_keys_that_are_lost_are_noted_once(tmp_path: Path) -> None:
+    notes: list[str] = []
+    with console_of(tmp_path, "bash", notes=notes) as console:
+        run(console, "stty raw -echo")
+        console.type("sleep 60", lambda _: None, pause=lambda: None)
+        until("sleep", lambda: console._program is not None and console._program.is_busy)
+        browser = Browser()
+        console.attach(browser)
+        for _ in range(MOST_INPUT // 8192 + 20):
+            console.input(browser, "x" * 8192)
+        assert notes == ["west's console got more keys than its program reads: the rest of them is lost"]
 
 
 def test_keys_for_a_full_screen_program_are_not_typed_ahead(tmp_path: Path) -> None:

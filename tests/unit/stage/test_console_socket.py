@@ -121,7 +121,7 @@ def test_a_console_that_ends_tells_its_last_bytes(here: Served) -> None:
 
 def test_a_console_with_too_many_viewers_and_one_that_does_not_exist(here: Served) -> None:
     here.stage.west.full = True
-    for name, status, words in (("west", 503, "too many browsers"), ("north", 404, "no console 'north'")):
+    for name, status, words in (("west", 503, "too many browsers"), ("north", 404, "unknown console 'north'")):
         with pytest.raises(InvalidStatus) as refused, console(here, name):
             pass
         assert refused.value.response.status_code == status

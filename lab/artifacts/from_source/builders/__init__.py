@@ -13,6 +13,7 @@ from lab.artifacts.from_source.builders.image import ImageBuild
 from lab.artifacts.from_source.builders.module import GoModuleChart, GoModuleFiles
 from lab.artifacts.from_source.builders.node import NodeBase
 from lab.artifacts.from_source.builders.pick import Pick
+from lab.artifacts.from_source.builders.program import ProgramImage
 from lab.artifacts.from_source.builders.python import PipTarget, Wheel
 from lab.artifacts.recipe import Recipe
 
@@ -28,6 +29,7 @@ _BY_NAME: Mapping[str, Callable[..., Recipe]] = {
     "node": NodeBase,
     "pick": Pick,
     "pip-target": PipTarget,
+    "program-image": ProgramImage,
     "wheel": Wheel,
 }
 

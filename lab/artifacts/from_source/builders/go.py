@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,9 +17,15 @@ TOOLCHAIN = "go"
 """The artifact to use if PATH has no new enough Go. It is in no key, because it does not change the result."""
 
 
-def toolchain(work: BuildContext) -> go.Go:
-    """Return the Go toolchain: the one on PATH, else the one in the store."""
-    program = go.on_path(run=work.run)
+@cache
+def minimum(folder: str) -> tuple[int, int, int]:
+    """Return the version of Go that the go.mod of a recipe's folder requires."""
+    return go.required((folders.find(folder) / "go.mod").read_text(encoding="utf-8"))
+
+
+def toolchain(work: BuildContext, folder: str) -> go.Go:
+    """Return the Go toolchain for a recipe's folder: the one on PATH, else the one in the store."""
+    program = go.on_path(minimum=minimum(folder), run=work.run)
     if program is None:
         program = work.needs.file(TOOLCHAIN, "bin/go")
     return go.Go(program=program, cache=work.go_cache, modules=work.go_modules, run=work.run)
@@ -67,7 +74,7 @@ class GoBuild:
         programs = work.into / "bin"
         programs.mkdir()
         events.progress("reading modules")
-        toolchain(work).build(
+        toolchain(work, self.folder).build(
             folders.find(self.folder),
             packages=self.packages,
             into=programs,

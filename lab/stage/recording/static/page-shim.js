@@ -3,6 +3,7 @@
 // file from the window around this one.
 (() => {
   const { base, clock: first } = document.currentScript.dataset;
+  document.documentElement.dataset.replay = ""; // the player has the only controls
   const realNow = Date.now.bind(Date);
   const realSetTimeout = setTimeout.bind(window);
   const realClearTimeout = clearTimeout.bind(window);
@@ -144,8 +145,8 @@
     return new Response(JSON.stringify(body), { status, headers: { "content-type": "application/json" } });
   }
 
-  function refuse(status, what) {
-    return json({ error: { what, where: "the recording", next: "play on" } }, status);
+  function refuse(status, what, next = "play on") {
+    return json({ error: { what, where: "the recording", next } }, status);
   }
 
   function answerOf(found) {
@@ -154,7 +155,7 @@
   }
 
   function openStream(track, signal) {
-    if (track.lost !== null) return refuse(503, track.lost);
+    if (track.lost !== null) return refuse(502, track.lost, "so it was when this was recorded");
     // The first stream begins with the last minutes; a later one is for a page that has them.
     const waiting = track.opened ? [track.hello] : track.past;
     if (!track.opened && waiting[0]?.name !== "hello" && track.hello) waiting.unshift(track.hello);

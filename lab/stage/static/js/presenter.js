@@ -53,7 +53,8 @@ store.watch(({ state }) => {
   const coming = found.length ? [] : (step?.claims ?? []);
   showResults(results, found, { full: true });
   claims.replaceChildren(...coming.map((claim) => h("li", {}, claim)));
-  show(none, Boolean(step) && !found.length && !coming.length);
+  show(none, !found.length && !coming.length);
+  show(byId("results"), Boolean(step)); // none at the end
   const advice = state.mode === "replay" ? "" : step?.hint;
   prose(hint, advice);
   show(hint, Boolean(advice));
@@ -65,6 +66,7 @@ byId("next").append(h("h2", {}, "Next"), nextTitle, nextWords);
 store.watch(({ state }) => {
   if (!state) return;
   const step = next(state);
+  show(byId("next"), Boolean(pointed(state)));
   text(nextTitle, step ? step.title : "The end");
   const other = step && pointed(state) && step.scenario !== pointed(state).scenario;
   prose(nextWords, step ? (other ? `${scenarioOf(state, step.scenario).title}: ${step.narration}` : step.narration) : "");

@@ -81,8 +81,10 @@ export class Column {
     const last = history.nth(history.total - 1);
     const intention = history.intention;
     const meant = intention && sample.lost ? ` · intended: ${intention.text}` : "";
-    const latest = last.error ? last.error.detail : [last.pod, last.version, time(last.latency_ms)].filter(Boolean).join(" · ");
-    return `last ${sample.size} of ${history.total}${meant} · latest: ${latest}`;
+    const counted = `last ${sample.size} of ${history.total}${meant}`;
+    if (last.error) return `${counted} · latest: ${last.error.detail}`;
+    const latest = [last.pod, last.version, time(last.latency_ms)].filter(Boolean).join(" · ");
+    return document.body.dataset.view === "stage" ? counted : `${counted} · latest: ${latest}`; // no room for a pod's name there
   }
 
   #legend() {

@@ -47,7 +47,7 @@ export class Flags {
     this.#measure = context;
   }
 
-  // Shows marks ({text, intended, x}) between left and right; gives {height, tops}: the height that the labels need, and where
+  // Shows marks ({text, kind, intended, x}) between left and right; gives {height, tops}: the height that the labels need, and where
   // the line of each mark begins, in pixels.
   show(marks, { left, right, rows, size, font }) {
     const most = Math.min((right - left) * 0.6, size * 26);
@@ -69,7 +69,7 @@ export class Flags {
     setText(others, joined.length ? ` and before: ${joined.map((one) => words(marks[one])).join(", ")}` : "");
     const title = [at, ...joined].map((one) => words(marks[one])).join("\n");
     if (item.title !== title) item.title = title;
-    item.classList.toggle("intended", marks[at].intended);
+    item.classList.toggle("intended", isWarning(marks[at]));
     for (const [property, pixels] of [["left", left], ["top", row * size * ROW], ["width", width]]) item.style.setProperty(property, `${pixels.toFixed(1)}px`);
   }
 
@@ -87,8 +87,13 @@ export class Flags {
   }
 }
 
-function words({ text, intended }) {
-  return intended ? `${text} (intended)` : text;
+// Failures after steps and commands are intended, too; that is said where some are counted. Only a fault's label warns.
+function isWarning({ kind, intended }) {
+  return intended && kind !== "step" && kind !== "command";
+}
+
+function words(mark) {
+  return isWarning(mark) ? `${mark.text} (intended)` : mark.text;
 }
 
 function flag() {

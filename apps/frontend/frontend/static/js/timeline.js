@@ -34,7 +34,7 @@ export class Timeline {
     const span = spanOf(this.#history.slots, right - left > unit * 62 ? LONG_S : SHORT_S);
     const now = Date.now() / 1000;
     const x = (at) => right - ((now - at) / span) * (right - left);
-    const marks = this.#history.marks.map((mark) => ({ ...mark, x: x(mark.at) })).filter((mark) => mark.x >= left);
+    const marks = this.#marks().map((mark) => ({ ...mark, x: x(mark.at) })).filter((mark) => mark.x >= left);
     const rows = Math.min(MOST_ROWS, Math.max(1, Math.floor((height * ROWS_PART) / (small * 1.5))));
     const { height: lanes, tops } = this.#flags.show(marks, { left, right: width, rows, size: small, font: ink().font });
     const axis = small * 1.8;
@@ -62,6 +62,12 @@ export class Timeline {
     if (!low) this.#latencies(now - span, x, left, right, times, small, clip);
     clip(() => marks.forEach((mark, at) => plot.line(mark.x, tops[at], mark.x, times.bottom, ink().ink, { width: 1.5, dash: [4, 3] })));
     clip(() => this.#gaps(now, x, counts, times.top, small));
+  }
+
+  // The stage shows the commands itself, in its consoles.
+  #marks() {
+    const { marks } = this.#history;
+    return document.body.dataset.view === "stage" ? marks.filter(({ kind }) => kind !== "command") : marks;
   }
 
   #shown(from) {

@@ -6,6 +6,7 @@ import { KINDS } from "./shapes.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const LONGEST = 17;
+const SHIFTS = [0, -0.1, 0.1, -0.2, 0.2, -0.3, 0.3]; // of a label along its edge, where another one is in its place
 const LOCK = "M7.5 11V8a4.5 4.5 0 0 1 9 0v3M5.5 11h13v9.5h-13Z";
 
 function node(tag, attributes, ...children) {
@@ -17,12 +18,14 @@ function node(tag, attributes, ...children) {
 
 // A long name would cover its neighbours; the sentences below have it whole.
 const cut = (name) => (name.length > LONGEST ? `${name.slice(0, LONGEST - 1)}…` : name);
+const widthOf = (words, f, icon) => f * 0.9 * (words.length * 0.56 + (icon ? 2 : 0.9)); // of a label
 const rounded = (value) => Math.round(value * 10) / 10;
 
 export class Topology {
   #svg;
   #signature = "";
-  #parts = [];
+  #parts = {};
+  #taken = []; // the places of nodes and labels: no label is on another one
 
   constructor(svg) {
     this.#svg = svg;
@@ -35,7 +38,8 @@ export class Topology {
     const signature = JSON.stringify([scene, width, height, font, clusters.version]);
     if (signature === this.#signature) return;
     this.#signature = signature;
-    this.#parts = { boxes: [], edges: [], nodes: [], labels: [] };
+    this.#parts = { boxes: [], edges: [], lost: [], nodes: [], labels: [] };
+    this.#taken = [];
     this.#svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.#build(scene, width, height, font);
     this.#svg.replaceChildren(...Object.values(this.#parts).flat());
@@ -45,7 +49,8 @@ export class Topology {
     const { own, ingress, others, names } = scene;
     const { f, sizes, columns, lower, body, far } = others.length > 1 ? this.#beside(scene, width, height, font) : this.#above(scene, width, height, font);
     const rows = Math.max(1, names.length);
-    const step = Math.min(body.height / rows, f * 4.5);
+    const below = names.some(({ refused, failed }) => refused || failed) ? f * 1.4 : 0; // for the sign of the last row
+    const step = Math.min((body.height - below) / rows, f * 4.5);
     const middle = body.top + body.height / 2;
     const first = middle - (step * (rows - 1)) / 2;
     const frontend = this.#node(columns.frontend, middle, sizes, "frontend", "workload", f);
@@ -54,13 +59,14 @@ export class Topology {
     if (callsOwn) far.podinfos.set(own, this.#node(columns.podinfo, lower ?? first + step * (rows - 1), sizes, "podinfo", "answers", f, own));
 
     const shared = new Map(); // the way from a gateway to podinfo is the same for all names
-    names.forEach((name, row) => {
+    const pills = names.map((name, row) => {
       const pill = this.#node(columns.names, first + step * row, sizes, cut(name.upstream), "service", f);
       pill.at = (others.length > 1 ? 0.72 : 0.5) - (0.22 * row) / rows; // labels of several names at different places of their edges
       this.#path(frontend, pill, { kind: "plain", width: f * 0.12 }, f);
-      for (const one of name.edges) this.#edge(pill, one, own, far, shared, f);
-      this.#lost(pill, name, own, far, f);
+      return pill;
     });
+    names.forEach((name, row) => this.#lost(pills[row], name, own, far, f));
+    names.forEach((name, row) => name.edges.forEach((one) => this.#edge(pills[row], one, own, far, shared, f)));
     for (const { from, to, edge } of shared.values()) this.#path(from, to, edge, f);
   }
 
@@ -74,7 +80,7 @@ export class Topology {
     const rows = Math.max(1, names.length);
     const flat = width > height * 1.7;
     const title = flat ? 0 : 2.1;
-    const tall = names.some(({ refused, failed }) => refused || failed) ? 3.9 : 2.7;
+    const tall = names.some(({ refused, failed }) => refused || failed) ? 4.2 : 2.7;
     const needs = { upper: others.length ? title + 3.2 : 0, gap: others.length ? 0.9 : 0, lower: title + rows * tall + 0.9 };
     const sum = needs.upper + needs.gap + needs.lower;
     const f = Math.min(font, height / (sum + 0.4), width / (flat ? (ingress ? 52 : 46) : ingress ? 36 : 30));
@@ -120,8 +126,8 @@ export class Topology {
       const other = { x: left, y: edge + number * row, width: width - edge - left, height: row - f * 0.4 };
       this.#box(other, name, f, true, true); // edges come from the left: the title is on the right
       const y = other.y + other.height / 2;
-      far.gateways.set(name, this.#node(left + (other.width - f * 5) * 0.27, y, sizes, "gateway", "gateway", f));
-      far.podinfos.set(name, this.#node(left + (other.width - f * 5) * 0.77, y, sizes, "podinfo", "answers", f, name));
+      far.gateways.set(name, this.#node(left + (other.width - f * 5) * 0.25, y, sizes, "gateway", "gateway", f));
+      far.podinfos.set(name, this.#node(left + (other.width - f * 5) * 0.73, y, sizes, "podinfo", "answers", f, name));
     });
     return { f, sizes, columns, far, lower: box.y + box.height - strip / 2, body: { top: box.y + f * 1.6, height: box.height - f * 1.6 - strip } };
   }
@@ -132,17 +138,34 @@ export class Topology {
     const style = { kind: active ? "active" : "idle", colour: clusters.colour(cluster), width: f * (active ? 0.14 + share * 0.45 : 0.1) };
     const direct = cluster === own || (proof && !gatewayWords(proof));
     const hop = direct ? target : gateways.get(cluster);
-    const long = `${percent(share)} · set ${set === undefined ? "" : percent(set)}`;
-    const room = Math.hypot(hop.x - pill.x, hop.y - pill.y) - (pill.width + hop.width) / 2;
-    const words = set !== undefined && room > long.length * f * 0.9 ? long : percent(share);
-    const middle = this.#path(pill, hop, style, f);
+    const curve = this.#path(pill, hop, style, f);
     if (active || set !== undefined) {
-      const label = this.#label(words, middle.x, middle.y, f, active ? "weight" : "weight idle");
-      if (proof && active) this.#lock(middle.x + label / 2 + f * 0.95, middle.y, f);
+      const measured = percent(share);
+      const lock = proof && active ? f * 1.9 : 0;
+      const choices = set === undefined ? [measured] : [`${measured} · set ${percent(set)}`, measured];
+      const { words, x, y } = this.#spot(curve, pill.at, choices, lock, f);
+      const width = this.#label(words, x - lock / 2, y, f, active ? "weight" : "weight idle");
+      if (lock) this.#lock(x + width / 2, y, f);
     }
     if (direct) return;
     const before = shared.get(cluster);
     if (!before || style.width > before.edge.width) shared.set(cluster, { from: hop, to: target, edge: style });
+  }
+
+  // Where a label of an edge goes, and which of its texts, longest first: none covers a node or another label.
+  #spot(curve, wanted, choices, more, f) {
+    const [, , wide, high] = this.#svg.getAttribute("viewBox").split(" ").map(Number);
+    const half = f * 0.75;
+    for (const words of choices) {
+      const side = (widthOf(words, f) + more) / 2;
+      for (const shift of SHIFTS) {
+        const { x, y } = curve(wanted + shift);
+        const box = { left: x - side, right: x + side, top: y - half, bottom: y + half };
+        if (box.left < 0 || box.right > wide || box.top < 0 || box.bottom > high) continue;
+        if (!this.#taken.some((one) => one.left < box.right && box.left < one.right && one.top < box.bottom && box.top < one.bottom)) return { words, x, y };
+      }
+    }
+    return { words: choices.at(-1), ...curve(wanted) };
   }
 
   // What did not come back: refused requests end at a sign of their own, lost ones at a cross.
@@ -154,7 +177,7 @@ export class Topology {
     kinds.forEach(([share, style, icon, words], at) => {
       const text = `${percent(share)} ${words}`;
       const below = { x: pill.x + (kinds.length > 1 ? (at ? 1 : -1) * f * 3.6 : 0), y: pill.y + pill.height / 2 + f * 0.75 };
-      const place = answered || !hop || at ? below : this.#path(pill, hop, { kind: style, width: f * 0.16 }, f);
+      const place = answered || !hop || at ? below : this.#path(pill, hop, { kind: style, width: f * 0.16 }, f)(pill.at);
       this.#label(text, place.x, place.y, f, style, KINDS[icon].path);
     });
   }
@@ -190,10 +213,11 @@ export class Topology {
       node("text", { x: rounded(x), y: rounded(y), "font-size": rounded(f * 0.95) }, words),
     );
     this.#parts.nodes.push(group);
+    this.#taken.push({ left: x - width / 2, right: x + width / 2, top: y - height / 2, bottom: y + height / 2 });
     return { x, y, width, height };
   }
 
-  // A curve between two nodes; returns the place for its label. It leaves to the right, and ends at the left, or from below
+  // A curve between two nodes; returns its points as a function of 0 to 1. It leaves to the right, and ends at the left, or from below
   // where there is no room for that.
   #path(from, to, { kind, colour, width }, f) {
     const start = { x: from.x + from.width / 2, y: from.y };
@@ -206,15 +230,16 @@ export class Topology {
     const path = node("path", { class: `edge ${kind}`, d });
     path.style.strokeWidth = `${rounded(width)}px`;
     if (colour) path.style.setProperty("--of", colour);
-    this.#parts.edges.push(path);
-    const t = Math.abs(end.y - start.y) > 1 ? from.at ?? 0.5 : 0.5;
-    const along = (a, b, c, e) => (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t * t * c + t ** 3 * e;
-    return { x: along(start.x, one.x, other.x, end.x), y: along(start.y, one.y, other.y, end.y) };
+    this.#parts[kind === "refused" || kind === "failed" ? "lost" : "edges"].push(path); // thin ones over thick ones
+    const straight = Math.abs(end.y - start.y) < 1;
+    const along = (t, a, b, c, e) => (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t * t * c + t ** 3 * e;
+    return (t) => ({ x: along(straight ? t + 0.5 - (from.at ?? 0.5) : t, start.x, one.x, other.x, end.x), y: along(t, start.y, one.y, other.y, end.y) });
   }
 
   #label(words, x, y, f, kind, icon) {
     const size = f * 0.9;
-    const width = words.length * size * 0.56 + size * (icon ? 2 : 0.9);
+    const width = widthOf(words, f, icon);
+    this.#taken.push({ left: x - width / 2, right: x + width / 2, top: y - size * 0.8, bottom: y + size * 0.8 });
     const group = node("g", { class: `label ${kind}` });
     group.append(
       node("rect", { x: rounded(x - width / 2), y: rounded(y - size * 0.8), width: rounded(width), height: rounded(size * 1.6), rx: size * 0.8 }),
@@ -226,6 +251,7 @@ export class Topology {
   }
 
   #lock(x, y, f) {
+    this.#taken.push({ left: x - f * 0.85, right: x + f * 0.85, top: y - f * 0.85, bottom: y + f * 0.85 });
     const group = node("g", { class: "lock" });
     group.append(
       node("circle", { cx: rounded(x), cy: rounded(y), r: rounded(f * 0.85) }),

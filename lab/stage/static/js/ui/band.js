@@ -83,6 +83,6 @@ function statusOf(state, app) {
     return { look: "idle", sign: "", words: state.mode === "live" && state.clock.started === null ? FIRST : "" };
   }
   const { passed, asked } = count(step.results);
-  if (step.checks === "green") return { look: "green", sign: "passed", words: asked ? `${passed} of ${asked} checks green` : "The checks are green" };
-  return { look: "red", sign: "failed", words: asked ? `${asked - passed} of ${asked} checks red` : "A check is red" };
+  if (step.checks === "green") return { look: "green", sign: "passed", words: asked > 1 ? `${passed} of ${asked} checks green` : asked ? "The check is green" : "The checks are green" };
+  return { look: "red", sign: "failed", words: asked > 1 ? `${asked - passed} of ${asked} checks red` : asked ? "The check is red" : "A check is red" };
 }

@@ -21,7 +21,8 @@ export function controls(root, { store, actions }, only = COMMANDS.map(({ name }
       attr(button, "aria-disabled", why ? "true" : null);
       attr(button, "title", why ?? `Key: ${command.shown}`);
       const { label: words, note } = command.name === "go" && state ? actions.meaning : { label: command.label };
-      prose(below, why && !actions.busy ? why : [note, command.shown].filter(Boolean).join(". "));
+      const short = command.name === "go" ? why : why?.split(";")[0]; // the whole reason is in the tip, and said after a press
+      prose(below, why && !actions.busy ? short : [note, command.shown].filter(Boolean).join(". "));
       text(label, words);
     }
   });

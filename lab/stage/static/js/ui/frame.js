@@ -8,7 +8,7 @@ const NONE = "West's page does not answer.";
 const DO = "Run `lab status`; if the lab is down, `lab up`. The page comes by itself.";
 
 const NARROW = 900; // as in audience.css
-const PAGE_REM = 20; // where the page has its own size
+const PAGE_REM = 17; // where the page has its own size: its letters are nearly as large as the stage's
 
 const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
 

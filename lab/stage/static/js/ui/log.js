@@ -24,7 +24,9 @@ function entries(state, { most, of, since }) {
   const faults = state.faults
     .filter(({ active }) => active)
     .map(({ id, title }) => ({ key: `fault/${id}`, sign: "fault", text: title, label: "fault, intended", at: null }));
-  const marks = (state.marks ?? []).filter(of).map((mark) => ({ key: `mark/${mark.at}/${mark.text}`, sign: "mark", label: mark.intended && mark.kind === "fault" ? "intended" : "", ...mark }));
+  const repairs = new Set(state.faults.map(({ undo_title: title }) => title));
+  const labelOf = ({ kind, text: words, intended }) => (intended && kind === "fault" && !repairs.has(words) ? "intended" : "");
+  const marks = (state.marks ?? []).filter(of).map((mark) => ({ key: `mark/${mark.at}/${mark.text}`, sign: "mark", label: labelOf(mark), ...mark }));
   const notes = (state.notes ?? []).map((note) => ({ key: `note/${note.at}/${note.text}`, sign: "note", label: "", ...note }));
   const events = [...marks, ...notes].filter(({ at }) => at >= since).sort((one, other) => other.at - one.at);
   return [...faults, ...events.slice(0, Math.max(0, most - faults.length))];

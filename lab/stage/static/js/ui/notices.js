@@ -1,6 +1,6 @@
 // Problems of the connection, and short messages. Everything here is also read out.
 
-import { h, prose, show, text } from "../dom.js";
+import { attr, h, prose, show, text } from "../dom.js";
 import { icon } from "../icons.js";
 
 const SAID_MS = 7_000;
@@ -23,6 +23,7 @@ export class Notices {
       text(title, final);
       prose(detail, final ? connection.words : "");
       show(stop, Boolean(final));
+      attr(stop, "data-kind", connection.kind);
       prose(words, connection.words);
       show(banner, Boolean(connection.words) && !final);
     });

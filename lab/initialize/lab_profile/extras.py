@@ -9,13 +9,14 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from lab.base.names import NAMESPACE
 from lab.components.cache import cached_objects
 from lab.initialize import images, render
 from lab.initialize.choices import Choices
-from lab.initialize.ingresses import INGRESSES
+from lab.initialize.ingresses import GATEWAY_API, INGRESSES
 from lab.initialize.model import ApplyStage, ClusterChoice
 from lab.initialize.sources import LabSources
-from lab.initialize.tree import Key, Piece, parts, pieces, sites
+from lab.initialize.tree import Key, Piece, parts, pieces, sites, wires
 from lab.initialize.urls import public_url
 from lab.kube import manifests
 from lab.kube.objects import Obj, Ref, ref
@@ -26,6 +27,9 @@ OWN_INGRESS: Mapping[str, str] = {"istio": "istio-gateway", "linkerd": "emissary
 """The option that is each stack's own ingress."""
 _GATEWAY_API = "gateway-api"
 """The owner of the Gateway API's CRDs, which every stack installs."""
+
+
+_ROUTE = Ref(api_version=GATEWAY_API, kind="HTTPRoute", name="frontend", namespace=NAMESPACE)
 
 
 def mesh_of(choices: Choices) -> str:
@@ -107,22 +111,26 @@ class Extras:
 
     @cache  # noqa: B019
     def _of_option(self, option: str, cluster: str) -> Mapping[Ref, Obj]:
+        """Return the objects of an option and of the wires, such as the route to the frontend."""
+        site = self._site(cluster)
         chosen = next(one for one in self._choices.options if one.id == option)
-        return {ref(obj): obj for part in chosen.parts(self._site(cluster)) for obj in part.objects}
+        found = [*chosen.parts(site), *(part for wire in wires(self._choices) for part in wire.parts(site))]
+        return {ref(obj): obj for part in found for obj in part.objects}
 
     @cache  # noqa: B019
     def _pieces(self, cluster: str) -> Mapping[Key, Piece]:
         found = pieces(parts(self._choices, self._site(cluster), without=of_the_lab(self._choices)))
-        own = self._own_namespaces(cluster)
-        for (stage, _), piece in found.items():
-            if stage is ApplyStage.NAMESPACES:
-                piece.objects = {of: obj for of, obj in piece.objects.items() if of.name not in own}
+        own = self._own_objects(cluster)
+        for piece in found.values():
+            piece.objects = {of: obj for of, obj in piece.objects.items() if of not in own}
         return {key: piece for key, piece in found.items() if key[1] != _GATEWAY_API and (piece.objects or piece.text)}
 
-    def _own_namespaces(self, cluster: str) -> frozenset[str]:
+    def _own_objects(self, cluster: str) -> frozenset[Ref]:
+        """Return the namespaces of the stack, and its route to the frontend, which options and wires have, too."""
         component = STACKS[mesh_of(self._choices)].components(self._lab)["namespaces"].component
-        objects = component.rendering(self._lab, self._lab.clusters[cluster]).objects
-        return frozenset(obj["metadata"]["name"] for obj in objects)
+        found = {ref(obj) for obj in component.rendering(self._lab, self._lab.clusters[cluster]).objects}
+        is_own = ingress_of(self._choices) == OWN_INGRESS[mesh_of(self._choices)]
+        return frozenset({*found, *([_ROUTE] if is_own else [])})
 
     def _site(self, cluster: str) -> ClusterChoice:
         return sites(self._choices, self._sources, clusters=[cluster])[cluster]

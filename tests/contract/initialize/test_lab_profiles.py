@@ -13,6 +13,7 @@ from lab.components.base import ManifestComponent
 from lab.initialize import lab_profile
 from lab.initialize.choices import Choices
 from lab.initialize.lab_profile import LabProfile
+from lab.initialize.lab_profile.extras import Extras
 from lab.initialize.model import ApplyStage
 from lab.initialize.render import artifacts
 from lab.initialize.sources import StoreSources
@@ -35,6 +36,7 @@ COMBINATIONS = [
 def lab_of(choices: Choices, sources: StoreSources, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     """Return a lab with these choices; its images are upstream's, as those of a folder."""
     own = sources.lab
+    monkeypatch.setattr(Extras, "_is_artifact", lambda *_: False)
     paths = Paths(cache=own.paths.cache, state=folder / "state" / own.spec.name)
     for name in ("CLIENT_ID", "CLIENT_SECRET"):
         monkeypatch.setenv(name, "a test")

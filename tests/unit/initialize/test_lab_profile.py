@@ -164,7 +164,10 @@ def test_objects_of_the_stack_have_the_profiles_edits(tmp_path: Path) -> None:
     values = gateway["spec"]["listeners"][0]["allowedRoutes"]["namespaces"]["selector"]["matchExpressions"][0]["values"]
     assert {"test", "auth", "observability"} == {*values}
     assert "from-mesh" in {listener["name"] for listener in gateway["spec"]["listeners"]}
-    assert wanted("ingress")["HTTPRoute"]["metadata"]["name"] == "frontend", "the lab's own route stays"
+    route = wanted("ingress")["HTTPRoute"]
+    assert route["metadata"]["name"] == "frontend", "the lab's own route stays"
+    assert route["spec"]["rules"][0]["matches"] == [{"path": {"type": "PathPrefix", "value": "/"}}]
+    assert set(objects(lab, "profile-routing-wiring")) == {("HTTPRoute", "podinfo")}, "it has one owner"
     frontend = component(lab, "frontend").objects(lab, cluster)
     assert of(lab).edited(lab, "frontend", "east", frontend) == frontend
 

@@ -87,11 +87,13 @@ class Extras:
     def objects(self, key: Key, cluster: str) -> list[Obj]:
         """Return the objects of one of them in a cluster, with the lab's images and the addresses of its ingresses."""
         piece = self._pieces(cluster).get(key, Piece())
-        # Upstream's CRDs have no images and no addresses, and they take seconds to parse.
-        crds = cached_objects(
-            self._lab, f"profile-{key[1]}", piece.text, lambda: manifests.parse(piece.text, source=key[1])
-        )
-        return [*(crds if piece.text else ()), *self._named(list(piece.objects.values()), cluster)]
+        return [*self._crds(key[1], piece.text), *self._named(list(piece.objects.values()), cluster)]
+
+    def _crds(self, owner: str, text: str) -> list[Obj]:
+        """Return upstream's CRDs, which have no images and no addresses, and take seconds to parse."""
+        if not text:
+            return []
+        return cached_objects(self._lab, f"profile-{owner}", text, lambda: manifests.parse(text, source=owner))
 
     @cache  # noqa: B019
     def images(self) -> tuple[str, ...]:

@@ -172,6 +172,14 @@ def test_objects_of_the_stack_have_the_profiles_edits(tmp_path: Path) -> None:
     assert of(lab).edited(lab, "frontend", "east", frontend) == frontend
 
 
+def test_without_an_ingress_the_lab_keeps_the_stacks_own(tmp_path: Path) -> None:
+    lab = with_profile(tmp_path, "?ingress=none&observability=prometheus")
+    assert "ingress" in stacks.current(lab).components(lab)
+    own = component(lab, "ingress").objects(lab, lab.clusters["east"])
+    assert of(lab).edited(lab, "ingress", "east", own) == own
+    assert not (lab.paths.state / "rendered").exists()
+
+
 def test_the_folder_and_the_lab_have_the_same_extras(tmp_path: Path) -> None:
     """With upstream's images and the default ports, an extra is byte for byte what the folder has."""
     from lab.initialize.sources import LabSources

@@ -66,13 +66,20 @@ def chosen(lab: Lab, given: str) -> Lab:
 
 def _read(given: str) -> Choices:
     path = Path(given)
-    if "?" in given and not path.exists():
+    if "?" in given and not _exists(path):
         return parse_query(given)
-    if not path.exists():
+    if not _exists(path):
         raise UsageError(
             f"there is no folder {given}", next=f"lab initialize {given}; or name a URL that ends in ?mesh=…"
         )
     return folder.read_choices(path) if path.is_file() else folder.choices_of(path)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a URL can be longer than a file's name
+        return False
 
 
 def _check_possible(choices: Choices, given: str) -> None:

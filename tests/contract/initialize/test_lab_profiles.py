@@ -26,11 +26,15 @@ from tests.contract.initialize.combinations import covering
 
 _OF_THE_GATEWAY_API = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
 """Kinds of the Gateway API's safeguards, which a folder has beside its CRDs."""
-COMBINATIONS = [
-    choices.with_({"platform": ("kind",)})
-    for choices in covering()[0]
-    if choices.selected["mesh"] != ("none",) and not choices.with_({"platform": ("kind",)}).broken
-]
+_OF_A_LAB = {"platform": ("kind",), "clusters": ("east-west",)}
+"""A single cluster of a folder is rendered as one of two, so that the other can be added; a lab with one has one."""
+COMBINATIONS = list(
+    {
+        choices.query(): choices
+        for choices in (one.with_(_OF_A_LAB) for one in covering()[0] if one.selected["mesh"] != ("none",))
+        if not choices.broken
+    }.values()
+)
 
 
 def lab_of(choices: Choices, sources: StoreSources, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:

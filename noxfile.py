@@ -17,6 +17,7 @@ _E2E = (
     "stage",
     "accidents",
     "accidents_linkerd",
+    "initializer",
 )
 _OTHER_MACHINES = ("any_machine",)
 _ENGINES = ("engines",)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from lab.artifacts.store import ArtifactStore
 from lab.base.names import SCENARIO_LABEL, Cluster, node_name
 from lab.base.paths import Paths
 from lab.config import LabSpec
 from lab.kube import Kube
+from lab.kube.objects import Obj
 from lab.kube.owned import Owned, Owner
+
+
+class Extension(Protocol):
+    """What a profile of `lab initialize` changes in a lab (`lab.initialize.lab_profile`)."""
+
+    def extended(self, stack: Any) -> Any:
+        """Return a stack (`lab.stacks.model.Stack`) with the components of the profile."""
+
+    def edited(self, lab: Lab, component: str, cluster: str, objects: Sequence[Obj]) -> Sequence[Obj]:
+        """Return the objects of one of the stack's components, with the edits that the profile needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +34,8 @@ class Lab:
     artifacts: ArtifactStore
     node_image: str | None = None
     """An artifact that replaces the stack's node image; `bench` uses it to measure the loading of images."""
+    extension: Extension | None = None
+    """The profile that the lab was brought up with."""
 
     @classmethod
     def of(cls, spec: LabSpec) -> Lab:
@@ -29,6 +43,10 @@ class Lab:
         paths = Paths.of(spec.name)
         paths.check_access()
         return cls(spec=spec, paths=paths, artifacts=ArtifactStore.of(spec, paths))
+
+    def refreshed(self) -> Lab:
+        """Return the lab with a store that looks for all artifacts again."""
+        return replace(self, artifacts=ArtifactStore.of(self.spec, self.paths))
 
     @property
     def id(self) -> str:

@@ -62,6 +62,16 @@ class Paths:
         return self.state / "stack"
 
     @property
+    def profile(self) -> Path:
+        """File with the profile of `lab initialize` that `lab up` installed, if any."""
+        return self.state / "profile.json"
+
+    @property
+    def profile_keys(self) -> Path:
+        """The passwords and keys that `lab up` made for that profile."""
+        return self.state / "profile-keys.json"
+
+    @property
     def lab_id(self) -> Path:
         """The lab's random id."""
         return self.state / "id"

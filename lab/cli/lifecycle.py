@@ -10,12 +10,23 @@ import typer
 from lab.base import cancel
 from lab.base.errors import LabError, UnavailableError, UsageError
 from lab.cli.groups import LIFECYCLE
-from lab.cli.named import cluster_of, lab_of, locked, need_nodes, own_lab, running_lab
+from lab.cli.named import cluster_of, lab_of, lab_to_be, locked, need_nodes, own_lab, running_lab
 from lab.cli.options import AsJson, ConfigFile, NoInstall, OneCluster, PlanOnly, StackName, Yes, cluster_names
 from lab.cli.output import done, out, until_ctrl_c, waiting, warn
 
 Viz = Annotated[
     bool, typer.Option("--viz", help="Also install Linkerd's dashboard with its metrics; kept until `lab down`.")
+]
+
+ProfileName = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="FOLDER|URL",
+        help="Bring the lab up with the choices of `lab initialize`: of a folder that it wrote, or of a URL. "
+        "Kept until `lab down`; `none` removes the extras.",
+        show_default=False,
+    ),
 ]
 
 Timings = Annotated[
@@ -34,6 +45,7 @@ def up(
     file: ConfigFile = None,
     stack: StackName = None,
     viz: Viz = False,
+    profile: ProfileName = None,
     plan_only: PlanOnly = False,
     no_install: NoInstall = False,
     yes: Yes = False,
@@ -53,13 +65,13 @@ def up(
     """
     from lab import stacks
     from lab.base import pki
-    from lab.cli import machine, obtaining, running, tables
-    from lab.lab import Lab
+    from lab.cli import machine, obtaining, profiles, running, tables
     from lab.lifecycle import changes, plan
     from lab.lifecycle.timings import critical_path
     from lab.report.environment import write_manifests
 
-    lab = lab_of(file, **({"stack": stack} if stack is not None else {}), **({"viz": True} if viz else {}))
+    named = {"stack": stack} if stack is not None else {}
+    lab = lab_to_be(file, profile=profile, **named, **({"viz": True} if viz else {}))
     try:
         stacks.choose(lab)  # refuses before anything changes
     except UnavailableError as error:
@@ -67,22 +79,28 @@ def up(
             raise
         with locked(lab, "lab up"):  # raises the error again, unless an engine that it started has what was missing
             obtaining.obtain(lab, error.wanted, install=not no_install, yes=yes, quiet=as_json, known=error)
-        lab = Lab.of(lab.spec)
+        lab = lab.refreshed()
     if plan_only:
+        profiles.check_planned(lab)
         tables.plan(out(), plan.up(lab), as_json=as_json)
         return
     pki.refuse_ended(lab.paths.pki)
     with locked(lab, "lab up"):
+        lab = profiles.obtain(lab, install=not no_install, yes=yes, quiet=as_json)
         lab = machine.make_ready(lab, install=not no_install, yes=yes)
         choice = stacks.choose(lab)
         if not as_json:
             typer.echo(f"lab {lab.spec.name}: {choice.reason}")
         stacks.remember(lab, choice.stack)
+        profiles.remember(lab)
         steps = plan.up(lab)
         report = running.run(lab, steps, verb="up", quiet=as_json)
         write_manifests(lab, choice.stack.name)
         left = changes.now(lab, stacks.mesh(lab))
+        notes = list(profiles.finish(lab))
     tables.up(out(), lab, report, left, path=critical_path(steps, report) if timings else (), as_json=as_json)
+    for line in () if as_json else notes:
+        typer.echo(line)
 
 
 def down(file: ConfigFile = None, plan_only: PlanOnly = False, as_json: AsJson = False) -> None:

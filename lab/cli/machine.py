@@ -55,7 +55,7 @@ def make_ready(lab: Lab, *, install: bool, yes: bool, only: Sequence[str] | None
     )
     for finding in doctor.warnings(prepared.findings):
         warn(f"{finding.name}: {finding.observed}. Fix: {finding.fix}")
-    return Lab.of(lab.spec) if prepared.changed else lab
+    return lab.refreshed() if prepared.changed else lab
 
 
 def _say(message: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.base.errors import ClusterError, ForeignStateError, LabError, UsageError
+from lab.cli.output import warn
 
 if TYPE_CHECKING:
     from lab.base.names import Cluster
@@ -16,7 +17,24 @@ if TYPE_CHECKING:
 
 
 def lab_of(file: Path | None, **overrides: str | bool) -> Lab:
-    """Return the lab that a lab.toml describes; `overrides` are keys that the command line sets.
+    """Return the lab that a lab.toml describes, with the profile that it was brought up with.
+
+    `overrides` are keys that the command line sets. Raises what `_without_profile` does.
+    """
+    lab = _without_profile(file, **overrides)
+    if not lab.paths.profile.exists():
+        return lab
+    from lab.initialize import lab_profile
+
+    try:
+        return lab_profile.recorded(lab)
+    except UsageError as error:  # `lab down` and the like work without it
+        warn(f"{error.where} {error.what}; the profile's extras are ignored; next: {error.next}")
+        return lab
+
+
+def _without_profile(file: Path | None, **overrides: str | bool) -> Lab:
+    """Return the lab that a lab.toml describes.
 
     Raises:
         ForeignStateError: another user owns the state folder. Its next command takes the folder over only if no lab
@@ -29,11 +47,26 @@ def lab_of(file: Path | None, **overrides: str | bool) -> Lab:
         os.environ["LAB_CONFIG"] = str(file.absolute())  # for the `lab` commands that this one starts
     spec = config.load(file or config.find(), overrides=overrides)
     try:
-        return Lab.of(spec)
+        lab = Lab.of(spec)
     except ForeignStateError as error:
         if not _may_be_up(spec.name):
             error.next = f"{error.next}; or, as no lab {spec.name} is up: {error.take_over}"
         raise
+    return lab
+
+
+def lab_to_be(file: Path | None, *, profile: str | None, **overrides: str | bool) -> Lab:
+    """Return the lab that a lab.toml describes for `lab up`, with the profile that is named, else with its own.
+
+    Raises:
+        UsageError: the lab cannot have this profile.
+    """
+    lab = _without_profile(file, **overrides)
+    if profile is None and not lab.paths.profile.exists():
+        return lab
+    from lab.initialize import lab_profile
+
+    return lab_profile.recorded(lab, fresh=True) if profile is None else lab_profile.chosen(lab, profile)
 
 
 def _may_be_up(name: str) -> bool:

@@ -125,8 +125,10 @@ class ManifestComponent(ABC):
         inventory.remove(lab, connect(cluster), self.name)
 
     def _wanted(self, lab: Lab, cluster: Cluster) -> list[Obj]:
-        labels = lab.owner(self.name).labels
-        return [labelled(obj, labels) for obj in self.objects(lab, cluster)]
+        labels, objects = lab.owner(self.name).labels, self.objects(lab, cluster)
+        if lab.extension is not None:
+            objects = lab.extension.edited(lab, self.name, cluster.name, objects)
+        return [labelled(obj, labels) for obj in objects]
 
     def _intact(self, lab: Lab, kube: Kube, known: inventory.Inventory | None, wanted: Sequence[Obj]) -> bool:
         """Return whether the cluster has exactly the wanted objects, unchanged since they were applied."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cache
 
 from lab import config
 from lab.artifacts.from_source.builders.module import CRDS, OBJECTS
@@ -39,21 +39,16 @@ class _PublicImages(ArtifactStore):
         return False
 
 
-class StoreSources:
-    """Implements `model.Sources`. It downloads nothing: `artifacts` names what must be in the store.
+class LabSources:
+    """Implements `model.Sources` with a lab's store and specification. It downloads nothing: `missing` says what lacks.
 
     Args:
-        paths: the folders of this machine; renderings are cached below `paths.cache`.
+        lab: the lab; renderings are cached in its state folder.
     """
 
-    def __init__(self, paths: Paths) -> None:
-        self._paths = replace(paths, state=paths.cache / "initialize")
-        self.store = _PublicImages(paths=self._paths)
-
-    @cached_property
-    def _lab(self) -> Lab:
-        spec = config.parse(f'name = "{NAME}"\n', source="the initializer's lab")
-        return Lab(spec=spec, paths=self._paths, artifacts=self.store)
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.store: ArtifactStore = lab.artifacts
 
     @cache  # noqa: B019 - as long as these sources
     def crds(self, artifact: str) -> str:
@@ -68,7 +63,7 @@ class StoreSources:
     @cache  # noqa: B019
     def component(self, stack: str, name: str, cluster: str) -> Rendering:
         """Return a component of one of the lab's stacks, as `lab render` writes it."""
-        lab = self._lab
+        lab = self.lab
         if name == "linkerd-viz":
             lab = replace(lab, spec=lab.spec.model_copy(update={"viz": True}))
         component = STACKS[stack].components(lab)[name].component
@@ -77,7 +72,7 @@ class StoreSources:
     @cache  # noqa: B019
     def links(self, stack: str, cluster: str) -> Sequence[Rendering]:
         """Return what a cluster has of the links between the clusters."""
-        lab = self._lab
+        lab = self.lab
         parts = [
             part
             for source in lab.clusters
@@ -94,7 +89,7 @@ class StoreSources:
     @property
     def anchor_command(self) -> str:
         """The command that creates a trust anchor in the working directory: anchor.crt and anchor.key."""
-        return anchor_command(self._lab)
+        return anchor_command(self.lab)
 
     @property
     def public_images(self) -> Sequence[str]:
@@ -110,3 +105,16 @@ class StoreSources:
         if entry is None:
             raise ArtifactError(f"{artifact} is not on this machine", next=f"lab artifacts build {artifact}")
         return (entry.path / name).read_text(encoding="utf-8") if name in entry.files else ""
+
+
+class StoreSources(LabSources):
+    """The sources of who takes the YAML home: the lab that nobody changed, and upstream's images.
+
+    Args:
+        paths: the folders of this machine; renderings are cached below `paths.cache`.
+    """
+
+    def __init__(self, paths: Paths) -> None:
+        paths = replace(paths, state=paths.cache / "initialize")
+        spec = config.parse(f'name = "{NAME}"\n', source="the initializer's lab")
+        super().__init__(Lab(spec=spec, paths=paths, artifacts=_PublicImages(paths=paths)))

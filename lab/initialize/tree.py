@@ -5,7 +5,7 @@ Nothing here reads a clock, the host or the environment: the same choices and so
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lab.initialize.choices import Choices
@@ -21,14 +21,14 @@ _KUSTOMIZATION = "kustomization.yaml"
 
 
 @dataclass(kw_only=True)
-class _Piece:
+class Piece:
     """What one owner has in one stage of one cluster."""
 
     objects: dict[Ref, Obj] = field(default_factory=dict)
     text: str = ""
 
 
-_Key = tuple[ApplyStage, str]
+Key = tuple[ApplyStage, str]
 """A stage and an owner: an option, a wire, or a name that several share."""
 
 
@@ -76,13 +76,14 @@ def tree(choices: Choices, sources: Sources) -> Tree:
     """
     # West is rendered for a single cluster, too: what differs between clusters is then apart from the beginning, and a
     # later update to two clusters changes little.
-    pieces = {name: _pieces(choices, site) for name, site in sites(choices, sources, clusters=CLUSTERS).items()}
+    places = sites(choices, sources, clusters=CLUSTERS)
+    by_cluster = {name: pieces(parts(choices, site)) for name, site in places.items()}
     files: dict[str, str] = {}
     resources: dict[tuple[str, ApplyStage], list[str]] = {}
-    keys = list(dict.fromkeys(key for of in pieces.values() for key in of))
+    keys = list(dict.fromkeys(key for of in by_cluster.values() for key in of))
     for key in sorted(keys, key=lambda one: [*ApplyStage].index(one[0])):
         stage, owner = key
-        east, west = (of.get(key, _Piece()) for of in pieces.values())
+        east, west = (of.get(key, Piece()) for of in by_cluster.values())
         shared = [obj for name, obj in east.objects.items() if west.objects.get(name) == obj]
         text = east.text if east.text == west.text else ""
         if shared or text:
@@ -99,31 +100,34 @@ def tree(choices: Choices, sources: Sources) -> Tree:
                 resources.setdefault((name, stage), []).append(f"{owner}.yaml")
     for (name, stage), paths in resources.items():
         files[f"clusters/{name}/{stage.value}/{_KUSTOMIZATION}"] = kustomization(paths)
-    return Tree(files=files, objects={name: _by_stage(pieces[name]) for name in choices.clusters})
+    return Tree(files=files, objects={name: _by_stage(by_cluster[name]) for name in choices.clusters})
 
 
-def _pieces(choices: Choices, site: ClusterChoice) -> dict[_Key, _Piece]:
-    found: dict[_Key, _Piece] = {}
+def pieces(given: Iterable[tuple[str, Part]]) -> dict[Key, Piece]:
+    """Return what each owner has in each stage; namespaces of all owners are joined."""
+    found: dict[Key, Piece] = {}
     spaces: dict[str, Obj] = {}
-    for owner, part in _parts(choices, site):
+    for owner, part in given:
         if part.stage is ApplyStage.NAMESPACES:
             for obj in part.objects:
                 _join(spaces, obj)
             continue
-        piece = found.setdefault((part.stage, part.owner or owner), _Piece())
+        piece = found.setdefault((part.stage, part.owner or owner), Piece())
         if part.text and part.text not in piece.text:
             piece.text += part.text
         for obj in part.objects:
             if piece.objects.setdefault(ref(obj), obj) != obj:
                 raise ValueError(f"{owner} has two objects {ref(obj)}")
     if spaces:
-        found[ApplyStage.NAMESPACES, NAMESPACES] = _Piece(objects={ref(obj): obj for obj in spaces.values()})
+        found[ApplyStage.NAMESPACES, NAMESPACES] = Piece(objects={ref(obj): obj for obj in spaces.values()})
     return found
 
 
-def _parts(choices: Choices, site: ClusterChoice) -> Iterator[tuple[str, Part]]:
+def parts(choices: Choices, site: ClusterChoice, *, without: Collection[str] = ()) -> Iterator[tuple[str, Part]]:
+    """Yield the parts of the options, except of some, and of all wires, with the owner of each."""
     for option in choices.options:
-        yield from ((option.id, part) for part in option.parts(site))
+        if option.id not in without:
+            yield from ((option.id, part) for part in option.parts(site))
     for wire in wires(choices):
         yield from ((wire.id, part) for part in wire.parts(site))
 
@@ -161,7 +165,7 @@ def kustomization(resources: Sequence[str]) -> str:
     return "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n" + "".join(lines)
 
 
-def _by_stage(pieces: Mapping[_Key, _Piece]) -> dict[ApplyStage, list[Obj]]:
+def _by_stage(pieces: Mapping[Key, Piece]) -> dict[ApplyStage, list[Obj]]:
     by_stage: dict[ApplyStage, list[Obj]] = {stage: [] for stage in ApplyStage}
     for (stage, _), piece in pieces.items():
         by_stage[stage] += piece.objects.values()

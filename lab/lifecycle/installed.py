@@ -30,10 +30,11 @@ def problems(lab: Lab, stack: Stack, kube: Kube) -> list[str]:
     workloads = [*(of for of in applied if of.kind in _KINDS), dns.DEPLOYMENT]
     there = _find(kube, workloads)
     # Some have 0 replicas as they were applied; the generation tells them from those that somebody scaled down.
+    scaled = stack.scaled(lab)
     idle = {
         of
         for of, obj in there.items()
-        if obj["spec"].get("replicas", 1) == 0 and inventory.generation(obj) == applied.get(of)
+        if obj["spec"].get("replicas", 1) == 0 and (of in scaled or inventory.generation(obj) == applied.get(of))
     }
     wrong = list(_of_workloads(kube, [of for of in workloads if of not in idle], there))
     names = {of.name for of in idle}

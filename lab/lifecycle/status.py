@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -116,7 +116,13 @@ def gather(lab: Lab) -> Status:
                 if there
             ),
             *workloads(),
-            *_missing_exports(lab, traffic().exports, running, silent=[n for n in running if versions[n]()[0] is None]),
+            *_missing_exports(
+                lab,
+                traffic().exports,
+                running,
+                silent=[n for n in running if versions[n]()[0] is None],
+                idle={of.name for of in stack.scaled(lab)},
+            ),
             *_missing_routes(wire().missing_routes),
             *doubts,
             *(one.problem for one in results if one.problem),
@@ -169,7 +175,7 @@ def _broken(links: Sequence[Link], cuts: Sequence[tuple[str, str]]) -> Iterator[
 
 
 def _missing_exports(
-    lab: Lab, exports: Sequence[Export], running: Sequence[str], *, silent: Sequence[str]
+    lab: Lab, exports: Sequence[Export], running: Sequence[str], *, silent: Sequence[str], idle: Collection[str] = ()
 ) -> Iterator[str]:
     """Yield the exports of lab.toml that do not exist or have no ready endpoints, or cannot be read.
 
@@ -178,6 +184,7 @@ def _missing_exports(
         exports: the exports that were found.
         running: the clusters whose nodes run.
         silent: those of them whose API servers do not answer; their exports are unknown.
+        idle: services that may have no pods.
     """
     there = {(export.service, export.source): export for export in exports}
     for service, sources in lab.spec.exports.items():
@@ -187,7 +194,7 @@ def _missing_exports(
                 yield f"{source}: cannot check whether {service} is exported: no answer from {', '.join(silent)}"
             elif export is None and len(running) > 1:
                 yield f"{source}: {service} is not exported, although it is in lab.toml"
-            elif export is not None and export.endpoints == 0:
+            elif export is not None and export.endpoints == 0 and service not in idle:
                 yield f"{source}: {service} is exported but has no ready endpoints"
 
 

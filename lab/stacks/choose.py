@@ -52,9 +52,9 @@ def _choose(lab: Lab) -> Choice:
                 f"the lab {lab.spec.name} was brought up with the {is_up.name} stack, and keeps it",
                 next=f"lab down, then lab up --stack {named}; or another `name` in lab.toml",
             )
-        return Choice(stack=is_up, reason=f"{is_up.title}, as it was brought up")
+        return Choice(stack=_extended(lab, is_up), reason=f"{is_up.title}, as it was brought up")
     if named != "auto":
-        return _named(lab, STACKS[named])
+        return _named(lab, _extended(lab, STACKS[named]))
     if (loaded := _loaded(lab)) is not None:
         return Choice(stack=loaded, reason=f"{loaded.title}, from the loaded bundle")
     chosen, skipped = _first_available(lab)
@@ -92,7 +92,8 @@ def _first_available(lab: Lab) -> tuple[Stack | None, list[str]]:
 def _named(lab: Lab, stack: Stack) -> Choice:
     unavailable = _unavailable(lab, stack)
     if unavailable is None:
-        return Choice(stack=stack, reason=f"{stack.title}, as lab.toml or --stack says")
+        who = "the profile" if lab.extension is not None else "lab.toml or --stack"
+        return Choice(stack=stack, reason=f"{stack.title}, as {who} says")
     lines = _lines(unavailable)
     count = "1 artifact is" if len(lines) == 1 else f"{len(lines)} artifacts are"
     raise UnavailableError(
@@ -109,7 +110,15 @@ def _unavailable(lab: Lab, stack: Stack) -> ArtifactError | None:
 def current(lab: Lab) -> Stack:
     """Return the stack of a lab that is up, else the one for `lab up`, whether its artifacts are available or not."""
     named = _remembered(lab) or STACKS.get(lab.spec.stack) or _loaded(lab)
-    return named or _first_available(lab)[0] or next(iter(STACKS.values()))
+    return _extended(lab, named or _first_available(lab)[0] or next(iter(STACKS.values())))
+
+
+def _extended(lab: Lab, stack: Stack) -> Stack:
+    """Return the stack with the components of the lab's profile, if it has one."""
+    if lab.extension is None:
+        return stack
+    extended: Stack = lab.extension.extended(stack)
+    return extended
 
 
 def remember(lab: Lab, stack: Stack) -> None:

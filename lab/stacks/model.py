@@ -9,7 +9,7 @@ from typing import Protocol
 
 from lab.base.names import Cluster
 from lab.components.base import Component
-from lab.kube.objects import Obj
+from lab.kube.objects import Obj, Ref
 from lab.lab import Lab
 from lab.mesh import Mesh
 from lab.stacks.panel import PanelKinds
@@ -124,6 +124,9 @@ class Stack(Protocol):
 
     def answers(self, lab: Lab, cluster: str) -> Mapping[str, frozenset[str]]:
         """Return the services that a cluster's frontend calls, each with the clusters that must answer."""
+
+    def scaled(self, lab: Lab) -> frozenset[Ref]:
+        """Return the workloads whose number of pods the cluster itself decides, down to none."""
 
     def checks(self, lab: Lab, cluster: Cluster) -> list[UpstreamCheck]:
         """Run upstream's own checks of a cluster, and return their lines.

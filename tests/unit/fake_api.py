@@ -31,6 +31,10 @@ KINDS = {
     "split.smi-spec.io/v1alpha2": ["TrafficSplit"],
     "linkerd.io/v1alpha2": ["ServiceProfile"],
     "getambassador.io/v3alpha1": ["Mapping"],
+    "telemetry.istio.io/v1": ["Telemetry"],
+    "keda.sh/v1alpha1": ["ScaledObject"],
+    "kustomize.toolkit.fluxcd.io/v1": ["Kustomization"],
+    "source.toolkit.fluxcd.io/v1": ["OCIRepository"],
 }
 CLUSTER_WIDE = {"Namespace", "Node", "CustomResourceDefinition"}
 

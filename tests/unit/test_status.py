@@ -16,7 +16,9 @@ from lab.base.names import Cluster
 from lab.cli.app import app
 from lab.clusters import Node, NodeStatus
 from lab.clusters.provider import WireState
+from lab.components import podinfo
 from lab.kube import KubeError
+from lab.kube.objects import Ref
 from lab.lab import Lab
 from lab.lifecycle import status
 from lab.lifecycle.answers import FrontendAnswers
@@ -77,6 +79,7 @@ class World:
     silent: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
     cuts: tuple[tuple[str, str], ...] = ()
+    scaled: frozenset[Ref] = frozenset()
     sources: Mapping[str, Installed] = field(
         default_factory=lambda: {
             "kubectl": Installed(title="kubectl", version="1.37.0", source="upstream"),
@@ -102,6 +105,7 @@ def world(lab: Lab, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch) -
         answers=lambda lab, cluster: {"podinfo": frozenset({cluster})},
         artifacts=lambda lab: ("kubectl",),
         images=lambda lab: ("podinfo", "frontend"),
+        scaled=lambda lab: made.scaled,
     )
     nodes = {name: Node(name=name, status=NodeStatus.RUNNING, address="172.30.0.2") for name in lab.clusters}
 
@@ -203,6 +207,14 @@ def test_a_change_that_makes_requests_fail_is_undone_by_reset(world: World) -> N
     assert code == 1
     assert LOCKED.effect in text
     assert "next: lab reset" in text
+
+
+def test_an_export_that_keda_scales_may_have_no_endpoints(world: World) -> None:
+    world.traffic = Traffic(exports=(replace(EXPORT, endpoints=0),))
+    assert shown()[0] == 1
+    world.scaled = frozenset({podinfo.DEPLOYMENT})
+    code, text = shown()
+    assert (code, "everything is alive" in text) == (0, True)
 
 
 EAST_ONLY = FrontendAnswers(

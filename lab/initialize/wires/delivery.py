@@ -9,7 +9,9 @@ from lab.initialize.options.delivery import ARGOCD, FLUX, GIT, REGISTRY, REGISTR
 from lab.initialize.wires import asking
 from lab.kube.objects import Obj
 
-_IN_CLUSTER = f"oci://{REGISTRY}.{FLUX}.svc.cluster.local:{REGISTRY_PORT}/eastwest"
+REPOSITORY = "eastwest"
+"""The folder's name in the cluster's registry."""
+_IN_CLUSTER = f"oci://{REGISTRY}.{FLUX}.svc.cluster.local:{REGISTRY_PORT}/{REPOSITORY}"
 
 
 def stage_name(stage: ApplyStage) -> str:

@@ -12,7 +12,7 @@ from lab.components.frontend import Frontend
 from lab.components.gateway_api import GatewayApi
 from lab.components.namespaces import Namespaces
 from lab.components.podinfo import Podinfo
-from lab.kube.objects import Obj
+from lab.kube.objects import Obj, Ref
 from lab.lab import Lab
 from lab.mesh import Mesh
 from lab.mesh.names import ports_of
@@ -133,6 +133,11 @@ class IstioStack:
         """Return podinfo with all clusters that run it: Istio merges its Services."""
         del cluster
         return {"podinfo": frozenset(name for name, c in lab.spec.clusters.items() if c.podinfo.replicas > 0)}
+
+    def scaled(self, lab: Lab) -> frozenset[Ref]:
+        """Return none: `lab up` sets the replicas of all workloads."""
+        del lab
+        return frozenset()
 
     def checks(self, lab: Lab, cluster: Cluster) -> list[UpstreamCheck]:
         """Run `istioctl analyze`, and return a summary line and a line for each finding."""

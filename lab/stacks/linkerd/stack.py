@@ -14,7 +14,7 @@ from lab.components.gateway_api import GatewayApi
 from lab.components.namespaces import Namespaces
 from lab.components.podinfo import Podinfo
 from lab.kube import connect
-from lab.kube.objects import Obj, labelled
+from lab.kube.objects import Obj, Ref, labelled
 from lab.lab import Lab
 from lab.mesh import Mesh
 from lab.stacks.linkerd import control_plane, emissary, export, multicluster, policy
@@ -158,6 +158,11 @@ class LinkerdStack:
         sources = (s for s in lab.spec.exports.get("podinfo", ()) if s != cluster)
         running = (s for s in sources if lab.spec.clusters[s].podinfo.replicas)
         return {**own, **{export.exported_name("podinfo", source): frozenset({source}) for source in running}}
+
+    def scaled(self, lab: Lab) -> frozenset[Ref]:
+        """Return none: `lab up` sets the replicas of all workloads."""
+        del lab
+        return frozenset()
 
     def checks(self, lab: Lab, cluster: Cluster) -> list[UpstreamCheck]:
         """Run `linkerd check`, which runs `linkerd multicluster check` as well."""

@@ -348,3 +348,86 @@ def test_another_users_state_is_to_be_taken_over_only_if_no_lab_is_up(  # noqa: 
     ended = lab(words)
     assert (ended.code, f'sudo chown -R "$USER" {up}' in ended.err) == (3, advised)
     assert "next:  set LAB_STATE_DIR to another folder, or another `name` in lab.toml" in ended.err
+
+
+# Profiles
+
+SMALL = "?observability=otel-collector&authentication=oauth2-proxy,oidc-provider"
+
+
+@pytest.fixture
+def brought_up(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """`lab up` runs an empty plan; the labs that it was made for."""
+    planned: list[Any] = []
+
+    def up(lab: Any) -> list[Step]:
+        planned.append(lab)
+        return []
+
+    monkeypatch.setattr("lab.lifecycle.plan.up", up)
+    monkeypatch.setattr("lab.cli.machine.prepare", lambda *_, **__: Prepared(findings=[], changed=False))
+    monkeypatch.setattr("lab.lifecycle.artifacts.needs", lambda *_: None)
+    monkeypatch.setattr("lab.lifecycle.changes.now", lambda *_: [])
+    monkeypatch.setattr("lab.report.environment.write_manifests", lambda *_: None)
+    monkeypatch.setattr("lab.initialize.lab_profile.LabProfile.missing", lambda *_: [])
+    return planned
+
+
+def test_up_keeps_its_profile_until_it_is_removed(lab: Command, folder: Path, brought_up: list[Any]) -> None:
+    ended = lab("up", "--yes", "--profile", SMALL)
+    assert ended.code == 0, ended.err
+    assert "http://localhost:8081/oauth2/sign_in: sign in of east" in ended.out
+    assert "the password is in: kubectl" in ended.out
+    record = folder / "state" / "dev" / "profile.json"
+    assert "otel-collector" in record.read_text()
+    assert lab("up", "--yes").code == 0
+    assert [one.extension.choices.ids >= {"otel-collector", "oauth2-proxy"} for one in brought_up] == [True, True]
+    assert lab("up", "--yes", "--profile", "none").code == 0
+    assert brought_up[-1].extension.choices is None
+    assert not record.exists()
+    assert lab("up", "--yes").code == 0
+    assert brought_up[-1].extension is None
+
+
+def test_up_refuses_a_profile_before_anything_is_changed(lab: Command, folder: Path, brought_up: list[Any]) -> None:
+    for query, what in (("?platform=aks", "is for AKS"), ("?mesh=linkerd&ingress=none", "lab.toml or --stack says")):
+        ended = lab("up", "--yes", "--profile", query)
+        assert (ended.code, what in ended.err, "next:" in ended.err) == (2, True, True), ended.err
+    assert lab("up", "--yes", "--profile", "nowhere").code == 2
+    assert brought_up == []
+    assert not (folder / "state").exists()
+
+
+def test_up_refuses_another_mesh_than_the_running_labs(lab: Command, up: Path, brought_up: list[Any]) -> None:
+    (up / "stack").write_text("linkerd\n")
+    ended = lab("up", "--yes", "--profile", SMALL)
+    assert ended.code == 2
+    assert "is up with Linkerd, and the profile's mesh is Istio; nothing was changed" in ended.err
+    assert (brought_up, (up / "profile.json").exists()) == ([], False)
+
+
+def test_the_plan_of_a_profile_names_the_yaml_that_is_missing(lab: Command, folder: Path) -> None:
+    ended = lab("up", "--plan", "--profile", "?observability=metrics-server")
+    assert ended.code == 3, ended.out
+    assert "the plan needs upstream's YAML" in ended.err
+    assert "next:  lab artifacts build gateway-api-manifests metrics-server-manifests" in ended.err
+    assert not (folder / "state").exists()
+
+
+def test_up_obtains_the_yaml_of_a_profile_first(
+    lab: Command, brought_up: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing, obtained = [["keda-manifests"]], list[Any]()
+    monkeypatch.setattr("lab.initialize.lab_profile.LabProfile.missing", lambda *_: missing.pop() if missing else [])
+    monkeypatch.setattr("lab.cli.obtaining.obtain", lambda _, names, **__: obtained.append((names, list(brought_up))))
+    assert lab("up", "--yes", "--profile", SMALL).code == 0
+    assert obtained == [(["keda-manifests"], [])], "before the plan"
+
+
+def test_down_works_with_a_record_that_cannot_be_read(lab: Command, up: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (up / "profile.json").write_text('{"choices": "format=99"}')
+    monkeypatch.setattr("lab.lifecycle.down.down", lambda *_, **__: OWNED)
+    ended = lab("down")
+    assert ended.code == 0
+    assert "the profile's extras are ignored; next: lab up --profile FOLDER" in ended.err
+    assert lab("up", "--plan").code == 2

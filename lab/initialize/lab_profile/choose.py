@@ -84,7 +84,7 @@ def _exists(path: Path) -> bool:
 
 def _check_possible(choices: Choices, given: str) -> None:
     platform, mesh = choices.selected["platform"][0], mesh_of(choices)
-    is_folder = Path(given).is_dir()
+    is_folder = _exists(Path(given)) and Path(given).is_dir()
     by_hand = f"; or follow {Path(given) / 'README.md'}" if is_folder else ""
     update = f"lab initialize update {given}" if is_folder else "change the URL:"
     if platform != "kind":

@@ -44,7 +44,7 @@ def listening(port: int) -> Iterator[socket.socket]:
         raise HostError(f"this user may not listen on port {port}", next="lab stage --port 7465") from error
     except OSError as error:
         raise UsageError(
-            f"port {port} is in use by {_user_of(port)}", next=f"stop it, or: lab stage --port {port + 1}"
+            f"port {port} is in use by {_user_of(port)}", next="stop it, or take any free port: lab stage --port 0"
         ) from error
     with listener:
         yield listener

@@ -49,14 +49,14 @@ def stage(
         ),
     ] = None,
     audience: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--audience",
             metavar="ADDRESS",
             help="Let phones send requests, and nothing else, at this address of this machine. ADDRESS:PORT chooses "
             "another port than 7466.",
         ),
-    ] = "",
+    ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the URL without opening a browser.")] = False,
     unrecorded: Annotated[bool, typer.Option("--no-recording", help="Do not record the presentation.")] = False,
     replay: Annotated[
@@ -89,7 +89,13 @@ def stage(
     if export is not None and replay is None:
         raise UsageError("--export needs a recording", next="lab stage --replay latest --export FILE.html")
     if replay is not None:
-        asked = {"--full": full, "--fresh": fresh, "--auto": auto, "--audience": audience, "--no-recording": unrecorded}
+        asked = {
+            "--full": full,
+            "--fresh": fresh,
+            "--auto": auto,
+            "--audience": audience is not None,
+            "--no-recording": unrecorded,
+        }
         if useless := [*(names or ()), *(option for option, given in asked.items() if given)]:
             what = f"--replay plays a recording as it was: it takes no {', '.join(useless)}"
             raise UsageError(what, next=f"lab stage --replay {replay}")

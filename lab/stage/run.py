@@ -99,7 +99,7 @@ def live_stage(
     full: bool = False,
     auto: bool = False,
     config: Path | None = None,
-    audience: str = "",
+    audience: str | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> LiveStage:
     """Return the stage of a lab that is up; nothing runs before its `open`.
@@ -111,7 +111,7 @@ def live_stage(
         full: also present steps that stop whole clusters.
         auto: a rehearsal, which begins at the first step and keeps no position.
         config: the lab.toml that was named, if one was.
-        audience: the address, with or without a port, at which phones take part; empty for none.
+        audience: the address, with or without a port, at which phones take part; None for no phones.
         environ: the user's environment, for the consoles.
 
     Raises:
@@ -133,7 +133,7 @@ def live_stage(
     )
     typist.note = stage.note
     _add_parts(stage, lab, mesh, stack)
-    stage.audience = Audience.of(lab, AudienceAddress.parse(audience)) if audience else None
+    stage.audience = Audience.of(lab, AudienceAddress.parse(audience)) if audience is not None else None
     return stage
 
 

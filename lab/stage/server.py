@@ -44,7 +44,7 @@ def listening(port: int, *, command: str = "lab stage") -> Iterator[socket.socke
         raise HostError(f"this user may not listen on port {port}", next=f"{command} --port 7465") from error
     except OSError as error:
         raise UsageError(
-            f"port {port} is in use by {_user_of(port)}", next=f"stop it, or: {command} --port {port + 1}"
+            f"port {port} is in use by {_user_of(port)}", next=f"stop it, or take any free port: {command} --port 0"
         ) from error
     with listener:
         yield listener

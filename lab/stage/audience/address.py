@@ -75,7 +75,7 @@ class AudienceAddress:
             if error.errno == errno.EADDRNOTAVAIL:
                 raise UsageError(f"{self.ip} is not an address of this machine", next=_choice(own)) from error
             what = f"port {self.port} of {self.ip} is in use by another program"
-            raise UsageError(what, next=f"--audience {self.host}:{self.port + 1}") from error
+            raise UsageError(what, next=f"any free port: --audience {self.host}:0") from error
         with listener:
             yield listener
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,10 +52,31 @@ def warn_of_changes(lab: Lab, mesh: Mesh) -> None:
 
     walked = Position.read(lab.paths.walk).begun
     if walked:
-        warn(f"an earlier `lab walk` left changes of {', '.join(walked)}. `lab reset` undoes them.")
+        warn(f"{_left(walked)}. `lab reset` undoes them.")
     effects = [f"{change.cluster}: {change.effect}" for change in changes.now(lab, mesh) if change.decides_answers]
     if effects:
         warn(f"changed since `lab up`: {'; '.join(effects)}. Scenarios can fail because of it; `lab reset` undoes it.")
+
+
+def check_left(lab: Lab, chosen: Sequence[Scenario], *, command: str, fresh: bool) -> None:
+    """Name steps of scenarios that are not chosen, which an earlier presentation left.
+
+    Raises:
+        UsageError: `fresh`: a presentation undoes its own scenarios' steps only.
+    """
+    from lab.scenario.position import Position
+
+    mine = {scenario.name for scenario in chosen}
+    others = [step for step in Position.read(lab.paths.walk).begun if step.partition("/")[0] not in mine]
+    if others and fresh:
+        what = f"{_left(others)}, which this one does not have: --fresh cannot undo them"
+        raise UsageError(what, next=f"lab reset, then {command}")
+    if others:
+        warn(f"{_left(others)}. `lab reset` undoes them.")
+
+
+def _left(steps: Sequence[str]) -> str:
+    return f"an earlier presentation left changes of {', '.join(steps)}"
 
 
 def refuse_fresh_rehearsal(command: str, *, auto: bool, fresh: bool) -> None:

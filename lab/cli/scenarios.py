@@ -23,6 +23,7 @@ from lab.cli.options import (
 from lab.cli.output import Unfinished, out, waiting
 from lab.cli.presented import (
     PresentedNames,
+    check_left,
     end_with,
     known,
     picked,
@@ -184,6 +185,8 @@ def walk(
     chosen = picked(lab, names)
     if not auto and not (sys.stdin and sys.stdin.isatty()):  # None: closed
         raise UsageError("standard input is not a terminal, so a walk cannot read keys", next="lab walk --auto")
+    if not auto:
+        check_left(lab, chosen, command="lab walk", fresh=fresh)
     need_nodes(lab)
     position = Position() if auto else Position.read(lab.paths.walk)
     screen = Screen(out(page=True), typed=not auto)

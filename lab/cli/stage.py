@@ -13,11 +13,12 @@ from lab.cli.groups import SCENARIOS
 from lab.cli.named import lab_of, locked, need_nodes
 from lab.cli.options import ConfigFile, Full, stage_ids
 from lab.cli.output import done, until_ctrl_c, warn
-from lab.cli.presented import PresentedNames, end_with, picked, refuse_fresh_rehearsal, warn_of_changes
+from lab.cli.presented import PresentedNames, check_left, end_with, picked, refuse_fresh_rehearsal, warn_of_changes
 
 if TYPE_CHECKING:
     from lab.stage import run
     from lab.stage.live import LiveStage
+    from lab.stage.recording.recorder import Recorder
 
 
 def register(app: typer.Typer) -> None:
@@ -111,6 +112,8 @@ def stage(
 
     lab = lab_of(file)
     chosen = picked(lab, names)
+    if not auto:
+        check_left(lab, chosen, command="lab stage", fresh=fresh)
     need_nodes(lab)
     where = lab.spec.stage.port if port is None else port
     with locked(lab, "lab stage", alone=True), logged(lab.paths, "stage", others=("uvicorn.error",)):
@@ -135,7 +138,7 @@ def stage(
                 with until_ctrl_c():
                     run.until_interrupted()
     if recorder is not None:
-        typer.echo(f"recorded:  {recorder.folder}; to play it: lab stage --replay {recorder.folder.name}")
+        _tell_recording(recorder)
     if auto:
         typer.echo(run.rehearsed(live.presenter))
         end_with(*outcomes)
@@ -152,6 +155,14 @@ def _welcome(live: LiveStage, screen: run.OnScreen, *, opens: bool) -> None:
     if opens and not screen.open():
         warn("there is no browser with a window here: open the first URL in one on this machine")
     typer.echo("Ctrl-C ends it")
+
+
+def _tell_recording(recorder: Recorder) -> None:
+    """Print where the recording is, or why it is not whole."""
+    if recorder.problem:
+        warn(f"{recorder.problem} ({recorder.folder})")
+    else:
+        typer.echo(f"recorded:  {recorder.folder}; to play it: lab stage --replay {recorder.folder.name}")
 
 
 def _replay(which: str, file: Path | None, port: int, *, opens: bool) -> None:

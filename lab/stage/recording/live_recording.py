@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import logging
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,6 +55,7 @@ def recorded(stage: LiveStage, lab: Lab, *, runs: Path, say: Callable[[str], Non
 
 def _recorder(stage: LiveStage, runs: Path, say: Callable[[str], None]) -> Recorder | None:
     facts = stage.facts
+    folder = None
     try:
         folder = RunFolder.new(runs)
         recorder = Recorder(
@@ -71,6 +73,8 @@ def _recorder(stage: LiveStage, runs: Path, say: Callable[[str], None]) -> Recor
         )
         recorder.start()
     except OSError as error:
+        if folder is not None:
+            shutil.rmtree(folder.path, ignore_errors=True)
         say(f"nothing is recorded: {(error.strerror or str(error)).lower()} ({error.filename or runs})")
         return None
     return recorder

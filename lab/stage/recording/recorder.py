@@ -63,6 +63,8 @@ class Recorder:
     _over: threading.Event = field(default_factory=threading.Event)
     _stopped: bool = False
     _thread: threading.Thread | None = None
+    problem: str = field(default="", init=False)
+    """Why the recording is not whole; empty if it is."""
 
     def start(self) -> None:
         """Create the files, and begin.
@@ -189,6 +191,7 @@ class Recorder:
         with self._guard:
             self._stopped = True
             self._work.clear()
+            self.problem = words
         self._say(words)
 
     def _finish(self) -> None:
@@ -205,7 +208,9 @@ class Recorder:
                 notes=tuple(self._notes),
             ).write(self.folder)
         except OSError as error:
-            self._say(f"the end of the recording cannot be written: {_words(error)}")
+            words = f"the end of the recording cannot be written: {_words(error)}"
+            self.problem = self.problem or words
+            self._say(words)
 
 
 def _words(error: Exception) -> str:

@@ -189,7 +189,7 @@ def test_a_rehearsal_undoes_its_steps(lab: Command, demo: Registry, up: Path, ap
 def test_a_rehearsal_names_what_an_unfinished_walk_left(lab: Command, demo: Registry, up: Path, apis: Any) -> None:
     Position(file=up / "walk.json", at="demo/one", begun=["demo/one"]).write()
     ended = lab("walk", "--auto")
-    assert "an earlier `lab walk` left changes of demo/one. `lab reset` undoes them." in ended.err
+    assert "an earlier presentation left changes of demo/one. `lab reset` undoes them." in ended.err
     assert Position.read(up / "walk.json").begun == ["demo/one"]
 
 

@@ -130,6 +130,23 @@ def test_no_shell_is_left_by_a_stage_that_is_killed(tmp_path: Path) -> None:
         assert again.url
 
 
+@pytest.mark.parametrize(("more", "code"), [((), 0), (("--fresh",), 2)])
+def test_steps_of_another_presentation_are_named_and_no_fresh_start(
+    tmp_path: Path, more: tuple[str, ...], code: int
+) -> None:
+    with lab_stage(tmp_path, *OPTIONS) as first:
+        assert first.url
+    left = Position(file=first.state / "walk.json", at="other/one", begun=["other/one"], done=["other/one"])
+    left.write()
+    with lab_stage(tmp_path, *OPTIONS, *more) as stage:
+        if code == 0:
+            assert stage.url
+            os.kill(stage.child.pid, signal.SIGINT)
+        assert stage.ended() == code
+    assert "an earlier presentation left changes of other/one" in "\n".join(stage.errors)
+    assert Position.read(first.state / "walk.json").begun == ["other/one"]
+
+
 def test_a_rehearsal_plays_everything_keeps_the_times_and_undoes_everything(tmp_path: Path) -> None:
     with lab_stage(tmp_path, *OPTIONS, "--auto") as stage:
         assert stage.ended() == 0, stage.errors

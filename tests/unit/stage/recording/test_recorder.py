@@ -168,6 +168,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_stage(made: Recording, monke
     made.at(2).event("note", {"text": "a note"})
     until(lambda: bool(made.notes))
     assert "the recording has stopped: no space left on device; what was recorded until now is kept" in made.notes
+    assert "no space left on device" in made.recorder.problem
     for _ in range(1000):
         made.recorder.console("east", b"x" * 1000)
     monkeypatch.undo()

@@ -153,8 +153,9 @@ def find(runs: Path, which: str | None, *, of: Kind | None = None) -> Kept:
         return kept[0]
     matches = [one for one in kept if one.id == which] or [one for one in kept if which and one.id.startswith(which)]
     if len(matches) != 1:
-        what = f"no report{f' of a {of.value}' if of else ''}" if not matches else f"{len(matches)} reports"
-        raise UsageError(f"there {'is' if not matches else 'are'} {what} {which!r} in {runs}", next="lab report")
+        kind = f"report of a {of.value}" if of else "report"
+        what = f"{len(matches)} reports begin with {which!r}" if matches else f"unknown {kind} {which!r}"
+        raise UsageError(f"{what} in {runs}", next="lab report")
     return matches[0]
 
 

@@ -63,8 +63,9 @@ def _facts(kind: Kind, document: Any) -> tuple[str, str, str, int]:
 
 def _stage_result(document: Any) -> tuple[str, int]:
     """Return the result of a stage's recording, and 0: what was recorded can be played."""
-    if not document["complete"]:
-        return "still runs, or was killed", 0
     steps = document["steps"]
+    if steps is None:
+        return "still runs, or was killed", 0
     red = f", {steps['red']} red" if steps["red"] else ""
-    return f"{steps['ran']} of {steps['all']} steps, {steps['green']} green{red}", 0
+    stopped = "" if document["complete"] else "; the recording stopped earlier"
+    return f"{steps['ran']} of {steps['all']} steps, {steps['green']} green{red}{stopped}", 0

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from lab.base.errors import LabError
+from lab.base.errors import LabError, UsageError
 from lab.base.files import write_atomic
 from lab.base.names import Json
 from lab.report.folder import STAGE
@@ -28,9 +28,10 @@ class RecordingError(LabError):
 class Manifest:
     """What a recording is.
 
-    `began_at` is Unix time, `duration_s` what was recorded until the manifest was written last. `complete` is False
-    until the stage ends in order: then `duration_s` is that of the beginning, and the files have more. `notes` say what
-    is missing. `ingress`: the page's stream came through a proxy that names itself. `steps` counts the steps by result.
+    `began_at` is Unix time, `duration_s` what was recorded until the manifest was written last: until the stage
+    ends, that is the beginning, and the files have more. `complete` is False until then, and stays so if the
+    recording stopped earlier, as on a full disk. `notes` say what is missing. `ingress`: the page's stream came
+    through a proxy that names itself. `steps` counts the steps by result.
     """
 
     id: str
@@ -48,6 +49,11 @@ class Manifest:
     steps: Mapping[str, int] | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the stage has ended in order, also if its recording stopped earlier."""
+        return self.steps is not None
+
     def write(self, folder: Path) -> None:
         """Write it, readable by its owner only."""
         document = {"schema": SCHEMA, **asdict(self)}
@@ -58,7 +64,8 @@ class Manifest:
         """Read it.
 
         Raises:
-            RecordingError: the folder has no recording, it is damaged, or of another version of the lab.
+            UsageError: the folder has no recording.
+            RecordingError: it is damaged, or of another version of the lab.
         """
         file = folder / STAGE
         try:
@@ -66,7 +73,7 @@ class Manifest:
             schema = document.get("schema")
         except (FileNotFoundError, NotADirectoryError) as error:
             what = f"not the folder of a stage's recording: it has no {STAGE}"
-            raise RecordingError(what, where=str(folder), next="lab report") from error
+            raise UsageError(what, where=str(folder), next="lab report") from error
         except (OSError, ValueError, AttributeError) as error:
             raise RecordingError(f"cannot be read: {error}", where=str(file), next="lab report") from error
         if schema != SCHEMA:

@@ -30,11 +30,12 @@ def read(folder: Path) -> Tape:
     """Read the recording in a folder.
 
     Raises:
-        RecordingError: there is none, it is of another version of the lab, or nothing of it can be played.
+        UsageError: there is none.
+        RecordingError: it is of another version of the lab, or nothing of it can be played.
     """
     manifest = Manifest.read(folder)
     problems = list(manifest.notes)
-    if not manifest.complete:
+    if not manifest.ended:
         problems.append("the stage still runs, or was killed: what is written so far is played")
     events = Timeline(_Lines(folder / EVENTS, problems).read(_EventReader(problems).take))
     if not any(event.name == "state" for event in events.events):

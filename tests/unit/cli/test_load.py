@@ -198,7 +198,7 @@ def test_loads_are_listed_and_opened_as_runs_are(
     assert (listed["mode"], listed["what"], listed["exit_code"]) == ("load", server.base, 0)
     assert f"{saved(folder)['sent']} sent, 0 lost" in lab("report").out
     assert lab("report", "open", listed["id"]).out == f"{listed['path']}/load.html\n"
-    assert "no report of a run" in lab("report", "diff", listed["id"], listed["id"]).err
+    assert "unknown report of a run" in lab("report", "diff", listed["id"], listed["id"]).err
 
 
 def test_completion_knows_the_services_that_a_frontend_calls(folder: Path) -> None:

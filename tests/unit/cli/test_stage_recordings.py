@@ -36,7 +36,7 @@ def test_a_recording_that_was_not_ended_is_listed_as_such(lab: Command, folder: 
 def test_it_is_no_report_for_other_commands_and_they_name_the_one_that_plays_it(lab: Command, recorded: Path) -> None:
     opened = lab("report", "open", ID)
     assert (opened.code, f"next:  lab stage --replay {ID}" in opened.err) == (2, True)
-    assert "no report of a run" in lab("report", "diff", ID, ID).err
+    assert "unknown report of a run" in lab("report", "diff", ID, ID).err
 
 
 def test_an_export_says_what_the_file_contains(lab: Command, recorded: Path, folder: Path) -> None:
@@ -55,9 +55,9 @@ def test_a_recording_has_several_names(lab: Command, recorded: Path, folder: Pat
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (("--replay", "2025"), "there is no report of a stage '2025'"),
-        (("--replay", f"{ID}x"), "there is no report of a stage"),
-        (("--replay", ""), "there is no report of a stage ''"),
+        (("--replay", "2025"), "unknown report of a stage '2025'"),
+        (("--replay", f"{ID}x"), f"unknown report of a stage '{ID}x'"),
+        (("--replay", ""), "unknown report of a stage"),
         (("--replay", "/etc"), "/etc: not the folder of a stage's recording"),
         (("--export", "x.html"), "--export needs a recording"),
         (("--replay", ID, "--export", "no/folder/x.html"), "there is no folder no/folder"),

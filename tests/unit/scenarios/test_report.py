@@ -179,7 +179,7 @@ def test_runs_are_found_by_id_by_beginning_or_as_the_newest(tmp_path: Path) -> N
     (runs / "20260104-000000-dddd-repeat" / "repeat.json").write_text("{}")
 
     assert report.find(runs, None).page == runs / "20260104-000000-dddd-repeat" / "repeat.html"
-    with pytest.raises(UsageError, match="no report of a run '20260104'"):
+    with pytest.raises(UsageError, match="unknown report of a run '20260104'"):
         report.find(runs, "20260104", of=report.Kind.RUN)
     (runs / "20260104-000000-dddd-repeat" / "repeat.json").unlink()
     assert report.find(runs, None).id == "20260102-000000-bbbb"

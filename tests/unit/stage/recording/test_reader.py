@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lab.base.errors import UsageError
 from lab.stage.recording import reader
 from lab.stage.recording.manifest import RecordingError
 from lab.stage.recording.reader import read
@@ -124,9 +125,9 @@ def test_a_damaged_manifest_is_refused(folder: Path, key: str, value: Any) -> No
 
 
 def test_a_folder_without_a_recording_is_refused(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(RecordingError, match=r"it has no stage\.json"):
+    with pytest.raises(UsageError, match=r"it has no stage\.json"):
         read(tmp_path)
-    with pytest.raises(RecordingError, match=r"it has no stage\.json"):
+    with pytest.raises(UsageError, match=r"it has no stage\.json"):
         read(tmp_path / "missing")
     (folder / "events.jsonl").write_text("")
     with pytest.raises(RecordingError, match="has no state of a stage"):

@@ -175,6 +175,8 @@ def test_a_full_disk_ends_the_recording_and_not_the_stage(made: Recording, monke
     made.recorder.close()
     tape = read(made.folder)
     assert (tape.manifest.complete, len(tape.events.events)) == (False, 1)
+    assert "no space left on device" in tape.problems[0]
+    assert not [problem for problem in tape.problems if "was killed" in problem], "it has ended in order"
 
 
 def test_a_slow_disk_costs_output_and_never_memory(made: Recording, monkeypatch: pytest.MonkeyPatch) -> None:

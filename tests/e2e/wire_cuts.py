@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -66,26 +67,47 @@ def _injected(value: str) -> Callable[[Kubectl], None]:
     )
 
 
-def _collector(selector: str) -> Callable[[Kubectl], None]:
-    """Let the collector's Service have no pods, or its own again."""
-    patch = json.dumps({"spec": {"selector": {"app.kubernetes.io/name": selector}}})
-    place = ("--namespace", "observability")
-    return _run((*place, "patch", "service", "otel-collector", "--type=merge", f"--patch={patch}"))
+# Each of the three traces' wires is cut at its own sender, while the two others go on: a check that took another
+# sender's spans for its own would stay green. The collector's Service is not touched: connections that are open
+# survive the end of its endpoints, unless a proxy is between.
 
 
-_NO_COLLECTOR = Cut(what="the collector's Service has no pods", cut=_collector("nothing"))
+def _untraced_gateway(kubectl: Kubectl) -> None:
+    """Let Istio's gateway send no spans: an object of its namespace comes before the mesh's."""
+    obj = {
+        "apiVersion": "telemetry.istio.io/v1",
+        "kind": "Telemetry",
+        "metadata": {"name": "cut", "namespace": "istio-ingress"},
+        "spec": {"tracing": [{"disableSpanReporting": True}]},
+    }
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        file.write(json.dumps(obj))
+        file.flush()
+        kubectl("apply", "--server-side", f"--filename={file.name}")
+
+
+def _untraced_podinfo() -> Callable[[Kubectl], None]:
+    """Remove podinfo's name in traces: it sends no spans then, but its proxy does."""
+    place = ("--namespace", "test")
+    return _run(
+        (*place, "set", "env", "deployment/podinfo", "PODINFO_OTEL_SERVICE_NAME-"),
+        (*place, "rollout", "status", "deployment/podinfo", "--timeout=120s"),
+    )
+
 
 CUTS: Mapping[str, Cut] = {
     "links": Cut(what="no credentials for West", cut=_delete("secret", "istio-remote-secret-west", "istio-system")),
     "injection": Cut(what="frontend without a proxy", cut=_injected("false"), restore=_injected("default")),
-    "routing": Cut(what="no route to podinfo", cut=_delete("httproute", "apps", "test")),
+    "routing": Cut(what="no route to podinfo", cut=_delete("httproute", "podinfo", "test")),
     "guard": Cut(what="no route to oauth2-proxy", cut=_delete("httproute", "authentication", "auth")),
     "metrics-ingress": _unscraped("istio-ingress", "gateway.networking.k8s.io/gateway-name=ingress"),
     "metrics-mesh": _unscraped("istio-system", "app=istiod"),
-    "metrics-apps": _unscraped("test", "app=podinfo"),
-    "traces-ingress": _NO_COLLECTOR,
+    "metrics-apps": _unscraped("test", "app.kubernetes.io/name=podinfo"),
+    "traces-ingress": Cut(
+        what="no spans of the gateway", cut=_untraced_gateway, restore=_delete("telemetry", "cut", "istio-ingress")
+    ),
     "traces-mesh": Cut(what="no Telemetry", cut=_delete("telemetry", "traces", "istio-system")),
-    "traces-apps": _NO_COLLECTOR,
+    "traces-apps": Cut(what="no spans of podinfo", cut=_untraced_podinfo()),
     "scaling": Cut(what="no ScaledObject", cut=_delete("scaledobject", "podinfo", "test")),
     "flux": Cut(what="no source", cut=_delete("ocirepository", "eastwest", "flux-system")),
     "kubelets": Cut(what="metrics-server does not trust the kubelets", cut=_without_insecure_kubelets),

@@ -10,6 +10,9 @@ from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, Pa
 from lab.initialize.objects import namespace, scraped
 from lab.kube.objects import Obj, labelled
 
+TRACED_AS = "podinfo"
+"""The name under which podinfo's own spans come; its proxy has another one."""
+
 
 def _stack(site: ClusterChoice) -> str:
     """Return the stack whose components are taken; without a mesh, their objects are Istio's."""
@@ -25,7 +28,7 @@ def _podinfo(site: ClusterChoice) -> Iterator[Part]:
     def traced(obj: Obj) -> None:
         endpoint = "http://otel-collector.observability.svc.cluster.local:4317"
         edits.container(obj, "podinfo")["env"] += [
-            {"name": "PODINFO_OTEL_SERVICE_NAME", "value": "podinfo"},
+            {"name": "PODINFO_OTEL_SERVICE_NAME", "value": TRACED_AS},
             {"name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "value": endpoint},
         ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import quote
 
 from lab.initialize.dashboards import Dashboard
@@ -27,6 +28,11 @@ def dashboard(of: Dashboard, path: str = "") -> tuple[str, ...]:
 def prometheus(query: str) -> tuple[str, ...]:
     """Return the command that sends a query to Prometheus."""
     return service(OBSERVABILITY, "prometheus", 9090, f"/prometheus/api/v1/query?query={quote(query, safe='()')}")
+
+
+def shown(metric: str, label: str, value: str) -> str:
+    """Return the expression of a metric above zero with this label, in Prometheus' text format."""
+    return rf'(?m)^{metric}[a-z_]*\{{[^\n]*\b{label}="{re.escape(value)}"[^\n]*\}} (?!0(?:\s|$))'
 
 
 ABOVE_ZERO = "a number above zero in `value`"

@@ -94,6 +94,17 @@ def _argocd(site: ClusterChoice) -> Iterator[Part]:
     yield Part(stage=ApplyStage.WIRING, objects=argocd_objects(site))
 
 
+def _both(namespace: str, first: str, second: str, path: str) -> tuple[str, ...]:
+    """Return the command that reads a field of two objects, TYPE/NAME each: one line with a blank between."""
+    return (
+        f"--namespace={namespace}",
+        "get",
+        first,
+        second,
+        f'--output=jsonpath={{range .items[*]}}{path}{{" "}}{{end}}',
+    )
+
+
 def _flux_checks(site: ClusterChoice) -> Iterator[WireCheck]:
     yield WireCheck(
         proves="Flux has pulled the folder",
@@ -109,6 +120,26 @@ def _flux_checks(site: ClusterChoice) -> Iterator[WireCheck]:
         expects="True",
         within_s=300,
     )
+    yield WireCheck(
+        proves="what Flux has applied is what it has pulled",
+        ask=_both(
+            FLUX,
+            f"{_source(site)['kind'].lower()}.source.toolkit.fluxcd.io/eastwest",
+            f"kustomization.kustomize.toolkit.fluxcd.io/{stage_name(ApplyStage.WIRING)}",
+            "{.status.artifact.revision}{.status.lastAppliedRevision}",
+        ),
+        expects=r"\A(\S+) \1\s*\Z",
+        words="the same revision twice",
+        within_s=300,
+    )
+    # Conditions stay as they are when their controller is gone.
+    yield WireCheck(
+        proves="Flux's controllers run",
+        ask=_both(FLUX, "deployment/source-controller", "deployment/kustomize-controller", "{.status.readyReplicas}"),
+        expects=r"[1-9]\d* [1-9]",
+        words="a number above zero twice",
+        within_s=120,
+    )
 
 
 def _argocd_checks(site: ClusterChoice) -> Iterator[WireCheck]:
@@ -118,6 +149,18 @@ def _argocd_checks(site: ClusterChoice) -> Iterator[WireCheck]:
         ask=asking.field(ARGOCD, "applications.argoproj.io", stage_name(ApplyStage.WIRING), "{.status.sync.status}"),
         expects="Synced",
         within_s=300,
+    )
+    yield WireCheck(
+        proves="Argo CD's controller and its reader of repositories run",
+        ask=_both(
+            ARGOCD,
+            "statefulset/argocd-application-controller",
+            "deployment/argocd-repo-server",
+            "{.status.readyReplicas}",
+        ),
+        expects=r"[1-9]\d* [1-9]",
+        words="a number above zero twice",
+        within_s=120,
     )
 
 

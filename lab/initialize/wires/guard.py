@@ -30,8 +30,9 @@ def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
     yield WireCheck(
         proves="oauth2-proxy answers through the ingress",
         ask=asking.at_ingress(ingress, "/oauth2/sign_in"),
-        expects=r"(?i)<!doctype html",
-        words="a page in HTML",
+        # Not any page: without the route, another application may answer.
+        expects='action="/oauth2/start"',
+        words="the page with the button that begins the login (`/oauth2/start`)",
     )
     for one in dashboards.chosen(site):
         yield from _refused(site, one)

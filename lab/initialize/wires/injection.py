@@ -12,6 +12,7 @@ from lab.initialize.objects import namespace
 from lab.initialize.wires import asking
 
 _PODS = '{range .items[*]}{.metadata.namespace}={.spec.initContainers[*].name} {.spec.containers[*].name}{"\\n"}{end}'
+_NEW = "jsonpath={.spec.initContainers[*].name} {.spec.containers[*].name}"
 
 
 def _parts(site: ClusterChoice) -> Iterator[Part]:
@@ -35,6 +36,12 @@ def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
         expects=rf"\A(?=(?:.*\n)*{APPS}=.*{proxy})(?!(?:.*\n)*{APPS}=(?!.*{proxy}))(?!(?:.*\n)*(?!{outside})[^=\n]+=.*{proxy})",
         words=f"a line for each pod, with {proxy} in those of {APPS}",
         within_s=120,
+    )
+    # The pods above may be older than a change. The server only simulates this one.
+    yield WireCheck(
+        proves="the mesh would inject its proxy into a new pod of the applications",
+        ask=(f"--namespace={APPS}", "run", "injection", "--image=injection", "--dry-run=server", f"--output={_NEW}"),
+        expects=proxy,
     )
 
 

@@ -1,12 +1,15 @@
 """Ingress, mesh and applications → Prometheus, or the collector where there is no Prometheus.
 
-The connection itself is annotations of pods and the discovery in `lab.initialize.scraping`: these wires check it.
+The connection itself is annotations of pods and the discovery in `lab.initialize.scraping`: these wires check it. All
+queries ask for the present value: Prometheus ends the series of a pod that it does not scrape any more after two
+scrapes, and so does the collector (at the latest after its `metric_expiration`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from lab.base.names import NAMESPACE as APPS
 from lab.initialize import ingresses
 from lab.initialize.ingresses import INGRESSES, OBSERVABILITY
 from lab.initialize.model import ClusterChoice, WireCheck, Wiring
@@ -15,10 +18,15 @@ from lab.initialize.wires import asking
 _COLLECTORS = frozenset({"prometheus", "otel-collector"})
 
 
-def _measured(
-    site: ClusterChoice, query: str, metric: str, *, proves: str, before: tuple[tuple[str, ...], ...] = ()
-) -> WireCheck:
-    """Return the check that a metric arrives: a query to Prometheus, else the text that the collector shows."""
+def _measured(site: ClusterChoice, query: str, shown: str, *, proves: str) -> WireCheck:
+    """Return the check that a metric arrives: a query to Prometheus, else the text that the collector shows.
+
+    A request at the ingress comes first: podinfo and most ingresses count nothing before, and KEDA may have to start
+    podinfo.
+    """
+    before: tuple[tuple[str, ...], ...] = ()
+    if site.has(*INGRESSES):
+        before = (asking.at_ingress(ingresses.of(site)[1], "/podinfo/"),)
     if site.has("prometheus"):
         return WireCheck(
             proves=proves,
@@ -26,10 +34,10 @@ def _measured(
             expects=asking.HAS_RESULT,
             words=asking.ABOVE_ZERO,
             before=before,
-            within_s=90,
+            within_s=120,
         )
-    shown = asking.service(OBSERVABILITY, "otel-collector", 8889, "/metrics")
-    return WireCheck(proves=proves, ask=shown, expects=rf"(?m)^{metric}", before=before, within_s=90)
+    ask = asking.service(OBSERVABILITY, "otel-collector", 8889, "/metrics")
+    return WireCheck(proves=proves, ask=ask, expects=shown, before=before, within_s=120)
 
 
 def _ingress(site: ClusterChoice) -> Iterator[WireCheck]:
@@ -37,24 +45,27 @@ def _ingress(site: ClusterChoice) -> Iterator[WireCheck]:
     place = f'namespace="{ingress.namespace}"'
     yield _measured(
         site,
-        f"sum({ingress.counter}{{{place}}})" if id_ != "emissary" else f"count(up{{{place}}} == 1)",
-        ingress.counter,
+        # With `job`: Linkerd's proxy beside Emissary is another target in its namespace.
+        f"sum({ingress.counter}{{{place}}})" if id_ != "emissary" else f'count(up{{job="pods",{place}}} == 1)',
+        asking.shown(ingress.counter, "namespace", ingress.namespace),
         proves="the ingress's count of requests arrives",
-        before=(asking.at_ingress(ingress, "/podinfo/"),) if site.has("podinfo") else (),
     )
 
 
 def _mesh(site: ClusterChoice) -> Iterator[WireCheck]:
     if site.has("istio"):
-        yield _measured(site, "sum(pilot_xds)", "pilot_xds", proves="istiod's metrics arrive")
+        shown = asking.shown("pilot_xds", "namespace", "istio-system")
+        yield _measured(site, "sum(pilot_xds)", shown, proves="istiod's metrics arrive")
     else:
         query = 'count(up{job="linkerd-proxies"} == 1)'
-        yield _measured(site, query, "process_start_time_seconds", proves="the metrics of Linkerd's proxies arrive")
+        shown = asking.shown("process_start_time_seconds", "job", "linkerd-proxies")
+        yield _measured(site, query, shown, proves="the metrics of Linkerd's proxies arrive")
 
 
 def _apps(site: ClusterChoice) -> Iterator[WireCheck]:
-    query, metric = 'sum(http_requests_total{namespace="test"})', "http_requests_total"
-    yield _measured(site, query, metric, proves="podinfo's count of requests arrives")
+    query = f'sum(http_requests_total{{namespace="{APPS}",pod=~"podinfo-.+"}})'
+    shown = asking.shown("http_requests_total", "namespace", APPS)
+    yield _measured(site, query, shown, proves="podinfo's count of requests arrives")
 
 
 def _wire(name: str, end: frozenset[str], what: str, checks: Callable[[ClusterChoice], Iterator[WireCheck]]) -> Wiring:

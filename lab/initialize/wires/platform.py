@@ -14,7 +14,21 @@ def _kubelets(site: ClusterChoice) -> Iterator[WireCheck]:
     yield WireCheck(
         proves="metrics-server reads the kubelets' metrics",
         ask=("top", "nodes", "--no-headers"),
-        expects=r"\d+m",
+        expects=r"(?s)\A(?!.*<unknown>).*\d+m",
+        words="CPU and memory of each node",
+        within_s=120,
+    )
+    # The pod from before a wrong change answers as long as the new one cannot read the kubelets.
+    yield WireCheck(
+        proves="metrics-server does so with its present configuration",
+        ask=asking.field(
+            "kube-system",
+            "deployment",
+            "metrics-server",
+            "{.spec.replicas} {.status.replicas} {.status.updatedReplicas} {.status.readyReplicas}",
+        ),
+        expects=r"\A(\d+) \1 \1 \1\s*\Z",
+        words="the same number four times",
         within_s=120,
     )
 
@@ -44,6 +58,13 @@ def _runs(site: ClusterChoice) -> Iterator[WireCheck]:
         proves="Tekton makes a pod of a TaskRun, and it ends well",
         ask=asking.condition("default", "taskrun", "hello", "Succeeded"),
         expects="True",
+        within_s=120,
+    )
+    # The TaskRun's end stays true when Tekton is gone.
+    yield WireCheck(
+        proves="Tekton's controller runs",
+        ask=asking.field("tekton-pipelines", "deployment", "tekton-pipelines-controller", "{.status.readyReplicas}"),
+        expects="[1-9]",
         within_s=120,
     )
 

@@ -30,6 +30,7 @@ def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
         ask=asking.at_ingress(ingress, "/podinfo/"),
         # Istio sends some requests to the other cluster's podinfo.
         expects=r'"message": "cluster=(east|west);',
+        within_s=120,  # if KEDA has scaled podinfo to zero
     )
     if site.has("frontend"):
         yield WireCheck(

@@ -10,6 +10,12 @@ from lab.initialize.ingresses import INGRESSES, OBSERVABILITY
 from lab.initialize.model import ApplyStage, ClusterChoice, Part, WireCheck, Wiring
 from lab.initialize.wires import asking
 
+_METRIC = (
+    f"/apis/external.metrics.k8s.io/v1beta1/namespaces/{APPS}/s0-prometheus"
+    "?labelSelector=scaledobject.keda.sh%2Fname%3Dpodinfo"
+)
+"""The number by which podinfo is scaled, as the autoscaler asks KEDA for it: the first trigger, of type prometheus."""
+
 
 def _parts(site: ClusterChoice) -> Iterator[Part]:
     # Counted at the ingress: a podinfo without pods counts nothing. Not `rate`: Envoy's count of answers of a class
@@ -44,17 +50,28 @@ def _parts(site: ClusterChoice) -> Iterator[Part]:
 
 def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
     _, ingress = ingresses.of(site)
+    request = (asking.at_ingress(ingress, "/podinfo/"),)
+    # Not the condition Ready, which stays when KEDA is gone: KEDA asks Prometheus anew for each of these answers.
     yield WireCheck(
-        proves="KEDA reads the ingress's requests from Prometheus",
-        ask=asking.condition(APPS, "scaledobject", "podinfo", "Ready"),
+        proves="KEDA reads the ingress's requests of the last minute from Prometheus",
+        ask=("get", f"--raw={_METRIC}"),
+        expects=r'"value": ?"[1-9]',
+        words=asking.ABOVE_ZERO,
+        before=request,
+        within_s=120,
+    )
+    yield WireCheck(
+        proves="the requests of the last minute make KEDA run podinfo",
+        ask=asking.condition(APPS, "scaledobject", "podinfo", "Active"),
         expects="True",
+        before=request,
         within_s=120,
     )
     yield WireCheck(
         proves="a request at the ingress starts podinfo",
         ask=asking.field(APPS, "deployment", "podinfo", "{.status.readyReplicas}"),
         expects="[1-9]",
-        before=(asking.at_ingress(ingress, "/podinfo/"),),
+        before=request,
         within_s=120,
     )
 

@@ -1,16 +1,38 @@
-"""Ingress, mesh and applications → the collector, and from there to Jaeger if it is chosen."""
+"""Ingress, mesh and applications → the collector, and from there to Jaeger if it is chosen.
+
+The three wires end at the same place, so each check looks for the name under which its own sender's spans come
+(`service.name` of their resource), and only among the spans of the last seconds. The names are those of upstream's
+sources; each is the default unless an option sets another one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 
+from lab.base.names import NAMESPACE as APPS
 from lab.initialize import ingresses
 from lab.initialize.ingresses import EMISSARY_API, INGRESSES, OBSERVABILITY
 from lab.initialize.model import ApplyStage, ClusterChoice, Part, WireCheck, Wiring
+from lab.initialize.options.apps import TRACED_AS
 from lab.initialize.options.mesh import TRACES
+from lab.initialize.options.observability import COLLECTOR, JAEGER
 from lab.initialize.wires import asking
 
-_COLLECTOR = frozenset({"otel-collector"})
+_COLLECTOR = frozenset({COLLECTOR})
+_SENDERS = {
+    # Istio: the application's or else the workload's name, and the namespace (getServiceCluster in pkg/bootstrap).
+    "istio-gateway": f"{INGRESSES['istio-gateway'].service}.{INGRESSES['istio-gateway'].namespace}",
+    # The Gateway's name and its namespace (internal/utils/naming).
+    "envoy-gateway": f"{INGRESSES['envoy-gateway'].gateway}.{INGRESSES['envoy-gateway'].namespace}",
+    # python/…/envoy/v3/v3tracing.py
+    "emissary": "ambassador",
+    # pkg/config/static/static_config.go
+    "traefik": "traefik",
+}
+"""The `service.name` of each ingress that sends spans. Not Contour: it sends them only inside of its own namespace."""
+_FRESH = ("--since=30s", "--tail=5000")
+"""The part of the log that counts: spans arrive 5 s after their request; `--tail` bounds the answer under load."""
 
 
 def _ingress(site: ClusterChoice) -> Iterator[Part]:
@@ -24,7 +46,7 @@ def _ingress(site: ClusterChoice) -> Iterator[Part]:
                 "from": [
                     {"group": "gateway.envoyproxy.io", "kind": "EnvoyProxy", "namespace": ingress.namespace},
                 ],
-                "to": [{"group": "", "kind": "Service", "name": "otel-collector"}],
+                "to": [{"group": "", "kind": "Service", "name": COLLECTOR}],
             },
         }
         yield Part(stage=ApplyStage.WIRING, objects=[allowed])
@@ -32,8 +54,8 @@ def _ingress(site: ClusterChoice) -> Iterator[Part]:
         service = {
             "apiVersion": EMISSARY_API,
             "kind": "TracingService",
-            "metadata": {"name": "otel-collector", "namespace": ingress.namespace},
-            "spec": {"driver": "opentelemetry", "service": f"otel-collector.{OBSERVABILITY}:4317"},
+            "metadata": {"name": COLLECTOR, "namespace": ingress.namespace},
+            "spec": {"driver": "opentelemetry", "service": f"{COLLECTOR}.{OBSERVABILITY}:4317"},
         }
         yield Part(stage=ApplyStage.WIRING, objects=[service])
 
@@ -49,41 +71,66 @@ def _mesh(site: ClusterChoice) -> Iterator[Part]:
     yield Part(stage=ApplyStage.WIRING, objects=[telemetry])
 
 
-def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
-    """Yield the check that spans of a request arrive; a request makes spans of all that it passes."""
+def _ingress_checks(site: ClusterChoice) -> Iterator[WireCheck]:
+    yield from _arrives(site, _SENDERS[ingresses.of(site)[0]], "the ingress")
+
+
+def _mesh_checks(site: ClusterChoice) -> Iterator[WireCheck]:
+    """Yield the check of podinfo's proxy; without podinfo, of the gateway: no other proxy gets requests."""
+    if site.has("podinfo"):
+        yield from _arrives(site, f"podinfo.{APPS}", "podinfo's proxy")
+    elif site.has("istio-gateway"):
+        yield from _arrives(site, _SENDERS["istio-gateway"], "the gateway's proxy")
+
+
+def _apps_checks(site: ClusterChoice) -> Iterator[WireCheck]:
+    yield from _arrives(site, TRACED_AS, "podinfo itself")
+
+
+def _arrives(site: ClusterChoice, sender: str, title: str) -> Iterator[WireCheck]:
+    """Yield the check that the last receiver, the collector or Jaeger behind it, has logged spans of one sender."""
     request: tuple[tuple[str, ...], ...] = ()
     if site.has(*INGRESSES):
         request = (asking.at_ingress(ingresses.of(site)[1], "/podinfo/"),)
-    if site.has("jaeger"):
-        ask = asking.service(OBSERVABILITY, "jaeger", 16686, "/jaeger/api/services")
-        yield WireCheck(proves="Jaeger has spans", ask=ask, expects=r'"data":\["', before=request, within_s=90)
-        return
-    ask = (f"--namespace={OBSERVABILITY}", "logs", "deployment/otel-collector", "--tail=200")
+    receiver, name = (JAEGER, "Jaeger") if site.has(JAEGER) else (COLLECTOR, "the collector")
     yield WireCheck(
-        proves="the collector logs spans", ask=ask, expects=r'"?spans"?: ?[1-9]', before=request, within_s=90
+        proves=f"spans of {title} reach {name}",
+        ask=(f"--namespace={OBSERVABILITY}", "logs", f"deployment/{receiver}", *_FRESH),
+        # Names end before what could continue them: podinfo is another sender than podinfo.test.
+        expects=rf"ResourceTraces #\d+.* service\.name={re.escape(sender)}(?![\w.-])",
+        words=f"a line `ResourceTraces …` with `service.name={sender}`",
+        before=request,
+        # If KEDA has scaled podinfo to zero, the request starts it first.
+        within_s=120,
     )
+    if site.has(JAEGER):
+        yield WireCheck(
+            proves=f"Jaeger shows {title}",
+            ask=asking.service(OBSERVABILITY, JAEGER, 16686, "/jaeger/api/services"),
+            expects=rf'"{re.escape(sender)}"',
+            before=request,
+            within_s=90,
+        )
+
+
+def _wire(
+    name: str,
+    says: str,
+    end: frozenset[str],
+    checks: Callable[[ClusterChoice], Iterator[WireCheck]],
+    parts: Callable[[ClusterChoice], Iterator[Part]] = lambda _: iter(()),
+) -> Wiring:
+    return Wiring(id=f"traces-{name}", says=says, ends=(end, _COLLECTOR), parts=parts, checks=checks)
 
 
 WIRES = (
-    Wiring(
-        id="traces-ingress",
-        says="The ingress sends a span of each request to the collector.",
-        # Not Contour: it sends spans only to a Service of its own namespace.
-        ends=(frozenset({"istio-gateway", "envoy-gateway", "emissary", "traefik"}), _COLLECTOR),
-        parts=_ingress,
-        checks=_checks,
+    _wire(
+        "ingress",
+        "The ingress sends a span of each request to the collector.",
+        frozenset(_SENDERS),
+        _ingress_checks,
+        _ingress,
     ),
-    Wiring(
-        id="traces-mesh",
-        says="Istio's proxies send their spans to the collector.",
-        ends=(frozenset({"istio"}), _COLLECTOR),
-        parts=_mesh,
-        checks=_checks,
-    ),
-    Wiring(
-        id="traces-apps",
-        says="podinfo sends its spans to the collector.",
-        ends=(frozenset({"podinfo"}), _COLLECTOR),
-        checks=_checks,
-    ),
+    _wire("mesh", "Istio's proxies send their spans to the collector.", frozenset({"istio"}), _mesh_checks, _mesh),
+    _wire("apps", "podinfo sends its spans to the collector.", frozenset({"podinfo"}), _apps_checks),
 )

@@ -74,11 +74,27 @@ def _link_checks(site: ClusterChoice) -> Iterator[WireCheck]:
             ask=asking.field("istio-system", "secret", f"istio-remote-secret-{other}", "{.metadata.name}"),
             expects=f"istio-remote-secret-{other}",
         )
+        # Wrong credentials are credentials, too.
+        yield WireCheck(
+            proves=f"istiod has read the services of {other}",
+            ask=asking.service("istio-system", "istiod", 15014, "/metrics"),
+            expects=rf'istiod_remote_cluster_sync_status\{{[^}}]*cluster="{other}"[^}}]*status="synced"[^}}]*\}} 1\b',
+            words=f'`istiod_remote_cluster_sync_status` of {other} with `status="synced"` is 1',
+            within_s=120,
+        )
     elif site.cluster == "west" and site.has("podinfo"):
         yield WireCheck(
             proves="East's podinfo has a Service in West",
             ask=asking.field(APPS, "service", "podinfo-east", "{.metadata.name}"),
             expects="podinfo-east",
+            within_s=120,
+        )
+        # The Service stays when the link is cut; Linkerd takes its addresses away when it does not reach the gateway.
+        yield WireCheck(
+            proves="this Service has an address: East's gateway answers",
+            ask=asking.field(APPS, "endpoints", "podinfo-east", "{.subsets[*].addresses[*].ip}"),
+            expects=r"[0-9a-f]",
+            words="an address",
             within_s=120,
         )
 
@@ -105,6 +121,13 @@ def _certificate_checks(site: ClusterChoice) -> Iterator[WireCheck]:
     yield WireCheck(
         proves="cert-manager has issued the ingress's certificate",
         ask=asking.condition(ingress.namespace, "certificate", TLS, "Ready"),
+        expects="True",
+        within_s=120,
+    )
+    listener = '{.status.listeners[?(@.name=="https")].conditions[?(@.type=="ResolvedRefs")].status}'
+    yield WireCheck(
+        proves="the ingress's HTTPS listener has found the certificate",
+        ask=asking.field(ingress.namespace, "gateways.gateway.networking.k8s.io", ingress.gateway, listener),
         expects="True",
         within_s=120,
     )

@@ -74,21 +74,23 @@ def verified(
 
 
 def test_a_right_answer_passes_in_each_cluster() -> None:
-    results, calls = verified({"get scaledobject": "True", "readyReplicas": "2"}, only=["scaling"])
-    assert [(one.cluster, one.passed) for one in results] == [("east", True)] * 2 + [("west", True)] * 2
+    answers = {"external.metrics": '"value":"3"', "get scaledobject": "True", "readyReplicas": "2"}
+    results, calls = verified(answers, only=["scaling"])
+    assert [(one.cluster, one.passed) for one in results] == [("east", True)] * 3 + [("west", True)] * 3
     assert {words[1] for words in calls} == {"--context=kind-east", "--context=kind-west"}
     # The request that shall start podinfo comes before the question.
     east = [" ".join(words) for words in calls if words[1] == "--context=kind-east"]
-    assert "services/ingress-istio:80/proxy/podinfo/" in east[1]
-    assert "readyReplicas" in east[2]
+    for request, question, part in zip(east[::2], east[1::2], answers, strict=True):
+        assert "services/ingress-istio:80/proxy/podinfo/" in request
+        assert part in question
 
 
 def test_a_cut_wire_fails_and_says_what_was_seen() -> None:
     results, _ = verified({"get scaledobject": "False", "readyReplicas": ""}, only=["scaling"])
     assert not any(one.passed for one in results)
-    assert results[0].seen == "False"
-    assert results[1].seen == "no answer"
-    assert results[0].command.startswith("kubectl --context=kind-east --namespace=test get scaledobject podinfo")
+    assert results[1].seen == "False"
+    assert results[2].seen == "no answer"
+    assert results[1].command.startswith("kubectl --context=kind-east --namespace=test get scaledobject podinfo")
 
 
 def test_clusters_with_different_anchors_fail() -> None:
@@ -109,7 +111,11 @@ def test_the_name_in_an_error_is_no_answer() -> None:
 def test_a_refusal_must_be_an_error() -> None:
     given = {"authentication": "oauth2-proxy", "observability": "prometheus"}
     behind, direct = "services/ingress-istio:80/proxy/prometheus", "services/prometheus:9090/proxy"
-    answers = {"sign_in": "<!DOCTYPE html>", direct: "Prometheus Server is Healthy.", behind: "(Forbidden)"}
+    answers = {
+        "sign_in": '<form method="GET" action="/oauth2/start">',
+        direct: "Prometheus Server is Healthy.",
+        behind: "(Forbidden)",
+    }
     results, _ = verified(answers, only=["guard"], choices=of(given, source="x"))
     assert all(one.passed for one in results)
     for wrong in ("Prometheus Server is Healthy.", "Error (NotFound)", "a page about Forbidden things"):
@@ -150,7 +156,7 @@ GOOD = "test=istio-validation istio-proxy podinfo\ntest=istio-proxy frontend\nke
     ],
 )
 def test_injection_is_checked_in_both_directions(pods: str, right: bool) -> None:
-    (check,) = injection.WIRE.checks(site("istio", "podinfo"))
+    check, _ = injection.WIRE.checks(site("istio", "podinfo"))
     assert bool(re.search(check.expects, pods)) is right
 
 

@@ -15,6 +15,13 @@ from lab.kube.objects import Obj
 _LOGIN = ("/authorize", "/login/", "/end_session")
 """Paths of the small OpenID provider that browsers need."""
 _DASHBOARDS = frozenset(one.option for one in DASHBOARDS)
+_NO_CREDENTIALS = "the server has asked for the client to provide credentials"
+"""What kubectl says of a 401 from behind the API server; of one by the API server itself it says `(Unauthorized)`.
+
+Source: `NewGenericServerResponse` in apimachinery's pkg/api/errors/errors.go.
+"""
+_ISTIOS_POLICY = "RBAC: access denied"
+"""The body of Envoy's answer 403; kubectl prints it."""
 
 
 def _by_proxy(site: ClusterChoice) -> Iterator[Part]:
@@ -35,10 +42,11 @@ def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
         words="the page with the button that begins the login (`/oauth2/start`)",
     )
     for one in dashboards.chosen(site):
-        yield from _refused(site, one)
+        yield from _refused(site, one, by=_NO_CREDENTIALS)
 
 
-def _refused(site: ClusterChoice, one: dashboards.Dashboard) -> Iterator[WireCheck]:
+def _refused(site: ClusterChoice, one: dashboards.Dashboard, *, by: str) -> Iterator[WireCheck]:
+    """Yield the checks that a dashboard answers, and that only who shall refuses a request at the ingress."""
     _, ingress = ingresses.of(site)
     yield WireCheck(
         proves=f"{one.title} itself answers",
@@ -48,9 +56,8 @@ def _refused(site: ClusterChoice, one: dashboards.Dashboard) -> Iterator[WireChe
     yield WireCheck(
         proves=f"the ingress refuses a request to {one.title} without a session or token",
         ask=asking.at_ingress(ingress, one.healthy),
-        expects=r"Forbidden|Unauthorized",
+        expects=by,
         refused=True,
-        words="an error, Forbidden or Unauthorized",
     )
 
 
@@ -110,7 +117,7 @@ def _envoy_tokens(site: ClusterChoice) -> list[Obj]:
 
 def _token_checks(site: ClusterChoice) -> Iterator[WireCheck]:
     for one in dashboards.chosen(site):
-        yield from _refused(site, one)
+        yield from _refused(site, one, by=_ISTIOS_POLICY if site.has("istio-gateway") else _NO_CREDENTIALS)
 
 
 BY_PROXY = Wiring(

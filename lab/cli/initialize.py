@@ -315,7 +315,10 @@ def _rendered(choices: Choices) -> tuple[RenderedFolder, StoreSources]:
 
     sources = _sources(choices)
     with waiting("lab initialize"):
-        return render(choices, sources), sources
+        made = render(choices, sources)
+    for sentence in made.warnings:
+        warn(sentence)
+    return made, sources
 
 
 def _show(made: RenderedFolder, *, as_json: bool) -> None:

@@ -12,9 +12,9 @@ from lab.components.rendering import load_balancer
 from lab.initialize import ingresses
 from lab.initialize.choices import Choices
 from lab.initialize.ingresses import INGRESSES
-from lab.initialize.model import ApplyStage, ClusterChoice, Secret, SecretPhase
+from lab.initialize.model import ApplyStage, ClusterChoice, Option, Secret, SecretPhase
 from lab.initialize.options.components import in_shell, variable
-from lab.initialize.options.delivery import FLUX, REGISTRY, REGISTRY_PORT
+from lab.initialize.options.delivery import FLUX, PUSH
 from lab.initialize.tree import Tree, wires
 from lab.kube.objects import Obj, Ref
 
@@ -46,7 +46,7 @@ class InstallStep:
 def steps(choices: Choices, tree: Tree, sites: Mapping[str, ClusterChoice]) -> list[InstallStep]:
     """Return the steps in order; all clusters take each step before the next one."""
     phases = secret_phases(choices, sites)
-    found: list[InstallStep] = []
+    found: list[InstallStep] = [*program_step(choices)]
 
     def add(title: str, commands: Iterator[str] | Sequence[str]) -> None:
         if lines := list(commands):
@@ -59,6 +59,7 @@ def steps(choices: Choices, tree: Tree, sites: Mapping[str, ClusterChoice]) -> l
             add("Wait until the API servers serve them", [established(name) for name in having])
         if stage is ApplyStage.NAMESPACES:
             found += secret_step(phases, SecretPhase.KEYS)
+            found += upstream_steps(choices, sites)
         if stage is ApplyStage.OPERATORS:
             found += secret_step(phases, SecretPhase.TRUST)
         if stage is ApplyStage.OBJECTS and "kind" in choices.ids:
@@ -84,6 +85,40 @@ def secrets(choices: Choices, site: ClusterChoice) -> Iterator[Secret]:
         yield from wire.secrets(site)
 
 
+def program_step(choices: Choices) -> Iterator[InstallStep]:
+    """Yield the step that stops before anything is applied, if a program for `upstream_steps` is missing."""
+    needed: dict[str, list[str]] = {}
+    for option in choices.options:
+        if option.id in choices.unavailable and option.upstream is not None:
+            needed.setdefault(option.upstream.program, []).append(f"{option.title} {option.version}".rstrip())
+    commands = [
+        f"command -v {program} >/dev/null || {{ echo {shlex.quote(_missing(program, what))} >&2; false; }}"
+        for program, what in needed.items()
+    ]
+    if commands:
+        yield InstallStep(title="Programs for what this folder does not have", commands=commands)
+
+
+def _missing(program: str, what: Sequence[str]) -> str:
+    return (
+        f"command not found: {program}. This folder does not have {' and '.join(what)}, and {program} installs it: "
+        "install the program, then run the command again. Nothing was applied"
+    )
+
+
+def upstream_steps(choices: Choices, sites: Mapping[str, ClusterChoice]) -> Iterator[InstallStep]:
+    """Yield a step for each option whose YAML is unavailable: upstream's own program installs it."""
+    for option in choices.options:
+        if option.id in choices.unavailable and option.upstream is not None:
+            commands = [line for site in sites.values() for line in option.upstream.commands(site)]
+            yield InstallStep(title=upstream_title(option), commands=commands)
+
+
+def upstream_title(option: Option) -> str:
+    """Return the title of that step."""
+    return f"{option.title} {option.version}, which this folder does not have"
+
+
 def push_step(choices: Choices) -> Iterator[InstallStep]:
     """Yield the step that puts the folder into the clusters' own registries, from which Flux reads it."""
     if "flux" in choices.ids and not choices.source:
@@ -92,14 +127,8 @@ def push_step(choices: Choices) -> Iterator[InstallStep]:
 
 
 def _push(cluster: str) -> str:
-    """Return the commands that put the folder into a cluster's registry, through a forwarded port."""
-    forward = f"{kubectl(cluster, FLUX)} port-forward service/{REGISTRY} {REGISTRY_PORT}:{REGISTRY_PORT}"
-    pack = "tar --create --gzip --file=- base clusters"
-    image = f"localhost:{REGISTRY_PORT}/eastwest:latest"
-    append = f"crane append --insecure --oci-empty-base --new_layer=- --new_tag={image}"
-    # The forwarded port needs a moment.
-    tries = f"for try in 1 2 3 4 5; do sleep 2; if {pack} | {append}; then break; fi; done"
-    return f"{forward} >/dev/null &\nFORWARD=$!\n{tries}\nkill $FORWARD"
+    """Return the command that puts the folder into a cluster's registry."""
+    return f"tar --create --file=- base clusters | {kubectl(cluster, FLUX)} {shlex.join(PUSH)}"
 
 
 def secret_step(phases: frozenset[SecretPhase], phase: SecretPhase) -> Iterator[InstallStep]:

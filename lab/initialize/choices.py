@@ -43,6 +43,9 @@ class Choices:
     form: str = "kustomize"
     registry: str = ""
     source: str = ""
+    unavailable: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+    """Chosen options that this machine can only refer to, and the artifact that each lacks: `references.py`. It is no
+    choice, and is not written back."""
 
     @property
     def ids(self) -> frozenset[str]:
@@ -52,7 +55,9 @@ class Choices:
     @property
     def options(self) -> list[Option]:
         """The chosen options, in the order of the questions."""
-        return [OPTIONS[id_] for category in CATEGORIES for id_ in self.selected[category.id] if id_ in OPTIONS]
+        chosen = [OPTIONS[id_] for category in CATEGORIES for id_ in self.selected[category.id] if id_ in OPTIONS]
+        missing = self.unavailable
+        return [one.as_reference(missing[one.id]) if one.id in missing else one for one in chosen]
 
     @property
     def clusters(self) -> tuple[str, ...]:

@@ -13,9 +13,11 @@ from lab.initialize.apply import (
     applied,
     established,
     kubectl,
+    program_step,
     push_step,
     secret_phases,
     secret_step,
+    upstream_steps,
     waits,
 )
 from lab.initialize.choices import Choices
@@ -32,6 +34,7 @@ def controller_steps(choices: Choices, tree: Tree, sites: Mapping[str, ClusterCh
     """Yield the steps that install the controller and let it apply the folder."""
     phases = secret_phases(choices, sites)
     form, names = choices.form, choices.clusters
+    yield from program_step(choices)
     yield InstallStep(
         title="The controller's resource definitions",
         commands=[
@@ -41,6 +44,7 @@ def controller_steps(choices: Choices, tree: Tree, sites: Mapping[str, ClusterCh
     )
     yield InstallStep(title="Namespaces", commands=[applied(name, ApplyStage.NAMESPACES) for name in names])
     yield from secret_step(phases, SecretPhase.KEYS)
+    yield from upstream_steps(choices, sites)
     namespace = {"flux": FLUX, "argocd": ARGOCD}[form]
     own = [
         line
@@ -65,13 +69,13 @@ def controller_steps(choices: Choices, tree: Tree, sites: Mapping[str, ClusterCh
     first, then = stages[: stages.index(ApplyStage.OBJECTS)], stages[stages.index(ApplyStage.OBJECTS) :]
     yield InstallStep(
         title="Wait until the controllers run",
-        commands=[_reconciled(name, form, stage) for stage in first for name in names],
+        commands=[_reconciled(name, form, stage) for stage in first for name in names if stage in tree.stages(name)],
     )
     if "kind" in choices.ids:
         yield from address_step(sites)
     yield InstallStep(
         title="Wait until everything is applied",
-        commands=[_reconciled(name, form, stage) for stage in then for name in names],
+        commands=[_reconciled(name, form, stage) for stage in then for name in names if stage in tree.stages(name)],
     )
     yield from secret_step(phases, SecretPhase.LINKS)
 

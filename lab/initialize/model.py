@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
+from lab.base.errors import ArtifactError
 from lab.components.rendering import Rendering
 from lab.kube.objects import Obj
 
@@ -62,6 +63,15 @@ class Sources(Protocol):
     def image(self, artifact: str) -> str:
         """Return upstream's reference of an image of the catalogue, or the lab's for one that only the lab builds."""
 
+    def unavailable(self, artifact: str) -> ArtifactError | None:
+        """Return why no source has an artifact that this machine does not have; None if it is or can be here."""
+
+    def values(self, chart: str, cluster: str) -> Mapping[str, Any]:
+        """Return the settings with which the lab renders a chart of upstream's: `linkerd`, `multicluster`, …."""
+
+    def issuer_command(self, cluster: str) -> str:
+        """Return the command that creates a cluster's issuer beside the trust anchor: issuer-NAME.crt and .key."""
+
     @property
     def public_images(self) -> Sequence[str]:
         """Upstream's references of all images of the catalogue."""
@@ -83,6 +93,10 @@ class ClusterChoice:
     sources: Sources
     source: str = ""
     """The repository that Argo CD or Flux reads the folder from, if a person named one."""
+    stages: frozenset[ApplyStage] = frozenset(ApplyStage)
+    """For the objects of wires: the stages that have objects of options, of earlier wires, or of wiring."""
+    referenced: frozenset[str] = frozenset()
+    """Ids of chosen options whose YAML is unavailable: the folder has commands that install them instead."""
 
     def has(self, *ids: str) -> bool:
         """Return whether one of these options is chosen."""
@@ -158,6 +172,21 @@ def _nothing(site: ClusterChoice) -> Iterable[Part]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UpstreamInstall:
+    """How upstream's own program installs an option, for a folder without its YAML.
+
+    Args:
+        program: the program.
+        commands: returns the commands for a cluster, before the stage of operators; `$KEYS` has the trust anchor.
+        kept: returns the option's objects that need no YAML of upstream's: the folder has them all the same.
+    """
+
+    program: str
+    commands: Callable[[ClusterChoice], Iterable[str]] = field(repr=False)
+    kept: Parts = field(default=_nothing, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Option:
     """One thing that can be chosen.
 
@@ -172,6 +201,7 @@ class Option:
         instead: for a retired option, its successors.
         reference: for an option whose YAML is unavailable here: the commands that install it, and the reason first.
         manifests: the artifacts that its parts read.
+        upstream: how it is installed if one of these is unavailable; without, there is no folder then.
         parts: returns its objects in a cluster.
         images: images that are not in the objects' containers, such as those in arguments.
         secrets: returns its commands for create-secrets.sh.
@@ -190,6 +220,7 @@ class Option:
     instead: tuple[str, ...] = ()
     reference: tuple[str, ...] = ()
     manifests: tuple[str, ...] = ()
+    upstream: UpstreamInstall | None = None
     parts: Parts = field(default=_nothing, repr=False)
     images: tuple[str, ...] = ()
     secrets: Callable[[ClusterChoice], Iterable[Secret]] = field(default=lambda _: (), repr=False)
@@ -201,6 +232,19 @@ class Option:
     def selectable(self) -> bool:
         """Whether it can be chosen; a retired option only answers with its successor."""
         return self.upkeep in {Upkeep.ALIVE, Upkeep.SLOW}
+
+    def as_reference(self, artifact: str) -> Option:
+        """Return the option for a folder without its YAML, because `artifact` is unavailable."""
+        if self.upstream is None:
+            return self
+        return replace(
+            self,
+            reference=(f"Its YAML (the artifact {artifact}) was unavailable to the machine that wrote this folder.",),
+            # Those that `kept` reads: YAML of Go modules, which each machine can have.
+            manifests=tuple(name for name in self.manifests if name.endswith("-manifests")),
+            parts=self.upstream.kept,
+            secrets=lambda _: (),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
-from lab.initialize.apply import InstallStep
+from lab.initialize.apply import InstallStep, upstream_title
 from lab.initialize.choices import FILE_NAME, Choices
 from lab.initialize.ingresses import INGRESSES, IngressFacts
 from lab.initialize.model import ClusterChoice, Option, WireCheck
@@ -87,7 +87,7 @@ def readme(
         urls="".join(_urls(choices, sites)),
         values="".join(_values(choices)),
         wires="".join(_wires(choices, sites)),
-        left_out="".join(_left_out(choices)),
+        left_out="".join(_left_out(choices, steps)),
         registry=f"\n  They are expected in `{choices.registry}`: the second column." if choices.registry else "",
     )
 
@@ -191,11 +191,23 @@ def command_line(cluster: str, words: Sequence[str]) -> str:
     return f'kubectl --context="${variable(cluster)}" {shlex.join(words)}'
 
 
-def _left_out(choices: Choices) -> Iterator[str]:
+def _left_out(choices: Choices, steps: Sequence[InstallStep]) -> Iterator[str]:
     yield "- Secrets: `create-secrets.sh` creates them in the clusters.\n"
     for option in choices.options:
-        if option.reference:
+        if option.id in choices.unavailable:
+            number = next(n for n, step in enumerate(steps, start=1) if step.title == upstream_title(option))
+            yield from _unavailable(option, number)
+        elif option.reference:
             yield from _reference(option)
+
+
+def _unavailable(option: Option, number: int) -> Iterator[str]:
+    yield (
+        f"- {option.title} {option.version}. {option.reference[0]}\n"
+        f"  Step {number} of the installation runs upstream's own program instead. Its images are not in "
+        "`IMAGES.txt`.\n"
+        "  `lab initialize update .` adds the YAML on a machine that has it.\n"
+    )
 
 
 def _reference(option: Option) -> Iterator[str]:

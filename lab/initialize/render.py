@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lab.initialize import apply, forms, images, secrets
+from lab.initialize import apply, forms, images, references, secrets
 from lab.initialize.choices import FILE_NAME, Choices
 from lab.initialize.model import Option, Sources
 from lab.initialize.readme import readme
@@ -18,10 +18,11 @@ _CRDS = "/crds.yaml"
 
 @dataclass(frozen=True, kw_only=True)
 class RenderedFolder:
-    """All files by path, and the YAML that they contain."""
+    """All files by path, the YAML that they contain, and sentences about what they do not have."""
 
     files: Mapping[str, str]
     tree: Tree
+    warnings: Sequence[str]
 
 
 def artifacts(choices: Choices) -> tuple[str, ...]:
@@ -40,7 +41,7 @@ def render(choices: Choices, sources: Sources) -> RenderedFolder:
         UsageError: the combination is impossible.
         ArtifactError: the YAML of an option is missing, or has changed so that it cannot be edited.
     """
-    choices.check()
+    choices = references.with_references(choices.check(), sources)
     made = tree(choices, sources)
     places = sites(choices, sources)
     named = sorted({*_images(choices, made, sources)})
@@ -59,7 +60,9 @@ def render(choices: Choices, sources: Sources) -> RenderedFolder:
         APPLY: apply.script(choices, steps),
         **({apply.SECRETS: script} if script else {}),
     }
-    return RenderedFolder(files=dict(sorted(files.items())), tree=made)
+    return RenderedFolder(
+        files=dict(sorted(files.items())), tree=made, warnings=[*references.warnings(choices, sources)]
+    )
 
 
 def _images(choices: Choices, made: Tree, sources: Sources) -> Iterator[str]:
@@ -79,6 +82,6 @@ def _in_registry(path: str, text: str, named: list[str], choices: Choices) -> st
 def _programs(script: str) -> list[str]:
     return [
         f"`{name}`"
-        for name in ("istioctl", "linkerd", "crane")
-        if re.search(rf"^{name} |\| {name} ", script, re.MULTILINE)
+        for name in ("istioctl", "linkerd", "helm")
+        if re.search(rf"^ *{name} |\| {name} ", script, re.MULTILINE)
     ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from lab import config
 from lab.artifacts.from_source.builders.module import CRDS, OBJECTS
@@ -15,8 +16,9 @@ from lab.components.rendering import Rendering
 from lab.kube import manifests
 from lab.kube.objects import Obj
 from lab.lab import Lab
-from lab.mesh.issuers import anchor_command
+from lab.mesh.issuers import anchor_command, issuer_command
 from lab.stacks import STACKS
+from lab.stacks.linkerd import control_plane, emissary, multicluster, viz
 
 NAME = "eastwest"
 CLUSTERS = ("east", "west")
@@ -95,6 +97,34 @@ class LabSources:
     def public_images(self) -> Sequence[str]:
         """Upstream's references of all images of the catalogue."""
         return [one.upstream.image for one in self.store.catalog if one.upstream and one.upstream.image]
+
+    def unavailable(self, artifact: str) -> ArtifactError | None:
+        """Return why no source has an artifact that this machine does not have; None if it is or can be here."""
+        return None if self.store.problem(artifact) is None else self.store.unobtainable([artifact])
+
+    def values(self, chart: str, cluster: str) -> Mapping[str, Any]:
+        """Return the settings with which the lab renders a chart of upstream's."""
+        domain = self.lab.spec.clusters[cluster].trust_domain
+        match chart:
+            case "linkerd":
+                controller, proxy = self.image("linkerd-controller"), self.image("linkerd-proxy")
+                values = control_plane.control_plane_values(domain, controller=controller, proxy=proxy)
+                # The chart has these variables already, and the API server refuses one that is there twice; the lab
+                # removes the chart's.
+                return {**values, "proxy": {k: v for k, v in values["proxy"].items() if k != "additionalEnv"}}
+            case "multicluster":
+                return multicluster.extension_values(self.lab, cluster)
+            case "linkerd-viz":
+                return viz.chart_values(domain, {name: self.image(name) for name in viz.IMAGES})
+            case "emissary-chart":
+                repository, _, tag = self.image("emissary").rpartition(":")
+                return emissary.chart_values(repository, tag)
+            case _:
+                raise ValueError(f"the lab renders no chart {chart}")
+
+    def issuer_command(self, cluster: str) -> str:
+        """Return the command that creates a cluster's issuer beside the trust anchor: issuer-NAME.crt and .key."""
+        return issuer_command(self.lab, self.lab.clusters[cluster])
 
     def missing(self, artifacts: Iterable[str]) -> list[str]:
         """Return those of the artifacts that the store does not have."""

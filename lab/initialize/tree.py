@@ -6,7 +6,7 @@ Nothing here reads a clock, the host or the environment: the same choices and so
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lab.initialize.choices import Choices
 from lab.initialize.model import ApplyStage, ClusterChoice, Part, Sources, Wiring
@@ -58,6 +58,7 @@ def sites(choices: Choices, sources: Sources, *, clusters: Sequence[str] | None 
             clusters=choices.clusters,
             sources=sources,
             source=choices.source,
+            referenced=frozenset(choices.unavailable),
         )
         for name in clusters or choices.clusters
     }
@@ -125,11 +126,19 @@ def pieces(given: Iterable[tuple[str, Part]]) -> dict[Key, Piece]:
 
 def parts(choices: Choices, site: ClusterChoice, *, without: Collection[str] = ()) -> Iterator[tuple[str, Part]]:
     """Yield the parts of the options, except of some, and of all wires, with the owner of each."""
+    stages = {ApplyStage.WIRING}
+
+    def noted(part: Part) -> Part:
+        if part.objects or part.text:
+            stages.add(part.stage)
+        return part
+
     for option in choices.options:
         if option.id not in without:
-            yield from ((option.id, part) for part in option.parts(site))
+            yield from ((option.id, noted(part)) for part in option.parts(site))
     for wire in wires(choices):
-        yield from ((wire.id, part) for part in wire.parts(site))
+        # Flux and Argo CD, the last wires with objects of a stage, reconcile those stages that exist.
+        yield from ((wire.id, noted(part)) for part in wire.parts(replace(site, stages=frozenset(stages))))
 
 
 def _join(spaces: dict[str, Obj], obj: Obj) -> None:

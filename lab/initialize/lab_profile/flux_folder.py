@@ -21,16 +21,13 @@ from lab.components.base import ManifestComponent
 from lab.initialize.lab_profile.components import PREFIX, Extra, name_of
 from lab.initialize.model import ApplyStage
 from lab.initialize.objects import config_map
-from lab.initialize.options.delivery import FLUX, REGISTRY, REGISTRY_PORT
+from lab.initialize.options.delivery import FLUX, PUSH, REGISTRY, REGISTRY_PORT, REPOSITORY
 from lab.initialize.tree import kustomization
-from lab.initialize.wires.delivery import REPOSITORY
 from lab.kube import Kube, KubeError, connect
 from lab.kube.objects import Obj, labelled
 from lab.lab import Lab
 
 _FILE = "objects.yaml"
-_CRANE = "/ko-app/crane"
-"""The program in the registry's image, upstream's and the lab's."""
 _PUSH_S = 60
 
 
@@ -58,11 +55,8 @@ class FluxFolder(ManifestComponent):
         Raises:
             CommandError: the registry refused it.
         """
-        image = f"localhost:{REGISTRY_PORT}/{REPOSITORY}:latest"
-        append = (_CRANE, "append", "--insecure", "--oci-empty-base", "--new_layer=-", f"--new_tag={image}")
         place = (f"--kubeconfig={cluster.kubeconfig}", f"--context={cluster.context}", f"--namespace={FLUX}")
-        pod = ("exec", "--stdin", f"deployment/{REGISTRY}", "--")
-        argv: list[str | Path] = [lab.artifacts.binary("kubectl"), *place, *pod, *append]
+        argv: list[str | Path] = [lab.artifacts.binary("kubectl"), *place, *PUSH]
         self.run(argv, input=_tar(self._files(lab, cluster)), timeout_s=_PUSH_S)
         _resume(lab, connect(cluster))
 

@@ -22,8 +22,20 @@ def in_shell(command: str) -> str:
     return _CONTEXT.sub(lambda found: f'--context="${variable(found[1])}"', command)
 
 
+def linkerd_exists() -> str:
+    """Return the rest of a kubectl command that succeeds if Linkerd is installed."""
+    return "--namespace=linkerd get deployment linkerd-destination"
+
+
 def key_commands(site: ClusterChoice, stack: str, name: str) -> Iterator[Secret]:
-    """Yield a component's commands before and after its objects are applied."""
+    """Yield a component's commands before and after its objects are applied.
+
+    Where the linkerd CLI installs Linkerd, it makes the Secrets, and only the issuer is needed.
+    """
+    if stack == "linkerd" and stack in site.referenced:
+        title = f"{stack}: the issuer, which `linkerd install` reads"
+        yield Secret(title=title, commands=(site.sources.issuer_command(site.cluster),), exists=linkerd_exists())
+        return
     rendering = site.sources.component(stack, name, site.cluster)
     yield from _commands(rendering, title=f"{stack}: the keys of {name}")
 

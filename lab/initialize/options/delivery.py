@@ -11,6 +11,17 @@ from lab.initialize.objects import RESTRICTED, account, deployment, namespace, r
 
 FLUX, ARGOCD = "flux-system", "argocd"
 REGISTRY, REGISTRY_PORT = "oci-registry", 5000
+REPOSITORY = "eastwest"
+"""The folder's name in the cluster's registry."""
+PUSH = (
+    *("exec", "--stdin", f"deployment/{REGISTRY}", "--", "/ko-app/crane", "append", "--insecure", "--oci-empty-base"),
+    *("--new_layer=-", f"--new_tag=localhost:{REGISTRY_PORT}/{REPOSITORY}:latest"),
+)
+"""The rest of a kubectl command that puts a tar archive from standard input into the cluster's registry, for Flux.
+
+crane compresses the archive, and would compress a .tar.gz once more, which Flux cannot read. The registry's image has
+crane, upstream's and the lab's: nobody needs it, or a forwarded port, on this machine.
+"""
 GIT = "https://git.example/eastwest.git"
 """The repository in files of Argo CD if no other is named: a value to replace."""
 _KO = "ko://github.com/tektoncd/pipeline/cmd/"
@@ -122,7 +133,10 @@ DELIVERY = Category(
             manifests=("tekton-manifests",),
             parts=_tekton,
             images=_SHELL_IMAGES,
-            notes=("Give the steps of your tasks a `command`: without, Tekton asks the image's registry for it.",),
+            notes=(
+                "Give the steps of your tasks a `command`: without, Tekton asks the image's registry for it.",
+                "Tekton's remote resolvers (git, hub, bundles, cluster) are not in this folder.",
+            ),
         ),
     ),
 )

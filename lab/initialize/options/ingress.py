@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 from lab.initialize import edits
 from lab.initialize.ingresses import INGRESSES, gateway, listeners
-from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, Part, Upkeep
+from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, Part, Upkeep, UpstreamInstall
 from lab.initialize.objects import namespace, scraped
+from lab.initialize.options import upstream
 from lab.initialize.options.mesh import gateway_api
 from lab.kube.objects import Obj
+from lab.stacks.linkerd import emissary as lab_emissary
 
 _APPLICATIONS = "frontend"
+_EMISSARY_VERSION = "4.1.0"
 _ENVOY = (
     "docker.io/envoyproxy/envoy:distroless-v1.39.1"
     "@sha256:eb2c01c13125d1629637cb4e4cce7207009fb7cc2c8027f9742758549d15b6f4"
@@ -161,6 +164,19 @@ def _emissary(site: ClusterChoice) -> Iterator[Part]:
     yield from edits.staged(objects, built_in=ApplyStage.OBJECTS)
 
 
+def _emissary_by_upstream(site: ClusterChoice) -> Iterator[str]:
+    yield from upstream.emissary(site, _EMISSARY_VERSION, _meshed(site))
+
+
+def _emissary_kept(site: ClusterChoice) -> Iterator[Part]:
+    """Yield the objects that are the lab's own, not of the chart."""
+    own = [obj for obj in (*lab_emissary.routes(), *lab_emissary.from_mesh()) if obj["kind"] != "Mapping"]
+    if not site.has("linkerd"):
+        own = [obj for obj in own if not obj["apiVersion"].startswith("policy.linkerd.io/")]
+    yield Part(stage=ApplyStage.NAMESPACES, objects=[namespace(INGRESSES["emissary"].namespace)])
+    yield Part(stage=ApplyStage.OBJECTS, objects=own)
+
+
 def _only(obj: Obj, annotations: dict[str, str]) -> None:
     """Replace the annotations of the mesh, which the lab's stack always has."""
     template = obj["spec"]["template"]["metadata"]
@@ -188,10 +204,11 @@ INGRESS = Category(
             id="emissary",
             title="Emissary-ingress",
             says="Ambassador's ingress, as in the talk, configured by Mappings.",
-            version="4.1.0",
+            version=_EMISSARY_VERSION,
             license="Apache-2.0",
             upkeep=Upkeep.SLOW,
-            manifests=("emissary-crds", "emissary-chart", "helm", "linkerd"),
+            manifests=("emissary-crds", "emissary-chart", "helm"),
+            upstream=UpstreamInstall(program="helm", commands=_emissary_by_upstream, kept=_emissary_kept),
             parts=_emissary,
         ),
         Option(

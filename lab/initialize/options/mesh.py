@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from lab.base.names import NAMESPACE as APPS
 from lab.initialize import edits
-from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, Part, Upkeep
+from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, Part, Upkeep, UpstreamInstall
+from lab.initialize.options import upstream
 from lab.kube import manifests
 from lab.kube.objects import Obj
 
@@ -100,6 +101,7 @@ MESH = Category(
             version="edge-26.8.3",
             license="Apache-2.0",
             manifests=("gateway-api-manifests", "linkerd"),
+            upstream=UpstreamInstall(program="linkerd", commands=upstream.linkerd, kept=gateway_api),
             parts=_linkerd,
         ),
         Option(

@@ -9,7 +9,7 @@ from typing import Any
 from lab.initialize import edits, scraping
 from lab.initialize.images import PUBLIC
 from lab.initialize.ingresses import OBSERVABILITY
-from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, Part, Secret, Url
+from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, Part, Secret, UpstreamInstall, Url
 from lab.initialize.objects import (
     RESTRICTED,
     account,
@@ -22,6 +22,7 @@ from lab.initialize.objects import (
     scraped,
     service,
 )
+from lab.initialize.options import upstream
 from lab.initialize.options.components import key_commands
 from lab.initialize.urls import public_url
 from lab.kube import manifests
@@ -336,6 +337,7 @@ OBSERVABILITY_CATEGORY = Category(
             version="edge-26.8.3",
             license="Apache-2.0",
             manifests=("linkerd",),
+            upstream=UpstreamInstall(program="linkerd", commands=upstream.linkerd_viz),
             parts=_linkerd_viz,
             secrets=_viz_keys,
             notes=("Open Linkerd's dashboard with `linkerd viz dashboard --context=CONTEXT`.",),

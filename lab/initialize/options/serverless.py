@@ -8,6 +8,10 @@ from lab.initialize import edits
 from lab.initialize.images import PUBLIC
 from lab.initialize.model import Category, ClusterChoice, Option, Part, Upkeep
 
+_KNATIVE_VERSION = "1.23.0"
+"""The release of the Go module's 0.50.0: upstream counts both up together since 0.27 became 1.0."""
+_KNATIVE = f"https://github.com/knative/serving/releases/download/knative-v{_KNATIVE_VERSION}"
+
 
 def _keda(site: ClusterChoice) -> Iterator[Part]:
     artifact = "keda-manifests"
@@ -43,12 +47,12 @@ SERVERLESS = Category(
             id="knative",
             title="Knative Serving",
             says="Runs request-driven services that scale to zero.",
-            version="1.23",
+            version=_KNATIVE_VERSION,
             license="Apache-2.0",
             reference=(
                 "None of its ingress controllers is in a Go module that the module proxy gives.",
-                "kubectl apply --filename=https://github.com/knative/serving/releases/latest/download/serving-crds.yaml",
-                "kubectl apply --filename=https://github.com/knative/serving/releases/latest/download/serving-core.yaml",
+                f"kubectl apply --filename={_KNATIVE}/serving-crds.yaml",
+                f"kubectl apply --filename={_KNATIVE}/serving-core.yaml",
             ),
         ),
         Option(

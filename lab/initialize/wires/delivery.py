@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.initialize.model import ApplyStage, ClusterChoice, Part, WireCheck, Wiring
-from lab.initialize.options.delivery import ARGOCD, FLUX, GIT, REGISTRY, REGISTRY_PORT
+from lab.initialize.options.delivery import ARGOCD, FLUX, GIT, REGISTRY, REGISTRY_PORT, REPOSITORY
 from lab.initialize.wires import asking
 from lab.kube.objects import Obj
 
-REPOSITORY = "eastwest"
-"""The folder's name in the cluster's registry."""
 _IN_CLUSTER = f"oci://{REGISTRY}.{FLUX}.svc.cluster.local:{REGISTRY_PORT}/{REPOSITORY}"
 
 
@@ -20,8 +18,15 @@ def stage_name(stage: ApplyStage) -> str:
 
 
 def flux_objects(site: ClusterChoice) -> list[Obj]:
-    """Return the source, and a Kustomization for each stage that waits for the stage before it."""
-    return [_source(site), *(_stage(site, stage) for stage in ApplyStage)]
+    """Return the source, and a Kustomization for each stage with objects, which waits for the one before it.
+
+    Flux is never ready with a stage whose folder does not exist.
+    """
+    return [_source(site), *(_stage(site, stage) for stage in _stages(site))]
+
+
+def _stages(site: ClusterChoice) -> list[ApplyStage]:
+    return [stage for stage in ApplyStage if stage in site.stages]
 
 
 def _source(site: ClusterChoice) -> Obj:
@@ -38,7 +43,7 @@ def _source(site: ClusterChoice) -> Obj:
 
 
 def _stage(site: ClusterChoice, stage: ApplyStage) -> Obj:
-    stages = list(ApplyStage)
+    stages = _stages(site)
     before = stages[: stages.index(stage)][-1:]
     spec: Obj = {
         "interval": "10m",
@@ -60,7 +65,7 @@ def _stage(site: ClusterChoice, stage: ApplyStage) -> Obj:
 
 
 def argocd_objects(site: ClusterChoice) -> list[Obj]:
-    """Return an Application for each stage. A stage that comes too early is tried again."""
+    """Return an Application for each stage with objects. A stage that comes too early is tried again."""
     return [
         {
             "apiVersion": "argoproj.io/v1alpha1",
@@ -82,7 +87,7 @@ def argocd_objects(site: ClusterChoice) -> list[Obj]:
                 },
             },
         }
-        for stage in ApplyStage
+        for stage in _stages(site)
     ]
 
 

@@ -18,6 +18,7 @@ from lab.initialize import choices as chosen
 from lab.initialize import obtaining
 from lab.initialize.choices import Choices
 from lab.initialize.preview import preview
+from lab.initialize.references import warnings, with_references
 from lab.initialize.render import artifacts, render
 from lab.initialize.sources import StoreSources
 
@@ -56,7 +57,7 @@ class Previews:
     _failed: dict[str, LabError] = field(default_factory=dict)
 
     def show(self, query: str, *, again: bool = False) -> Json:
-        """Return the preview of a query, with the files' names, sizes and digests if they are there.
+        """Return the preview of a query; if its files are there, their names, sizes and digests, and what they lack.
 
         Args:
             query: the query of the page's URL.
@@ -72,14 +73,16 @@ class Previews:
         files: list[Json] | None = None
         coming: list[str] = []
         failed: Json = None
+        referenced: list[str] = []
         if not shown.problems:
             try:
                 files = self._listed(choices)
+                referenced += warnings(with_references(choices, self.sources), self.sources)
             except NotYetError as wait:
                 coming = wait.names
             except LabError as error:
                 failed = {"what": error.what, "next": error.next}
-        return {**asdict(shown), "files": files, "coming": coming, "failed": failed}
+        return {**asdict(shown), "files": files, "coming": coming, "failed": failed, "referenced": referenced}
 
     def files(self, query: str) -> Files:
         """Return the text of each file by its path.

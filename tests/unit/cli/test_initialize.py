@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from lab.base.errors import ArtifactError
 from lab.cli import initialize, initialize_options
 from lab.initialize import folder as profile
 from lab.initialize.options import CATEGORIES
+from lab.initialize.sources import StoreSources
 from tests.unit.cli.conftest import Command
 
 SMALL = ("--mesh", "none", "--ingress", "none", "--observability", "prometheus", "--apps", "podinfo")
@@ -177,3 +179,19 @@ def test_a_folder_with_the_name_of_a_command_can_be_written(lab: Command, folder
     assert (folder / "update" / profile.RECORD).is_file()
     assert lab("initialize", "folder", "verify", *SMALL).code == 0
     assert (folder / "verify" / profile.RECORD).is_file()
+
+
+def test_yaml_that_no_source_has_is_a_warning(lab: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable(_: StoreSources, artifact: str) -> ArtifactError | None:
+        return ArtifactError(f"{artifact} is unavailable here") if artifact == "emissary-chart" else None
+
+    monkeypatch.setattr(StoreSources, "unavailable", unavailable)
+    words = ("--mesh", "none", "--ingress", "emissary", "--apps", "podinfo")
+    ended = lab("initialize", "out", *words)
+    assert ended.code == 0, ended.err
+    assert "! the folder does not have the YAML of Emissary-ingress" in ended.err
+    assert "emissary-chart is unavailable here" in ended.err
+    assert "helm template" in (folder / "out" / "apply.sh").read_text()
+    shown = lab("initialize", *words, "--show", "--json")
+    assert "README.md" in shown.json
+    assert "Emissary-ingress" in shown.err

@@ -9,6 +9,7 @@ import pytest
 from lab.base import wait
 from lab.base.errors import ArtifactError, UsageError
 from lab.base.wait import NotYet
+from lab.initialize.sources import StoreSources
 from lab.stage.initializer import previews as module
 from tests.unit.stage.initializer.kit import SMALL, Arrivals, previews
 
@@ -76,3 +77,16 @@ def test_a_wrong_query_is_an_error(tmp_path: Path) -> None:
         previews(tmp_path).show("mesh=linkered")
     with pytest.raises(UsageError, match="impossible"):
         previews(tmp_path).files("mesh=none")
+
+
+def test_what_the_folder_does_not_have_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable(_: StoreSources, artifact: str) -> ArtifactError | None:
+        return ArtifactError(f"{artifact} is unavailable here") if artifact == "emissary-chart" else None
+
+    monkeypatch.setattr(StoreSources, "unavailable", unavailable)
+    shown = previews(tmp_path).show("mesh=none&ingress=emissary&apps=podinfo")
+    assert shown["files"]
+    (sentence,) = shown["referenced"]
+    assert "Emissary-ingress" in sentence
+    assert "emissary-chart is unavailable here" in sentence
+    assert previews(tmp_path).show(SMALL)["referenced"] == []

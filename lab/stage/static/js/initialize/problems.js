@@ -1,4 +1,4 @@
-// Why there is no folder: a wrong address, an impossible combination, YAML that is missing.
+// Why there is no folder: a wrong address, an impossible combination, YAML that is missing; or what a folder does not have.
 
 import { h, prose, show } from "../dom.js";
 import { icon } from "../icons.js";
@@ -18,7 +18,8 @@ export class Problems {
         parts.push(...told("The YAML is not on this machine", [...shown.failed.what.split("\n"), shown.failed.next ? `Next: ${shown.failed.next}` : ""]));
         parts.push(h("p", {}, h("button", { type: "button", class: "alternative", onclick: () => store.ask(shown.query, { again: true }) }, icon("next"), h("span", {}, "Try again"))));
       }
-      const words = JSON.stringify([problem, shown.problems, shown.failed]); // read out again only if it differs
+      if (shown.referenced.length) parts.push(...told("The folder does not have all YAML", shown.referenced));
+      const words = JSON.stringify([problem, shown.problems, shown.failed, shown.referenced]); // read out again only if it differs
       if (root.dataset.words === words) return;
       root.dataset.words = words;
       root.replaceChildren(...parts);

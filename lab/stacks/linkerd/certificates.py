@@ -17,7 +17,8 @@ from lab.components.rendering import kubectl
 from lab.kube.objects import Obj, annotations_of
 from lab.mesh.issuers import self_signed_command
 
-_PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL)
+_PEM = re.compile(r"[ \t]*-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?", re.DOTALL)
+"""A certificate with the indentation of its first line: in a text of YAML, the next line must keep its own."""
 _DIGESTS = frozenset({"checksum/config", "linkerd.io/trust-root-sha256"})
 """Annotations that restart pods after a change of certificates."""
 

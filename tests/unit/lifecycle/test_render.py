@@ -280,3 +280,11 @@ def test_an_extension_api_trusts_the_certificate_that_a_command_creates(lab: Lab
     insert = certificates.insert_commands(objects, west)[-1]
     assert "patch apiservice tap" in insert
     assert "/spec/caBundle" in insert
+
+
+def test_an_anchor_that_is_cut_from_a_text_of_yaml_leaves_the_other_keys_as_they_are() -> None:
+    values = {"identityTrustAnchorsPEM": "-----BEGIN CERTIFICATE-----\nQ0E=\n-----END CERTIFICATE-----\n"}
+    text = manifests.dump_document({**values, "identityTrustDomain": "west.example"})
+    config = obj("v1", "ConfigMap", "linkerd-config", "linkerd", data={"values": text})
+    cut = manifests.load_document(certificates.without(config)["data"]["values"])
+    assert cut == {"identityTrustAnchorsPEM": "", "identityTrustDomain": "west.example"}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lab.initialize import apply, forms, images, secrets
+from lab.initialize.alternatives import check
 from lab.initialize.choices import FILE_NAME, Choices
 from lab.initialize.model import Option, Sources
 from lab.initialize.readme import readme
@@ -40,7 +41,7 @@ def render(choices: Choices, sources: Sources) -> RenderedFolder:
         UsageError: the combination is impossible.
         ArtifactError: the YAML of an option is missing, or has changed so that it cannot be edited.
     """
-    choices.check()
+    check(choices)
     made = tree(choices, sources)
     places = sites(choices, sources)
     named = sorted({*_images(choices, made, sources)})

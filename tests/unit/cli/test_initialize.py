@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lab.cli import initialize, initialize_options
+from lab.cli import initialize, initialize_asking, initialize_options
 from lab.initialize import folder as profile
 from lab.initialize.options import CATEGORIES
 from tests.unit.cli.conftest import Command
@@ -81,16 +81,22 @@ def test_the_form_asks_again_for_what_no_later_answer_can_make_possible(
 
 
 def test_the_form_ends_with_the_alternatives_of_an_answer_that_lacks_something(
-    lab: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nothing = {"Service mesh": ["none"], "Ingress": ["envoy-gateway"]}
-    answering(monkeypatch, {**nothing, "Authentication": ["jwt"], "Number": ["3", "x", "2"]})
-    ended = lab("initialize", "out", "--show")
-    assert ended.code == 0, ended.err
-    assert "There is no dashboard that JWT could protect." in ended.out
-    assert ended.err.count("type a number from 1 to 2") == 2
-    assert "1  Choose Prometheus" in ended.out
-    assert "2  Remove JWT at the edge" in ended.out
+    answers = {
+        "Service mesh": ["none"],
+        "Ingress": ["envoy-gateway"],
+        "Authentication": ["jwt"],
+        "Number": ["3", "x", "2"],
+    }
+    answering(monkeypatch, answers)
+    chosen = initialize_asking.form()
+    assert chosen.ids.isdisjoint({"jwt", "prometheus"})
+    printed = capsys.readouterr()
+    assert "There is no dashboard that JWT could protect." in printed.out
+    assert printed.err.count("type a number from 1 to 2") == 2
+    assert "1  Choose Prometheus" in printed.out
+    assert "2  Remove JWT at the edge" in printed.out
 
 
 def test_ctrl_c_in_the_form_writes_nothing(lab: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

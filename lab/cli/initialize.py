@@ -95,7 +95,7 @@ def folder(
         str | None,
         typer.Option(
             "--from",
-            metavar="FILE|URL",
+            metavar="FILE|FOLDER|URL",
             autocompletion=toml_files,
             help="Take the choices of an initializer.toml, of a folder that has one, or of a URL.",
         ),
@@ -108,7 +108,8 @@ def folder(
 ) -> None:
     """Write a folder with the YAML of one cluster or of East and West.
 
-    Without choices, a terminal asks. FOLDER/README.md has the commands that install it.
+    Without choices, a terminal asks, also for FOLDER. At the end come the commands that install it; FOLDER/README.md
+    explains them.
 
     Example: lab initialize my-clusters --mesh istio --observability prometheus --apps podinfo
     """
@@ -152,7 +153,7 @@ def folder(
     done(f"{count} files in {folder}; {folder / 'README.md'} explains them")
     if asks:
         typer.echo(f"  the same without questions: {choices.command(str(folder))}")
-    for line in next_commands(folder, choices):
+    for line in next_commands(folder, choices, made.files):
         typer.echo(line)
 
 
@@ -178,10 +179,13 @@ def update(
 ) -> None:
     """Update FOLDER, and keep your edits.
 
-    The new files are those of other choices, or of this version of the lab.
+    The new files are those of other choices, or of this version of the lab. `initializer.toml` in FOLDER has the
+    choices that flags do not change.
 
-    The difference is shown first. Where your edit and the update change the same lines, the file gets conflict markers,
-    and the exit code is 1. `initializer.toml` in FOLDER has the choices that flags do not change.
+    Shows the difference, and asks before it writes; without a terminal, it needs --yes. Where your edit and the update
+    change the same lines, the file gets conflict markers, and the exit code is 1.
+
+    Example: lab initialize update my-clusters --observability prometheus --diff
     """
     from lab.initialize import choices as chosen
     from lab.initialize import folder as profile

@@ -15,7 +15,7 @@ from lab.cli.output import out, print_json, table_of
 
 if TYPE_CHECKING:
     from lab.initialize.choices import Choices
-    from lab.initialize.model import Category
+    from lab.initialize.model import Category, Option
 
 _ID_COLUMNS = 22
 _MOST_COLUMNS = 100
@@ -24,8 +24,8 @@ _MOST_COLUMNS = 100
 def form() -> Choices:
     """Ask for each category on the terminal, and return possible choices.
 
-    An answer that is not valid, or that no later answer can make possible, is asked for again, with the reason. If
-    answers lack something at the end, the person takes an alternative.
+    The form asks again after an answer that is not valid, or that no later answer can make possible, with the reason.
+    If answers lack something at the end, the person takes an alternative.
     """
     from lab.initialize import choices as chosen
     from lab.initialize.options import CATEGORIES
@@ -39,11 +39,11 @@ def form() -> Choices:
         reasons = _reasons(category, ids, later)
         typer.secho(f"\n{number}/{len(CATEGORIES)}  {category.question}", bold=True)
         for option in category.options:
-            _describe(option.id, option.says, reasons.get(option.id, ""))
+            _describe(option, reasons.get(option.id, ""))
         usual = _usual(category, reasons)
         asked = f"{category.title}{' (several with commas)' if category.many else ''}"
         while True:
-            words = typer.prompt(asked, default=usual)
+            words = _answer(asked, usual)
             try:
                 tried = chosen.of({category.id: words}, source="the answer", base=answers)
             except UsageError as error:
@@ -59,12 +59,12 @@ def form() -> Choices:
 
 
 def folder() -> Path:
-    """Ask for the folder; one that cannot be used is asked for again, with the reason."""
+    """Ask for the folder, again after one that cannot be used, with the reason."""
     from lab.initialize.folder import check_new
     from lab.initialize.preview import FOLDER
 
     while True:
-        path = Path(typer.prompt("\nFolder to write", default=FOLDER)).expanduser()
+        path = Path(_answer("\nFolder to write", FOLDER)).expanduser()
         try:
             check_new(path)
         except (UsageError, OSError) as error:
@@ -73,8 +73,16 @@ def folder() -> Path:
         return path
 
 
+def _answer(question: str, default: str) -> str:
+    try:
+        return str(typer.prompt(question, default=default)).strip()
+    except typer.Abort:
+        typer.echo()  # the terminal's ^C has not ended its line
+        raise
+
+
 def _broken(before: frozenset[str], own: frozenset[str], later: frozenset[str]) -> list[str]:
-    """Return why an answer is impossible after those before; what an answer lacks is asked for at the end."""
+    """Return why an answer is impossible after those before; the end of the form treats what earlier answers lack."""
     from lab.initialize.rules import hopeless
 
     known = [*hopeless(before, later)]
@@ -92,17 +100,17 @@ def _reasons(category: Category, chosen: frozenset[str], later: frozenset[str]) 
         if not option.selectable:
             found[option.id] = f"{option.why} Use {' or '.join(option.instead)}."
         elif broken := _broken(chosen, frozenset({option.id}), together):
-            found[option.id] = broken[0]
+            found[option.id] = f"not now: {broken[0]}"
     return found
 
 
-def _describe(name: str, says: str, reason: str) -> None:
+def _describe(option: Option, reason: str) -> None:
+    facts = ", ".join(filter(None, (option.version, option.license, option.upkeep.value if option.version else "")))
+    words = reason or (f"{option.says} ({facts})" if facts else option.says)
     width = min(_MOST_COLUMNS, shutil.get_terminal_size().columns)
-    lines = textwrap.wrap(f"not now: {reason}" if reason else says, max(20, width - _ID_COLUMNS - 2))
-    indent = " " * (_ID_COLUMNS + 2)
-    typer.secho(
-        "\n".join([f"  {name:{_ID_COLUMNS}}{lines[0]}", *(indent + line for line in lines[1:])]), dim=bool(reason)
-    )
+    lines = textwrap.wrap(words, max(20, width - _ID_COLUMNS - 2), break_on_hyphens=False)
+    for number, line in enumerate(lines):
+        typer.secho(f"  {'' if number else option.id:{_ID_COLUMNS}}{line}", dim=bool(reason))
 
 
 def _usual(category: Category, reasons: Mapping[str, str]) -> str:
@@ -132,7 +140,7 @@ def _possible(answers: Choices) -> Choices:
     for number, way in enumerate(ways, start=1):
         typer.echo(f"  {number}  {way.words}")
     while True:
-        words = str(typer.prompt("Number", default="1")).strip()
+        words = _answer("Number", "1")
         if words.isdecimal() and 1 <= int(words) <= len(ways):
             return parse_query(ways[int(words) - 1].query)
         typer.echo(f"type a number from 1 to {len(ways)}", err=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +27,21 @@ _LOCAL = {
 }
 
 
-def next_commands(folder: Path, choices: Choices) -> Iterator[str]:
-    """Yield lines with the commands that install a folder: on clusters of one's own, and as a lab."""
+def next_commands(folder: Path, choices: Choices, files: Mapping[str, str]) -> Iterator[str]:
+    """Yield lines with the commands that install a folder: on clusters of one's own, and as a lab.
+
+    Args:
+        folder: the folder.
+        choices: its choices.
+        files: its files.
+    """
+    from lab.initialize.images import LOCAL
+    from lab.initialize.render import IMAGES
+
+    own = [name for name in files[IMAGES].split() if name.startswith(LOCAL)]
+    if own and not choices.registry:
+        yield f"first give the nodes {' and '.join(own)}, which no public registry has:"
+        yield f"  see Requirements in {folder / 'README.md'}"
     (platform,), (mesh,) = choices.selected["platform"], choices.selected["mesh"]
     script = shlex.quote(str(folder / "apply.sh"))
     if (local := _LOCAL.get(platform)) is not None:

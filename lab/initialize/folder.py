@@ -83,7 +83,7 @@ def choices_of(folder: Path) -> Choices:
 
 
 def choices_from(given: str) -> Choices:
-    """Return the choices of a URL, of an initializer.toml, or of a folder that has one.
+    """Return the choices of a URL or its query, of an initializer.toml, or of a folder that has one.
 
     Raises:
         UsageError: it does not exist, or the choices are not valid.
@@ -91,7 +91,7 @@ def choices_from(given: str) -> Choices:
     path = Path(given)
     if exists(path):
         return choices_of(path) if path.is_dir() else read_choices(path)
-    if "?" in given:
+    if "?" in given or ("=" in given and "://" not in given):  # README.md of a folder has the query alone
         return parse_query(given)
     what = "the URL has no choices" if "://" in given else "there is no such file or folder"
     where = given if len(given) <= _MOST_SHOWN else f"{given[:_MOST_SHOWN]}…"
@@ -227,11 +227,12 @@ def replace(folder: Path, changed: Mapping[str, str | None]) -> None:
 
 @contextmanager
 def _located(folder: Path) -> Iterator[None]:
-    """Give errors of files a place if the system has not named it: a full disk is noticed when a file is closed."""
+    """Let errors name the folder in place of a temporary file, or of nothing: a file's end can be what is too much."""
     try:
         yield
     except OSError as error:
-        if error.filename is None:
+        temporary = (".lab-render-", ".initializer-")
+        if error.filename is None or any(part.startswith(temporary) for part in Path(error.filename).parts):
             error.filename = str(folder)
         raise
 

@@ -59,7 +59,9 @@ def chosen(lab: Lab, given: str) -> Lab:
     if given == NONE:
         return replace(lab, extension=LabProfile(choices=None)) if lab.paths.profile.exists() else lab
     choices = folder.choices_from(given)
-    check(choices, where=given, next=f"change the choices: lab initialize update {shlex.quote(given)}, or the URL")
+    is_folder = folder.exists(Path(given)) and Path(given).is_dir()
+    change = f"lab initialize update {shlex.quote(given)}, with the flags of" if is_folder else "change them as in"
+    check(choices, where=given, next=f"{change} one of these lines")
     _check_possible(choices, given)
     _check_specification(lab, choices)
     _check_running(lab, choices, given)

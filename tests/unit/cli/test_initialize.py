@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from lab.cli import initialize, initialize_asking, initialize_options
+from lab.cli.initialize_next import next_commands
 from lab.initialize import folder as profile
+from lab.initialize.choices import of
 from lab.initialize.options import CATEGORIES
 from tests.unit.cli.conftest import Command
 
@@ -37,7 +39,42 @@ def test_every_way_in_gives_the_same_bytes(lab: Command, folder: Path) -> None:
     assert lab("initialize", "file", "--from", "flags/initializer.toml").code == 0
     query = json.loads(lab("initialize", "json", *SMALL, "--json").out)["query"]
     assert lab("initialize", "url", "--from", f"https://lab.example/initialize?{query}").code == 0
-    assert contents(folder / "file") == contents(folder / "url") == contents(folder / "json") == first
+    assert lab("initialize", "copy", "--from", "file").code == 0
+    assert lab("initialize", "query", "--from", query).code == 0
+    for name in ("file", "url", "json", "copy", "query"):
+        assert contents(folder / name) == first
+
+
+@pytest.mark.parametrize(
+    ("words", "commands"),
+    [
+        (
+            (),
+            [
+                "kind create cluster --name east",
+                "kind create cluster --name west",
+                "{} kind-east kind-west",
+            ],
+        ),
+        (("--platform", "minikube", "--clusters", "single"), ["minikube start --profile east", "{} east"]),
+        (
+            ("--platform", "gke"),
+            ["kubectl config get-contexts --output=name", "{} CONTEXT_EAST CONTEXT_WEST"],
+        ),
+    ],
+)
+def test_the_next_commands_can_be_pasted(lab: Command, words: tuple[str, ...], commands: list[str]) -> None:
+    ended = lab("initialize", "my out", *SMALL, *words)
+    assert [line.strip() for line in ended.out.splitlines() if line.startswith("  ")] == [
+        line.replace("{}", "sh 'my out/apply.sh'") for line in commands
+    ]
+
+
+def test_an_image_of_the_lab_and_the_way_to_a_lab_are_named() -> None:
+    choices = of({"apps": "frontend,podinfo"}, source="a test")
+    lines = list(next_commands(Path("out"), choices, {"IMAGES.txt": "docker.io/a:1\neastwest-lab/frontend:1\n"}))
+    assert lines[0].startswith("first give the nodes eastwest-lab/frontend:1, which")
+    assert lines[-1] == "  lab up --profile out"
 
 
 def test_the_form_gives_the_same_bytes(lab: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

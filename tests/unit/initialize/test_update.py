@@ -131,6 +131,26 @@ def test_a_failure_at_any_moment_leaves_the_folder_as_it_was(
         assert error.filename == str(folder)
 
 
+@pytest.mark.parametrize("kind", [OSError, KeyboardInterrupt])
+@pytest.mark.parametrize("at", range(3))
+def test_a_new_folder_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException], at: int
+) -> None:
+    real, count = Path.rename, iter(range(100))
+
+    def rename(self: Path, target: Path) -> Path:
+        if next(count) == at:
+            raise kind(28, "No space left on device", str(self))
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(kind) as caught:
+        profile.write(tmp_path / "new/out", OLD)
+    assert list(tmp_path.iterdir()) == []
+    if isinstance(caught.value, OSError):
+        assert caught.value.filename == str(tmp_path / "new/out")
+
+
 def test_a_file_keeps_its_mode(folder: Path) -> None:
     (folder / "README.md").chmod(0o755)
     update.plan(folder, NEW).apply(folder)

@@ -52,7 +52,7 @@ def alternatives(now: Choices, wanted: Choices, category: str = "", option: str 
     def agrees(choices: Choices) -> bool:
         return has(choices) == has(wanted)
 
-    resolved = sorted(_resolved(wanted, _DEPTH), key=agrees, reverse=True)
+    resolved = sorted((_needed_only(one, wanted) for one in _resolved(wanted, _DEPTH)), key=agrees, reverse=True)
     ways = chain(
         resolved,
         _without_causes(wanted, agrees),
@@ -124,6 +124,16 @@ def _resolved(choices: Choices, depth: int) -> Iterator[Choices]:
             yield from _resolved(one, depth - 1)
 
 
+def _needed_only(choices: Choices, wanted: Choices) -> Choices:
+    """Return resolved choices without what was added for something that another rule has removed since."""
+    for category in CATEGORIES:
+        for option in choices.selected[category.id]:
+            if category.many and option not in wanted.selected[category.id]:
+                less = choices.with_({category.id: tuple(o for o in choices.selected[category.id] if o != option)})
+                choices = less if is_possible(less) else choices
+    return choices
+
+
 def _joined(choices: Choices, rule: Rule, alternative: Mapping[str, tuple[str, ...]]) -> Choices:
     """Return the choices with an alternative of a rule; a category of several choices keeps what the rule allows."""
     changed = choices.with_({name: ids for name, ids in alternative.items() if not BY_ID[name].many})
@@ -192,7 +202,7 @@ def _near(wanted: Choices, agrees: Callable[[Choices], bool]) -> Iterator[Choice
 
 
 def _siblings(now: Choices, category: str, option: str) -> Iterator[Choices]:
-    """Yield possible choices with another option of the category instead; without what that cannot be with, too."""
+    """Yield possible choices with another option of the category instead, also with what that needs."""
     if category == FORM:
         others = [replace(now, form=form) for form in FORMS if form != option]
     elif category in BY_ID and option not in now.selected[category]:
@@ -204,6 +214,8 @@ def _siblings(now: Choices, category: str, option: str) -> Iterator[Choices]:
     yield from filter(is_possible, others)
     for other in others:
         yield from _without_causes(other, lambda _: True)
+    for other in others:
+        yield from (_needed_only(one, other) for one in _resolved(other, _DEPTH))
 
 
 def _changes(choices: Choices) -> Iterator[Choices]:

@@ -216,11 +216,11 @@ def _check_format(value: object, source: str) -> None:
         return
     if isinstance(number, int) and number > FORMAT:
         raise UsageError(
-            f"is of a newer format; this version of the lab reads format {FORMAT}",
+            f"the format is newer; this version of the lab reads format {FORMAT}",
             where=source,
             next="install a newer version of the lab: pipx upgrade eastwest-lab",
         )
-    raise UsageError("has an unknown format", where=source, next=f"write format = {FORMAT}")
+    raise UsageError("the format is unknown", where=source, next=f"write format = {FORMAT}")
 
 
 def _ids(category: Category, value: object) -> tuple[tuple[str, ...], list[str]]:

@@ -184,7 +184,7 @@ def test_missing_yaml_is_announced(window: Window, arrivals: Arrivals) -> None:
     [
         ("mesh=linkered", "did you mean linkerd"),
         ("ingress=ingress-nginx", "retired it in March 2026"),
-        ("format=7", "is of format 7; this version of the lab reads format 1"),
+        ("format=7", "the format is newer; this version of the lab reads format 1"),
         (f"registry={'a' * 2500}", "at most 2000 are read"),
     ],
 )

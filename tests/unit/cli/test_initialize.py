@@ -181,7 +181,7 @@ def test_show_writes_nothing(lab: Command, folder: Path) -> None:
         (("out", "--from", f"https://x.example/{'a' * 3000}"), "the URL has no choices"),
         (("out", "--from", "x" * 3000), "there is no such file or folder"),
         (("out", "--from", "."), ".: has no initializer.toml"),
-        (("out", "--from", "newer.toml"), "newer.toml: is of a newer format"),
+        (("out", "--from", "newer.toml"), "newer.toml: the format is newer"),
         (("out", "--from", "broken.toml"), "broken.toml:3: mesh: unknown choice 'istoi'; did you mean istio, smi?"),
         (("out", "--from", "https://x.example/?mesh=istio&mesh=istio"), "has mesh twice"),
         (("out", "--from", "https://x.example/?mash=istio"), "mash: unknown category; did you mean mesh"),
@@ -307,7 +307,7 @@ def test_an_update_without_a_terminal_names_the_whole_command(lab: Command) -> N
     [
         (lambda out: (out / profile.RECORD).unlink(), "is missing: the update cannot tell your changes"),
         (lambda out: (out / profile.RECORD).write_text("{"), "is damaged"),
-        (lambda out: (out / "initializer.toml").write_text("format = 2"), "is of a newer format"),
+        (lambda out: (out / "initializer.toml").write_text("format = 2"), "the format is newer"),
         (lambda out: (out / "initializer.toml").write_text("mesh = "), "1 problem in out/initializer.toml"),
         (lambda out: (out / "initializer.toml").unlink(), "has no initializer.toml"),
     ],

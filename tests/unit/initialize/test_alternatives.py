@@ -89,6 +89,12 @@ def test_a_retired_option_whose_successors_are_chosen_says_so() -> None:
     assert {parse_query(one.query).selected["mesh"] for one in smi.alternatives} == {("linkerd",)}
 
 
+def test_an_alternative_adds_nothing_for_what_it_removes() -> None:
+    (first, second) = preview(parse_query("mesh=none&ingress=istio-gateway&serverless=keda")).problems[0].alternatives
+    assert first.words == "Choose Istio, Prometheus and podinfo"
+    assert second.words == "Choose Istio; remove KEDA"
+
+
 def test_what_others_need_can_be_removed_with_them_or_freed() -> None:
     manager = found("certificates=cert-manager,trust-manager", "certificates", "cert-manager")
     ways = ["Remove cert-manager and trust-manager", "Remove trust-manager"]

@@ -110,7 +110,7 @@ def test_a_newer_format_is_refused() -> None:
         with pytest.raises(UsageError, match="reads format 1"):
             parse(text)
     for text in ('format = "x"', "format = true", "format = 1.5", "format = -1", f"format = -{'9' * 30}"):
-        with pytest.raises(UsageError, match="unknown format"):
+        with pytest.raises(UsageError, match="the format is unknown"):
             parse_toml(text)
 
 

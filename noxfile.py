@@ -17,8 +17,8 @@ _E2E = (
     "stage",
     "accidents",
     "accidents_linkerd",
-    "initializer",
 )
+_INITIALIZER = ("initializer",)
 _OTHER_MACHINES = ("any_machine",)
 _ENGINES = ("engines",)
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -134,6 +134,18 @@ def e2e(session: nox.Session) -> None:
     session.run("pytest", *(f"tests/e2e/test_{name}.py" for name in _E2E), "--require-lab", *session.posargs)
     if not session.posargs:
         session.run("pytest", "tests/contract")
+
+
+@nox.session
+def initializer(session: nox.Session) -> None:
+    """Install what `lab initialize` writes: all pairs of choices, folders on two fresh clusters, two full profiles.
+
+    The pairs take 7 minutes (`-- -k pairs`). The profiles take longer: the first time, their images alone are built for
+    a quarter of an hour. It needs what the session e2e needs; one test logs in with Chromium.
+    """
+    _chromium(session)
+    session.install("-e", ".[test,browser]", silent=True)
+    session.run("pytest", *(f"tests/e2e/test_{name}.py" for name in _INITIALIZER), "--require-lab", *session.posargs)
 
 
 @nox.session

@@ -14,9 +14,9 @@ import typer
 from typer.core import TyperGroup
 
 from lab.base.errors import HostError, UsageError
+from lab.cli import initialize_asking as asking
 from lab.cli.groups import LIFECYCLE
-from lab.cli.initialize_asking import form as ask
-from lab.cli.initialize_asking import print_options
+from lab.cli.initialize_next import next_commands
 from lab.cli.initialize_options import (
     Apps,
     Authentication,
@@ -95,9 +95,9 @@ def folder(
         str | None,
         typer.Option(
             "--from",
-            metavar="FILE|URL",
+            metavar="FILE|FOLDER|URL",
             autocompletion=toml_files,
-            help="Take the choices of an initializer.toml or of a URL.",
+            help="Take the choices of an initializer.toml, of a folder that has one, or of a URL.",
         ),
     ] = None,
     list_: Annotated[
@@ -108,12 +108,13 @@ def folder(
 ) -> None:
     """Write a folder with the YAML of one cluster or of East and West.
 
-    Without choices, a terminal asks. FOLDER/README.md has the commands that install it.
+    Without choices, a terminal asks, also for FOLDER. At the end come the commands that install it; FOLDER/README.md
+    explains them.
 
     Example: lab initialize my-clusters --mesh istio --observability prometheus --apps podinfo
     """
     if list_:
-        print_options(as_json=as_json)
+        asking.print_options(as_json=as_json)
         return
     flags = _flags(
         platform=platform,
@@ -130,13 +131,17 @@ def folder(
         registry=registry,
         source=source,
     )
-    if folder is None and not show:
-        raise UsageError("FOLDER is missing", next="lab initialize FOLDER, or lab initialize --list")
     from lab.initialize import folder as profile
+    from lab.initialize.alternatives import check
 
+    asks = not flags and given is None and not as_json and _has_terminal()
+    if folder is None and not show and not asks:
+        raise UsageError("FOLDER is missing", next="lab initialize FOLDER, or lab initialize --list")
     if folder is not None and not show:
         profile.check_new(folder)
-    choices = _choices(flags, given).check()
+    choices = check(asking.form() if asks else _choices(flags, given))
+    if folder is None and not show:
+        folder = asking.folder()
     made, _ = _rendered(choices)
     if show or folder is None:
         _show(made, as_json=as_json)
@@ -145,9 +150,11 @@ def folder(
     if as_json:
         print_json(out(), {"folder": str(folder), "query": choices.query(), "files": list(made.files)})
         return
-    done(f"{count} files in {folder}; read {folder / 'README.md'} first")
-    words = " ".join(f"CONTEXT_{name.upper()}" for name in choices.clusters)
-    typer.echo(f"next:  sh {shlex.quote(str(folder / 'apply.sh'))} {words}")
+    done(f"{count} files in {folder}; {folder / 'README.md'} explains them")
+    if asks:
+        typer.echo(f"  the same without questions: {choices.command(str(folder))}")
+    for line in next_commands(folder, choices, made.files):
+        typer.echo(line)
 
 
 @initialize_app.command()
@@ -168,17 +175,22 @@ def update(
     source: Source = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Print the difference only; exit 1 if there is one.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Update FOLDER, and keep your edits.
 
-    The new files are those of other choices, or of this version of the lab.
+    The new files are those of other choices, or of this version of the lab. `initializer.toml` in FOLDER has the
+    choices that flags do not change.
 
-    The difference is shown first. Where your edit and the update change the same lines, the file gets conflict markers,
-    and the exit code is 1. `initializer.toml` in FOLDER has the choices that flags do not change.
+    Shows the difference, and asks before it writes; without a terminal, it needs --yes. Where your edit and the update
+    change the same lines, the file gets conflict markers, and the exit code is 1.
+
+    Example: lab initialize update my-clusters --observability prometheus --diff
     """
     from lab.initialize import choices as chosen
     from lab.initialize import folder as profile
     from lab.initialize import update as updates
+    from lab.initialize.alternatives import check
 
     flags = _flags(
         platform=platform,
@@ -196,22 +208,41 @@ def update(
         source=source,
     )
     before = profile.choices_of(folder)
-    made, _ = _rendered(chosen.of(flags, source="the command line", base=before).check())
+    made, _ = _rendered(check(chosen.of(flags, source="the command line", base=before)))
     planned = updates.plan(folder, made.files)
-    typer.echo("".join(one.diff() for one in planned.effective), nl=False)
-    for line in updates.summary(planned):
-        typer.echo(line, err=True)
-    if diff:
-        raise typer.Exit(1 if planned.effective else 0)
-    if not planned.effective:
-        done(f"{folder} is up to date")
-        return
-    _ask(f"change {len(planned.effective)} files in {folder}?", yes=yes, next=f"lab initialize update {folder} --yes")
-    planned.apply(folder)
-    done(f"{len(planned.effective)} files changed in {folder}")
-    if planned.conflicts:
-        warn(f"resolve the conflict markers (<<<<<<<) in: {', '.join(planned.conflicts)}")
+    if not as_json:
+        typer.echo("".join(one.diff() for one in planned.effective), nl=False)
+        for line in updates.summary(planned):
+            typer.echo(line, err=True)
+    if not diff:
+        if planned.effective:
+            count = _files(len(planned.effective))
+            next_ = f"lab initialize update {shlex.quote(str(folder))} {shlex.join(_words(flags))}".strip()
+            _ask(f"change {count} in {folder}?", yes=yes, can_ask=not as_json, next=f"{next_} --yes")
+        if planned.effective or not planned.is_recorded:
+            planned.apply(folder)
+    if as_json:
+        changes = [{"path": one.path, "change": one.change.value} for one in planned.changes]
+        written = bool(planned.effective) and not diff
+        print_json(
+            out(), {"folder": str(folder), "written": written, "changes": changes, "conflicts": planned.conflicts}
+        )
+    elif not diff:
+        done(
+            f"{_files(len(planned.effective))} changed in {folder}" if planned.effective else f"{folder} is up to date"
+        )
+        if planned.conflicts:
+            warn(f"resolve the conflict markers (<<<<<<<) in: {', '.join(planned.conflicts)}")
+    if planned.conflicts or (diff and planned.effective):
         raise typer.Exit(1)
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
+
+
+def _words(flags: Mapping[str, str]) -> list[str]:
+    return [word for name, value in flags.items() for word in (f"--{name}", value)]
 
 
 @initialize_app.command()
@@ -288,12 +319,12 @@ def _choices(flags: Mapping[str, str], given: str | None) -> Choices:
     from lab.initialize import choices as chosen
     from lab.initialize import folder as profile
 
-    base = None
-    if given is not None:
-        base = profile.choices_from(given)
-    elif not flags and sys.stdin is not None and sys.stdin.isatty():
-        base = ask()
+    base = profile.choices_from(given) if given is not None else None
     return chosen.of(flags, source="the command line", base=base)
+
+
+def _has_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _sources(choices: Choices) -> StoreSources:
@@ -329,10 +360,10 @@ def _show(made: RenderedFolder, *, as_json: bool) -> None:
         typer.echo(f"{len(text.encode()):9,}  {path}")
 
 
-def _ask(question: str, *, yes: bool, next: str) -> None:  # noqa: A002
+def _ask(question: str, *, yes: bool, can_ask: bool, next: str) -> None:  # noqa: A002
     if yes:
         return
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not (can_ask and _has_terminal()):
         raise UsageError(
             "the update changes files, and there is no terminal to confirm it; nothing was changed", next=next
         )

@@ -15,9 +15,9 @@ def page(
         str | None,
         typer.Option(
             "--from",
-            metavar="FILE|URL",
+            metavar="FILE|FOLDER|URL",
             autocompletion=toml_files,
-            help="Begin with the choices of an initializer.toml or of a URL.",
+            help="Begin with the choices of an initializer.toml, of a folder that has one, or of a URL.",
         ),
     ] = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0: any free port.")] = 7467,

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from lab.base.errors import ConfigError, Problem, UsageError
 from lab.base.toml_lines import line_of, lines_of
@@ -26,13 +26,12 @@ RECONCILERS = ("argocd", "flux")
 NONE = "none"
 MOST_QUERY = 2000
 """Characters of a URL's query: browsers and proxies pass on at least this many."""
+_MOST_SHOWN = 60
 _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]+)?")
 _SOURCE = re.compile(r"(oci|https|ssh|http)://[A-Za-z0-9._@:/~-]+")
-_TEXTS = {
-    "as": "the form of the output",
-    "registry": "a registry that has all images",
-    "source": "the repository that Argo CD or Flux reads the folder from",
-}
+TEXTS = ("as", "registry", "source")
+"""What is chosen beside the categories: the form of the output, a registry that has all images, and the repository that
+Argo CD or Flux reads the folder from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,22 +71,6 @@ class Choices:
     def broken(self) -> list[Rule]:
         """The rules that the choices break; empty if the combination is possible."""
         return list(rules.broken(self.ids))
-
-    def check(self) -> Choices:
-        """Return the choices if they are possible.
-
-        Raises:
-            UsageError: they are not; the error has each reason, and two alternatives.
-        """
-        problems = [*(self._words(rule) for rule in self.broken), *map(" ".join, form_problems(self))]
-        if problems:
-            count = "this combination is impossible" if self.broken else "this form is impossible"
-            raise UsageError(f"{count}\n  " + "\n  ".join(problems), next="choose one of the alternatives")
-        return self
-
-    def _words(self, rule: Rule) -> str:
-        first, second = map(rules.words, rule.alternatives)
-        return f"{rule.reason} Either {first}, or {second}"
 
     def with_(self, changed: Mapping[str, tuple[str, ...]]) -> Choices:
         """Return the choices with other ids in some categories."""
@@ -130,22 +113,16 @@ class Choices:
         return shlex.join(["lab", "initialize", folder, *(word for pair in chosen for word in pair)])
 
     def _texts(self) -> Iterator[tuple[str, str]]:
-        values = {"as": self.form, "registry": self.registry, "source": self.source}
-        yield from ((name, value) for name, value in values.items() if value)
+        values = zip(TEXTS, (self.form, self.registry, self.source), strict=True)
+        yield from ((name, value) for name, value in values if value)
 
 
-def form_problems(choices: Choices) -> Iterator[tuple[str, str]]:
-    """Yield why the form or the repository does not fit the options, and the two alternatives as flags."""
+def form_problems(choices: Choices) -> Iterator[str]:
+    """Yield why the form or the repository does not fit the options."""
     if choices.form in RECONCILERS and choices.form not in choices.ids:
-        yield (
-            f"--as {choices.form} writes objects of {OPTIONS[choices.form].title}, which is not chosen.",
-            f"Either --delivery {choices.form}, or --as kustomize",
-        )
+        yield f"The form {choices.form} writes objects of {OPTIONS[choices.form].title}, which is not chosen."
     if choices.source.startswith("oci://") and "argocd" in choices.ids:
-        yield (
-            "Argo CD reads the folder from a Git repository.",
-            "Either --source https://…, or --delivery flux",
-        )
+        yield "Argo CD reads the folder from a Git repository."
 
 
 def default() -> Choices:
@@ -170,10 +147,11 @@ def of(given: Mapping[str, Any], *, source: str, text: str = "", base: Choices |
     lines = lines_of(text)
     base = base or default()
     selected = dict(base.selected)
-    values = {"as": base.form, "registry": base.registry, "source": base.source}
+    values = dict(zip(TEXTS, (base.form, base.registry, base.source), strict=True))
 
     def report(key: str, message: str) -> None:
-        problems.append(Problem(key=key, text=message, line=line_of(("choices", key), lines) if text else None))
+        line = (line_of(("choices", key), lines) or line_of((key,), lines)) if text else None
+        problems.append(Problem(key=_plain(key), text=message, line=line))
 
     for key, value in given.items():
         if key in values:
@@ -201,12 +179,14 @@ def parse_toml(text: str, *, source: str = FILE_NAME) -> Choices:
     """
     try:
         raw = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError only
         raise ConfigError(source, [Problem(key="TOML", text=str(error))]) from error
     _check_format(raw.pop("format", FORMAT), source)
     chosen = raw.pop("choices", {})
     if not isinstance(chosen, Mapping):
         raise ConfigError(source, [Problem(key="choices", text="must be a table, [choices]")])
+    if twice := sorted(raw.keys() & chosen.keys()):
+        raise ConfigError(source, [Problem(key=key, text="is given twice: before and in [choices]") for key in twice])
     return of({**raw, **chosen}, source=source, text=text)
 
 
@@ -216,7 +196,7 @@ def parse_query(query: str, *, source: str = "the URL") -> Choices:
     Raises:
         UsageError: it is too long, of a newer format, or not valid.
     """
-    words = urlsplit(query).query if "?" in query else query
+    words = query.partition("?")[2].partition("#")[0] if "?" in query else query
     if len(words) > MOST_QUERY:
         raise UsageError(
             f"{source} has {len(words)} characters after `?`; at most {MOST_QUERY} are read",
@@ -228,43 +208,46 @@ def parse_query(query: str, *, source: str = "the URL") -> Choices:
     except ValueError as error:
         raise UsageError(f"{source} is not valid: {error}", next="lab initialize --list") from error
     for key, value in pairs:
+        if key in given and not (key in BY_ID and BY_ID[key].many):
+            raise UsageError(f"{source} has {_plain(key)} twice", next="remove one of them")
         given[key] = f"{given[key]},{value}" if key in given else value
     _check_format(given.pop("format", str(FORMAT)), source)
     return of(given, source=source)
 
 
 def _check_format(value: object, source: str) -> None:
-    if str(value) == str(FORMAT):
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if number == FORMAT and not isinstance(number, bool):
         return
-    if str(value).isdecimal() and int(str(value)) > FORMAT:
+    if isinstance(number, int) and number > FORMAT:
         raise UsageError(
-            f"is of format {value}; this version of the lab reads format {FORMAT}",
+            f"the format is newer; this version of the lab reads format {FORMAT}",
             where=source,
             next="install a newer version of the lab: pipx upgrade eastwest-lab",
         )
-    raise UsageError(f"has the unknown format {value!r}", where=source, next=f"write format = {FORMAT}")
+    raise UsageError("the format is unknown", where=source, next=f"write format = {FORMAT}")
 
 
 def _ids(category: Category, value: object) -> tuple[tuple[str, ...], list[str]]:
-    words: list[Any]
-    if isinstance(value, str):
-        words = [word.strip() for word in value.split(",") if word.strip()]
-    else:
-        words = list(value) if isinstance(value, Sequence) else [value]
+    given = value.split(",") if isinstance(value, str) else value if isinstance(value, Sequence) else [value]
+    words = [word.strip() for word in given if isinstance(word, str) and word.strip()]
+    if not all(isinstance(word, str) for word in given):
+        return (), ["must be text in quotation marks, or a list of such texts"]
     problems: list[str] = []
-    known = [option.id for option in category.options]
+    selectable = [option.id for option in category.options if option.selectable]
     if category.many:
         words = [word for word in words if word != NONE] if len(words) == 1 else words
     elif len(words) != 1:
-        problems.append(f"needs exactly one of: {', '.join(known)}")
+        problems.append(f"needs exactly one of: {', '.join(selectable)}")
         words = []
     for word in words:
-        option = category.option(word) if isinstance(word, str) else None
+        option = category.option(word)
         if option is None:
-            problems.append(f"unknown choice {word!r}{_nearest(str(word), known)}")
+            known = [one.id for one in category.options]
+            problems.append(f"unknown choice {word!r}{_nearest(word, known, selectable)}")
         elif not option.selectable:
             problems.append(f"{option.title}: {option.why} Use {' or '.join(option.instead)} instead")
-    return _sorted(category, [word for word in words if isinstance(word, str)]), problems
+    return _sorted(category, words), problems
 
 
 def _sorted(category: Category, ids: Iterable[str]) -> tuple[str, ...]:
@@ -284,9 +267,15 @@ def _text_problem(key: str, value: object) -> str:
     return ""
 
 
-def _nearest(word: str, known: Sequence[str]) -> str:
+def _nearest(word: str, known: Sequence[str], listed: Sequence[str] | None = None) -> str:
     near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
-    return f"; did you mean {', '.join(near)}?" if near else f"; it has: {', '.join(known)}"
+    return f"; did you mean {', '.join(near)}?" if near else f"; it has: {', '.join(listed or known)}"
+
+
+def _plain(key: str) -> str:
+    """Return a key for a message; what a terminal would not print is escaped, and long ones are cut."""
+    shown = key if key.isprintable() else repr(key)
+    return shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"
 
 
 def _quoted(text: str) -> str:

@@ -6,11 +6,13 @@ bytes differ between versions of zlib, and the same choices shall give the same 
 
 from __future__ import annotations
 
+import errno
 import json
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from lab.base import text_file
@@ -20,6 +22,7 @@ from lab.lifecycle.render import folder as files_of
 
 RECORD = ".initializer/base.json"
 _MOST_BYTES = 1 << 16
+_MOST_SHOWN = 80
 
 
 def with_record(files: Mapping[str, str]) -> dict[str, str]:
@@ -53,7 +56,8 @@ def write(folder: Path, files: Mapping[str, str]) -> int:
         OSError: it cannot be written, or the disk is full; nothing was left.
     """
     check_new(folder)
-    written = files_of.write(folder, with_record(files))
+    with _located(folder):
+        written = files_of.write(folder, with_record(files))
     return len(written) - 1
 
 
@@ -64,32 +68,54 @@ def choices_of(folder: Path) -> Choices:
         UsageError: the folder is not a profile, or its choices are not valid.
     """
     file = folder / FILE_NAME
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "the folder does not exist"
+        raise UsageError(
+            what, where=str(folder), next=f"name a folder; lab initialize {shlex.quote(str(folder))} writes one"
+        )
     if not file.is_file():
         raise UsageError(
-            f"has no {FILE_NAME}: `lab initialize` did not write it", where=str(folder), next="name another"
+            f"has no {FILE_NAME}: it is not a folder of `lab initialize`",
+            where=str(folder),
+            next="name another, or write a new one: lab initialize FOLDER",
         )
     return read_choices(file)
 
 
 def choices_from(given: str) -> Choices:
-    """Return the choices of a URL, or of a file.
+    """Return the choices of a URL or its query, of an initializer.toml, or of a folder that has one.
 
     Raises:
-        UsageError: the file does not exist, or the choices are not valid.
+        UsageError: it does not exist, or the choices are not valid.
     """
-    if "?" in given and not Path(given).exists():
+    path = Path(given)
+    if exists(path):
+        return choices_of(path) if path.is_dir() else read_choices(path)
+    if "?" in given or ("=" in given and "://" not in given):  # README.md of a folder has the query alone
         return parse_query(given)
-    return read_choices(Path(given))
+    what = "the URL has no choices" if "://" in given else "there is no such file or folder"
+    where = given if len(given) <= _MOST_SHOWN else f"{given[:_MOST_SHOWN]}…"
+    raise UsageError(
+        what, where=where, next=f"name an {FILE_NAME}, a folder of `lab initialize`, or a URL that ends in ?mesh=…"
+    )
+
+
+def exists(path: Path) -> bool:
+    """Return whether a file or folder exists; a URL can be longer than a file's name may be."""
+    try:
+        return path.exists()
+    except OSError as error:
+        if error.errno in {errno.ENAMETOOLONG, errno.EINVAL}:
+            return False
+        raise
 
 
 def read_choices(file: Path) -> Choices:
-    """Return the choices of a file.
+    """Return the choices of a file that exists.
 
     Raises:
-        UsageError: it does not exist, or is not valid.
+        UsageError: it is not valid.
     """
-    if not file.exists():
-        raise UsageError(f"there is no file {file}", next="lab initialize --list")
     text_file.check(file, name=FILE_NAME, most_bytes=_MOST_BYTES, option="--from")
     try:
         text = file.read_text(encoding="utf-8-sig")
@@ -116,9 +142,9 @@ def recorded(folder: Path) -> dict[str, str]:
             )
         files = {str(path): str(text) for path, text in raw["files"].items()}
         _check_inside(files)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise UsageError("is missing: the update cannot tell your changes", where=str(file), next=again) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"is damaged: {error}", where=str(file), next=again) from error
     return files
 
@@ -134,58 +160,85 @@ def current(folder: Path, paths: Iterable[str]) -> dict[str, str]:
     """Return the text of those files that exist.
 
     Raises:
-        UsageError: one of them is a folder or a link, or is not text.
+        UsageError: one of them, or a folder that it is in, is something else or a link, or a file is not text.
     """
     found: dict[str, str] = {}
     for path in paths:
+        _check_folders(folder, path)
         file = folder / path
-        if file.is_symlink() or file.is_dir():
-            raise UsageError("is not a regular file", where=str(file), next="move it away, then run the command again")
+        if file.is_symlink() or (file.exists() and not file.is_file()):
+            raise _refused(file, "is not a regular file")
         if file.is_file():
             try:
                 found[path] = file.read_bytes().decode("utf-8")
             except UnicodeDecodeError as error:
-                raise UsageError(
-                    "is not a text in UTF-8", where=str(file), next="move it away, then run the command again"
-                ) from error
+                raise _refused(file, "is not a text in UTF-8") from error
     return found
 
 
+def _check_folders(root: Path, path: str) -> None:
+    """Refuse links in place of folders: an update must not write outside of the profile."""
+    for part in (*PurePosixPath(path).parents,)[:-1]:
+        place = root / part
+        if place.is_symlink() or (place.exists() and not place.is_dir()):
+            raise _refused(place, "is not a folder")
+
+
+def _refused(file: Path, what: str) -> UsageError:
+    return UsageError(what, where=str(file), next="move it away, then run the command again")
+
+
 def replace(folder: Path, changed: Mapping[str, str | None]) -> None:
-    """Replace files of a folder, all or none; None deletes a file.
+    """Replace files of a folder, all or none; None deletes a file. Files keep their modes.
 
     Raises:
         OSError: a file cannot be written, or the disk is full; the folder is as before.
     """
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".initializer-") as temporary:
+    with _located(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".initializer-") as temporary:
         new, old = Path(temporary) / "new", Path(temporary) / "old"
         for path, text in changed.items():
             if text is not None:
                 target = new / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(text, encoding="utf-8", newline="")
-        done: list[str] = []
+                if (folder / path).exists():
+                    shutil.copymode(folder / path, target)
+        added = {path for path in changed if not (folder / path).exists()}
         try:
             for path, text in changed.items():
-                done.append(path)
-                if (folder / path).exists():
+                if path not in added:
                     (old / path).parent.mkdir(parents=True, exist_ok=True)
                     (folder / path).rename(old / path)
                 if text is not None:
                     (folder / path).parent.mkdir(parents=True, exist_ok=True)
                     (new / path).rename(folder / path)
         except BaseException:
-            for path in reversed(done):
-                (folder / path).unlink(missing_ok=True)
-                if (old / path).exists():
-                    (old / path).rename(folder / path)
+            for path in changed:
+                if path in added:
+                    (folder / path).unlink(missing_ok=True)
+                    _remove_empty(folder, (folder / path).parent)
+                elif (old / path).exists():  # else it has not been moved yet
+                    (old / path).replace(folder / path)
             raise
         for path, text in changed.items():
             if text is None:
                 _remove_empty(folder, (folder / path).parent)
 
 
+@contextmanager
+def _located(folder: Path) -> Iterator[None]:
+    """Let errors name the folder in place of a temporary file, or of nothing: a file's end can be what is too much."""
+    try:
+        yield
+    except OSError as error:
+        temporary = (".lab-render-", ".initializer-")
+        if error.filename is None or any(part.startswith(temporary) for part in Path(error.filename).parts):
+            error.filename = str(folder)
+        raise
+
+
 def _remove_empty(root: Path, folder: Path) -> None:
-    while folder != root and folder.is_dir() and not any(folder.iterdir()):
-        shutil.rmtree(folder)
+    while folder != root and (not folder.exists() or not any(folder.iterdir())):
+        if folder.exists():
+            folder.rmdir()
         folder = folder.parent

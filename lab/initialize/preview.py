@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
-from lab.initialize.alternatives import FORM, Alternative, alternatives
-from lab.initialize.choices import FORMS, Choices, form_problems
+from lab.initialize.alternatives import FORM, WANTED, Alternative, alternatives, reasons
+from lab.initialize.choices import FORMS, Choices, parse_query
 from lab.initialize.model import Category, Option
-from lab.initialize.options import BY_ID, CATEGORIES
+from lab.initialize.options import BY_ID, CATEGORIES, OPTIONS
 from lab.initialize.tree import wires
 
 FOLDER = "my-clusters"
@@ -65,8 +66,8 @@ class ChoicePreview:
 
 def preview(choices: Choices) -> ChoicePreview:
     """Return what a page shows of the choices, which may be impossible."""
-    reasons = _reasons(choices)
-    instead = alternatives(choices, choices) if reasons else ()
+    why = reasons(choices)
+    instead = alternatives(choices, choices) if why else ()
     return ChoicePreview(
         query=choices.query(),
         command=choices.command(FOLDER),
@@ -74,7 +75,7 @@ def preview(choices: Choices) -> ChoicePreview:
         form=choices.form,
         registry=choices.registry,
         source=choices.source,
-        problems=[Impossible(reason=reason, alternatives=instead) for reason in reasons],
+        problems=[Impossible(reason=reason, alternatives=instead) for reason in why],
         disabled=[*disabled(choices), *_needed(choices), *_forms(choices)],
         wires={wire.id: wire.says for wire in wires(choices)},
     )
@@ -98,18 +99,33 @@ def _with(choices: Choices, category: Category, option: str) -> Choices:
 
 
 def _retired(choices: Choices, category: Category, option: Option) -> Disabled:
-    """Return a retired option with its successors, with what these need."""
-    found: list[Alternative] = []
-    successors = [one for one in option.instead if one not in choices.selected[category.id]]
-    for successor in successors if not _reasons(choices) else ():
-        found += alternatives(choices, _with(choices, category, successor), category.id, successor)[:1]
-    return Disabled(category=category.id, option=option.id, reason=option.why, alternatives=tuple(found))
+    """Return a retired option with two ways to its successors, with what these need.
+
+    A successor that is chosen already is named only. Where all are chosen, nothing is left to do.
+    """
+    own = choices.selected[category.id]
+    titles = {one: OPTIONS[one].title for one in option.instead}
+    chosen = [title for one, title in titles.items() if one in own]
+    others = [one for one in titles if one not in own]
+    without = choices.with_({category.id: tuple(one for one in own if one not in titles)}) if category.many else choices
+    starts = [(one, start) for start in dict.fromkeys((choices, without)) for one in others]
+    ways = [
+        alternatives(choices, _with(start, category, one), category.id, one)
+        for one, start in (starts if not reasons(choices) else ())
+    ]
+    # The nearest way to each successor comes before the second one to the first; others come last.
+    found = dict.fromkeys(one for rank in zip_longest(*ways) for one in rank if one is not None)
+    wanted = {*others}
+    best = sorted(found, key=lambda one: wanted.isdisjoint(parse_query(one.query).selected[category.id]))
+    known = f"; {' and '.join(chosen)} {'is' if len(chosen) == 1 else 'are'} chosen" if chosen else ""
+    reason = f"{option.why} Use {' or '.join(titles.values())}{known}."
+    return Disabled(category=category.id, option=option.id, reason=reason, alternatives=tuple(best)[:WANTED])
 
 
 def _refused(choices: Choices, wanted: Choices, category: str, option: str, *, words: str = "{}") -> Iterator[Disabled]:
     """Yield why a change of the choices is impossible, if it is."""
-    known = _reasons(choices)
-    added = [reason for reason in _reasons(wanted) if reason not in known]
+    known = reasons(choices)
+    added = [reason for reason in reasons(wanted) if reason not in known]
     if added:
         yield Disabled(
             category=category,
@@ -135,8 +151,3 @@ def _forms(choices: Choices) -> Iterator[Disabled]:
     for form in FORMS:
         if form != choices.form:
             yield from _refused(choices, replace(choices, form=form), FORM, form)
-
-
-def _reasons(choices: Choices) -> list[str]:
-    forms = (reason.replace("--as ", "The form ") for reason, _ in form_problems(choices))
-    return [*(rule.reason for rule in choices.broken), *forms]

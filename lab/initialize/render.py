@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.initialize import apply, forms, images, references, secrets
+from lab.initialize.alternatives import check
 from lab.initialize.choices import FILE_NAME, Choices
 from lab.initialize.model import Option, Sources
 from lab.initialize.readme import readme
@@ -41,7 +42,8 @@ def render(choices: Choices, sources: Sources) -> RenderedFolder:
         UsageError: the combination is impossible.
         ArtifactError: the YAML of an option is missing, or has changed so that it cannot be edited.
     """
-    choices = references.with_references(choices.check(), sources)
+    check(choices)
+    choices = references.with_references(choices, sources)
     made = tree(choices, sources)
     places = sites(choices, sources)
     named = sorted({*_images(choices, made, sources)})

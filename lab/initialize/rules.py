@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from lab.initialize.model import Rule
 
@@ -131,6 +131,11 @@ def broken(chosen: frozenset[str]) -> Iterator[Rule]:
     yield from (rule for rule in RULES if rule.applies(chosen))
 
 
-def words(alternative: Mapping[str, tuple[str, ...]]) -> str:
-    """Return an alternative as the flags of the command."""
-    return " ".join(f"--{category} {','.join(ids) or 'none'}" for category, ids in alternative.items())
+def hopeless(chosen: frozenset[str], later: frozenset[str]) -> Iterator[Rule]:
+    """Yield the rules that the choices break whatever is chosen later.
+
+    Args:
+        chosen: what was chosen.
+        later: all options of the questions that are still to be answered.
+    """
+    yield from (rule for rule in RULES if rule.applies(chosen) and rule.applies(chosen | later))

@@ -12,7 +12,7 @@ from merge3 import Merge3
 
 from lab.base.errors import UsageError
 from lab.initialize import folder as profile
-from lab.initialize.choices import FILE_NAME
+from lab.initialize.choices import FILE_NAME, parse_toml
 
 _MINE, _NEW = "yours", "lab initialize"
 _MARKER = "<<<<<<< "
@@ -54,6 +54,8 @@ class Update:
 
     changes: Sequence[FileChange]
     record: Mapping[str, str]
+    is_recorded: bool = False
+    """Whether the folder has this record already."""
 
     @property
     def conflicts(self) -> list[str]:
@@ -87,7 +89,7 @@ def plan(folder: Path, files: Mapping[str, str]) -> Update:
     mine = profile.current(folder, paths)
     _refuse_markers(folder, mine)
     changes = [one for path in paths if (one := _change(path, base.get(path), mine.get(path), files.get(path)))]
-    return Update(changes=changes, record=files)
+    return Update(changes=changes, record=files, is_recorded=base == dict(files))
 
 
 def _refuse_markers(folder: Path, mine: Mapping[str, str]) -> None:
@@ -103,7 +105,12 @@ def _refuse_markers(folder: Path, mine: Mapping[str, str]) -> None:
 def _change(path: str, base: str | None, mine: str | None, new: str | None) -> FileChange | None:
     if new in {base, mine}:
         return None
-    if path == FILE_NAME or mine == base:
+    if path == FILE_NAME and mine is not None and new is not None:
+        merged, is_conflict = _merged(base or "", mine, new)
+        # The file must have the choices of the other files; comments stay if they can.
+        after = new if is_conflict or not _same_choices(merged, new) else merged
+        return None if after == mine else FileChange(path=path, change=UpdateKind.REPLACE, before=mine, after=after)
+    if mine == base:
         kind = UpdateKind.DELETE if new is None else UpdateKind.ADD if mine is None else UpdateKind.REPLACE
         return FileChange(path=path, change=kind, before=mine, after=new)
     if mine is None or new is None:
@@ -111,6 +118,13 @@ def _change(path: str, base: str | None, mine: str | None, new: str | None) -> F
     merged, is_conflict = _merged(base or "", mine, new)
     kind = UpdateKind.CONFLICT if is_conflict else UpdateKind.MERGE
     return None if merged == mine else FileChange(path=path, change=kind, before=mine, after=merged)
+
+
+def _same_choices(one: str, other: str) -> bool:
+    try:
+        return parse_toml(one) == parse_toml(other)
+    except UsageError:
+        return False
 
 
 def _merged(base: str, mine: str, new: str) -> tuple[str, bool]:

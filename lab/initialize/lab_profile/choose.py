@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 from lab.base.errors import UsageError
 from lab.config import RolesSpec
 from lab.initialize import folder
-from lab.initialize.choices import Choices, parse_query
+from lab.initialize.alternatives import check
+from lab.initialize.choices import Choices
 from lab.initialize.lab_profile import keys
 from lab.initialize.lab_profile.extras import mesh_of
 from lab.initialize.lab_profile.profile import LabProfile
@@ -56,7 +58,10 @@ def chosen(lab: Lab, given: str) -> Lab:
     """
     if given == NONE:
         return replace(lab, extension=LabProfile(choices=None)) if lab.paths.profile.exists() else lab
-    choices = _read(given).check()
+    choices = folder.choices_from(given)
+    is_folder = folder.exists(Path(given)) and Path(given).is_dir()
+    change = f"lab initialize update {shlex.quote(given)}, with the flags of" if is_folder else "change them as in"
+    check(choices, where=given, next=f"{change} one of these lines")
     _check_possible(choices, given)
     _check_specification(lab, choices)
     _check_running(lab, choices, given)
@@ -64,27 +69,9 @@ def chosen(lab: Lab, given: str) -> Lab:
     return _with(lab, LabProfile(choices=choices))
 
 
-def _read(given: str) -> Choices:
-    path = Path(given)
-    if "?" in given and not _exists(path):
-        return parse_query(given)
-    if not _exists(path):
-        raise UsageError(
-            f"there is no folder {given}", next=f"lab initialize {given}; or name a URL that ends in ?mesh=…"
-        )
-    return folder.read_choices(path) if path.is_file() else folder.choices_of(path)
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a URL can be longer than a file's name
-        return False
-
-
 def _check_possible(choices: Choices, given: str) -> None:
     platform, mesh = choices.selected["platform"][0], mesh_of(choices)
-    is_folder = _exists(Path(given)) and Path(given).is_dir()
+    is_folder = folder.exists(Path(given)) and Path(given).is_dir()
     by_hand = f"; or follow {Path(given) / 'README.md'}" if is_folder else ""
     update = f"lab initialize update {given}" if is_folder else "change the URL:"
     if platform != "kind":

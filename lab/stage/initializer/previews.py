@@ -16,6 +16,7 @@ from lab.base.errors import ArtifactError, LabError
 from lab.base.names import Json
 from lab.initialize import choices as chosen
 from lab.initialize import obtaining
+from lab.initialize.alternatives import check
 from lab.initialize.choices import Choices
 from lab.initialize.preview import preview
 from lab.initialize.references import warnings, with_references
@@ -92,7 +93,7 @@ class Previews:
             ArtifactError: YAML cannot be obtained.
             NotYetError: it is being obtained.
         """
-        return self._rendered(chosen.parse_query(query).check())
+        return self._rendered(check(chosen.parse_query(query)))
 
     def _listed(self, choices: Choices) -> list[Json]:
         files, key = self._rendered(choices), choices.query()

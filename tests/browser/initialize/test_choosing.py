@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.initialize.alternatives import check
 from lab.initialize.archive import as_zip
 from lab.initialize.choices import parse_query
 from lab.initialize.render import render
@@ -149,7 +150,7 @@ def test_an_impossible_option_is_disabled_with_alternatives_that_work(window: Wi
     page.is_chosen("serverless", "keda")
     page.is_chosen("apps", "podinfo")
     page.is_chosen("observability", "prometheus")
-    assert parse_query(page.query).check().ids >= {"keda", "podinfo", "prometheus"}
+    assert check(parse_query(page.query)).ids >= {"keda", "podinfo", "prometheus"}
     assert page.input("apps", "podinfo").is_disabled()  # KEDA needs it now
     assert "Without podinfo" in page.option("apps", "podinfo").inner_text()
     page.option("apps", "podinfo").locator(".alternative").first.click()
@@ -183,7 +184,7 @@ def test_missing_yaml_is_announced(window: Window, arrivals: Arrivals) -> None:
     [
         ("mesh=linkered", "did you mean linkerd"),
         ("ingress=ingress-nginx", "retired it in March 2026"),
-        ("format=7", "is of format 7; this version of the lab reads format 1"),
+        ("format=7", "the format is newer; this version of the lab reads format 1"),
         (f"registry={'a' * 2500}", "at most 2000 are read"),
     ],
 )

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from lab.base.errors import ArtifactError
-from lab.cli import initialize, initialize_options
+from lab.cli import initialize, initialize_asking, initialize_options
+from lab.cli.initialize_next import next_commands
 from lab.initialize import folder as profile
+from lab.initialize.choices import of
 from lab.initialize.options import CATEGORIES
 from lab.initialize.sources import StoreSources
 from tests.unit.cli.conftest import Command
@@ -39,7 +41,42 @@ def test_every_way_in_gives_the_same_bytes(lab: Command, folder: Path) -> None:
     assert lab("initialize", "file", "--from", "flags/initializer.toml").code == 0
     query = json.loads(lab("initialize", "json", *SMALL, "--json").out)["query"]
     assert lab("initialize", "url", "--from", f"https://lab.example/initialize?{query}").code == 0
-    assert contents(folder / "file") == contents(folder / "url") == contents(folder / "json") == first
+    assert lab("initialize", "copy", "--from", "file").code == 0
+    assert lab("initialize", "query", "--from", query).code == 0
+    for name in ("file", "url", "json", "copy", "query"):
+        assert contents(folder / name) == first
+
+
+@pytest.mark.parametrize(
+    ("words", "commands"),
+    [
+        (
+            (),
+            [
+                "kind create cluster --name east",
+                "kind create cluster --name west",
+                "{} kind-east kind-west",
+            ],
+        ),
+        (("--platform", "minikube", "--clusters", "single"), ["minikube start --profile east", "{} east"]),
+        (
+            ("--platform", "gke"),
+            ["kubectl config get-contexts --output=name", "{} CONTEXT_EAST CONTEXT_WEST"],
+        ),
+    ],
+)
+def test_the_next_commands_can_be_pasted(lab: Command, words: tuple[str, ...], commands: list[str]) -> None:
+    ended = lab("initialize", "my out", *SMALL, *words)
+    assert [line.strip() for line in ended.out.splitlines() if line.startswith("  ")] == [
+        line.replace("{}", "sh 'my out/apply.sh'") for line in commands
+    ]
+
+
+def test_an_image_of_the_lab_and_the_way_to_a_lab_are_named() -> None:
+    choices = of({"apps": "frontend,podinfo"}, source="a test")
+    lines = list(next_commands(Path("out"), choices, {"IMAGES.txt": "docker.io/a:1\neastwest-lab/frontend:1\n"}))
+    assert lines[0].startswith("first give the nodes eastwest-lab/frontend:1, which")
+    assert lines[-1] == "  lab up --profile out"
 
 
 def test_the_form_gives_the_same_bytes(lab: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,18 +87,80 @@ def test_the_form_gives_the_same_bytes(lab: Command, folder: Path, monkeypatch: 
         "Applications": ["podinfo"],
     }
 
+    answering(monkeypatch, answers)
+    ended = lab("initialize", "form")
+    assert ended.code == 0, ended.err
+    assert "did you mean istio" in ended.err
+    assert "retired it in March 2026. Use envoy-gateway or contour." in " ".join(ended.out.split())
+    assert "the same without questions: lab initialize form --mesh none --ingress none" in ended.out
+    assert lab("initialize", "flags", *SMALL).code == 0
+    assert contents(folder / "form") == contents(folder / "flags")
+
+
+def test_the_form_asks_again_for_what_no_later_answer_can_make_possible(
+    lab: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = {
+        "Service mesh": ["none"],
+        "Ingress": ["istio-gateway", "none"],
+        "Serverless": ["keda", "none"],
+        "Applications": ["frontend", "podinfo"],
+        "Folder": ["lab.toml", "mine"],
+    }
+    asked = answering(monkeypatch, answers)
+    ended = lab("initialize")
+    assert ended.code == 0, ended.err
+    assert dict(asked)["Ingress"] == "envoy-gateway", "the default is possible after the answers before"
+    assert "impossible: Istio's control plane runs this Gateway" in ended.err
+    assert "impossible: KEDA asks Prometheus" in ended.err
+    assert "impossible: The frontend calls podinfo" in ended.err
+    assert "not now: KEDA asks Prometheus" in " ".join(ended.out.split())
+    assert "is a file, not a folder" in ended.err
+    assert 'apps = ["podinfo"]' in (folder / "mine" / "initializer.toml").read_text()
+
+
+def test_the_form_ends_with_the_alternatives_of_an_answer_that_lacks_something(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = {
+        "Service mesh": ["none"],
+        "Ingress": ["envoy-gateway"],
+        "Authentication": ["jwt"],
+        "Number": ["3", "x", "2"],
+    }
+    answering(monkeypatch, answers)
+    chosen = initialize_asking.form()
+    assert chosen.ids.isdisjoint({"jwt", "prometheus"})
+    printed = capsys.readouterr()
+    assert "There is no dashboard that JWT could protect." in printed.out
+    assert printed.err.count("type a number from 1 to 2") == 2
+    assert "1  Choose Prometheus" in printed.out
+    assert "2  Remove JWT at the edge" in printed.out
+
+
+def test_ctrl_c_in_the_form_writes_nothing(lab: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prompt(*_: object, **__: object) -> str:
+        raise initialize.typer.Abort
+
+    monkeypatch.setattr(initialize.typer, "prompt", prompt)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr("lab.cli.app._end", lambda code, _: sys.exit(code))
+    assert lab("initialize", "out").code == 130
+    assert not (folder / "out").exists()
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, answers: dict[str, list[str]]) -> list[tuple[str, str]]:
+    """Answer the form's questions by the beginnings of their words; return the questions and their defaults."""
+    asked: list[tuple[str, str]] = []
+
     def prompt(text: str, default: str) -> str:
-        left = answers.get(text.split(",", maxsplit=1)[0], [])
+        asked.append((text, default))
+        left = next((answers[words] for words in answers if text.strip().startswith(words)), [])
         return left.pop(0) if left else default
 
     monkeypatch.setattr(initialize.typer, "prompt", prompt)
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
-    ended = lab("initialize", "form")
-    assert ended.code == 0, ended.err
-    assert "did you mean istio" in ended.err
-    assert "retired it in March 2026" in ended.out
-    assert lab("initialize", "flags", *SMALL).code == 0
-    assert contents(folder / "form") == contents(folder / "flags")
+    return asked
 
 
 def test_show_writes_nothing(lab: Command, folder: Path) -> None:
@@ -77,11 +176,22 @@ def test_show_writes_nothing(lab: Command, folder: Path) -> None:
     [
         ((), "FOLDER is missing"),
         (("out", "--mesh", "istoi"), "did you mean istio"),
-        (("out", "--mesh", "none"), "Either --mesh istio, or --ingress envoy-gateway"),
-        (("out", "--from", "nowhere.toml"), "there is no file nowhere.toml"),
+        (("out", "--mesh", "none"), "either --mesh istio\n  or     --ingress envoy-gateway"),
+        (("out", "--from", "nowhere.toml"), "nowhere.toml: there is no such file or folder"),
         (("out", "--from", "https://x.example/?format=2"), "reads format 1"),
         (("out", "--from", f"https://x.example/?mesh={'a' * 3000}"), "at most 2000"),
-        (("out", "--from", "."), "is a folder, not a initializer.toml"),
+        (("out", "--from", f"https://x.example/{'a' * 3000}"), "the URL has no choices"),
+        (("out", "--from", "x" * 3000), "there is no such file or folder"),
+        (("out", "--from", "."), ".: has no initializer.toml"),
+        (("out", "--from", "newer.toml"), "newer.toml: the format is newer"),
+        (("out", "--from", "broken.toml"), "broken.toml:3: mesh: unknown choice 'istoi'; did you mean istio, smi?"),
+        (("out", "--from", "https://x.example/?mesh=istio&mesh=istio"), "has mesh twice"),
+        (("out", "--from", "https://x.example/?mash=istio"), "mash: unknown category; did you mean mesh"),
+        (("out", "--registry", "https://x"), "is not a registry, as in registry.example:5000/prefix"),
+        (("out", "--registry", "x y"), "is not a registry"),
+        (("out", "--source", "x; rm -rf"), "is not a repository"),
+        (("out", "--as", "helm"), "unknown form 'helm'; did you mean helmfile"),
+        (("out", "--ingress", "ingress-nginx"), "Use envoy-gateway or contour instead"),
         (("full", *SMALL), "the folder is not empty"),
         (("lab.toml", *SMALL), "is a file, not a folder"),
     ],
@@ -89,11 +199,15 @@ def test_show_writes_nothing(lab: Command, folder: Path) -> None:
 def test_bad_input_writes_nothing(lab: Command, folder: Path, words: tuple[str, ...], said: str) -> None:
     (folder / "full").mkdir()
     (folder / "full" / "mine").write_text("mine")
+    (folder / "newer.toml").write_text("format = 2\n")
+    (folder / "broken.toml").write_text('format = 1\n[choices]\nmesh = "istoi"\n')
     ended = lab("initialize", *words)
     assert ended.code == 2, ended.err
     assert said in ended.err
     assert "next:" in ended.err
     assert not (folder / "out").exists()
+    answer = lab("initialize", *words, "--json")
+    assert (answer.code, answer.json["error"]["next"]) == (2, ended.err.rpartition("next:  ")[2].strip())
 
 
 def test_a_folder_that_cannot_be_written_is_named(lab: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,6 +250,79 @@ def test_a_conflict_ends_with_1_and_names_the_file(lab: Command, folder: Path) -
     assert "IMAGES.txt" in ended.err
     assert "<<<<<<< yours" in kustomization.read_text()
     assert "cluster: mine" in file.read_text()
+
+
+def test_an_update_keeps_a_file_that_was_edited_one_that_was_deleted_and_one_that_was_added(
+    lab: Command, folder: Path
+) -> None:
+    lab("initialize", "out", *SMALL)
+    edited, deleted = folder / "out/README.md", folder / "out/clusters/east/3-operators/prometheus.yaml"
+    edited.write_text(f"{edited.read_text()}\nmy notes\n")
+    added = folder / "out/base/podinfo/mine.yaml"
+    added.write_text("mine: true\n")
+    deleted.unlink()
+    answer = lab("initialize", "update", "out", "--apps", "none", "--registry", "registry.example", "--yes", "--json")
+    assert answer.code == 0, answer.err
+    changes = {one["path"]: one["change"] for one in answer.json["changes"]}
+    assert (changes["README.md"], changes["base/podinfo/4-objects/objects.yaml"]) == ("merge", "delete")
+    assert "base/podinfo/mine.yaml" not in changes
+    assert (answer.json["written"], answer.json["conflicts"]) == (True, [])
+    assert edited.read_text().endswith("\nmy notes\n")
+    assert "registry.example" in edited.read_text()
+    assert not deleted.exists()
+    assert added.read_text() == "mine: true\n"
+    assert not (folder / "out/base/podinfo/4-objects").exists()
+
+
+def test_an_update_asks_after_it_showed_the_difference(
+    lab: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab("initialize", "out", *SMALL)
+    before = contents(folder / "out")
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    answers = iter((False, True))
+
+    def confirm(question: str, default: bool) -> bool:
+        assert not default
+        assert contents(folder / "out") == before
+        return next(answers)
+
+    monkeypatch.setattr(initialize.typer, "confirm", confirm)
+    monkeypatch.setattr("lab.cli.app._end", lambda code, _: sys.exit(code))
+    assert lab("initialize", "update", "out", "--apps", "none").code == 130
+    assert contents(folder / "out") == before
+    ended = lab("initialize", "update", "out", "--apps", "none")
+    assert (ended.code, "+apps = []" in ended.out) == (0, True)
+    assert contents(folder / "out") != before
+
+
+def test_an_update_without_a_terminal_names_the_whole_command(lab: Command) -> None:
+    lab("initialize", "my out", *SMALL)
+    for words in (("--apps", "none"), ("--apps", "none", "--json")):
+        ended = lab("initialize", "update", "my out", *words)
+        assert ended.code == 2
+        assert "next:  lab initialize update 'my out' --apps none --yes" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda out: (out / profile.RECORD).unlink(), "is missing: the update cannot tell your changes"),
+        (lambda out: (out / profile.RECORD).write_text("{"), "is damaged"),
+        (lambda out: (out / "initializer.toml").write_text("format = 2"), "the format is newer"),
+        (lambda out: (out / "initializer.toml").write_text("mesh = "), "1 problem in out/initializer.toml"),
+        (lambda out: (out / "initializer.toml").unlink(), "has no initializer.toml"),
+    ],
+)
+def test_an_update_of_a_damaged_folder_is_refused(lab: Command, folder: Path, damage: Any, said: str) -> None:
+    lab("initialize", "out", *SMALL)
+    damage(folder / "out")
+    before = contents(folder / "out")
+    ended = lab("initialize", "update", "out", "--json")
+    assert ended.code == 2
+    assert said in ended.json["error"]["what"]
+    assert ended.json["error"]["next"]
+    assert contents(folder / "out") == before
 
 
 def test_an_update_of_another_folder_is_refused(lab: Command, folder: Path) -> None:

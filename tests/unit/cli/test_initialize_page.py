@@ -45,7 +45,10 @@ def test_it_begins_with_the_choices_of_a_file_or_of_a_url(lab: Command, folder: 
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(("--from", "nowhere.toml"), "there is no file"), (("--from", "http://x/?mesh=linkered"), "did you mean linkerd")],
+    [
+        (("--from", "nowhere.toml"), "there is no such file"),
+        (("--from", "http://x/?mesh=linkered"), "did you mean linkerd"),
+    ],
 )
 def test_bad_choices_start_nothing(lab: Command, visited: list[str], words: tuple[str, ...], said: str) -> None:
     ended = lab("initialize", "page", "--port", "0", "--no-browser", *words)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import pytest
 
 from lab.initialize.alternatives import FORM, alternatives, difference, is_possible
-from lab.initialize.choices import Choices, default, parse_query
+from lab.initialize.choices import FORMS, Choices, default, parse_query
+from lab.initialize.options import BY_ID, OPTIONS
 from lab.initialize.preview import Disabled, disabled, preview
+from tests.contract.initialize.combinations import covering
 
 EVERYTHING = (
     "mesh=linkerd&ingress=contour&certificates=cert-manager,trust-manager&authentication=oauth2-proxy,oidc-provider"
@@ -38,12 +43,62 @@ def test_every_alternative_is_possible_and_changes_something(query: str) -> None
         assert len({instead.query for instead in one.alternatives}) == len(one.alternatives)
 
 
-@pytest.mark.parametrize("query", ["", "mesh=none&ingress=none", "mesh=linkerd&ingress=contour"])
-def test_what_cannot_be_added_has_two_alternatives(query: str) -> None:
-    choices = parse_query(query)
-    for one in preview(choices).disabled:
-        if "retired" not in one.reason and "archived" not in one.reason and "open source" not in one.reason:
-            assert len(one.alternatives) == 2, one
+def reachable() -> Iterator[Choices]:
+    """Yield possible choices that have each possible pair of choices, in each form."""
+    for choices in covering()[0]:
+        for form in FORMS:
+            if is_possible(made := replace(choices, form=form)):
+                yield made
+
+
+def test_whatever_is_disabled_in_any_pair_of_choices_has_two_alternatives_that_are_possible() -> None:
+    lacking, seen = [], set[tuple[str, str]]()
+    for choices in reachable():
+        for one in preview(choices).disabled:
+            seen.add((one.category, one.option))
+            ways = {way.query for way in one.alternatives}
+            assert all(is_possible(parse_query(way)) for way in ways)
+            assert choices.query() not in ways
+            # The one exception: both successors are chosen, so there is nothing left to choose.
+            done = {*OPTIONS[one.option].instead} <= choices.ids if one.option in OPTIONS else False
+            if len(ways) != 2 and not (done and OPTIONS[one.option].instead):
+                lacking.append((choices.query(), one))
+    assert lacking == []
+    free = {"platform", "clusters"}
+    assert {category for category, _ in seen} == {*BY_ID, FORM} - free
+
+
+def test_whatever_pair_is_impossible_has_two_ways_out() -> None:
+    impossible = covering()[1]
+    assert impossible
+    for pair in impossible:
+        choices = default().with_(dict(pair))
+        for problem in preview(choices).problems:
+            ways = {one.query for one in problem.alternatives}
+            assert len(ways) == 2, (pair, problem)
+            assert all(is_possible(parse_query(way)) for way in ways)
+
+
+def test_a_retired_option_whose_successors_are_chosen_says_so() -> None:
+    query = "observability=prometheus&apps=podinfo&serverless=keda,knative"
+    openfaas = found(query, "serverless", "openfaas")
+    assert openfaas.reason.endswith("Use KEDA or Knative Serving; KEDA and Knative Serving are chosen.")
+    assert openfaas.alternatives == ()
+    smi = found("", "mesh", "smi")
+    assert smi.reason == "CNCF archived SMI in 2023. Use Istio or Linkerd; Istio is chosen."
+    assert {parse_query(one.query).selected["mesh"] for one in smi.alternatives} == {("linkerd",)}
+
+
+def test_an_alternative_adds_nothing_for_what_it_removes() -> None:
+    (first, second) = preview(parse_query("mesh=none&ingress=istio-gateway&serverless=keda")).problems[0].alternatives
+    assert first.words == "Choose Istio, Prometheus and podinfo"
+    assert second.words == "Choose Istio; remove KEDA"
+
+
+def test_what_others_need_can_be_removed_with_them_or_freed() -> None:
+    manager = found("certificates=cert-manager,trust-manager", "certificates", "cert-manager")
+    ways = ["Remove cert-manager and trust-manager", "Remove trust-manager"]
+    assert [one.words for one in manager.alternatives] == ways
 
 
 def test_an_alternative_keeps_what_was_chosen() -> None:
@@ -98,7 +153,7 @@ def test_an_impossible_address_has_a_way_out(query: str) -> None:
     shown = preview(choices)
     assert shown.problems
     for problem in shown.problems:
-        assert 1 <= len(problem.alternatives) <= 2
+        assert len(problem.alternatives) == 2
         assert all(is_possible(parse_query(one.query)) for one in problem.alternatives)
     assert alternatives(choices, choices) == shown.problems[0].alternatives
 

@@ -6,6 +6,7 @@ import pytest
 
 from lab.base.errors import ConfigError, UsageError
 from lab.initialize import choices
+from lab.initialize.alternatives import check
 from lab.initialize.choices import Choices, default, of, parse_query, parse_toml
 from lab.initialize.options import CATEGORIES, OPTIONS
 
@@ -43,7 +44,7 @@ def test_the_texts_are_the_same_whatever_the_order_of_words() -> None:
 
 
 def test_nothing_chosen_is_possible() -> None:
-    assert default().check() == default()
+    assert check(default()) == default()
     assert default().clusters == ("east", "west")
     assert of({"clusters": "single"}, source="x").clusters == ("east",)
 
@@ -55,7 +56,10 @@ def test_nothing_chosen_is_possible() -> None:
         ({"mesh": "linkered"}, "unknown choice 'linkered'; did you mean linkerd"),
         ({"mesh": "istio,linkerd"}, "needs exactly one of: none, istio, linkerd"),
         ({"mesh": ""}, "needs exactly one of"),
-        ({"mesh": 3}, "unknown choice 3; it has: none"),
+        ({"mesh": "x"}, "unknown choice 'x'; it has: none, istio, linkerd"),
+        ({"mesh": 3}, "must be text in quotation marks"),
+        ({"apps": ["podinfo", True]}, "must be text in quotation marks"),
+        ({"mesh": {"a": "b"}}, "must be text in quotation marks"),
         ({"ingress": "ingress-nginx"}, "retired it in March 2026. Use envoy-gateway or contour instead"),
         ({"serverless": "openfaas"}, "not open source any more. Use keda or knative instead"),
         ({"as": "helm"}, "unknown form 'helm'; did you mean helmfile"),
@@ -77,18 +81,37 @@ def test_all_problems_of_a_file_are_named_with_their_lines() -> None:
     assert [(p.key, p.line) for p in caught.value.problems] == [("mesh", 3), ("platform", 4), ("thing", 5)]
 
 
-@pytest.mark.parametrize("text", ["mesh = ", "choices = 3", "[[choices]]", 'format = 1\n[choices]\nmesh = ["a"'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mesh = ",
+        "choices = 3",
+        "[[choices]]",
+        'format = 1\n[choices]\nmesh = ["a"',
+        f"format = {'9' * 5000}",
+        f"[choices]\nmesh = 0x{'f' * 5000}",
+        f"a = {'[' * 5000}",
+        'mesh = "istio"\n[choices]\nmesh = "linkerd"',
+    ],
+)
 def test_a_file_that_is_no_toml_of_choices_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         parse_toml(text)
 
 
 def test_a_newer_format_is_refused() -> None:
-    for parse, text in ((parse_toml, "format = 2\n"), (parse_query, "format=2&mesh=istio")):
+    newer = (
+        (parse_toml, "format = 2\n"),
+        (parse_toml, f"format = 0x{'f' * 5000}"),
+        (parse_query, "format=2&mesh=istio"),
+        (parse_query, f"format={'9' * 1500}"),
+    )
+    for parse, text in newer:
         with pytest.raises(UsageError, match="reads format 1"):
             parse(text)
-    with pytest.raises(UsageError, match="unknown format"):
-        parse_toml('format = "x"\n')
+    for text in ('format = "x"', "format = true", "format = 1.5", "format = -1", f"format = -{'9' * 30}"):
+        with pytest.raises(UsageError, match="the format is unknown"):
+            parse_toml(text)
 
 
 def test_an_overlong_url_is_refused() -> None:
@@ -102,6 +125,28 @@ def test_a_damaged_url_is_refused() -> None:
             parse_query(query)
 
 
+def test_a_url_is_read_with_percent_encoding_and_a_fragment() -> None:
+    usual = parse_query("apps=podinfo,frontend&registry=r.example:5000/a")
+    assert parse_query("http://[x/?apps=podinfo%2cfrontend&registry=r.example%3A5000%2Fa#files") == usual
+    assert parse_query("apps=podinfo&apps=frontend&registry=r.example:5000/a") == usual
+    assert parse_query("http://x.example/?") == default()
+
+
+@pytest.mark.parametrize("query", ["mesh=istio&mesh=istio", "format=1&format=1", "as=flux&as=flux"])
+def test_what_can_be_chosen_once_is_refused_twice(query: str) -> None:
+    with pytest.raises(UsageError, match="twice") as caught:
+        parse_query(query)
+    assert caught.value.next == "remove one of them"
+
+
+def test_a_message_has_no_characters_that_change_a_terminal() -> None:
+    for query in ("%1b[31m=x", "mesh=%1b[31m", f"{'a' * 1500}=x", "registry=%07"):
+        with pytest.raises(UsageError) as caught:
+            parse_query(query)
+        assert all(line.isprintable() for line in str(caught.value).splitlines())
+        assert len(str(caught.value)) < 400
+
+
 def test_the_longest_url_of_choices_can_be_read() -> None:
     every = {one.id: tuple(o.id for o in one.options if o.selectable) for one in CATEGORIES if one.many}
     longest = default().with_(every)
@@ -110,15 +155,33 @@ def test_the_longest_url_of_choices_can_be_read() -> None:
 
 def test_an_impossible_combination_has_its_reason_and_two_alternatives() -> None:
     with pytest.raises(UsageError) as caught:
-        of({"mesh": "none", "ingress": "istio-gateway"}, source="x").check()
-    assert "Either --mesh istio, or --ingress envoy-gateway" in caught.value.what
+        check(of({"mesh": "none", "ingress": "istio-gateway"}, source="x"), where="the URL")
+    assert caught.value.what.splitlines()[1:] == [
+        "  Istio's control plane runs this Gateway, and the mesh is not Istio.",
+        "  either --mesh istio",
+        "  or     --ingress envoy-gateway",
+    ]
+    assert (caught.value.where, caught.value.exit_code) == ("the URL", 2)
+
+
+def test_the_alternatives_of_several_reasons_resolve_all_of_them() -> None:
+    wrong = of({"serverless": "keda", "as": "argocd"}, source="x")
+    with pytest.raises(UsageError) as caught:
+        check(wrong)
+    reasons = [line for line in caught.value.what.splitlines() if line.endswith(".")]
+    assert len(reasons) == 3
+    ways = [line.split()[1:] for line in caught.value.what.splitlines() if line.startswith(("  either", "  or"))]
+    assert len(ways) == 2
+    for words in ways:
+        flags = dict(zip([word.removeprefix("--") for word in words[::2]], words[1::2], strict=True))
+        check(of(flags, source="x", base=wrong))
 
 
 def test_a_form_needs_its_controller() -> None:
-    with pytest.raises(UsageError, match="--as argocd writes objects of Argo CD, which is not chosen"):
-        of({"as": "argocd"}, source="x").check()
-    with pytest.raises(UsageError, match="from a Git repository"):
-        of({"as": "argocd", "delivery": "argocd", "source": "oci://a.example/b"}, source="x").check()
+    with pytest.raises(UsageError, match="The form argocd writes objects of Argo CD, which is not chosen"):
+        check(of({"as": "argocd"}, source="x"))
+    with pytest.raises(UsageError, match=r"from a Git repository.\n  either --source ''\n"):
+        check(of({"as": "argocd", "delivery": "argocd", "source": "oci://a.example/b"}, source="x"))
 
 
 def test_ids_are_unique() -> None:

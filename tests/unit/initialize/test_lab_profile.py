@@ -284,11 +284,11 @@ def test_a_url_may_be_longer_than_a_files_name(tmp_path: Path) -> None:
     query = parse_query(SMALL).query()
     assert of(with_profile(tmp_path, f"https:{'x' * 300}?{query}")).choices is not None
     assert "at most 2000 are read" in refused(a_lab(tmp_path), f"?mesh=istio&apps={'x' * 3000}").what
-    assert "there is no folder" in refused(a_lab(tmp_path), "x" * 3000).what
+    assert "there is no such file or folder" in refused(a_lab(tmp_path), "x" * 3000).what
 
 
 def test_something_that_is_not_a_profile_is_refused(tmp_path: Path) -> None:
-    assert "there is no folder" in refused(a_lab(tmp_path), str(tmp_path / "nowhere")).what
+    assert "there is no such file or folder" in refused(a_lab(tmp_path), str(tmp_path / "nowhere")).what
     (tmp_path / "empty").mkdir()
     assert "initializer.toml" in refused(a_lab(tmp_path), str(tmp_path / "empty")).what
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from lab.base.errors import UsageError
 from lab.initialize import folder as profile
 from lab.initialize import update
+from lab.initialize.choices import FILE_NAME, parse_query, parse_toml
 from lab.initialize.update import UpdateKind
 
 OLD = {"README.md": "one\ntwo\nthree\nfour\nfive\n", "base/a.yaml": "a: 1\n", "base/gone.yaml": "x: 1\n"}
@@ -98,22 +100,89 @@ def test_an_empty_folder_is_removed(folder: Path) -> None:
     assert not (folder / "base").exists()
 
 
-def test_a_failure_in_between_leaves_the_folder_as_it_was(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = contents(folder)
-    planned = update.plan(folder, NEW)
+@pytest.mark.parametrize("kind", [OSError, KeyboardInterrupt])
+@pytest.mark.parametrize("at", range(6))
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_failure_at_any_moment_leaves_the_folder_as_it_was(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, at: int, kind: type[BaseException], when: str
+) -> None:
+    error = kind(28, "No space left on device")
+    new = {**NEW, "clusters/new/a.yaml": "a: 1\n"}
+    before, folders = contents(folder), {path for path in folder.rglob("*") if path.is_dir()}
+    planned = update.plan(folder, new)
     real, count = Path.rename, iter(range(100))
 
     def rename(self: Path, target: Path) -> Path:
-        if next(count) == 3:
-            raise OSError(28, "No space left on device")
-        return real(self, target)
+        is_now = next(count) == at
+        if is_now and when == "before":
+            raise error
+        made = real(self, target)
+        if is_now:
+            raise error
+        return made
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "rename", rename)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(kind):
             planned.apply(folder)
     assert contents(folder) == before
-    assert not [path for path in folder.iterdir() if path.name.startswith(".initializer-")]
+    assert {path for path in folder.rglob("*") if path.is_dir()} == folders
+    if isinstance(error, OSError):
+        assert error.filename == str(folder)
+
+
+@pytest.mark.parametrize("kind", [OSError, KeyboardInterrupt])
+@pytest.mark.parametrize("at", range(3))
+def test_a_new_folder_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException], at: int
+) -> None:
+    real, count = Path.rename, iter(range(100))
+
+    def rename(self: Path, target: Path) -> Path:
+        if next(count) == at:
+            raise kind(28, "No space left on device", str(self))
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(kind) as caught:
+        profile.write(tmp_path / "new/out", OLD)
+    assert list(tmp_path.iterdir()) == []
+    if isinstance(caught.value, OSError):
+        assert caught.value.filename == str(tmp_path / "new/out")
+
+
+def test_a_file_keeps_its_mode(folder: Path) -> None:
+    (folder / "README.md").chmod(0o755)
+    update.plan(folder, NEW).apply(folder)
+    assert (folder / "README.md").stat().st_mode & 0o777 == 0o755
+
+
+def test_comments_in_the_file_of_choices_stay(tmp_path: Path) -> None:
+    def files(query: str) -> dict[str, str]:
+        return {FILE_NAME: parse_query(query).toml()}
+
+    folder = tmp_path / "out"
+    profile.write(folder, files("apps=podinfo"))
+    toml = folder / FILE_NAME
+    toml.write_text(f"# ours\n{toml.read_text()}")
+    update.plan(folder, files("apps=podinfo&delivery=flux")).apply(folder)
+    assert toml.read_text().startswith("# ours\n")
+    assert parse_toml(toml.read_text()) == parse_query("apps=podinfo&delivery=flux")
+    toml.write_text(toml.read_text().replace('delivery = ["flux"]', 'delivery = ["flux"]  # why'))
+    planned = update.plan(folder, files("apps=podinfo&delivery=argocd"))
+    assert planned.conflicts == []
+    planned.apply(folder)
+    assert toml.read_text() == parse_query("apps=podinfo&delivery=argocd").toml()
+
+
+def test_an_edit_that_upstream_made_too_is_the_base_of_the_next_update(folder: Path) -> None:
+    (folder / "README.md").write_text(NEW["README.md"])
+    planned = update.plan(folder, {**OLD, "README.md": NEW["README.md"]})
+    assert (list(planned.effective), planned.is_recorded) == ([], False)
+    planned.apply(folder)
+    assert update.plan(folder, {**OLD, "README.md": NEW["README.md"]}).is_recorded
+    next_ = {**OLD, "README.md": "one\nII\nthree\nfour\nfive\n"}
+    assert kinds(update.plan(folder, next_)) == {"README.md": UpdateKind.REPLACE}
 
 
 @pytest.mark.parametrize(
@@ -123,6 +192,8 @@ def test_a_failure_in_between_leaves_the_folder_as_it_was(folder: Path, monkeypa
         ("{", "is damaged"),
         ('{"format": 1}', "is damaged"),
         ('{"format": 9, "files": {}}', "newer version"),
+        ("[" * 100_000, "is damaged"),
+        ("\x00", "is damaged"),
     ],
 )
 def test_a_bad_record_is_named(folder: Path, text: str | None, words: str) -> None:
@@ -140,6 +211,27 @@ def test_a_link_and_a_binary_file_are_refused(folder: Path) -> None:
     (folder / "README.md").symlink_to(folder / "base/a.yaml")
     with pytest.raises(UsageError, match="not a regular file"):
         update.plan(folder, NEW)
+
+
+@pytest.mark.parametrize("is_link", [True, False])
+def test_a_link_or_a_file_in_place_of_a_folder_is_refused(folder: Path, tmp_path: Path, is_link: bool) -> None:
+    outside = tmp_path / "outside"
+    (folder / "base").rename(outside)
+    (folder / "base").symlink_to(outside) if is_link else (folder / "base").write_text("")
+    with pytest.raises(UsageError, match="base: is not a folder"):
+        update.plan(folder, NEW)
+
+
+@pytest.mark.parametrize("place", ["file", "folder", "nothing"])
+def test_a_folder_without_its_record_is_named(folder: Path, place: str) -> None:
+    shutil.rmtree(folder / ".initializer")
+    if place == "file":
+        (folder / ".initializer").write_text("")
+    if place == "folder":
+        (folder / profile.RECORD).mkdir(parents=True)
+    with pytest.raises(UsageError, match="cannot tell your changes") as caught:
+        update.plan(folder, NEW)
+    assert caught.value.next
 
 
 def test_a_folder_that_is_not_empty_is_refused(folder: Path, tmp_path: Path) -> None:

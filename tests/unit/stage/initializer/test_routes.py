@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from lab.initialize import folder as profile
+from lab.initialize.alternatives import check
 from lab.initialize.choices import parse_query, parse_toml
 from lab.initialize.options import CATEGORIES
 from lab.initialize.render import render
@@ -121,7 +122,7 @@ def test_an_impossible_combination_has_no_files_but_ways_out(here: ServedPage) -
     assert "the mesh is not Istio" in problem["reason"]
     assert len(problem["alternatives"]) == 2
     for one in problem["alternatives"]:
-        assert parse_query(one["query"]).check()
+        assert check(parse_query(one["query"]))
     answer = here.client.get(f"{API}/download/my-clusters.zip?mesh=none")
     assert (answer.status_code, "impossible" in answer.json()["error"]["what"]) == (400, True)
 

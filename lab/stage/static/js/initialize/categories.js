@@ -102,8 +102,7 @@ class Row {
     this.#input.checked = isChosen;
     this.#input.disabled = Boolean(refused);
     attr(this.element, "data-state", refused ? (this.#option.selectable === false ? "retired" : isChosen ? "needed" : "refused") : isChosen ? "chosen" : "free");
-    const successors = this.#option.instead?.length ? ` Use ${this.#option.instead.join(" or ")}.` : "";
-    text(this.#why, refused ? (this.#option.selectable === false ? `${refused.reason}${successors}` : refused.reason) : "");
+    text(this.#why, refused?.reason ?? "");
     show(this.#why, Boolean(refused));
     const instead = refused?.alternatives ?? [];
     this.#instead.replaceChildren(...instead.map((one) => h("li", {}, alternative(one, this.#store))));

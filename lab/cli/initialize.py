@@ -285,6 +285,7 @@ def verify(
         contexts=_contexts(choices, cluster or []),
         kubeconfig=str(kubeconfig or os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config"),
     )
+    verifier.check_contexts()
     results = []
     for result in verifier.verify(choices, _sources(choices), only=wire or ()):
         results.append(result)

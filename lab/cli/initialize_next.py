@@ -4,27 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lab.initialize.choices import Choices
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Local:
-    """A platform on the person's own machine: how a cluster is created, and what kubectl calls it."""
-
-    create: str
-    context: str
-
-
-_LOCAL = {
-    "kind": _Local(create="kind create cluster --name {}", context="kind-{}"),
-    "k3d": _Local(create="k3d cluster create {} --k3s-arg '--disable=traefik@server:*'", context="k3d-{}"),
-    "minikube": _Local(create="minikube start --profile {}", context="{}"),
-}
 
 
 def next_commands(folder: Path, choices: Choices, files: Mapping[str, str]) -> Iterator[str]:
@@ -35,7 +19,9 @@ def next_commands(folder: Path, choices: Choices, files: Mapping[str, str]) -> I
         choices: its choices.
         files: its files.
     """
+    from lab.initialize import platforms
     from lab.initialize.images import LOCAL
+    from lab.initialize.options.components import variable
     from lab.initialize.render import IMAGES
 
     own = [name for name in files[IMAGES].split() if name.startswith(LOCAL)]
@@ -43,17 +29,15 @@ def next_commands(folder: Path, choices: Choices, files: Mapping[str, str]) -> I
         yield f"first give the nodes {' and '.join(own)}, which no public registry has:"
         yield f"  see Requirements in {folder / 'README.md'}"
     (platform,), (mesh,) = choices.selected["platform"], choices.selected["mesh"]
-    script = shlex.quote(str(folder / "apply.sh"))
-    if (local := _LOCAL.get(platform)) is not None:
+    if commands := platforms.create(choices):
         yield "next, unless the clusters exist:"
-        yield from (f"  {local.create.format(name)}" for name in choices.clusters)
+        yield from (f"  {command}" for command in commands)
         yield "then:"
-        contexts = [local.context.format(name) for name in choices.clusters]
     else:
-        yield "next, with your clusters' names from the first command in the second one:"
-        yield "  kubectl config get-contexts --output=name"
-        contexts = [f"CONTEXT_{name.upper()}" for name in choices.clusters]
-    yield f"  sh {script} {' '.join(contexts)}"
+        yield "next, with your own words for those in capital letters:"
+        yield from (f"  {command}" for command in platforms.connect(choices))
+    contexts = [context or variable(name) for name, context in platforms.contexts(choices).items()]
+    yield f"  sh {shlex.quote(str(folder / 'apply.sh'))} {' '.join(contexts)}"
     if platform == "kind" and mesh != "none":
         yield "or let the lab create the clusters and install the same:"
         yield f"  lab up --profile {shlex.quote(str(folder))}"

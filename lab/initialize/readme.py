@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
+from lab.initialize import platforms
 from lab.initialize.apply import InstallStep, upstream_title
 from lab.initialize.choices import FILE_NAME, Choices
 from lab.initialize.ingresses import INGRESSES, IngressFacts
@@ -25,6 +26,9 @@ _TEXT = """\
 
 - {clusters}, with {contexts} for kubectl. kubectl 1.31 or newer.
 {requirements}
+## Clusters
+
+{platform}
 ## Install
 
 `sh apply.sh {usage}` runs these commands:
@@ -80,9 +84,8 @@ def readme(
         contexts="contexts" if len(names) > 1 else "a context",
         usage=" ".join(names),
         requirements="".join(f"- {line}\n" for line in _requirements(choices, programs)),
-        assignments="\n".join(
-            [*(f"{name}=…  # kubectl context" for name in names), "KEYS=$(mktemp -d)", _export(names)]
-        ),
+        platform="\n".join(_platform(choices)),
+        assignments="\n".join([*_assigned(choices), "KEYS=$(mktemp -d)", _export(names)]),
         steps="".join(f"\n{n}. {step.title}\n\n```sh\n{_lines(step)}\n```\n" for n, step in enumerate(steps, start=1)),
         urls="".join(_urls(choices, sites)),
         values="".join(_values(choices)),
@@ -90,6 +93,18 @@ def readme(
         left_out="".join(_left_out(choices, steps)),
         registry=f"\n  They are expected in `{choices.registry}`: the second column." if choices.registry else "",
     )
+
+
+def _platform(choices: Choices) -> Iterator[str]:
+    """Yield the commands by which a person gets the clusters, or their contexts."""
+    commands = platforms.create(choices)
+    yield "Unless they exist:" if commands else "With your own words for those in capital letters:"
+    yield from ("", "```sh", *(commands or platforms.connect(choices)), "```", "")
+
+
+def _assigned(choices: Choices) -> Iterator[str]:
+    for name, context in platforms.contexts(choices).items():
+        yield f"{variable(name)}={context or '…'}  # kubectl context"
 
 
 def _export(names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lab.initialize import apply, forms, images, references, secrets
 from lab.initialize.alternatives import check
 from lab.initialize.choices import FILE_NAME, Choices
-from lab.initialize.model import Option, Sources
+from lab.initialize.model import Sources
 from lab.initialize.readme import readme
 from lab.initialize.tree import Tree, sites, tree
 
@@ -28,11 +28,7 @@ class RenderedFolder:
 
 def artifacts(choices: Choices) -> tuple[str, ...]:
     """Return the artifacts that the choices need, each once."""
-    return tuple(dict.fromkeys(name for option in choices.options for name in _artifacts(option)))
-
-
-def _artifacts(option: Option) -> Iterator[str]:
-    yield from option.manifests
+    return tuple(dict.fromkeys(name for option in choices.options for name in option.manifests))
 
 
 def render(choices: Choices, sources: Sources) -> RenderedFolder:

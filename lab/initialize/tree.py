@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from lab.initialize import injector
 from lab.initialize.choices import Choices
 from lab.initialize.model import ApplyStage, ClusterChoice, Part, Sources, Wiring
 from lab.initialize.objects import namespace
@@ -126,19 +127,18 @@ def pieces(given: Iterable[tuple[str, Part]]) -> dict[Key, Piece]:
 
 def parts(choices: Choices, site: ClusterChoice, *, without: Collection[str] = ()) -> Iterator[tuple[str, Part]]:
     """Yield the parts of the options, except of some, and of all wires, with the owner of each."""
+    found = [(one.id, part) for one in choices.options if one.id not in without for part in one.parts(site)]
     stages = {ApplyStage.WIRING}
-
-    def noted(part: Part) -> Part:
+    for owner, part in injector.after_it(found):
         if part.objects or part.text:
             stages.add(part.stage)
-        return part
-
-    for option in choices.options:
-        if option.id not in without:
-            yield from ((option.id, noted(part)) for part in option.parts(site))
+        yield owner, part
     for wire in wires(choices):
         # Flux and Argo CD, the last wires with objects of a stage, reconcile those stages that exist.
-        yield from ((wire.id, noted(part)) for part in wire.parts(replace(site, stages=frozenset(stages))))
+        for part in wire.parts(replace(site, stages=frozenset(stages))):
+            if part.objects or part.text:
+                stages.add(part.stage)
+            yield wire.id, part
 
 
 def _join(spaces: dict[str, Obj], obj: Obj) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.base import process, wait
-from lab.base.errors import WaitTimeout
+from lab.base.errors import UsageError, WaitTimeout
 from lab.base.wait import NotYet
 from lab.initialize.choices import Choices
 from lab.initialize.model import Sources, WireCheck
@@ -49,6 +49,23 @@ class Verifier:
     kubeconfig: str
     run: process.Run = process.run
     until: Callable[..., str] = wait.until
+
+    def check_contexts(self) -> None:
+        """Refuse contexts that kubectl does not have: each check would wait for them for its whole time.
+
+        Raises:
+            UsageError: a context is missing.
+        """
+        argv = [self.kubectl, "config", "get-contexts", "--output=name"]
+        done = self.run(argv, env={"KUBECONFIG": self.kubeconfig}, timeout_s=_COMMAND_S, check=False)
+        known = done.stdout.split()
+        missing = {name: context for name, context in self.contexts.items() if context not in known}
+        for name, context in missing.items():
+            raise UsageError(
+                f"kubectl has no context {context} for {name}; it has: {', '.join(known) or 'none'}",
+                where=self.kubeconfig,
+                next=f"--cluster {name}=CONTEXT, or --kubeconfig FILE",
+            )
 
     def verify(self, choices: Choices, sources: Sources, *, only: Sequence[str] = ()) -> Iterator[WireResult]:
         """Yield the result of each check; `only` names wires."""

@@ -37,7 +37,7 @@ PLATFORM = Category(
             title="k3d",
             says="K3s in containers of the local engine, with a load balancer of its own.",
             license="MIT",
-            notes=("Create the clusters with `--k3s-arg --disable=traefik@server:*`: Traefik holds port 80.",),
+            notes=("k3d's Traefik is off: it would hold port 80.",),
         ),
         Option(id="gke", title="GKE", says="Google Kubernetes Engine.", license="proprietary"),
         Option(id="eks", title="EKS", says="Amazon Elastic Kubernetes Service.", license="proprietary"),

@@ -14,7 +14,7 @@ from lab.initialize.render import artifacts
 from lab.initialize.sources import StoreSources
 from lab.initialize.tree import Tree, tree
 from lab.kube import manifests
-from lab.kube.objects import Obj, ref
+from lab.kube.objects import Obj, annotations_of, ref
 from tests.contract.initialize.combinations import covering
 from tests.contract.initialize.conftest import SCHEMAS
 from tests.contract.initialize.schemas import Schemas
@@ -82,6 +82,28 @@ def test_no_object_is_twice_in_a_stage_and_each_has_its_namespace(
         spaces = {obj["metadata"]["name"] for obj in stages[ApplyStage.NAMESPACES]}
         used = {obj["metadata"].get("namespace", "") for of in stages.values() for obj in of}
         assert used - spaces <= {"", "default", "kube-system"}
+
+
+@pytest.mark.parametrize("choices", [one for one in COMBINATIONS if "linkerd" in one.ids], ids=name_of)
+def test_no_pod_is_created_before_the_injector_of_its_proxy(
+    choices: Choices, sources: StoreSources, unavailable: dict[str, str]
+) -> None:
+    made = rendered(choices, sources, unavailable)
+    for of in made.objects.values():
+        spaces = {obj["metadata"]["name"] for obj in of[ApplyStage.NAMESPACES] if _asks_for_a_proxy(obj)}
+        pods = {
+            f"{obj['kind']} {obj['metadata']['name']}": obj["spec"]["template"]
+            for stage in (ApplyStage.CRDS, ApplyStage.OPERATORS)
+            for obj in of[stage]
+            if "template" in obj.get("spec", {}) and obj["metadata"].get("namespace") not in spaces
+        }
+        in_spaces = [obj for obj in of[ApplyStage.OPERATORS] if "template" in obj.get("spec", {})]
+        assert [name for name, pod in pods.items() if _asks_for_a_proxy(pod)] == []
+        assert [obj["metadata"]["name"] for obj in in_spaces if obj["metadata"].get("namespace") in spaces] == []
+
+
+def _asks_for_a_proxy(obj: Obj) -> bool:
+    return annotations_of(obj).get("linkerd.io/inject") == "enabled"
 
 
 def test_each_pair_is_possible_or_a_rule_says_why() -> None:

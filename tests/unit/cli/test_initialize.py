@@ -61,7 +61,20 @@ def test_every_way_in_gives_the_same_bytes(lab: Command, folder: Path) -> None:
         (("--platform", "minikube", "--clusters", "single"), ["minikube start --profile east", "{} east"]),
         (
             ("--platform", "gke"),
-            ["kubectl config get-contexts --output=name", "{} CONTEXT_EAST CONTEXT_WEST"],
+            [
+                "gcloud container clusters get-credentials east --location=LOCATION",
+                "gcloud container clusters get-credentials west --location=LOCATION",
+                "kubectl config get-contexts --output=name",
+                "{} CONTEXT_EAST CONTEXT_WEST",
+            ],
+        ),
+        (
+            ("--platform", "eks", "--clusters", "single"),
+            ["aws eks update-kubeconfig --name=east --alias=east", "{} east"],
+        ),
+        (
+            ("--platform", "plain", "--clusters", "single"),
+            ["kubectl config get-contexts --output=name", "{} CONTEXT_EAST"],
         ),
     ],
 )

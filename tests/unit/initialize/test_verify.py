@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lab.base.errors import WaitTimeout
+from lab.base.errors import UsageError, WaitTimeout
 from lab.base.process import Completed
 from lab.base.wait import NotYet
 from lab.initialize.choices import Choices, of
@@ -59,7 +59,7 @@ def verified(
         calls.append(words)
         assert options["env"] == {"KUBECONFIG": "/kube/config"}
         said = next((text for part, text in answers.items() if part in " ".join(words)), "")
-        code = int("(Forbidden)" in said or "NotFound" in said)
+        code = int(said.lower().startswith("error"))
         out, error = ("", said) if code else (said, "")
         return Completed(argv=tuple(words), returncode=code, stdout=out, stderr=error, duration_s=0)
 
@@ -108,17 +108,20 @@ def test_the_name_in_an_error_is_no_answer() -> None:
     assert missing in results[0].seen
 
 
-def test_a_refusal_must_be_an_error() -> None:
+_THE_API_SERVERS = "error: You must be logged in to the server (Unauthorized)"
+
+
+def test_a_refusal_must_be_an_error_of_who_shall_refuse() -> None:
     given = {"authentication": "oauth2-proxy", "observability": "prometheus"}
     behind, direct = "services/ingress-istio:80/proxy/prometheus", "services/prometheus:9090/proxy"
     answers = {
         "sign_in": '<form method="GET" action="/oauth2/start">',
         direct: "Prometheus Server is Healthy.",
-        behind: "(Forbidden)",
+        behind: "error: the server has asked for the client to provide credentials",
     }
     results, _ = verified(answers, only=["guard"], choices=of(given, source="x"))
     assert all(one.passed for one in results)
-    for wrong in ("Prometheus Server is Healthy.", "Error (NotFound)", "a page about Forbidden things"):
+    for wrong in ("Prometheus Server is Healthy.", "Error (NotFound)", "a page about credentials", _THE_API_SERVERS):
         results, _ = verified({**answers, behind: wrong}, only=["guard"], choices=of(given, source="x"))
         assert [one.passed for one in results] == [True, True, False] * 2
 
@@ -194,3 +197,16 @@ def test_keda_counts_podinfo_s_requests_at_the_ingress(ingress: str) -> None:
     assert "or vector(0)" in query
     assert INGRESSES[ingress].counter in query
     assert trigger["metadata"]["serverAddress"].endswith(".svc.cluster.local:9090/prometheus")
+
+
+def test_a_context_that_kubectl_does_not_have_is_refused_at_once() -> None:
+    def run(argv: Sequence[str | Path], **_: Any) -> Completed:
+        words = tuple(str(word) for word in argv)
+        assert words == ("kubectl", "config", "get-contexts", "--output=name")
+        return Completed(argv=words, returncode=0, stdout="kind-east\nother\n", stderr="", duration_s=0)
+
+    contexts = {"east": "kind-east", "west": "west"}
+    verifier = Verifier(kubectl="kubectl", contexts=contexts, kubeconfig="/kube/config", run=run)
+    with pytest.raises(UsageError, match="no context west for west; it has: kind-east, other") as refused:
+        verifier.check_contexts()
+    assert refused.value.next == "--cluster west=CONTEXT, or --kubeconfig FILE"

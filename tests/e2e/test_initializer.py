@@ -336,16 +336,6 @@ def test_the_commands_of_a_folders_readme_install_it_on_two_fresh_clusters(
             assert done.returncode == 0, f"{block}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
         contexts = [word for item in fresh.contexts.items() for word in ("--cluster", "=".join(item))]
         print(user.run("initialize", "verify", str(folder), *contexts, "--kubeconfig", str(fresh.kubeconfig)))
-        if choices.selected["mesh"] == ("linkerd",) and "frontend" in choices.ids:
-            assert "cluster=east" in from_west(fresh, "http://podinfo-east:9898/")
-
-
-def from_west(fresh: Fresh, url: str) -> str:
-    """Return what a URL answers to a pod of the applications in West."""
-    program = f"import urllib.request; print(urllib.request.urlopen('{url}', timeout=10).read().decode())"
-    place = ("--namespace=test", "exec", "deployment/frontend", "--container=frontend")
-    kubectl = fresh.store.binary("kubectl")
-    return run_kubectl(kubectl, fresh.kubeconfig, fresh.contexts["west"], *place, "--", "python3", "-c", program)
 
 
 # One full profile, and another one

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from lab.base.names import NAMESPACE as APPS
 from lab.clusters.kind.network import API_PORT
 from lab.initialize import ingresses
-from lab.initialize.ingresses import TLS
+from lab.initialize.ingresses import INGRESSES, TLS
 from lab.initialize.model import ApplyStage, ClusterChoice, Part, Secret, SecretPhase, WireCheck, Wiring
 from lab.initialize.options.certificates import CERT_MANAGER_API, ISSUER, ROOT
 from lab.initialize.options.components import in_shell, key_commands
@@ -96,6 +96,15 @@ def _link_checks(site: ClusterChoice) -> Iterator[WireCheck]:
             expects="ready",
             within_s=120,
         )
+        if site.has("frontend") and site.has(*INGRESSES):
+            path = "/api/answers?upstream=podinfo-east&count=3"
+            yield WireCheck(
+                proves="requests of West's frontend reach East's podinfo",
+                ask=asking.at_ingress(ingresses.of(site)[1], path),
+                expects=r'"by_cluster":\{"east":3\}',
+                words='`"by_cluster":{"east":3}`',
+                within_s=120,
+            )
 
 
 def _certificates(site: ClusterChoice) -> Iterator[Part]:

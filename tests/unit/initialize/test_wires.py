@@ -199,10 +199,18 @@ def test_credentials_without_a_connection_are_not_a_link() -> None:
     assert not is_green(synced, metric % ("north", "synced", 1))
 
 
-def test_a_mirrored_service_without_an_address_is_not_a_link() -> None:
-    _, address = trust.WIRES[1].checks(site("linkerd", "podinfo", "east-west", cluster="west"))
-    assert is_green(address, "172.18.0.3")
-    assert not is_green(address, "")
+def test_a_gateway_that_does_not_answer_is_not_a_link() -> None:
+    _, gateway = trust.WIRES[1].checks(site("linkerd", "podinfo", "east-west", cluster="west"))
+    assert is_green(gateway, "ready\n")
+    assert not is_green(gateway, "")
+
+
+def test_answers_of_another_cluster_are_not_a_link() -> None:
+    chosen = ("linkerd", "podinfo", "frontend", "emissary", "east-west")
+    *_, asked = trust.WIRES[1].checks(site(*chosen, cluster="west"))
+    assert is_green(asked, '{"totals":{"by_cluster":{"east":3}}}')
+    assert not is_green(asked, '{"totals":{"by_cluster":{"east":2,"west":1}}}')
+    assert not is_green(asked, '{"totals":{"by_cluster":{}}}')
 
 
 def test_the_listener_must_have_found_the_certificate() -> None:

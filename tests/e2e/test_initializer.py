@@ -249,8 +249,8 @@ def find_image(store: ArtifactStore, inside: Sequence[str], public: str) -> str 
 def public_name(store: ArtifactStore, name: str) -> str:
     if name in images.PUBLIC:
         return images.PUBLIC[name]
-    upstream = store.catalog[name].upstream
-    return (upstream.image if upstream else None) or ""
+    artifact = store.catalog[name]
+    return (artifact.upstream.image if artifact.upstream else None) or f"{images.LOCAL}{name}:{artifact.version}"
 
 
 @contextmanager

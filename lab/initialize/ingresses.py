@@ -14,6 +14,8 @@ from lab.kube.objects import Obj
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 EMISSARY_API = "getambassador.io/v3alpha1"
+TRACING = "TracingService"
+"""The kind by which Emissary is told where it sends spans."""
 EMISSARY_LABEL = {"app.kubernetes.io/part-of": "eastwest-lab"}
 """The Mappings that the lab's Host serves (`lab.stacks.linkerd.emissary.routes`)."""
 AUTH, OBSERVABILITY = "auth", "observability"

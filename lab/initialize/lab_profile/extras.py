@@ -13,7 +13,7 @@ from lab.base.names import NAMESPACE
 from lab.components.cache import cached_objects
 from lab.initialize import images, render
 from lab.initialize.choices import Choices
-from lab.initialize.ingresses import GATEWAY_API, INGRESSES
+from lab.initialize.ingresses import GATEWAY_API, INGRESSES, TRACING
 from lab.initialize.model import ApplyStage, ClusterChoice
 from lab.initialize.sources import LabSources
 from lab.initialize.tree import Key, Piece, parts, pieces, sites, wires
@@ -103,13 +103,15 @@ class Extras:
     def edited(self, component: str, cluster: str, objects: Sequence[Obj]) -> Sequence[Obj]:
         """Return the objects of one of the stack's components as the profile has them.
 
-        What the profile does not have stays: the lab's route to its frontend, and Secrets.
+        What the profile does not have stays: the lab's route to its frontend, and Secrets. Where Emissary sends spans
+        is added: it must be there when Emissary starts.
         """
         option = self._edits.get(component)
         if option is None or option not in self._choices.ids:
             return objects
         changed = self._of_option(option, cluster)
-        return [changed.get(ref(obj), obj) for obj in objects]
+        added = [obj for obj in changed.values() if obj["kind"] == TRACING] if component == "ingress" else []
+        return [*(changed.get(ref(obj), obj) for obj in objects), *added]
 
     @cache  # noqa: B019
     def _of_option(self, option: str, cluster: str) -> Mapping[Ref, Obj]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.initialize import edits
-from lab.initialize.ingresses import INGRESSES, gateway, listeners
+from lab.initialize.ingresses import EMISSARY_API, INGRESSES, OBSERVABILITY, TRACING, gateway, listeners
 from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, Part, Upkeep, UpstreamInstall
 from lab.initialize.objects import namespace, scraped
 from lab.initialize.options import upstream
@@ -156,16 +156,35 @@ def _emissary(site: ClusterChoice) -> Iterator[Part]:
     ]
     if not site.has("linkerd"):
         objects = [obj for obj in objects if not obj["apiVersion"].startswith("policy.linkerd.io/")]
-    annotations = {**_meshed(site), **scraped(8877)}
     objects = edits.change(
-        objects, "Deployment", "emissary-ingress", lambda obj: _only(obj, annotations), of="Emissary"
+        objects, "Deployment", "emissary-ingress", lambda obj: _only(obj, _annotations(site)), of="Emissary"
     )
     # Its pods are not ready before there is a Listener.
-    yield from edits.staged(objects, built_in=ApplyStage.OBJECTS)
+    yield from edits.staged([*objects, *_traces(site)], built_in=ApplyStage.OBJECTS)
+
+
+def _annotations(site: ClusterChoice) -> dict[str, str]:
+    """Return the annotations of Emissary's pods; one restarts them when the collector is added or removed."""
+    traced = {"eastwest-lab/traces-to": "otel-collector"} if site.has("otel-collector") else {}
+    return {**_meshed(site), **scraped(8877), **traced}
+
+
+def _traces(site: ClusterChoice) -> list[Obj]:
+    """Return the collector's address for Emissary. It reads this at its start only (emissary's v3bootstrap.py)."""
+    if not site.has("otel-collector"):
+        return []
+    return [
+        {
+            "apiVersion": EMISSARY_API,
+            "kind": TRACING,
+            "metadata": {"name": "otel-collector", "namespace": INGRESSES["emissary"].namespace},
+            "spec": {"driver": "opentelemetry", "service": f"otel-collector.{OBSERVABILITY}:4317"},
+        }
+    ]
 
 
 def _emissary_by_upstream(site: ClusterChoice) -> Iterator[str]:
-    yield from upstream.emissary(site, _EMISSARY_VERSION, _meshed(site))
+    yield from upstream.emissary(site, _EMISSARY_VERSION, _annotations(site))
 
 
 def _emissary_kept(site: ClusterChoice) -> Iterator[Part]:
@@ -174,7 +193,7 @@ def _emissary_kept(site: ClusterChoice) -> Iterator[Part]:
     if not site.has("linkerd"):
         own = [obj for obj in own if not obj["apiVersion"].startswith("policy.linkerd.io/")]
     yield Part(stage=ApplyStage.NAMESPACES, objects=[namespace(INGRESSES["emissary"].namespace)])
-    yield Part(stage=ApplyStage.OBJECTS, objects=own)
+    yield Part(stage=ApplyStage.OBJECTS, objects=[*own, *_traces(site)])
 
 
 def _only(obj: Obj, annotations: dict[str, str]) -> None:

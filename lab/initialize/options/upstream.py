@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.initialize.model import ClusterChoice
-from lab.initialize.objects import scraped
 from lab.initialize.options.components import linkerd_exists, variable
 from lab.kube import manifests
 
@@ -59,7 +58,7 @@ def emissary(site: ClusterChoice, version: str, annotations: dict[str, str]) -> 
     template = f"helm template --include-crds --no-hooks --version={version} --namespace={_EMISSARY}"
     yield _applied(site, f"{template} emissary-crds {_CHARTS}/emissary-crds-chart", namespace=_EMISSARY)
     yield _kubectl(site, "wait --for=condition=Established --timeout=300s customresourcedefinition --all")
-    values = {**site.sources.values("emissary-chart", site.cluster), "podAnnotations": {**annotations, **scraped(8877)}}
+    values = {**site.sources.values("emissary-chart", site.cluster), "podAnnotations": annotations}
     apply = _kubectl(site, f"--namespace={_EMISSARY} apply --server-side --filename=-")
     yield (
         f"{template} emissary-ingress {_CHARTS}/emissary-ingress --values=- <<'END' | {apply}\n"

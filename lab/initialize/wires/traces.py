@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from lab.base.names import NAMESPACE as APPS
 from lab.initialize import ingresses
-from lab.initialize.ingresses import EMISSARY_API, INGRESSES, OBSERVABILITY
+from lab.initialize.ingresses import INGRESSES, OBSERVABILITY
 from lab.initialize.model import ApplyStage, ClusterChoice, Part, WireCheck, Wiring
 from lab.initialize.options.apps import TRACED_AS
 from lab.initialize.options.mesh import TRACES
@@ -50,14 +50,6 @@ def _ingress(site: ClusterChoice) -> Iterator[Part]:
             },
         }
         yield Part(stage=ApplyStage.WIRING, objects=[allowed])
-    if id_ == "emissary":
-        service = {
-            "apiVersion": EMISSARY_API,
-            "kind": "TracingService",
-            "metadata": {"name": COLLECTOR, "namespace": ingress.namespace},
-            "spec": {"driver": "opentelemetry", "service": f"{COLLECTOR}.{OBSERVABILITY}:4317"},
-        }
-        yield Part(stage=ApplyStage.WIRING, objects=[service])
 
 
 def _mesh(site: ClusterChoice) -> Iterator[Part]:

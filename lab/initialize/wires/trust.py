@@ -82,29 +82,34 @@ def _link_checks(site: ClusterChoice) -> Iterator[WireCheck]:
             words=f'`istiod_remote_cluster_sync_status` of {other} with `status="synced"` is 1',
             within_s=120,
         )
-    elif site.cluster == "west" and site.has("podinfo"):
+    elif site.cluster == "east":
+        yield WireCheck(
+            proves="the gateway that the other cluster calls has its proxy",
+            ask=asking.service("linkerd-multicluster", "linkerd-gateway", 4191, "/ready"),
+            expects="ready",
+            within_s=120,
+        )
+    else:
+        yield from _mirrored(site)
+
+
+def _mirrored(site: ClusterChoice) -> Iterator[WireCheck]:
+    if site.has("podinfo"):
         yield WireCheck(
             proves="East's podinfo has a Service in West",
             ask=asking.field(APPS, "service", "podinfo-east", "{.metadata.name}"),
             expects="podinfo-east",
             within_s=120,
         )
-        # The Service and its address stay when the gateway does not answer.
+    # The Service and its address stay when the gateway does not answer.
+    if site.has("frontend") and site.has(*INGRESSES):
         yield WireCheck(
-            proves="the proxy of East's gateway answers in West",
-            ask=asking.service("linkerd-multicluster", "probe-east", 4191, "/ready"),
-            expects="ready",
+            proves="requests of West's frontend reach East's podinfo",
+            ask=asking.at_ingress(ingresses.of(site)[1], "/api/answers?upstream=podinfo-east&count=3"),
+            expects=r'"by_cluster":\{"east":3\}',
+            words='`"by_cluster":{"east":3}`',
             within_s=120,
         )
-        if site.has("frontend") and site.has(*INGRESSES):
-            path = "/api/answers?upstream=podinfo-east&count=3"
-            yield WireCheck(
-                proves="requests of West's frontend reach East's podinfo",
-                ask=asking.at_ingress(ingresses.of(site)[1], path),
-                expects=r'"by_cluster":\{"east":3\}',
-                words='`"by_cluster":{"east":3}`',
-                within_s=120,
-            )
 
 
 def _certificates(site: ClusterChoice) -> Iterator[Part]:

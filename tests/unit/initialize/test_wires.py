@@ -200,7 +200,7 @@ def test_credentials_without_a_connection_are_not_a_link() -> None:
 
 
 def test_a_gateway_that_does_not_answer_is_not_a_link() -> None:
-    _, gateway = trust.WIRES[1].checks(site("linkerd", "podinfo", "east-west", cluster="west"))
+    (gateway,) = trust.WIRES[1].checks(site("linkerd", "podinfo", "east-west"))
     assert is_green(gateway, "ready\n")
     assert not is_green(gateway, "")
 

@@ -27,6 +27,8 @@ from tests.contract.initialize.combinations import covering
 
 _OF_THE_GATEWAY_API = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
 """Kinds of the Gateway API's safeguards, which a folder has beside its CRDs."""
+_RECONCILERS = {"Kustomization", "Application"}
+"""Kinds by which Flux and Argo CD apply a stage: those of a lab apply the extras only."""
 _OF_A_LAB = {"platform": ("kind",), "clusters": ("east-west",)}
 """A single cluster of a folder is rendered as one of two, so that the other can be added; a lab with one has one."""
 COMBINATIONS = list(
@@ -70,24 +72,19 @@ def test_a_lab_with_a_profile_has_the_objects_of_its_folder(
         assert [of for of, count in Counter(map(ref, applied)).items() if count > 1] == []
         by_ref = {ref(obj): obj for obj in applied}
         wanted = {ref(obj): obj for stage in ApplyStage for obj in made.objects[cluster][stage]}
-        missing = {of for of in {*wanted} - {*by_ref} if of.kind not in _OF_THE_GATEWAY_API}
-        missing -= stages_without_extras(lab)
+        missing = {of for of in {*wanted} - {*by_ref} if of.kind not in _OF_THE_GATEWAY_API | _RECONCILERS}
         assert sorted(missing) == []
-        different = [of for of, obj in wanted.items() if of in by_ref and by_ref[of] != obj and not _is_namespace(of)]
+        different = [of for of, obj in wanted.items() if of in by_ref and by_ref[of] != obj and not _may_differ(of)]
         assert different == []
+        if {"flux", "argocd"} & profile.choices.ids:
+            assert {of.name for of in by_ref if of.kind in _RECONCILERS} == reconciled(lab)
 
 
-def stages_without_extras(lab: Lab) -> set[Ref]:
-    """Return what reconciles a stage in which everything is the lab's own: Flux reads the extras only."""
+def reconciled(lab: Lab) -> set[str]:
+    """Return the names of what reconciles a lab's folder, which has the extras only: an object for each stage."""
     assert isinstance(lab.extension, LabProfile)
     keys = lab.extension.extras(lab).keys()
-    of_extras = {stage for stage, _ in keys}
-    api = "kustomize.toolkit.fluxcd.io/v1"
-    return {
-        Ref(api_version=api, kind="Kustomization", name=delivery.stage_name(stage), namespace="flux-system")
-        for stage in ApplyStage
-        if stage not in of_extras
-    }
+    return {delivery.stage_name(stage) for stage, _ in keys}
 
 
 def objects_of(lab: Lab, cluster: str) -> list[Obj]:
@@ -113,5 +110,5 @@ def _is_left_out(name: str) -> bool:
     return name == "gateway-api" or (name.startswith("profile-") and name.endswith(("-crds", "-folder")))
 
 
-def _is_namespace(of: Ref) -> bool:
-    return of.kind == "Namespace"
+def _may_differ(of: Ref) -> bool:
+    return of.kind == "Namespace" or of.kind in _RECONCILERS

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.base import process, wait
-from lab.base.errors import UsageError, WaitTimeout
+from lab.base.errors import CommandTimeout, UsageError, WaitTimeout
 from lab.base.wait import NotYet
 from lab.initialize.choices import Choices
 from lab.initialize.model import Sources, WireCheck
 from lab.initialize.tree import sites, wires
 
-_COMMAND_S = 60
+_COMMAND_S = 20
 _SEEN = 300
 """Characters of an answer in a result."""
 _SAME = "the other clusters have another answer"
@@ -111,5 +111,11 @@ class Verifier:
         return NotYet(f"{done.stdout}\n{done.stderr}".strip()[-_SEEN:] or "no answer")
 
     def _kubectl(self, cluster: str, words: Sequence[str]) -> process.Completed:
-        argv = [self.kubectl, f"--context={self.contexts[cluster]}", "--request-timeout=20s", *words]
-        return self.run(argv, env={"KUBECONFIG": self.kubeconfig}, timeout_s=_COMMAND_S, check=False)
+        # Not --request-timeout: kubectl adds it to the query of a request, and the server behind it may refuse that.
+        argv = [self.kubectl, f"--context={self.contexts[cluster]}", *words]
+        try:
+            return self.run(argv, env={"KUBECONFIG": self.kubeconfig}, timeout_s=_COMMAND_S, check=False)
+        except CommandTimeout as error:
+            return process.Completed(
+                argv=error.argv, returncode=-1, stdout="", stderr=error.what, duration_s=_COMMAND_S
+            )

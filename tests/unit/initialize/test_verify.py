@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lab.base.errors import UsageError, WaitTimeout
+from lab.base.errors import CommandTimeout, UsageError, WaitTimeout
 from lab.base.process import Completed
 from lab.base.wait import NotYet
 from lab.initialize.choices import Choices, of
@@ -94,8 +94,8 @@ def test_a_cut_wire_fails_and_says_what_was_seen() -> None:
 
 
 def test_clusters_with_different_anchors_fail() -> None:
-    answers = {"--context=kind-east --request-timeout=20s --namespace=test get configmap": "BEGIN CERTIFICATE one"}
-    answers |= {"--context=kind-west --request-timeout=20s --namespace=test get configmap": "BEGIN CERTIFICATE two"}
+    answers = {"--context=kind-east --namespace=test get configmap": "BEGIN CERTIFICATE one"}
+    answers |= {"--context=kind-west --namespace=test get configmap": "BEGIN CERTIFICATE two"}
     results, _ = verified(answers, only=["trust"])
     assert [one.passed for one in results] == [True, False]
     assert results[1].seen == "the other clusters have another answer"
@@ -210,3 +210,19 @@ def test_a_context_that_kubectl_does_not_have_is_refused_at_once() -> None:
     with pytest.raises(UsageError, match="no context west for west; it has: kind-east, other") as refused:
         verifier.check_contexts()
     assert refused.value.next == "--cluster west=CONTEXT, or --kubeconfig FILE"
+
+
+def test_a_command_that_hangs_is_an_answer_that_is_wrong() -> None:
+    def run(argv: Sequence[str | Path], **options: Any) -> Completed:
+        raise CommandTimeout([str(word) for word in argv], timeout_s=options["timeout_s"])
+
+    contexts = {"east": "kind-east", "west": "kind-west"}
+    verifier = Verifier(kubectl="kubectl", contexts=contexts, kubeconfig="/kube/config", run=run, until=once)
+    results = list(verifier.verify(CHOICES, NoSources(), only=["trust"]))  # type: ignore[arg-type]
+    assert [one.passed for one in results] == [False, False]
+    assert "did not end within 20 s" in results[0].seen
+
+
+def test_a_request_has_the_query_that_the_readme_shows_and_no_other() -> None:
+    _, calls = verified({})
+    assert [words for words in calls if any("timeout" in word for word in words)] == []

@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from lab.base import process
+from lab.base import process, wait
 from lab.base.errors import CommandError, CommandTimeout, LabError
 from lab.base.process import Completed
 from lab.tools.docker_errors import EngineDownError, EngineSilentError, chosen_by, explain, is_own
@@ -31,7 +31,9 @@ T = TypeVar("T")
 OnLine = Callable[[str], None]
 ANSWER_S = 20.0
 """Time limit of a query, in seconds; under the load of two starting clusters the engine needed 3 s at most."""
-_LIST_TRIES = 3
+_LIST_TRIES = 5
+_LIST_PAUSE_S = 0.2
+"""A network that another program creates or deletes is listed for a moment and cannot be inspected."""
 _NO_PROGRAM = "command not found: docker"
 ABSENT = re.compile(r"no such (?:container|network|image|object)|network \S+ not found", re.IGNORECASE)
 
@@ -155,7 +157,7 @@ class EngineClient:
     def _all(self, listed: Callable[[DockerClient], list[Any]], read: Callable[[Any], T]) -> list[T]:
         """List objects, then inspect all of them with one command, and read each one's record.
 
-        If one is deleted in between, the inspection of all fails; then list again.
+        If one is created or deleted in between, the inspection of all fails; then list again.
         """
         for tries_left in reversed(range(_LIST_TRIES)):
             try:
@@ -167,6 +169,7 @@ class EngineClient:
             except CommandError as error:
                 if not (tries_left and ABSENT.search(error.stderr)):
                     raise
+            wait.pause(_LIST_PAUSE_S)
         return []
 
     def _silent(self, error: CommandTimeout, timeout_s: float) -> EngineSilentError:

@@ -134,6 +134,18 @@ def test_one_that_goes_away_between_list_and_look_is_left_out(tmp_path: Path) ->
     assert len(Docker(run=engine.run).containers()) == 6
 
 
+def test_one_that_another_program_is_just_creating_is_waited_for(tmp_path: Path) -> None:
+    _, engine = six_clusters(tmp_path)
+    tries = iter(range(4))
+
+    def run(argv: Sequence[str | Path], **rest: Any) -> Completed:
+        if argv[1] == "inspect" and next(tries, None) is not None:
+            engine.vanishing.append("0" * 63 + "a")
+        return engine.run([*argv, *engine.vanishing], **rest)
+
+    assert len(Docker(run=run).containers()) == 6
+
+
 def test_what_never_settles_is_an_error() -> None:
     engine = Engine()
 

@@ -211,6 +211,8 @@ def test_answers_of_another_cluster_are_not_a_link() -> None:
     assert is_green(asked, '{"totals":{"by_cluster":{"east":3}}}')
     assert not is_green(asked, '{"totals":{"by_cluster":{"east":2,"west":1}}}')
     assert not is_green(asked, '{"totals":{"by_cluster":{}}}')
+    scaled = trust.WIRES[1].checks(site(*chosen, "keda", cluster="west"))
+    assert "frontend" not in " ".join(check.proves for check in scaled)
 
 
 def test_the_listener_must_have_found_the_certificate() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,7 +45,7 @@ from lab.tools.docker import Docker
 from tests.chromium import chromium
 from tests.contract.initialize.combinations import covering
 from tests.contract.initialize.conftest import obtained
-from tests.e2e.conftest import CommandLine, RunningLab, docker, leftovers, ports
+from tests.e2e.conftest import STAGE_PORT, CommandLine, RunningLab, docker, leftovers, ports
 from tests.e2e.wire_cuts import CUTS
 
 __all__ = ["chromium"]
@@ -54,6 +55,8 @@ FULL = (
     "&observability=metrics-server,prometheus,otel-collector&delivery=flux&serverless=keda&apps=podinfo,frontend"
 )
 """The profile that is installed from package registries alone."""
+LINKERD = FULL.replace("mesh=istio&ingress=istio-gateway", "mesh=linkerd&ingress=emissary")
+"""The same choices with the other stack; Linkerd's and Emissary's images come from no package registry."""
 TEKTON = "?format=1&mesh=istio&ingress=istio-gateway&delivery=tekton&apps=podinfo,frontend"
 HOME = {
     "linkerd": "?mesh=linkerd&ingress=emissary&apps=podinfo,frontend",
@@ -388,7 +391,8 @@ def unobtainable(lab: Lab, query: str, sources: StoreSources) -> list[str]:
     """Return the images of a profile that no source of the lab has."""
     listed = {*render(parse_query(query), sources).files["IMAGES.txt"].split()}
     store = lab.artifacts
-    found = []
+    lacking = store.unobtainable(STACKS[lab.spec.stack].artifacts(lab))
+    found = [lacking.what.splitlines()[0]] if lacking is not None else []
     for name, public in images.PUBLIC.items():
         if public in listed and name not in store.catalog:
             found.append(f"the catalogue has no image {name}")
@@ -397,23 +401,33 @@ def unobtainable(lab: Lab, query: str, sources: StoreSources) -> list[str]:
     return found
 
 
-@pytest.fixture(scope="module")
-def profiled(request: pytest.FixtureRequest, sources: StoreSources) -> Iterator[Profiled]:
-    """A lab with the full profile."""
-    name = "e2e-profile"
+@contextmanager
+def lab_with(
+    request: pytest.FixtureRequest, sources: StoreSources, *queries: str, name: str, offset: int
+) -> Iterator[Profiled]:
+    """Bring a lab up with the first of these profiles; skip if this machine cannot get what one of them needs."""
     folder = Path(tempfile.gettempdir()) / f"eastwest-lab-{name}-{os.getuid()}"
-    toml = f'stack = "istio"\n[stage]\nport = 27965\n{ports(500)}'
+    (stack,) = parse_query(queries[0]).selected["mesh"]
+    toml = f'stack = "{stack}"\n[stage]\nport = {STAGE_PORT + offset}\n{ports(offset)}'
     up = Profiled(folder=folder, name=name, toml=toml, sources=sources)
-    for query in (FULL, TEKTON):
+    for query in queries:
         if reasons := obtained(sources, {*artifacts(parse_query(query))}):
             pytest.skip(next(iter(reasons.values())))
         if missing := unobtainable(Lab.of(config.load(up.file)), query, sources):
             pytest.skip("; ".join(missing))
-    print(up.run("up", "--yes", "--profile", FULL))
+    print(up.run("up", "--yes", "--profile", queries[0]))
     yield up
     if not request.config.getoption("--keep-lab"):
         up.run("down")
         assert leftovers(name) == []
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def profiled(request: pytest.FixtureRequest, sources: StoreSources) -> Iterator[Profiled]:
+    """A lab with the full profile."""
+    with lab_with(request, sources, FULL, TEKTON, name="e2e-profile", offset=500) as up:
+        yield up
 
 
 def test_a_second_up_without_options_keeps_the_profile_and_changes_nothing(profiled: Profiled) -> None:
@@ -537,3 +551,15 @@ def test_another_mesh_is_refused_and_nothing_is_changed(profiled: Profiled) -> N
     output = profiled.run("up", "--yes", "--profile", "?mesh=linkerd&ingress=emissary", exit_code=2)
     assert "nothing was changed" in output or "lab.toml or --stack says istio" in output
     assert profiled.json("status")["healthy"]
+
+
+def test_the_full_profile_on_linkerd_is_green_and_can_be_removed(
+    request: pytest.FixtureRequest, sources: StoreSources
+) -> None:
+    with lab_with(request, sources, LINKERD, name="e2e-linkerd-profile", offset=600) as up:
+        assert up.json("status")["problems"] == []
+        for wire in wires(parse_query(LINKERD)):
+            up.is_green(LINKERD, wire.id)
+        up.run("up", "--yes", "--profile", "none")
+        assert up.json("status")["healthy"]
+        assert {name for name in up.json("up")["steps"] if "profile-" in name} == set()

@@ -1,4 +1,4 @@
-"""`lab initialize`: choose components, and take a folder with the YAML of both clusters home."""
+"""`lab initialize`: choose components, and write a folder with the YAML of one cluster or of East and West."""
 
 from __future__ import annotations
 
@@ -61,9 +61,11 @@ class _Initialize(TyperGroup):
 
 initialize_app = typer.Typer(
     cls=_Initialize,
+    subcommand_metavar="[FOLDER] | COMMAND [ARGS]...",
     help="Choose components, and write their YAML into a folder.\n\n"
-    "`lab initialize FOLDER` asks on a terminal; with choices, it writes at once. `lab initialize folder --help` lists "
-    "them.",
+    "`lab initialize` alone asks on a terminal for every choice and for FOLDER, and `lab initialize FOLDER` for every "
+    "choice. With choices, such as `lab initialize FOLDER --mesh linkerd`, it writes at once. `lab initialize folder "
+    "--help` lists them.",
 )
 
 
@@ -101,15 +103,18 @@ def folder(
         ),
     ] = None,
     list_: Annotated[
-        bool, typer.Option("--list", help="List all options, with version, licence and upstream.")
+        bool, typer.Option("--list", help="List all options with version, licence and upkeep; write nothing.")
     ] = False,
-    show: Annotated[bool, typer.Option("--show", help="Print the files' names, and write nothing.")] = False,
+    show: Annotated[
+        bool,
+        typer.Option("--show", help="Print the files' sizes and names, with --json their contents; write nothing."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a folder with the YAML of one cluster or of East and West.
 
-    Without choices, a terminal asks, also for FOLDER. At the end come the commands that install it; FOLDER/README.md
-    explains them.
+    Without choices, it asks on a terminal, also for FOLDER. At the end, it prints the commands that install the
+    folder; FOLDER/README.md explains them. `folder` can be omitted: `lab initialize FOLDER`.
 
     Example: lab initialize my-clusters --mesh istio --observability prometheus --apps podinfo
     """
@@ -179,11 +184,11 @@ def update(
 ) -> None:
     """Update FOLDER, and keep your edits.
 
-    The new files are those of other choices, or of this version of the lab. `initializer.toml` in FOLDER has the
-    choices that flags do not change.
+    The new files are those of other choices, or of this version of the lab. Choices that no flag names stay as
+    `initializer.toml` in FOLDER has them: the defaults below are those of a new folder.
 
-    Shows the difference, and asks before it writes; without a terminal, it needs --yes. Where your edit and the update
-    change the same lines, the file gets conflict markers, and the exit code is 1.
+    Shows the difference, and asks before it writes; without a terminal, and with --json, it needs --yes. Where your
+    edit and the update change the same lines, the file gets conflict markers, and the exit code is 1.
 
     Example: lab initialize update my-clusters --observability prometheus --diff
     """

@@ -36,11 +36,19 @@ def _option(category: str, what: str) -> Any:
     return typer.Option(f"--{category}", autocompletion=_ids(category), help=what, show_default=False, metavar="ID")
 
 
-_MANY = "one or more, separated by commas, or none"
-Platform = Annotated[str | None, _option("platform", "Where the clusters run: kind, gke, …")]
-Clusters = Annotated[str | None, _option("clusters", "single, or east-west.")]
-MeshName = Annotated[str | None, _option("mesh", "istio, linkerd or none.")]
-IngressName = Annotated[str | None, _option("ingress", "istio-gateway, envoy-gateway, contour, … or none.")]
+# A literal: the options themselves would import PyYAML and more for `--help`. A test compares these with the defaults.
+_MANY = "one or more, separated by commas, or none (default)"
+Platform = Annotated[
+    str | None,
+    _option(
+        "platform", "Where the clusters run: kind (default), docker-desktop, minikube, k3d, gke, eks, aks, or plain."
+    ),
+]
+Clusters = Annotated[str | None, _option("clusters", "east-west (default), or single: one cluster, East.")]
+MeshName = Annotated[str | None, _option("mesh", "istio (default), linkerd, or none.")]
+IngressName = Annotated[
+    str | None, _option("ingress", "istio-gateway (default), emissary, envoy-gateway, contour, traefik, or none.")
+]
 Certificates = Annotated[str | None, _option("certificates", f"Issuers of certificates: {_MANY}.")]
 Authentication = Annotated[str | None, _option("authentication", f"In front of the dashboards: {_MANY}.")]
 Observability = Annotated[str | None, _option("observability", f"Metrics and traces: {_MANY}.")]
@@ -49,14 +57,32 @@ Serverless = Annotated[str | None, _option("serverless", f"Scaling to zero: {_MA
 Apps = Annotated[str | None, _option("apps", f"Applications of the talk: {_MANY}.")]
 Form = Annotated[
     str | None,
-    typer.Option("--as", metavar="FORM", help="kustomize, argocd, flux or helmfile.", show_default=False),
+    typer.Option(
+        "--as",
+        metavar="FORM",
+        help="Who applies the folder: kustomize (default), that is kubectl; argocd or flux, which --delivery must "
+        "have; or helmfile, which adds a file for it.",
+        show_default=False,
+    ),
 ]
 Registry = Annotated[
     str | None,
-    typer.Option("--registry", metavar="HOST", help="A registry that has all images (IMAGES.txt).", show_default=False),
+    typer.Option(
+        "--registry",
+        metavar="REGISTRY",
+        help="Take all images from this registry, HOST[:PORT][/PREFIX]; IMAGES.txt lists them. Default: upstream's "
+        "registries.",
+        show_default=False,
+    ),
 ]
 Source = Annotated[
     str | None,
-    typer.Option("--source", metavar="URL", help="The repository that Argo CD or Flux reads.", show_default=False),
+    typer.Option(
+        "--source",
+        metavar="URL",
+        help="The repository from which Argo CD or Flux reads the folder: https://, http:// or ssh://; for Flux also "
+        "oci://. Default: for Argo CD a value to replace, for Flux a registry in the cluster.",
+        show_default=False,
+    ),
 ]
 Profile = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that `lab initialize` wrote.")]

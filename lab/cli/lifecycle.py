@@ -22,9 +22,10 @@ ProfileName = Annotated[
     str | None,
     typer.Option(
         "--profile",
-        metavar="FOLDER|URL",
-        help="Bring the lab up with the choices of `lab initialize`: of a folder that it wrote, or of a URL. "
-        "Kept until `lab down`; `none` removes the extras.",
+        metavar="FOLDER|FILE|URL",
+        help="Bring the lab up with the choices of `lab initialize`: of a folder that it wrote, of an "
+        "initializer.toml, or of a URL. Kept until `lab down`; `none` removes the extras. With --plan, the YAML of the "
+        "choices must be on this machine: the error names the command that obtains it.",
         show_default=False,
     ),
 ]

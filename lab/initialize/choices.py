@@ -64,7 +64,7 @@ class Choices:
         return ("east", "west") if "east-west" in self.ids else ("east",)
 
     def wires(self, wires: Iterable[Wiring]) -> list[Wiring]:
-        """Return those wires both of whose ends are chosen."""
+        """Return those wires each of whose ends has a chosen option."""
         return [wire for wire in wires if wire.exists(self.ids)]
 
     @property

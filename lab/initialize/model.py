@@ -88,7 +88,7 @@ class ClusterChoice:
     chosen: frozenset[str]
     """Ids of all chosen options."""
     cluster: str
-    """The cluster's name: `one`, `east` or `west`."""
+    """The cluster's name: `east` or `west`; a single cluster is `east`."""
     clusters: tuple[str, ...]
     sources: Sources
     source: str = ""
@@ -265,7 +265,7 @@ class Category:
 
 @dataclass(frozen=True, kw_only=True)
 class Wiring:
-    """A connection between chosen options. It exists if all of `ends` are met.
+    """A connection of chosen options. It exists if each of its one to four `ends` has a chosen option.
 
     Args:
         id: its name.
@@ -284,7 +284,7 @@ class Wiring:
     secrets: Callable[[ClusterChoice], Iterable[Secret]] = field(default=lambda _: (), repr=False)
 
     def exists(self, chosen: frozenset[str]) -> bool:
-        """Return whether both ends are chosen."""
+        """Return whether each end has a chosen option."""
         return all(not chosen.isdisjoint(end) for end in self.ends)
 
 

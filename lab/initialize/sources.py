@@ -26,7 +26,7 @@ CLUSTERS = ("east", "west")
 
 
 class _PublicImages(ArtifactStore):
-    """The store, with the images' public names: who takes the YAML home has none that the lab built."""
+    """The store, with the images' public names: clusters that are not the lab's have no images that the lab built."""
 
     def image(self, name: str) -> str:
         """Return upstream's reference; for an image that only the lab builds, its name with the version."""
@@ -138,7 +138,7 @@ class LabSources:
 
 
 class StoreSources(LabSources):
-    """The sources of who takes the YAML home: the lab that nobody changed, and upstream's images.
+    """The sources of a folder for any cluster: a lab with the default lab.toml, and upstream's images.
 
     Args:
         paths: the folders of this machine; renderings are cached below `paths.cache`.

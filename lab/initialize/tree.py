@@ -76,8 +76,8 @@ def tree(choices: Choices, sources: Sources) -> Tree:
     Raises:
         ArtifactError: the YAML of an option is missing, or has changed so that it cannot be edited.
     """
-    # West is rendered for a single cluster, too: what differs between clusters is then apart from the beginning, and a
-    # later update to two clusters changes little.
+    # West is rendered for a single cluster, too: base/ then has only what both share, and a later update to two
+    # clusters changes little.
     places = sites(choices, sources, clusters=CLUSTERS)
     by_cluster = {name: pieces(parts(choices, site)) for name, site in places.items()}
     files: dict[str, str] = {}

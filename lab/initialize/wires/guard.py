@@ -46,7 +46,10 @@ def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
 
 
 def _refused(site: ClusterChoice, one: dashboards.Dashboard, *, by: str) -> Iterator[WireCheck]:
-    """Yield the checks that a dashboard answers, and that only who shall refuses a request at the ingress."""
+    """Yield the checks that a dashboard answers, and that authentication refuses a request without a session or token.
+
+    `by` is the refuser's answer, so that another failure, such as a missing route, does not pass.
+    """
     _, ingress = ingresses.of(site)
     yield WireCheck(
         proves=f"{one.title} itself answers",

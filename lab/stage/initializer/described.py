@@ -5,6 +5,7 @@ from __future__ import annotations
 from lab.base.names import Json
 from lab.initialize.alternatives import FORM
 from lab.initialize.choices import FORMS, MOST_QUERY
+from lab.initialize.forms import HELMFILE
 from lab.initialize.model import Category, Option
 from lab.initialize.options import BY_ID, CATEGORIES
 from lab.initialize.preview import FOLDER
@@ -13,7 +14,7 @@ _FORMS = {
     "kustomize": ("Kustomize", "Folders in apply order, for `kubectl apply -k`."),
     "argocd": ("Argo CD", "The same folders, with the objects by which Argo CD applies them."),
     "flux": ("Flux", "The same folders, with the objects by which Flux applies them."),
-    "helmfile": ("Helmfile", "The same folders, with a helmfile.yaml that applies them."),
+    "helmfile": ("Helmfile", f"The same folders, with a {HELMFILE} that applies them."),
 }
 
 _FIELDS = [
@@ -27,7 +28,8 @@ _FIELDS = [
         "id": "source",
         "label": "Repository of the folder",
         "example": "https://git.example/clusters.git",
-        "help": "Where Argo CD or Flux reads the folder. Empty: a value to replace.",
+        "help": "Where Argo CD or Flux reads the folder. Empty: for Argo CD a value to replace, for Flux a registry in "
+        "the cluster.",
     },
 ]
 

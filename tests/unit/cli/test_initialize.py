@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -372,6 +373,22 @@ def test_completion_knows_the_last_word_after_a_comma() -> None:
     complete = initialize_options._ids("observability")
     assert complete("prometheus,ja") == ["prometheus,jaeger"]
     assert "ingress-nginx" not in initialize_options._ids("ingress")("")
+
+
+@pytest.mark.parametrize("words", [("folder",), ("update",)], ids="".join)
+def test_the_help_has_the_options_and_the_default_of_each_category(lab: Command, words: tuple[str, ...]) -> None:
+    shown = re.sub(r"(?<=\w)-\s+", "-", lab("initialize", *words, "--help").out)  # a line may end after a hyphen
+    for category in CATEGORIES:
+        (text,) = re.findall(rf"--{category.id} ID (.*?) --[a-z]+ [A-Z]", " ".join(shown.split()))
+        assert f"{category.default or 'none'} (default)" in text
+        names = [option.id for option in category.options if option.selectable and not category.many]
+        assert [name for name in names if not re.search(rf"(?<![\w-]){name}(?![\w-])", text)] == []
+
+
+def test_the_help_says_that_the_command_alone_asks(lab: Command) -> None:
+    shown = lab("initialize", "--help").out
+    assert "[FOLDER]" in shown.splitlines()[0]
+    assert "`lab initialize` alone asks" in shown
 
 
 def test_a_folder_with_the_name_of_a_command_can_be_written(lab: Command, folder: Path) -> None:

@@ -198,7 +198,7 @@ _SCRIPT = """\
 # It runs the commands of README.md. The trust anchor and its key are created in a folder that is deleted at the end,
 # unless KEYS names another one: KEYS=FOLDER sh apply.sh {usage}
 set -eu
-cd "$(dirname "$0")"
+CDPATH= cd -- "$(dirname -- "$0")"
 if [ $# -ne {count} ]; then
   echo "usage: sh apply.sh {usage}" >&2
   exit 2
@@ -212,7 +212,15 @@ if [ -z "${{KEYS:-}}" ]; then
 fi
 export KEYS
 {steps}
-echo "installed; check it: lab initialize verify ."
+
+quoted() {{
+  case "$1" in
+  *[!A-Za-z0-9_./:@%+,-]*) printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\\\\\''/g")" ;;
+  *) printf %s "$1" ;;
+  esac
+}}
+echo "installed; this command checks it:"
+printf '  lab initialize verify %s{options}\\n' "$(quoted "$PWD")" {quoted}
 """
 
 
@@ -226,4 +234,6 @@ def script(choices: Choices, found: Sequence[InstallStep]) -> str:
         contexts="\n".join(f"{name}=${number}" for number, name in enumerate(names, start=1)),
         variables=" ".join(names),
         steps="\n".join(blocks),
+        options="".join(f" --cluster {cluster}=%s" for cluster in choices.clusters),
+        quoted=" ".join(f'"$(quoted "${name}")"' for name in names),
     )

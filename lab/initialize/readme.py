@@ -48,8 +48,13 @@ A command that ran before can run again. If a controller has changed a field mea
 {values}
 ## Wires
 
-`lab initialize verify .` runs these checks; `--cluster east=CONTEXT` names a context. Each check's last command must
-print what the line above it says.
+In this folder, with the variables of Install, this command runs these checks:
+
+```sh
+{verify}
+```
+
+Each check's last command must print what the line above it says.
 {wires}
 ## What this folder does not have
 
@@ -89,6 +94,7 @@ def readme(
         steps="".join(f"\n{n}. {step.title}\n\n```sh\n{_lines(step)}\n```\n" for n, step in enumerate(steps, start=1)),
         urls="".join(_urls(choices, sites)),
         values="".join(_values(choices)),
+        verify=_verify(choices),
         wires="".join(_wires(choices, sites)),
         left_out="".join(_left_out(choices, steps)),
         registry=f"\n  They are expected in `{choices.registry}`: the second column." if choices.registry else "",
@@ -183,6 +189,11 @@ def _values(choices: Choices) -> Iterator[str]:
             yield f"- `{value.text}`: {value.meaning}\n"
     if not values and not ingress:
         yield "Nothing.\n"
+
+
+def _verify(choices: Choices) -> str:
+    contexts = (f'--cluster {name}="${variable(name)}"' for name in choices.clusters)
+    return " ".join(["lab initialize verify .", *contexts])
 
 
 def _wires(choices: Choices, sites: Mapping[str, ClusterChoice]) -> Iterator[str]:

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from lab.base.errors import HostError, UsageError
-from lab.cli import initialize_asking as asking
+from lab.cli import initialize_form
 from lab.cli.groups import LIFECYCLE
 from lab.cli.initialize_next import next_commands
 from lab.cli.initialize_options import (
@@ -114,7 +114,7 @@ def folder(
     Example: lab initialize my-clusters --mesh istio --observability prometheus --apps podinfo
     """
     if list_:
-        asking.print_options(as_json=as_json)
+        initialize_form.print_options(as_json=as_json)
         return
     flags = _flags(
         platform=platform,
@@ -139,9 +139,9 @@ def folder(
         raise UsageError("FOLDER is missing", next="lab initialize FOLDER, or lab initialize --list")
     if folder is not None and not show:
         profile.check_new(folder)
-    choices = check(asking.form() if asks else _choices(flags, given))
+    choices = check(initialize_form.form() if asks else _choices(flags, given))
     if folder is None and not show:
-        folder = asking.folder()
+        folder = initialize_form.folder()
     made, _ = _rendered(choices)
     if show or folder is None:
         _show(made, as_json=as_json)

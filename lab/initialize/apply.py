@@ -43,9 +43,9 @@ class InstallStep:
     commands: Sequence[str]
 
 
-def steps(choices: Choices, tree: Tree, sites: Mapping[str, ClusterChoice]) -> list[InstallStep]:
+def steps(choices: Choices, tree: Tree, by_cluster: Mapping[str, ClusterChoice]) -> list[InstallStep]:
     """Return the steps in order; all clusters take each step before the next one."""
-    phases = secret_phases(choices, sites)
+    phases = secret_phases(choices, by_cluster)
     found: list[InstallStep] = [*program_step(choices)]
 
     def add(title: str, commands: Iterator[str] | Sequence[str]) -> None:
@@ -59,11 +59,11 @@ def steps(choices: Choices, tree: Tree, sites: Mapping[str, ClusterChoice]) -> l
             add("Wait until the API servers serve them", [established(name) for name in having])
         if stage is ApplyStage.NAMESPACES:
             found += secret_step(phases, SecretPhase.KEYS)
-            found += upstream_steps(choices, sites)
+            found += upstream_steps(choices, by_cluster)
         if stage is ApplyStage.OPERATORS:
             found += secret_step(phases, SecretPhase.TRUST)
         if stage is ApplyStage.OBJECTS and "kind" in choices.ids:
-            found += address_step(sites)
+            found += address_step(by_cluster)
         ready = [line for name in having for line in waits(name, tree.objects[name][stage])]
         add("Wait until they are ready", ready)
         if stage is ApplyStage.OBJECTS:
@@ -72,17 +72,17 @@ def steps(choices: Choices, tree: Tree, sites: Mapping[str, ClusterChoice]) -> l
     return found
 
 
-def secret_phases(choices: Choices, sites: Mapping[str, ClusterChoice]) -> frozenset[SecretPhase]:
+def secret_phases(choices: Choices, by_cluster: Mapping[str, ClusterChoice]) -> frozenset[SecretPhase]:
     """Return the phases in which create-secrets.sh does something."""
-    return frozenset(secret.phase for site in sites.values() for secret in secrets(choices, site))
+    return frozenset(secret.phase for choice in by_cluster.values() for secret in secrets(choices, choice))
 
 
-def secrets(choices: Choices, site: ClusterChoice) -> Iterator[Secret]:
+def secrets(choices: Choices, choice: ClusterChoice) -> Iterator[Secret]:
     """Yield the commands of create-secrets.sh for a cluster."""
     for option in choices.options:
-        yield from option.secrets(site)
+        yield from option.secrets(choice)
     for wire in wires(choices):
-        yield from wire.secrets(site)
+        yield from wire.secrets(choice)
 
 
 def program_step(choices: Choices) -> Iterator[InstallStep]:
@@ -106,11 +106,11 @@ def _missing(program: str, what: Sequence[str]) -> str:
     )
 
 
-def upstream_steps(choices: Choices, sites: Mapping[str, ClusterChoice]) -> Iterator[InstallStep]:
+def upstream_steps(choices: Choices, by_cluster: Mapping[str, ClusterChoice]) -> Iterator[InstallStep]:
     """Yield a step for each option whose YAML is unavailable: upstream's own program installs it."""
     for option in choices.options:
         if option.id in choices.unavailable and option.upstream is not None:
-            commands = [line for site in sites.values() for line in option.upstream.commands(site)]
+            commands = [line for choice in by_cluster.values() for line in option.upstream.commands(choice)]
             yield InstallStep(title=upstream_title(option), commands=commands)
 
 
@@ -166,29 +166,29 @@ def waits(cluster: str, objects: Sequence[Obj]) -> Iterator[str]:
             yield f"{place} wait --for=condition=Programmed --timeout={_WAIT_S}s {name}"
 
 
-def address_step(sites: Mapping[str, ClusterChoice]) -> Iterator[InstallStep]:
+def address_step(by_cluster: Mapping[str, ClusterChoice]) -> Iterator[InstallStep]:
     """Yield the step in which Services of type LoadBalancer get their addresses, if there are any."""
-    if commands := list(_addresses(sites)):
+    if commands := list(_addresses(by_cluster)):
         yield InstallStep(title="Addresses for Services of type LoadBalancer", commands=commands)
 
 
-def _addresses(sites: Mapping[str, ClusterChoice]) -> Iterator[str]:
+def _addresses(by_cluster: Mapping[str, ClusterChoice]) -> Iterator[str]:
     """Yield the commands by which Services get their node's address: kind has no load balancer."""
-    for name, site in sites.items():
+    for name, choice in by_cluster.items():
         cluster = Cluster(name=name, context=name, kubeconfig=Path(), node="")
-        for service in _load_balanced(site):
+        for service in _load_balanced(choice):
             for command in load_balancer(cluster, service):
                 # A controller may still create the Service.
                 yield in_shell(command).replace("--timeout=60s", f"--timeout={_WAIT_S}s")
 
 
-def _load_balanced(site: ClusterChoice) -> Iterator[Ref]:
-    if site.has(*INGRESSES):
-        _, ingress = ingresses.of(site)
+def _load_balanced(choice: ClusterChoice) -> Iterator[Ref]:
+    if choice.has(*INGRESSES):
+        _, ingress = ingresses.of(choice)
         yield Ref(api_version="v1", kind="Service", name=ingress.service, namespace=ingress.namespace)
-    if len(site.clusters) > 1 and site.has("istio"):
+    if len(choice.clusters) > 1 and choice.has("istio"):
         yield Ref(api_version="v1", kind="Service", name="eastwest-istio", namespace="istio-system")
-    if len(site.clusters) > 1 and site.has("linkerd") and site.cluster == "east":
+    if len(choice.clusters) > 1 and choice.has("linkerd") and choice.cluster == "east":
         yield Ref(api_version="v1", kind="Service", name="linkerd-gateway", namespace="linkerd-multicluster")
 
 

@@ -47,12 +47,12 @@ DASHBOARDS = (
 )
 
 
-def chosen(site: ClusterChoice) -> Iterator[Dashboard]:
+def chosen(choice: ClusterChoice) -> Iterator[Dashboard]:
     """Yield the dashboards of the choices."""
-    yield from (dashboard for dashboard in DASHBOARDS if site.has(dashboard.option))
+    yield from (dashboard for dashboard in DASHBOARDS if choice.has(dashboard.option))
 
 
-def upstreams(site: ClusterChoice) -> Iterator[str]:
+def upstreams(choice: ClusterChoice) -> Iterator[str]:
     """Yield the URLs of the dashboards for oauth2-proxy, which keeps their paths; a page if there is none."""
-    found = [f"http://{one.service}.{one.namespace}.svc.cluster.local:{one.port}{one.path}" for one in chosen(site)]
+    found = [f"http://{one.service}.{one.namespace}.svc.cluster.local:{one.port}{one.path}" for one in chosen(choice)]
     yield from found or ["static://202"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from lab.base.errors import ArtifactError
-from lab.initialize.model import ApplyStage, Part
+from lab.initialize.model import ApplyStage, StagedObjects
 from lab.kube.objects import Obj, in_namespace
 
 _CLUSTER_WIDE = frozenset(
@@ -116,7 +116,9 @@ def changed_upstream(of: str, observed: str) -> ArtifactError:
     )
 
 
-def staged(objects: Sequence[Obj], *, crds: str = "", built_in: ApplyStage = ApplyStage.OPERATORS) -> list[Part]:
+def staged(
+    objects: Sequence[Obj], *, crds: str = "", built_in: ApplyStage = ApplyStage.OPERATORS
+) -> list[StagedObjects]:
     """Divide objects among the stages, by their kinds; objects of CRDs come after their controllers.
 
     Args:
@@ -127,8 +129,8 @@ def staged(objects: Sequence[Obj], *, crds: str = "", built_in: ApplyStage = App
     by_stage: dict[ApplyStage, list[Obj]] = {stage: [] for stage in ApplyStage}
     for obj in objects:
         by_stage[_stage(obj, built_in)].append(obj)
-    parts = [Part(stage=ApplyStage.CRDS, text=crds)] if crds else []
-    return [*parts, *(Part(stage=stage, objects=found) for stage, found in by_stage.items() if found)]
+    parts = [StagedObjects(stage=ApplyStage.CRDS, text=crds)] if crds else []
+    return [*parts, *(StagedObjects(stage=stage, objects=found) for stage, found in by_stage.items() if found)]
 
 
 def _stage(obj: Obj, built_in: ApplyStage) -> ApplyStage:

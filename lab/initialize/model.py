@@ -32,7 +32,7 @@ class ApplyStage(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class StagedObjects:
     """Objects of an option or wire that are applied in one stage.
 
     `text` is YAML that is copied as it is, such as upstream's CRDs, which are too large to parse for each rendering.
@@ -163,11 +163,11 @@ class Value:
     meaning: str
 
 
-Parts = Callable[[ClusterChoice], Iterable[Part]]
+Parts = Callable[[ClusterChoice], Iterable[StagedObjects]]
 
 
-def _nothing(site: ClusterChoice) -> Iterable[Part]:
-    del site
+def _nothing(choice: ClusterChoice) -> Iterable[StagedObjects]:
+    del choice
     return ()
 
 

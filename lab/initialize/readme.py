@@ -69,13 +69,13 @@ Each check's last command must print what the line above it says.
 
 
 def readme(
-    choices: Choices, sites: Mapping[str, ClusterChoice], steps: Sequence[InstallStep], *, programs: Sequence[str]
+    choices: Choices, by_cluster: Mapping[str, ClusterChoice], steps: Sequence[InstallStep], *, programs: Sequence[str]
 ) -> str:
     """Return the text.
 
     Args:
         choices: the choices.
-        sites: what the options' functions get, by cluster.
+        by_cluster: what the options' functions get, by cluster.
         steps: the commands that install the folder.
         programs: upstream's programs that create-secrets.sh runs.
     """
@@ -92,10 +92,10 @@ def readme(
         platform="\n".join(_platform(choices)),
         assignments="\n".join([*_assigned(choices), "KEYS=$(mktemp -d)", _export(names)]),
         steps="".join(f"\n{n}. {step.title}\n\n```sh\n{_lines(step)}\n```\n" for n, step in enumerate(steps, start=1)),
-        urls="".join(_urls(choices, sites)),
+        urls="".join(_urls(choices, by_cluster)),
         values="".join(_values(choices)),
         verify=_verify(choices),
-        wires="".join(_wires(choices, sites)),
+        wires="".join(_wires(choices, by_cluster)),
         left_out="".join(_left_out(choices, steps)),
         registry=f"\n  They are expected in `{choices.registry}`: the second column." if choices.registry else "",
     )
@@ -143,13 +143,13 @@ def _requirements(choices: Choices, programs: Sequence[str]) -> Iterator[str]:
         yield from option.notes
 
 
-def _urls(choices: Choices, sites: Mapping[str, ClusterChoice]) -> Iterator[str]:
+def _urls(choices: Choices, by_cluster: Mapping[str, ClusterChoice]) -> Iterator[str]:
     found = next(((id_, INGRESSES[id_]) for id_ in INGRESSES if id_ in choices.ids), None)
     if found is None:
         yield "There is no ingress: `kubectl port-forward` reaches each Service.\n"
         return
     guarded = "oauth2-proxy" in choices.ids or "jwt" in choices.ids
-    for name in sites:
+    for name in by_cluster:
         yield from _forward(name, found[1], choices)
         if "podinfo" in choices.ids:
             yield f"- {public_url(name)}/podinfo/: podinfo of {name}\n"
@@ -196,11 +196,11 @@ def _verify(choices: Choices) -> str:
     return " ".join(["lab initialize verify .", *contexts])
 
 
-def _wires(choices: Choices, sites: Mapping[str, ClusterChoice]) -> Iterator[str]:
+def _wires(choices: Choices, by_cluster: Mapping[str, ClusterChoice]) -> Iterator[str]:
     for wire in wires(choices):
         yield f"\n### {wire.id}\n\n{wire.says}\n"
-        for name, site in sites.items():
-            for check in wire.checks(site):
+        for name, choice in by_cluster.items():
+            for check in wire.checks(choice):
                 yield f"\n{name}: {check.proves}; {_expected(check)}\n\n```sh\n"
                 yield "".join(f"{command_line(name, words)}\n" for words in (*check.before, check.ask))
                 yield "```\n"

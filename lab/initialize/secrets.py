@@ -65,15 +65,15 @@ _GUARD = """\
   fi"""
 
 
-def script(choices: Choices, sites: Mapping[str, ClusterChoice], anchor: str) -> str:
+def script(choices: Choices, by_cluster: Mapping[str, ClusterChoice], anchor: str) -> str:
     """Return create-secrets.sh; empty if nothing is secret.
 
     Args:
         choices: the choices.
-        sites: what the options' functions get, by cluster.
+        by_cluster: what the options' functions get, by cluster.
         anchor: the command that creates a trust anchor.
     """
-    found = {name: list(secrets(choices, site)) for name, site in sites.items()}
+    found = {name: list(secrets(choices, choice)) for name, choice in by_cluster.items()}
     if not any(found.values()):
         return ""
     names = [variable(cluster) for cluster in choices.clusters]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from lab.initialize import injector
 from lab.initialize.choices import Choices
-from lab.initialize.model import ApplyStage, ClusterChoice, Part, Sources, Wiring
+from lab.initialize.model import ApplyStage, ClusterChoice, Sources, StagedObjects, Wiring
 from lab.initialize.objects import namespace
 from lab.initialize.sources import CLUSTERS
 from lab.initialize.wires import WIRES
@@ -50,7 +50,9 @@ class Tree:
         return [stage for stage in ApplyStage if f"clusters/{cluster}/{stage.value}/{_KUSTOMIZATION}" in self.files]
 
 
-def sites(choices: Choices, sources: Sources, *, clusters: Sequence[str] | None = None) -> dict[str, ClusterChoice]:
+def cluster_choices(
+    choices: Choices, sources: Sources, *, clusters: Sequence[str] | None = None
+) -> dict[str, ClusterChoice]:
     """Return what the options' functions get for each cluster."""
     return {
         name: ClusterChoice(
@@ -78,8 +80,8 @@ def tree(choices: Choices, sources: Sources) -> Tree:
     """
     # West is rendered for a single cluster, too: what differs between clusters is then apart from the beginning, and a
     # later update to two clusters changes little.
-    places = sites(choices, sources, clusters=CLUSTERS)
-    by_cluster = {name: pieces(parts(choices, site)) for name, site in places.items()}
+    chosen = cluster_choices(choices, sources, clusters=CLUSTERS)
+    by_cluster = {name: pieces(parts(choices, choice)) for name, choice in chosen.items()}
     files: dict[str, str] = {}
     resources: dict[tuple[str, ApplyStage], list[str]] = {}
     keys = list(dict.fromkeys(key for of in by_cluster.values() for key in of))
@@ -105,7 +107,7 @@ def tree(choices: Choices, sources: Sources) -> Tree:
     return Tree(files=files, objects={name: _by_stage(by_cluster[name]) for name in choices.clusters})
 
 
-def pieces(given: Iterable[tuple[str, Part]]) -> dict[Key, Piece]:
+def pieces(given: Iterable[tuple[str, StagedObjects]]) -> dict[Key, Piece]:
     """Return what each owner has in each stage; namespaces of all owners are joined."""
     found: dict[Key, Piece] = {}
     spaces: dict[str, Obj] = {}
@@ -125,9 +127,11 @@ def pieces(given: Iterable[tuple[str, Part]]) -> dict[Key, Piece]:
     return found
 
 
-def parts(choices: Choices, site: ClusterChoice, *, without: Collection[str] = ()) -> Iterator[tuple[str, Part]]:
+def parts(
+    choices: Choices, choice: ClusterChoice, *, without: Collection[str] = ()
+) -> Iterator[tuple[str, StagedObjects]]:
     """Yield the parts of the options, except of some, and of all wires, with the owner of each."""
-    found = [(one.id, part) for one in choices.options if one.id not in without for part in one.parts(site)]
+    found = [(one.id, part) for one in choices.options if one.id not in without for part in one.parts(choice)]
     stages = {ApplyStage.WIRING}
     for owner, part in injector.after_it(found):
         if part.objects or part.text:
@@ -135,7 +139,7 @@ def parts(choices: Choices, site: ClusterChoice, *, without: Collection[str] = (
         yield owner, part
     for wire in wires(choices):
         # Flux and Argo CD, the last wires with objects of a stage, reconcile those stages that exist.
-        for part in wire.parts(replace(site, stages=frozenset(stages))):
+        for part in wire.parts(replace(choice, stages=frozenset(stages))):
             if part.objects or part.text:
                 stages.add(part.stage)
             yield wire.id, part

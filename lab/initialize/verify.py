@@ -12,7 +12,7 @@ from lab.base.errors import UsageError, WaitTimeout
 from lab.base.wait import NotYet
 from lab.initialize.choices import Choices
 from lab.initialize.model import Sources, WireCheck
-from lab.initialize.tree import sites, wires
+from lab.initialize.tree import cluster_choices, wires
 
 _COMMAND_S = 60
 _SEEN = 300
@@ -69,13 +69,13 @@ class Verifier:
 
     def verify(self, choices: Choices, sources: Sources, *, only: Sequence[str] = ()) -> Iterator[WireResult]:
         """Yield the result of each check; `only` names wires."""
-        places = sites(choices, sources)
+        by_cluster = cluster_choices(choices, sources)
         for wire in wires(choices):
             if only and wire.id not in only:
                 continue
             answers: dict[str, str] = {}
-            for name, site in places.items():
-                for check in wire.checks(site):
+            for name, choice in by_cluster.items():
+                for check in wire.checks(choice):
                     result = self._run(wire.id, name, check)
                     yield self._compared(result, check, answers)
 

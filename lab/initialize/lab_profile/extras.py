@@ -16,7 +16,7 @@ from lab.initialize.choices import Choices
 from lab.initialize.ingresses import GATEWAY_API, INGRESSES, TRACING
 from lab.initialize.model import ApplyStage, ClusterChoice
 from lab.initialize.sources import LabSources
-from lab.initialize.tree import Key, Piece, parts, pieces, sites, wires
+from lab.initialize.tree import Key, Piece, cluster_choices, parts, pieces, wires
 from lab.initialize.urls import public_url
 from lab.kube import manifests
 from lab.kube.objects import Obj, Ref, ref
@@ -116,14 +116,14 @@ class Extras:
     @cache  # noqa: B019
     def _of_option(self, option: str, cluster: str) -> Mapping[Ref, Obj]:
         """Return the objects of an option and of the wires, such as the route to the frontend."""
-        site = self._site(cluster)
+        choice = self._choice(cluster)
         chosen = next(one for one in self._choices.options if one.id == option)
-        found = [*chosen.parts(site), *(part for wire in wires(self._choices) for part in wire.parts(site))]
+        found = [*chosen.parts(choice), *(part for wire in wires(self._choices) for part in wire.parts(choice))]
         return {ref(obj): obj for part in found for obj in part.objects}
 
     @cache  # noqa: B019
     def _pieces(self, cluster: str) -> Mapping[Key, Piece]:
-        found = pieces(parts(self._choices, self._site(cluster), without=of_the_lab(self._choices)))
+        found = pieces(parts(self._choices, self._choice(cluster), without=of_the_lab(self._choices)))
         own = self._own_objects(cluster)
         for piece in found.values():
             piece.objects = {of: obj for of, obj in piece.objects.items() if of not in own}
@@ -136,8 +136,8 @@ class Extras:
         is_own = ingress_of(self._choices) == OWN_INGRESS[mesh_of(self._choices)]
         return frozenset({*found, *([_ROUTE] if is_own else [])})
 
-    def _site(self, cluster: str) -> ClusterChoice:
-        return sites(self._choices, self._sources, clusters=[cluster])[cluster]
+    def _choice(self, cluster: str) -> ClusterChoice:
+        return cluster_choices(self._choices, self._sources, clusters=[cluster])[cluster]
 
     # Names
 

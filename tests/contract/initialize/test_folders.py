@@ -176,15 +176,15 @@ def test_no_private_key_is_kept_with_the_renderings(
 
 
 def test_every_wire_of_the_choices_has_a_check(sources: StoreSources, unavailable: dict[str, str]) -> None:
-    from lab.initialize.tree import sites, wires
+    from lab.initialize.tree import cluster_choices, wires
 
     without: set[str] = set()
     for choices in COMBINATIONS:
         if any(id_ in MESHES and MESHES[id_] in unavailable for id_ in choices.ids):
             continue
-        places = sites(choices, sources)
+        by_cluster = cluster_choices(choices, sources)
         for wire in wires(choices):
-            if not any(list(wire.checks(site)) for site in places.values()):
+            if not any(list(wire.checks(choice)) for choice in by_cluster.values()):
                 without.add(f"{wire.id}: {choices.query()}")
     # A link of Linkerd shows at East's podinfo only, in West.
     assert [one for one in without if not (one.startswith("links: ") and "mesh=linkerd" in one)] == []

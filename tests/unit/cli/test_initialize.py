@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lab.base.errors import ArtifactError
-from lab.cli import initialize, initialize_asking, initialize_options
+from lab.cli import initialize, initialize_form, initialize_options
 from lab.cli.initialize_next import next_commands
 from lab.initialize import folder as profile
 from lab.initialize.choices import of
@@ -142,7 +142,7 @@ def test_the_form_ends_with_the_alternatives_of_an_answer_that_lacks_something(
         "Number": ["3", "x", "2"],
     }
     answering(monkeypatch, answers)
-    chosen = initialize_asking.form()
+    chosen = initialize_form.form()
     assert chosen.ids.isdisjoint({"jwt", "prometheus"})
     printed = capsys.readouterr()
     assert "There is no dashboard that JWT could protect." in printed.out

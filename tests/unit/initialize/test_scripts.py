@@ -15,7 +15,7 @@ from lab.initialize import apply, secrets
 from lab.initialize.choices import Choices, of
 from lab.initialize.model import ApplyStage
 from lab.initialize.readme import readme
-from lab.initialize.tree import Tree, sites
+from lab.initialize.tree import Tree, cluster_choices
 from lab.kube.objects import Obj
 from tests.unit.initialize.kit import shell
 
@@ -75,13 +75,13 @@ def scripts(folder: Path, choices: Choices = CHOICES) -> Path:
     }
     paths = [f"clusters/{name}/{stage.value}/kustomization.yaml" for name in choices.clusters for stage in ApplyStage]
     made = Tree(files=dict.fromkeys(paths, ""), objects=objects)
-    places = sites(choices, FewSources())  # type: ignore[arg-type]
-    steps = apply.steps(choices, made, places)
+    by_cluster = cluster_choices(choices, FewSources())  # type: ignore[arg-type]
+    steps = apply.steps(choices, made, by_cluster)
     out = folder / "out"
     out.mkdir()
     (out / "apply.sh").write_text(apply.script(choices, steps))
-    (out / "create-secrets.sh").write_text(secrets.script(choices, places, ANCHOR))
-    (out / "README.md").write_text(readme(choices, places, steps, programs=["`istioctl`"]))
+    (out / "create-secrets.sh").write_text(secrets.script(choices, by_cluster, ANCHOR))
+    (out / "README.md").write_text(readme(choices, by_cluster, steps, programs=["`istioctl`"]))
     return out
 
 

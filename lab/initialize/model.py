@@ -233,6 +233,19 @@ class Option:
         """Whether it can be chosen; a retired option only answers with its successor."""
         return self.upkeep in {Upkeep.ALIVE, Upkeep.SLOW}
 
+    def advice(self, successors: Iterable[str] = ()) -> str:
+        """Return why a retired option cannot be chosen, and its successors: by their ids, or by other names.
+
+        The sentence has no full stop, as it may continue.
+        """
+        return f"{self.why} Use {' or '.join(successors or self.instead)}"
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What lists and pages show of it."""
+        names = ("id", "title", "says", "version", "license", "why")
+        return {name: str(getattr(self, name)) for name in names}
+
     def as_reference(self, artifact: str) -> Option:
         """Return the option for a folder without its YAML, because `artifact` is unavailable."""
         if self.upstream is None:

@@ -118,7 +118,7 @@ def _retired(choices: Choices, category: Category, option: Option) -> Disabled:
     wanted = {*others}
     best = sorted(found, key=lambda one: wanted.isdisjoint(parse_query(one.query).selected[category.id]))
     known = f"; {' and '.join(chosen)} {'is' if len(chosen) == 1 else 'are'} chosen" if chosen else ""
-    reason = f"{option.why} Use {' or '.join(titles.values())}{known}."
+    reason = f"{option.advice(titles.values())}{known}."
     return Disabled(category=category.id, option=option.id, reason=reason, alternatives=tuple(best)[:WANTED])
 
 

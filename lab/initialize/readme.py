@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
-from lab.initialize import platforms
-from lab.initialize.apply import InstallStep, upstream_title
+from lab.initialize import dashboards, platforms
+from lab.initialize.apply import InstallStep, kubectl, upstream_title
 from lab.initialize.choices import FILE_NAME, Choices
 from lab.initialize.ingresses import INGRESSES, IngressFacts
 from lab.initialize.model import ClusterChoice, Option, WireCheck
@@ -144,27 +144,22 @@ def _requirements(choices: Choices, programs: Sequence[str]) -> Iterator[str]:
 
 
 def _urls(choices: Choices, by_cluster: Mapping[str, ClusterChoice]) -> Iterator[str]:
-    found = next(((id_, INGRESSES[id_]) for id_ in INGRESSES if id_ in choices.ids), None)
-    if found is None:
+    ingress = next((INGRESSES[id_] for id_ in INGRESSES if id_ in choices.ids), None)
+    if ingress is None:
         yield "There is no ingress: `kubectl port-forward` reaches each Service.\n"
         return
-    guarded = "oauth2-proxy" in choices.ids or "jwt" in choices.ids
     for name in by_cluster:
-        yield from _forward(name, found[1], choices)
+        yield from _forward(name, ingress, choices)
         if "podinfo" in choices.ids:
             yield f"- {public_url(name)}/podinfo/: podinfo of {name}\n"
-        for option in choices.options:
-            for url in option.urls:
-                if not url.path:
-                    yield f"- {url.title}\n"
-                elif guarded or option.id not in {"prometheus", "jaeger"}:
-                    yield f"- {public_url(name)}{url.path}: {url.title} of {name}\n"
-    if not guarded and {"prometheus", "jaeger"} & choices.ids:
-        yield (
-            "\nNothing protects the dashboards, so the ingress does not route to them. Forward a port: "
-            "`kubectl --namespace=observability port-forward service/prometheus 9090`, then open "
-            "http://localhost:9090/prometheus/.\n"
-        )
+        for page in dashboards.pages(choices.options):
+            yield f"- {public_url(name)}{page.path}: {page.title} of {name}\n" if page.path else f"- {page.title}\n"
+    if choices.ids & dashboards.PROTECTED and not dashboards.are_protected(choices.ids):
+        yield "\nNothing protects the dashboards, so the ingress does not route to them. Forward a port of one:\n"
+        for name, choice in by_cluster.items():
+            for one in dashboards.chosen(choice):
+                forward = f"{kubectl(name, one.namespace)} port-forward service/{one.service} {one.port}"
+                yield f"\n```sh\n{forward}  # {one.title} of {name}: http://localhost:{one.port}{one.path}\n```\n"
 
 
 def _forward(cluster: str, ingress: IngressFacts, choices: Choices) -> Iterator[str]:
@@ -172,8 +167,8 @@ def _forward(cluster: str, ingress: IngressFacts, choices: Choices) -> Iterator[
         yield f"\n{cluster}: Docker Desktop publishes port 80; for the URLs below, forward a port, too:\n"
     else:
         yield f"\n{cluster}, while this command runs:\n"
-    place = f"--namespace={ingress.namespace} port-forward service/{ingress.service} {PORTS[cluster]}:{ingress.port}"
-    yield f'\n```sh\nkubectl --context="${variable(cluster)}" {place}\n```\n\n'
+    forward = f"port-forward service/{ingress.service} {PORTS[cluster]}:{ingress.port}"
+    yield f"\n```sh\n{kubectl(cluster, ingress.namespace)} {forward}\n```\n\n"
 
 
 def _values(choices: Choices) -> Iterator[str]:
@@ -214,7 +209,7 @@ def _expected(check: WireCheck) -> str:
 
 def command_line(cluster: str, words: Sequence[str]) -> str:
     """Return a check's command for a shell."""
-    return f'kubectl --context="${variable(cluster)}" {shlex.join(words)}'
+    return f"{kubectl(cluster)} {shlex.join(words)}"
 
 
 def _left_out(choices: Choices, steps: Sequence[InstallStep]) -> Iterator[str]:

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 from lab.base.names import NAMESPACE
 from lab.components.cache import cached_objects
 from lab.initialize import images, render
 from lab.initialize.choices import Choices
+from lab.initialize.edits import each_text
 from lab.initialize.ingresses import GATEWAY_API, INGRESSES, TRACING
 from lab.initialize.model import ApplyStage, ClusterChoice
 from lab.initialize.sources import LabSources
@@ -155,18 +155,12 @@ class Extras:
     def _named(self, objects: list[Obj], cluster: str) -> list[Obj]:
         table = {re.compile(pattern): new for pattern, new in self._replaced(objects, cluster)}
 
-        def walk(value: Any) -> Any:
-            match value:
-                case dict():
-                    return {key: walk(inner) for key, inner in value.items()}
-                case list():
-                    return [walk(inner) for inner in value]
-                case str():
-                    for pattern, new in table.items():
-                        value = pattern.sub(new.replace("\\", r"\\"), value)
-            return value
+        def renamed(text: str) -> str:
+            for pattern, new in table.items():
+                text = pattern.sub(new.replace("\\", r"\\"), text)
+            return text
 
-        return [walk(obj) for obj in objects] if table else objects
+        return [each_text(obj, renamed) for obj in objects] if table else objects
 
     def _replaced(self, objects: list[Obj], cluster: str) -> Iterator[tuple[str, str]]:
         """Yield what is replaced: the addresses of ingresses by this lab's, and public images by the lab's."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from lab.base.files import write_atomic
 from lab.base.paths import Paths
+from lab.initialize import dashboards
 from lab.initialize.choices import Choices, parse_query
 from lab.initialize.ingresses import INGRESSES
 from lab.initialize.lab_profile.extras import Extras, mesh_of
@@ -116,13 +117,11 @@ class LabProfile:
         """Yield what a person does with the extras: the pages to open, and what the lab does not install."""
         if self.choices is None:
             return
-        guarded = "oauth2-proxy" in self.choices.ids
         for name in lab.clusters:
             url = f"http://localhost:{lab.spec.clusters[name].ingress_port}"
-            for option in self.choices.options if self.choices.ids & {*INGRESSES} else ():
-                for page in option.urls:
-                    if page.path and (guarded or option.id not in {"prometheus", "jaeger"}):
-                        yield f"{url}{page.path}: {page.title} of {name}"
+            for page in dashboards.pages(self.choices.options) if self.choices.ids & {*INGRESSES} else ():
+                if page.path:
+                    yield f"{url}{page.path}: {page.title} of {name}"
         if PROVIDER in self.choices.ids:
             ask = "--namespace=auth get secret oidc-provider --output=jsonpath='{.data.users}'"
             yield f"log in as {USER}; the password is in: kubectl --context=east {ask} | base64 --decode"

@@ -8,7 +8,7 @@ from typing import Any
 
 from lab.components.podinfo import DEPLOYMENT as PODINFO
 from lab.initialize.choices import Choices
-from lab.initialize.lab_profile import keys as secrets
+from lab.initialize.lab_profile import keys as profile_keys
 from lab.initialize.lab_profile.components import Extra, ProfileSecrets, name_of
 from lab.initialize.lab_profile.extras import OWN_INGRESS, Extras, ingress_of, mesh_of
 from lab.initialize.lab_profile.flux_folder import FluxFolder
@@ -128,7 +128,7 @@ class ExtendedStack:
                     prepared=stage in {ApplyStage.OPERATORS, ApplyStage.OBJECTS},
                 )
             before = [name_of(stage, owner) for owner in owners] or before
-            if stage is ApplyStage.NAMESPACES and secrets.needed(self._choices.ids):
+            if stage is ApplyStage.NAMESPACES and profile_keys.needed(self._choices.ids):
                 secret = ProfileSecrets(chosen=self._choices.ids)
                 yield ClusterComponent(component=secret, title="create the profile's Secrets", after=tuple(before))
                 before = [secret.name]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lab.base.names import NAMESPACE as APPS
 from lab.initialize import edits, images
+from lab.initialize.collector import COLLECTOR, OTLP
 from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, StagedObjects
 from lab.initialize.objects import namespace, scraped
 from lab.kube.objects import Obj, labelled
@@ -26,21 +27,20 @@ def _podinfo(choice: ClusterChoice) -> Iterator[StagedObjects]:
         edits.annotated(obj, scraped(9898))
 
     def traced(obj: Obj) -> None:
-        endpoint = "http://otel-collector.observability.svc.cluster.local:4317"
         edits.container(obj, "podinfo")["env"] += [
             {"name": "PODINFO_OTEL_SERVICE_NAME", "value": TRACED_AS},
-            {"name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "value": endpoint},
+            {"name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "value": f"http://{OTLP}"},
         ]
 
     def scaled(obj: Obj) -> None:
         # Another apply of the file must not change the number that KEDA has set.
         del obj["spec"]["replicas"]
 
-    wanted = {"prometheus": observed, "otel-collector": traced, "keda": scaled}
+    wanted = {"prometheus": observed, COLLECTOR: traced, "keda": scaled}
     for option, edit in wanted.items():
         if choice.has(option):
             objects = edits.change(objects, "Deployment", "podinfo", edit, of="podinfo")
-    if choice.has("otel-collector") and not choice.has("prometheus"):
+    if choice.has(COLLECTOR) and not choice.has("prometheus"):
         objects = edits.change(objects, "Deployment", "podinfo", observed, of="podinfo")
     if choice.has("linkerd") and len(choice.clusters) > 1 and choice.cluster == "east":
         exported = {"mirror.linkerd.io/exported": "true"}

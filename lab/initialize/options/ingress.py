@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.initialize import edits
+from lab.initialize.collector import COLLECTOR, OTLP, OTLP_PORT
 from lab.initialize.ingresses import EMISSARY_API, INGRESSES, OBSERVABILITY, TRACING, gateway, listeners
 from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, StagedObjects, Upkeep, UpstreamInstall
-from lab.initialize.objects import namespace, scraped
+from lab.initialize.objects import OPEN_IN_LINKERD, namespace, scraped
 from lab.initialize.options import upstream
 from lab.initialize.options.mesh import gateway_api
 from lab.kube.objects import Obj
@@ -57,14 +58,14 @@ def _envoy_gateway(choice: ClusterChoice) -> Iterator[StagedObjects]:
                         "name": ingress.service,
                         # Its own default, so that it is in IMAGES.txt and can come from another registry.
                         "container": {"image": _ENVOY},
-                        **({"pod": {"annotations": _meshed(choice)}} if _meshed(choice) else {}),
+                        **({"pod": {"annotations": _in_linkerd(choice)}} if _in_linkerd(choice) else {}),
                     },
                 },
             }
         },
     }
-    if choice.has("otel-collector"):
-        backend = {"name": "otel-collector", "namespace": "observability", "port": 4317}
+    if choice.has(COLLECTOR):
+        backend = {"name": COLLECTOR, "namespace": OBSERVABILITY, "port": OTLP_PORT}
         proxy["spec"]["telemetry"] = {
             "tracing": {"samplingRate": 100, "provider": {"type": "OpenTelemetry", "backendRefs": [backend]}}
         }
@@ -84,11 +85,9 @@ def _envoy_gateway(choice: ClusterChoice) -> Iterator[StagedObjects]:
     )
 
 
-def _meshed(choice: ClusterChoice) -> dict[str, str]:
+def _in_linkerd(choice: ClusterChoice) -> dict[str, str]:
     """Return the annotations of an ingress's pods in Linkerd's mesh: browsers have no identity."""
-    if not choice.has("linkerd"):
-        return {}
-    return {"linkerd.io/inject": "enabled", "config.linkerd.io/default-inbound-policy": "all-unauthenticated"}
+    return OPEN_IN_LINKERD if choice.has("linkerd") else {}
 
 
 _CONTOUR_CONFIG = """\
@@ -112,7 +111,7 @@ def _contour(choice: ClusterChoice) -> Iterator[StagedObjects]:
 
     objects = edits.change(choice.sources.objects(artifact), "ConfigMap", "contour", configure, of="Contour")
     objects = edits.change(
-        objects, "DaemonSet", "envoy", lambda obj: edits.annotated(obj, _meshed(choice)), of="Contour"
+        objects, "DaemonSet", "envoy", lambda obj: edits.annotated(obj, _in_linkerd(choice)), of="Contour"
     )
     yield from edits.staged(objects, crds=choice.sources.crds(artifact))
     controller = "projectcontour.io/gateway-controller"
@@ -137,13 +136,13 @@ def _traefik(choice: ClusterChoice) -> Iterator[StagedObjects]:
             "--metrics.prometheus.entrypoint=metrics",
             "--metrics.prometheus.addrouterslabels=true",
         ]
-        if choice.has("otel-collector"):
+        if choice.has(COLLECTOR):
             container["args"] += [
                 "--tracing.otlp.grpc=true",
-                "--tracing.otlp.grpc.endpoint=otel-collector.observability.svc.cluster.local:4317",
+                f"--tracing.otlp.grpc.endpoint={OTLP}",
                 "--tracing.otlp.grpc.insecure=true",
             ]
-        edits.annotated(obj, {**_meshed(choice), **scraped(9100)})
+        edits.annotated(obj, {**_in_linkerd(choice), **scraped(9100)})
 
     objects = edits.texts(
         choice.sources.objects("traefik-manifests"), {"default": ingress.namespace, own: image}, of="Traefik"
@@ -172,20 +171,20 @@ def _emissary(choice: ClusterChoice) -> Iterator[StagedObjects]:
 
 def _annotations(choice: ClusterChoice) -> dict[str, str]:
     """Return the annotations of Emissary's pods; one restarts them when the collector is added or removed."""
-    traced = {"eastwest-lab/traces-to": "otel-collector"} if choice.has("otel-collector") else {}
-    return {**_meshed(choice), **scraped(8877), **traced}
+    traced = {"eastwest-lab/traces-to": COLLECTOR} if choice.has(COLLECTOR) else {}
+    return {**_in_linkerd(choice), **scraped(8877), **traced}
 
 
 def _traces(choice: ClusterChoice) -> list[Obj]:
     """Return the collector's address for Emissary. It reads this at its start only (emissary's v3bootstrap.py)."""
-    if not choice.has("otel-collector"):
+    if not choice.has(COLLECTOR):
         return []
     return [
         {
             "apiVersion": EMISSARY_API,
             "kind": TRACING,
-            "metadata": {"name": "otel-collector", "namespace": INGRESSES["emissary"].namespace},
-            "spec": {"driver": "opentelemetry", "service": f"otel-collector.{OBSERVABILITY}:4317"},
+            "metadata": {"name": COLLECTOR, "namespace": INGRESSES["emissary"].namespace},
+            "spec": {"driver": "opentelemetry", "service": f"{COLLECTOR}.{OBSERVABILITY}:{OTLP_PORT}"},
         }
     ]
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from lab.base.names import NAMESPACE as APPS
 from lab.initialize import edits
+from lab.initialize.collector import COLLECTOR, HOST, OTLP_PORT
 from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, StagedObjects, Upkeep, UpstreamInstall
 from lab.initialize.options import upstream
 from lab.kube import manifests
@@ -15,7 +16,7 @@ from lab.kube.objects import Obj
 _LOAD_BALANCED = frozenset({"docker-desktop", "minikube", "k3d", "gke", "eks", "aks", "plain"})
 _GATEWAYS = "istio-default-gatewayclass-istio"
 """The ConfigMap with the defaults of Gateways' Deployments and Services."""
-TRACES = "otel-collector"
+TRACES = COLLECTOR
 """Name of the tracing provider in Istio's mesh configuration."""
 
 
@@ -50,7 +51,7 @@ def _configured(objects: list[Obj], choice: ClusterChoice) -> list[Obj]:
 
     def with_collector(obj: Obj) -> None:
         mesh = manifests.load_document(obj["data"]["mesh"])
-        provider = {"service": "otel-collector.observability.svc.cluster.local", "port": 4317}
+        provider = {"service": HOST, "port": OTLP_PORT}
         mesh["extensionProviders"] = [
             *(mesh.get("extensionProviders") or []),
             {"name": TRACES, "opentelemetry": provider},
@@ -62,7 +63,7 @@ def _configured(objects: list[Obj], choice: ClusterChoice) -> list[Obj]:
         # The lab's Services have no node ports and no status port; load balancers need the first, clouds the second.
         del obj["data"]["service"]
 
-    if choice.has("otel-collector"):
+    if choice.has(COLLECTOR):
         objects = edits.change(objects, "ConfigMap", "istio", with_collector, of="Istio")
     if choice.has(*_LOAD_BALANCED):
         objects = edits.change(objects, "ConfigMap", _GATEWAYS, without_service, of="Istio")

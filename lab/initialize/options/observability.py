@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lab.initialize import edits, scraping
+from lab.initialize.collector import COLLECTOR, HOST, OTLP_PORT
 from lab.initialize.images import PUBLIC
 from lab.initialize.ingresses import OBSERVABILITY
 from lab.initialize.model import (
@@ -20,6 +21,7 @@ from lab.initialize.model import (
     Url,
 )
 from lab.initialize.objects import (
+    OPEN_IN_LINKERD,
     RESTRICTED,
     account,
     cluster_role,
@@ -37,15 +39,14 @@ from lab.initialize.urls import public_url
 from lab.kube import manifests
 from lab.kube.objects import Obj
 
-COLLECTOR, PROMETHEUS, JAEGER = "otel-collector", "prometheus", "jaeger"
+PROMETHEUS, JAEGER = "prometheus", "jaeger"
 _INSECURE_KUBELETS = ("kind", "docker-desktop", "minikube", "k3d")
 """Platforms whose kubelets have certificates that no authority of the cluster signed."""
 
 
 def _place(choice: ClusterChoice) -> StagedObjects:
     """Return the namespace; in Linkerd's mesh, as its proxies tell their metrics to meshed callers only."""
-    meshed = {"linkerd.io/inject": "enabled", "config.linkerd.io/default-inbound-policy": "all-unauthenticated"}
-    annotations = meshed if choice.has("linkerd") else None
+    annotations = OPEN_IN_LINKERD if choice.has("linkerd") else None
     return StagedObjects(stage=ApplyStage.NAMESPACES, objects=[namespace(OBSERVABILITY, annotations=annotations)])
 
 
@@ -67,7 +68,7 @@ def _prometheus(choice: ClusterChoice) -> Iterator[StagedObjects]:
     jobs = [own, *scraping.jobs(choice)]
     if choice.has(COLLECTOR):
         # What the collector received; its own metrics are found by its pods' annotations.
-        target = f"{COLLECTOR}.{OBSERVABILITY}.svc.cluster.local:8889"
+        target = f"{HOST}:8889"
         jobs.append({"job_name": COLLECTOR, "honor_labels": True, "static_configs": [{"targets": [target]}]})
     content = {
         # Short, so that KEDA sees the first request soon.
@@ -114,7 +115,7 @@ def _prometheus(choice: ClusterChoice) -> Iterator[StagedObjects]:
 
 def _collector(choice: ClusterChoice) -> Iterator[StagedObjects]:
     config, restart, volume, mount = _configured(COLLECTOR, "config.yaml", _pipelines(choice))
-    ports = (("otlp-grpc", 4317, "grpc"), ("otlp-http", 4318, "http"), ("metrics", 8889, "http"))
+    ports = (("otlp-grpc", OTLP_PORT, "grpc"), ("otlp-http", 4318, "http"), ("metrics", 8889, "http"))
     container = {
         "image": PUBLIC[COLLECTOR],
         "args": [f"--config=/etc/{COLLECTOR}/config.yaml"],
@@ -157,7 +158,7 @@ def _pipelines(choice: ClusterChoice) -> dict[str, Any]:
     """Return the collector's configuration: OTLP in; traces to Jaeger or the log, metrics to Prometheus' format."""
     traces = f"otlp_grpc/{JAEGER}" if choice.has(JAEGER) else "debug"
     receivers: dict[str, Any] = {
-        "otlp": {"protocols": {"grpc": {"endpoint": "0.0.0.0:4317"}, "http": {"endpoint": "0.0.0.0:4318"}}}
+        "otlp": {"protocols": {"grpc": {"endpoint": f"0.0.0.0:{OTLP_PORT}"}, "http": {"endpoint": "0.0.0.0:4318"}}}
     }
     # What is not measured any more shall be gone after two minutes; the default is five.
     exporters: dict[str, Any] = {
@@ -165,10 +166,13 @@ def _pipelines(choice: ClusterChoice) -> dict[str, Any]:
         "prometheus": {"endpoint": "0.0.0.0:8889", "metric_expiration": "90s"},
     }
     if choice.has(JAEGER):
-        exporters[traces] = {"endpoint": f"{JAEGER}.{OBSERVABILITY}.svc.cluster.local:4317", "tls": {"insecure": True}}
+        exporters[traces] = {
+            "endpoint": f"{JAEGER}.{OBSERVABILITY}.svc.cluster.local:{OTLP_PORT}",
+            "tls": {"insecure": True},
+        }
     if not choice.has(PROMETHEUS):
         # `$` begins a variable in the collector's configuration.
-        jobs = _escaped(scraping.jobs(choice))
+        jobs = edits.each_text(scraping.jobs(choice), lambda text: text.replace("$", "$$"))
         receivers["prometheus"] = {"config": {"global": {"scrape_interval": "15s"}, "scrape_configs": jobs}}
     processors = ["memory_limiter", "batch"]
     return {
@@ -194,18 +198,6 @@ def _pipelines(choice: ClusterChoice) -> dict[str, Any]:
     }
 
 
-def _escaped(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _escaped(inner) for key, inner in value.items()}
-        case list():
-            return [_escaped(inner) for inner in value]
-        case str():
-            return value.replace("$", "$$")
-        case _:
-            return value
-
-
 def _jaeger(choice: ClusterChoice) -> Iterator[StagedObjects]:
     content = {
         "extensions": {
@@ -216,7 +208,7 @@ def _jaeger(choice: ClusterChoice) -> Iterator[StagedObjects]:
                 "http": {"endpoint": "0.0.0.0:16686"},
             },
         },
-        "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": "0.0.0.0:4317"}}}},
+        "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"0.0.0.0:{OTLP_PORT}"}}}},
         "processors": {"batch": {}},
         "exporters": {"jaeger_storage_exporter": {"trace_storage": "memory"}, "debug": _SPANS},
         "service": {
@@ -234,7 +226,7 @@ def _jaeger(choice: ClusterChoice) -> Iterator[StagedObjects]:
     container = {
         "image": PUBLIC[JAEGER],
         "args": [f"--config=/etc/{JAEGER}/config.yaml"],
-        "ports": [{"name": "http", "containerPort": 16686}, {"name": "otlp-grpc", "containerPort": 4317}],
+        "ports": [{"name": "http", "containerPort": 16686}, {"name": "otlp-grpc", "containerPort": OTLP_PORT}],
         "readinessProbe": probe("/jaeger/", "http"),
         "resources": resources("20m", "64Mi", "512Mi"),
         "securityContext": RESTRICTED,
@@ -246,7 +238,7 @@ def _jaeger(choice: ClusterChoice) -> Iterator[StagedObjects]:
         objects=[
             account(JAEGER, OBSERVABILITY),
             config,
-            service(JAEGER, OBSERVABILITY, [("http", 16686, "http"), ("otlp-grpc", 4317, "grpc")]),
+            service(JAEGER, OBSERVABILITY, [("http", 16686, "http"), ("otlp-grpc", OTLP_PORT, "grpc")]),
             deployment(JAEGER, OBSERVABILITY, container, annotations=restart, volumes=[volume]),
         ],
     )

@@ -5,7 +5,8 @@ The settings are those of the YAML. A second run of the commands changes nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from lab.initialize.model import ClusterChoice
 from lab.initialize.options.components import linkerd_exists, variable
@@ -19,14 +20,19 @@ def _kubectl(choice: ClusterChoice, rest: str) -> str:
     return f'kubectl --context="${variable(choice.cluster)}" {rest}'
 
 
-def _applied(choice: ClusterChoice, command: str, chart: str = "", namespace: str = "") -> str:
+def _applied(
+    choice: ClusterChoice, command: str, settings: Mapping[str, Any] | None = None, namespace: str = ""
+) -> str:
     """Return a command that renders YAML, with a chart's settings, and applies it."""
     place = f"--namespace={namespace} " if namespace else ""
     apply = _kubectl(choice, f"{place}apply --server-side --filename=-")
-    if not chart:
+    if settings is None:
         return f"{command} | {apply}"
-    values = manifests.dump_document(dict(choice.sources.values(chart, choice.cluster)))
-    return f"{command} --values=- <<'END' | {apply}\n{values}END"
+    return f"{command} --values=- <<'END' | {apply}\n{manifests.dump_document(dict(settings))}END"
+
+
+def _settings(choice: ClusterChoice, chart: str) -> Mapping[str, Any]:
+    return choice.sources.values(chart, choice.cluster)
 
 
 def linkerd(choice: ClusterChoice) -> Iterator[str]:
@@ -39,17 +45,18 @@ def linkerd(choice: ClusterChoice) -> Iterator[str]:
     # Each run would give the webhooks other certificates.
     yield f"if ! {_kubectl(choice, linkerd_exists())} >/dev/null 2>&1; then"
     yield _applied(choice, "linkerd install --crds --ignore-cluster --set=installGatewayAPI=false")
-    yield _applied(choice, install, "linkerd")
+    yield _applied(choice, install, _settings(choice, "linkerd"))
     yield "fi"
     yield _kubectl(choice, f"--namespace=linkerd {_WAIT}")
     if len(choice.clusters) > 1:
-        yield _applied(choice, "linkerd multicluster install --ignore-cluster", "multicluster")
+        settings = _settings(choice, "multicluster")
+        yield _applied(choice, "linkerd multicluster install --ignore-cluster", settings)
 
 
 def linkerd_viz(choice: ClusterChoice) -> Iterator[str]:
     """Yield the commands for Linkerd's dashboard."""
     yield f"if ! {_kubectl(choice, '--namespace=linkerd-viz get deployment web')} >/dev/null 2>&1; then"
-    yield _applied(choice, "linkerd viz install --ignore-cluster", "linkerd-viz")
+    yield _applied(choice, "linkerd viz install --ignore-cluster", _settings(choice, "linkerd-viz"))
     yield "fi"
 
 
@@ -58,9 +65,5 @@ def emissary(choice: ClusterChoice, version: str, annotations: dict[str, str]) -
     template = f"helm template --include-crds --no-hooks --version={version} --namespace={_EMISSARY}"
     yield _applied(choice, f"{template} emissary-crds {_CHARTS}/emissary-crds-chart", namespace=_EMISSARY)
     yield _kubectl(choice, "wait --for=condition=Established --timeout=300s customresourcedefinition --all")
-    values = {**choice.sources.values("emissary-chart", choice.cluster), "podAnnotations": annotations}
-    apply = _kubectl(choice, f"--namespace={_EMISSARY} apply --server-side --filename=-")
-    yield (
-        f"{template} emissary-ingress {_CHARTS}/emissary-ingress --values=- <<'END' | {apply}\n"
-        f"{manifests.dump_document(values)}END"
-    )
+    settings = {**_settings(choice, "emissary-chart"), "podAnnotations": annotations}
+    yield _applied(choice, f"{template} emissary-ingress {_CHARTS}/emissary-ingress", settings, namespace=_EMISSARY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.initialize import dashboards, ingresses
-from lab.initialize.dashboards import DASHBOARDS
+from lab.initialize.dashboards import PROTECTED
 from lab.initialize.ingresses import AUTH, INGRESSES, OBSERVABILITY, Route
 from lab.initialize.model import ApplyStage, ClusterChoice, StagedObjects, WireCheck, Wiring
 from lab.initialize.options.authentication import ISSUER, PROVIDER, PROXY
@@ -14,7 +14,6 @@ from lab.kube.objects import Obj
 
 _LOGIN = ("/authorize", "/login/", "/end_session")
 """Paths of the small OpenID provider that browsers need."""
-_DASHBOARDS = frozenset(one.option for one in DASHBOARDS)
 _NO_CREDENTIALS = "the server has asked for the client to provide credentials"
 """What kubectl says of a 401 from behind the API server; of one by the API server itself it says `(Unauthorized)`.
 
@@ -26,10 +25,10 @@ _ISTIOS_POLICY = "RBAC: access denied"
 
 def _by_proxy(choice: ClusterChoice) -> Iterator[StagedObjects]:
     paths = ["/oauth2/", *(one.path for one in dashboards.chosen(choice))]
-    found = [Route(path=path, service=PROXY, port=4180) for path in paths]
+    routes = [Route(path=path, service=PROXY, port=4180) for path in paths]
     if choice.has(PROVIDER):
-        found += [Route(path=path, service=PROVIDER, port=8080) for path in _LOGIN]
-    yield StagedObjects(stage=ApplyStage.WIRING, objects=ingresses.routes(choice, "authentication", AUTH, found))
+        routes += [Route(path=path, service=PROVIDER, port=8080) for path in _LOGIN]
+    yield StagedObjects(stage=ApplyStage.WIRING, objects=ingresses.routes(choice, "authentication", AUTH, routes))
 
 
 def _checks(choice: ClusterChoice) -> Iterator[WireCheck]:
@@ -62,8 +61,8 @@ def _refused(choice: ClusterChoice, one: dashboards.Dashboard, *, by: str) -> It
 
 
 def _by_token(choice: ClusterChoice) -> Iterator[StagedObjects]:
-    found = [Route(path=one.path, service=one.service, port=one.port) for one in dashboards.chosen(choice)]
-    yield StagedObjects(stage=ApplyStage.WIRING, objects=ingresses.routes(choice, "dashboards", OBSERVABILITY, found))
+    routes = [Route(path=one.path, service=one.service, port=one.port) for one in dashboards.chosen(choice)]
+    yield StagedObjects(stage=ApplyStage.WIRING, objects=ingresses.routes(choice, "dashboards", OBSERVABILITY, routes))
     make = _istio_tokens if choice.has("istio-gateway") else _envoy_tokens
     yield StagedObjects(stage=ApplyStage.WIRING, objects=make(choice))
 
@@ -130,7 +129,7 @@ BY_PROXY = Wiring(
 BY_TOKEN = Wiring(
     id="tokens",
     says="The ingress verifies a JWT before a request reaches a dashboard.",
-    ends=(frozenset({"istio-gateway", "envoy-gateway"}), frozenset({"jwt"}), _DASHBOARDS),
+    ends=(frozenset({"istio-gateway", "envoy-gateway"}), frozenset({"jwt"}), PROTECTED),
     parts=_by_token,
     checks=_token_checks,
 )

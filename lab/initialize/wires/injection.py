@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.base.names import NAMESPACE as APPS
-from lab.initialize import ingresses
-from lab.initialize.ingresses import INGRESSES
 from lab.initialize.model import ApplyStage, ClusterChoice, StagedObjects, WireCheck, Wiring
 from lab.initialize.objects import namespace
 from lab.initialize.wires import questions
@@ -47,8 +45,7 @@ def _checks(choice: ClusterChoice) -> Iterator[WireCheck]:
 
 def _started(choice: ClusterChoice) -> tuple[tuple[str, ...], ...]:
     """Return the request that starts podinfo, if KEDA may have scaled it to zero."""
-    is_scaled = choice.has("keda") and choice.has(*INGRESSES)
-    return (questions.at_ingress(ingresses.of(choice)[1], "/podinfo/"),) if is_scaled else ()
+    return questions.podinfo_request(choice) if choice.has("keda") else ()
 
 
 WIRE = Wiring(

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 
 from lab.base.names import NAMESPACE as APPS
 from lab.initialize import ingresses
+from lab.initialize.collector import COLLECTOR
 from lab.initialize.ingresses import INGRESSES, OBSERVABILITY
 from lab.initialize.model import ClusterChoice, WireCheck, Wiring
 from lab.initialize.wires import questions
 
-_COLLECTORS = frozenset({"prometheus", "otel-collector"})
+_COLLECTORS = frozenset({"prometheus", COLLECTOR})
 
 
 def _measured(choice: ClusterChoice, query: str, shown: str, *, proves: str) -> WireCheck:
@@ -24,9 +25,7 @@ def _measured(choice: ClusterChoice, query: str, shown: str, *, proves: str) -> 
     A request at the ingress comes first: podinfo and most ingresses count nothing before, and KEDA may have to start
     podinfo.
     """
-    before: tuple[tuple[str, ...], ...] = ()
-    if choice.has(*INGRESSES):
-        before = (questions.at_ingress(ingresses.of(choice)[1], "/podinfo/"),)
+    before = questions.podinfo_request(choice)
     if choice.has("prometheus"):
         return WireCheck(
             proves=proves,
@@ -36,7 +35,7 @@ def _measured(choice: ClusterChoice, query: str, shown: str, *, proves: str) -> 
             before=before,
             within_s=120,
         )
-    ask = questions.service(OBSERVABILITY, "otel-collector", 8889, "/metrics")
+    ask = questions.service(OBSERVABILITY, COLLECTOR, 8889, "/metrics")
     return WireCheck(proves=proves, ask=ask, expects=shown, before=before, within_s=120)
 
 

@@ -49,8 +49,7 @@ def _parts(choice: ClusterChoice) -> Iterator[StagedObjects]:
 
 
 def _checks(choice: ClusterChoice) -> Iterator[WireCheck]:
-    _, ingress = ingresses.of(choice)
-    request = (questions.at_ingress(ingress, "/podinfo/"),)
+    request = questions.podinfo_request(choice)
     # Not the condition Ready, which stays when KEDA is gone: KEDA asks Prometheus anew for each of these answers.
     yield WireCheck(
         proves="KEDA reads the ingress's requests of the last minute from Prometheus",

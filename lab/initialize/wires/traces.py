@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 
 from lab.base.names import NAMESPACE as APPS
 from lab.initialize import ingresses
+from lab.initialize.collector import COLLECTOR
 from lab.initialize.ingresses import INGRESSES, OBSERVABILITY
 from lab.initialize.model import ApplyStage, ClusterChoice, StagedObjects, WireCheck, Wiring
 from lab.initialize.options.apps import TRACED_AS
 from lab.initialize.options.mesh import TRACES
-from lab.initialize.options.observability import COLLECTOR, JAEGER
+from lab.initialize.options.observability import JAEGER
 from lab.initialize.wires import questions
 
 _COLLECTOR = frozenset({COLLECTOR})
@@ -81,9 +82,7 @@ def _apps_checks(choice: ClusterChoice) -> Iterator[WireCheck]:
 
 def _arrives(choice: ClusterChoice, sender: str, title: str) -> Iterator[WireCheck]:
     """Yield the check that the last receiver, the collector or Jaeger behind it, has logged spans of one sender."""
-    request: tuple[tuple[str, ...], ...] = ()
-    if choice.has(*INGRESSES):
-        request = (questions.at_ingress(ingresses.of(choice)[1], "/podinfo/"),)
+    request = questions.podinfo_request(choice)
     receiver, name = (JAEGER, "Jaeger") if choice.has(JAEGER) else (COLLECTOR, "the collector")
     yield WireCheck(
         proves=f"spans of {title} reach {name}",

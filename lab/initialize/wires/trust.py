@@ -16,7 +16,7 @@ from lab.initialize.urls import public_url
 from lab.initialize.wires import questions
 
 _ADDRESS = re.compile(r"ADDRESS=\$\((kubectl --context=\S+) ")
-_WITH_GATEWAY = frozenset({"istio-gateway", "envoy-gateway", "contour", "traefik"})
+_WITH_GATEWAY = frozenset(id_ for id_, ingress in INGRESSES.items() if ingress.gateway)
 _ANCHORS = {
     "istio": (APPS, "istio-ca-root-cert", r"{.data.root-cert\.pem}"),
     "linkerd": ("linkerd", "linkerd-identity-trust-roots", r"{.data.ca-bundle\.crt}"),

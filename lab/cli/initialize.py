@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 from lab.base.errors import HostError, UsageError
 from lab.cli import initialize_form
 from lab.cli.groups import LIFECYCLE
-from lab.cli.initialize_next import next_commands
+from lab.cli.initialize_next import next_commands, print_check, verify_again
 from lab.cli.initialize_options import (
     Apps,
     Authentication,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from lab.initialize.choices import Choices
     from lab.initialize.render import RenderedFolder
     from lab.initialize.sources import StoreSources
+    from lab.initialize.verify import WireResult
 
 _WRITE = "folder"
 
@@ -286,17 +287,27 @@ def verify(
         kubeconfig=str(kubeconfig or os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config"),
     )
     verifier.check_contexts()
-    results = []
-    for result in verifier.verify(choices, _sources(choices), only=wire or ()):
+    checks, results = verifier.verify(choices, _sources(choices), only=wire or ()), []
+    while (result := _waited(checks)) is not None:
         results.append(result)
         if not as_json:
-            typer.echo(f"{'✓' if result.passed else '✗'} {result.wire} {result.cluster}: {result.proves}")
-            if not result.passed:
-                typer.echo(f"    {result.command}\n    last seen: {result.seen}")
+            print_check(result)
     if as_json:
         print_json(out(), results)
-    if not all(result.passed for result in results):
+    failed = [result for result in results if not result.passed]
+    if failed:
+        again = verify_again(folder, {one.wire for one in failed}, contexts=cluster or [], kubeconfig=kubeconfig)
+        warn(
+            f"{len(failed)} of {len(results)} checks failed; each wire and its commands: {folder / 'README.md'}, Wires"
+        )
+        typer.echo(f"next, after a fix:  {again}", err=True)
         raise typer.Exit(1)
+
+
+def _waited(checks: Iterator[WireResult]) -> WireResult | None:
+    """Return the next check's result, and show what it waits for; None after the last one."""
+    with waiting("lab initialize verify"):
+        return next(checks, None)
 
 
 def _contexts(choices: Choices, given: list[str]) -> dict[str, str]:

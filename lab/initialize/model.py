@@ -124,6 +124,12 @@ class WireCheck:
     within_s: float = 60
     """Seconds until the answer must be right; `ask` is repeated."""
 
+    @property
+    def expected(self) -> str:
+        """The expected answer for people."""
+        answer = self.words or f"`{self.expects}`"
+        return f"{answer}, and the same in all clusters" if self.same else answer
+
 
 class SecretPhase(Enum):
     """When commands of create-secrets.sh run."""

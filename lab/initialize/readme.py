@@ -9,7 +9,7 @@ from lab.initialize import dashboards, platforms
 from lab.initialize.apply import InstallStep, kubectl, upstream_title
 from lab.initialize.choices import FILE_NAME, Choices
 from lab.initialize.ingresses import INGRESSES, IngressFacts
-from lab.initialize.model import ClusterChoice, Option, WireCheck
+from lab.initialize.model import ClusterChoice, Option
 from lab.initialize.options import CATEGORIES
 from lab.initialize.options.components import variable
 from lab.initialize.options.delivery import GIT
@@ -196,15 +196,9 @@ def _wires(choices: Choices, by_cluster: Mapping[str, ClusterChoice]) -> Iterato
         yield f"\n### {wire.id}\n\n{wire.says}\n"
         for name, choice in by_cluster.items():
             for check in wire.checks(choice):
-                yield f"\n{name}: {check.proves}; {_expected(check)}\n\n```sh\n"
+                yield f"\n{name}: {check.proves}; expect {check.expected}:\n\n```sh\n"
                 yield "".join(f"{command_line(name, words)}\n" for words in (*check.before, check.ask))
                 yield "```\n"
-
-
-def _expected(check: WireCheck) -> str:
-    also = ", and the same in all clusters" if check.same else ""
-    expected = check.words or f"`{check.expects}`"
-    return f"expect {expected}{also}:"
 
 
 def command_line(cluster: str, words: Sequence[str]) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.base import process, wait
@@ -22,12 +23,13 @@ _SAME = "the other clusters have another answer"
 
 @dataclass(frozen=True, kw_only=True)
 class WireResult:
-    """One check in one cluster: what it proves, and what was seen instead if it failed."""
+    """One check in one cluster: what it proves, and what was expected and seen."""
 
     wire: str
     cluster: str
     proves: str
     command: str
+    expected: str
     seen: str
     passed: bool
 
@@ -85,7 +87,7 @@ class Verifier:
             return result
         if answers.setdefault(check.proves, result.seen) == result.seen:
             return result
-        return WireResult(**{**result.__dict__, "passed": False, "seen": _SAME})
+        return replace(result, passed=False, seen=_SAME)
 
     def _run(self, wire: str, cluster: str, check: WireCheck) -> WireResult:
         seen, passed = "", True
@@ -98,8 +100,15 @@ class Verifier:
             )
         except WaitTimeout as error:
             seen, passed = error.last, False
-        command = " ".join(["kubectl", f"--context={self.contexts[cluster]}", *check.ask])
-        return WireResult(wire=wire, cluster=cluster, proves=check.proves, command=command, seen=seen, passed=passed)
+        return WireResult(
+            wire=wire,
+            cluster=cluster,
+            proves=check.proves,
+            command=shlex.join(["kubectl", f"--context={self.contexts[cluster]}", *check.ask]),
+            expected=check.expected,
+            seen=seen,
+            passed=passed,
+        )
 
     def _probe(self, cluster: str, check: WireCheck) -> str | NotYet:
         for words in check.before:

@@ -311,16 +311,16 @@ def _waited(checks: Iterator[WireResult]) -> WireResult | None:
 
 
 def _contexts(choices: Choices, given: list[str]) -> dict[str, str]:
-    found = {name: name for name in choices.clusters}
+    by_cluster = {name: name for name in choices.clusters}
     for words in given:
         name, equals, context = words.partition("=")
-        if name not in found or not equals or not context:
+        if name not in by_cluster or not equals or not context:
             raise UsageError(
-                f"{words!r} is not of the form NAME=CONTEXT with one of the clusters {', '.join(found)}",
+                f"{words!r} is not of the form NAME=CONTEXT with one of the clusters {', '.join(by_cluster)}",
                 next="--cluster east=CONTEXT",
             )
-        found[name] = context
-    return found
+        by_cluster[name] = context
+    return by_cluster
 
 
 def _flags(*, form: str | None, **given: str | None) -> dict[str, str]:

@@ -46,11 +46,11 @@ class InstallStep:
 def steps(choices: Choices, tree: Tree, by_cluster: Mapping[str, ClusterChoice]) -> list[InstallStep]:
     """Return the steps in order; all clusters take each step before the next one."""
     phases = secret_phases(choices, by_cluster)
-    found: list[InstallStep] = [*program_step(choices)]
+    install: list[InstallStep] = [*program_step(choices)]
 
     def add(title: str, commands: Iterator[str] | Sequence[str]) -> None:
         if lines := list(commands):
-            found.append(InstallStep(title=title, commands=lines))
+            install.append(InstallStep(title=title, commands=lines))
 
     for stage in ApplyStage:
         having = [name for name in choices.clusters if stage in tree.stages(name)]
@@ -58,18 +58,18 @@ def steps(choices: Choices, tree: Tree, by_cluster: Mapping[str, ClusterChoice])
         if stage is ApplyStage.CRDS:
             add("Wait until the API servers serve them", [established(name) for name in having])
         if stage is ApplyStage.NAMESPACES:
-            found += secret_step(phases, SecretPhase.KEYS)
-            found += upstream_steps(choices, by_cluster)
+            install += secret_step(phases, SecretPhase.KEYS)
+            install += upstream_steps(choices, by_cluster)
         if stage is ApplyStage.OPERATORS:
-            found += secret_step(phases, SecretPhase.TRUST)
+            install += secret_step(phases, SecretPhase.TRUST)
         if stage is ApplyStage.OBJECTS and "kind" in choices.ids:
-            found += address_step(by_cluster)
+            install += address_step(by_cluster)
         ready = [line for name in having for line in waits(name, tree.objects[name][stage])]
         add("Wait until they are ready", ready)
         if stage is ApplyStage.OBJECTS:
-            found += secret_step(phases, SecretPhase.LINKS)
-    found += push_step(choices)
-    return found
+            install += secret_step(phases, SecretPhase.LINKS)
+    install += push_step(choices)
+    return install
 
 
 def secret_phases(choices: Choices, by_cluster: Mapping[str, ClusterChoice]) -> frozenset[SecretPhase]:
@@ -224,10 +224,10 @@ printf '  lab initialize verify %s{options}\\n' "$(quoted "$PWD")" {quoted}
 """
 
 
-def script(choices: Choices, found: Sequence[InstallStep]) -> str:
+def script(choices: Choices, install: Sequence[InstallStep]) -> str:
     """Return apply.sh."""
     names = [variable(cluster) for cluster in choices.clusters]
-    blocks = ["\n".join(["", f"echo {shlex.quote(step.title)}", *step.commands]) for step in found]
+    blocks = ["\n".join(["", f"echo {shlex.quote(step.title)}", *step.commands]) for step in install]
     return _SCRIPT.format(
         usage=" ".join(names),
         count=len(names),

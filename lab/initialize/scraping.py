@@ -15,10 +15,10 @@ def jobs(choice: ClusterChoice) -> list[dict[str, Any]]:
     Ingresses, Istio's proxies and gateways, Flux, and the options of the initializer have the annotations
     `prometheus.io/scrape`, `prometheus.io/port` and `prometheus.io/path`.
     """
-    found = [_annotated()]
+    scraped = [_annotated()]
     if choice.has("linkerd"):
-        found.append(_linkerd())
-    return found
+        scraped.append(_linkerd())
+    return scraped
 
 
 def _annotated() -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Piece:
     text: str = ""
 
 
-Key = tuple[ApplyStage, str]
+StageOwner = tuple[ApplyStage, str]
 """A stage and an owner: an option, a wire, or a name that several share."""
 
 
@@ -107,33 +107,33 @@ def tree(choices: Choices, sources: Sources) -> Tree:
     return Tree(files=files, objects={name: _by_stage(by_cluster[name]) for name in choices.clusters})
 
 
-def pieces(given: Iterable[tuple[str, StagedObjects]]) -> dict[Key, Piece]:
+def pieces(given: Iterable[tuple[str, StagedObjects]]) -> dict[StageOwner, Piece]:
     """Return what each owner has in each stage; namespaces of all owners are joined."""
-    found: dict[Key, Piece] = {}
+    by_owner: dict[StageOwner, Piece] = {}
     spaces: dict[str, Obj] = {}
     for owner, part in given:
         if part.stage is ApplyStage.NAMESPACES:
             for obj in part.objects:
                 _join(spaces, obj)
             continue
-        piece = found.setdefault((part.stage, part.owner or owner), Piece())
+        piece = by_owner.setdefault((part.stage, part.owner or owner), Piece())
         if part.text and part.text not in piece.text:
             piece.text += part.text
         for obj in part.objects:
             if piece.objects.setdefault(ref(obj), obj) != obj:
                 raise ValueError(f"{owner} has two objects {ref(obj)}")
     if spaces:
-        found[ApplyStage.NAMESPACES, NAMESPACES] = Piece(objects={ref(obj): obj for obj in spaces.values()})
-    return found
+        by_owner[ApplyStage.NAMESPACES, NAMESPACES] = Piece(objects={ref(obj): obj for obj in spaces.values()})
+    return by_owner
 
 
 def parts(
     choices: Choices, choice: ClusterChoice, *, without: Collection[str] = ()
 ) -> Iterator[tuple[str, StagedObjects]]:
     """Yield the parts of the options, except of some, and of all wires, with the owner of each."""
-    found = [(one.id, part) for one in choices.options if one.id not in without for part in one.parts(choice)]
+    own = [(one.id, part) for one in choices.options if one.id not in without for part in one.parts(choice)]
     stages = {ApplyStage.WIRING}
-    for owner, part in injector.after_it(found):
+    for owner, part in injector.after_it(own):
         if part.objects or part.text:
             stages.add(part.stage)
         yield owner, part
@@ -178,7 +178,7 @@ def kustomization(resources: Sequence[str]) -> str:
     return "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n" + "".join(lines)
 
 
-def _by_stage(pieces: Mapping[Key, Piece]) -> dict[ApplyStage, list[Obj]]:
+def _by_stage(pieces: Mapping[StageOwner, Piece]) -> dict[ApplyStage, list[Obj]]:
     by_stage: dict[ApplyStage, list[Obj]] = {stage: [] for stage in ApplyStage}
     for (stage, _), piece in pieces.items():
         by_stage[stage] += piece.objects.values()

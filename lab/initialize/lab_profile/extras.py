@@ -16,7 +16,7 @@ from lab.initialize.edits import each_text
 from lab.initialize.ingresses import GATEWAY_API, INGRESSES, TRACING
 from lab.initialize.model import ApplyStage, ClusterChoice
 from lab.initialize.sources import LabSources
-from lab.initialize.tree import Key, Piece, cluster_choices, parts, pieces, wires
+from lab.initialize.tree import Piece, StageOwner, cluster_choices, parts, pieces, wires
 from lab.initialize.urls import public_url
 from lab.kube import manifests
 from lab.kube.objects import Obj, Ref, ref
@@ -75,7 +75,7 @@ class Extras:
         return self._sources.missing(self.manifests)
 
     @cache  # noqa: B019 - as long as these extras
-    def keys(self) -> tuple[Key, ...]:
+    def owners(self) -> tuple[StageOwner, ...]:
         """Return the stage and owner of each extra, in the order of the stages.
 
         Raises:
@@ -84,7 +84,7 @@ class Extras:
         found = dict.fromkeys(key for cluster in self._choices.clusters for key in self._pieces(cluster))
         return tuple(sorted(found, key=lambda key: [*ApplyStage].index(key[0])))
 
-    def objects(self, key: Key, cluster: str) -> list[Obj]:
+    def objects(self, key: StageOwner, cluster: str) -> list[Obj]:
         """Return the objects of one of them in a cluster, with the lab's images and the addresses of its ingresses."""
         piece = self._pieces(cluster).get(key, Piece())
         return [*self._crds(key[1], piece.text), *self._named(list(piece.objects.values()), cluster)]
@@ -122,7 +122,7 @@ class Extras:
         return {ref(obj): obj for part in found for obj in part.objects}
 
     @cache  # noqa: B019
-    def _pieces(self, cluster: str) -> Mapping[Key, Piece]:
+    def _pieces(self, cluster: str) -> Mapping[StageOwner, Piece]:
         found = pieces(parts(self._choices, self._choice(cluster), without=of_the_lab(self._choices)))
         own = self._own_objects(cluster)
         for piece in found.values():

@@ -80,8 +80,8 @@ def test_a_lab_with_a_profile_has_the_objects_of_its_folder(
 def stages_without_extras(lab: Lab) -> set[Ref]:
     """Return what reconciles a stage in which everything is the lab's own: Flux reads the extras only."""
     assert isinstance(lab.extension, LabProfile)
-    keys = lab.extension.extras(lab).keys()
-    of_extras = {stage for stage, _ in keys}
+    owners = lab.extension.extras(lab).owners()
+    of_extras = {stage for stage, _ in owners}
     api = "kustomize.toolkit.fluxcd.io/v1"
     return {
         Ref(api_version=api, kind="Kustomization", name=delivery.stage_name(stage), namespace="flux-system")

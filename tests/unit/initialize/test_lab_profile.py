@@ -87,9 +87,11 @@ def test_a_lab_without_a_profile_has_the_stacks_own_plan(tmp_path: Path, monkeyp
 
 
 def test_another_ingress_takes_the_place_of_the_stacks_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = ((ApplyStage.OPERATORS, "contour"), (ApplyStage.OBJECTS, "contour"))
+    owners = ((ApplyStage.OPERATORS, "contour"), (ApplyStage.OBJECTS, "contour"))
     choices = parse_query("?mesh=linkerd&ingress=contour")
-    lab = replace(a_lab(tmp_path, toml=f'stack = "linkerd"\n{TOML}'), extension=LabProfile(choices=choices, keys=keys))
+    lab = replace(
+        a_lab(tmp_path, toml=f'stack = "linkerd"\n{TOML}'), extension=LabProfile(choices=choices, owners=owners)
+    )
     names = {step.name for step in steps_of(lab, monkeypatch)}
     assert {"east/profile-contour-operators", "east/profile-contour-objects"} <= names
     assert names.isdisjoint({"east/ingress", "east/emissary-crds"})

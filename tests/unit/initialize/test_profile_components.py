@@ -247,7 +247,7 @@ def test_the_status_names_an_extra_that_is_not_installed(lab: Lab, east: FakeApi
 
 def test_a_podinfo_that_keda_scales_may_have_no_pods(tmp_path: Path, lab: Lab, east: FakeApi) -> None:
     choices = parse_query("?observability=prometheus&serverless=keda&apps=podinfo")
-    scaled = replace(a_lab(tmp_path), extension=LabProfile(choices=choices, keys=()))
+    scaled = replace(a_lab(tmp_path), extension=LabProfile(choices=choices, owners=()))
     stack = stacks.current(replace(scaled, spec=lab.spec))
     podinfo: Obj = {
         "apiVersion": "apps/v1",
@@ -334,8 +334,8 @@ class Registry:
 @pytest.fixture
 def flux(lab: Lab) -> tuple[FluxFolder, Registry]:
     registry = Registry()
-    keys_ = of(lab).extras(lab).keys()
-    parts = tuple(Extra(stage=stage, owner=owner, extras=of(lab).extras) for stage, owner in keys_)
+    owners = of(lab).extras(lab).owners()
+    parts = tuple(Extra(stage=stage, owner=owner, extras=of(lab).extras) for stage, owner in owners)
     return FluxFolder(parts=parts, run=registry), registry
 
 

@@ -36,6 +36,8 @@ class Lab:
     """An artifact that replaces the stack's node image; `bench` uses it to measure the loading of images."""
     extension: Extension | None = None
     """The profile that the lab was brought up with."""
+    keeps_keys: bool = True
+    """Whether renderings are kept with their private keys; `lab initialize` renders objects without any."""
 
     @classmethod
     def of(cls, spec: LabSpec) -> Lab:

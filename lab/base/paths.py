@@ -121,6 +121,11 @@ class Paths:
         return self.cache / "artifacts"
 
     @property
+    def initializer(self) -> Path:
+        """What `lab initialize` has rendered, without private keys."""
+        return self.cache / "initialize"
+
+    @property
     def go(self) -> Path:
         """Go's build and module caches for the lab's builds."""
         return self.cache / "go"

@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +14,9 @@ import typer
 from typer.core import TyperGroup
 
 from lab.base.errors import HostError, UsageError
-from lab.cli import initialize_asking as asking
+from lab.cli import initialize_form
 from lab.cli.groups import LIFECYCLE
-from lab.cli.initialize_next import next_commands
+from lab.cli.initialize_next import next_commands, print_check, verify_again
 from lab.cli.initialize_options import (
     Apps,
     Authentication,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from lab.initialize.choices import Choices
     from lab.initialize.render import RenderedFolder
     from lab.initialize.sources import StoreSources
+    from lab.initialize.verify import WireResult
 
 _WRITE = "folder"
 
@@ -119,7 +120,7 @@ def folder(
     Example: lab initialize my-clusters --mesh istio --observability prometheus --apps podinfo
     """
     if list_:
-        asking.print_options(as_json=as_json)
+        initialize_form.print_options(as_json=as_json)
         return
     flags = _flags(
         platform=platform,
@@ -144,9 +145,9 @@ def folder(
         raise UsageError("FOLDER is missing", next="lab initialize FOLDER, or lab initialize --list")
     if folder is not None and not show:
         profile.check_new(folder)
-    choices = check(asking.form() if asks else _choices(flags, given))
+    choices = check(initialize_form.form() if asks else _choices(flags, given))
     if folder is None and not show:
-        folder = asking.folder()
+        folder = initialize_form.folder()
     made, _ = _rendered(choices)
     if show or folder is None:
         _show(made, as_json=as_json)
@@ -291,30 +292,40 @@ def verify(
         kubeconfig=str(kubeconfig or os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config"),
     )
     verifier.check_contexts()
-    results = []
-    for result in verifier.verify(choices, _sources(choices), only=wire or ()):
+    checks, results = verifier.verify(choices, _sources(choices), only=wire or ()), []
+    while (result := _waited(checks)) is not None:
         results.append(result)
         if not as_json:
-            typer.echo(f"{'✓' if result.passed else '✗'} {result.wire} {result.cluster}: {result.proves}")
-            if not result.passed:
-                typer.echo(f"    {result.command}\n    last seen: {result.seen}")
+            print_check(result)
     if as_json:
         print_json(out(), results)
-    if not all(result.passed for result in results):
+    failed = [result for result in results if not result.passed]
+    if failed:
+        again = verify_again(folder, {one.wire for one in failed}, contexts=cluster or [], kubeconfig=kubeconfig)
+        warn(
+            f"{len(failed)} of {len(results)} checks failed; each wire and its commands: {folder / 'README.md'}, Wires"
+        )
+        typer.echo(f"next, after a fix:  {again}", err=True)
         raise typer.Exit(1)
 
 
+def _waited(checks: Iterator[WireResult]) -> WireResult | None:
+    """Return the next check's result, and show what it waits for; None after the last one."""
+    with waiting("lab initialize verify"):
+        return next(checks, None)
+
+
 def _contexts(choices: Choices, given: list[str]) -> dict[str, str]:
-    found = {name: name for name in choices.clusters}
+    by_cluster = {name: name for name in choices.clusters}
     for words in given:
         name, equals, context = words.partition("=")
-        if name not in found or not equals or not context:
+        if name not in by_cluster or not equals or not context:
             raise UsageError(
-                f"{words!r} is not of the form NAME=CONTEXT with one of the clusters {', '.join(found)}",
+                f"{words!r} is not of the form NAME=CONTEXT with one of the clusters {', '.join(by_cluster)}",
                 next="--cluster east=CONTEXT",
             )
-        found[name] = context
-    return found
+        by_cluster[name] = context
+    return by_cluster
 
 
 def _flags(*, form: str | None, **given: str | None) -> dict[str, str]:

@@ -1,14 +1,17 @@
-"""The commands that a person runs after `lab initialize`: each can be pasted into any shell."""
+"""The commands that a person runs after `lab initialize`, or after a check that failed: each can be pasted."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 if TYPE_CHECKING:
     from lab.initialize.choices import Choices
+    from lab.initialize.verify import WireResult
 
 
 def next_commands(folder: Path, choices: Choices, files: Mapping[str, str]) -> Iterator[str]:
@@ -41,3 +44,27 @@ def next_commands(folder: Path, choices: Choices, files: Mapping[str, str]) -> I
     if platform == "kind" and mesh != "none":
         yield "or let the lab create the clusters and install the same:"
         yield f"  lab up --profile {shlex.quote(str(folder))}"
+
+
+def print_check(result: WireResult) -> None:
+    """Print a check's result; if it failed, its command, and what that should have printed."""
+    typer.echo(f"{'✓' if result.passed else '✗'} {result.wire} {result.cluster}: {result.proves}")
+    if not result.passed:
+        typer.echo(f"    {result.command}\n    expected: {result.expected}\n    last seen: {result.seen}")
+
+
+def verify_again(folder: Path, wires: Collection[str], *, contexts: Sequence[str], kubeconfig: Path | None) -> str:
+    """Return the command that checks some wires again.
+
+    Args:
+        folder: the folder.
+        wires: the wires.
+        contexts: the values of `--cluster`.
+        kubeconfig: the value of `--kubeconfig`.
+    """
+    options = [
+        *(f"--cluster={one}" for one in contexts),
+        *([f"--kubeconfig={kubeconfig}"] if kubeconfig else []),
+        *(f"--wire={one}" for one in sorted(wires)),
+    ]
+    return shlex.join(["lab", "initialize", "verify", str(folder), *options])

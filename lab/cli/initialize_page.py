@@ -9,6 +9,9 @@ import typer
 from lab.cli.initialize_options import toml_files
 from lab.cli.output import until_ctrl_c, warn
 
+PORT = 7467
+"""The default port: that after those of the stage and of the phones. A fixed one lets a URL be opened again."""
+
 
 def page(
     given: Annotated[
@@ -20,7 +23,7 @@ def page(
             help="Begin with the choices of an initializer.toml, of a folder that has one, or of a URL.",
         ),
     ] = None,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0: any free port.")] = 7467,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0: any free port.")] = PORT,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the URL without opening a browser.")] = False,
 ) -> None:
     """Choose in a browser, with a preview of each file.

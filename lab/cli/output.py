@@ -161,7 +161,9 @@ def waiting(command: str) -> Iterator[None]:
     """Show progress on standard error: one line that changes on a terminal, else a line now and then."""
     console = err()
     if console.is_terminal:
-        with console.status(command) as line, events.reporting(lambda text, _: line.update(text)):
+        from rich.text import Text  # what programs print may look like rich's markup
+
+        with console.status(command) as line, events.reporting(lambda text, _: line.update(Text(text))):
             yield
         return
     next_s = time.monotonic() + _QUIET_S

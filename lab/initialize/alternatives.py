@@ -60,13 +60,13 @@ def alternatives(now: Choices, wanted: Choices, category: str = "", option: str 
         _near(wanted, agrees),
         _siblings(now, category, option),
     )
-    found: list[Choices] = []
+    nearest: list[Choices] = []
     for one in ways:
-        if one != now and not any(_includes(one, other, now) for other in found):
-            found.append(one)
-        if len(found) == WANTED:
+        if one != now and not any(_includes(one, other, now) for other in nearest):
+            nearest.append(one)
+        if len(nearest) == WANTED:
             break
-    return tuple(Alternative(query=one.query(), words=difference(now, one)) for one in found)
+    return tuple(Alternative(query=one.query(), words=difference(now, one)) for one in nearest)
 
 
 def reasons(choices: Choices) -> list[str]:
@@ -85,9 +85,9 @@ def check(choices: Choices, *, where: str | None = None, next: str = "") -> Choi
     Raises:
         UsageError: they are not possible; the error has each reason, and two alternatives as flags.
     """
-    if found := reasons(choices):
+    if why := reasons(choices):
         ways = [shlex.join(_flags(choices, parse_query(one.query))) for one in alternatives(choices, choices)]
-        lines = [*found, *(f"{word} {way}" for word, way in zip(("either", "or    "), ways, strict=False))]
+        lines = [*why, *(f"{word} {way}" for word, way in zip(("either", "or    "), ways, strict=False))]
         raise UsageError(
             "this combination is impossible\n  " + "\n  ".join(lines),
             where=where,

@@ -43,14 +43,14 @@ class InstallStep:
     commands: Sequence[str]
 
 
-def steps(choices: Choices, tree: Tree, sites: Mapping[str, ClusterChoice]) -> list[InstallStep]:
+def steps(choices: Choices, tree: Tree, by_cluster: Mapping[str, ClusterChoice]) -> list[InstallStep]:
     """Return the steps in order; all clusters take each step before the next one."""
-    phases = secret_phases(choices, sites)
-    found: list[InstallStep] = [*program_step(choices)]
+    phases = secret_phases(choices, by_cluster)
+    install: list[InstallStep] = [*program_step(choices)]
 
     def add(title: str, commands: Iterator[str] | Sequence[str]) -> None:
         if lines := list(commands):
-            found.append(InstallStep(title=title, commands=lines))
+            install.append(InstallStep(title=title, commands=lines))
 
     for stage in ApplyStage:
         having = [name for name in choices.clusters if stage in tree.stages(name)]
@@ -58,31 +58,31 @@ def steps(choices: Choices, tree: Tree, sites: Mapping[str, ClusterChoice]) -> l
         if stage is ApplyStage.CRDS:
             add("Wait until the API servers serve them", [established(name) for name in having])
         if stage is ApplyStage.NAMESPACES:
-            found += secret_step(phases, SecretPhase.KEYS)
-            found += upstream_steps(choices, sites)
+            install += secret_step(phases, SecretPhase.KEYS)
+            install += upstream_steps(choices, by_cluster)
         if stage is ApplyStage.OPERATORS:
-            found += secret_step(phases, SecretPhase.TRUST)
+            install += secret_step(phases, SecretPhase.TRUST)
         if stage is ApplyStage.OBJECTS and "kind" in choices.ids:
-            found += address_step(sites)
+            install += address_step(by_cluster)
         ready = [line for name in having for line in waits(name, tree.objects[name][stage])]
         add("Wait until they are ready", ready)
         if stage is ApplyStage.OBJECTS:
-            found += secret_step(phases, SecretPhase.LINKS)
-    found += push_step(choices)
-    return found
+            install += secret_step(phases, SecretPhase.LINKS)
+    install += push_step(choices)
+    return install
 
 
-def secret_phases(choices: Choices, sites: Mapping[str, ClusterChoice]) -> frozenset[SecretPhase]:
+def secret_phases(choices: Choices, by_cluster: Mapping[str, ClusterChoice]) -> frozenset[SecretPhase]:
     """Return the phases in which create-secrets.sh does something."""
-    return frozenset(secret.phase for site in sites.values() for secret in secrets(choices, site))
+    return frozenset(secret.phase for choice in by_cluster.values() for secret in secrets(choices, choice))
 
 
-def secrets(choices: Choices, site: ClusterChoice) -> Iterator[Secret]:
+def secrets(choices: Choices, choice: ClusterChoice) -> Iterator[Secret]:
     """Yield the commands of create-secrets.sh for a cluster."""
     for option in choices.options:
-        yield from option.secrets(site)
+        yield from option.secrets(choice)
     for wire in wires(choices):
-        yield from wire.secrets(site)
+        yield from wire.secrets(choice)
 
 
 def program_step(choices: Choices) -> Iterator[InstallStep]:
@@ -106,11 +106,11 @@ def _missing(program: str, what: Sequence[str]) -> str:
     )
 
 
-def upstream_steps(choices: Choices, sites: Mapping[str, ClusterChoice]) -> Iterator[InstallStep]:
+def upstream_steps(choices: Choices, by_cluster: Mapping[str, ClusterChoice]) -> Iterator[InstallStep]:
     """Yield a step for each option whose YAML is unavailable: upstream's own program installs it."""
     for option in choices.options:
         if option.id in choices.unavailable and option.upstream is not None:
-            commands = [line for site in sites.values() for line in option.upstream.commands(site)]
+            commands = [line for choice in by_cluster.values() for line in option.upstream.commands(choice)]
             yield InstallStep(title=upstream_title(option), commands=commands)
 
 
@@ -166,29 +166,29 @@ def waits(cluster: str, objects: Sequence[Obj]) -> Iterator[str]:
             yield f"{place} wait --for=condition=Programmed --timeout={_WAIT_S}s {name}"
 
 
-def address_step(sites: Mapping[str, ClusterChoice]) -> Iterator[InstallStep]:
+def address_step(by_cluster: Mapping[str, ClusterChoice]) -> Iterator[InstallStep]:
     """Yield the step in which Services of type LoadBalancer get their addresses, if there are any."""
-    if commands := list(_addresses(sites)):
+    if commands := list(_addresses(by_cluster)):
         yield InstallStep(title="Addresses for Services of type LoadBalancer", commands=commands)
 
 
-def _addresses(sites: Mapping[str, ClusterChoice]) -> Iterator[str]:
+def _addresses(by_cluster: Mapping[str, ClusterChoice]) -> Iterator[str]:
     """Yield the commands by which Services get their node's address: kind has no load balancer."""
-    for name, site in sites.items():
+    for name, choice in by_cluster.items():
         cluster = Cluster(name=name, context=name, kubeconfig=Path(), node="")
-        for service in _load_balanced(site):
+        for service in _load_balanced(choice):
             for command in load_balancer(cluster, service):
                 # A controller may still create the Service.
                 yield in_shell(command).replace("--timeout=60s", f"--timeout={_WAIT_S}s")
 
 
-def _load_balanced(site: ClusterChoice) -> Iterator[Ref]:
-    if site.has(*INGRESSES):
-        _, ingress = ingresses.of(site)
+def _load_balanced(choice: ClusterChoice) -> Iterator[Ref]:
+    if choice.has(*INGRESSES):
+        _, ingress = ingresses.of(choice)
         yield Ref(api_version="v1", kind="Service", name=ingress.service, namespace=ingress.namespace)
-    if len(site.clusters) > 1 and site.has("istio"):
+    if len(choice.clusters) > 1 and choice.has("istio"):
         yield Ref(api_version="v1", kind="Service", name="eastwest-istio", namespace="istio-system")
-    if len(site.clusters) > 1 and site.has("linkerd") and site.cluster == "east":
+    if len(choice.clusters) > 1 and choice.has("linkerd") and choice.cluster == "east":
         yield Ref(api_version="v1", kind="Service", name="linkerd-gateway", namespace="linkerd-multicluster")
 
 
@@ -198,7 +198,7 @@ _SCRIPT = """\
 # It runs the commands of README.md. The trust anchor and its key are created in a folder that is deleted at the end,
 # unless KEYS names another one: KEYS=FOLDER sh apply.sh {usage}
 set -eu
-cd "$(dirname "$0")"
+CDPATH= cd -- "$(dirname -- "$0")"
 if [ $# -ne {count} ]; then
   echo "usage: sh apply.sh {usage}" >&2
   exit 2
@@ -212,18 +212,28 @@ if [ -z "${{KEYS:-}}" ]; then
 fi
 export KEYS
 {steps}
-echo "installed; check it: lab initialize verify ."
+
+quoted() {{
+  case "$1" in
+  *[!A-Za-z0-9_./:@%+,-]*) printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\\\\\''/g")" ;;
+  *) printf %s "$1" ;;
+  esac
+}}
+echo "installed; this command checks it:"
+printf '  lab initialize verify %s{options}\\n' "$(quoted "$PWD")" {quoted}
 """
 
 
-def script(choices: Choices, found: Sequence[InstallStep]) -> str:
+def script(choices: Choices, install: Sequence[InstallStep]) -> str:
     """Return apply.sh."""
     names = [variable(cluster) for cluster in choices.clusters]
-    blocks = ["\n".join(["", f"echo {shlex.quote(step.title)}", *step.commands]) for step in found]
+    blocks = ["\n".join(["", f"echo {shlex.quote(step.title)}", *step.commands]) for step in install]
     return _SCRIPT.format(
         usage=" ".join(names),
         count=len(names),
         contexts="\n".join(f"{name}=${number}" for number, name in enumerate(names, start=1)),
         variables=" ".join(names),
         steps="\n".join(blocks),
+        options="".join(f" --cluster {cluster}=%s" for cluster in choices.clusters),
+        quoted=" ".join(f'"$(quoted "${name}")"' for name in names),
     )

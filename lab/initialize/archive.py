@@ -42,9 +42,14 @@ def as_tar_gz(folder: str, files: Mapping[str, str]) -> bytes:
         gzip.GzipFile(filename="", fileobj=made, mode="wb", compresslevel=6, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
-        for path, text in with_record(files).items():
-            data = text.encode()
-            entry = tarfile.TarInfo(f"{folder}/{path}")
-            entry.size, entry.mode = len(data), _MODE
-            archive.addfile(entry, io.BytesIO(data))
+        add_files(archive, {f"{folder}/{path}": text for path, text in with_record(files).items()})
     return made.getvalue()
+
+
+def add_files(archive: tarfile.TarFile, files: Mapping[str, str]) -> None:
+    """Add files to a tar, without a time or an owner."""
+    for path, text in files.items():
+        data = text.encode()
+        entry = tarfile.TarInfo(path)
+        entry.size, entry.mode = len(data), _MODE
+        archive.addfile(entry, io.BytesIO(data))

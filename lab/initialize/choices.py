@@ -246,7 +246,7 @@ def _ids(category: Category, value: object) -> tuple[tuple[str, ...], list[str]]
             known = [one.id for one in category.options]
             problems.append(f"unknown choice {word!r}{_nearest(word, known, selectable)}")
         elif not option.selectable:
-            problems.append(f"{option.title}: {option.why} Use {' or '.join(option.instead)} instead")
+            problems.append(f"{option.title}: {option.advice()} instead")
     return _sorted(category, words), problems
 
 

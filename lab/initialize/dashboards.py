@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from lab.initialize.ingresses import OBSERVABILITY
-from lab.initialize.model import ClusterChoice
+from lab.initialize.model import ClusterChoice, Option, Url
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +45,32 @@ DASHBOARDS = (
         title="Jaeger",
     ),
 )
+PROTECTED = frozenset(one.option for one in DASHBOARDS)
+"""The options that have a dashboard."""
+_PROTECTION = frozenset({"oauth2-proxy", "jwt"})
+"""The options by which the ingress protects dashboards: it routes to them with one of these only."""
 
 
-def chosen(site: ClusterChoice) -> Iterator[Dashboard]:
+def are_protected(chosen: frozenset[str]) -> bool:
+    """Return whether the ingress routes to dashboards: something protects them."""
+    return not chosen.isdisjoint(_PROTECTION)
+
+
+def pages(options: Iterable[Option]) -> Iterator[Url]:
+    """Yield the pages of the chosen options that a person can open; without a path where the ingress has no route."""
+    options = list(options)
+    routed = are_protected(frozenset(option.id for option in options))
+    for option in options:
+        if routed or option.id not in PROTECTED:
+            yield from option.urls
+
+
+def chosen(choice: ClusterChoice) -> Iterator[Dashboard]:
     """Yield the dashboards of the choices."""
-    yield from (dashboard for dashboard in DASHBOARDS if site.has(dashboard.option))
+    yield from (dashboard for dashboard in DASHBOARDS if choice.has(dashboard.option))
 
 
-def upstreams(site: ClusterChoice) -> Iterator[str]:
+def upstreams(choice: ClusterChoice) -> Iterator[str]:
     """Yield the URLs of the dashboards for oauth2-proxy, which keeps their paths; a page if there is none."""
-    found = [f"http://{one.service}.{one.namespace}.svc.cluster.local:{one.port}{one.path}" for one in chosen(site)]
-    yield from found or ["static://202"]
+    urls = [f"http://{one.service}.{one.namespace}.svc.cluster.local:{one.port}{one.path}" for one in chosen(choice)]
+    yield from urls or ["static://202"]

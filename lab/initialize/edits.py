@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from lab.base.errors import ArtifactError
-from lab.initialize.model import ApplyStage, Part
+from lab.initialize.model import ApplyStage, StagedObjects
 from lab.kube.objects import Obj, in_namespace
 
 _CLUSTER_WIDE = frozenset(
@@ -26,6 +26,19 @@ _BUILT_IN = frozenset(
 """Groups of the API server itself; objects of other groups need a CRD, and often its controller."""
 
 
+def each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a copy of a value, such as an object, with each of its texts changed; keys stay."""
+    match value:
+        case dict():
+            return {key: each_text(inner, change) for key, inner in value.items()}
+        case list():
+            return [each_text(inner, change) for inner in value]
+        case str():
+            return change(value)
+        case _:
+            return value
+
+
 def texts(objects: Iterable[Obj], replaced: Mapping[str, str], *, of: str) -> list[Obj]:
     """Return copies in which every value that is exactly one of these texts is replaced.
 
@@ -34,19 +47,11 @@ def texts(objects: Iterable[Obj], replaced: Mapping[str, str], *, of: str) -> li
     """
     used: set[str] = set()
 
-    def walk(value: Any) -> Any:
-        match value:
-            case dict():
-                return {key: walk(inner) for key, inner in value.items()}
-            case list():
-                return [walk(inner) for inner in value]
-            case str() if value in replaced:
-                used.add(value)
-                return replaced[value]
-            case _:
-                return value
+    def replace(text: str) -> str:
+        used.update({text} & replaced.keys())
+        return replaced.get(text, text)
 
-    changed: list[Obj] = [walk(obj) for obj in objects]
+    changed: list[Obj] = [each_text(obj, replace) for obj in objects]
     if missing := sorted({*replaced} - used):
         raise changed_upstream(of, f"no text {', '.join(missing)}")
     return changed
@@ -116,7 +121,9 @@ def changed_upstream(of: str, observed: str) -> ArtifactError:
     )
 
 
-def staged(objects: Sequence[Obj], *, crds: str = "", built_in: ApplyStage = ApplyStage.OPERATORS) -> list[Part]:
+def staged(
+    objects: Sequence[Obj], *, crds: str = "", built_in: ApplyStage = ApplyStage.OPERATORS
+) -> list[StagedObjects]:
     """Divide objects among the stages, by their kinds; objects of CRDs come after their controllers.
 
     Args:
@@ -127,8 +134,8 @@ def staged(objects: Sequence[Obj], *, crds: str = "", built_in: ApplyStage = App
     by_stage: dict[ApplyStage, list[Obj]] = {stage: [] for stage in ApplyStage}
     for obj in objects:
         by_stage[_stage(obj, built_in)].append(obj)
-    parts = [Part(stage=ApplyStage.CRDS, text=crds)] if crds else []
-    return [*parts, *(Part(stage=stage, objects=found) for stage, found in by_stage.items() if found)]
+    parts = [StagedObjects(stage=ApplyStage.CRDS, text=crds)] if crds else []
+    return [*parts, *(StagedObjects(stage=stage, objects=found) for stage, found in by_stage.items() if found)]
 
 
 def _stage(obj: Obj, built_in: ApplyStage) -> ApplyStage:

@@ -162,7 +162,7 @@ def current(folder: Path, paths: Iterable[str]) -> dict[str, str]:
     Raises:
         UsageError: one of them, or a folder that it is in, is something else or a link, or a file is not text.
     """
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for path in paths:
         _check_folders(folder, path)
         file = folder / path
@@ -170,10 +170,10 @@ def current(folder: Path, paths: Iterable[str]) -> dict[str, str]:
             raise _refused(file, "is not a regular file")
         if file.is_file():
             try:
-                found[path] = file.read_bytes().decode("utf-8")
+                texts[path] = file.read_bytes().decode("utf-8")
             except UnicodeDecodeError as error:
                 raise _refused(file, "is not a text in UTF-8") from error
-    return found
+    return texts
 
 
 def _check_folders(root: Path, path: str) -> None:

@@ -30,9 +30,9 @@ _WAIT_S = 900
 HELMFILE = "helmfile.yaml.gotmpl"
 
 
-def controller_steps(choices: Choices, tree: Tree, sites: Mapping[str, ClusterChoice]) -> Iterator[InstallStep]:
+def controller_steps(choices: Choices, tree: Tree, by_cluster: Mapping[str, ClusterChoice]) -> Iterator[InstallStep]:
     """Yield the steps that install the controller and let it apply the folder."""
-    phases = secret_phases(choices, sites)
+    phases = secret_phases(choices, by_cluster)
     form, names = choices.form, choices.clusters
     yield from program_step(choices)
     yield InstallStep(
@@ -44,7 +44,7 @@ def controller_steps(choices: Choices, tree: Tree, sites: Mapping[str, ClusterCh
     )
     yield InstallStep(title="Namespaces", commands=[applied(name, ApplyStage.NAMESPACES) for name in names])
     yield from secret_step(phases, SecretPhase.KEYS)
-    yield from upstream_steps(choices, sites)
+    yield from upstream_steps(choices, by_cluster)
     namespace = {"flux": FLUX, "argocd": ARGOCD}[form]
     own = [
         line
@@ -72,7 +72,7 @@ def controller_steps(choices: Choices, tree: Tree, sites: Mapping[str, ClusterCh
         commands=[_reconciled(name, form, stage) for stage in first for name in names if stage in tree.stages(name)],
     )
     if "kind" in choices.ids:
-        yield from address_step(sites)
+        yield from address_step(by_cluster)
     yield InstallStep(
         title="Wait until everything is applied",
         commands=[_reconciled(name, form, stage) for stage in then for name in names if stage in tree.stages(name)],

@@ -98,14 +98,14 @@ INGRESSES: Mapping[str, IngressFacts] = {
 }
 
 
-def of(site: ClusterChoice) -> tuple[str, IngressFacts]:
+def of(choice: ClusterChoice) -> tuple[str, IngressFacts]:
     """Return the chosen ingress with its id."""
-    return next((id_, ingress) for id_, ingress in INGRESSES.items() if id_ in site.chosen)
+    return next((id_, ingress) for id_, ingress in INGRESSES.items() if id_ in choice.chosen)
 
 
-def routes(site: ClusterChoice, name: str, namespace: str, paths: Sequence[Route]) -> list[Obj]:
+def routes(choice: ClusterChoice, name: str, namespace: str, paths: Sequence[Route]) -> list[Obj]:
     """Return the objects that route path prefixes at the chosen ingress to Services of one namespace."""
-    id_, ingress = of(site)
+    id_, ingress = of(choice)
     if id_ == "emissary":
         return [_mapping(f"{name}-{n}", namespace, route) for n, route in enumerate(paths)]
     return [
@@ -116,7 +116,7 @@ def routes(site: ClusterChoice, name: str, namespace: str, paths: Sequence[Route
             "spec": {
                 "parentRefs": [
                     {"name": ingress.gateway, "namespace": ingress.namespace, "sectionName": name}
-                    for name in (("http", "https") if site.has("cert-manager") else ("http",))
+                    for name in (("http", "https") if choice.has("cert-manager") else ("http",))
                 ],
                 "rules": [_rule(route) for route in paths],
             },

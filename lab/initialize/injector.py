@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from lab.initialize.model import ApplyStage, Part
+from lab.initialize.model import ApplyStage, StagedObjects
 from lab.kube.objects import Obj, annotations_of
 
 _WORKLOADS = frozenset({"DaemonSet", "Deployment", "StatefulSet"})
 _INJECT = "linkerd.io/inject"
 
-Owned = tuple[str, Part]
+Owned = tuple[str, StagedObjects]
 """A part and its owner."""
 
 

@@ -32,7 +32,7 @@ class ApplyStage(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class StagedObjects:
     """Objects of an option or wire that are applied in one stage.
 
     `text` is YAML that is copied as it is, such as upstream's CRDs, which are too large to parse for each rendering.
@@ -124,6 +124,12 @@ class WireCheck:
     within_s: float = 60
     """Seconds until the answer must be right; `ask` is repeated."""
 
+    @property
+    def expected(self) -> str:
+        """The expected answer for people."""
+        answer = self.words or f"`{self.expects}`"
+        return f"{answer}, and the same in all clusters" if self.same else answer
+
 
 class SecretPhase(Enum):
     """When commands of create-secrets.sh run."""
@@ -163,11 +169,11 @@ class Value:
     meaning: str
 
 
-Parts = Callable[[ClusterChoice], Iterable[Part]]
+Parts = Callable[[ClusterChoice], Iterable[StagedObjects]]
 
 
-def _nothing(site: ClusterChoice) -> Iterable[Part]:
-    del site
+def _nothing(choice: ClusterChoice) -> Iterable[StagedObjects]:
+    del choice
     return ()
 
 
@@ -232,6 +238,19 @@ class Option:
     def selectable(self) -> bool:
         """Whether it can be chosen; a retired option only answers with its successor."""
         return self.upkeep in {Upkeep.ALIVE, Upkeep.SLOW}
+
+    def advice(self, successors: Iterable[str] = ()) -> str:
+        """Return why a retired option cannot be chosen, and its successors: by their ids, or by other names.
+
+        The sentence has no full stop, as it may continue.
+        """
+        return f"{self.why} Use {' or '.join(successors or self.instead)}"
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What lists and pages show of it."""
+        names = ("id", "title", "says", "version", "license", "why")
+        return {name: str(getattr(self, name)) for name in names}
 
     def as_reference(self, artifact: str) -> Option:
         """Return the option for a folder without its YAML, because `artifact` is unavailable."""

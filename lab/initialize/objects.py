@@ -16,6 +16,9 @@ RESTRICTED = {
 NOT_ROOT = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
 """A pod's security context; 65532 is the user `nonroot` of distroless images."""
 
+OPEN_IN_LINKERD = {"linkerd.io/inject": "enabled", "config.linkerd.io/default-inbound-policy": "all-unauthenticated"}
+"""Annotations by which pods are in Linkerd's mesh and accept callers without an identity, too."""
+
 
 def namespace(
     name: str, *, labels: Mapping[str, str] | None = None, annotations: Mapping[str, str] | None = None

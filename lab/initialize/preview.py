@@ -83,14 +83,14 @@ def preview(choices: Choices) -> ChoicePreview:
 
 def disabled(choices: Choices) -> list[Disabled]:
     """Return the options that cannot be added to the choices, each with its reason and two alternatives."""
-    found = []
+    refused: list[Disabled] = []
     for category in CATEGORIES:
         for option in category.options:
             if not option.selectable:
-                found.append(_retired(choices, category, option))
+                refused.append(_retired(choices, category, option))
             elif option.id not in choices.selected[category.id]:
-                found += _refused(choices, _with(choices, category, option.id), category.id, option.id)
-    return found
+                refused += _refused(choices, _with(choices, category, option.id), category.id, option.id)
+    return refused
 
 
 def _with(choices: Choices, category: Category, option: str) -> Choices:
@@ -114,11 +114,11 @@ def _retired(choices: Choices, category: Category, option: Option) -> Disabled:
         for one, start in (starts if not reasons(choices) else ())
     ]
     # The nearest way to each successor comes before the second one to the first; others come last.
-    found = dict.fromkeys(one for rank in zip_longest(*ways) for one in rank if one is not None)
+    ranked = dict.fromkeys(one for rank in zip_longest(*ways) for one in rank if one is not None)
     wanted = {*others}
-    best = sorted(found, key=lambda one: wanted.isdisjoint(parse_query(one.query).selected[category.id]))
+    best = sorted(ranked, key=lambda one: wanted.isdisjoint(parse_query(one.query).selected[category.id]))
     known = f"; {' and '.join(chosen)} {'is' if len(chosen) == 1 else 'are'} chosen" if chosen else ""
-    reason = f"{option.why} Use {' or '.join(titles.values())}{known}."
+    reason = f"{option.advice(titles.values())}{known}."
     return Disabled(category=category.id, option=option.id, reason=reason, alternatives=tuple(best)[:WANTED])
 
 

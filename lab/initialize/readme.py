@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
-from lab.initialize import platforms
-from lab.initialize.apply import InstallStep, upstream_title
+from lab.initialize import dashboards, platforms
+from lab.initialize.apply import InstallStep, kubectl, upstream_title
 from lab.initialize.choices import FILE_NAME, Choices
 from lab.initialize.ingresses import INGRESSES, IngressFacts
-from lab.initialize.model import ClusterChoice, Option, WireCheck
+from lab.initialize.model import ClusterChoice, Option
 from lab.initialize.options import CATEGORIES
 from lab.initialize.options.components import variable
 from lab.initialize.options.delivery import GIT
@@ -48,8 +48,13 @@ A command that ran before can run again. If a controller has changed a field mea
 {values}
 ## Wires
 
-`lab initialize verify .` runs these checks; `--cluster east=CONTEXT` names a context. Each check's last command must
-print what the line above it says.
+In this folder, with the variables of Install, this command runs these checks:
+
+```sh
+{verify}
+```
+
+Each check's last command must print what the line above it says.
 {wires}
 ## What this folder does not have
 
@@ -64,13 +69,13 @@ print what the line above it says.
 
 
 def readme(
-    choices: Choices, sites: Mapping[str, ClusterChoice], steps: Sequence[InstallStep], *, programs: Sequence[str]
+    choices: Choices, by_cluster: Mapping[str, ClusterChoice], steps: Sequence[InstallStep], *, programs: Sequence[str]
 ) -> str:
     """Return the text.
 
     Args:
         choices: the choices.
-        sites: what the options' functions get, by cluster.
+        by_cluster: what the options' functions get, by cluster.
         steps: the commands that install the folder.
         programs: upstream's programs that create-secrets.sh runs.
     """
@@ -87,9 +92,10 @@ def readme(
         platform="\n".join(_platform(choices)),
         assignments="\n".join([*_assigned(choices), "KEYS=$(mktemp -d)", _export(names)]),
         steps="".join(f"\n{n}. {step.title}\n\n```sh\n{_lines(step)}\n```\n" for n, step in enumerate(steps, start=1)),
-        urls="".join(_urls(choices, sites)),
+        urls="".join(_urls(choices, by_cluster)),
         values="".join(_values(choices)),
-        wires="".join(_wires(choices, sites)),
+        verify=_verify(choices),
+        wires="".join(_wires(choices, by_cluster)),
         left_out="".join(_left_out(choices, steps)),
         registry=f"\n  They are expected in `{choices.registry}`: the second column." if choices.registry else "",
     )
@@ -137,28 +143,23 @@ def _requirements(choices: Choices, programs: Sequence[str]) -> Iterator[str]:
         yield from option.notes
 
 
-def _urls(choices: Choices, sites: Mapping[str, ClusterChoice]) -> Iterator[str]:
-    found = next(((id_, INGRESSES[id_]) for id_ in INGRESSES if id_ in choices.ids), None)
-    if found is None:
+def _urls(choices: Choices, by_cluster: Mapping[str, ClusterChoice]) -> Iterator[str]:
+    ingress = next((INGRESSES[id_] for id_ in INGRESSES if id_ in choices.ids), None)
+    if ingress is None:
         yield "There is no ingress: `kubectl port-forward` reaches each Service.\n"
         return
-    guarded = "oauth2-proxy" in choices.ids or "jwt" in choices.ids
-    for name in sites:
-        yield from _forward(name, found[1], choices)
+    for name in by_cluster:
+        yield from _forward(name, ingress, choices)
         if "podinfo" in choices.ids:
             yield f"- {public_url(name)}/podinfo/: podinfo of {name}\n"
-        for option in choices.options:
-            for url in option.urls:
-                if not url.path:
-                    yield f"- {url.title}\n"
-                elif guarded or option.id not in {"prometheus", "jaeger"}:
-                    yield f"- {public_url(name)}{url.path}: {url.title} of {name}\n"
-    if not guarded and {"prometheus", "jaeger"} & choices.ids:
-        yield (
-            "\nNothing protects the dashboards, so the ingress does not route to them. Forward a port: "
-            "`kubectl --namespace=observability port-forward service/prometheus 9090`, then open "
-            "http://localhost:9090/prometheus/.\n"
-        )
+        for page in dashboards.pages(choices.options):
+            yield f"- {public_url(name)}{page.path}: {page.title} of {name}\n" if page.path else f"- {page.title}\n"
+    if choices.ids & dashboards.PROTECTED and not dashboards.are_protected(choices.ids):
+        yield "\nNothing protects the dashboards, so the ingress does not route to them. Forward a port of one:\n"
+        for name, choice in by_cluster.items():
+            for one in dashboards.chosen(choice):
+                forward = f"{kubectl(name, one.namespace)} port-forward service/{one.service} {one.port}"
+                yield f"\n```sh\n{forward}  # {one.title} of {name}: http://localhost:{one.port}{one.path}\n```\n"
 
 
 def _forward(cluster: str, ingress: IngressFacts, choices: Choices) -> Iterator[str]:
@@ -166,8 +167,8 @@ def _forward(cluster: str, ingress: IngressFacts, choices: Choices) -> Iterator[
         yield f"\n{cluster}: Docker Desktop publishes port 80; for the URLs below, forward a port, too:\n"
     else:
         yield f"\n{cluster}, while this command runs:\n"
-    place = f"--namespace={ingress.namespace} port-forward service/{ingress.service} {PORTS[cluster]}:{ingress.port}"
-    yield f'\n```sh\nkubectl --context="${variable(cluster)}" {place}\n```\n\n'
+    forward = f"port-forward service/{ingress.service} {PORTS[cluster]}:{ingress.port}"
+    yield f"\n```sh\n{kubectl(cluster, ingress.namespace)} {forward}\n```\n\n"
 
 
 def _values(choices: Choices) -> Iterator[str]:
@@ -185,25 +186,24 @@ def _values(choices: Choices) -> Iterator[str]:
         yield "Nothing.\n"
 
 
-def _wires(choices: Choices, sites: Mapping[str, ClusterChoice]) -> Iterator[str]:
+def _verify(choices: Choices) -> str:
+    contexts = (f'--cluster {name}="${variable(name)}"' for name in choices.clusters)
+    return " ".join(["lab initialize verify .", *contexts])
+
+
+def _wires(choices: Choices, by_cluster: Mapping[str, ClusterChoice]) -> Iterator[str]:
     for wire in wires(choices):
         yield f"\n### {wire.id}\n\n{wire.says}\n"
-        for name, site in sites.items():
-            for check in wire.checks(site):
-                yield f"\n{name}: {check.proves}; {_expected(check)}\n\n```sh\n"
+        for name, choice in by_cluster.items():
+            for check in wire.checks(choice):
+                yield f"\n{name}: {check.proves}; expect {check.expected}:\n\n```sh\n"
                 yield "".join(f"{command_line(name, words)}\n" for words in (*check.before, check.ask))
                 yield "```\n"
 
 
-def _expected(check: WireCheck) -> str:
-    also = ", and the same in all clusters" if check.same else ""
-    expected = check.words or f"`{check.expects}`"
-    return f"expect {expected}{also}:"
-
-
 def command_line(cluster: str, words: Sequence[str]) -> str:
     """Return a check's command for a shell."""
-    return f'kubectl --context="${variable(cluster)}" {shlex.join(words)}'
+    return f"{kubectl(cluster)} {shlex.join(words)}"
 
 
 def _left_out(choices: Choices, steps: Sequence[InstallStep]) -> Iterator[str]:

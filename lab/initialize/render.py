@@ -11,7 +11,7 @@ from lab.initialize.alternatives import check
 from lab.initialize.choices import FILE_NAME, Choices
 from lab.initialize.model import Sources
 from lab.initialize.readme import readme
-from lab.initialize.tree import Tree, sites, tree
+from lab.initialize.tree import Tree, cluster_choices, tree
 
 README, IMAGES, APPLY = "README.md", "IMAGES.txt", "apply.sh"
 _CRDS = "/crds.yaml"
@@ -41,18 +41,18 @@ def render(choices: Choices, sources: Sources) -> RenderedFolder:
     check(choices)
     choices = references.with_references(choices, sources)
     made = tree(choices, sources)
-    places = sites(choices, sources)
+    by_cluster = cluster_choices(choices, sources)
     named = sorted({*_images(choices, made, sources)})
     files = {path: _in_registry(path, text, named, choices) for path, text in made.files.items()}
-    script = secrets.script(choices, places, sources.anchor_command)
+    script = secrets.script(choices, by_cluster, sources.anchor_command)
     if choices.form in {"argocd", "flux"}:
-        steps = list(forms.controller_steps(choices, made, places))
+        steps = list(forms.controller_steps(choices, made, by_cluster))
     else:
-        steps = apply.steps(choices, made, places)
+        steps = apply.steps(choices, made, by_cluster)
     if choices.form == "helmfile":
         files[forms.HELMFILE] = forms.helmfile(choices, {name: made.stages(name) for name in choices.clusters})
     files |= {
-        README: readme(choices, places, steps, programs=_programs(script + apply.script(choices, steps))),
+        README: readme(choices, by_cluster, steps, programs=_programs(script + apply.script(choices, steps))),
         IMAGES: images.listing(named, choices.registry),
         FILE_NAME: choices.toml(),
         APPLY: apply.script(choices, steps),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from lab.initialize.dashboards import PROTECTED
+from lab.initialize.ingresses import INGRESSES
 from lab.initialize.model import Rule
 
 
@@ -15,9 +17,7 @@ def _any(*wanted: str, also: str = "", none_of: tuple[str, ...] = ()) -> Callabl
     return lambda chosen: not chosen.isdisjoint(wanted) and (not also or also in chosen) and chosen.isdisjoint(none_of)
 
 
-_OTHER_INGRESSES = ("emissary", "envoy-gateway", "contour", "traefik")
-_INGRESSES = ("istio-gateway", *_OTHER_INGRESSES)
-_DASHBOARDS = ("prometheus", "jaeger")
+_OTHER_INGRESSES = tuple(ingress for ingress in INGRESSES if ingress != "istio-gateway")
 
 RULES = (
     Rule(
@@ -56,13 +56,13 @@ RULES = (
     ),
     Rule(
         id="jwt-needs-a-dashboard",
-        applies=lambda chosen: "jwt" in chosen and chosen.isdisjoint(_DASHBOARDS),
+        applies=lambda chosen: "jwt" in chosen and chosen.isdisjoint(PROTECTED),
         reason="There is no dashboard that JWT could protect.",
         alternatives=({"observability": ("prometheus",)}, {"authentication": ()}),
     ),
     Rule(
         id="oauth2-proxy-needs-an-ingress",
-        applies=_all("oauth2-proxy", none_of=_INGRESSES),
+        applies=_all("oauth2-proxy", none_of=(*INGRESSES,)),
         reason="Browsers reach oauth2-proxy through an ingress, and there is none.",
         alternatives=(
             {"mesh": ("istio",), "ingress": ("istio-gateway",)},
@@ -104,7 +104,7 @@ RULES = (
     ),
     Rule(
         id="keda-needs-an-ingress",
-        applies=_all("keda", none_of=_INGRESSES),
+        applies=_all("keda", none_of=(*INGRESSES,)),
         reason="KEDA scales by the requests at the ingress, and there is none.",
         alternatives=(
             {"mesh": ("istio",), "ingress": ("istio-gateway",)},

@@ -9,16 +9,16 @@ from lab.initialize.model import ClusterChoice
 _META = "__meta_kubernetes_pod"
 
 
-def jobs(site: ClusterChoice) -> list[dict[str, Any]]:
+def jobs(choice: ClusterChoice) -> list[dict[str, Any]]:
     """Return the scrape jobs: pods that ask for it by their annotations, and Linkerd's proxies.
 
     Ingresses, Istio's proxies and gateways, Flux, and the options of the initializer have the annotations
     `prometheus.io/scrape`, `prometheus.io/port` and `prometheus.io/path`.
     """
-    found = [_annotated()]
-    if site.has("linkerd"):
-        found.append(_linkerd())
-    return found
+    scraped = [_annotated()]
+    if choice.has("linkerd"):
+        scraped.append(_linkerd())
+    return scraped
 
 
 def _annotated() -> dict[str, Any]:

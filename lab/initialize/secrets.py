@@ -65,16 +65,16 @@ _GUARD = """\
   fi"""
 
 
-def script(choices: Choices, sites: Mapping[str, ClusterChoice], anchor: str) -> str:
+def script(choices: Choices, by_cluster: Mapping[str, ClusterChoice], anchor: str) -> str:
     """Return create-secrets.sh; empty if nothing is secret.
 
     Args:
         choices: the choices.
-        sites: what the options' functions get, by cluster.
+        by_cluster: what the options' functions get, by cluster.
         anchor: the command that creates a trust anchor.
     """
-    found = {name: list(secrets(choices, site)) for name, site in sites.items()}
-    if not any(found.values()):
+    wanted = {name: list(secrets(choices, choice)) for name, choice in by_cluster.items()}
+    if not any(wanted.values()):
         return ""
     names = [variable(cluster) for cluster in choices.clusters]
     head = _HEAD.format(
@@ -84,27 +84,27 @@ def script(choices: Choices, sites: Mapping[str, ClusterChoice], anchor: str) ->
         variables=" ".join(names),
     )
     blocks = [head]
-    if (trust := _anchored(found)) and anchor:
+    if (trust := _anchored(wanted)) and anchor:
         guards = "\n".join(_GUARD.format(exists=_kubectl(name, one.exists), cluster=name) for name, one in trust)
         blocks.append(_ANCHOR.format(guards=guards, command=anchor))
-    cases = "\n".join(_case(phase, found, anchored=dict(trust) if anchor else {}) for phase in SecretPhase)
+    cases = "\n".join(_case(phase, wanted, anchored=dict(trust) if anchor else {}) for phase in SecretPhase)
     blocks.append(f'case "${{1:-}}" in\n{cases}\n{_USAGE}')
     return "\n".join(blocks)
 
 
-def _anchored(found: Mapping[str, Sequence[Secret]]) -> list[tuple[str, Secret]]:
+def _anchored(wanted: Mapping[str, Sequence[Secret]]) -> list[tuple[str, Secret]]:
     """Return the Secrets whose certificates the trust anchor signs, by cluster."""
     return [
         (name, one)
-        for name, of in found.items()
+        for name, of in wanted.items()
         for one in of
         if one.phase is SecretPhase.KEYS and any("-CA anchor.crt" in line for line in one.commands)
     ]
 
 
-def _case(phase: SecretPhase, found: Mapping[str, Sequence[Secret]], *, anchored: Mapping[str, Secret]) -> str:
+def _case(phase: SecretPhase, wanted: Mapping[str, Sequence[Secret]], *, anchored: Mapping[str, Secret]) -> str:
     lines = [f"{phase.value})"]
-    for name, of in found.items():
+    for name, of in wanted.items():
         for one in of:
             if one.phase is phase:
                 lines += _block(name, one, needs_anchor=one in anchored.values())

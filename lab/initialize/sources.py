@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lab import config
@@ -65,11 +68,15 @@ class LabSources:
     @cache  # noqa: B019
     def component(self, stack: str, name: str, cluster: str) -> Rendering:
         """Return a component of one of the lab's stacks, as `lab render` writes it."""
-        lab = self.lab
-        if name == "linkerd-viz":
-            lab = replace(lab, spec=lab.spec.model_copy(update={"viz": True}))
-        component = STACKS[stack].components(lab)[name].component
-        return component.rendering(lab, lab.clusters[cluster])
+        with self._rendering() as lab:
+            with_viz = replace(lab, spec=lab.spec.model_copy(update={"viz": True}))
+            component = STACKS[stack].components(with_viz if name == "linkerd-viz" else lab)[name].component
+            return component.rendering(lab, lab.clusters[cluster])
+
+    @contextmanager
+    def _rendering(self) -> Iterator[Lab]:
+        """Yield the lab for the time of one rendering."""
+        yield self.lab
 
     @cache  # noqa: B019
     def links(self, stack: str, cluster: str) -> Sequence[Rendering]:
@@ -137,14 +144,36 @@ class LabSources:
         return (entry.path / name).read_text(encoding="utf-8") if name in entry.files else ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _ThrowawayKeys(Paths):
+    """Folders of which the one for keys is somewhere else."""
+
+    keys: Path
+
+    @property
+    def pki(self) -> Path:
+        """The trust anchor and the issuers that it signed."""
+        return self.keys
+
+
 class StoreSources(LabSources):
     """The sources of a folder for any cluster: a lab with the default lab.toml, and upstream's images.
 
+    Upstream's programs render with a trust anchor and issuers only. No folder has anything of these, and they are
+    deleted after each rendering: create-secrets.sh creates others.
+
     Args:
-        paths: the folders of this machine; renderings are cached below `paths.cache`.
+        paths: the folders of this machine; renderings are cached in `paths.initializer`, without private keys.
     """
 
     def __init__(self, paths: Paths) -> None:
-        paths = replace(paths, state=paths.cache / "initialize")
+        paths = replace(paths, state=paths.initializer)
         spec = config.parse(f'name = "{NAME}"\n', source="the initializer's lab")
-        super().__init__(Lab(spec=spec, paths=paths, artifacts=_PublicImages(paths=paths)))
+        super().__init__(Lab(spec=spec, paths=paths, artifacts=_PublicImages(paths=paths), keeps_keys=False))
+
+    @contextmanager
+    def _rendering(self) -> Iterator[Lab]:
+        with TemporaryDirectory(prefix="lab-initialize-keys-") as keys:
+            paths = self.lab.paths
+            elsewhere = _ThrowawayKeys(cache=paths.cache, state=paths.state, local=paths.local, keys=Path(keys))
+            yield replace(self.lab, paths=elsewhere)

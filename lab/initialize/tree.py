@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from lab.initialize import injector
 from lab.initialize.choices import Choices
-from lab.initialize.model import ApplyStage, ClusterChoice, Part, Sources, Wiring
+from lab.initialize.model import ApplyStage, ClusterChoice, Sources, StagedObjects, Wiring
 from lab.initialize.objects import namespace
 from lab.initialize.sources import CLUSTERS
 from lab.initialize.wires import WIRES
@@ -29,7 +29,7 @@ class Piece:
     text: str = ""
 
 
-Key = tuple[ApplyStage, str]
+StageOwner = tuple[ApplyStage, str]
 """A stage and an owner: an option, a wire, or a name that several share."""
 
 
@@ -50,7 +50,9 @@ class Tree:
         return [stage for stage in ApplyStage if f"clusters/{cluster}/{stage.value}/{_KUSTOMIZATION}" in self.files]
 
 
-def sites(choices: Choices, sources: Sources, *, clusters: Sequence[str] | None = None) -> dict[str, ClusterChoice]:
+def cluster_choices(
+    choices: Choices, sources: Sources, *, clusters: Sequence[str] | None = None
+) -> dict[str, ClusterChoice]:
     """Return what the options' functions get for each cluster."""
     return {
         name: ClusterChoice(
@@ -78,8 +80,8 @@ def tree(choices: Choices, sources: Sources) -> Tree:
     """
     # West is rendered for a single cluster, too: base/ then has only what both share, and a later update to two
     # clusters changes little.
-    places = sites(choices, sources, clusters=CLUSTERS)
-    by_cluster = {name: pieces(parts(choices, site)) for name, site in places.items()}
+    chosen = cluster_choices(choices, sources, clusters=CLUSTERS)
+    by_cluster = {name: pieces(parts(choices, choice)) for name, choice in chosen.items()}
     files: dict[str, str] = {}
     resources: dict[tuple[str, ApplyStage], list[str]] = {}
     keys = list(dict.fromkeys(key for of in by_cluster.values() for key in of))
@@ -105,37 +107,39 @@ def tree(choices: Choices, sources: Sources) -> Tree:
     return Tree(files=files, objects={name: _by_stage(by_cluster[name]) for name in choices.clusters})
 
 
-def pieces(given: Iterable[tuple[str, Part]]) -> dict[Key, Piece]:
+def pieces(given: Iterable[tuple[str, StagedObjects]]) -> dict[StageOwner, Piece]:
     """Return what each owner has in each stage; namespaces of all owners are joined."""
-    found: dict[Key, Piece] = {}
+    by_owner: dict[StageOwner, Piece] = {}
     spaces: dict[str, Obj] = {}
     for owner, part in given:
         if part.stage is ApplyStage.NAMESPACES:
             for obj in part.objects:
                 _join(spaces, obj)
             continue
-        piece = found.setdefault((part.stage, part.owner or owner), Piece())
+        piece = by_owner.setdefault((part.stage, part.owner or owner), Piece())
         if part.text and part.text not in piece.text:
             piece.text += part.text
         for obj in part.objects:
             if piece.objects.setdefault(ref(obj), obj) != obj:
                 raise ValueError(f"{owner} has two objects {ref(obj)}")
     if spaces:
-        found[ApplyStage.NAMESPACES, NAMESPACES] = Piece(objects={ref(obj): obj for obj in spaces.values()})
-    return found
+        by_owner[ApplyStage.NAMESPACES, NAMESPACES] = Piece(objects={ref(obj): obj for obj in spaces.values()})
+    return by_owner
 
 
-def parts(choices: Choices, site: ClusterChoice, *, without: Collection[str] = ()) -> Iterator[tuple[str, Part]]:
+def parts(
+    choices: Choices, choice: ClusterChoice, *, without: Collection[str] = ()
+) -> Iterator[tuple[str, StagedObjects]]:
     """Yield the parts of the options, except of some, and of all wires, with the owner of each."""
-    found = [(one.id, part) for one in choices.options if one.id not in without for part in one.parts(site)]
+    own = [(one.id, part) for one in choices.options if one.id not in without for part in one.parts(choice)]
     stages = {ApplyStage.WIRING}
-    for owner, part in injector.after_it(found):
+    for owner, part in injector.after_it(own):
         if part.objects or part.text:
             stages.add(part.stage)
         yield owner, part
     for wire in wires(choices):
         # Flux and Argo CD, the last wires with objects of a stage, reconcile those stages that exist.
-        for part in wire.parts(replace(site, stages=frozenset(stages))):
+        for part in wire.parts(replace(choice, stages=frozenset(stages))):
             if part.objects or part.text:
                 stages.add(part.stage)
             yield wire.id, part
@@ -174,7 +178,7 @@ def kustomization(resources: Sequence[str]) -> str:
     return "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n" + "".join(lines)
 
 
-def _by_stage(pieces: Mapping[Key, Piece]) -> dict[ApplyStage, list[Obj]]:
+def _by_stage(pieces: Mapping[StageOwner, Piece]) -> dict[ApplyStage, list[Obj]]:
     by_stage: dict[ApplyStage, list[Obj]] = {stage: [] for stage in ApplyStage}
     for (stage, _), piece in pieces.items():
         by_stage[stage] += piece.objects.values()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.base import process, wait
@@ -12,7 +13,7 @@ from lab.base.errors import CommandTimeout, UsageError, WaitTimeout
 from lab.base.wait import NotYet
 from lab.initialize.choices import Choices
 from lab.initialize.model import Sources, WireCheck
-from lab.initialize.tree import sites, wires
+from lab.initialize.tree import cluster_choices, wires
 
 _COMMAND_S = 20
 _SEEN = 300
@@ -22,12 +23,13 @@ _SAME = "the other clusters have another answer"
 
 @dataclass(frozen=True, kw_only=True)
 class WireResult:
-    """One check in one cluster: what it proves, and what was seen instead if it failed."""
+    """One check in one cluster: what it proves, and what was expected and seen."""
 
     wire: str
     cluster: str
     proves: str
     command: str
+    expected: str
     seen: str
     passed: bool
 
@@ -69,13 +71,13 @@ class Verifier:
 
     def verify(self, choices: Choices, sources: Sources, *, only: Sequence[str] = ()) -> Iterator[WireResult]:
         """Yield the result of each check; `only` names wires."""
-        places = sites(choices, sources)
+        by_cluster = cluster_choices(choices, sources)
         for wire in wires(choices):
             if only and wire.id not in only:
                 continue
             answers: dict[str, str] = {}
-            for name, site in places.items():
-                for check in wire.checks(site):
+            for name, choice in by_cluster.items():
+                for check in wire.checks(choice):
                     result = self._run(wire.id, name, check)
                     yield self._compared(result, check, answers)
 
@@ -85,7 +87,7 @@ class Verifier:
             return result
         if answers.setdefault(check.proves, result.seen) == result.seen:
             return result
-        return WireResult(**{**result.__dict__, "passed": False, "seen": _SAME})
+        return replace(result, passed=False, seen=_SAME)
 
     def _run(self, wire: str, cluster: str, check: WireCheck) -> WireResult:
         seen, passed = "", True
@@ -98,8 +100,15 @@ class Verifier:
             )
         except WaitTimeout as error:
             seen, passed = error.last, False
-        command = " ".join(["kubectl", f"--context={self.contexts[cluster]}", *check.ask])
-        return WireResult(wire=wire, cluster=cluster, proves=check.proves, command=command, seen=seen, passed=passed)
+        return WireResult(
+            wire=wire,
+            cluster=cluster,
+            proves=check.proves,
+            command=shlex.join(["kubectl", f"--context={self.contexts[cluster]}", *check.ask]),
+            expected=check.expected,
+            seen=seen,
+            passed=passed,
+        )
 
     def _probe(self, cluster: str, check: WireCheck) -> str | NotYet:
         for words in check.before:

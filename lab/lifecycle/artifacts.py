@@ -211,7 +211,8 @@ def clean(lab: Lab, *, everything: bool = False) -> Iterator[str]:
 
     Args:
         lab: the lab.
-        everything: also delete those that this version uses, and Go's caches: the next build starts from scratch.
+        everything: also delete those that this version uses, Go's caches, and what `lab initialize` has rendered: the
+            next build starts from scratch.
     """
     store = lab.artifacts.offline()
     current = set() if everything else {store.folder(artifact.name) for artifact in store.catalog}
@@ -223,7 +224,7 @@ def clean(lab: Lab, *, everything: bool = False) -> Iterator[str]:
             shutil.rmtree(entry.path)
             yield f"deleted {entry.name} {entry.version} ({entry.key}), {entry.size_bytes >> 20} MiB"
     if everything:
-        for folder in (store.root, store.paths.go):
+        for folder in (store.root, store.paths.go, store.paths.initializer):
             if folder.exists():
                 make_writable(folder)
                 shutil.rmtree(folder)

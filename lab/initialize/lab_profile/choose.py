@@ -36,18 +36,18 @@ def recorded(lab: Lab, *, fresh: bool = False) -> Lab:
         UsageError: this version of the lab cannot read the record.
     """
     try:
-        found = LabProfile.read(lab.paths)
+        profile = LabProfile.read(lab.paths)
     except (UsageError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"is not readable: {error.what if isinstance(error, UsageError) else error}",
             where=str(lab.paths.profile),
             next=f"lab up --profile FOLDER, or lab up --profile {NONE}",
         ) from error
-    if found is None:
+    if profile is None:
         return lab
-    if fresh and found.choices is not None:
-        found = LabProfile(choices=found.choices)
-    return _with(lab, found)
+    if fresh and profile.choices is not None:
+        profile = LabProfile(choices=profile.choices)
+    return _with(lab, profile)
 
 
 def chosen(lab: Lab, given: str) -> Lab:

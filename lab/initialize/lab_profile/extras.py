@@ -7,16 +7,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
 
 from lab.base.names import NAMESPACE
 from lab.components.cache import cached_objects
 from lab.initialize import images, render
 from lab.initialize.choices import Choices
+from lab.initialize.edits import each_text
 from lab.initialize.ingresses import GATEWAY_API, INGRESSES, TRACING
 from lab.initialize.model import ApplyStage, ClusterChoice
 from lab.initialize.sources import LabSources
-from lab.initialize.tree import Key, Piece, parts, pieces, sites, wires
+from lab.initialize.tree import Piece, StageOwner, cluster_choices, parts, pieces, wires
 from lab.initialize.urls import public_url
 from lab.kube import manifests
 from lab.kube.objects import Obj, Ref, ref
@@ -75,7 +75,7 @@ class Extras:
         return self._sources.missing(self.manifests)
 
     @cache  # noqa: B019 - as long as these extras
-    def keys(self) -> tuple[Key, ...]:
+    def owners(self) -> tuple[StageOwner, ...]:
         """Return the stage and owner of each extra, in the order of the stages.
 
         Raises:
@@ -84,7 +84,7 @@ class Extras:
         found = dict.fromkeys(key for cluster in self._choices.clusters for key in self._pieces(cluster))
         return tuple(sorted(found, key=lambda key: [*ApplyStage].index(key[0])))
 
-    def objects(self, key: Key, cluster: str) -> list[Obj]:
+    def objects(self, key: StageOwner, cluster: str) -> list[Obj]:
         """Return the objects of one of them in a cluster, with the lab's images and the addresses of its ingresses."""
         piece = self._pieces(cluster).get(key, Piece())
         return [*self._crds(key[1], piece.text), *self._named(list(piece.objects.values()), cluster)]
@@ -116,14 +116,14 @@ class Extras:
     @cache  # noqa: B019
     def _of_option(self, option: str, cluster: str) -> Mapping[Ref, Obj]:
         """Return the objects of an option and of the wires, such as the route to the frontend."""
-        site = self._site(cluster)
+        choice = self._choice(cluster)
         chosen = next(one for one in self._choices.options if one.id == option)
-        found = [*chosen.parts(site), *(part for wire in wires(self._choices) for part in wire.parts(site))]
+        found = [*chosen.parts(choice), *(part for wire in wires(self._choices) for part in wire.parts(choice))]
         return {ref(obj): obj for part in found for obj in part.objects}
 
     @cache  # noqa: B019
-    def _pieces(self, cluster: str) -> Mapping[Key, Piece]:
-        found = pieces(parts(self._choices, self._site(cluster), without=of_the_lab(self._choices)))
+    def _pieces(self, cluster: str) -> Mapping[StageOwner, Piece]:
+        found = pieces(parts(self._choices, self._choice(cluster), without=of_the_lab(self._choices)))
         own = self._own_objects(cluster)
         for piece in found.values():
             piece.objects = {of: obj for of, obj in piece.objects.items() if of not in own}
@@ -136,8 +136,8 @@ class Extras:
         is_own = ingress_of(self._choices) == OWN_INGRESS[mesh_of(self._choices)]
         return frozenset({*found, *([_ROUTE] if is_own else [])})
 
-    def _site(self, cluster: str) -> ClusterChoice:
-        return sites(self._choices, self._sources, clusters=[cluster])[cluster]
+    def _choice(self, cluster: str) -> ClusterChoice:
+        return cluster_choices(self._choices, self._sources, clusters=[cluster])[cluster]
 
     # Names
 
@@ -155,18 +155,12 @@ class Extras:
     def _named(self, objects: list[Obj], cluster: str) -> list[Obj]:
         table = {re.compile(pattern): new for pattern, new in self._replaced(objects, cluster)}
 
-        def walk(value: Any) -> Any:
-            match value:
-                case dict():
-                    return {key: walk(inner) for key, inner in value.items()}
-                case list():
-                    return [walk(inner) for inner in value]
-                case str():
-                    for pattern, new in table.items():
-                        value = pattern.sub(new.replace("\\", r"\\"), value)
-            return value
+        def renamed(text: str) -> str:
+            for pattern, new in table.items():
+                text = pattern.sub(new.replace("\\", r"\\"), text)
+            return text
 
-        return [walk(obj) for obj in objects] if table else objects
+        return [each_text(obj, renamed) for obj in objects] if table else objects
 
     def _replaced(self, objects: list[Obj], cluster: str) -> Iterator[tuple[str, str]]:
         """Yield what is replaced: the addresses of ingresses by this lab's, and public images by the lab's."""

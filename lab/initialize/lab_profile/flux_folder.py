@@ -18,6 +18,7 @@ from lab.base import process
 from lab.base.names import Cluster
 from lab.components import inventory
 from lab.components.base import ManifestComponent
+from lab.initialize.archive import add_files
 from lab.initialize.lab_profile.components import PREFIX, Extra, name_of
 from lab.initialize.model import ApplyStage
 from lab.initialize.objects import config_map
@@ -89,11 +90,7 @@ def _tar(files: Mapping[str, str]) -> str:
     """Return a tar archive of ASCII files; the same files give the same archive. crane compresses it."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for path, text in sorted(files.items()):
-            content = text.encode("ascii")
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(content), 0o644
-            archive.addfile(entry, io.BytesIO(content))
+        add_files(archive, dict(sorted(files.items())))
     return stream.getvalue().decode("ascii")
 
 

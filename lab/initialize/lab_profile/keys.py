@@ -45,11 +45,11 @@ def secrets(paths: Paths, chosen: Collection[str]) -> list[Obj]:
     """Return the Secrets, the same ones at each call."""
     kept = _kept(paths, own=PROVIDER in chosen)
     client = {"client-id": kept["client-id"], "client-secret": kept["client-secret"]}
-    found = [_secret(PROXY, {**client, "cookie-secret": kept["cookie-secret"]})]
+    made = [_secret(PROXY, {**client, "cookie-secret": kept["cookie-secret"]})]
     if PROVIDER in chosen:
         users = f"{USER}:{kept['password']}"
-        found.append(_secret(PROVIDER, {"client-secret": kept["client-secret"], USERS: users}))
-    return found
+        made.append(_secret(PROVIDER, {"client-secret": kept["client-secret"], USERS: users}))
+    return made
 
 
 def _kept(paths: Paths, *, own: bool) -> Mapping[str, str]:
@@ -60,8 +60,8 @@ def _kept(paths: Paths, *, own: bool) -> Mapping[str, str]:
 
 def _read(paths: Paths) -> Mapping[str, str]:
     file = paths.profile_keys
-    found: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    return found
+    kept: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return kept
 
 
 def _made(paths: Paths, *, own: bool) -> Mapping[str, str]:

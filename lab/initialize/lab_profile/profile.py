@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from lab.base.files import write_atomic
 from lab.base.paths import Paths
+from lab.initialize import dashboards
 from lab.initialize.choices import Choices, parse_query
 from lab.initialize.ingresses import INGRESSES
 from lab.initialize.lab_profile.extras import Extras, mesh_of
@@ -15,7 +16,7 @@ from lab.initialize.lab_profile.keys import USER
 from lab.initialize.lab_profile.stack import ExtendedStack
 from lab.initialize.model import ApplyStage
 from lab.initialize.options.authentication import PROVIDER
-from lab.initialize.tree import Key
+from lab.initialize.tree import StageOwner
 from lab.kube.objects import Obj
 from lab.lab import Lab
 from lab.stacks import Stack
@@ -27,12 +28,12 @@ class LabProfile:
 
     Args:
         choices: what was chosen; None after `--profile none`, until the extras are removed.
-        keys: stages and owners of the extras as `lab up` recorded them; None to find them in upstream's YAML.
-        images: the artifacts of their images, recorded together with the keys.
+        owners: stages and owners of the extras as `lab up` recorded them; None to find them in upstream's YAML.
+        images: the artifacts of their images, recorded together with the owners.
     """
 
     choices: Choices | None
-    keys: tuple[Key, ...] | None = None
+    owners: tuple[StageOwner, ...] | None = None
     images: tuple[str, ...] = ()
     _extras: dict[int, tuple[Lab, Extras]] = field(default_factory=dict, repr=False, compare=False, hash=False)
 
@@ -44,7 +45,7 @@ class LabProfile:
             stack,
             choices=self.choices,
             extras=self.extras,
-            keys=self._keys_of,
+            owners=self._owners_of,
             artifacts=self._artifacts,
         )
 
@@ -63,14 +64,14 @@ class LabProfile:
         """Return the artifacts with upstream's YAML that this machine does not have yet."""
         return [] if self.choices is None else self.extras(lab).missing
 
-    def _keys_of(self, lab: Lab) -> tuple[Key, ...]:
-        return self.extras(lab).keys() if self.keys is None else self.keys
+    def _owners_of(self, lab: Lab) -> tuple[StageOwner, ...]:
+        return self.extras(lab).owners() if self.owners is None else self.owners
 
     def _artifacts(self, lab: Lab) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the artifacts with the YAML, and the images as far as they are known without it."""
         if self.choices is None:
             return (), ()
-        if self.keys is not None:
+        if self.owners is not None:
             return self.extras(lab).manifests, self.images
         extras = self.extras(lab)
         return extras.manifests, () if extras.missing else extras.images()
@@ -80,10 +81,10 @@ class LabProfile:
     def remember(self, lab: Lab) -> None:
         """Record the profile, so that `lab up` and `lab status` without options find it."""
         lab.paths.ensure_state()
-        query, keys, images = "", tuple[Key, ...](), tuple[str, ...]()
+        query, owners, images = "", tuple[StageOwner, ...](), tuple[str, ...]()
         if self.choices is not None:
-            query, keys, images = self.choices.query(), self.extras(lab).keys(), self.extras(lab).images()
-        pairs = [[stage.value, owner] for stage, owner in keys]
+            query, owners, images = self.choices.query(), self.extras(lab).owners(), self.extras(lab).images()
+        pairs = [[stage.value, owner] for stage, owner in owners]
         write_atomic(lab.paths.profile, json.dumps({"choices": query, "keys": pairs, "images": images}))
 
     def forget(self, paths: Paths) -> None:
@@ -106,9 +107,9 @@ class LabProfile:
             return None
         if not raw["choices"]:
             return cls(choices=None)
-        keys = tuple((ApplyStage(stage), str(owner)) for stage, owner in raw["keys"])
+        owners = tuple((ApplyStage(stage), str(owner)) for stage, owner in raw["keys"])
         choices = parse_query(raw["choices"], source=str(paths.profile))
-        return cls(choices=choices, keys=keys, images=tuple(map(str, raw["images"])))
+        return cls(choices=choices, owners=owners, images=tuple(map(str, raw["images"])))
 
     # For people
 
@@ -116,13 +117,11 @@ class LabProfile:
         """Yield what a person does with the extras: the pages to open, and what the lab does not install."""
         if self.choices is None:
             return
-        guarded = "oauth2-proxy" in self.choices.ids
         for name in lab.clusters:
             url = f"http://localhost:{lab.spec.clusters[name].ingress_port}"
-            for option in self.choices.options if self.choices.ids & {*INGRESSES} else ():
-                for page in option.urls:
-                    if page.path and (guarded or option.id not in {"prometheus", "jaeger"}):
-                        yield f"{url}{page.path}: {page.title} of {name}"
+            for page in dashboards.pages(self.choices.options) if self.choices.ids & {*INGRESSES} else ():
+                if page.path:
+                    yield f"{url}{page.path}: {page.title} of {name}"
         if PROVIDER in self.choices.ids:
             ask = "--namespace=auth get secret oidc-provider --output=jsonpath='{.data.users}'"
             yield f"log in as {USER}; the password is in: kubectl --context=east {ask} | base64 --decode"

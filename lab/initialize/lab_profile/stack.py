@@ -8,7 +8,7 @@ from typing import Any
 
 from lab.components.podinfo import DEPLOYMENT as PODINFO
 from lab.initialize.choices import Choices
-from lab.initialize.lab_profile import keys as secrets
+from lab.initialize.lab_profile import keys as profile_keys
 from lab.initialize.lab_profile.components import Extra, ProfileSecrets, name_of
 from lab.initialize.lab_profile.extras import OWN_INGRESS, Extras, ingress_of, mesh_of
 from lab.initialize.lab_profile.flux_folder import FluxFolder
@@ -16,7 +16,7 @@ from lab.initialize.lab_profile.leftovers import NAME as LEFTOVERS
 from lab.initialize.lab_profile.leftovers import Leftovers
 from lab.initialize.model import ApplyStage
 from lab.initialize.options import OPTIONS
-from lab.initialize.tree import Key
+from lab.initialize.tree import StageOwner
 from lab.initialize.wires import WIRES
 from lab.kube.objects import Ref
 from lab.lab import Lab
@@ -44,7 +44,7 @@ class ExtendedStack:
         base: the stack.
         choices: the profile's choices; None to remove what an earlier profile installed.
         extras: returns the extras of a lab.
-        keys: returns their stages and owners.
+        owners: returns their stages and owners.
         artifacts: returns the artifacts with their YAML, and of their images.
     """
 
@@ -54,13 +54,13 @@ class ExtendedStack:
         *,
         choices: Choices | None,
         extras: Callable[[Lab], Extras],
-        keys: Callable[[Lab], tuple[Key, ...]],
+        owners: Callable[[Lab], tuple[StageOwner, ...]],
         artifacts: Callable[[Lab], tuple[tuple[str, ...], tuple[str, ...]]],
     ) -> None:
         self._base = base
         self._choices = choices
         self._extras = extras
-        self._keys = keys
+        self._owners = owners
         self._artifacts = artifacts
 
     def __getattr__(self, name: str) -> Any:
@@ -83,8 +83,8 @@ class ExtendedStack:
     def answers(self, lab: Lab, cluster: str) -> Mapping[str, frozenset[str]]:
         """Return the stack's answers, without those of a podinfo that may have no pods."""
         names = {of.name for of in self.scaled(lab)}
-        found = self._base.answers(lab, cluster)
-        return {name: who for name, who in found.items() if not any(name.startswith(scaled) for scaled in names)}
+        answers = self._base.answers(lab, cluster)
+        return {name: who for name, who in answers.items() if not any(name.startswith(scaled) for scaled in names)}
 
     def components(self, lab: Lab) -> Mapping[str, ClusterComponent]:
         """Return the stack's components, without an ingress that the profile replaces, and then the extras."""
@@ -109,7 +109,7 @@ class ExtendedStack:
         """Yield the extras; each waits for those of the stage before its own, and by that for all earlier ones."""
         if self._choices is None:
             return
-        found, before = self._keys(lab), [LEFTOVERS]
+        installed, before = self._owners(lab), [LEFTOVERS]
         needs = {
             # The mesh injects into some of their pods.
             ApplyStage.OPERATORS: (self._base.control_plane, "namespaces"),
@@ -118,7 +118,7 @@ class ExtendedStack:
         }
         for stage in ApplyStage:
             also = [name for name in needs.get(stage, ()) if name in own]
-            owners = [owner for of, owner in found if of is stage]
+            owners = [owner for of, owner in installed if of is stage]
             for owner in owners:
                 yield ClusterComponent(
                     component=Extra(stage=stage, owner=owner, extras=self._extras),
@@ -128,12 +128,12 @@ class ExtendedStack:
                     prepared=stage in {ApplyStage.OPERATORS, ApplyStage.OBJECTS},
                 )
             before = [name_of(stage, owner) for owner in owners] or before
-            if stage is ApplyStage.NAMESPACES and secrets.needed(self._choices.ids):
+            if stage is ApplyStage.NAMESPACES and profile_keys.needed(self._choices.ids):
                 secret = ProfileSecrets(chosen=self._choices.ids)
                 yield ClusterComponent(component=secret, title="create the profile's Secrets", after=tuple(before))
                 before = [secret.name]
         if self._has("flux") and not self._choices.source:
-            parts = [Extra(stage=stage, owner=owner, extras=self._extras) for stage, owner in found]
+            parts = [Extra(stage=stage, owner=owner, extras=self._extras) for stage, owner in installed]
             yield ClusterComponent(
                 component=FluxFolder(parts=tuple(parts)),
                 title="put the profile's folder into Flux's registry",

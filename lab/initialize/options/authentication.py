@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lab.initialize.dashboards import upstreams
 from lab.initialize.images import PUBLIC, built_by_lab
 from lab.initialize.ingresses import AUTH
-from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, Part, Secret, Url, Value
+from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, Secret, StagedObjects, Url, Value
 from lab.initialize.objects import RESTRICTED, account, deployment, namespace, probe, resources, scraped, service
 from lab.initialize.urls import public_url
 
@@ -22,8 +22,8 @@ def _secret_env(variable: str, key: str) -> dict[str, object]:
     return {"name": variable, "valueFrom": {"secretKeyRef": {"name": PROXY, "key": key}}}
 
 
-def _oauth2_proxy(site: ClusterChoice) -> Iterator[Part]:
-    base = public_url(site.cluster)
+def _oauth2_proxy(choice: ClusterChoice) -> Iterator[StagedObjects]:
+    base = public_url(choice.cluster)
     arguments = [
         f"--http-address=0.0.0.0:{_PROXY_PORT}",
         f"--metrics-address=0.0.0.0:{_METRICS_PORT}",
@@ -36,9 +36,9 @@ def _oauth2_proxy(site: ClusterChoice) -> Iterator[Part]:
         # The base URL is plain HTTP. With HTTPS in front, remove this line.
         "--cookie-secure=false",
         "--upstream-timeout=30s",
-        *(f"--upstream={url}" for url in upstreams(site)),
+        *(f"--upstream={url}" for url in upstreams(choice)),
     ]
-    if site.has(PROVIDER):
+    if choice.has(PROVIDER):
         inside = f"http://{PROVIDER}.{AUTH}.svc.cluster.local:{_PROVIDER_PORT}"
         # Browsers and pods reach the provider under different addresses, so nothing can be discovered.
         arguments += [
@@ -68,8 +68,8 @@ def _oauth2_proxy(site: ClusterChoice) -> Iterator[Part]:
         "resources": resources("10m", "32Mi", "128Mi"),
         "securityContext": RESTRICTED,
     }
-    yield Part(stage=ApplyStage.NAMESPACES, objects=[namespace(AUTH)])
-    yield Part(
+    yield StagedObjects(stage=ApplyStage.NAMESPACES, objects=[namespace(AUTH)])
+    yield StagedObjects(
         stage=ApplyStage.OPERATORS,
         objects=[
             account(PROXY, AUTH),
@@ -79,10 +79,10 @@ def _oauth2_proxy(site: ClusterChoice) -> Iterator[Part]:
     )
 
 
-def _proxy_secrets(site: ClusterChoice) -> Iterator[Secret]:
+def _proxy_secrets(choice: ClusterChoice) -> Iterator[Secret]:
     client = {"client-id": "$CLIENT_ID", "client-secret": "$CLIENT_SECRET", "cookie-secret": "$COOKIE"}
     commands = ["COOKIE=$(openssl rand -hex 16)", _create(PROXY, client)]
-    if site.has(PROVIDER):
+    if choice.has(PROVIDER):
         title = "oauth2-proxy and the OpenID provider: the client's secret, the key of cookies, and one user"
         commands = [
             "CLIENT_ID=oauth2-proxy; CLIENT_SECRET=$(openssl rand -hex 32); PASSWORD=$(openssl rand -hex 8)",
@@ -106,8 +106,8 @@ def _create(name: str, entries: dict[str, str]) -> str:
     )
 
 
-def _provider(site: ClusterChoice) -> Iterator[Part]:
-    base = public_url(site.cluster)
+def _provider(choice: ClusterChoice) -> Iterator[StagedObjects]:
+    base = public_url(choice.cluster)
     container = {
         "image": PUBLIC[PROVIDER],
         "args": [
@@ -126,8 +126,8 @@ def _provider(site: ClusterChoice) -> Iterator[Part]:
         "volumeMounts": [{"name": "secrets", "mountPath": "/secrets", "readOnly": True}],
     }
     volume = {"name": "secrets", "secret": {"secretName": PROVIDER}}
-    yield Part(stage=ApplyStage.NAMESPACES, objects=[namespace(AUTH)])
-    yield Part(
+    yield StagedObjects(stage=ApplyStage.NAMESPACES, objects=[namespace(AUTH)])
+    yield StagedObjects(
         stage=ApplyStage.OPERATORS,
         objects=[
             account(PROVIDER, AUTH),

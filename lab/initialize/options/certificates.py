@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.initialize import edits
-from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, Part
+from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, StagedObjects
 from lab.initialize.objects import namespace
 from lab.kube.objects import Obj
 
@@ -14,18 +14,20 @@ CERT_MANAGER_API = "cert-manager.io/v1"
 ROOT, ISSUER = "eastwest-root", "eastwest"
 
 
-def _cert_manager(site: ClusterChoice) -> Iterator[Part]:
+def _cert_manager(choice: ClusterChoice) -> Iterator[StagedObjects]:
     artifact = "cert-manager-manifests"
-    yield Part(stage=ApplyStage.NAMESPACES, objects=[namespace(_NAMESPACE)])
-    yield from edits.staged(edits.placed(site.sources.objects(artifact), _NAMESPACE), crds=site.sources.crds(artifact))
-    yield Part(stage=ApplyStage.OBJECTS, objects=_issuers())
+    yield StagedObjects(stage=ApplyStage.NAMESPACES, objects=[namespace(_NAMESPACE)])
+    yield from edits.staged(
+        edits.placed(choice.sources.objects(artifact), _NAMESPACE), crds=choice.sources.crds(artifact)
+    )
+    yield StagedObjects(stage=ApplyStage.OBJECTS, objects=_issuers())
 
 
-def _trust_manager(site: ClusterChoice) -> Iterator[Part]:
+def _trust_manager(choice: ClusterChoice) -> Iterator[StagedObjects]:
     artifact = "trust-manager-manifests"
-    objects = edits.placed(site.sources.objects(artifact), _NAMESPACE)
+    objects = edits.placed(choice.sources.objects(artifact), _NAMESPACE)
     # Its pods wait for a certificate of cert-manager's, which issues it in the stage of objects.
-    yield from edits.staged(objects, crds=site.sources.crds(artifact), built_in=ApplyStage.OBJECTS)
+    yield from edits.staged(objects, crds=choice.sources.crds(artifact), built_in=ApplyStage.OBJECTS)
 
 
 def _issuers() -> list[Obj]:

@@ -27,16 +27,16 @@ def linkerd_exists() -> str:
     return "--namespace=linkerd get deployment linkerd-destination"
 
 
-def key_commands(site: ClusterChoice, stack: str, name: str) -> Iterator[Secret]:
+def key_commands(choice: ClusterChoice, stack: str, name: str) -> Iterator[Secret]:
     """Yield a component's commands before and after its objects are applied.
 
     Where the linkerd CLI installs Linkerd, it makes the Secrets, and only the issuer is needed.
     """
-    if stack == "linkerd" and stack in site.referenced:
+    if stack == "linkerd" and stack in choice.referenced:
         title = f"{stack}: the issuer, which `linkerd install` reads"
-        yield Secret(title=title, commands=(site.sources.issuer_command(site.cluster),), exists=linkerd_exists())
+        yield Secret(title=title, commands=(choice.sources.issuer_command(choice.cluster),), exists=linkerd_exists())
         return
-    rendering = site.sources.component(stack, name, site.cluster)
+    rendering = choice.sources.component(stack, name, choice.cluster)
     yield from _commands(rendering, title=f"{stack}: the keys of {name}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lab.initialize import edits
 from lab.initialize.images import PUBLIC
-from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, Part, Url, Value
+from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, StagedObjects, Url, Value
 from lab.initialize.objects import RESTRICTED, account, deployment, namespace, resources, scraped, service
 
 FLUX, ARGOCD = "flux-system", "argocd"
@@ -32,8 +32,8 @@ _SHELL_IMAGES = (
 """Images in the controller's arguments, by upstream's digests: of steps with a `script`, and of Windows."""
 
 
-def _flux(site: ClusterChoice) -> Iterator[Part]:
-    yield Part(stage=ApplyStage.NAMESPACES, objects=[namespace(FLUX)])
+def _flux(choice: ClusterChoice) -> Iterator[StagedObjects]:
+    yield StagedObjects(stage=ApplyStage.NAMESPACES, objects=[namespace(FLUX)])
     for name in ("source", "kustomize"):
         artifact, controller = f"flux-{name}-manifests", f"{name}-controller"
         # As upstream's kustomizations: the image with its version, the namespace, and a prefix of the roles.
@@ -44,8 +44,8 @@ def _flux(site: ClusterChoice) -> Iterator[Part]:
             "system": FLUX,
             **{role: f"{name}-{role}" for role in roles},
         }
-        objects = edits.texts(site.sources.objects(artifact), replaced, of=f"Flux's {controller}")
-        yield from edits.staged(edits.placed(objects, FLUX), crds=site.sources.crds(artifact))
+        objects = edits.texts(choice.sources.objects(artifact), replaced, of=f"Flux's {controller}")
+        yield from edits.staged(edits.placed(objects, FLUX), crds=choice.sources.crds(artifact))
     container = {
         "image": PUBLIC[REGISTRY],
         "args": ["registry", "serve", f"--address=:{REGISTRY_PORT}", "--disk=/data"],
@@ -64,7 +64,7 @@ def _flux(site: ClusterChoice) -> Iterator[Part]:
             "seccompProfile": {"type": "RuntimeDefault"},
         }
     }
-    yield Part(
+    yield StagedObjects(
         stage=ApplyStage.OPERATORS,
         objects=[
             account(REGISTRY, FLUX),
@@ -74,18 +74,18 @@ def _flux(site: ClusterChoice) -> Iterator[Part]:
     )
 
 
-def _argocd(site: ClusterChoice) -> Iterator[Part]:
+def _argocd(choice: ClusterChoice) -> Iterator[StagedObjects]:
     artifact = "argocd-manifests"
-    yield Part(stage=ApplyStage.NAMESPACES, objects=[namespace(ARGOCD)])
-    objects = edits.placed(site.sources.objects(artifact), ARGOCD)
-    yield from edits.staged(objects, crds=site.sources.crds(artifact))
+    yield StagedObjects(stage=ApplyStage.NAMESPACES, objects=[namespace(ARGOCD)])
+    objects = edits.placed(choice.sources.objects(artifact), ARGOCD)
+    yield from edits.staged(objects, crds=choice.sources.crds(artifact))
 
 
-def _tekton(site: ClusterChoice) -> Iterator[Part]:
+def _tekton(choice: ClusterChoice) -> Iterator[StagedObjects]:
     artifact = "tekton-manifests"
     programs = ("controller", "webhook", "events", "entrypoint", "nop", "sidecarlogresults", "workingdirinit")
     replaced = {f"{_KO}{program}": PUBLIC[f"tekton-{program}"] for program in programs}
-    objects = edits.texts(site.sources.objects(artifact), replaced, of="Tekton Pipelines")
+    objects = edits.texts(choice.sources.objects(artifact), replaced, of="Tekton Pipelines")
     objects = edits.change(
         objects,
         "Deployment",
@@ -93,7 +93,7 @@ def _tekton(site: ClusterChoice) -> Iterator[Part]:
         lambda obj: edits.annotated(obj, scraped(9090)),
         of="Tekton Pipelines",
     )
-    yield from edits.staged(objects, crds=site.sources.crds(artifact))
+    yield from edits.staged(objects, crds=choice.sources.crds(artifact))
 
 
 DELIVERY = Category(

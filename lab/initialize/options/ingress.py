@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.initialize import edits
+from lab.initialize.collector import COLLECTOR, OTLP, OTLP_PORT
 from lab.initialize.ingresses import EMISSARY_API, INGRESSES, OBSERVABILITY, TRACING, gateway, listeners
-from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, Part, Upkeep, UpstreamInstall
-from lab.initialize.objects import namespace, scraped
+from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, StagedObjects, Upkeep, UpstreamInstall
+from lab.initialize.objects import OPEN_IN_LINKERD, namespace, scraped
 from lab.initialize.options import upstream
 from lab.initialize.options.mesh import gateway_api
 from lab.kube.objects import Obj
@@ -22,27 +23,27 @@ _ENVOY = (
 """The default of Envoy Gateway 1.9.1 (api/v1alpha1/shared_types.go)."""
 
 
-def _istio_gateway(site: ClusterChoice) -> Iterator[Part]:
-    objects = site.sources.component("istio", "ingress", site.cluster).public
+def _istio_gateway(choice: ClusterChoice) -> Iterator[StagedObjects]:
+    objects = choice.sources.component("istio", "ingress", choice.cluster).public
 
     def accept(obj: Obj) -> None:
         """Replace the HTTP listener, so that other namespaces than the applications' can have routes."""
         own = obj["spec"]["listeners"]
         own.remove(next(one for one in own if one["name"] == "http"))
-        obj["spec"]["listeners"] = [*listeners(tls=site.has("cert-manager")), *own]
+        obj["spec"]["listeners"] = [*listeners(tls=choice.has("cert-manager")), *own]
 
     changed = edits.change(objects, "Gateway", "ingress", accept, of="the lab's ingress")
-    yield Part(
+    yield StagedObjects(
         stage=ApplyStage.OBJECTS, objects=edits.without(changed, ("HTTPRoute", _APPLICATIONS), of="the lab's ingress")
     )
 
 
-def _envoy_gateway(site: ClusterChoice) -> Iterator[Part]:
-    yield from gateway_api(site)
+def _envoy_gateway(choice: ClusterChoice) -> Iterator[StagedObjects]:
+    yield from gateway_api(choice)
     artifact, ingress = "envoy-gateway-manifests", INGRESSES["envoy-gateway"]
-    yield Part(stage=ApplyStage.NAMESPACES, objects=[namespace(ingress.namespace)])
-    upstream = edits.placed(site.sources.objects(artifact), ingress.namespace)
-    yield from edits.staged(upstream, crds=site.sources.crds(artifact))
+    yield StagedObjects(stage=ApplyStage.NAMESPACES, objects=[namespace(ingress.namespace)])
+    upstream = edits.placed(choice.sources.objects(artifact), ingress.namespace)
+    yield from edits.staged(upstream, crds=choice.sources.crds(artifact))
     proxy: Obj = {
         "apiVersion": "gateway.envoyproxy.io/v1alpha1",
         "kind": "EnvoyProxy",
@@ -57,14 +58,14 @@ def _envoy_gateway(site: ClusterChoice) -> Iterator[Part]:
                         "name": ingress.service,
                         # Its own default, so that it is in IMAGES.txt and can come from another registry.
                         "container": {"image": _ENVOY},
-                        **({"pod": {"annotations": _meshed(site)}} if _meshed(site) else {}),
+                        **({"pod": {"annotations": _in_linkerd(choice)}} if _in_linkerd(choice) else {}),
                     },
                 },
             }
         },
     }
-    if site.has("otel-collector"):
-        backend = {"name": "otel-collector", "namespace": "observability", "port": 4317}
+    if choice.has(COLLECTOR):
+        backend = {"name": COLLECTOR, "namespace": OBSERVABILITY, "port": OTLP_PORT}
         proxy["spec"]["telemetry"] = {
             "tracing": {"samplingRate": 100, "provider": {"type": "OpenTelemetry", "backendRefs": [backend]}}
         }
@@ -75,17 +76,18 @@ def _envoy_gateway(site: ClusterChoice) -> Iterator[Part]:
         "namespace": ingress.namespace,
     }
     controller = "gateway.envoyproxy.io/gatewayclass-controller"
-    yield Part(
+    yield StagedObjects(
         stage=ApplyStage.OBJECTS,
-        objects=[proxy, *gateway(ingress, tls=site.has("cert-manager"), parameters=parameters, controller=controller)],
+        objects=[
+            proxy,
+            *gateway(ingress, tls=choice.has("cert-manager"), parameters=parameters, controller=controller),
+        ],
     )
 
 
-def _meshed(site: ClusterChoice) -> dict[str, str]:
+def _in_linkerd(choice: ClusterChoice) -> dict[str, str]:
     """Return the annotations of an ingress's pods in Linkerd's mesh: browsers have no identity."""
-    if not site.has("linkerd"):
-        return {}
-    return {"linkerd.io/inject": "enabled", "config.linkerd.io/default-inbound-policy": "all-unauthenticated"}
+    return OPEN_IN_LINKERD if choice.has("linkerd") else {}
 
 
 _CONTOUR_CONFIG = """\
@@ -98,8 +100,8 @@ accesslog-format: envoy
 """
 
 
-def _contour(site: ClusterChoice) -> Iterator[Part]:
-    yield from gateway_api(site)
+def _contour(choice: ClusterChoice) -> Iterator[StagedObjects]:
+    yield from gateway_api(choice)
     artifact, ingress = "contour-manifests", INGRESSES["contour"]
 
     def configure(obj: Obj) -> None:
@@ -107,15 +109,19 @@ def _contour(site: ClusterChoice) -> Iterator[Part]:
             raise ValueError("disablePermitInsecure")
         obj["data"]["contour.yaml"] = _CONTOUR_CONFIG
 
-    objects = edits.change(site.sources.objects(artifact), "ConfigMap", "contour", configure, of="Contour")
-    objects = edits.change(objects, "DaemonSet", "envoy", lambda obj: edits.annotated(obj, _meshed(site)), of="Contour")
-    yield from edits.staged(objects, crds=site.sources.crds(artifact))
+    objects = edits.change(choice.sources.objects(artifact), "ConfigMap", "contour", configure, of="Contour")
+    objects = edits.change(
+        objects, "DaemonSet", "envoy", lambda obj: edits.annotated(obj, _in_linkerd(choice)), of="Contour"
+    )
+    yield from edits.staged(objects, crds=choice.sources.crds(artifact))
     controller = "projectcontour.io/gateway-controller"
-    yield Part(stage=ApplyStage.OBJECTS, objects=gateway(ingress, tls=site.has("cert-manager"), controller=controller))
+    yield StagedObjects(
+        stage=ApplyStage.OBJECTS, objects=gateway(ingress, tls=choice.has("cert-manager"), controller=controller)
+    )
 
 
-def _traefik(site: ClusterChoice) -> Iterator[Part]:
-    yield from gateway_api(site)
+def _traefik(choice: ClusterChoice) -> Iterator[StagedObjects]:
+    yield from gateway_api(choice)
     ingress = INGRESSES["traefik"]
     image, own = "docker.io/library/traefik:v3.7.13", "traefik:v3.7"
 
@@ -130,70 +136,70 @@ def _traefik(site: ClusterChoice) -> Iterator[Part]:
             "--metrics.prometheus.entrypoint=metrics",
             "--metrics.prometheus.addrouterslabels=true",
         ]
-        if site.has("otel-collector"):
+        if choice.has(COLLECTOR):
             container["args"] += [
                 "--tracing.otlp.grpc=true",
-                "--tracing.otlp.grpc.endpoint=otel-collector.observability.svc.cluster.local:4317",
+                f"--tracing.otlp.grpc.endpoint={OTLP}",
                 "--tracing.otlp.grpc.insecure=true",
             ]
-        edits.annotated(obj, {**_meshed(site), **scraped(9100)})
+        edits.annotated(obj, {**_in_linkerd(choice), **scraped(9100)})
 
     objects = edits.texts(
-        site.sources.objects("traefik-manifests"), {"default": ingress.namespace, own: image}, of="Traefik"
+        choice.sources.objects("traefik-manifests"), {"default": ingress.namespace, own: image}, of="Traefik"
     )
     objects = edits.change(objects, "Deployment", "traefik", configure, of="Traefik")
-    yield Part(stage=ApplyStage.NAMESPACES, objects=[namespace(ingress.namespace)])
+    yield StagedObjects(stage=ApplyStage.NAMESPACES, objects=[namespace(ingress.namespace)])
     yield from edits.staged(edits.placed(objects, ingress.namespace))
-    made = gateway(ingress, tls=site.has("cert-manager"), controller="traefik.io/gateway-controller")
-    yield Part(stage=ApplyStage.OBJECTS, objects=made)
+    made = gateway(ingress, tls=choice.has("cert-manager"), controller="traefik.io/gateway-controller")
+    yield StagedObjects(stage=ApplyStage.OBJECTS, objects=made)
 
 
-def _emissary(site: ClusterChoice) -> Iterator[Part]:
-    yield Part(stage=ApplyStage.NAMESPACES, objects=[namespace(INGRESSES["emissary"].namespace)])
-    yield from edits.staged(site.sources.component("linkerd", "emissary-crds", site.cluster).public)
+def _emissary(choice: ClusterChoice) -> Iterator[StagedObjects]:
+    yield StagedObjects(stage=ApplyStage.NAMESPACES, objects=[namespace(INGRESSES["emissary"].namespace)])
+    yield from edits.staged(choice.sources.component("linkerd", "emissary-crds", choice.cluster).public)
     objects = [
-        obj for obj in site.sources.component("linkerd", "ingress", site.cluster).public if obj["kind"] != "Mapping"
+        obj for obj in choice.sources.component("linkerd", "ingress", choice.cluster).public if obj["kind"] != "Mapping"
     ]
-    if not site.has("linkerd"):
+    if not choice.has("linkerd"):
         objects = [obj for obj in objects if not obj["apiVersion"].startswith("policy.linkerd.io/")]
     objects = edits.change(
-        objects, "Deployment", "emissary-ingress", lambda obj: _only(obj, _annotations(site)), of="Emissary"
+        objects, "Deployment", "emissary-ingress", lambda obj: _only(obj, _annotations(choice)), of="Emissary"
     )
     # Its pods are not ready before there is a Listener.
-    yield from edits.staged([*objects, *_traces(site)], built_in=ApplyStage.OBJECTS)
+    yield from edits.staged([*objects, *_traces(choice)], built_in=ApplyStage.OBJECTS)
 
 
-def _annotations(site: ClusterChoice) -> dict[str, str]:
+def _annotations(choice: ClusterChoice) -> dict[str, str]:
     """Return the annotations of Emissary's pods; one restarts them when the collector is added or removed."""
-    traced = {"eastwest-lab/traces-to": "otel-collector"} if site.has("otel-collector") else {}
-    return {**_meshed(site), **scraped(8877), **traced}
+    traced = {"eastwest-lab/traces-to": COLLECTOR} if choice.has(COLLECTOR) else {}
+    return {**_in_linkerd(choice), **scraped(8877), **traced}
 
 
-def _traces(site: ClusterChoice) -> list[Obj]:
+def _traces(choice: ClusterChoice) -> list[Obj]:
     """Return the collector's address for Emissary. It reads this at its start only (emissary's v3bootstrap.py)."""
-    if not site.has("otel-collector"):
+    if not choice.has(COLLECTOR):
         return []
     return [
         {
             "apiVersion": EMISSARY_API,
             "kind": TRACING,
-            "metadata": {"name": "otel-collector", "namespace": INGRESSES["emissary"].namespace},
-            "spec": {"driver": "opentelemetry", "service": f"otel-collector.{OBSERVABILITY}:4317"},
+            "metadata": {"name": COLLECTOR, "namespace": INGRESSES["emissary"].namespace},
+            "spec": {"driver": "opentelemetry", "service": f"{COLLECTOR}.{OBSERVABILITY}:{OTLP_PORT}"},
         }
     ]
 
 
-def _emissary_by_upstream(site: ClusterChoice) -> Iterator[str]:
-    yield from upstream.emissary(site, _EMISSARY_VERSION, _annotations(site))
+def _emissary_by_upstream(choice: ClusterChoice) -> Iterator[str]:
+    yield from upstream.emissary(choice, _EMISSARY_VERSION, _annotations(choice))
 
 
-def _emissary_kept(site: ClusterChoice) -> Iterator[Part]:
+def _emissary_kept(choice: ClusterChoice) -> Iterator[StagedObjects]:
     """Yield the objects that are the lab's own, not of the chart."""
     own = [obj for obj in (*lab_emissary.routes(), *lab_emissary.from_mesh()) if obj["kind"] != "Mapping"]
-    if not site.has("linkerd"):
+    if not choice.has("linkerd"):
         own = [obj for obj in own if not obj["apiVersion"].startswith("policy.linkerd.io/")]
-    yield Part(stage=ApplyStage.NAMESPACES, objects=[namespace(INGRESSES["emissary"].namespace)])
-    yield Part(stage=ApplyStage.OBJECTS, objects=[*own, *_traces(site)])
+    yield StagedObjects(stage=ApplyStage.NAMESPACES, objects=[namespace(INGRESSES["emissary"].namespace)])
+    yield StagedObjects(stage=ApplyStage.OBJECTS, objects=[*own, *_traces(choice)])
 
 
 def _only(obj: Obj, annotations: dict[str, str]) -> None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from lab.base.names import NAMESPACE as APPS
 from lab.initialize import edits
-from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, Part, Upkeep, UpstreamInstall
+from lab.initialize.collector import COLLECTOR, HOST, OTLP_PORT
+from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, StagedObjects, Upkeep, UpstreamInstall
 from lab.initialize.options import upstream
 from lab.kube import manifests
 from lab.kube.objects import Obj
@@ -15,29 +16,29 @@ from lab.kube.objects import Obj
 _LOAD_BALANCED = frozenset({"docker-desktop", "minikube", "k3d", "gke", "eks", "aks", "plain"})
 _GATEWAYS = "istio-default-gatewayclass-istio"
 """The ConfigMap with the defaults of Gateways' Deployments and Services."""
-TRACES = "otel-collector"
+TRACES = COLLECTOR
 """Name of the tracing provider in Istio's mesh configuration."""
 
 
-def gateway_api(site: ClusterChoice) -> Iterator[Part]:
+def gateway_api(choice: ClusterChoice) -> Iterator[StagedObjects]:
     """Yield the Gateway API's CRDs and their policies."""
-    crds, policies = site.sources.crds("gateway-api-manifests"), site.sources.objects("gateway-api-manifests")
+    crds, policies = choice.sources.crds("gateway-api-manifests"), choice.sources.objects("gateway-api-manifests")
     parts = edits.staged(policies, crds=crds, built_in=ApplyStage.CRDS)
     yield from (replace(part, owner="gateway-api") for part in parts)
 
 
-def _istio(site: ClusterChoice) -> Iterator[Part]:
-    yield from gateway_api(site)
+def _istio(choice: ClusterChoice) -> Iterator[StagedObjects]:
+    yield from gateway_api(choice)
     for name in ("namespaces", "istio"):
-        objects = site.sources.component("istio", name, site.cluster).public
+        objects = choice.sources.component("istio", name, choice.cluster).public
         if name == "istio":
-            objects = _configured(objects, site)
+            objects = _configured(objects, choice)
         yield from edits.staged([obj for obj in objects if not _is_apps(obj)])
-    if len(site.clusters) > 1:
-        gateway = site.sources.component("istio", "east-west-gateway", site.cluster)
-        yield Part(stage=ApplyStage.OBJECTS, objects=gateway.public)
-        for link in site.sources.links("istio", site.cluster):
-            yield Part(stage=ApplyStage.OPERATORS, objects=link.public)
+    if len(choice.clusters) > 1:
+        gateway = choice.sources.component("istio", "east-west-gateway", choice.cluster)
+        yield StagedObjects(stage=ApplyStage.OBJECTS, objects=gateway.public)
+        for link in choice.sources.links("istio", choice.cluster):
+            yield StagedObjects(stage=ApplyStage.OPERATORS, objects=link.public)
 
 
 def _is_apps(obj: Obj) -> bool:
@@ -45,12 +46,12 @@ def _is_apps(obj: Obj) -> bool:
     return bool(obj["kind"] == "Namespace" and obj["metadata"]["name"] == APPS)
 
 
-def _configured(objects: list[Obj], site: ClusterChoice) -> list[Obj]:
+def _configured(objects: list[Obj], choice: ClusterChoice) -> list[Obj]:
     """Return Istio's objects with the chosen collector, and for load balancers that need node ports."""
 
     def with_collector(obj: Obj) -> None:
         mesh = manifests.load_document(obj["data"]["mesh"])
-        provider = {"service": "otel-collector.observability.svc.cluster.local", "port": 4317}
+        provider = {"service": HOST, "port": OTLP_PORT}
         mesh["extensionProviders"] = [
             *(mesh.get("extensionProviders") or []),
             {"name": TRACES, "opentelemetry": provider},
@@ -62,20 +63,20 @@ def _configured(objects: list[Obj], site: ClusterChoice) -> list[Obj]:
         # The lab's Services have no node ports and no status port; load balancers need the first, clouds the second.
         del obj["data"]["service"]
 
-    if site.has("otel-collector"):
+    if choice.has(COLLECTOR):
         objects = edits.change(objects, "ConfigMap", "istio", with_collector, of="Istio")
-    if site.has(*_LOAD_BALANCED):
+    if choice.has(*_LOAD_BALANCED):
         objects = edits.change(objects, "ConfigMap", _GATEWAYS, without_service, of="Istio")
     return objects
 
 
-def _linkerd(site: ClusterChoice) -> Iterator[Part]:
-    yield from gateway_api(site)
+def _linkerd(choice: ClusterChoice) -> Iterator[StagedObjects]:
+    yield from gateway_api(choice)
     names = ["linkerd-crds", "linkerd-identity", "linkerd"]
-    if len(site.clusters) > 1:
+    if len(choice.clusters) > 1:
         names.append("multicluster")
     for name in names:
-        yield from edits.staged(site.sources.component("linkerd", name, site.cluster).public)
+        yield from edits.staged(choice.sources.component("linkerd", name, choice.cluster).public)
 
 
 MESH = Category(

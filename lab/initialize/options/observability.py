@@ -7,10 +7,21 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lab.initialize import edits, scraping
+from lab.initialize.collector import COLLECTOR, HOST, OTLP_PORT
 from lab.initialize.images import PUBLIC
 from lab.initialize.ingresses import OBSERVABILITY
-from lab.initialize.model import ApplyStage, Category, ClusterChoice, Option, Part, Secret, UpstreamInstall, Url
+from lab.initialize.model import (
+    ApplyStage,
+    Category,
+    ClusterChoice,
+    Option,
+    Secret,
+    StagedObjects,
+    UpstreamInstall,
+    Url,
+)
 from lab.initialize.objects import (
+    OPEN_IN_LINKERD,
     RESTRICTED,
     account,
     cluster_role,
@@ -28,16 +39,15 @@ from lab.initialize.urls import public_url
 from lab.kube import manifests
 from lab.kube.objects import Obj
 
-COLLECTOR, PROMETHEUS, JAEGER = "otel-collector", "prometheus", "jaeger"
+PROMETHEUS, JAEGER = "prometheus", "jaeger"
 _INSECURE_KUBELETS = ("kind", "docker-desktop", "minikube", "k3d")
 """Platforms whose kubelets have certificates that no authority of the cluster signed."""
 
 
-def _place(site: ClusterChoice) -> Part:
+def _place(choice: ClusterChoice) -> StagedObjects:
     """Return the namespace; in Linkerd's mesh, as its proxies tell their metrics to meshed callers only."""
-    meshed = {"linkerd.io/inject": "enabled", "config.linkerd.io/default-inbound-policy": "all-unauthenticated"}
-    annotations = meshed if site.has("linkerd") else None
-    return Part(stage=ApplyStage.NAMESPACES, objects=[namespace(OBSERVABILITY, annotations=annotations)])
+    annotations = OPEN_IN_LINKERD if choice.has("linkerd") else None
+    return StagedObjects(stage=ApplyStage.NAMESPACES, objects=[namespace(OBSERVABILITY, annotations=annotations)])
 
 
 def _configured(name: str, file: str, content: dict[str, Any]) -> tuple[Obj, dict[str, str], Obj, Obj]:
@@ -49,20 +59,20 @@ def _configured(name: str, file: str, content: dict[str, Any]) -> tuple[Obj, dic
     return config_map(name, OBSERVABILITY, {file: text}), {"checksum/config": digest}, volume, mount
 
 
-def _prometheus(site: ClusterChoice) -> Iterator[Part]:
+def _prometheus(choice: ClusterChoice) -> Iterator[StagedObjects]:
     own = {
         "job_name": PROMETHEUS,
         "metrics_path": "/prometheus/metrics",
         "static_configs": [{"targets": ["localhost:9090"]}],
     }
-    jobs = [own, *scraping.jobs(site)]
-    if site.has(COLLECTOR):
+    jobs = [own, *scraping.jobs(choice)]
+    if choice.has(COLLECTOR):
         # What the collector received; its own metrics are found by its pods' annotations.
-        target = f"{COLLECTOR}.{OBSERVABILITY}.svc.cluster.local:8889"
+        target = f"{HOST}:8889"
         jobs.append({"job_name": COLLECTOR, "honor_labels": True, "static_configs": [{"targets": [target]}]})
     content = {
         # Short, so that KEDA sees the first request soon.
-        "global": {"scrape_interval": "5s", "external_labels": {"cluster": site.cluster}},
+        "global": {"scrape_interval": "5s", "external_labels": {"cluster": choice.cluster}},
         "scrape_configs": jobs,
     }
     config, restart, volume, mount = _configured(PROMETHEUS, "prometheus.yml", content)
@@ -73,7 +83,7 @@ def _prometheus(site: ClusterChoice) -> Iterator[Part]:
             "--storage.tsdb.path=/data",
             "--storage.tsdb.retention.time=24h",
             "--web.route-prefix=/prometheus/",
-            f"--web.external-url={public_url(site.cluster)}/prometheus/",
+            f"--web.external-url={public_url(choice.cluster)}/prometheus/",
         ],
         "ports": [{"name": "http", "containerPort": 9090}],
         "readinessProbe": probe("/prometheus/-/ready", "http"),
@@ -83,8 +93,8 @@ def _prometheus(site: ClusterChoice) -> Iterator[Part]:
         "volumeMounts": [mount, {"name": "data", "mountPath": "/data"}],
     }
     user = {"runAsNonRoot": True, "runAsUser": 65534, "fsGroup": 65534, "seccompProfile": {"type": "RuntimeDefault"}}
-    yield _place(site)
-    yield Part(
+    yield _place(choice)
+    yield StagedObjects(
         stage=ApplyStage.OPERATORS,
         objects=[
             account(PROMETHEUS, OBSERVABILITY, token=True),
@@ -103,9 +113,9 @@ def _prometheus(site: ClusterChoice) -> Iterator[Part]:
     )
 
 
-def _collector(site: ClusterChoice) -> Iterator[Part]:
-    config, restart, volume, mount = _configured(COLLECTOR, "config.yaml", _pipelines(site))
-    ports = (("otlp-grpc", 4317, "grpc"), ("otlp-http", 4318, "http"), ("metrics", 8889, "http"))
+def _collector(choice: ClusterChoice) -> Iterator[StagedObjects]:
+    config, restart, volume, mount = _configured(COLLECTOR, "config.yaml", _pipelines(choice))
+    ports = (("otlp-grpc", OTLP_PORT, "grpc"), ("otlp-http", 4318, "http"), ("metrics", 8889, "http"))
     container = {
         "image": PUBLIC[COLLECTOR],
         "args": [f"--config=/etc/{COLLECTOR}/config.yaml"],
@@ -120,10 +130,10 @@ def _collector(site: ClusterChoice) -> Iterator[Part]:
         "securityContext": RESTRICTED,
         "volumeMounts": [mount],
     }
-    scrapes = not site.has(PROMETHEUS)
+    scrapes = not choice.has(PROMETHEUS)
     rbac: Sequence[Obj] = cluster_role(COLLECTOR, scraping.RULES, subject_in=OBSERVABILITY) if scrapes else ()
-    yield _place(site)
-    yield Part(
+    yield _place(choice)
+    yield StagedObjects(
         stage=ApplyStage.OPERATORS,
         objects=[
             account(COLLECTOR, OBSERVABILITY, token=scrapes),
@@ -144,22 +154,25 @@ connector, which neither upstream's small distribution nor the lab's build of th
 """
 
 
-def _pipelines(site: ClusterChoice) -> dict[str, Any]:
+def _pipelines(choice: ClusterChoice) -> dict[str, Any]:
     """Return the collector's configuration: OTLP in; traces to Jaeger or the log, metrics to Prometheus' format."""
-    traces = f"otlp_grpc/{JAEGER}" if site.has(JAEGER) else "debug"
+    traces = f"otlp_grpc/{JAEGER}" if choice.has(JAEGER) else "debug"
     receivers: dict[str, Any] = {
-        "otlp": {"protocols": {"grpc": {"endpoint": "0.0.0.0:4317"}, "http": {"endpoint": "0.0.0.0:4318"}}}
+        "otlp": {"protocols": {"grpc": {"endpoint": f"0.0.0.0:{OTLP_PORT}"}, "http": {"endpoint": "0.0.0.0:4318"}}}
     }
     # What is not measured any more shall be gone after two minutes; the default is five.
     exporters: dict[str, Any] = {
         "debug": _SPANS,
         "prometheus": {"endpoint": "0.0.0.0:8889", "metric_expiration": "90s"},
     }
-    if site.has(JAEGER):
-        exporters[traces] = {"endpoint": f"{JAEGER}.{OBSERVABILITY}.svc.cluster.local:4317", "tls": {"insecure": True}}
-    if not site.has(PROMETHEUS):
+    if choice.has(JAEGER):
+        exporters[traces] = {
+            "endpoint": f"{JAEGER}.{OBSERVABILITY}.svc.cluster.local:{OTLP_PORT}",
+            "tls": {"insecure": True},
+        }
+    if not choice.has(PROMETHEUS):
         # `$` begins a variable in the collector's configuration.
-        jobs = _escaped(scraping.jobs(site))
+        jobs = edits.each_text(scraping.jobs(choice), lambda text: text.replace("$", "$$"))
         receivers["prometheus"] = {"config": {"global": {"scrape_interval": "15s"}, "scrape_configs": jobs}}
     processors = ["memory_limiter", "batch"]
     return {
@@ -185,19 +198,7 @@ def _pipelines(site: ClusterChoice) -> dict[str, Any]:
     }
 
 
-def _escaped(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _escaped(inner) for key, inner in value.items()}
-        case list():
-            return [_escaped(inner) for inner in value]
-        case str():
-            return value.replace("$", "$$")
-        case _:
-            return value
-
-
-def _jaeger(site: ClusterChoice) -> Iterator[Part]:
+def _jaeger(choice: ClusterChoice) -> Iterator[StagedObjects]:
     content = {
         "extensions": {
             "jaeger_storage": {"backends": {"memory": {"memory": {"max_traces": 10000}}}},
@@ -207,7 +208,7 @@ def _jaeger(site: ClusterChoice) -> Iterator[Part]:
                 "http": {"endpoint": "0.0.0.0:16686"},
             },
         },
-        "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": "0.0.0.0:4317"}}}},
+        "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"0.0.0.0:{OTLP_PORT}"}}}},
         "processors": {"batch": {}},
         "exporters": {"jaeger_storage_exporter": {"trace_storage": "memory"}, "debug": _SPANS},
         "service": {
@@ -225,25 +226,25 @@ def _jaeger(site: ClusterChoice) -> Iterator[Part]:
     container = {
         "image": PUBLIC[JAEGER],
         "args": [f"--config=/etc/{JAEGER}/config.yaml"],
-        "ports": [{"name": "http", "containerPort": 16686}, {"name": "otlp-grpc", "containerPort": 4317}],
+        "ports": [{"name": "http", "containerPort": 16686}, {"name": "otlp-grpc", "containerPort": OTLP_PORT}],
         "readinessProbe": probe("/jaeger/", "http"),
         "resources": resources("20m", "64Mi", "512Mi"),
         "securityContext": RESTRICTED,
         "volumeMounts": [mount],
     }
-    yield _place(site)
-    yield Part(
+    yield _place(choice)
+    yield StagedObjects(
         stage=ApplyStage.OPERATORS,
         objects=[
             account(JAEGER, OBSERVABILITY),
             config,
-            service(JAEGER, OBSERVABILITY, [("http", 16686, "http"), ("otlp-grpc", 4317, "grpc")]),
+            service(JAEGER, OBSERVABILITY, [("http", 16686, "http"), ("otlp-grpc", OTLP_PORT, "grpc")]),
             deployment(JAEGER, OBSERVABILITY, container, annotations=restart, volumes=[volume]),
         ],
     )
 
 
-def _metrics_server(site: ClusterChoice) -> Iterator[Part]:
+def _metrics_server(choice: ClusterChoice) -> Iterator[StagedObjects]:
     artifact, label = "metrics-server-manifests", {"k8s-app": "metrics-server"}
 
     def complete(obj: Obj) -> None:
@@ -251,11 +252,11 @@ def _metrics_server(site: ClusterChoice) -> Iterator[Part]:
         template = obj["spec"]["template"]
         template["metadata"] = {**template.get("metadata", {}), "labels": label}
         obj["spec"]["selector"] = {"matchLabels": label}
-        if site.has(*_INSECURE_KUBELETS):
+        if choice.has(*_INSECURE_KUBELETS):
             edits.container(obj, "metrics-server")["args"].append("--kubelet-insecure-tls")
 
     image = {"gcr.io/k8s-staging-metrics-server/metrics-server:master": PUBLIC["metrics-server"]}
-    objects = edits.texts(site.sources.objects(artifact), image, of="metrics-server")
+    objects = edits.texts(choice.sources.objects(artifact), image, of="metrics-server")
     objects = edits.change(objects, "Deployment", "metrics-server", complete, of="metrics-server")
     objects = edits.change(
         objects, "Service", "metrics-server", lambda obj: obj["spec"].update(selector=label), of="metrics-server"
@@ -263,20 +264,20 @@ def _metrics_server(site: ClusterChoice) -> Iterator[Part]:
     yield from edits.staged(objects)
 
 
-def _prometheus_operator(site: ClusterChoice) -> Iterator[Part]:
+def _prometheus_operator(choice: ClusterChoice) -> Iterator[StagedObjects]:
     artifact = "prometheus-operator-manifests"
     # Upstream's bundle is for the namespace `default`.
-    objects = edits.texts(site.sources.objects(artifact), {"default": OBSERVABILITY}, of="the Prometheus operator")
-    yield _place(site)
-    yield from edits.staged(objects, crds=site.sources.crds(artifact))
+    objects = edits.texts(choice.sources.objects(artifact), {"default": OBSERVABILITY}, of="the Prometheus operator")
+    yield _place(choice)
+    yield from edits.staged(objects, crds=choice.sources.crds(artifact))
 
 
-def _linkerd_viz(site: ClusterChoice) -> Iterator[Part]:
-    yield from edits.staged(site.sources.component("linkerd", "linkerd-viz", site.cluster).public)
+def _linkerd_viz(choice: ClusterChoice) -> Iterator[StagedObjects]:
+    yield from edits.staged(choice.sources.component("linkerd", "linkerd-viz", choice.cluster).public)
 
 
-def _viz_keys(site: ClusterChoice) -> Iterator[Secret]:
-    yield from key_commands(site, "linkerd", "linkerd-viz")
+def _viz_keys(choice: ClusterChoice) -> Iterator[Secret]:
+    yield from key_commands(choice, "linkerd", "linkerd-viz")
 
 
 OBSERVABILITY_CATEGORY = Category(

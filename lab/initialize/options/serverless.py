@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from lab.initialize import edits
 from lab.initialize.images import PUBLIC
-from lab.initialize.model import Category, ClusterChoice, Option, Part, Upkeep
+from lab.initialize.model import Category, ClusterChoice, Option, StagedObjects, Upkeep
 
 _KNATIVE_VERSION = "1.23.0"
 """The release of the Go module's 0.50.0: upstream counts both up together since 0.27 became 1.0."""
 _KNATIVE = f"https://github.com/knative/serving/releases/download/knative-v{_KNATIVE_VERSION}"
 
 
-def _keda(site: ClusterChoice) -> Iterator[Part]:
+def _keda(choice: ClusterChoice) -> Iterator[StagedObjects]:
     artifact = "keda-manifests"
     replaced = {
         "ghcr.io/kedacore/keda:latest": PUBLIC["keda-operator"],
@@ -21,8 +21,8 @@ def _keda(site: ClusterChoice) -> Iterator[Part]:
         "ghcr.io/kedacore/keda-admission-webhooks:latest": PUBLIC["keda-admission-webhooks"],
         "Always": "IfNotPresent",
     }
-    objects = edits.texts(site.sources.objects(artifact), replaced, of="KEDA")
-    yield from edits.staged(objects, crds=site.sources.crds(artifact))
+    objects = edits.texts(choice.sources.objects(artifact), replaced, of="KEDA")
+    yield from edits.staged(objects, crds=choice.sources.crds(artifact))
 
 
 SERVERLESS = Category(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.initialize.model import ApplyStage, ClusterChoice, Part, WireCheck, Wiring
+from lab.initialize.model import ApplyStage, ClusterChoice, StagedObjects, WireCheck, Wiring
 from lab.initialize.options.delivery import ARGOCD, FLUX, GIT, REGISTRY, REGISTRY_PORT, REPOSITORY
-from lab.initialize.wires import asking
+from lab.initialize.wires import questions
 from lab.kube.objects import Obj
 
 _IN_CLUSTER = f"oci://{REGISTRY}.{FLUX}.svc.cluster.local:{REGISTRY_PORT}/{REPOSITORY}"
@@ -17,24 +17,24 @@ def stage_name(stage: ApplyStage) -> str:
     return f"stage-{stage.value}"
 
 
-def flux_objects(site: ClusterChoice) -> list[Obj]:
+def flux_objects(choice: ClusterChoice) -> list[Obj]:
     """Return the source, and a Kustomization for each stage with objects, which waits for the one before it.
 
     Flux is never ready with a stage whose folder does not exist.
     """
-    return [_source(site), *(_stage(site, stage) for stage in _stages(site))]
+    return [_source(choice), *(_stage(choice, stage) for stage in _stages(choice))]
 
 
-def _stages(site: ClusterChoice) -> list[ApplyStage]:
-    return [stage for stage in ApplyStage if stage in site.stages]
+def _stages(choice: ClusterChoice) -> list[ApplyStage]:
+    return [stage for stage in ApplyStage if stage in choice.stages]
 
 
-def _source(site: ClusterChoice) -> Obj:
-    url = site.source or _IN_CLUSTER
+def _source(choice: ClusterChoice) -> Obj:
+    url = choice.source or _IN_CLUSTER
     spec: Obj = {"interval": "1m", "url": url}
     if url.startswith("oci://"):
         kind, spec["ref"] = "OCIRepository", {"tag": "latest"}
-        if not site.source:
+        if not choice.source:
             spec["insecure"] = True
     else:
         kind, spec["ref"] = "GitRepository", {"branch": "main"}
@@ -42,17 +42,17 @@ def _source(site: ClusterChoice) -> Obj:
     return {"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": kind, "metadata": metadata, "spec": spec}
 
 
-def _stage(site: ClusterChoice, stage: ApplyStage) -> Obj:
-    stages = _stages(site)
+def _stage(choice: ClusterChoice, stage: ApplyStage) -> Obj:
+    stages = _stages(choice)
     before = stages[: stages.index(stage)][-1:]
     spec: Obj = {
         "interval": "10m",
         "retryInterval": "30s",
         "timeout": "5m",
-        "path": f"./clusters/{site.cluster}/{stage.value}",
+        "path": f"./clusters/{choice.cluster}/{stage.value}",
         "prune": True,
         "wait": True,
-        "sourceRef": {"kind": _source(site)["kind"], "name": "eastwest"},
+        "sourceRef": {"kind": _source(choice)["kind"], "name": "eastwest"},
     }
     if before:
         spec["dependsOn"] = [{"name": stage_name(one)} for one in before]
@@ -64,7 +64,7 @@ def _stage(site: ClusterChoice, stage: ApplyStage) -> Obj:
     }
 
 
-def argocd_objects(site: ClusterChoice) -> list[Obj]:
+def argocd_objects(choice: ClusterChoice) -> list[Obj]:
     """Return an Application for each stage with objects. A stage that comes too early is tried again."""
     return [
         {
@@ -74,9 +74,9 @@ def argocd_objects(site: ClusterChoice) -> list[Obj]:
             "spec": {
                 "project": "default",
                 "source": {
-                    "repoURL": site.source or GIT,
+                    "repoURL": choice.source or GIT,
                     "targetRevision": "HEAD",
-                    "path": f"clusters/{site.cluster}/{stage.value}",
+                    "path": f"clusters/{choice.cluster}/{stage.value}",
                 },
                 "destination": {"server": "https://kubernetes.default.svc"},
                 "syncPolicy": {
@@ -87,16 +87,16 @@ def argocd_objects(site: ClusterChoice) -> list[Obj]:
                 },
             },
         }
-        for stage in _stages(site)
+        for stage in _stages(choice)
     ]
 
 
-def _flux(site: ClusterChoice) -> Iterator[Part]:
-    yield Part(stage=ApplyStage.WIRING, objects=flux_objects(site))
+def _flux(choice: ClusterChoice) -> Iterator[StagedObjects]:
+    yield StagedObjects(stage=ApplyStage.WIRING, objects=flux_objects(choice))
 
 
-def _argocd(site: ClusterChoice) -> Iterator[Part]:
-    yield Part(stage=ApplyStage.WIRING, objects=argocd_objects(site))
+def _argocd(choice: ClusterChoice) -> Iterator[StagedObjects]:
+    yield StagedObjects(stage=ApplyStage.WIRING, objects=argocd_objects(choice))
 
 
 def _both(namespace: str, first: str, second: str, path: str) -> tuple[str, ...]:
@@ -110,16 +110,16 @@ def _both(namespace: str, first: str, second: str, path: str) -> tuple[str, ...]
     )
 
 
-def _flux_checks(site: ClusterChoice) -> Iterator[WireCheck]:
+def _flux_checks(choice: ClusterChoice) -> Iterator[WireCheck]:
     yield WireCheck(
         proves="Flux has pulled the folder",
-        ask=asking.condition(FLUX, _source(site)["kind"].lower(), "eastwest", "Ready"),
+        ask=questions.condition(FLUX, _source(choice)["kind"].lower(), "eastwest", "Ready"),
         expects="True",
         within_s=120,
     )
     yield WireCheck(
         proves="Flux has applied the last stage",
-        ask=asking.condition(
+        ask=questions.condition(
             FLUX, "kustomizations.kustomize.toolkit.fluxcd.io", stage_name(ApplyStage.WIRING), "Ready"
         ),
         expects="True",
@@ -129,7 +129,7 @@ def _flux_checks(site: ClusterChoice) -> Iterator[WireCheck]:
         proves="what Flux has applied is what it has pulled",
         ask=_both(
             FLUX,
-            f"{_source(site)['kind'].lower()}.source.toolkit.fluxcd.io/eastwest",
+            f"{_source(choice)['kind'].lower()}.source.toolkit.fluxcd.io/eastwest",
             f"kustomization.kustomize.toolkit.fluxcd.io/{stage_name(ApplyStage.WIRING)}",
             "{.status.artifact.revision}{.status.lastAppliedRevision}",
         ),
@@ -147,11 +147,11 @@ def _flux_checks(site: ClusterChoice) -> Iterator[WireCheck]:
     )
 
 
-def _argocd_checks(site: ClusterChoice) -> Iterator[WireCheck]:
-    del site
+def _argocd_checks(choice: ClusterChoice) -> Iterator[WireCheck]:
+    del choice
     yield WireCheck(
         proves="Argo CD has applied the last stage",
-        ask=asking.field(ARGOCD, "applications.argoproj.io", stage_name(ApplyStage.WIRING), "{.status.sync.status}"),
+        ask=questions.field(ARGOCD, "applications.argoproj.io", stage_name(ApplyStage.WIRING), "{.status.sync.status}"),
         expects="Synced",
         within_s=300,
     )

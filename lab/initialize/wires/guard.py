@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.initialize import dashboards, ingresses
-from lab.initialize.dashboards import DASHBOARDS
+from lab.initialize.dashboards import PROTECTED
 from lab.initialize.ingresses import AUTH, INGRESSES, OBSERVABILITY, Route
-from lab.initialize.model import ApplyStage, ClusterChoice, Part, WireCheck, Wiring
+from lab.initialize.model import ApplyStage, ClusterChoice, StagedObjects, WireCheck, Wiring
 from lab.initialize.options.authentication import ISSUER, PROVIDER, PROXY
-from lab.initialize.wires import asking
+from lab.initialize.wires import questions
 from lab.kube.objects import Obj
 
 _LOGIN = ("/authorize", "/login/", "/end_session")
 """Paths of the small OpenID provider that browsers need."""
-_DASHBOARDS = frozenset(one.option for one in DASHBOARDS)
 _NO_CREDENTIALS = "the server has asked for the client to provide credentials"
 """What kubectl says of a 401 from behind the API server; of one by the API server itself it says `(Unauthorized)`.
 
@@ -24,59 +23,59 @@ _ISTIOS_POLICY = "RBAC: access denied"
 """The body of Envoy's answer 403; kubectl prints it."""
 
 
-def _by_proxy(site: ClusterChoice) -> Iterator[Part]:
-    paths = ["/oauth2/", *(one.path for one in dashboards.chosen(site))]
-    found = [Route(path=path, service=PROXY, port=4180) for path in paths]
-    if site.has(PROVIDER):
-        found += [Route(path=path, service=PROVIDER, port=8080) for path in _LOGIN]
-    yield Part(stage=ApplyStage.WIRING, objects=ingresses.routes(site, "authentication", AUTH, found))
+def _by_proxy(choice: ClusterChoice) -> Iterator[StagedObjects]:
+    paths = ["/oauth2/", *(one.path for one in dashboards.chosen(choice))]
+    routes = [Route(path=path, service=PROXY, port=4180) for path in paths]
+    if choice.has(PROVIDER):
+        routes += [Route(path=path, service=PROVIDER, port=8080) for path in _LOGIN]
+    yield StagedObjects(stage=ApplyStage.WIRING, objects=ingresses.routes(choice, "authentication", AUTH, routes))
 
 
-def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
-    _, ingress = ingresses.of(site)
+def _checks(choice: ClusterChoice) -> Iterator[WireCheck]:
+    _, ingress = ingresses.of(choice)
     yield WireCheck(
         proves="oauth2-proxy answers through the ingress",
-        ask=asking.at_ingress(ingress, "/oauth2/sign_in"),
+        ask=questions.at_ingress(ingress, "/oauth2/sign_in"),
         # Not any page: without the route, another application may answer. The API server changes addresses in pages.
         expects='action="[^"]*/oauth2/start"',
         words="the page with the button that begins the login (`/oauth2/start`)",
     )
-    for one in dashboards.chosen(site):
-        yield from _refused(site, one, by=_NO_CREDENTIALS)
+    for one in dashboards.chosen(choice):
+        yield from _refused(choice, one, by=_NO_CREDENTIALS)
 
 
-def _refused(site: ClusterChoice, one: dashboards.Dashboard, *, by: str) -> Iterator[WireCheck]:
+def _refused(choice: ClusterChoice, one: dashboards.Dashboard, *, by: str) -> Iterator[WireCheck]:
     """Yield the checks that a dashboard answers, and that authentication refuses a request without a session or token.
 
     `by` is the refuser's answer, so that another failure, such as a missing route, does not pass.
     """
-    _, ingress = ingresses.of(site)
+    _, ingress = ingresses.of(choice)
     yield WireCheck(
         proves=f"{one.title} itself answers",
-        ask=asking.dashboard(one),
+        ask=questions.dashboard(one),
         expects=one.answer,
     )
     yield WireCheck(
         proves=f"the ingress refuses a request to {one.title} without a session or token",
-        ask=asking.at_ingress(ingress, one.healthy),
+        ask=questions.at_ingress(ingress, one.healthy),
         expects=by,
         refused=True,
     )
 
 
-def _by_token(site: ClusterChoice) -> Iterator[Part]:
-    found = [Route(path=one.path, service=one.service, port=one.port) for one in dashboards.chosen(site)]
-    yield Part(stage=ApplyStage.WIRING, objects=ingresses.routes(site, "dashboards", OBSERVABILITY, found))
-    make = _istio_tokens if site.has("istio-gateway") else _envoy_tokens
-    yield Part(stage=ApplyStage.WIRING, objects=make(site))
+def _by_token(choice: ClusterChoice) -> Iterator[StagedObjects]:
+    routes = [Route(path=one.path, service=one.service, port=one.port) for one in dashboards.chosen(choice)]
+    yield StagedObjects(stage=ApplyStage.WIRING, objects=ingresses.routes(choice, "dashboards", OBSERVABILITY, routes))
+    make = _istio_tokens if choice.has("istio-gateway") else _envoy_tokens
+    yield StagedObjects(stage=ApplyStage.WIRING, objects=make(choice))
 
 
-def _istio_tokens(site: ClusterChoice) -> list[Obj]:
+def _istio_tokens(choice: ClusterChoice) -> list[Obj]:
     """Return the verification of tokens at the Gateway, and the refusal of requests to dashboards without one."""
     ingress = INGRESSES["istio-gateway"]
     target = [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": ingress.gateway}]
     metadata = {"name": "dashboards", "namespace": ingress.namespace}
-    paths = [f"{one.path}*" for one in dashboards.chosen(site)]
+    paths = [f"{one.path}*" for one in dashboards.chosen(choice)]
     return [
         {
             "apiVersion": "security.istio.io/v1",
@@ -102,8 +101,8 @@ def _istio_tokens(site: ClusterChoice) -> list[Obj]:
     ]
 
 
-def _envoy_tokens(site: ClusterChoice) -> list[Obj]:
-    del site
+def _envoy_tokens(choice: ClusterChoice) -> list[Obj]:
+    del choice
     provider = {"name": "issuer", "issuer": ISSUER, "remoteJWKS": {"uri": f"{ISSUER}/keys"}}
     return [
         {
@@ -118,9 +117,9 @@ def _envoy_tokens(site: ClusterChoice) -> list[Obj]:
     ]
 
 
-def _token_checks(site: ClusterChoice) -> Iterator[WireCheck]:
-    for one in dashboards.chosen(site):
-        yield from _refused(site, one, by=_ISTIOS_POLICY if site.has("istio-gateway") else _NO_CREDENTIALS)
+def _token_checks(choice: ClusterChoice) -> Iterator[WireCheck]:
+    for one in dashboards.chosen(choice):
+        yield from _refused(choice, one, by=_ISTIOS_POLICY if choice.has("istio-gateway") else _NO_CREDENTIALS)
 
 
 BY_PROXY = Wiring(
@@ -133,7 +132,7 @@ BY_PROXY = Wiring(
 BY_TOKEN = Wiring(
     id="tokens",
     says="The ingress verifies a JWT before a request reaches a dashboard.",
-    ends=(frozenset({"istio-gateway", "envoy-gateway"}), frozenset({"jwt"}), _DASHBOARDS),
+    ends=(frozenset({"istio-gateway", "envoy-gateway"}), frozenset({"jwt"}), PROTECTED),
     parts=_by_token,
     checks=_token_checks,
 )

@@ -5,33 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.base.names import NAMESPACE as APPS
-from lab.initialize import ingresses
-from lab.initialize.ingresses import INGRESSES
-from lab.initialize.model import ApplyStage, ClusterChoice, Part, WireCheck, Wiring
+from lab.initialize.model import ApplyStage, ClusterChoice, StagedObjects, WireCheck, Wiring
 from lab.initialize.objects import namespace
-from lab.initialize.wires import asking
+from lab.initialize.wires import questions
 
 _PODS = '{range .items[*]}{.metadata.namespace}={.spec.initContainers[*].name} {.spec.containers[*].name}{"\\n"}{end}'
 _NEW = "jsonpath={.spec.initContainers[*].name} {.spec.containers[*].name}"
 
 
-def _parts(site: ClusterChoice) -> Iterator[Part]:
-    if site.has("istio"):
+def _parts(choice: ClusterChoice) -> Iterator[StagedObjects]:
+    if choice.has("istio"):
         marked = namespace(APPS, labels={"istio-injection": "enabled"})
     else:
         marked = namespace(APPS, annotations={"linkerd.io/inject": "enabled"})
-    yield Part(stage=ApplyStage.NAMESPACES, objects=[marked])
+    yield StagedObjects(stage=ApplyStage.NAMESPACES, objects=[marked])
 
 
-def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
-    proxy, own = ("istio-proxy", "istio-") if site.has("istio") else ("linkerd-proxy", "linkerd")
+def _checks(choice: ClusterChoice) -> Iterator[WireCheck]:
+    proxy, own = ("istio-proxy", "istio-") if choice.has("istio") else ("linkerd-proxy", "linkerd")
     # Ingresses and observers that Linkerd's policies require in the mesh.
-    also = "" if site.has("istio") else "|emissary|projectcontour|traefik|envoy-gateway-system|observability"
+    also = "" if choice.has("istio") else "|emissary|projectcontour|traefik|envoy-gateway-system|observability"
     outside = f"{APPS}=|{own}{also}"
     ask = ("get", "pods", "--all-namespaces", "--field-selector=status.phase=Running", f"--output=jsonpath={_PODS}")
     yield WireCheck(
         proves="every pod of the applications has the mesh's proxy, and no pod outside of the mesh has one",
-        before=_started(site),
+        before=_started(choice),
         ask=ask,
         expects=rf"\A(?=(?:.*\n)*{APPS}=.*{proxy})(?!(?:.*\n)*{APPS}=(?!.*{proxy}))(?!(?:.*\n)*(?!{outside})[^=\n]+=.*{proxy})",
         words=f"a line for each pod, with {proxy} in those of {APPS}",
@@ -45,10 +43,9 @@ def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
     )
 
 
-def _started(site: ClusterChoice) -> tuple[tuple[str, ...], ...]:
+def _started(choice: ClusterChoice) -> tuple[tuple[str, ...], ...]:
     """Return the request that starts podinfo, if KEDA may have scaled it to zero."""
-    is_scaled = site.has("keda") and site.has(*INGRESSES)
-    return (asking.at_ingress(ingresses.of(site)[1], "/podinfo/"),) if is_scaled else ()
+    return questions.podinfo_request(choice) if choice.has("keda") else ()
 
 
 WIRE = Wiring(

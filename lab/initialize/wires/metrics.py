@@ -11,61 +11,60 @@ from collections.abc import Callable, Iterator
 
 from lab.base.names import NAMESPACE as APPS
 from lab.initialize import ingresses
+from lab.initialize.collector import COLLECTOR
 from lab.initialize.ingresses import INGRESSES, OBSERVABILITY
 from lab.initialize.model import ClusterChoice, WireCheck, Wiring
-from lab.initialize.wires import asking
+from lab.initialize.wires import questions
 
-_COLLECTORS = frozenset({"prometheus", "otel-collector"})
+_COLLECTORS = frozenset({"prometheus", COLLECTOR})
 
 
-def _measured(site: ClusterChoice, query: str, shown: str, *, proves: str) -> WireCheck:
+def _measured(choice: ClusterChoice, query: str, shown: str, *, proves: str) -> WireCheck:
     """Return the check that a metric arrives: a query to Prometheus, else the text that the collector shows.
 
     A request at the ingress comes first: podinfo and most ingresses count nothing before, and KEDA may have to start
     podinfo.
     """
-    before: tuple[tuple[str, ...], ...] = ()
-    if site.has(*INGRESSES):
-        before = (asking.at_ingress(ingresses.of(site)[1], "/podinfo/"),)
-    if site.has("prometheus"):
+    before = questions.podinfo_request(choice)
+    if choice.has("prometheus"):
         return WireCheck(
             proves=proves,
-            ask=asking.prometheus(query),
-            expects=asking.HAS_RESULT,
-            words=asking.ABOVE_ZERO,
+            ask=questions.prometheus(query),
+            expects=questions.HAS_RESULT,
+            words=questions.ABOVE_ZERO,
             before=before,
             within_s=120,
         )
-    ask = asking.service(OBSERVABILITY, "otel-collector", 8889, "/metrics")
+    ask = questions.service(OBSERVABILITY, COLLECTOR, 8889, "/metrics")
     return WireCheck(proves=proves, ask=ask, expects=shown, before=before, within_s=120)
 
 
-def _ingress(site: ClusterChoice) -> Iterator[WireCheck]:
-    id_, ingress = ingresses.of(site)
+def _ingress(choice: ClusterChoice) -> Iterator[WireCheck]:
+    id_, ingress = ingresses.of(choice)
     place = f'namespace="{ingress.namespace}"'
     yield _measured(
-        site,
+        choice,
         # With `job`: Linkerd's proxy beside Emissary is another target in its namespace.
         f"sum({ingress.counter}{{{place}}})" if id_ != "emissary" else f'count(up{{job="pods",{place}}} == 1)',
-        asking.shown(ingress.counter, "namespace", ingress.namespace),
+        questions.shown(ingress.counter, "namespace", ingress.namespace),
         proves="the ingress's count of requests arrives",
     )
 
 
-def _mesh(site: ClusterChoice) -> Iterator[WireCheck]:
-    if site.has("istio"):
-        shown = asking.shown("pilot_xds", "namespace", "istio-system")
-        yield _measured(site, "sum(pilot_xds)", shown, proves="istiod's metrics arrive")
+def _mesh(choice: ClusterChoice) -> Iterator[WireCheck]:
+    if choice.has("istio"):
+        shown = questions.shown("pilot_xds", "namespace", "istio-system")
+        yield _measured(choice, "sum(pilot_xds)", shown, proves="istiod's metrics arrive")
     else:
         query = 'count(up{job="linkerd-proxies"} == 1)'
-        shown = asking.shown("process_start_time_seconds", "job", "linkerd-proxies")
-        yield _measured(site, query, shown, proves="the metrics of Linkerd's proxies arrive")
+        shown = questions.shown("process_start_time_seconds", "job", "linkerd-proxies")
+        yield _measured(choice, query, shown, proves="the metrics of Linkerd's proxies arrive")
 
 
-def _apps(site: ClusterChoice) -> Iterator[WireCheck]:
+def _apps(choice: ClusterChoice) -> Iterator[WireCheck]:
     query = f'sum(http_requests_total{{namespace="{APPS}",pod=~"podinfo-.+"}})'
-    shown = asking.shown("http_requests_total", "namespace", APPS)
-    yield _measured(site, query, shown, proves="podinfo's count of requests arrives")
+    shown = questions.shown("http_requests_total", "namespace", APPS)
+    yield _measured(choice, query, shown, proves="podinfo's count of requests arrives")
 
 
 def _wire(name: str, end: frozenset[str], what: str, checks: Callable[[ClusterChoice], Iterator[WireCheck]]) -> Wiring:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.initialize.images import PUBLIC
-from lab.initialize.model import ApplyStage, ClusterChoice, Part, WireCheck, Wiring
-from lab.initialize.wires import asking
+from lab.initialize.model import ApplyStage, ClusterChoice, StagedObjects, WireCheck, Wiring
+from lab.initialize.wires import questions
 
 
-def _kubelets(site: ClusterChoice) -> Iterator[WireCheck]:
-    del site
+def _kubelets(choice: ClusterChoice) -> Iterator[WireCheck]:
+    del choice
     yield WireCheck(
         proves="metrics-server reads the kubelets' metrics",
         ask=("top", "nodes", "--no-headers"),
@@ -21,7 +21,7 @@ def _kubelets(site: ClusterChoice) -> Iterator[WireCheck]:
     # The pod from before a wrong change answers as long as the new one cannot read the kubelets.
     yield WireCheck(
         proves="metrics-server does so with its present configuration",
-        ask=asking.field(
+        ask=questions.field(
             "kube-system",
             "deployment",
             "metrics-server",
@@ -33,12 +33,12 @@ def _kubelets(site: ClusterChoice) -> Iterator[WireCheck]:
     )
 
 
-def _task(site: ClusterChoice) -> Iterator[Part]:
+def _task(choice: ClusterChoice) -> Iterator[StagedObjects]:
     """Yield a Task whose step needs no other image than Tekton's own, and a run of it."""
-    del site
+    del choice
     metadata = {"name": "hello", "namespace": "default"}
     step = {"name": "hello", "image": PUBLIC["tekton-nop"], "command": ["/ko-app/nop"]}
-    yield Part(
+    yield StagedObjects(
         stage=ApplyStage.WIRING,
         objects=[
             {"apiVersion": "tekton.dev/v1", "kind": "Task", "metadata": metadata, "spec": {"steps": [step]}},
@@ -52,18 +52,18 @@ def _task(site: ClusterChoice) -> Iterator[Part]:
     )
 
 
-def _runs(site: ClusterChoice) -> Iterator[WireCheck]:
-    del site
+def _runs(choice: ClusterChoice) -> Iterator[WireCheck]:
+    del choice
     yield WireCheck(
         proves="Tekton makes a pod of a TaskRun, and it ends well",
-        ask=asking.condition("default", "taskrun", "hello", "Succeeded"),
+        ask=questions.condition("default", "taskrun", "hello", "Succeeded"),
         expects="True",
         within_s=120,
     )
     # The TaskRun's end stays true when Tekton is gone.
     yield WireCheck(
         proves="Tekton's controller runs",
-        ask=asking.field("tekton-pipelines", "deployment", "tekton-pipelines-controller", "{.status.readyReplicas}"),
+        ask=questions.field("tekton-pipelines", "deployment", "tekton-pipelines-controller", "{.status.readyReplicas}"),
         expects="[1-9]",
         within_s=120,
     )

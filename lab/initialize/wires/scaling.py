@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from lab.base.names import NAMESPACE as APPS
 from lab.initialize import ingresses
 from lab.initialize.ingresses import INGRESSES, OBSERVABILITY
-from lab.initialize.model import ApplyStage, ClusterChoice, Part, WireCheck, Wiring
-from lab.initialize.wires import asking
+from lab.initialize.model import ApplyStage, ClusterChoice, StagedObjects, WireCheck, Wiring
+from lab.initialize.wires import questions
 
 _METRIC = (
     f"/apis/external.metrics.k8s.io/v1beta1/namespaces/{APPS}/s0-prometheus"
@@ -17,10 +17,10 @@ _METRIC = (
 """The number by which podinfo is scaled, as the autoscaler asks KEDA for it: the first trigger, of type prometheus."""
 
 
-def _parts(site: ClusterChoice) -> Iterator[Part]:
+def _parts(choice: ClusterChoice) -> Iterator[StagedObjects]:
     # Counted at the ingress: a podinfo without pods counts nothing. Not `rate`: Envoy's count of answers of a class
     # begins with the first one, so that a new series has no earlier sample, and its rate is 0.
-    served = ingresses.of(site)[1].served
+    served = ingresses.of(choice)[1].served
     query = f"clamp_min(sum({served}) - (sum({served} offset 1m) or vector(0)), 0)"
     trigger = {
         "type": "prometheus",
@@ -45,31 +45,30 @@ def _parts(site: ClusterChoice) -> Iterator[Part]:
             "triggers": [trigger],
         },
     }
-    yield Part(stage=ApplyStage.WIRING, objects=[scaled])
+    yield StagedObjects(stage=ApplyStage.WIRING, objects=[scaled])
 
 
-def _checks(site: ClusterChoice) -> Iterator[WireCheck]:
-    _, ingress = ingresses.of(site)
-    request = (asking.at_ingress(ingress, "/podinfo/"),)
+def _checks(choice: ClusterChoice) -> Iterator[WireCheck]:
+    request = questions.podinfo_request(choice)
     # Not the condition Ready, which stays when KEDA is gone: KEDA asks Prometheus anew for each of these answers.
     yield WireCheck(
         proves="KEDA reads the ingress's requests of the last minute from Prometheus",
         ask=("get", f"--raw={_METRIC}"),
         expects=r'"value": ?"[1-9]',
-        words=asking.ABOVE_ZERO,
+        words=questions.ABOVE_ZERO,
         before=request,
         within_s=120,
     )
     yield WireCheck(
         proves="the requests of the last minute make KEDA run podinfo",
-        ask=asking.condition(APPS, "scaledobject", "podinfo", "Active"),
+        ask=questions.condition(APPS, "scaledobject", "podinfo", "Active"),
         expects="True",
         before=request,
         within_s=120,
     )
     yield WireCheck(
         proves="a request at the ingress starts podinfo",
-        ask=asking.field(APPS, "deployment", "podinfo", "{.status.readyReplicas}"),
+        ask=questions.field(APPS, "deployment", "podinfo", "{.status.readyReplicas}"),
         expects="[1-9]",
         before=request,
         within_s=120,

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator
 
 from lab.base.names import NAMESPACE as APPS
 from lab.initialize import ingresses
+from lab.initialize.collector import COLLECTOR
 from lab.initialize.ingresses import INGRESSES, OBSERVABILITY
-from lab.initialize.model import ApplyStage, ClusterChoice, Part, WireCheck, Wiring
+from lab.initialize.model import ApplyStage, ClusterChoice, StagedObjects, WireCheck, Wiring
 from lab.initialize.options.apps import TRACED_AS
 from lab.initialize.options.mesh import TRACES
-from lab.initialize.options.observability import COLLECTOR, JAEGER
-from lab.initialize.wires import asking
+from lab.initialize.options.observability import JAEGER
+from lab.initialize.wires import questions
 
 _COLLECTOR = frozenset({COLLECTOR})
 _SENDERS = {
@@ -35,8 +36,8 @@ _FRESH = ("--since=30s", "--tail=5000")
 """The part of the log that counts: spans arrive 5 s after their request; `--tail` bounds the answer under load."""
 
 
-def _ingress(site: ClusterChoice) -> Iterator[Part]:
-    id_, ingress = ingresses.of(site)
+def _ingress(choice: ClusterChoice) -> Iterator[StagedObjects]:
+    id_, ingress = ingresses.of(choice)
     if id_ == "envoy-gateway":
         allowed = {
             "apiVersion": "gateway.networking.k8s.io/v1beta1",
@@ -49,42 +50,40 @@ def _ingress(site: ClusterChoice) -> Iterator[Part]:
                 "to": [{"group": "", "kind": "Service", "name": COLLECTOR}],
             },
         }
-        yield Part(stage=ApplyStage.WIRING, objects=[allowed])
+        yield StagedObjects(stage=ApplyStage.WIRING, objects=[allowed])
 
 
-def _mesh(site: ClusterChoice) -> Iterator[Part]:
-    del site
+def _mesh(choice: ClusterChoice) -> Iterator[StagedObjects]:
+    del choice
     telemetry = {
         "apiVersion": "telemetry.istio.io/v1",
         "kind": "Telemetry",
         "metadata": {"name": "traces", "namespace": "istio-system"},
         "spec": {"tracing": [{"providers": [{"name": TRACES}], "randomSamplingPercentage": 100}]},
     }
-    yield Part(stage=ApplyStage.WIRING, objects=[telemetry])
+    yield StagedObjects(stage=ApplyStage.WIRING, objects=[telemetry])
 
 
-def _ingress_checks(site: ClusterChoice) -> Iterator[WireCheck]:
-    yield from _arrives(site, _SENDERS[ingresses.of(site)[0]], "the ingress")
+def _ingress_checks(choice: ClusterChoice) -> Iterator[WireCheck]:
+    yield from _arrives(choice, _SENDERS[ingresses.of(choice)[0]], "the ingress")
 
 
-def _mesh_checks(site: ClusterChoice) -> Iterator[WireCheck]:
+def _mesh_checks(choice: ClusterChoice) -> Iterator[WireCheck]:
     """Yield the check of podinfo's proxy; without podinfo, of the gateway: no other proxy gets requests."""
-    if site.has("podinfo"):
-        yield from _arrives(site, f"podinfo.{APPS}", "podinfo's proxy")
-    elif site.has("istio-gateway"):
-        yield from _arrives(site, _SENDERS["istio-gateway"], "the gateway's proxy")
+    if choice.has("podinfo"):
+        yield from _arrives(choice, f"podinfo.{APPS}", "podinfo's proxy")
+    elif choice.has("istio-gateway"):
+        yield from _arrives(choice, _SENDERS["istio-gateway"], "the gateway's proxy")
 
 
-def _apps_checks(site: ClusterChoice) -> Iterator[WireCheck]:
-    yield from _arrives(site, TRACED_AS, "podinfo itself")
+def _apps_checks(choice: ClusterChoice) -> Iterator[WireCheck]:
+    yield from _arrives(choice, TRACED_AS, "podinfo itself")
 
 
-def _arrives(site: ClusterChoice, sender: str, title: str) -> Iterator[WireCheck]:
+def _arrives(choice: ClusterChoice, sender: str, title: str) -> Iterator[WireCheck]:
     """Yield the check that the last receiver, the collector or Jaeger behind it, has logged spans of one sender."""
-    request: tuple[tuple[str, ...], ...] = ()
-    if site.has(*INGRESSES):
-        request = (asking.at_ingress(ingresses.of(site)[1], "/podinfo/"),)
-    receiver, name = (JAEGER, "Jaeger") if site.has(JAEGER) else (COLLECTOR, "the collector")
+    request = questions.podinfo_request(choice)
+    receiver, name = (JAEGER, "Jaeger") if choice.has(JAEGER) else (COLLECTOR, "the collector")
     yield WireCheck(
         proves=f"spans of {title} reach {name}",
         ask=(f"--namespace={OBSERVABILITY}", "logs", f"deployment/{receiver}", *_FRESH),
@@ -95,10 +94,10 @@ def _arrives(site: ClusterChoice, sender: str, title: str) -> Iterator[WireCheck
         # If KEDA has scaled podinfo to zero, the request starts it first.
         within_s=120,
     )
-    if site.has(JAEGER):
+    if choice.has(JAEGER):
         yield WireCheck(
             proves=f"Jaeger shows {title}",
-            ask=asking.service(OBSERVABILITY, JAEGER, 16686, "/jaeger/api/services"),
+            ask=questions.service(OBSERVABILITY, JAEGER, 16686, "/jaeger/api/services"),
             expects=rf'"{re.escape(sender)}"',
             before=request,
             within_s=90,
@@ -110,7 +109,7 @@ def _wire(
     says: str,
     end: frozenset[str],
     checks: Callable[[ClusterChoice], Iterator[WireCheck]],
-    parts: Callable[[ClusterChoice], Iterator[Part]] = lambda _: iter(()),
+    parts: Callable[[ClusterChoice], Iterator[StagedObjects]] = lambda _: iter(()),
 ) -> Wiring:
     return Wiring(id=f"traces-{name}", says=says, ends=(end, _COLLECTOR), parts=parts, checks=checks)
 

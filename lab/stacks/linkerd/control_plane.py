@@ -151,7 +151,8 @@ def rendered(lab: Lab, cluster: Cluster) -> list[Obj]:
     trust_domain = lab.spec.clusters[cluster.name].trust_domain
     cli, values = cli_of(lab), control_plane_values(trust_domain, controller=controller, proxy=proxy)
     anchor, issuer = pki.anchor(lab.paths.pki, lab_name=lab.spec.name), issuer_of(lab, cluster)
-    signed_by = hashlib.sha256(anchor.certificate + issuer.certificate).hexdigest()
+    # Without keys, an issuer is of no use later: the objects are taken without certificates.
+    signed_by = hashlib.sha256(anchor.certificate + issuer.certificate).hexdigest() if lab.keeps_keys else ""
 
     def render(file: Path) -> str:
         folder = lab.paths.pki

@@ -67,14 +67,10 @@ def _capital(title: str) -> str:
 def _option(category: Category, option: Option) -> Json:
     instead = [BY_ID[category.id].option(one) for one in option.instead]
     return {
-        "id": option.id,
+        **option.facts,
         "title": _capital(option.title),
-        "says": option.says,
-        "version": option.version,
-        "license": option.license,
         "upkeep": option.upkeep.value if option.version or not option.selectable else "",
         "selectable": option.selectable,
-        "why": option.why,
         "instead": [one.title for one in instead if one is not None],
         "referenced": bool(option.reference),
     }

@@ -23,8 +23,6 @@ from lab.stage.run import OnScreen
 from lab.stage.security import Door
 from lab.stage.server import listening, serving
 
-PORT = 7467
-"""The default port: that after those of the stage and of the phones. A fixed one lets a URL be opened again."""
 COMMAND = "lab initialize page"
 
 

@@ -11,6 +11,7 @@ from itertools import combinations
 from lab.initialize.choices import Choices, default
 from lab.initialize.model import Category
 from lab.initialize.options import BY_ID, CATEGORIES
+from lab.initialize.rules import hopeless
 
 Value = tuple[str, ...]
 Pair = tuple[tuple[str, Value], tuple[str, Value]]
@@ -98,13 +99,7 @@ def _hopeless(fixed: Mapping[str, Value], names: Sequence[str], start: Choices) 
     """Return whether a rule is broken with each value of the open categories."""
     ids = frozenset(id_ for value in fixed.values() for id_ in value)
     everything = frozenset(id_ for name in names if name not in fixed for value in values(BY_ID[name]) for id_ in value)
-    return any(rule.applies(ids) and rule.applies(ids | everything) for rule in _rules())
-
-
-def _rules() -> Sequence[object]:
-    from lab.initialize.rules import RULES
-
-    return RULES
+    return next(hopeless(ids, everything), None) is not None
 
 
 def _with(fixed: Mapping[str, Value], name: str, value: Value, names: Sequence[str]) -> Iterator[Pair]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,8 +146,8 @@ def test_no_remote_base_and_no_secret_is_in_a_folder(sources: StoreSources, unav
         for path, text in files.items():
             if path.endswith("kustomization.yaml"):
                 assert "://" not in text
+            assert "/1-crds/" in path or "PRIVATE KEY" not in text
             if path.endswith(".yaml") and "/1-crds/" not in path:
-                assert "PRIVATE KEY" not in text
                 secrets = (
                     [obj for obj in manifests.parse(text, source=path) if obj["kind"] == "Secret"]
                     if "Secret" in text
@@ -154,16 +156,35 @@ def test_no_remote_base_and_no_secret_is_in_a_folder(sources: StoreSources, unav
                 assert [obj["metadata"]["name"] for obj in secrets if obj.get("data") or obj.get("stringData")] == []
 
 
+def test_no_private_key_is_kept_with_the_renderings(
+    sources: StoreSources, unavailable: dict[str, str], tmp_path: Path
+) -> None:
+    """Renderings of this machine's real programs, in a cache of its own."""
+    fresh = StoreSources(Paths(cache=tmp_path, state=tmp_path / "state"))
+    fresh.store = sources.store
+    fresh.lab = replace(fresh.lab, artifacts=sources.store)
+    for mesh, ingress, artifact in (("istio", "istio-gateway", "istioctl"), ("linkerd", "none", "linkerd")):
+        if artifact not in unavailable:
+            viz = "linkerd-viz," if mesh == "linkerd" else ""
+            render(of({"mesh": mesh, "ingress": ingress, "observability": f"{viz}prometheus"}, source="x"), fresh)
+    kept = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert kept
+    for file in kept:
+        text = file.read_text()
+        decoded = [base64.b64decode(word) for word in re.findall(r'"([A-Za-z0-9+/]{60,}={0,2})"', text)]
+        assert b"PRIVATE KEY" not in text.encode() + b"".join(decoded), file
+
+
 def test_every_wire_of_the_choices_has_a_check(sources: StoreSources, unavailable: dict[str, str]) -> None:
-    from lab.initialize.tree import sites, wires
+    from lab.initialize.tree import cluster_choices, wires
 
     without: set[str] = set()
     for choices in COMBINATIONS:
         if any(id_ in MESHES and MESHES[id_] in unavailable for id_ in choices.ids):
             continue
-        places = sites(choices, sources)
+        by_cluster = cluster_choices(choices, sources)
         for wire in wires(choices):
-            if not any(list(wire.checks(site)) for site in places.values()):
+            if not any(list(wire.checks(choice)) for choice in by_cluster.values()):
                 without.add(f"{wire.id}: {choices.query()}")
     # A link of Linkerd shows at East's podinfo only, in West.
     assert [one for one in without if not (one.startswith("links: ") and "mesh=linkerd" in one)] == []

@@ -83,8 +83,8 @@ def test_a_lab_with_a_profile_has_the_objects_of_its_folder(
 def reconciled(lab: Lab) -> set[str]:
     """Return the names of what reconciles a lab's folder, which has the extras only: an object for each stage."""
     assert isinstance(lab.extension, LabProfile)
-    keys = lab.extension.extras(lab).keys()
-    return {delivery.stage_name(stage) for stage, _ in keys}
+    owners = lab.extension.extras(lab).owners()
+    return {delivery.stage_name(stage) for stage, _ in owners}
 
 
 def objects_of(lab: Lab, cluster: str) -> list[Obj]:

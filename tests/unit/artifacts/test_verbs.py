@@ -58,9 +58,13 @@ def test_clean_keeps_what_is_used(store: ArtifactStore, make_store: Open) -> Non
 def test_clean_everything_begins_from_nothing(store: ArtifactStore) -> None:
     make(store, "tool")
     (store.paths.go / "mod" / "read-only").mkdir(mode=0o555)
-    list(verbs.clean(lab(store), everything=True))
+    rendered = store.paths.initializer / "rendered"
+    rendered.mkdir(parents=True)
+    (rendered / "istio-east.json").write_text("[]")
+    assert f"deleted {store.paths.initializer}" in list(verbs.clean(lab(store), everything=True))
     assert not store.root.exists()
     assert not store.paths.go.exists()
+    assert not store.paths.initializer.exists()
 
 
 def test_what_was_fetched_under_its_own_name_goes_with_everything_and_what_was_found_stays(

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from lab.base import events
 from lab.base.errors import ArtifactError
-from lab.cli import initialize, initialize_asking, initialize_options
+from lab.cli import initialize, initialize_form, initialize_options, output
 from lab.cli.initialize_next import next_commands
 from lab.initialize import folder as profile
 from lab.initialize.choices import of
 from lab.initialize.options import CATEGORIES
 from lab.initialize.sources import StoreSources
+from lab.initialize.verify import Verifier, WireResult
 from tests.unit.cli.conftest import Command
 
 SMALL = ("--mesh", "none", "--ingress", "none", "--observability", "prometheus", "--apps", "podinfo")
@@ -143,7 +149,7 @@ def test_the_form_ends_with_the_alternatives_of_an_answer_that_lacks_something(
         "Number": ["3", "x", "2"],
     }
     answering(monkeypatch, answers)
-    chosen = initialize_asking.form()
+    chosen = initialize_form.form()
     assert chosen.ids.isdisjoint({"jwt", "prometheus"})
     printed = capsys.readouterr()
     assert "There is no dashboard that JWT could protect." in printed.out
@@ -367,6 +373,58 @@ def test_verify_needs_kubectl(lab: Command, monkeypatch: pytest.MonkeyPatch) -> 
     ended = lab("initialize", "verify", "out")
     assert ended.code == 3
     assert "command not found: kubectl" in ended.err
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two checks, of which the second one waits, and fails."""
+
+    def verify(*_: Any, **__: Any) -> Iterator[WireResult]:
+        one = WireResult(
+            wire="metrics-apps",
+            cluster="east",
+            proves="podinfo's count of requests arrives",
+            command="kubectl --context=kind-east get --raw='/a?b=c'",
+            expected="a number above zero",
+            seen="",
+            passed=True,
+        )
+        yield one
+        events.progress("west: podinfo's count of requests arrives: [/no answer]")
+        yield replace(one, cluster="west", passed=False, seen="no answer")
+
+    monkeypatch.setattr(initialize.shutil, "which", lambda name: name)
+    monkeypatch.setattr(Verifier, "check_contexts", lambda _: None)
+    monkeypatch.setattr(Verifier, "verify", verify)
+
+
+@pytest.mark.usefixtures("checked")
+def test_a_failed_check_names_its_command_and_the_next_step(lab: Command) -> None:
+    lab("initialize", "my out", *SMALL)
+    words = ("--cluster", "east=a b", "--kubeconfig", "k")
+    ended = lab("initialize", "verify", "my out", *words)
+    assert ended.code == 1
+    assert ended.out.splitlines() == [
+        "✓ metrics-apps east: podinfo's count of requests arrives",
+        "✗ metrics-apps west: podinfo's count of requests arrives",
+        "    kubectl --context=kind-east get --raw='/a?b=c'",
+        "    expected: a number above zero",
+        "    last seen: no answer",
+    ]
+    assert "1 of 2 checks failed" in ended.err
+    again = "lab initialize verify 'my out' '--cluster=east=a b' --kubeconfig=k --wire=metrics-apps"
+    assert ended.err.splitlines()[-1] == f"next, after a fix:  {again}"
+    answer = lab("initialize", "verify", "my out", "--json")
+    assert (answer.code, [one["passed"] for one in answer.json]) == (1, [True, False])
+
+
+@pytest.mark.usefixtures("checked")
+def test_a_terminal_shows_what_a_check_waits_for(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab("initialize", "out", *SMALL)
+    terminal = io.StringIO()
+    monkeypatch.setattr(output, "err", lambda: Console(file=terminal, force_terminal=True, width=200))
+    assert lab("initialize", "verify", "out").code == 1
+    assert "west: podinfo's count of requests arrives: [/no answer]" in terminal.getvalue()
 
 
 def test_completion_knows_the_last_word_after_a_comma() -> None:

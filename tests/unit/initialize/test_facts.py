@@ -15,7 +15,7 @@ from lab.initialize.images import PUBLIC
 from lab.initialize.model import Sources
 from lab.initialize.options import OPTIONS
 from lab.initialize.options.authentication import PROVIDER
-from lab.initialize.tree import sites
+from lab.initialize.tree import cluster_choices
 
 CATALOG = {artifact.name: artifact for artifact in default()}
 _OTHER_NAMES = {
@@ -65,7 +65,7 @@ def arguments(option: str) -> list[str]:
     no_sources: Sources = NoSources()  # type: ignore[assignment]
     objects = [
         obj
-        for part in OPTIONS[option].parts(sites(choices, no_sources)["east"])
+        for part in OPTIONS[option].parts(cluster_choices(choices, no_sources)["east"])
         for obj in part.objects
         if obj["kind"] == "Deployment"
     ]

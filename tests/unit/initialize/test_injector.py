@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.initialize.injector import after_it
-from lab.initialize.model import ApplyStage, Part
+from lab.initialize.model import ApplyStage, StagedObjects
 from lab.initialize.objects import namespace
 from lab.kube.objects import Obj
 
@@ -18,8 +18,11 @@ def workload(name: str, in_: str, annotations: dict[str, str] | None = None, kin
 
 def names(objects: list[Obj], stage: ApplyStage, *, spaces: list[Obj] | None = None) -> dict[str, list[str]]:
     """Return the names of the objects in each stage."""
-    given = [("a", Part(stage=stage, objects=objects, text="crds")), ("b", Part(stage=ApplyStage.NAMESPACES))]
-    given.append(("c", Part(stage=ApplyStage.NAMESPACES, objects=spaces or [])))
+    given = [
+        ("a", StagedObjects(stage=stage, objects=objects, text="crds")),
+        ("b", StagedObjects(stage=ApplyStage.NAMESPACES)),
+    ]
+    given.append(("c", StagedObjects(stage=ApplyStage.NAMESPACES, objects=spaces or [])))
     found: dict[str, list[str]] = {}
     for owner, part in after_it(given):
         if owner == "a":

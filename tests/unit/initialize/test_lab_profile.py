@@ -87,9 +87,11 @@ def test_a_lab_without_a_profile_has_the_stacks_own_plan(tmp_path: Path, monkeyp
 
 
 def test_another_ingress_takes_the_place_of_the_stacks_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = ((ApplyStage.OPERATORS, "contour"), (ApplyStage.OBJECTS, "contour"))
+    owners = ((ApplyStage.OPERATORS, "contour"), (ApplyStage.OBJECTS, "contour"))
     choices = parse_query("?mesh=linkerd&ingress=contour")
-    lab = replace(a_lab(tmp_path, toml=f'stack = "linkerd"\n{TOML}'), extension=LabProfile(choices=choices, keys=keys))
+    lab = replace(
+        a_lab(tmp_path, toml=f'stack = "linkerd"\n{TOML}'), extension=LabProfile(choices=choices, owners=owners)
+    )
     names = {step.name for step in steps_of(lab, monkeypatch)}
     assert {"east/profile-contour-operators", "east/profile-contour-objects"} <= names
     assert names.isdisjoint({"east/ingress", "east/emissary-crds"})
@@ -183,13 +185,13 @@ def test_without_an_ingress_the_lab_keeps_the_stacks_own(tmp_path: Path) -> None
 def test_the_folder_and_the_lab_have_the_same_extras(tmp_path: Path) -> None:
     """With upstream's images and the default ports, an extra is byte for byte what the folder has."""
     from lab.initialize.sources import LabSources
-    from lab.initialize.tree import parts, pieces, sites
+    from lab.initialize.tree import cluster_choices, parts, pieces
 
     lab = with_profile(tmp_path, toml='name = "dev"\n', store=Store(obtainable=()))
     choices = of(lab).choices
     assert choices is not None
-    site = sites(choices, LabSources(replace(lab, extension=None)))["west"]
-    found = pieces(parts(choices, site, without={"istio", "istio-gateway", "podinfo", "frontend"}))
+    choice = cluster_choices(choices, LabSources(replace(lab, extension=None)))["west"]
+    found = pieces(parts(choices, choice, without={"istio", "istio-gateway", "podinfo", "frontend"}))
     keys = [key for key in found if key[0] in {ApplyStage.OPERATORS, ApplyStage.WIRING}]
     assert len(keys) == 7
     for stage, owner in keys:

@@ -27,7 +27,7 @@ from lab.initialize.lab_profile.leftovers import Leftovers
 from lab.initialize.lab_profile.profile import LabProfile
 from lab.initialize.model import ApplyStage
 from lab.initialize.options import OPTIONS
-from lab.initialize.tree import sites
+from lab.initialize.tree import cluster_choices
 from lab.initialize.wires import WIRES
 from lab.kube import Kube
 from lab.kube.objects import Obj
@@ -247,7 +247,7 @@ def test_the_status_names_an_extra_that_is_not_installed(lab: Lab, east: FakeApi
 
 def test_a_podinfo_that_keda_scales_may_have_no_pods(tmp_path: Path, lab: Lab, east: FakeApi) -> None:
     choices = parse_query("?observability=prometheus&serverless=keda&apps=podinfo")
-    scaled = replace(a_lab(tmp_path), extension=LabProfile(choices=choices, keys=()))
+    scaled = replace(a_lab(tmp_path), extension=LabProfile(choices=choices, owners=()))
     stack = stacks.current(replace(scaled, spec=lab.spec))
     podinfo: Obj = {
         "apiVersion": "apps/v1",
@@ -275,9 +275,9 @@ def test_a_podinfo_that_keda_scales_may_have_no_pods(tmp_path: Path, lab: Lab, e
 def test_the_lab_makes_the_secrets_that_the_script_makes(tmp_path: Path, lab: Lab) -> None:
     choices = of(lab).choices
     assert choices is not None
-    places = sites(choices, FewSources())  # type: ignore[arg-type]
+    by_cluster = cluster_choices(choices, FewSources())  # type: ignore[arg-type]
     script = tmp_path / "create-secrets.sh"
-    script.write_text(secrets.script(choices, places, "true"))
+    script.write_text(secrets.script(choices, by_cluster, "true"))
     programs = shell(tmp_path)
     done = programs.run(script, "keys", CONTEXT_EAST="east", CONTEXT_WEST="west", KEYS=str(tmp_path / "keys"))
     assert done.returncode == 0, done.stderr
@@ -290,11 +290,11 @@ def test_the_lab_makes_the_secrets_that_the_script_makes(tmp_path: Path, lab: La
 
 
 def test_no_option_and_no_wire_has_secrets_that_the_lab_does_not_make() -> None:
-    site = sites(parse_query("?mesh=none&ingress=none"), FewSources())["east"]  # type: ignore[arg-type]
-    has = {option.id for option in OPTIONS.values() if option.id != "linkerd-viz" and [*option.secrets(site)]}
+    choice = cluster_choices(parse_query("?mesh=none&ingress=none"), FewSources())["east"]  # type: ignore[arg-type]
+    has = {option.id for option in OPTIONS.values() if option.id != "linkerd-viz" and [*option.secrets(choice)]}
     assert has == {"oauth2-proxy"}, "lab/initialize/lab_profile/keys.py makes the others' too"
     of_the_mesh = {"trust", "links"}
-    assert not [wire.id for wire in WIRES if wire.id not in of_the_mesh and [*wire.secrets(site)]]
+    assert not [wire.id for wire in WIRES if wire.id not in of_the_mesh and [*wire.secrets(choice)]]
 
 
 def test_the_secrets_are_the_same_in_all_clusters_and_later(lab: Lab) -> None:
@@ -334,8 +334,8 @@ class Registry:
 @pytest.fixture
 def flux(lab: Lab) -> tuple[FluxFolder, Registry]:
     registry = Registry()
-    keys_ = of(lab).extras(lab).keys()
-    parts = tuple(Extra(stage=stage, owner=owner, extras=of(lab).extras) for stage, owner in keys_)
+    owners = of(lab).extras(lab).owners()
+    parts = tuple(Extra(stage=stage, owner=owner, extras=of(lab).extras) for stage, owner in owners)
     return FluxFolder(parts=parts, run=registry), registry
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from lab.initialize import apply, secrets
 from lab.initialize.choices import Choices, of
 from lab.initialize.model import ApplyStage
 from lab.initialize.readme import readme
-from lab.initialize.tree import Tree, sites
+from lab.initialize.tree import Tree, cluster_choices
 from lab.kube.objects import Obj
 from tests.unit.initialize.kit import shell
 
@@ -74,13 +75,13 @@ def scripts(folder: Path, choices: Choices = CHOICES) -> Path:
     }
     paths = [f"clusters/{name}/{stage.value}/kustomization.yaml" for name in choices.clusters for stage in ApplyStage]
     made = Tree(files=dict.fromkeys(paths, ""), objects=objects)
-    places = sites(choices, FewSources())  # type: ignore[arg-type]
-    steps = apply.steps(choices, made, places)
+    by_cluster = cluster_choices(choices, FewSources())  # type: ignore[arg-type]
+    steps = apply.steps(choices, made, by_cluster)
     out = folder / "out"
     out.mkdir()
     (out / "apply.sh").write_text(apply.script(choices, steps))
-    (out / "create-secrets.sh").write_text(secrets.script(choices, places, ANCHOR))
-    (out / "README.md").write_text(readme(choices, places, steps, programs=["`istioctl`"]))
+    (out / "create-secrets.sh").write_text(secrets.script(choices, by_cluster, ANCHOR))
+    (out / "README.md").write_text(readme(choices, by_cluster, steps, programs=["`istioctl`"]))
     return out
 
 
@@ -99,6 +100,36 @@ def test_apply_takes_the_stages_in_order_in_both_clusters(tmp_path: Path) -> Non
     assert text.index("3-operators") < text.index("rollout status") < text.index("4-objects")
     assert text.index("condition=Programmed") < text.index("create-remote-secret") < text.index("5-wiring")
     assert text.index("wait --for=create --timeout=300s webhook/hook") < text.index("patch webhook hook")
+
+
+@pytest.mark.parametrize("east", ["kind-east", "arn:aws:eks:eu-1:1:cluster/east", "it's my $context", "a`b\\\\n c"])
+def test_apply_ends_with_the_command_that_checks_the_folder(tmp_path: Path, east: str) -> None:
+    place = tmp_path / "it's mine"
+    place.mkdir()
+    out, made = scripts(place), shell(tmp_path)
+    done = made.run(out / "apply.sh", east, "kind-west")
+    assert done.returncode == 0, done.stderr
+    command = done.stdout.splitlines()[-1]
+    # What a person's shell makes of the line.
+    words = subprocess.run(
+        ["sh", "-c", f"set -- {command}; printf '%s\\n' \"$@\""], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    contexts = ["--cluster", f"east={east}", "--cluster", "west=kind-west"]
+    assert words == ["lab", "initialize", "verify", str(out), *contexts]
+
+
+def test_the_readme_s_command_checks_the_contexts_of_its_variables(tmp_path: Path) -> None:
+    text = (scripts(tmp_path) / "README.md").read_text()
+    (command,) = [line for line in text.splitlines() if line.startswith("lab initialize verify")]
+    done = subprocess.run(
+        ["sh", "-c", f"lab() {{ printf '%s\\n' \"$@\"; }}\n{command}"],
+        env=CONTEXTS,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    contexts = ["--cluster", "east=kind-east", "--cluster", "west=kind-west"]
+    assert done.stdout.splitlines() == ["initialize", "verify", ".", *contexts]
 
 
 def test_apply_stops_at_the_first_error(tmp_path: Path) -> None:

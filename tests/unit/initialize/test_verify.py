@@ -137,7 +137,7 @@ def test_all_wires_are_checked() -> None:
     assert not any(one.passed for one in results)
 
 
-def site(*chosen: str) -> ClusterChoice:
+def choice(*chosen: str) -> ClusterChoice:
     return ClusterChoice(chosen=frozenset(chosen), cluster="east", clusters=("east",), sources=NoSources())  # type: ignore[arg-type]
 
 
@@ -159,7 +159,7 @@ GOOD = "test=istio-validation istio-proxy podinfo\ntest=istio-proxy frontend\nke
     ],
 )
 def test_injection_is_checked_in_both_directions(pods: str, right: bool) -> None:
-    check, _ = injection.WIRE.checks(site("istio", "podinfo"))
+    check, _ = injection.WIRE.checks(choice("istio", "podinfo"))
     assert bool(re.search(check.expects, pods)) is right
 
 
@@ -173,7 +173,7 @@ def test_injection_is_checked_in_both_directions(pods: str, right: bool) -> None
     ],
 )
 def test_a_metric_above_zero_is_needed(answer: str, right: bool) -> None:
-    (check,) = metrics.WIRES[1].checks(site("istio", "prometheus"))
+    (check,) = metrics.WIRES[1].checks(choice("istio", "prometheus"))
     assert bool(re.search(check.expects, answer)) is right
 
 
@@ -182,7 +182,7 @@ def test_the_commands_of_checks_are_one_line_each_for_a_shell() -> None:
         if wire.id in {"trust", "links", "certificates"}:
             continue
         ids = {next(iter(sorted(end))) for end in wire.ends} | {"istio", "istio-gateway", "podinfo", "prometheus"}
-        for check in wire.checks(site(*ids)):
+        for check in wire.checks(choice(*ids)):
             re.compile(check.expects)
             for words in (*check.before, check.ask):
                 assert "\n" not in command_line("east", words)
@@ -190,7 +190,7 @@ def test_the_commands_of_checks_are_one_line_each_for_a_shell() -> None:
 
 @pytest.mark.parametrize("ingress", sorted(INGRESSES))
 def test_keda_counts_podinfo_s_requests_at_the_ingress(ingress: str) -> None:
-    (part,) = scaling.WIRE.parts(site(ingress, "keda", "prometheus", "podinfo"))
+    (part,) = scaling.WIRE.parts(choice(ingress, "keda", "prometheus", "podinfo"))
     (trigger,) = part.objects[0]["spec"]["triggers"]
     query = trigger["metadata"]["query"]
     assert query.count("podinfo") == 2

@@ -54,8 +54,9 @@ async function begin() {
 function wires(root, store) {
   const listed = h("ul");
   const none = h("p", { class: "empty" }, "Nothing is wired yet: choose two components that belong together.");
-  root.append(h("h2", {}, "Wired together"), h("p", { class: "lead" }, "`lab initialize verify` checks each of them."), listed, none);
-  prose(root.querySelector(".lead"), "Each has a check: `lab initialize verify`.");
+  const lead = h("p", { class: "lead" });
+  prose(lead, "Each has a check: `lab initialize verify`.");
+  root.append(h("h2", {}, "Wired together"), lead, listed, none);
   store.watch(({ shown }) => {
     const found = Object.entries(shown.wires);
     listed.replaceChildren(...found.map(([id, says]) => h("li", { "data-wire": id }, icon("link"), h("span", {}, says))));

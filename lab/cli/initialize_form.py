@@ -95,13 +95,13 @@ def _reasons(category: Category, chosen: frozenset[str], later: frozenset[str]) 
     together = later | (
         frozenset(one.id for one in category.options if one.selectable) if category.many else frozenset()
     )
-    found: dict[str, str] = {}
+    why: dict[str, str] = {}
     for option in category.options:
         if not option.selectable:
-            found[option.id] = f"{option.why} Use {' or '.join(option.instead)}."
+            why[option.id] = f"{option.advice()}."
         elif broken := _broken(chosen, frozenset({option.id}), together):
-            found[option.id] = f"not now: {broken[0]}"
-    return found
+            why[option.id] = f"not now: {broken[0]}"
+    return why
 
 
 def _describe(option: Option, reason: str) -> None:
@@ -157,16 +157,7 @@ def print_options(*, as_json: bool) -> None:
                 "many": category.many,
                 "default": category.default,
                 "options": [
-                    {
-                        "id": option.id,
-                        "title": option.title,
-                        "says": option.says,
-                        "version": option.version,
-                        "license": option.license,
-                        "upstream": option.upkeep.value,
-                        "why": option.why,
-                        "instead": option.instead,
-                    }
+                    {**option.facts, "upstream": option.upkeep.value, "instead": option.instead}
                     for option in category.options
                 ],
             }
@@ -178,6 +169,6 @@ def print_options(*, as_json: bool) -> None:
     for category in CATEGORIES:
         for option in category.options:
             upstream = option.upkeep.value if option.version or option.why else ""
-            says = f"{option.why} Use {' or '.join(option.instead)}." if option.why else option.says
+            says = f"{option.advice()}." if option.why else option.says
             table.add_row(f"--{category.id}", option.id, option.version, option.license, upstream, says)
     out().print(table)

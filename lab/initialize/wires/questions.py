@@ -6,8 +6,10 @@ import json
 import re
 from urllib.parse import quote
 
+from lab.initialize import ingresses
 from lab.initialize.dashboards import Dashboard
-from lab.initialize.ingresses import OBSERVABILITY, IngressFacts
+from lab.initialize.ingresses import INGRESSES, OBSERVABILITY, IngressFacts
+from lab.initialize.model import ClusterChoice
 
 
 def service(namespace: str, name: str, port: int, path: str) -> tuple[str, ...]:
@@ -18,6 +20,15 @@ def service(namespace: str, name: str, port: int, path: str) -> tuple[str, ...]:
 def at_ingress(ingress: IngressFacts, path: str) -> tuple[str, ...]:
     """Return the command that requests a path of the ingress."""
     return service(ingress.namespace, ingress.service, ingress.port, path)
+
+
+def podinfo_request(choice: ClusterChoice) -> tuple[tuple[str, ...], ...]:
+    """Return the command that sends podinfo a request, by way of the ingress; none without an ingress.
+
+    It comes before what podinfo, its proxy or the ingress tells of requests, and starts a podinfo that KEDA has scaled
+    to zero.
+    """
+    return (at_ingress(ingresses.of(choice)[1], "/podinfo/"),) if choice.has(*INGRESSES) else ()
 
 
 def dashboard(of: Dashboard, path: str = "") -> tuple[str, ...]:

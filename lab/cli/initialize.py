@@ -213,6 +213,7 @@ def update(
         registry=registry,
         source=source,
     )
+    _recover(folder)
     before = profile.choices_of(folder)
     made, _ = _rendered(check(chosen.of(flags, source="the command line", base=before)))
     planned = updates.plan(folder, made.files)
@@ -241,6 +242,13 @@ def update(
             warn(f"resolve the conflict markers (<<<<<<<) in: {', '.join(planned.conflicts)}")
     if planned.conflicts or (diff and planned.effective):
         raise typer.Exit(1)
+
+
+def _recover(folder: Path) -> None:
+    from lab.initialize import folder as profile
+
+    if profile.recover(folder):
+        warn(f"an update of {folder} was interrupted before; its files are as they were before that update")
 
 
 def _files(count: int) -> str:
@@ -279,6 +287,7 @@ def verify(
     from lab.initialize.tree import wires
     from lab.initialize.verify import Verifier
 
+    _recover(folder)
     choices = profile.choices_of(folder)
     known = [one.id for one in wires(choices)]
     if unknown := [name for name in wire or () if name not in known]:

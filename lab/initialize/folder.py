@@ -9,14 +9,13 @@ from __future__ import annotations
 import errno
 import json
 import shlex
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from lab.base import text_file
 from lab.base.errors import UsageError
+from lab.initialize import replacing
 from lab.initialize.choices import FILE_NAME, FORMAT, Choices, parse_query, parse_toml
 from lab.lifecycle.render import folder as files_of
 
@@ -62,10 +61,11 @@ def write(folder: Path, files: Mapping[str, str]) -> int:
 
 
 def choices_of(folder: Path) -> Choices:
-    """Return the choices of a profile.
+    """Return the choices of a profile; before that, undo what a killed update has left.
 
     Raises:
-        UsageError: the folder is not a profile, or its choices are not valid.
+        UsageError: the folder is not a profile, its choices are not valid, or an update of it is running.
+        OSError: what a killed update has left cannot be undone.
     """
     file = folder / FILE_NAME
     if not folder.is_dir():
@@ -79,6 +79,7 @@ def choices_of(folder: Path) -> Choices:
             where=str(folder),
             next="name another, or write a new one: lab initialize FOLDER",
         )
+    recover(folder)
     return read_choices(file)
 
 
@@ -192,37 +193,24 @@ def replace(folder: Path, changed: Mapping[str, str | None]) -> None:
     """Replace files of a folder, all or none; None deletes a file. Files keep their modes.
 
     Raises:
+        UsageError: another process replaces files of the folder.
         OSError: a file cannot be written, or the disk is full; the folder is as before.
     """
-    with _located(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".initializer-") as temporary:
-        new, old = Path(temporary) / "new", Path(temporary) / "old"
-        for path, text in changed.items():
-            if text is not None:
-                target = new / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(text, encoding="utf-8", newline="")
-                if (folder / path).exists():
-                    shutil.copymode(folder / path, target)
-        added = {path for path in changed if not (folder / path).exists()}
-        try:
-            for path, text in changed.items():
-                if path not in added:
-                    (old / path).parent.mkdir(parents=True, exist_ok=True)
-                    (folder / path).rename(old / path)
-                if text is not None:
-                    (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                    (new / path).rename(folder / path)
-        except BaseException:
-            for path in changed:
-                if path in added:
-                    (folder / path).unlink(missing_ok=True)
-                    _remove_empty(folder, (folder / path).parent)
-                elif (old / path).exists():  # else it has not been moved yet
-                    (old / path).replace(folder / path)
-            raise
-        for path, text in changed.items():
-            if text is None:
-                _remove_empty(folder, (folder / path).parent)
+    with _located(folder):
+        replacing.replace(folder, changed)
+
+
+def recover(folder: Path) -> bool:
+    """Restore the files that a killed update has replaced; return whether there was one.
+
+    Raises:
+        UsageError: an update is running, or what was left over is damaged.
+        OSError: a file cannot be restored.
+    """
+    if not folder.is_dir():
+        return False
+    with _located(folder):
+        return replacing.recover(folder)
 
 
 @contextmanager
@@ -231,14 +219,7 @@ def _located(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        temporary = (".lab-render-", ".initializer-")
+        temporary = (".lab-render-", replacing.PREFIX)
         if error.filename is None or any(part.startswith(temporary) for part in Path(error.filename).parts):
             error.filename = str(folder)
         raise
-
-
-def _remove_empty(root: Path, folder: Path) -> None:
-    while folder != root and (not folder.exists() or not any(folder.iterdir())):
-        if folder.exists():
-            folder.rmdir()
-        folder = folder.parent

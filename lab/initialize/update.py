@@ -84,6 +84,7 @@ def plan(folder: Path, files: Mapping[str, str]) -> Update:
         UsageError: the folder is not a profile, its record is damaged, a file is not text, or a file has conflict
             markers of an earlier update.
     """
+    profile.recover(folder)
     base = profile.recorded(folder)
     paths = sorted({*base, *files})
     mine = profile.current(folder, paths)

@@ -19,6 +19,7 @@ from lab.base.errors import ArtifactError
 from lab.cli import initialize, initialize_form, initialize_options, output
 from lab.cli.initialize_next import next_commands
 from lab.initialize import folder as profile
+from lab.initialize import replacing
 from lab.initialize.choices import of
 from lab.initialize.options import CATEGORIES
 from lab.initialize.sources import StoreSources
@@ -342,6 +343,19 @@ def test_an_update_of_a_damaged_folder_is_refused(lab: Command, folder: Path, da
     assert ended.code == 2
     assert said in ended.json["error"]["what"]
     assert ended.json["error"]["next"]
+    assert contents(folder / "out") == before
+
+
+@pytest.mark.parametrize("words", [("update", "out", "--yes"), ("verify", "out", "--wire", "unknown")], ids="".join)
+def test_an_interrupted_update_is_undone_first(
+    lab: Command, folder: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    lab("initialize", "out", *SMALL)
+    before = contents(folder / "out")
+    with monkeypatch.context() as patched:
+        patched.setattr(replacing, "_finish", lambda work: None)
+        profile.replace(folder / "out", {"README.md": "new", "IMAGES.txt": None})
+    assert "an update of out was interrupted before" in lab("initialize", *words).err
     assert contents(folder / "out") == before
 
 

@@ -101,7 +101,7 @@ def test_an_empty_folder_is_removed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [OSError, KeyboardInterrupt])
-@pytest.mark.parametrize("at", range(6))
+@pytest.mark.parametrize("at", range(5))
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_failure_at_any_moment_leaves_the_folder_as_it_was(
     folder: Path, monkeypatch: pytest.MonkeyPatch, at: int, kind: type[BaseException], when: str
@@ -110,7 +110,7 @@ def test_a_failure_at_any_moment_leaves_the_folder_as_it_was(
     new = {**NEW, "clusters/new/a.yaml": "a: 1\n"}
     before, folders = contents(folder), {path for path in folder.rglob("*") if path.is_dir()}
     planned = update.plan(folder, new)
-    real, count = Path.rename, iter(range(100))
+    real, count = Path.replace, iter(range(100))
 
     def rename(self: Path, target: Path) -> Path:
         is_now = next(count) == at
@@ -122,7 +122,7 @@ def test_a_failure_at_any_moment_leaves_the_folder_as_it_was(
         return made
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "rename", rename)
+        patched.setattr(Path, "replace", rename)
         with pytest.raises(kind):
             planned.apply(folder)
     assert contents(folder) == before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -13,9 +13,12 @@ from merge3 import Merge3
 from lab.base.errors import UsageError
 from lab.initialize import folder as profile
 from lab.initialize.choices import FILE_NAME, parse_toml
+from lab.initialize.comments import with_comments
 
 _MINE, _NEW = "yours", "lab initialize"
 _MARKER = "<<<<<<< "
+_BOM = "\ufeff"
+"""The byte order mark that some editors write."""
 
 
 class UpdateKind(Enum):
@@ -94,7 +97,7 @@ def plan(folder: Path, files: Mapping[str, str]) -> Update:
 
 
 def _refuse_markers(folder: Path, mine: Mapping[str, str]) -> None:
-    marked = [path for path, text in mine.items() if any(line.startswith(_MARKER) for line in text.splitlines())]
+    marked = [path for path, text in mine.items() if _is_marked(_plain(text))]
     if marked:
         raise UsageError(
             f"{', '.join(marked)} has conflict markers ({_MARKER.strip()}) of an earlier update",
@@ -103,13 +106,35 @@ def _refuse_markers(folder: Path, mine: Mapping[str, str]) -> None:
         )
 
 
+def _is_marked(text: str) -> bool:
+    return any(line.startswith(_MARKER) for line in text.splitlines())
+
+
 def _change(path: str, base: str | None, mine: str | None, new: str | None) -> FileChange | None:
+    """Return what happens to a file; its line ends, such as those of a Windows checkout, do not count, and stay."""
+    if mine is None or "\r" in f"{base}{new}":
+        return _change_of(path, base, mine, new)
+    one = _change_of(path, base, _plain(mine), new)
+    if one is None:
+        return None
+    return replace(one, before=mine, after=None if one.after is None else _styled(one.after, mine))
+
+
+def _plain(text: str) -> str:
+    return text.removeprefix(_BOM).replace("\r\n", "\n")
+
+
+def _styled(text: str, like: str) -> str:
+    """Return a text with the line ends that most lines of another one have, and with its byte order mark."""
+    is_windows = like.count("\r\n") * 2 > like.count("\n")
+    return f"{_BOM if like.startswith(_BOM) else ''}{text.replace(chr(10), chr(13) + chr(10)) if is_windows else text}"
+
+
+def _change_of(path: str, base: str | None, mine: str | None, new: str | None) -> FileChange | None:
     if new in {base, mine}:
         return None
     if path == FILE_NAME and mine is not None and new is not None:
-        merged, is_conflict = _merged(base or "", mine, new)
-        # The file must have the choices of the other files; comments stay if they can.
-        after = new if is_conflict or not _same_choices(merged, new) else merged
+        after = _choices_file(base or "", mine, new)
         return None if after == mine else FileChange(path=path, change=UpdateKind.REPLACE, before=mine, after=after)
     if mine == base:
         kind = UpdateKind.DELETE if new is None else UpdateKind.ADD if mine is None else UpdateKind.REPLACE
@@ -119,6 +144,14 @@ def _change(path: str, base: str | None, mine: str | None, new: str | None) -> F
     merged, is_conflict = _merged(base or "", mine, new)
     kind = UpdateKind.CONFLICT if is_conflict else UpdateKind.MERGE
     return None if merged == mine else FileChange(path=path, change=kind, before=mine, after=merged)
+
+
+def _choices_file(base: str, mine: str, new: str) -> str:
+    """Return initializer.toml with the choices of the other files; a person's comments stay."""
+    merged, is_conflict = _merged(base, mine, new)
+    if not is_conflict and _same_choices(merged, new):
+        return merged
+    return mine if _same_choices(mine, new) else with_comments(new, mine)
 
 
 def _same_choices(one: str, other: str) -> bool:

@@ -168,11 +168,88 @@ def test_comments_in_the_file_of_choices_stay(tmp_path: Path) -> None:
     update.plan(folder, files("apps=podinfo&delivery=flux")).apply(folder)
     assert toml.read_text().startswith("# ours\n")
     assert parse_toml(toml.read_text()) == parse_query("apps=podinfo&delivery=flux")
-    toml.write_text(toml.read_text().replace('delivery = ["flux"]', 'delivery = ["flux"]  # why'))
-    planned = update.plan(folder, files("apps=podinfo&delivery=argocd"))
-    assert planned.conflicts == []
+
+
+COMMENTED = """\
+# ours
+format = 1  # one
+[choices]
+# before the mesh
+mesh = "linkerd"  # mine
+"apps" = [  # several
+  # first
+  "podinfo",  # second
+]  # third
+# the end
+"""
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["", "BOM"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("query", ["apps=podinfo&mesh=linkerd&ingress=contour", "apps=podinfo,frontend&delivery=flux"])
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_comments_stay_whatever_a_person_edited(
+    tmp_path: Path, mark: str, end: str, query: str, is_whole: bool
+) -> None:
+    folder = tmp_path / "out"
+    written = parse_query("mesh=linkerd").toml()
+    profile.write(folder, {FILE_NAME: written})
+    edited = written.replace("apps = []", 'apps = ["podinfo"]  # mine').replace('"linkerd"', '"linkerd"  # third')
+    edited = COMMENTED if is_whole else edited
+    toml = folder / FILE_NAME
+    toml.write_bytes((mark + edited.replace("\n", end)).encode())
+    new = parse_query(query)
+    update.plan(folder, {FILE_NAME: new.toml()}).apply(folder)
+    text = toml.read_bytes().decode()
+    assert text.startswith(mark)
+    assert text.count("\n") == text.count(end)
+    assert parse_toml(text.removeprefix(mark)) == new
+    for line in edited.splitlines():
+        comment = line[line.find("#") :] if "#" in line else ""
+        assert comment in text
+    assert update.plan(folder, {FILE_NAME: new.toml()}).changes == []
+
+
+def test_choices_that_a_person_made_by_hand_stay_as_they_are_written(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    profile.write(folder, {FILE_NAME: parse_query("").toml()})
+    toml = folder / FILE_NAME
+    toml.write_text(toml.read_text().replace("apps = []", 'apps = ["podinfo"] # mine'))
+    edited = toml.read_text()
+    update.plan(folder, {FILE_NAME: parse_query("apps=podinfo").toml()}).apply(folder)
+    assert toml.read_text() == edited
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+def test_the_line_ends_of_a_checkout_are_no_edits_and_stay(folder: Path, end: str) -> None:
+    (folder / "README.md").write_text("one\ntwo\nthree\nfour\nFIVE\n")
+    for file in folder.rglob("*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes().replace(b"\n", end.encode()))
+    planned = update.plan(folder, {**NEW, "base/a.yaml": "a: 2\n"})
+    assert kinds(planned) == {
+        "README.md": UpdateKind.MERGE,
+        "base/a.yaml": UpdateKind.REPLACE,
+        "base/gone.yaml": UpdateKind.DELETE,
+        "base/new.yaml": UpdateKind.ADD,
+    }
+    (readme,) = (one.diff() for one in planned.changes if one.path == "README.md")
+    assert [line.rstrip() for line in readme.splitlines() if line[0] in "+-"][2:] == ["-two", "+2"]
     planned.apply(folder)
-    assert toml.read_text() == parse_query("apps=podinfo&delivery=argocd").toml()
+    assert (folder / "README.md").read_bytes().decode() == "one\n2\nthree\nfour\nFIVE\n".replace("\n", end)
+    assert (folder / "base/a.yaml").read_bytes().decode() == f"a: 2{end}"
+
+
+def test_a_conflict_in_a_checkout_of_windows_has_its_line_ends(folder: Path) -> None:
+    (folder / "README.md").write_bytes(b"one\r\nZWEI\r\nthree\r\nfour\r\nfive\r\n")
+    planned = update.plan(folder, NEW)
+    assert planned.conflicts == ["README.md"]
+    planned.apply(folder)
+    text = (folder / "README.md").read_bytes()
+    assert text.startswith(b"one\r\n<<<<<<< yours\r\nZWEI\r\n=======\r\n2\r\n>>>>>>> lab initialize\r\nthree")
+    assert text.count(b"\n") == text.count(b"\r\n")
+    with pytest.raises(UsageError, match="conflict markers"):
+        update.plan(folder, NEW)
 
 
 def test_an_edit_that_upstream_made_too_is_the_base_of_the_next_update(folder: Path) -> None:

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +34,7 @@ from lab.cli.initialize_options import (
     Serverless,
     Source,
     contexts,
+    contexts_of,
     toml_files,
 )
 from lab.cli.initialize_page import page
@@ -145,14 +147,16 @@ def folder(
         raise UsageError("FOLDER is missing", next="lab initialize FOLDER, or lab initialize --list")
     if folder is not None and not show:
         profile.check_new(folder)
+        profile.check_creatable(folder)
     choices = check(initialize_form.form() if asks else _choices(flags, given))
     if folder is None and not show:
         folder = initialize_form.folder()
-    made, _ = _rendered(choices)
+    with initialize_form.kept(choices, folder) if asks else nullcontext():
+        made, _ = _rendered(choices)
+        count = 0 if show or folder is None else profile.write(folder, made.files)
     if show or folder is None:
         _show(made, as_json=as_json)
         return
-    count = profile.write(folder, made.files)
     if as_json:
         print_json(out(), {"folder": str(folder), "query": choices.query(), "files": list(made.files)})
         return
@@ -297,7 +301,7 @@ def verify(
         raise HostError("command not found: kubectl", next="install kubectl, or put it on PATH")
     verifier = Verifier(
         kubectl=kubectl,
-        contexts=_contexts(choices, cluster or []),
+        contexts=contexts_of(choices, cluster or []),
         kubeconfig=str(kubeconfig or os.environ.get("KUBECONFIG") or Path.home() / ".kube" / "config"),
     )
     verifier.check_contexts()
@@ -322,19 +326,6 @@ def _waited(checks: Iterator[WireResult]) -> WireResult | None:
     """Return the next check's result, and show what it waits for; None after the last one."""
     with waiting("lab initialize verify"):
         return next(checks, None)
-
-
-def _contexts(choices: Choices, given: list[str]) -> dict[str, str]:
-    by_cluster = {name: name for name in choices.clusters}
-    for words in given:
-        name, equals, context = words.partition("=")
-        if name not in by_cluster or not equals or not context:
-            raise UsageError(
-                f"{words!r} is not of the form NAME=CONTEXT with one of the clusters {', '.join(by_cluster)}",
-                next="--cluster east=CONTEXT",
-            )
-        by_cluster[name] = context
-    return by_cluster
 
 
 def _flags(*, form: str | None, **given: str | None) -> dict[str, str]:

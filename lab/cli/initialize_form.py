@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from lab.base.errors import UsageError
+from lab.base.errors import LabError, UsageError
 from lab.cli.output import out, print_json, table_of
 
 if TYPE_CHECKING:
@@ -60,17 +61,34 @@ def form() -> Choices:
 
 def folder() -> Path:
     """Ask for the folder, again after one that cannot be used, with the reason."""
-    from lab.initialize.folder import check_new
+    from lab.initialize.folder import check_creatable, check_new
     from lab.initialize.preview import FOLDER
 
     while True:
-        path = Path(_answer("\nFolder to write", FOLDER)).expanduser()
         try:
+            path = Path(_answer("\nFolder to write", FOLDER)).expanduser()
             check_new(path)
-        except (UsageError, OSError) as error:
-            typer.echo(error.what if isinstance(error, UsageError) else error.strerror, err=True)
-            continue
-        return path
+            check_creatable(path)
+        except UsageError as error:
+            typer.echo(error.what, err=True)
+        except OSError as error:
+            typer.echo(f"cannot be written: {error.filename}: {error.strerror}", err=True)
+        except (RuntimeError, ValueError) as error:  # ~USER of an unknown user; a null character
+            typer.echo(f"is not a folder's name: {error}", err=True)
+        else:
+            return path
+
+
+@contextmanager
+def kept(choices: Choices, folder: Path | None) -> Iterator[None]:
+    """Print the command with a person's answers if the block fails: they are not typed again."""
+    from lab.initialize.preview import FOLDER
+
+    try:
+        yield
+    except (LabError, OSError):
+        typer.echo(f"your answers as a command:  {choices.command(str(folder or FOLDER))}", err=True)
+        raise
 
 
 def _answer(question: str, default: str) -> str:

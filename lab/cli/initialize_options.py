@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from lab.base.errors import UsageError
+
+if TYPE_CHECKING:
+    from lab.initialize.choices import Choices
 
 
 def _ids(category: str) -> Callable[[str], list[str]]:
@@ -30,6 +35,30 @@ def toml_files(incomplete: str) -> list[str]:
 def contexts(incomplete: str) -> list[str]:
     """Return the clusters' names as the beginning of NAME=CONTEXT."""
     return [name for name in ("east=", "west=") if name.startswith(incomplete)]
+
+
+def contexts_of(choices: Choices, given: Sequence[str]) -> dict[str, str]:
+    """Return each cluster's kubectl context: its name, unless a value of `--cluster` names another.
+
+    Raises:
+        UsageError: a value is not of the form NAME=CONTEXT, or two clusters have the same context.
+    """
+    by_cluster = {name: name for name in choices.clusters}
+    for words in given:
+        name, equals, context = words.partition("=")
+        if name not in by_cluster or not equals or not context:
+            raise UsageError(
+                f"{words!r} is not of the form NAME=CONTEXT with one of the clusters {', '.join(by_cluster)}",
+                next="--cluster east=CONTEXT",
+            )
+        by_cluster[name] = context
+    if len({*by_cluster.values()}) < len(by_cluster):
+        (context, *_) = by_cluster.values()
+        raise UsageError(
+            f"{' and '.join(by_cluster)} have the same context {context}: its checks would pass for both",
+            next=" ".join(f"--cluster {name}=CONTEXT" for name in by_cluster),
+        )
+    return by_cluster
 
 
 def _option(category: str, what: str) -> Any:

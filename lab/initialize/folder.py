@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import json
 import shlex
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from lab.base import text_file
@@ -45,6 +46,20 @@ def check_new(folder: Path) -> None:
             next=f"{update}; or name another folder" if known else "name another folder",
         )
     files_of.check_writable(folder)
+
+
+def check_creatable(folder: Path) -> None:
+    """Check that files can be created where a folder is or will be, by a temporary one. Permissions do not tell it.
+
+    Raises:
+        OSError: they cannot.
+        ValueError: the name has a null character.
+    """
+    with suppress(FileNotFoundError):
+        folder.stat()
+    place = next(path for path in (folder, *folder.absolute().parents) if exists(path))
+    with _located(folder), tempfile.TemporaryDirectory(dir=place, prefix=replacing.PREFIX):
+        pass
 
 
 def write(folder: Path, files: Mapping[str, str]) -> int:

@@ -184,6 +184,49 @@ def answering(monkeypatch: pytest.MonkeyPatch, answers: dict[str, list[str]]) ->
     return asked
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("~no-such-user-here/x", "is not a folder's name"),
+        ("a\0b", "is not a folder's name"),
+        ("x" * 300, "cannot be written"),
+        ("/proc/no-such/x", "cannot be written"),
+        ("lab.toml/x", "cannot be written"),
+    ],
+)
+def test_the_form_asks_again_for_a_folder_that_cannot_be_written(
+    lab: Command, folder: Path, monkeypatch: pytest.MonkeyPatch, answer: str, said: str
+) -> None:
+    asked = answering(monkeypatch, {"Service mesh": ["none"], "Ingress": ["none"], "Folder": [answer, "mine"]})
+    ended = lab("initialize")
+    assert (ended.code, said in ended.err) == (0, True), ended.err
+    assert [words.strip().startswith("Folder") for words, _ in asked].count(True) == 2
+    assert (folder / "mine" / "initializer.toml").is_file()
+    assert [path.name for path in folder.iterdir() if path.name.startswith(".initializer-")] == []
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_questions(
+    lab: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = answering(monkeypatch, {})
+    assert lab("initialize", "/proc/no-such/x").code == 3
+    assert asked == []
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ArtifactError("it is nowhere")])
+def test_a_failure_after_the_questions_keeps_the_answers(
+    lab: Command, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def write(*_: object) -> int:
+        raise error
+
+    answering(monkeypatch, {"Service mesh": ["none"], "Ingress": ["none"], "Folder": ["my own"]})
+    monkeypatch.setattr(profile, "write", write)
+    ended = lab("initialize")
+    assert ended.code == 3
+    assert "your answers as a command:  lab initialize 'my own' --mesh none --ingress none" in ended.err
+
+
 def test_show_writes_nothing(lab: Command, folder: Path) -> None:
     before = {path.name for path in folder.iterdir()}
     ended = lab("initialize", "out", *SMALL, "--show")
@@ -371,6 +414,8 @@ def test_an_update_of_another_folder_is_refused(lab: Command, folder: Path) -> N
     [
         (("--cluster", "north=x"), "is not of the form NAME=CONTEXT"),
         (("--cluster", "east"), "is not of the form NAME=CONTEXT"),
+        (("--cluster", "east=west"), "east and west have the same context west"),
+        (("--cluster", "east=a b", "--cluster", "west=a b"), "east and west have the same context a b"),
         (("--wire", "thing"), "thing is not a wire of this folder"),
     ],
 )

@@ -37,7 +37,7 @@ def recorded(lab: Lab, *, fresh: bool = False) -> Lab:
     """
     try:
         profile = LabProfile.read(lab.paths)
-    except (UsageError, ValueError, KeyError, TypeError) as error:
+    except (UsageError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"is not readable: {error.what if isinstance(error, UsageError) else error}",
             where=str(lab.paths.profile),
@@ -46,7 +46,13 @@ def recorded(lab: Lab, *, fresh: bool = False) -> Lab:
     if profile is None:
         return lab
     if fresh and profile.choices is not None:
-        profile = LabProfile(choices=profile.choices)
+        return _with(lab, LabProfile(choices=profile.choices))
+    if unknown := [name for name in profile.images if name not in lab.artifacts.catalog]:
+        raise UsageError(
+            f"is of another version of the lab: this one does not have {', '.join(unknown)}",
+            where=str(lab.paths.profile),
+            next="lab up, which records what this version has",
+        )
     return _with(lab, profile)
 
 
@@ -73,7 +79,7 @@ def _check_possible(choices: Choices, given: str) -> None:
     platform, mesh = choices.selected["platform"][0], mesh_of(choices)
     is_folder = folder.exists(Path(given)) and Path(given).is_dir()
     by_hand = f"; or follow {Path(given) / 'README.md'}" if is_folder else ""
-    update = f"lab initialize update {given}" if is_folder else "change the URL:"
+    update = f"lab initialize update {shlex.quote(given)}" if is_folder else "change the URL:"
     if platform != "kind":
         raise UsageError(
             f"the profile is for {OPTIONS[platform].title}, and the lab's clusters are kind clusters",
@@ -108,7 +114,7 @@ def _check_running(lab: Lab, choices: Choices, given: str) -> None:
         stack = lab.paths.stack.read_text(encoding="utf-8").strip()
     except OSError:
         return
-    again = f"lab down, then lab up --profile {given}; or another `name` in lab.toml"
+    again = f"lab down, then lab up --profile {shlex.quote(given)}; or another `name` in lab.toml"
     mesh = mesh_of(choices)
     if stack in STACKS and stack != mesh:
         raise UsageError(
@@ -128,7 +134,7 @@ def _clusters(lab: Lab) -> tuple[str, ...]:
     """Return the clusters of a lab that is up."""
     try:
         before = LabProfile.read(lab.paths)
-    except (UsageError, ValueError, KeyError, TypeError):
+    except (UsageError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         before = None
     return before.choices.clusters if before is not None and before.choices is not None else tuple(lab.spec.clusters)
 

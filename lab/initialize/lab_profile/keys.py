@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets as random
+import shlex
 import threading
 from base64 import b64encode
 from collections.abc import Collection, Mapping
@@ -18,6 +19,7 @@ from lab.kube.objects import Obj
 
 USER = "demo@example.test"
 _CLIENT = ("CLIENT_ID", "CLIENT_SECRET")
+_NAMES = ("client-id", "client-secret", "cookie-secret", "password", "own")
 _guard = threading.Lock()
 
 
@@ -30,9 +32,10 @@ def check(paths: Paths, chosen: Collection[str]) -> None:
     """Check that the client at an OpenID provider of the user's own is known.
 
     Raises:
-        UsageError: CLIENT_ID or CLIENT_SECRET is not in the environment, and was never given.
+        UsageError: CLIENT_ID or CLIENT_SECRET is not in the environment, and was never given; or the file with what was
+            given is damaged.
     """
-    if not needed(chosen) or PROVIDER in chosen or _read(paths).get("own") == str(False):
+    if not needed(chosen) or _read(paths).get("own") == str(False) or PROVIDER in chosen:
         return
     if missing := [name for name in _CLIENT if not os.environ.get(name)]:
         raise UsageError(
@@ -42,7 +45,11 @@ def check(paths: Paths, chosen: Collection[str]) -> None:
 
 
 def secrets(paths: Paths, chosen: Collection[str]) -> list[Obj]:
-    """Return the Secrets, the same ones at each call."""
+    """Return the Secrets, the same ones at each call.
+
+    Raises:
+        UsageError: the file with their content is damaged.
+    """
     kept = _kept(paths, own=PROVIDER in chosen)
     client = {"client-id": kept["client-id"], "client-secret": kept["client-secret"]}
     made = [_secret(PROXY, {**client, "cookie-secret": kept["cookie-secret"]})]
@@ -60,8 +67,21 @@ def _kept(paths: Paths, *, own: bool) -> Mapping[str, str]:
 
 def _read(paths: Paths) -> Mapping[str, str]:
     file = paths.profile_keys
-    kept: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    return kept
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        if not (isinstance(kept, dict) and all(isinstance(kept.get(name), str) for name in _NAMES)):
+            raise ValueError(f"it must have the texts {', '.join(_NAMES)}")  # noqa: TRY301 - as a text that is no JSON
+    except FileNotFoundError:
+        return {}
+    except (ValueError, RecursionError, IsADirectoryError) as error:
+        why = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise UsageError(
+            f"is damaged: {why}",
+            where=str(file),
+            next=f"rm -r {shlex.quote(str(file))}, then lab up: it makes new Secrets, for which a provider of your own "
+            f"needs {' and '.join(_CLIENT)} again",
+        ) from error
+    return {name: kept[name] for name in _NAMES}
 
 
 def _made(paths: Paths, *, own: bool) -> Mapping[str, str]:

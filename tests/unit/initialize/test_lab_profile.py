@@ -230,7 +230,16 @@ def test_a_removed_profile_is_forgotten_at_the_end(tmp_path: Path) -> None:
     assert lab_profile.recorded(a_lab(tmp_path)).extension is None
 
 
-@pytest.mark.parametrize("record", ["{", "[]", '{"choices": "mesh=of-the-future", "keys": [], "images": []}'])
+@pytest.mark.parametrize(
+    "record",
+    [
+        "{",
+        "[]",
+        '{"choices": 1, "keys": [], "images": []}',
+        "[" * 100_000,
+        '{"choices": "mesh=of-the-future", "keys": [], "images": []}',
+    ],
+)
 def test_a_record_that_cannot_be_read_names_the_file_and_what_to_do(tmp_path: Path, record: str) -> None:
     lab = a_lab(tmp_path)
     lab.paths.ensure_state()
@@ -239,6 +248,18 @@ def test_a_record_that_cannot_be_read_names_the_file_and_what_to_do(tmp_path: Pa
         lab_profile.recorded(lab)
     assert raised.value.where == str(lab.paths.profile)
     assert "lab up --profile none" in (raised.value.next or "")
+
+
+def test_a_record_with_images_of_another_version_is_refused_but_by_lab_up(tmp_path: Path) -> None:
+    lab = with_profile(tmp_path)
+    of(lab).remember(lab)
+    record = json.loads(lab.paths.profile.read_text())
+    lab.paths.profile.write_text(json.dumps({**record, "images": [*record["images"], "no-such"]}))
+    with pytest.raises(UsageError, match="this one does not have no-such") as raised:
+        lab_profile.recorded(a_lab(tmp_path))
+    assert raised.value.where == str(lab.paths.profile)
+    assert (raised.value.next or "").startswith("lab up")
+    assert of(lab_profile.recorded(a_lab(tmp_path), fresh=True)).choices == of(lab).choices
 
 
 # Refusals
@@ -268,9 +289,9 @@ def test_a_profile_that_a_lab_cannot_have_is_refused(tmp_path: Path, query: str,
 
 def test_a_folder_for_another_platform_is_refused_with_both_ways_out(tmp_path: Path) -> None:
     choices = parse_query("?platform=eks")
-    folder.write(tmp_path / "mine", {"initializer.toml": choices.toml()})
-    error = refused(a_lab(tmp_path), str(tmp_path / "mine"))
-    assert f"lab initialize update {tmp_path / 'mine'} --platform kind" in (error.next or "")
+    folder.write(tmp_path / "my own", {"initializer.toml": choices.toml()})
+    error = refused(a_lab(tmp_path), str(tmp_path / "my own"))
+    assert f"lab initialize update '{tmp_path / 'my own'}' --platform kind" in (error.next or "")
     assert "README.md" in (error.next or "")
 
 
@@ -300,7 +321,7 @@ def test_another_mesh_than_that_of_a_lab_that_is_up_is_refused(tmp_path: Path) -
     stacks.remember(lab, STACKS["linkerd"])
     error = refused(lab, SMALL)
     assert "is up with Linkerd, and the profile's mesh is Istio; nothing was changed" in error.what
-    assert (error.next or "").startswith("lab down, then lab up --profile")
+    assert (error.next or "").startswith(f"lab down, then lab up --profile '{SMALL}'; or")
     assert of(lab_profile.chosen(lab, "?mesh=linkerd&ingress=emissary")).choices is not None
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from lab import stacks
 from lab.base.concurrency import each
-from lab.base.errors import CommandError, WaitTimeout
+from lab.base.errors import CommandError, UsageError, WaitTimeout
 from lab.base.process import Completed
 from lab.base.step import StepStatus
 from lab.components.base import ManifestComponent, State
@@ -305,6 +305,20 @@ def test_the_secrets_are_the_same_in_all_clusters_and_later(lab: Lab) -> None:
     assert lab.paths.profile_keys.stat().st_mode & 0o777 == 0o600
     values = [value for obj in made[0] for value in obj["data"].values()]
     assert len({*values}) == len(values) - 1, "only the client's secret is in two Secrets"
+
+
+@pytest.mark.parametrize("text", ["{bad", "[]", '{"own": "True"}', '{"own": 1}', "\x00", "[" * 100_000])
+def test_damaged_secrets_are_named_with_the_way_out(lab: Lab, text: str) -> None:
+    chosen = frozenset({"oauth2-proxy", "oidc-provider"})
+    made = keys.secrets(lab.paths, chosen)
+    lab.paths.profile_keys.write_text(text)
+    for use in (lambda: keys.secrets(lab.paths, chosen), lambda: keys.check(lab.paths, chosen)):
+        with pytest.raises(UsageError, match="is damaged") as caught:
+            use()
+        assert caught.value.where == str(lab.paths.profile_keys)
+        assert (caught.value.next or "").startswith(f"rm -r {lab.paths.profile_keys}, then lab up")
+    lab.paths.profile_keys.unlink()
+    assert keys.secrets(lab.paths, chosen) != made
 
 
 def test_no_secret_is_recorded_with_the_profile(lab: Lab) -> None:

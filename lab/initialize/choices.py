@@ -27,8 +27,13 @@ NONE = "none"
 MOST_QUERY = 2000
 """Characters of a URL's query: browsers and proxies pass on at least this many."""
 _MOST_SHOWN = 60
-_REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]+)?")
-_SOURCE = re.compile(r"(oci|https|ssh|http)://[A-Za-z0-9._@:/~-]+")
+_MOST_REGISTRY, _MOST_SOURCE = 255, 500
+"""Characters. With these, the query of all choices has at most MOST_QUERY, so that it can be read back."""
+_HOST = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
+_NAME = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+_REGISTRY = re.compile(rf"{_HOST}(:[0-9]{{1,5}})?(/{_NAME})*")
+_PATH = r"(/(?!\.\.?(/|$))[A-Za-z0-9._:~-]*)*"
+_SOURCE = re.compile(rf"(oci|https|ssh|http)://([A-Za-z0-9._~-]+@)?{_HOST}(:[A-Za-z0-9._~-]+)?{_PATH}")
 TEXTS = ("as", "registry", "source")
 """What is chosen beside the categories: the form of the output, a registry that has all images, and the repository that
 Argo CD or Flux reads the folder from."""
@@ -236,7 +241,9 @@ def _ids(category: Category, value: object) -> tuple[tuple[str, ...], list[str]]
     problems: list[str] = []
     selectable = [option.id for option in category.options if option.selectable]
     if category.many:
-        words = [word for word in words if word != NONE] if len(words) == 1 else words
+        if NONE in words and {*words} != {NONE}:
+            problems.append(f"{NONE} is for no choice, and cannot be combined with others")
+        words = [word for word in words if word != NONE]
     elif len(words) != 1:
         problems.append(f"needs exactly one of: {', '.join(selectable)}")
         words = []
@@ -260,6 +267,9 @@ def _text_problem(key: str, value: object) -> str:
         return "must be text in quotation marks"
     if key == "as" and value not in FORMS:
         return f"unknown form {value!r}{_nearest(value, FORMS)}"
+    most = {"registry": _MOST_REGISTRY, "source": _MOST_SOURCE}.get(key, len(value))
+    if len(value) > most:
+        return f"has {len(value)} characters; at most {most} are possible"
     if key == "registry" and value and not _REGISTRY.fullmatch(value):
         return "is not a registry, as in registry.example:5000/prefix"
     if key == "source" and value and not _SOURCE.fullmatch(value):

@@ -49,6 +49,47 @@ def test_nothing_chosen_is_possible() -> None:
     assert of({"clusters": "single"}, source="x").clusters == ("east",)
 
 
+BAD_REGISTRIES = (
+    "../../etc",
+    "a.b/..",
+    "a.b/../c",
+    "..",
+    ".",
+    "-a",
+    "a..b",
+    "a.b//c",
+    "a.b/",
+    "a.b/c/",
+    "/a",
+    "a:b",
+    "a:",
+)
+BAD_SOURCES = (
+    "https://../..",
+    "https://a.b/../c",
+    "https://a.b/..",
+    "https://",
+    "https:///a",
+    "https://u:secret@a.b/c",
+)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({"registry": text} for text in ("localhost:5000", "R.example/a/b_c/d-e.f", "10.0.0.1:5000/m", "mirror")),
+        *(
+            {"source": f"{text}"}
+            for text in ("ssh://git@git.example:22/a/b.git", "http://git:3000/x", "oci://r.io/a:1")
+        ),
+        {"source": "ssh://git@git.example:org/..x/.git/~me/"},
+        {"apps": "none,none"},
+    ],
+)
+def test_registries_and_repositories_are_possible(given: dict[str, object]) -> None:
+    assert parse_query(of(given, source="x").query()) == of(given, source="x")
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -65,6 +106,12 @@ def test_nothing_chosen_is_possible() -> None:
         ({"as": "helm"}, "unknown form 'helm'; did you mean helmfile"),
         ({"registry": "https://x"}, "is not a registry"),
         ({"source": "x; rm -rf"}, "is not a repository"),
+        ({"observability": "none,prometheus"}, "none is for no choice, and cannot be combined with others"),
+        ({"apps": ["podinfo", "none"]}, "none is for no choice, and cannot be combined with others"),
+        *(({"registry": text}, "is not a registry") for text in BAD_REGISTRIES),
+        *(({"source": text}, "is not a repository") for text in BAD_SOURCES),
+        ({"registry": f"a/{'b' * 254}"}, "has 256 characters; at most 255 are possible"),
+        ({"source": f"https://{'b' * 500}"}, "has 508 characters; at most 500 are possible"),
     ],
 )
 def test_bad_choices_are_named(given: dict[str, object], words: str) -> None:
@@ -151,6 +198,11 @@ def test_the_longest_url_of_choices_can_be_read() -> None:
     every = {one.id: tuple(o.id for o in one.options if o.selectable) for one in CATEGORIES if one.many}
     longest = default().with_(every)
     assert len(longest.query()) < choices.MOST_QUERY / 2
+    texts = {"as": "helmfile", "registry": f"a/{'b' * 253}", "source": f"https://a@{'b' * 490}"}
+    longest = of(texts, source="x", base=longest)
+    assert parse_query(longest.query()) == longest
+    typed = "&".join(f"{name}={'%2C'.join(ids)}" for name, ids in every.items())
+    assert parse_query(typed).query() == default().with_(every).query()
 
 
 def test_an_impossible_combination_has_its_reason_and_two_alternatives() -> None:

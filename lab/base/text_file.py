@@ -19,13 +19,14 @@ def check(file: Path, *, name: str, most_bytes: int, option: str) -> None:
     Raises:
         UsageError: it is one of these.
     """
+    one = f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
     if file.is_dir():
         inside = file / name
         fix = f"{option} {inside}" if inside.is_file() else f"name a file with {option}"
-        raise UsageError(f"is a folder, not a {name}", where=str(file), next=fix)
+        raise UsageError(f"is a folder, not {one}", where=str(file), next=fix)
     if file.exists() and not file.is_file():
         what = "is a pipe or a device; the lab reads this file several times, as do commands that it starts"
         raise UsageError(what, where=str(file), next="write the text into a file, and name that one")
     if file.exists() and (size := file.stat().st_size) > most_bytes:
-        what = f"has {size >> 10} KiB; a {name} has {most_bytes >> 10} KiB at most"
-        raise UsageError(what, where=str(file), next=f"name a {name} with {option}")
+        what = f"has {size >> 10} KiB; {one} has {most_bytes >> 10} KiB at most"
+        raise UsageError(what, where=str(file), next=f"name {one} with {option}")

@@ -104,6 +104,9 @@ def choices_from(given: str) -> Choices:
     Raises:
         UsageError: it does not exist, or the choices are not valid.
     """
+    ways = f"name an {FILE_NAME}, a folder of `lab initialize`, or a URL that ends in ?mesh=…"
+    if not given.strip():  # as a path, it would be the working directory
+        raise UsageError("the name of the profile is empty", next=ways)
     path = Path(given)
     if exists(path):
         return choices_of(path) if path.is_dir() else read_choices(path)
@@ -111,9 +114,7 @@ def choices_from(given: str) -> Choices:
         return parse_query(given)
     what = "the URL has no choices" if "://" in given else "there is no such file or folder"
     where = given if len(given) <= _MOST_SHOWN else f"{given[:_MOST_SHOWN]}…"
-    raise UsageError(
-        what, where=where, next=f"name an {FILE_NAME}, a folder of `lab initialize`, or a URL that ends in ?mesh=…"
-    )
+    raise UsageError(what, where=where, next=ways)
 
 
 def exists(path: Path) -> bool:
@@ -136,7 +137,7 @@ def read_choices(file: Path) -> Choices:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError("is not a text in UTF-8", where=str(file), next=f"name a {FILE_NAME}") from error
+        raise UsageError("is not a text in UTF-8", where=str(file), next=f"name an {FILE_NAME}") from error
     return parse_toml(text, source=str(file))
 
 

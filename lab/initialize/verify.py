@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from lab.initialize.tree import cluster_choices, wires
 _COMMAND_S = 20
 _SEEN = 300
 """Characters of an answer in a result."""
+_KUBECONFIG = "--kubeconfig FILE, or KUBECONFIG in the environment"
 _SAME = "the other clusters have another answer"
 
 
@@ -56,10 +58,16 @@ class Verifier:
         """Refuse contexts that kubectl does not have: each check would wait for them for its whole time.
 
         Raises:
-            UsageError: a context is missing.
+            UsageError: a context is missing, or kubectl cannot read the kubeconfig.
         """
         argv = [self.kubectl, "config", "get-contexts", "--output=name"]
         done = self.run(argv, env={"KUBECONFIG": self.kubeconfig}, timeout_s=_COMMAND_S, check=False)
+        if done.returncode != 0:
+            error = " ".join(done.stderr.split())[:_SEEN] or f"its exit code is {done.returncode}"
+            raise UsageError(f"kubectl cannot read the kubeconfig: {error}", where=self.kubeconfig, next=_KUBECONFIG)
+        files = [Path(file) for file in self.kubeconfig.split(os.pathsep) if file]
+        if not any(file.exists() for file in files):  # kubectl takes it for one without contexts
+            raise UsageError("there is no such kubeconfig", where=self.kubeconfig, next=_KUBECONFIG)
         known = done.stdout.split()
         missing = {name: context for name, context in self.contexts.items() if context not in known}
         for name, context in missing.items():

@@ -8,8 +8,6 @@ folder is named by its process, so that the next shell deletes folders of killed
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from pathlib import Path
 from lab.base import process
 from lab.base.files import write_atomic
 from lab.base.names import NAMESPACE, Cluster
+from lab.base.scratch import scratch
 from lab.clusters import kubeconfig
 from lab.lab import Lab
 from lab.shells import start_files
@@ -101,21 +100,6 @@ class Shell:
         content = kubeconfig.with_current(self.lab, self.cluster.name, namespace=NAMESPACE)
         parent = self.lab.paths.state / "shells"
         self.lab.paths.ensure_state()
-        parent.mkdir(mode=0o700, exist_ok=True)
-        _remove_left(parent)
-        folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}.", dir=parent))
-        try:
+        with scratch(parent) as folder:
             write_atomic(folder / "kubeconfig", content, mode=0o600)
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)  # `lab down` inside of the shell has deleted it already
-
-
-def _remove_left(parent: Path) -> None:
-    for folder in parent.iterdir():
-        try:
-            os.kill(int(folder.name.partition(".")[0]), 0)
-        except ProcessLookupError:
-            shutil.rmtree(folder, ignore_errors=True)
-        except (PermissionError, ValueError):  # a process of another user has the number now; not a folder of a shell
-            continue

@@ -7,7 +7,6 @@ its settings and its lab. A node without a mark is left over from a killed run, 
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
@@ -17,6 +16,7 @@ from lab.base import events
 from lab.base.concurrency import at_once
 from lab.base.errors import ClusterError, LabError
 from lab.base.names import LAB_ID_LABEL, LAB_LABEL, Cluster
+from lab.base.scratch import remove_left, scratch
 from lab.base.step import CHANGED, UNCHANGED, StepResult, StepStatus
 from lab.clusters import kubeconfig
 from lab.clusters.kind import config as kind_config
@@ -151,14 +151,15 @@ class KindProvider:
 
     def ensure_images(self, lab: Lab, cluster: Cluster, images: Sequence[str]) -> StepResult:
         """Load images that the node lacks."""
-        node = cluster.node
+        node, archives = cluster.node, lab.paths.state / "images"
+        remove_left(archives)  # a run that was killed may have left hundreds of MB
         loaded = self.docker.execute(node, [*_CTR, "ls", "--quiet"]).stdout.split()
         missing = [image for image in images if full_name(image) not in loaded]
         if not missing:
             return UNCHANGED
         lab.paths.ensure_state()
-        with tempfile.TemporaryDirectory(dir=lab.paths.state) as folder:
-            archive = Path(folder) / "images.tar"
+        with scratch(archives) as folder:
+            archive = folder / "images.tar"
             events.progress(f"loading {', '.join(missing)}")
             self.docker.save(missing, archive)
             self.docker.copy_into(node, archive, "/kind/images.tar")  # /tmp in a node is hidden from `docker cp`

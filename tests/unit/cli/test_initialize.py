@@ -426,6 +426,14 @@ def test_verify_refuses_unknown_names(lab: Command, words: tuple[str, ...], said
     assert said in ended.err
 
 
+def test_a_file_of_choices_that_is_too_large_is_refused(lab: Command, folder: Path) -> None:
+    (folder / "large.toml").write_text("#" * (1 << 17))
+    ended = lab("initialize", "out", "--from", "large.toml")
+    assert (ended.code, "has 128 KiB; an initializer.toml has 64 KiB at most" in ended.err) == (2, True)
+    assert "name an initializer.toml with --from" in ended.err
+    assert "the name of the profile is empty" in lab("initialize", "out", "--from", "").err
+
+
 def test_verify_needs_kubectl(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     lab("initialize", "out", *SMALL)
     monkeypatch.setattr(initialize.shutil, "which", lambda name: None)

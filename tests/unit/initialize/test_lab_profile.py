@@ -311,6 +311,9 @@ def test_a_url_may_be_longer_than_a_files_name(tmp_path: Path) -> None:
 
 
 def test_something_that_is_not_a_profile_is_refused(tmp_path: Path) -> None:
+    for nothing in ("", " "):
+        error = refused(a_lab(tmp_path), nothing)
+        assert (error.what, error.where) == ("the name of the profile is empty", None)
     assert "there is no such file or folder" in refused(a_lab(tmp_path), str(tmp_path / "nowhere")).what
     (tmp_path / "empty").mkdir()
     assert "initializer.toml" in refused(a_lab(tmp_path), str(tmp_path / "empty")).what

@@ -199,6 +199,28 @@ def test_keda_counts_podinfo_s_requests_at_the_ingress(ingress: str) -> None:
     assert trigger["metadata"]["serverAddress"].endswith(".svc.cluster.local:9090/prometheus")
 
 
+def contexts_checked(kubeconfig: str, done: Completed) -> UsageError:
+    verifier = Verifier(kubectl="kubectl", contexts={"east": "a"}, kubeconfig=kubeconfig, run=lambda *_, **__: done)
+    with pytest.raises(UsageError) as refused:
+        verifier.check_contexts()
+    assert refused.value.where == kubeconfig
+    assert "--kubeconfig FILE" in (refused.value.next or "")
+    return refused.value
+
+
+def test_a_kubeconfig_that_kubectl_cannot_read_has_kubectl_s_error() -> None:
+    error = "error: error loading config file:\n yaml: line 3\n"
+    done = Completed(argv=("kubectl",), returncode=1, stdout="", stderr=error, duration_s=0)
+    what = contexts_checked(__file__, done).what
+    assert what == "kubectl cannot read the kubeconfig: error: error loading config file: yaml: line 3"
+
+
+@pytest.mark.parametrize("files", ["nowhere", "nowhere:nor-here", ":"])
+def test_a_missing_kubeconfig_is_named(files: str) -> None:
+    done = Completed(argv=("kubectl",), returncode=0, stdout="", stderr="", duration_s=0)
+    assert contexts_checked(files, done).what == "there is no such kubeconfig"
+
+
 def test_a_context_that_kubectl_does_not_have_is_refused_at_once() -> None:
     def run(argv: Sequence[str | Path], **_: Any) -> Completed:
         words = tuple(str(word) for word in argv)
@@ -206,7 +228,7 @@ def test_a_context_that_kubectl_does_not_have_is_refused_at_once() -> None:
         return Completed(argv=words, returncode=0, stdout="kind-east\nother\n", stderr="", duration_s=0)
 
     contexts = {"east": "kind-east", "west": "west"}
-    verifier = Verifier(kubectl="kubectl", contexts=contexts, kubeconfig="/kube/config", run=run)
+    verifier = Verifier(kubectl="kubectl", contexts=contexts, kubeconfig=f"nowhere:{__file__}", run=run)
     with pytest.raises(UsageError, match="no context west for west; it has: kind-east, other") as refused:
         verifier.check_contexts()
     assert refused.value.next == "--cluster west=CONTEXT, or --kubeconfig FILE"

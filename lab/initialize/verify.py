@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -55,12 +56,12 @@ class Verifier:
     until: Callable[..., str] = wait.until
 
     def check_contexts(self) -> None:
-        """Refuse contexts that kubectl does not have: each check would wait for them for its whole time.
+        """Refuse contexts that kubectl does not have, and two of one cluster: its checks would pass for both.
 
         Raises:
-            UsageError: a context is missing, or kubectl cannot read the kubeconfig.
+            UsageError: a context is missing, two are of the same cluster, or kubectl cannot read the kubeconfig.
         """
-        argv = [self.kubectl, "config", "get-contexts", "--output=name"]
+        argv = [self.kubectl, "config", "view", "--output=json"]
         done = self.run(argv, env={"KUBECONFIG": self.kubeconfig}, timeout_s=_COMMAND_S, check=False)
         if done.returncode != 0:
             error = " ".join(done.stderr.split())[:_SEEN] or f"its exit code is {done.returncode}"
@@ -68,7 +69,8 @@ class Verifier:
         files = [Path(file) for file in self.kubeconfig.split(os.pathsep) if file]
         if not any(file.exists() for file in files):  # kubectl takes it for one without contexts
             raise UsageError("there is no such kubeconfig", where=self.kubeconfig, next=_KUBECONFIG)
-        known = done.stdout.split()
+        entries = json.loads(done.stdout or "{}").get("contexts") or []
+        known = {entry["name"]: entry["context"].get("cluster", "") for entry in entries}
         missing = {name: context for name, context in self.contexts.items() if context not in known}
         for name, context in missing.items():
             raise UsageError(
@@ -76,6 +78,15 @@ class Verifier:
                 where=self.kubeconfig,
                 next=f"--cluster {name}=CONTEXT, or --kubeconfig FILE",
             )
+        clusters: dict[str, str] = {}
+        for name, context in self.contexts.items():
+            other = clusters.setdefault(known[context], name)
+            if other != name:
+                raise UsageError(
+                    f"{context} of {name} and {self.contexts[other]} of {other} are contexts of the same cluster",
+                    where=self.kubeconfig,
+                    next=f"--cluster {name}=CONTEXT",
+                )
 
     def verify(self, choices: Choices, sources: Sources, *, only: Sequence[str] = ()) -> Iterator[WireResult]:
         """Yield the result of each check; `only` names wires."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -221,17 +222,38 @@ def test_a_missing_kubeconfig_is_named(files: str) -> None:
     assert contexts_checked(files, done).what == "there is no such kubeconfig"
 
 
-def test_a_context_that_kubectl_does_not_have_is_refused_at_once() -> None:
+@pytest.mark.parametrize(
+    ("west", "what"),
+    [
+        ("west", "kubectl has no context west for west; it has: kind-east, alias, other"),
+        ("alias", "alias of west and kind-east of east are contexts of the same cluster"),
+        ("other", None),
+    ],
+)
+def test_contexts_that_kubectl_does_not_have_or_of_one_cluster_are_refused_at_once(west: str, what: str | None) -> None:
+    by_context = {"kind-east": "kind-east", "alias": "kind-east", "other": "other"}
+    entries = [{"name": name, "context": {"cluster": cluster, "user": "me"}} for name, cluster in by_context.items()]
+
     def run(argv: Sequence[str | Path], **_: Any) -> Completed:
         words = tuple(str(word) for word in argv)
-        assert words == ("kubectl", "config", "get-contexts", "--output=name")
-        return Completed(argv=words, returncode=0, stdout="kind-east\nother\n", stderr="", duration_s=0)
+        assert words == ("kubectl", "config", "view", "--output=json")
+        return Completed(argv=words, returncode=0, stdout=json.dumps({"contexts": entries}), stderr="", duration_s=0)
 
-    contexts = {"east": "kind-east", "west": "west"}
+    contexts = {"east": "kind-east", "west": west}
     verifier = Verifier(kubectl="kubectl", contexts=contexts, kubeconfig=f"nowhere:{__file__}", run=run)
-    with pytest.raises(UsageError, match="no context west for west; it has: kind-east, other") as refused:
+    if what is None:
         verifier.check_contexts()
-    assert refused.value.next == "--cluster west=CONTEXT, or --kubeconfig FILE"
+        return
+    with pytest.raises(UsageError) as refused:
+        verifier.check_contexts()
+    assert refused.value.what == what
+    assert (refused.value.next or "").startswith("--cluster west=CONTEXT")
+
+
+@pytest.mark.parametrize("view", ["", '{"contexts": null}'])
+def test_a_kubeconfig_without_contexts_is_named(view: str) -> None:
+    done = Completed(argv=("kubectl",), returncode=0, stdout=view, stderr="", duration_s=0)
+    assert contexts_checked(__file__, done).what == "kubectl has no context a for east; it has: none"
 
 
 def test_a_command_that_hangs_is_an_answer_that_is_wrong() -> None:

@@ -17,7 +17,7 @@ from lab.artifacts.published import Published
 from lab.artifacts.recipe import KEY_LABEL
 from lab.artifacts.resolver import LOCAL, MIRROR, UPSTREAM, Resolver, absent, upstream_of
 from lab.base.errors import ArtifactError, HostError
-from lab.base.paths import Paths
+from lab.base.paths import Paths, expanded
 from lab.config import ArtifactsSpec, LabSpec
 from lab.tools.docker import Docker
 
@@ -54,7 +54,7 @@ class ArtifactStore:
         self.docker = docker or Docker()
         self.pins = Pins(file=lock or self.root / FILE_NAME, guard=self.root / "locks" / f"{FILE_NAME}.lock")
         self.recipes = {artifact.name: builders.of(artifact) for artifact in self.catalog if artifact.recipe}
-        folder = Path(self.spec.local).expanduser() if self.spec.local else paths.local
+        folder = expanded(self.spec.local) if self.spec.local else paths.local
         mirror = self.spec.mirror
         here = LocalStore(docker=self.docker, mirror=mirror, folder=folder)
         asks_upstream = asks and (self.spec.source != "packages" or mirror is not None)

@@ -225,19 +225,29 @@ def _elsewhere(path: Path) -> str | None:
     names = [
         name
         for name, folder in folders.items()
-        if path.is_relative_to(whole := Path(folder).expanduser().absolute())
-        or (not _exists(path) and whole.is_relative_to(path))
+        if path.is_relative_to(whole := _absolute(folder)) or (not _exists(path) and whole.is_relative_to(path))
     ]
     return f"set {' and '.join(names)} to a folder that can be written" if names else None
 
 
 def _absolute(folder: str) -> Path:
     # Commands with another working directory, such as those of `lab shell`, get these paths too.
+    return expanded(folder).absolute()
+
+
+def expanded(path: str) -> Path:
+    """Return a path of a user's, with the home folder in place of `~` or `~NAME`.
+
+    Raises:
+        HostError: the home folder is unknown.
+    """
     try:
-        return Path(folder).expanduser().absolute()
+        return Path(path).expanduser()
     except RuntimeError as error:
-        what = "the home folder is unknown: HOME is not set, and the system does not know it"
-        raise HostError(what, where=folder, next="export HOME=FOLDER") from error
+        name = path.partition("/")[0].removeprefix("~")
+        what = f"there is no user {name}" if name else "HOME is not set, and the system does not know it"
+        fix = f"write the path without ~{name}" if name else "export HOME=FOLDER"
+        raise HostError(f"the home folder is unknown: {what}", where=path, next=fix) from error
 
 
 def _foreign(folder: Path) -> Path | None:

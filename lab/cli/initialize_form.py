@@ -61,19 +61,20 @@ def form() -> Choices:
 
 def folder() -> Path:
     """Ask for the folder, again after one that cannot be used, with the reason."""
+    from lab.base.paths import expanded
     from lab.initialize.folder import check_creatable, check_new
     from lab.initialize.preview import FOLDER
 
     while True:
         try:
-            path = Path(_answer("\nFolder to write", FOLDER)).expanduser()
+            path = expanded(_answer("\nFolder to write", FOLDER))
             check_new(path)
             check_creatable(path)
-        except UsageError as error:
+        except LabError as error:
             typer.echo(error.what, err=True)
         except OSError as error:
             typer.echo(f"cannot be written: {error.filename}: {error.strerror}", err=True)
-        except (RuntimeError, ValueError) as error:  # ~USER of an unknown user; a null character
+        except ValueError as error:  # a null character
             typer.echo(f"is not a folder's name: {error}", err=True)
         else:
             return path

@@ -18,6 +18,7 @@ from lab.base import wait
 from lab.base.errors import ClusterError, LabError
 from lab.base.files import write_atomic
 from lab.base.names import LAB_LABEL
+from lab.base.paths import expanded
 from lab.base.wait import NotYet
 from lab.kube import manifests
 from lab.lab import Lab
@@ -67,8 +68,12 @@ def contexts(file: Path) -> tuple[str, ...]:
 
 
 def user_file() -> Path:
-    """Return the kubeconfig that kubectl would write to."""
-    named = [Path(p).expanduser() for p in os.environ.get("KUBECONFIG", "").split(os.pathsep) if p]
+    """Return the kubeconfig that kubectl would write to.
+
+    Raises:
+        HostError: a part of KUBECONFIG begins with `~`, and the home folder is unknown.
+    """
+    named = [expanded(p) for p in os.environ.get("KUBECONFIG", "").split(os.pathsep) if p]
     existing = [p for p in named if p.exists()]
     return (existing or named or [Path.home() / ".kube" / "config"])[0]
 

@@ -2,12 +2,16 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from lab.artifacts import ArtifactStore
 from lab.base.errors import ForeignStateError, HostError
-from lab.base.paths import Paths, denied, unusable
+from lab.base.paths import Paths, denied, expanded, unusable
+from lab.clusters import kubeconfig
+from lab.config import ArtifactsSpec
 from lab.report.session import runs_folder
 
 
@@ -148,7 +152,7 @@ def test_an_unknown_home_folder_is_an_error_in_words(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("LAB_STATE_DIR", "~no-such-user/state")
     with pytest.raises(HostError, match="home folder is unknown") as caught:
         Paths.of("demo")
-    assert (caught.value.where, caught.value.next) == ("~no-such-user/state", "export HOME=FOLDER")
+    assert (caught.value.where, caught.value.next) == ("~no-such-user/state", "write the path without ~no-such-user")
 
 
 @pytest.mark.usefixtures("somebody_else")
@@ -158,3 +162,21 @@ def test_the_command_for_a_folder_with_spaces_is_quoted(tmp_path: Path) -> None:
     with pytest.raises(ForeignStateError) as caught:
         paths.check_access()
     assert caught.value.take_over == f"sudo chown -R \"$USER\" '{paths.state}'"
+
+
+def test_the_home_folder_of_an_unknown_user_is_an_error_wherever_a_user_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = "~no-such-user-here/x"
+    monkeypatch.setenv("KUBECONFIG", unknown)
+    monkeypatch.setenv("LAB_RUNS_DIR", unknown)
+    paths = Paths(cache=tmp_path, state=tmp_path / "state")
+    uses: list[Callable[[], object]] = [
+        lambda: expanded(unknown),
+        kubeconfig.user_file,
+        lambda: ArtifactStore(paths=paths, spec=ArtifactsSpec(local=unknown)),
+        lambda: unusable(PermissionError(13, "denied", str(tmp_path))),
+    ]
+    for use in uses:
+        with pytest.raises(HostError, match="there is no user no-such-user-here"):
+            use()

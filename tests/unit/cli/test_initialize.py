@@ -187,7 +187,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, answers: dict[str, list[str]]) ->
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ("~no-such-user-here/x", "is not a folder's name"),
+        ("~no-such-user-here/x", "the home folder is unknown: there is no user no-such-user-here"),
         ("a\0b", "is not a folder's name"),
         ("x" * 300, "cannot be written"),
         ("/proc/no-such/x", "cannot be written"),

@@ -70,7 +70,7 @@ def _read(paths: Paths) -> Mapping[str, str]:
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
         if not (isinstance(kept, dict) and all(isinstance(kept.get(name), str) for name in _NAMES)):
-            raise ValueError(f"it must have the texts {', '.join(_NAMES)}")  # noqa: TRY301 - as a text that is no JSON
+            raise ValueError(f"it must have the texts {', '.join(_NAMES)}")  # noqa: TRY301 - as a text that is not JSON
     except FileNotFoundError:
         return {}
     except (ValueError, RecursionError, IsADirectoryError) as error:

@@ -221,29 +221,6 @@ def test_removal_takes_all_nodes_of_the_lab_and_the_network_and_nothing_else(
     provider.remove(lab)
 
 
-def test_only_images_that_the_node_lacks_are_loaded(provider: Any, docker: FakeDocker, lab: Lab) -> None:
-    docker.images = "docker.io/eastwest-lab/a:1\nsha256:1\n"
-    east = lab.clusters["east"]
-    assert provider.ensure_images(lab, east, ["eastwest-lab/a:1"]).status is StepStatus.UNCHANGED
-    assert (
-        provider.ensure_images(lab, east, ["eastwest-lab/a:1", "eastwest-lab/b:2"]).detail == "loaded eastwest-lab/b:2"
-    )
-    assert "save eastwest-lab/b:2" in docker.did
-
-
-@pytest.mark.parametrize(
-    ("name", "full"),
-    [
-        ("podinfo", "docker.io/library/podinfo"),
-        ("eastwest-lab/x:1", "docker.io/eastwest-lab/x:1"),
-        ("registry.k8s.io/pause:3.10", "registry.k8s.io/pause:3.10"),
-        ("localhost:5000/x", "localhost:5000/x"),
-    ],
-)
-def test_image_names_are_those_of_containerd(name: str, full: str) -> None:
-    assert subject.full_name(name) == full
-
-
 def test_kinds_configuration_publishes_on_loopback_only_and_patches_only_where_needed() -> None:
     spec = config.parse('name = "dev"').clusters["east"]
     able = kind_config.EngineLimits()

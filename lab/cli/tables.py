@@ -14,12 +14,12 @@ from lab.base.step import Step, StepStatus
 from lab.cli.output import print_json, table_of
 from lab.host.doctor import Finding, Verdict
 from lab.lab import Lab
-from lab.lifecycle.answers import FrontendAnswers
 from lab.lifecycle.runner import RunReport
 
 if TYPE_CHECKING:
     from lab.artifacts.bundle.manifest import BundleManifest
     from lab.base.pulled import Pulled
+    from lab.lifecycle.answers import FrontendAnswers
     from lab.lifecycle.artifacts import Installed, Listed
     from lab.lifecycle.changes import Change
     from lab.lifecycle.down import OwnedResource

@@ -11,7 +11,7 @@ from lab.components import dns, inventory
 from lab.components.base import ManifestComponent
 from lab.components.inventory import Inventory
 from lab.kube import Kube, KubeError
-from lab.kube.objects import Obj, Ref, ref, unready
+from lab.kube.objects import Obj, Ref, is_deleted, ref, unready
 from lab.lab import Lab
 from lab.mesh.ask import ready_endpoints
 from lab.stacks import Stack
@@ -87,7 +87,7 @@ def _listed(kube: Kube, kind: tuple[str, str]) -> tuple[tuple[str, str], list[Re
         KubeError: the cluster does not answer.
     """
     try:
-        return kind, [ref(obj) for obj in kube.find(*kind, metadata_only=True)], ""
+        return kind, [ref(obj) for obj in kube.find(*kind, metadata_only=True) if not is_deleted(obj)], ""
     except KubeError as error:
         if not error.status:
             raise

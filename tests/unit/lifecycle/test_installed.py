@@ -119,6 +119,12 @@ def test_each_recorded_object_that_was_deleted_is_named(lab: Lab, west: Kube, go
     assert installed.problems(lab, STACK, west) == [f"west: {ref(gone)} is missing"]
 
 
+def test_an_object_that_is_being_deleted_counts_as_missing(lab: Lab, west: Kube) -> None:
+    record(west, "profile-all", [CRD])
+    put(west, {**CRD, "metadata": {**CRD["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}})
+    assert installed.problems(lab, STACK, west) == [f"west: {ref(CRD)} is missing"]
+
+
 def test_an_object_is_not_named_where_its_namespace_or_its_kind_is(lab: Lab, west: Kube) -> None:
     record(west, "profile-all", [CRD, SCALED, named("v1", "Namespace", "auth"), SECRET])
     assert sorted(installed.problems(lab, STACK, west)) == [

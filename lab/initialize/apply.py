@@ -257,10 +257,11 @@ ended() {{
   fi
   if [ "$1" -ne 0 ]; then
     echo "the installation is not complete; this command continues it:" >&2
-    keys=
-    if [ -d "$KEYS" ]; then keys="KEYS=$(quoted "$KEYS") "; fi
-    printf '  %ssh %s{words}\\n' "$keys" "$(quoted "$PWD/apply.sh")" {quoted} >&2
-    if [ -n "$created" ] && [ -n "$keys" ]; then echo "the folder KEYS has secrets; a success deletes it" >&2; fi
+    variables=
+    if [ -d "$KEYS" ] || [ -z "$created" ]; then variables="KEYS=$(quoted "$KEYS") "; fi
+    if [ -n "${{KUBECONFIG:-}}" ]; then variables="KUBECONFIG=$(quoted "$KUBECONFIG") $variables"; fi
+    printf '  %ssh %s{words}\\n' "$variables" "$(quoted "$PWD/apply.sh")" {quoted} >&2
+    if [ -n "$created" ] && [ -d "$KEYS" ]; then echo "the folder KEYS has secrets; a success deletes it" >&2; fi
   fi
 }}
 if [ -n "$KEYS" ]; then

@@ -21,7 +21,7 @@ FRONTEND = ""
 class FrontendAnswers:
     """The clusters that answered a frontend's requests to `upstream`; `problem` is empty if all is well.
 
-    `upstream`: the service; empty if only the frontend itself was asked.
+    `upstream`: the service; empty for a request to the frontend itself.
     `missing`: the expected clusters that answered no request, although no request failed.
     `reached`: the frontend itself answered through its cluster's ingress.
     """

@@ -81,16 +81,10 @@ def _missing(kube: Kube, known: Mapping[str, Inventory]) -> Iterator[str]:
 
 
 def _listed(kube: Kube, kind: tuple[str, str]) -> tuple[tuple[str, str], list[Ref], str]:
-    """Return a kind, its objects, and why they cannot be listed.
-
-    Raises:
-        KubeError: the cluster does not answer.
-    """
+    """Return a kind, its objects, and why they cannot be listed; an error of one kind hides no other problem."""
     try:
         return kind, [ref(obj) for obj in kube.find(*kind, metadata_only=True) if not is_deleted(obj)], ""
     except KubeError as error:
-        if not error.status:
-            raise
         return kind, [], f"cannot check objects of the kind {kind[1]}: {error.what}"
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import shutil
 from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lab.components.rendering import Rendering
 from lab.initialize.choices import of
 from lab.initialize.options import upstream
 from lab.initialize.options.components import INSTALLED, _commands
 from lab.initialize.tree import cluster_choices
+from lab.initialize.wires import WIRES
 from tests.unit.initialize.kit import Shell, shell
 from tests.unit.initialize.test_scripts import CONTEXTS, FewSources, scripts
 
@@ -117,6 +121,13 @@ def test_a_run_that_fails_before_the_keys_leaves_nothing(tmp_path: Path, out: Pa
     assert later(tmp_path, sh, answers="").typed(command(done.stderr), TMPDIR=str(temporary)).returncode == 0
 
 
+def test_the_command_that_continues_has_the_variables_of_the_run(tmp_path: Path, out: Path, sh: str) -> None:
+    programs = shell(tmp_path, answers="*1-crds*) exit 1 ;;", sh=sh)
+    done = programs.run(out / "apply.sh", *WORDS, cwd=tmp_path, KEYS="my keys", KUBECONFIG="config")
+    assert f"  KUBECONFIG={tmp_path}/config KEYS='{tmp_path}/my keys' sh " in done.stderr
+    assert not (tmp_path / "my keys").exists()
+
+
 def test_a_named_folder_stays(tmp_path: Path, out: Path, sh: str) -> None:
     keys = tmp_path / "keys"
     done = shell(tmp_path, sh=sh).run(out / "apply.sh", *WORDS, KEYS=str(keys))
@@ -175,6 +186,19 @@ def test_upstreams_program_runs_again_unless_it_has_installed_everything() -> No
         assert f"get configmap {INSTALLED}" in block[0]
         assert block[-1].endswith(f"create configmap {INSTALLED}")
         assert block[0].partition("--namespace=")[2].split()[0] == block[-1].partition("--namespace=")[2].split()[0]
+
+
+def test_a_link_of_several_objects_is_always_applied() -> None:
+    class Sources(FewSources):
+        def links(self, stack: str, cluster: str) -> Sequence[Rendering]:
+            (one,) = super().links(stack, cluster)
+            more = [{**one.objects[0], "metadata": {"name": "link", "namespace": "linkerd"}}]
+            return [replace(one, objects=[*one.objects, *more])]
+
+    (wire,) = [wire for wire in WIRES if wire.id == "links"]
+    for sources, exists in ((FewSources(), True), (Sources(), False)):
+        choice = cluster_choices(of({}, source="a test"), sources)["east"]  # type: ignore[arg-type]
+        assert [bool(one.exists) for one in wire.secrets(choice)] == [exists]
 
 
 # Words and variables

@@ -110,6 +110,10 @@ class Paths:
         """Return the file with kind's configuration of a cluster."""
         return self.state / "kind" / f"{cluster}.yaml"
 
+    def loading(self, cluster: str) -> Path:
+        """Return the folder that exists while images are loaded into a cluster's node, with their archive."""
+        return self.state / f"images@{cluster}"
+
     @property
     def logs(self) -> Path:
         """Logs of the lab's commands, one file for each run."""

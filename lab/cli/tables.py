@@ -19,6 +19,7 @@ from lab.lifecycle.runner import RunReport
 if TYPE_CHECKING:
     from lab.artifacts.bundle.manifest import BundleManifest
     from lab.base.pulled import Pulled
+    from lab.lifecycle.answers import FrontendAnswers
     from lab.lifecycle.artifacts import Installed, Listed
     from lab.lifecycle.changes import Change
     from lab.lifecycle.down import OwnedResource
@@ -266,10 +267,8 @@ def status(console: Console, status: Status, *, as_json: bool) -> None:
     console.print(Group(*parts))
     _sources(console, status)
     for answers in status.answers:
-        by = ", ".join(f"{name} {count}" for name, count in answers.by_cluster.items()) or "nobody"
         if not answers.problem:
-            path = f"{answers.cluster}'s frontend to {answers.upstream}"
-            console.print(f"✓ {answers.requests} requests from {path}: answered by {by}", style="green")
+            console.print(f"✓ {_answered(answers)}", style="green")
     changed(console, status.changes)
     for problem in status.problems:
         console.print(f"✗ {problem}", style="bold red", markup=False, highlight=False, soft_wrap=True)
@@ -280,6 +279,13 @@ def status(console: Console, status: Status, *, as_json: bool) -> None:
     else:
         console.print(f"something is not alive; next: {status.next}", style="bold red", end="; ")
     console.print(f"checked in {status.took_s:.1f} s; kubeconfig: {status.kubeconfig}", highlight=False, soft_wrap=True)
+
+
+def _answered(answers: FrontendAnswers) -> str:
+    if not answers.upstream:
+        return f"{answers.cluster}'s frontend answers through its ingress"
+    by = ", ".join(f"{name} {count}" for name, count in answers.by_cluster.items()) or "nobody"
+    return f"{answers.requests} requests from {answers.cluster}'s frontend to {answers.upstream}: answered by {by}"
 
 
 def _sources(console: Console, status: Status) -> None:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import groupby
 
 from lab.kube import Kube, NotNow
-from lab.kube.objects import Obj, Ref, ref
+from lab.kube.objects import Obj, Ref, is_deleted, ref
 from lab.kube.owned import Owned
 from lab.lab import Lab
 
@@ -115,7 +115,8 @@ def present(lab: Lab, kube: Kube, component: str, kinds: Iterable[Ref]) -> Gener
         for obj in kube.find(
             api_version, kind, labels=lab.owner(component).labels, metadata_only=kind not in _BY_CONTENT
         ):
-            present_now[ref(obj)] = generation(obj)
+            if not is_deleted(obj):
+                present_now[ref(obj)] = generation(obj)
     # Objects of other owners can have these labels, too: `kubectl expose` copies them.
     return {known: number for known, number in present_now.items() if known in refs}
 

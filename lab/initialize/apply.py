@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from lab.base.names import Cluster
@@ -192,33 +193,103 @@ def _load_balanced(choice: ClusterChoice) -> Iterator[Ref]:
         yield Ref(api_version="v1", kind="Service", name="linkerd-gateway", namespace="linkerd-multicluster")
 
 
+FUNCTIONS = """\
+quoted() {
+  case "$1" in
+  '' | *[!A-Za-z0-9_./:@%+,-]*) printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\\\\\''/g")" ;;
+  *) printf %s "$1" ;;
+  esac
+}
+absolute() {
+  case "$1" in
+  /*) printf %s "$1" ;;
+  *) printf %s "$PWD/$1" ;;
+  esac
+}
+outside() {
+  # Refuses a folder for keys inside of $1: that folder is often in a repository.
+  folder=$KEYS
+  while [ ! -d "$folder" ]; do folder=$(dirname -- "$folder"); done
+  case "$(CDPATH= cd -- "$folder" && pwd -P)/" in
+  "$1"/*)
+    echo "KEYS is $KEYS, inside of $1, which must not have secrets: name another folder" >&2
+    exit 2
+    ;;
+  esac
+}
+# The scripts change their folder, and kubectl takes files of KUBECONFIG from the current one. Windows has other paths.
+case "${KUBECONFIG:-}" in
+'' | [A-Za-z]:[\\\\/]* | *";"*) ;;
+*)
+  list=$KUBECONFIG: KUBECONFIG=
+  while [ -n "$list" ]; do
+    file=${list%%:*} list=${list#*:}
+    if [ -n "$file" ]; then KUBECONFIG=$KUBECONFIG${KUBECONFIG:+:}$(absolute "$file"); fi
+  done
+  export KUBECONFIG
+  ;;
+esac
+"""
+"""Functions of both scripts, and what both do first."""
 _SCRIPT = """\
 #!/bin/sh
 # Installs this folder: sh apply.sh {usage}
-# It runs the commands of README.md. The trust anchor and its key are created in a folder that is deleted at the end,
-# unless KEYS names another one: KEYS=FOLDER sh apply.sh {usage}
+# It runs the commands of README.md. The trust anchor and its key are created in a temporary folder, which is deleted
+# after a success. If a command fails, that folder stays, and the next run continues with it.
+# KEYS names another folder, which stays in any case: KEYS=FOLDER sh apply.sh {usage}
 set -eu
-CDPATH= cd -- "$(dirname -- "$0")"
+{functions}
 if [ $# -ne {count} ]; then
   echo "usage: sh apply.sh {usage}" >&2
   exit 2
 fi
 {contexts}
 export {variables}
-if [ -z "${{KEYS:-}}" ]; then
-  KEYS=$(mktemp -d)
-  trap 'rm -rf "$KEYS"' EXIT
-  trap 'exit 130' INT TERM
+{refusals}
+KEYS=${{KEYS:+$(absolute "$KEYS")}}
+temporary=$(absolute "${{TMPDIR:-/tmp}}")
+CDPATH= cd -- "$(dirname -- "$0")"
+run=$(printf '%s\\n' "$(pwd -P)" {values})
+created=
+ended() {{
+  if [ "$1" -eq 0 ] || [ "$(ls -A "$KEYS" 2>/dev/null)" = run ]; then
+    if [ -n "$created" ]; then rm -rf "$KEYS"; fi
+  fi
+  if [ "$1" -ne 0 ]; then
+    echo "the installation is not complete; this command continues it:" >&2
+    variables=
+    if [ -d "$KEYS" ] || [ -z "$created" ]; then variables="KEYS=$(quoted "$KEYS") "; fi
+    if [ -n "${{KUBECONFIG:-}}" ]; then variables="KUBECONFIG=$(quoted "$KUBECONFIG") $variables"; fi
+    printf '  %ssh %s{words}\\n' "$variables" "$(quoted "$PWD/apply.sh")" {quoted} >&2
+    if [ -n "$created" ] && [ -d "$KEYS" ]; then echo "the folder KEYS has secrets; a success deletes it" >&2; fi
+  fi
+}}
+if [ -n "$KEYS" ]; then
+  outside "$(pwd -P)"
+  if [ "$(cat "$KEYS/run" 2>/dev/null)" = "$run" ]; then created=yes; fi
+else
+  created=yes
+  for folder in "$temporary"/lab-initialize-keys.*; do
+    # Keys of another user would be in that user's hands.
+    if [ -n "$(find "$folder" -prune -type d -user "$(id -u)" -perm 700 2>/dev/null)" ] &&
+      [ "$(cat "$folder/run" 2>/dev/null)" = "$run" ]; then
+      KEYS=$folder
+    fi
+  done
+  if [ -n "$KEYS" ]; then
+    echo "continuing with the keys of a run that did not finish: $KEYS"
+  else
+    KEYS=$(mktemp -d "$temporary/lab-initialize-keys.XXXXXX")
+    printf '%s\\n' "$run" > "$KEYS/run"
+  fi
 fi
+trap 'ended $?' EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 export KEYS
 {steps}
 
-quoted() {{
-  case "$1" in
-  *[!A-Za-z0-9_./:@%+,-]*) printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\\\\\''/g")" ;;
-  *) printf %s "$1" ;;
-  esac
-}}
 echo "installed; this command checks it:"
 printf '  lab initialize verify %s{options}\\n' "$(quoted "$PWD")" {quoted}
 """
@@ -229,11 +300,33 @@ def script(choices: Choices, install: Sequence[InstallStep]) -> str:
     names = [variable(cluster) for cluster in choices.clusters]
     blocks = ["\n".join(["", f"echo {shlex.quote(step.title)}", *step.commands]) for step in install]
     return _SCRIPT.format(
+        functions=FUNCTIONS,
         usage=" ".join(names),
         count=len(names),
         contexts="\n".join(f"{name}=${number}" for number, name in enumerate(names, start=1)),
         variables=" ".join(names),
+        refusals=refusals(names),
+        values=" ".join(f'"${name}"' for name in names),
+        words=" %s" * len(names),
         steps="\n".join(blocks),
         options="".join(f" --cluster {cluster}=%s" for cluster in choices.clusters),
         quoted=" ".join(f'"$(quoted "${name}")"' for name in names),
     )
+
+
+def refusals(names: Sequence[str]) -> str:
+    """Return the lines that refuse contexts before a script does anything.
+
+    kubectl takes an empty context for the current one; the same context twice is one cluster in both roles.
+    """
+    lines = []
+    for name in names:
+        lines += [f'if [ -z "${{{name}:-}}" ]; then', *_refusal(f"{name} is empty: name a kubectl context")]
+    for first, second in combinations(names, 2):
+        words = f"{first} and {second} are both ${first}: name the contexts of two clusters"
+        lines += [f'if [ "${first}" = "${second}" ]; then', *_refusal(words)]
+    return "\n".join(lines)
+
+
+def _refusal(words: str) -> tuple[str, ...]:
+    return f'  echo "{words}; nothing was applied" >&2', "  exit 2", "fi"

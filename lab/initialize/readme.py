@@ -37,7 +37,8 @@ _TEXT = """\
 {assignments}
 ```
 {steps}
-A command that ran before can run again. If a controller has changed a field meanwhile, `kubectl apply` names it; add
+A command that ran before can run again, and so can `apply.sh`: if it fails, it keeps its keys, and prints the command
+that continues. If a controller has changed a field meanwhile, `kubectl apply` names it; add
 `--force-conflicts` to take it back.
 
 ## Open

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from lab.initialize.apply import secrets
+from lab.initialize.apply import FUNCTIONS, refusals, secrets
 from lab.initialize.choices import Choices
 from lab.initialize.model import ClusterChoice, Secret, SecretPhase
 from lab.initialize.options.components import variable
@@ -22,10 +22,14 @@ _HEAD = """\
 # What exists is left as it is.
 set -eu
 umask 077
-: "{checks}" "${{KEYS:?name a folder for the keys}}"
+{functions}
+{refusals}
+: "${{KEYS:?name a folder for the keys}}"
 export {variables}
+KEYS=$(absolute "$KEYS")
+outside "$(CDPATH= cd -- "$(dirname -- "$0")" && pwd -P)"
 mkdir -p "$KEYS"
-cd "$KEYS"
+CDPATH= cd -- "$KEYS"
 
 ask() {{
   # Sets the variable $1 from the environment, or from the terminal without showing what is typed.
@@ -54,14 +58,21 @@ esac
 _ANCHOR = """\
 anchor() {{
   if [ -e anchor.crt ] && [ -e anchor.key ]; then return; fi
+  others=
 {guards}
+  if [ -n "$others" ]; then
+    echo "put its anchor.crt and anchor.key into $KEYS, and run this again" >&2
+    echo "to start anew without them, delete what it signed, then run this again with an empty folder KEYS:$others" >&2
+    exit 1
+  fi
   {command}
 }}
 """
 _GUARD = """\
   if {exists} >/dev/null 2>&1; then
-    echo "{cluster} has keys of another trust anchor: put its anchor.crt and anchor.key into $KEYS" >&2
-    exit 1
+    echo "{cluster} has keys of another trust anchor: {what}" >&2
+    others="$others
+  kubectl --context=$(quoted "${variable}") {delete}"
   fi"""
 
 
@@ -80,34 +91,48 @@ def script(choices: Choices, by_cluster: Mapping[str, ClusterChoice], anchor: st
     head = _HEAD.format(
         list="keys" if len(names) == 1 else "keys, and credentials of the clusters for each other",
         usage=" ".join(f"{name}=CONTEXT" for name in names),
-        checks='" "'.join(f"${{{name}:?name the kubectl context}}" for name in names),
+        functions=FUNCTIONS,
+        refusals=refusals(names),
         variables=" ".join(names),
     )
     blocks = [head]
     if (trust := _anchored(wanted)) and anchor:
-        guards = "\n".join(_GUARD.format(exists=_kubectl(name, one.exists), cluster=name) for name, one in trust)
+        guards = "\n".join(_guard(name, one) for name, one in trust)
         blocks.append(_ANCHOR.format(guards=guards, command=anchor))
-    cases = "\n".join(_case(phase, wanted, anchored=dict(trust) if anchor else {}) for phase in SecretPhase)
+    cases = "\n".join(
+        _case(phase, wanted, anchored=[one for _, one in trust] if anchor else []) for phase in SecretPhase
+    )
     blocks.append(f'case "${{1:-}}" in\n{cases}\n{_USAGE}')
     return "\n".join(blocks)
 
 
 def _anchored(wanted: Mapping[str, Sequence[Secret]]) -> list[tuple[str, Secret]]:
-    """Return the Secrets whose certificates the trust anchor signs, by cluster."""
+    """Return what needs the trust anchor: the issuers that it signs, and copies of its certificate; by cluster."""
     return [
         (name, one)
         for name, of in wanted.items()
         for one in of
-        if one.phase is SecretPhase.KEYS and any("-CA anchor.crt" in line for line in one.commands)
+        if one.phase is SecretPhase.KEYS and any("anchor.crt" in line for line in one.commands)
     ]
 
 
-def _case(phase: SecretPhase, wanted: Mapping[str, Sequence[Secret]], *, anchored: Mapping[str, Secret]) -> str:
+def _guard(cluster: str, one: Secret) -> str:
+    """Return the lines that note an object that was made with another trust anchor."""
+    return _GUARD.format(
+        exists=_kubectl(cluster, one.exists),
+        cluster=cluster,
+        what=one.exists.partition(" get ")[2],
+        variable=variable(cluster),
+        delete=one.exists.replace(" get ", " delete "),
+    )
+
+
+def _case(phase: SecretPhase, wanted: Mapping[str, Sequence[Secret]], *, anchored: Sequence[Secret]) -> str:
     lines = [f"{phase.value})"]
     for name, of in wanted.items():
         for one in of:
             if one.phase is phase:
-                lines += _block(name, one, needs_anchor=one in anchored.values())
+                lines += _block(name, one, needs_anchor=one in anchored)
     return "\n".join([*lines, "  ;;"])
 
 

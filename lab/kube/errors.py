@@ -46,6 +46,8 @@ def _temporary(method: str, status: int, message: str) -> bool:
         return True
     if status == 409:  # another client changed the object first
         return method != "POST"
+    if status == 405:  # of a kind whose CRD is being deleted
+        return "is terminating" in message
     if status == 403:
         return "being terminated" in message
     # A new namespace is not known to all of the API server yet; a new kind is Established but not served.

@@ -62,6 +62,11 @@ def workload_of(pod: Mapping[str, Any]) -> str:
     return next((labels[name] for name in NAME_LABELS if name in labels), "")
 
 
+def is_deleted(obj: Mapping[str, Any]) -> bool:
+    """Return whether an object is being deleted: it exists until its finalizers are removed, whatever is applied."""
+    return "deletionTimestamp" in obj["metadata"]
+
+
 def digest(objects: Iterable[Obj]) -> str:
     """Return a digest of objects, whatever their order."""
     lines = sorted(json.dumps(obj, sort_keys=True) for obj in objects)
@@ -101,6 +106,8 @@ def _condition_words(obj: Mapping[str, Any], kind: str) -> str | None:
 def unready(obj: Mapping[str, Any]) -> str | None:
     """Return why an object is not ready; None if it is ready or its kind has no readiness."""
     check = _READINESS.get(obj["kind"])
+    if check and is_deleted(obj):
+        return f"{ref(obj)} is being deleted"
     words = check(obj) if check else None
     return f"{ref(obj)} {words}" if words else None
 

@@ -17,8 +17,10 @@ from lab.base import wait
 from lab.base.concurrency import each
 from lab.base.errors import ClusterError
 from lab.base.names import COMPONENT_LABEL, LAB_ID_LABEL, LAB_LABEL, MANAGED_BY, SCENARIO_LABEL
+from lab.kube import preview
 from lab.kube.client import Kube
-from lab.kube.objects import Obj, Ref, labelled, labels_of, rank, ref
+from lab.kube.errors import NotNow
+from lab.kube.objects import Obj, Ref, is_deleted, labelled, labels_of, rank, ref
 from lab.kube.writes import Verb
 
 _MANAGED_LABEL = "app.kubernetes.io/managed-by"
@@ -96,6 +98,7 @@ class Owned:
 
         Raises:
             NotOwnedError: another owner created an object of that name.
+            NotNow: the object is still being deleted: what was applied ends with it.
         """
         self.check([obj])
         return self._apply(obj)
@@ -129,7 +132,8 @@ class Owned:
             once_allowed()
 
         def one(obj: Obj) -> Obj:
-            return wait.until(f"the apply of {ref(obj)} in {name}", lambda: self._apply(obj), timeout_s=timeout_s)
+            what = f"the apply of {ref(obj)} in {name}"
+            return wait.until(what, lambda: self._apply(obj), timeout_s=timeout_s, next="lab up")
 
         ordered = sorted(wanted, key=lambda obj: rank(obj["kind"]))
         for _, group in groupby(ordered, key=lambda obj: rank(obj["kind"])):
@@ -187,7 +191,12 @@ class Owned:
 
     def _apply(self, obj: Obj) -> Obj:
         wanted = labelled(obj, self.owner.labels)
-        return self.kube.write(Verb.APPLY, ref(obj), body=wanted) or {}
+        applied = self.kube.write(Verb.APPLY, ref(obj), body=wanted) or {}
+        if applied and is_deleted(applied) and preview.current() is None:
+            finalizers = ", ".join(applied["metadata"].get("finalizers") or ())
+            words = f" (finalizers: {finalizers})" if finalizers else ""
+            raise NotNow(f"{ref(obj)} is still being deleted{words}", where=self.kube.cluster.name, next="lab up")
+        return applied
 
     def _refusal(self, obj: Obj) -> NotOwnedError:
         wanted, cluster = ref(obj), self.kube.cluster

@@ -8,15 +8,20 @@ from dataclasses import dataclass, field
 from lab.base.wait import TransientError
 from lab.lab import Lab
 from lab.measure import http
+from lab.stacks import Stack
 
 _EACH = 12
 """Requests for each expected cluster: 24 requests to two random clusters miss one of them once in 8 million times."""
+
+FRONTEND = ""
+"""In place of an upstream: the frontend itself, which calls nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrontendAnswers:
     """The clusters that answered a frontend's requests to `upstream`; `problem` is empty if all is well.
 
+    `upstream`: the service; empty for a request to the frontend itself.
     `missing`: the expected clusters that answered no request, although no request failed.
     `reached`: the frontend itself answered through its cluster's ingress.
     """
@@ -31,8 +36,19 @@ class FrontendAnswers:
     problem: str = ""
 
 
+def expected_of(lab: Lab, stack: Stack, cluster: str) -> Mapping[str, frozenset[str]]:
+    """Return the services that a cluster's frontend calls, each with the clusters that must answer.
+
+    Where none must answer, such as a service without pods, the entry "" stands for the frontend itself.
+    """
+    upstreams = {upstream: clusters for upstream, clusters in stack.answers(lab, cluster).items() if clusters}
+    return upstreams or {FRONTEND: frozenset()}
+
+
 def ask(lab: Lab, cluster: str, upstream: str, expected: Collection[str], *, timeout_s: float) -> FrontendAnswers:
     """Let a cluster's frontend call `upstream`, and check that all `expected` clusters answer and nothing fails."""
+    if upstream == FRONTEND:
+        return _ask_frontend(lab, cluster, timeout_s=timeout_s)
     count = _EACH * max(1, len(expected))
     url = f"{lab.ingress_url(cluster)}/api/answers"
     params: dict[str, str | int] = {"upstream": upstream, "count": count, "parallel": _EACH}
@@ -40,20 +56,15 @@ def ask(lab: Lab, cluster: str, upstream: str, expected: Collection[str], *, tim
     try:
         response = http.get_json(url, params=params, timeout_s=timeout_s)
     except TransientError as error:
-        problem = f"{caller} does not answer through its ingress: {error}"
-        return FrontendAnswers(
-            cluster=cluster, upstream=upstream, requests=count, failed=count, reached=False, problem=problem
-        )
+        return _unreached(cluster, upstream, count, error)
     totals, caller_cluster = response["totals"], response["frontend"]["cluster"]
     failed, by_cluster = int(totals["failed"]), dict(totals["by_cluster"])
-    problem, missing = "", tuple(sorted(set(expected) - set(by_cluster)))
-    if caller_cluster != cluster:
-        problem = f"{cluster}'s ingress port leads to {caller_cluster}'s frontend"
-    elif failed:
+    problem, missing = _astray(cluster, caller_cluster), tuple(sorted(set(expected) - set(by_cluster)))
+    if failed and not problem:
         details = [row["error"]["detail"] for row in response["answers"] if row["error"]]
         why = f": {details[0]}" if details else ""
         problem = f"{failed} of {count} requests of {caller} to {upstream} fail{why}"
-    elif missing:
+    elif missing and not problem:
         problem = f"{' and '.join(missing)} answered none of {count} requests of {caller} to {upstream}"
     return FrontendAnswers(
         cluster=cluster,
@@ -64,3 +75,25 @@ def ask(lab: Lab, cluster: str, upstream: str, expected: Collection[str], *, tim
         missing=() if failed or caller_cluster != cluster else missing,
         problem=problem,
     )
+
+
+def _ask_frontend(lab: Lab, cluster: str, *, timeout_s: float) -> FrontendAnswers:
+    """Send one request to a cluster's frontend, for which it calls nobody."""
+    try:
+        response = http.get_json(f"{lab.ingress_url(cluster)}/api/info", params={}, timeout_s=timeout_s)
+    except TransientError as error:
+        return _unreached(cluster, FRONTEND, 1, error)
+    return FrontendAnswers(
+        cluster=cluster, upstream=FRONTEND, requests=1, problem=_astray(cluster, response["cluster"])
+    )
+
+
+def _unreached(cluster: str, upstream: str, requests: int, error: TransientError) -> FrontendAnswers:
+    problem = f"{cluster}'s frontend does not answer through its ingress: {error}"
+    return FrontendAnswers(
+        cluster=cluster, upstream=upstream, requests=requests, failed=requests, reached=False, problem=problem
+    )
+
+
+def _astray(cluster: str, answering: str) -> str:
+    return "" if answering == cluster else f"{cluster}'s ingress port leads to {answering}'s frontend"

@@ -152,9 +152,11 @@ def wait_for_answers(lab: Lab, stack: Stack, name: str, *, timeout_s: float = 12
         LabError: a change that a walk, a command or a person made prevents them.
         WaitTimeout: a cluster did not answer in time; the error has the last observation.
     """
-    for upstream, clusters in stack.answers(lab, name).items():
+    for upstream, clusters in answers.expected_of(lab, stack, name).items():
         probe = AnswersProbe(lab=lab, stack=stack, cluster=name, upstream=upstream, clusters=clusters)
         what = f"answers to {name}'s frontend for {upstream} from {', '.join(sorted(clusters))}"
+        if upstream == answers.FRONTEND:
+            what = f"the answer of {name}'s frontend through its ingress"
         wait.until(what, probe, timeout_s=timeout_s, next="lab status")
 
 

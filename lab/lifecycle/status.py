@@ -154,7 +154,7 @@ def gather(lab: Lab) -> Status:
 
 
 def _answers(lab: Lab, stack: Stack, cluster: str) -> Iterator[Callable[[], FrontendAnswers]]:
-    for upstream, expected in stack.answers(lab, cluster).items():
+    for upstream, expected in answers.expected_of(lab, stack, cluster).items():
         yield partial(answers.ask, lab, cluster, upstream, expected, timeout_s=_ANSWERS_S)
 
 

@@ -27,7 +27,7 @@ from lab.base.paths import Paths
 from lab.base.wait import NotYet
 from lab.clusters.kind import config as kind_config
 from lab.clusters.kind import engine
-from lab.clusters.kind.provider import full_name
+from lab.clusters.kind.loading import full_name
 from lab.host.machine import Machine
 from lab.initialize import images
 from lab.initialize.choices import Choices, parse_query

@@ -41,12 +41,16 @@ CLUSTER_WIDE = {"Namespace", "Node", "CustomResourceDefinition"}
 
 @dataclass
 class FakeApi:
-    """Keeps what is applied, except of a dry run. `answers` come first, one for each request, whatever is asked."""
+    """Keeps what is applied, except of a dry run. `answers` come first, one for each request, whatever is asked.
+
+    An object with a `deletionTimestamp` takes changes `ending` times; then it is gone, and the next one creates it.
+    """
 
     objects: dict[str, Any] = field(default_factory=dict)
     answers: list[Answer | Exception] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
     version: int = 0
+    ending: int = 2
 
     def __call__(
         self, method: str, path: str, *, body: str | None, headers: Mapping[str, str], timeout_s: float
@@ -94,6 +98,11 @@ class FakeApi:
         )
 
     def _apply(self, path: str, obj: dict[str, Any]) -> Answer:
+        if "deletionTimestamp" in self.objects.get(path, {"metadata": {}})["metadata"]:
+            self.ending -= 1
+            if self.ending >= 0:
+                return _json(self.objects[path])
+            del self.objects[path]
         old = self.objects.get(path)
         bare = {k: v for k, v in (old or {}).items() if k != "status"}
         wanted = {**obj, "metadata": {**obj["metadata"], **_counters(old)}}

@@ -67,6 +67,8 @@ def test_discovery_is_asked_once() -> None:
         (refused(404, 'namespaces "test" not found'), NotNow),
         (Answer(404, b"404 page not found"), NotNow),
         (refused(403, "forbidden: unable to create because it is being terminated"), NotNow),
+        (refused(405, "create not allowed while custom resource definition is terminating"), NotNow),
+        (refused(405, "the server does not allow this method"), KubeError),
         (refused(409, "the object has been modified"), NotNow),
         (refused(403, "forbidden"), KubeError),
         (refused(422, "is invalid"), KubeError),
@@ -102,6 +104,36 @@ def test_a_wait_goes_on_after_not_now_and_outside_it_is_the_labs_error() -> None
 def test_apply_all_goes_on_after_a_passing_refusal() -> None:
     api = FakeApi(answers=[NotNow("connection refused", where="west"), refused(500, "webhook")])
     assert [ref(obj) for obj in mine(kube(api)).apply_all([config()])] == [CONFIG]
+
+
+TERMINATING = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["customresourcecleanup"], "uid": "old"}
+
+
+def terminating(api: FakeApi, *, ending: int = 2) -> str:
+    """Let an object be deleted whose finalizers are removed later; return its path."""
+    mine(kube(api)).apply(config(x="1"))
+    (path,) = api.objects
+    api.objects[path]["metadata"].update(TERMINATING)
+    api.ending = ending
+    return path
+
+
+def test_an_object_that_is_being_deleted_is_created_again_after_its_end() -> None:
+    api = FakeApi()
+    path = terminating(api)
+    (applied,) = mine(kube(api)).apply_all([config(x="1")])
+    assert "deletionTimestamp" not in applied["metadata"]
+    assert api.objects[path]["metadata"]["uid"] != "old"
+
+
+def test_a_deletion_that_does_not_end_is_named_with_its_finalizers() -> None:
+    api = FakeApi()
+    terminating(api, ending=999)
+    with pytest.raises(NotNow, match="ConfigMap test/a is still being deleted"):
+        mine(kube(api)).apply(config(x="1"))
+    with pytest.raises(WaitTimeout, match=r"still being deleted \(finalizers: customresourcecleanup\).*") as caught:
+        mine(kube(api)).apply_all([config(x="1")], timeout_s=0)
+    assert caught.value.next == "lab up"
 
 
 def test_apply_all_ends_at_once_when_the_server_refuses_for_good() -> None:

@@ -217,6 +217,25 @@ def test_an_export_that_keda_scales_may_have_no_endpoints(world: World) -> None:
     assert (code, "everything is alive" in text) == (0, True)
 
 
+def test_a_lab_with_keda_still_asks_its_frontend(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    stack = status.stacks.current(world.lab)
+    monkeypatch.setattr(stack, "answers", lambda lab, cluster: {})
+    words = "east's frontend does not answer through its ingress: 404"
+
+    def ask(lab: Lab, cluster: str, upstream: str, *_: object, **__: object) -> FrontendAnswers:
+        asked.append(upstream)
+        problem = words if cluster == "east" and len(asked) <= 2 else ""
+        return FrontendAnswers(cluster=cluster, upstream=upstream, requests=1, problem=problem)
+
+    monkeypatch.setattr(status.answers, "ask", ask)
+    code, text = shown()
+    assert (code, words in text, "everything is alive" in text) == (1, True, False)
+    code, text = shown()
+    assert (code, "✓ east's frontend answers through its ingress" in text) == (0, True)
+    assert asked == [""] * 4
+
+
 EAST_ONLY = FrontendAnswers(
     cluster="west",
     upstream="podinfo",

@@ -16,11 +16,10 @@ from lab.base import events
 from lab.base.concurrency import at_once
 from lab.base.errors import ClusterError, LabError
 from lab.base.names import LAB_ID_LABEL, LAB_LABEL, Cluster
-from lab.base.scratch import remove_left, scratch
 from lab.base.step import CHANGED, UNCHANGED, StepResult, StepStatus
 from lab.clusters import kubeconfig
 from lab.clusters.kind import config as kind_config
-from lab.clusters.kind import engine, network, wake
+from lab.clusters.kind import engine, loading, network, wake
 from lab.clusters.kind.power import KindPower
 from lab.clusters.kind.shell import KindShell
 from lab.clusters.kind.wire import KindWire
@@ -37,7 +36,6 @@ from lab.tools.docker_records import Container, Network
 from lab.tools.kind import CLUSTER_LABEL, KindCli
 
 _MAY_DIFFER = frozenset({"memory_mib", "lab_id", "home", "subnet"})
-_CTR = ("ctr", "--namespace", "k8s.io", "images")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,21 +149,7 @@ class KindProvider:
 
     def ensure_images(self, lab: Lab, cluster: Cluster, images: Sequence[str]) -> StepResult:
         """Load images that the node lacks."""
-        node, archives = cluster.node, lab.paths.state / "images"
-        remove_left(archives)  # a run that was killed may have left hundreds of MB
-        loaded = self.docker.execute(node, [*_CTR, "ls", "--quiet"]).stdout.split()
-        missing = [image for image in images if full_name(image) not in loaded]
-        if not missing:
-            return UNCHANGED
-        lab.paths.ensure_state()
-        with scratch(archives) as folder:
-            archive = folder / "images.tar"
-            events.progress(f"loading {', '.join(missing)}")
-            self.docker.save(missing, archive)
-            self.docker.copy_into(node, archive, "/kind/images.tar")  # /tmp in a node is hidden from `docker cp`
-        self.docker.execute(node, [*_CTR, "import", "/kind/images.tar"], timeout_s=300)
-        self.docker.execute(node, ["rm", "/kind/images.tar"])
-        return StepResult(status=StepStatus.CHANGED, detail=f"loaded {', '.join(missing)}")
+        return loading.ensure(self.docker, lab, cluster, images)
 
     def owned(self, lab: Lab) -> list[OwnedResource]:
         """List the lab's node containers and its network."""
@@ -381,11 +365,3 @@ def _mark_of(lab: Lab, cluster: Cluster, address: str) -> NodeMark:
         lab_id=lab.id,
         home=_identity(lab).home,
     )
-
-
-def full_name(image: str) -> str:
-    """Return an image's full name, as containerd lists it (distribution reference, normalised)."""
-    first, slash, _ = image.partition("/")
-    if not slash:
-        return f"docker.io/library/{image}"
-    return image if "." in first or ":" in first or first == "localhost" else f"docker.io/{image}"

@@ -81,7 +81,10 @@ class ExtendedStack:
         return own | {PODINFO} if self._has("keda") else own
 
     def answers(self, lab: Lab, cluster: str) -> Mapping[str, frozenset[str]]:
-        """Return the stack's answers, without those of a podinfo that may have no pods."""
+        """Return the stack's answers, without those of a podinfo that may have no pods.
+
+        Without any, the lab asks the frontend itself (`lab.lifecycle.answers.expected_of`).
+        """
         names = {of.name for of in self.scaled(lab)}
         answers = self._base.answers(lab, cluster)
         return {name: who for name, who in answers.items() if not any(name.startswith(scaled) for scaled in names)}

@@ -81,20 +81,41 @@ def _oauth2_proxy(choice: ClusterChoice) -> Iterator[StagedObjects]:
 
 def _proxy_secrets(choice: ClusterChoice) -> Iterator[Secret]:
     client = {"client-id": "$CLIENT_ID", "client-secret": "$CLIENT_SECRET", "cookie-secret": "$COOKIE"}
-    commands = ["COOKIE=$(openssl rand -hex 16)", _create(PROXY, client)]
-    if choice.has(PROVIDER):
-        title = "oauth2-proxy and the OpenID provider: the client's secret, the key of cookies, and one user"
-        commands = [
-            "CLIENT_ID=oauth2-proxy; CLIENT_SECRET=$(openssl rand -hex 32); PASSWORD=$(openssl rand -hex 8)",
-            *commands,
-            _create(PROVIDER, {"client-secret": "$CLIENT_SECRET", USERS: "demo@example.test:$PASSWORD"}),
-            'echo "$CONTEXT: log in as demo@example.test with the password $PASSWORD" >&2',
-        ]
-    else:
+    cookie, proxy = "COOKIE=$(openssl rand -hex 16)", _create(PROXY, client)
+    if not choice.has(PROVIDER):
         title = "oauth2-proxy: its client at your provider (CLIENT_ID, CLIENT_SECRET), and the key of cookies"
         ask = 'ask CLIENT_ID "client id at the provider"; ask CLIENT_SECRET "client secret at the provider"'
-        commands = [ask, *commands]
-    yield Secret(title=title, exists=f"--namespace={AUTH} get secret {PROXY}", commands=tuple(commands))
+        yield Secret(title=title, exists=_exists(PROXY), commands=(ask, cookie, proxy))
+        return
+    # Each may be missing alone, after a script that was killed: then it gets the client's secret of the other one.
+    yield Secret(
+        title="oauth2-proxy: the client's secret, and the key of cookies",
+        exists=_exists(PROXY),
+        commands=(f"CLIENT_ID={PROXY}; {_client_of(PROVIDER)}", cookie, proxy),
+    )
+    yield Secret(
+        title="the OpenID provider: the client's secret, and one user",
+        exists=_exists(PROVIDER),
+        commands=(
+            f"{_client_of(PROXY)}; PASSWORD=$(openssl rand -hex 8)",
+            _create(PROVIDER, {"client-secret": "$CLIENT_SECRET", USERS: "demo@example.test:$PASSWORD"}),
+            'echo "$CONTEXT: log in as demo@example.test with the password $PASSWORD" >&2',
+        ),
+    )
+
+
+def _exists(name: str) -> str:
+    return f"--namespace={AUTH} get secret {name}"
+
+
+def _client_of(other: str) -> str:
+    """Return commands that take the client's secret from another Secret, or make it."""
+    read = f"{_exists(other)} --ignore-not-found --output=jsonpath='{{.data.client-secret}}'"
+    return (
+        f'CLIENT_SECRET=$(kubectl --context="$CONTEXT" {read}); '
+        'CLIENT_SECRET=$(printf %s "$CLIENT_SECRET" | openssl base64 -d -A); '
+        ': "${CLIENT_SECRET:=$(openssl rand -hex 32)}"'
+    )
 
 
 def _create(name: str, entries: dict[str, str]) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lab.components.rendering import Rendering
 from lab.initialize.model import ClusterChoice, Secret, SecretPhase
 
 _PATCH = re.compile(r"(kubectl .*) patch (\S+) (\S+) ")
+_CREATE = re.compile(r"--namespace=(\S+) create (secret \w+|configmap) (\S+)")
 _CONTEXT = re.compile(r"--context=(east|west)\b")
+INSTALLED = "lab-initialize-installed"
+"""ConfigMap that is created when upstream's program has installed everything: a killed run leaves some objects."""
 
 
 def variable(cluster: str) -> str:
@@ -23,8 +26,8 @@ def in_shell(command: str) -> str:
 
 
 def linkerd_exists() -> str:
-    """Return the rest of a kubectl command that succeeds if Linkerd is installed."""
-    return "--namespace=linkerd get deployment linkerd-destination"
+    """Return the rest of a kubectl command that succeeds if the linkerd CLI has installed Linkerd completely."""
+    return f"--namespace=linkerd get configmap {INSTALLED}"
 
 
 def key_commands(choice: ClusterChoice, stack: str, name: str) -> Iterator[Secret]:
@@ -43,15 +46,24 @@ def key_commands(choice: ClusterChoice, stack: str, name: str) -> Iterator[Secre
 def _commands(rendering: Rendering, *, title: str) -> Iterator[Secret]:
     secret = next((obj for obj in rendering.placeholders if obj["kind"] == "Secret"), None)
     if secret is not None and rendering.before:
-        place = secret["metadata"]
-        yield Secret(
-            title=title,
-            commands=tuple(map(in_shell, rendering.before)),
-            exists=f"--namespace={place['namespace']} get secret {place['name']}",
-        )
+        yield from _created(map(in_shell, rendering.before), title=title)
     if secret is not None and rendering.after:
         commands = tuple(line for command in rendering.after for line in _when_there(in_shell(command)))
         yield Secret(title=f"{title}: trust their certificates", commands=commands, phase=SecretPhase.TRUST)
+
+
+def _created(commands: Iterable[str], *, title: str) -> Iterator[Secret]:
+    """Yield each object with the commands since the one before: a killed script may have created some of them."""
+    block: list[str] = []
+    for command in commands:
+        block.append(command)
+        if found := _CREATE.search(command):
+            place, kind, name = found.groups()
+            exists = f"--namespace={place} get {kind.split()[0]} {name}"
+            yield Secret(title=f"{title}: {name}", commands=tuple(block), exists=exists)
+            block = []
+    if block:
+        raise ValueError(f"{title}: these commands create nothing: {block}")
 
 
 def _when_there(command: str) -> Iterator[str]:

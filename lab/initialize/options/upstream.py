@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lab.initialize.model import ClusterChoice
-from lab.initialize.options.components import linkerd_exists, variable
+from lab.initialize.options.components import INSTALLED, linkerd_exists, variable
 from lab.kube import manifests
 
 _EMISSARY, _CHARTS = "emissary", "oci://ghcr.io/emissary-ingress"
@@ -46,6 +46,7 @@ def linkerd(choice: ClusterChoice) -> Iterator[str]:
     yield f"if ! {_kubectl(choice, linkerd_exists())} >/dev/null 2>&1; then"
     yield _applied(choice, "linkerd install --crds --ignore-cluster --set=installGatewayAPI=false")
     yield _applied(choice, install, _settings(choice, "linkerd"))
+    yield _kubectl(choice, f"--namespace=linkerd create configmap {INSTALLED}")
     yield "fi"
     yield _kubectl(choice, f"--namespace=linkerd {_WAIT}")
     if len(choice.clusters) > 1:
@@ -55,8 +56,10 @@ def linkerd(choice: ClusterChoice) -> Iterator[str]:
 
 def linkerd_viz(choice: ClusterChoice) -> Iterator[str]:
     """Yield the commands for Linkerd's dashboard."""
-    yield f"if ! {_kubectl(choice, '--namespace=linkerd-viz get deployment web')} >/dev/null 2>&1; then"
+    place = "--namespace=linkerd-viz"
+    yield f"if ! {_kubectl(choice, f'{place} get configmap {INSTALLED}')} >/dev/null 2>&1; then"
     yield _applied(choice, "linkerd viz install --ignore-cluster", _settings(choice, "linkerd-viz"))
+    yield _kubectl(choice, f"{place} create configmap {INSTALLED}")
     yield "fi"
 
 

@@ -43,13 +43,14 @@ def _anchor(choice: ClusterChoice) -> Iterator[WireCheck]:
 
 def _links(choice: ClusterChoice) -> Iterator[Secret]:
     for link in choice.sources.links(_mesh(choice), choice.cluster):
-        secret = next((obj for obj in link.placeholders if obj["kind"] == "Secret"), None)
-        if secret is not None:
-            metadata = secret["metadata"]
+        secrets = [obj["metadata"] for obj in link.placeholders if obj["kind"] == "Secret"]
+        if secrets:
+            # One command applies several objects: if it is killed, one of them tells nothing of the others.
+            one = secrets[0] if len(secrets) == 1 else None
             yield Secret(
                 title=f"{choice.cluster}: the link to the other cluster",
                 commands=tuple(_reaching(choice, map(in_shell, link.before))),
-                exists=f"--namespace={metadata['namespace']} get secret {metadata['name']}",
+                exists=f"--namespace={one['namespace']} get secret {one['name']}" if one else "",
                 phase=SecretPhase.LINKS,
             )
 

@@ -62,13 +62,15 @@ def create_commands(objects: Sequence[Obj], cluster: Cluster) -> list[str]:
 
 
 def insert_commands(objects: Sequence[Obj], cluster: Cluster) -> list[str]:
-    """Return commands that insert these certificates where the API server trusts them."""
+    """Return commands that insert these certificates, as the Secrets have them, where the API server trusts them."""
     commands = []
     for secret, trust in _pairs(objects):
-        file, kind = _file(cluster, secret["metadata"]["name"]), trust.obj["kind"].lower()
+        name, namespace, kind = secret["metadata"]["name"], secret["metadata"]["namespace"], trust.obj["kind"].lower()
         operation = json.dumps([{"op": "add", "path": trust.pointer, "value": "$CERTIFICATE"}]).replace('"', '\\"')
+        read = f"get secret {name} --output=jsonpath='{{.data.tls\\.crt}}'"
         commands += [
-            f"CERTIFICATE=$(base64 < {file}.crt | tr -d '\\n')",
+            # Not from the files: a second run may have none.
+            f"CERTIFICATE=$({kubectl(cluster, namespace)} {read})",
             f'{kubectl(cluster)} patch {kind} {trust.obj["metadata"]["name"]} --type=json --patch="{operation}"',
         ]
     return commands

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -221,49 +219,6 @@ def test_removal_takes_all_nodes_of_the_lab_and_the_network_and_nothing_else(
     assert set(docker.nodes) == {foreign}
     assert provider.owned(lab) == []
     provider.remove(lab)
-
-
-def test_the_archive_of_a_killed_run_is_deleted_also_if_all_images_are_loaded(
-    provider: Any, docker: FakeDocker, lab: Lab
-) -> None:
-    docker.images = "docker.io/eastwest-lab/a:1\nsha256:1\n"
-    lab.paths.ensure_state()
-    # The process writes as the lab does, and ends without any cleanup.
-    program = (
-        "import os, sys; from pathlib import Path; from lab.base.scratch import scratch\n"
-        "with scratch(Path(sys.argv[1])) as folder: (folder / 'images.tar').write_text('x'); os._exit(9)"
-    )
-    archives = lab.paths.state / "images"
-    subprocess.run([sys.executable, "-c", program, str(archives)], check=False, timeout=60)
-    assert [path.name for path in archives.glob("*/*")] == ["images.tar"]
-    east = lab.clusters["east"]
-    assert provider.ensure_images(lab, east, ["eastwest-lab/a:1"]).status is StepStatus.UNCHANGED
-    assert [*archives.iterdir()] == []
-    assert provider.ensure_images(lab, east, ["eastwest-lab/b:2"]).status is StepStatus.CHANGED
-    assert [*archives.iterdir()] == []
-
-
-def test_only_images_that_the_node_lacks_are_loaded(provider: Any, docker: FakeDocker, lab: Lab) -> None:
-    docker.images = "docker.io/eastwest-lab/a:1\nsha256:1\n"
-    east = lab.clusters["east"]
-    assert provider.ensure_images(lab, east, ["eastwest-lab/a:1"]).status is StepStatus.UNCHANGED
-    assert (
-        provider.ensure_images(lab, east, ["eastwest-lab/a:1", "eastwest-lab/b:2"]).detail == "loaded eastwest-lab/b:2"
-    )
-    assert "save eastwest-lab/b:2" in docker.did
-
-
-@pytest.mark.parametrize(
-    ("name", "full"),
-    [
-        ("podinfo", "docker.io/library/podinfo"),
-        ("eastwest-lab/x:1", "docker.io/eastwest-lab/x:1"),
-        ("registry.k8s.io/pause:3.10", "registry.k8s.io/pause:3.10"),
-        ("localhost:5000/x", "localhost:5000/x"),
-    ],
-)
-def test_image_names_are_those_of_containerd(name: str, full: str) -> None:
-    assert subject.full_name(name) == full
 
 
 def test_kinds_configuration_publishes_on_loopback_only_and_patches_only_where_needed() -> None:

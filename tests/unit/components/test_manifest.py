@@ -182,3 +182,13 @@ def test_an_object_that_somebody_created_again_without_labels_is_theirs(lab: Lab
         Things().apply(lab, west)
     Things(names=[]).remove(lab, west)
     assert there(api) == {"b"}
+
+
+def test_an_object_that_is_being_deleted_is_applied_again(lab: Lab, west: Cluster, api: FakeApi) -> None:
+    things = Things()
+    things.apply(lab, west)
+    api.objects[f"{PLACE}a"]["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "uid": "old"}
+    assert things.observe(lab, west) is State.STALE
+    things.apply(lab, west)
+    assert api.objects[f"{PLACE}a"]["metadata"]["uid"] != "old"
+    assert things.observe(lab, west) is State.CURRENT

@@ -13,7 +13,8 @@ _PROGRAM = """\
 {{ echo "argv: NAME $*"; case "$*" in *--filename=-*) sed 's/^/stdin: /' ;; esac; }} >> "{log}"
 case "$*" in
 {answers}
-*" get secret "*) exit {absent} ;;
+*--ignore-not-found*) exit 0 ;;
+*" get secret "* | *" get configmap "*) exit {absent} ;;
 esac
 exit 0
 """
@@ -25,12 +26,23 @@ class Shell:
 
     bin: Path
     log: Path
+    sh: str = "sh"
 
-    def run(self, script: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run a script with sh; only these programs and the system's own are on PATH."""
+    def run(self, script: Path, *words: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run a script with a shell; only these programs and the system's own are on PATH."""
         environment = {"PATH": f"{self.bin}:{os.defpath}", "HOME": str(self.bin), **env}
-        command = ["sh", str(script), *words]
-        return subprocess.run(command, env=environment, text=True, capture_output=True, check=False, timeout=60)
+        command = [self.sh, str(script), *words]
+        return subprocess.run(
+            command, env=environment, cwd=cwd, text=True, capture_output=True, check=False, timeout=60
+        )
+
+    def typed(self, line: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run what a person types, in the root folder."""
+        environment = {"PATH": f"{self.bin}:{os.defpath}", "HOME": str(self.bin), **env}
+        command = [self.sh, "-c", line]
+        return subprocess.run(
+            command, env=environment, cwd="/", text=True, capture_output=True, check=False, timeout=60
+        )
 
     @property
     def calls(self) -> list[str]:
@@ -38,10 +50,10 @@ class Shell:
         return self.log.read_text().splitlines() if self.log.exists() else []
 
 
-def shell(folder: Path, *, exists: bool = False, answers: str = "") -> Shell:
+def shell(folder: Path, *, exists: bool = False, answers: str = "", sh: str = "sh") -> Shell:
     """Return programs for which the Secrets of the clusters exist, or do not."""
-    made = Shell(bin=folder / "bin", log=folder / "log")
-    made.bin.mkdir()
+    made = Shell(bin=folder / "bin", log=folder / "log", sh=sh)
+    made.bin.mkdir(parents=True)
     for name in ("kubectl", "istioctl", "linkerd"):
         program = made.bin / name
         text = _PROGRAM.format(log=made.log, absent=0 if exists else 1, answers=answers).replace("NAME", name)

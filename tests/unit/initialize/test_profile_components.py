@@ -276,7 +276,8 @@ def test_the_lab_makes_the_secrets_that_the_script_makes(tmp_path: Path, lab: La
     choices = of(lab).choices
     assert choices is not None
     by_cluster = cluster_choices(choices, FewSources())  # type: ignore[arg-type]
-    script = tmp_path / "create-secrets.sh"
+    script = tmp_path / "out" / "create-secrets.sh"
+    script.parent.mkdir()
     script.write_text(secrets.script(choices, by_cluster, "true"))
     programs = shell(tmp_path)
     done = programs.run(script, "keys", CONTEXT_EAST="east", CONTEXT_WEST="west", KEYS=str(tmp_path / "keys"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -58,3 +59,41 @@ def test_no_answer_at_all_is_a_problem_with_its_reason(lab: Lab, monkeypatch: py
     found = ask(lab)
     assert found.failed == found.requests == 24
     assert "ConnectTimeout" in found.problem
+
+
+def stack_with(**upstreams: frozenset[str]) -> Any:
+    return SimpleNamespace(answers=lambda lab, cluster: upstreams)
+
+
+def test_a_frontend_whose_services_may_have_no_pods_is_asked_itself(lab: Lab) -> None:
+    nobody: frozenset[str] = frozenset()
+    assert answers.expected_of(lab, stack_with(podinfo=BOTH, cart=nobody), "east") == {"podinfo": BOTH}
+    for stack in (stack_with(), stack_with(podinfo=nobody)):
+        assert answers.expected_of(lab, stack, "east") == {answers.FRONTEND: nobody}
+
+
+@pytest.mark.parametrize(
+    ("cluster", "problem"), [("east", ""), ("west", "east's ingress port leads to west's frontend")]
+)
+def test_a_frontend_that_is_asked_itself_calls_nobody(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, cluster: str, problem: str
+) -> None:
+    urls = []
+
+    def get(url: str, **_: Any) -> Any:
+        urls.append(url)
+        return {"cluster": cluster}
+
+    monkeypatch.setattr(answers.http, "get_json", get)
+    found = answers.ask(lab, "east", answers.FRONTEND, frozenset(), timeout_s=1)
+    assert (found.problem, found.requests, found.reached) == (problem, 1, True)
+    assert urls == [f"{lab.ingress_url('east')}/api/info"]
+
+
+def test_a_frontend_without_its_route_is_a_problem(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(*_: Any, **__: Any) -> Any:
+        raise TransientError("404")
+
+    monkeypatch.setattr(answers.http, "get_json", absent)
+    found = answers.ask(lab, "east", answers.FRONTEND, frozenset(), timeout_s=1)
+    assert (found.problem, found.reached) == ("east's frontend does not answer through its ingress: 404", False)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from lab.kube import Kube
-from lab.kube.objects import Obj
+from lab.kube import Kube, KubeError
+from lab.kube.objects import Obj, ref
+from lab.kube.writes import Verb
 from lab.lab import Lab
 from lab.lifecycle import installed
 from lab.stacks import STACKS
@@ -76,6 +77,101 @@ def test_a_lab_that_stands_has_no_problem(lab: Lab, west: Kube) -> None:
 def test_a_deployment_that_was_deleted_is_missing(lab: Lab, west: Kube, apis: dict[str, FakeApi]) -> None:
     del apis["west"].objects["/apis/apps/v1/namespaces/test/deployments/podinfo"]
     assert installed.problems(lab, STACK, west) == ["west: Deployment test/podinfo is missing"]
+
+
+def record(api: Kube, component: str, objects: list[Obj], *, digest: str = "ab") -> None:
+    """Write an inventory."""
+    entries = [
+        {
+            "api_version": obj["apiVersion"],
+            "kind": obj["kind"],
+            "name": obj["metadata"]["name"],
+            "namespace": obj["metadata"].get("namespace", ""),
+            "generation": 1,
+        }
+        for obj in objects
+    ]
+    data = {"digest": digest, "objects": json.dumps(entries)}
+    metadata = {"name": component, "namespace": "eastwest-lab"}
+    put(api, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+
+
+def named(api_version: str, kind: str, name: str, namespace: str = "") -> Obj:
+    place = {"namespace": namespace} if namespace else {}
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, **place}}
+
+
+GATEWAY_API, CRDS = "gateway.networking.k8s.io/v1", "apiextensions.k8s.io/v1"
+ROUTE = named(GATEWAY_API, "HTTPRoute", "frontend", "test")
+SECRET = named("v1", "Secret", "oauth2-proxy", "auth")
+CRD = named(CRDS, "CustomResourceDefinition", "scaledobjects.keda.sh")
+SCALED = named("keda.sh/v1alpha1", "ScaledObject", "podinfo", "test")
+
+
+@pytest.mark.parametrize("gone", [ROUTE, SECRET, CRD, SCALED])
+def test_each_recorded_object_that_was_deleted_is_named(lab: Lab, west: Kube, gone: Obj) -> None:
+    objects = [ROUTE, SECRET, CRD, SCALED]
+    record(west, "profile-all", objects)
+    for obj in objects:
+        put(west, obj)
+    assert installed.problems(lab, STACK, west) == []
+    west.write(Verb.DELETE, ref(gone), body={})
+    assert installed.problems(lab, STACK, west) == [f"west: {ref(gone)} is missing"]
+
+
+def test_an_object_that_is_being_deleted_counts_as_missing(lab: Lab, west: Kube) -> None:
+    record(west, "profile-all", [CRD])
+    put(west, {**CRD, "metadata": {**CRD["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}})
+    assert installed.problems(lab, STACK, west) == [f"west: {ref(CRD)} is missing"]
+
+
+def test_an_object_is_not_named_where_its_namespace_or_its_kind_is(lab: Lab, west: Kube) -> None:
+    record(west, "profile-all", [CRD, SCALED, named("v1", "Namespace", "auth"), SECRET])
+    assert sorted(installed.problems(lab, STACK, west)) == [
+        "west: CustomResourceDefinition scaledobjects.keda.sh is missing",
+        "west: Namespace auth is missing",
+    ]
+
+
+def test_of_many_objects_some_are_named(lab: Lab, west: Kube) -> None:
+    record(west, "profile-all", [named("v1", "ConfigMap", f"c{number}", "auth") for number in range(9)])
+    problems = installed.problems(lab, STACK, west)
+    assert problems[-2:] == ["west: ConfigMap auth/c4 is missing", "west: 4 more objects of profile-all are missing"]
+
+
+def test_a_component_that_is_half_installed_may_lack_objects(lab: Lab, west: Kube) -> None:
+    record(west, "istio", [ROUTE], digest="applying")
+    assert installed.problems(lab, STACK, west) == ["west: istio is only half installed"]
+
+
+def test_one_request_lists_all_objects_of_a_kind(lab: Lab, west: Kube, apis: dict[str, FakeApi]) -> None:
+    routes = [named(GATEWAY_API, "HTTPRoute", f"r{number}", "test") for number in range(20)]
+    record(west, "profile-a", routes[:10])
+    record(west, "profile-b", routes[10:])
+    for obj in routes:
+        put(west, obj)
+    apis["west"].asked.clear()
+    assert installed.problems(lab, STACK, west) == []
+    asked = [path for _, path in apis["west"].asked if "httproute" in path]
+    assert asked == [f"/apis/{GATEWAY_API}/httproutes"]
+
+
+def test_a_kind_that_cannot_be_listed_hides_no_other_problem(
+    lab: Lab, west: Kube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(west, "profile-all", [ROUTE, SECRET])
+    find = Kube.find
+
+    def refused(self: Kube, api_version: str, kind: str, **options: Any) -> list[Obj]:
+        if kind == "HTTPRoute":
+            raise KubeError("conversion webhook failed", where="west", status=500)
+        return find(self, api_version, kind, **options)
+
+    monkeypatch.setattr(Kube, "find", refused)
+    assert installed.problems(lab, STACK, west) == [
+        "west: cannot check objects of the kind HTTPRoute: conversion webhook failed",
+        "west: Secret auth/oauth2-proxy is missing",
+    ]
 
 
 def test_a_deployment_without_pods_was_scaled(lab: Lab, west: Kube) -> None:

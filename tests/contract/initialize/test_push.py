@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import subprocess
 import tarfile
 import urllib.request
@@ -13,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.base.paths import Paths
 from lab.initialize import apply
 from lab.initialize.choices import of
 from lab.initialize.options.delivery import REGISTRY_PORT, REPOSITORY
-from lab.initialize.sources import NAME, StoreSources
+from lab.initialize.sources import StoreSources
+from tests.contract.initialize.conftest import obtained
 
 _KUBECTL = """\
 #!/bin/sh
@@ -28,13 +27,17 @@ for word; do shift; set -- "$@" "$(printf %s "$word" | sed "s/localhost:{inside}
 exec env -i {crane} "$@"
 """
 
+_PROGRAM = "crane-program"
+"""The artifact with the program that the registry's image has."""
+
 
 @pytest.fixture(scope="module")
-def crane() -> str:
-    store = StoreSources(Paths.of(NAME)).store
-    if store.entry("crane") is not None:
-        return str(store.binary("crane"))
-    return shutil.which("crane") or pytest.skip("crane is neither in the store nor on PATH")
+def crane(real: StoreSources) -> str:
+    if reasons := obtained(real, {_PROGRAM}):
+        pytest.skip(reasons[_PROGRAM])
+    entry = real.store.entry(_PROGRAM)
+    assert entry is not None
+    return str(entry.path / "bin" / "crane")
 
 
 @pytest.fixture

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,11 @@ exit 0
 """
 
 
+def _heed_interrupts() -> None:
+    """Let Ctrl-C reach the child, also if these tests run in the background, where shells ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shell:
     """A folder with programs, and the log of their calls."""
@@ -30,18 +37,22 @@ class Shell:
 
     def run(self, script: Path, *words: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a script with a shell; only these programs and the system's own are on PATH."""
-        environment = {"PATH": f"{self.bin}:{os.defpath}", "HOME": str(self.bin), **env}
-        command = [self.sh, str(script), *words]
-        return subprocess.run(
-            command, env=environment, cwd=cwd, text=True, capture_output=True, check=False, timeout=60
-        )
+        return self._run(str(script), *words, cwd=cwd, env=env)
 
     def typed(self, line: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run what a person types, in the root folder."""
-        environment = {"PATH": f"{self.bin}:{os.defpath}", "HOME": str(self.bin), **env}
-        command = [self.sh, "-c", line]
+        return self._run("-c", line, cwd=Path("/"), env=env)
+
+    def _run(self, *words: str, cwd: Path | None, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, env=environment, cwd="/", text=True, capture_output=True, check=False, timeout=60
+            [self.sh, *words],
+            env={"PATH": f"{self.bin}:{os.defpath}", "HOME": str(self.bin), **env},
+            cwd=cwd,
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=60,
+            preexec_fn=_heed_interrupts,
         )
 
     @property

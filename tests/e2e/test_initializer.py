@@ -426,7 +426,7 @@ def lab_with(
 @pytest.fixture(scope="module")
 def profiled(request: pytest.FixtureRequest, sources: StoreSources) -> Iterator[Profiled]:
     """A lab with the full profile."""
-    with lab_with(request, sources, FULL, TEKTON, name="e2e-profile", offset=500) as up:
+    with lab_with(request, sources, FULL, TEKTON, name="profiled", offset=500) as up:
         yield up
 
 
@@ -556,7 +556,7 @@ def test_another_mesh_is_refused_and_nothing_is_changed(profiled: Profiled) -> N
 def test_the_full_profile_on_linkerd_is_green_and_can_be_removed(
     request: pytest.FixtureRequest, sources: StoreSources
 ) -> None:
-    with lab_with(request, sources, LINKERD, name="e2e-linkerd-profile", offset=600) as up:
+    with lab_with(request, sources, LINKERD, name="linkerd-profiled", offset=600) as up:
         assert up.json("status")["problems"] == []
         for wire in wires(parse_query(LINKERD)):
             up.is_green(LINKERD, wire.id)

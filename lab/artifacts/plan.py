@@ -26,7 +26,7 @@ _WAITING_RECIPES = {
     "go-module-files",
     "go-module-chart",
 }
-_GO_RECIPES = {"go"}
+_GO_RECIPES = {"go", "go-module-files", "go-module-chart"}
 _VERBS = {UPSTREAM: "pull", MIRROR: "pull", NOWHERE: "pull", LOCAL: "take", PACKAGES: "build"}
 
 

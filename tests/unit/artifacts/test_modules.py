@@ -1,15 +1,17 @@
-"""YAML from Go modules: the proxy protocol, the hash of go.sum, and what the recipes write; no Go, no network."""
+"""YAML from Go modules: what the recipes write, with a go command that answers as Go does; no network."""
 
 from __future__ import annotations
 
+import json
+import shutil
 import zipfile
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lab.artifacts import go_proxy
 from lab.artifacts.catalog import parse
 from lab.artifacts.from_source.builders.module import GoModuleChart, GoModuleFiles
 from lab.artifacts.recipe import BuildContext
@@ -17,28 +19,54 @@ from lab.base.errors import ArtifactError, DigestError
 from lab.base.process import Completed
 from lab.kube import manifests
 from lab.tools.docker import Docker
-from tests.local_http import served
+from lab.tools.go import Go
 
 CRD = "kind: CustomResourceDefinition\napiVersion: apiextensions.k8s.io/v1\nmetadata:\n  name: things.example.test\n"
 POD = '# why\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata:\n  file: "one\\ntwo\\n"\n'
 MODULE = "example.test/Some/module"
 
 
-def pack(proxy: Path, files: Mapping[str, str], *, module: str = MODULE, version: str = "v1.2.0") -> str:
-    """Write a module into a folder that is laid out as a module proxy; return its hash."""
-    escaped = module.replace("S", "!s")
-    file = proxy / escaped / "@v" / f"{version}.zip"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
-        for name, text in files.items():
-            packed.writestr(f"{module}@{version}/{name}", text)
-    return go_proxy.hash1(file)
+HASH = "h1:Ypth0eLE8/zw2KhAZnGOqb6NGzgdbgUUzqwNLSLaems="
+
+
+@dataclass
+class FakeGo:
+    """Answers `go version` and `go mod download` (`go help mod download`); other programs go to `other`."""
+
+    zip: Path
+    error: str = ""
+    other: Callable[..., Completed] | None = None
+
+    def pack(self, files: Mapping[str, str]) -> None:
+        """Write the module's zip file."""
+        with zipfile.ZipFile(self.zip, "w", zipfile.ZIP_DEFLATED) as packed:
+            for name, text in files.items():
+                packed.writestr(f"{MODULE}@v1.2.0/{name}", text)
+
+    def run(self, argv: list[object], **options: Any) -> Completed:
+        words = [str(word) for word in argv]
+        if words[1:] == ["version"]:
+            return self.ended(words, "go version go1.26.6 linux/amd64")
+        if words[1:] == ["mod", "download", "-json", f"{MODULE}@v1.2.0"]:
+            assert options["cwd"].is_dir()
+            assert options["env"]["GOMODCACHE"] == str(options["cwd"])
+            answer = {"Error": self.error} if self.error else {"Zip": str(self.zip), "Sum": HASH}
+            return self.ended(words, json.dumps({"Path": MODULE, "Version": "v1.2.0", **answer}), bool(self.error))
+        assert self.other is not None
+        return self.other(argv, **options)
+
+    def ended(self, words: list[str], stdout: str, code: int = 0) -> Completed:
+        return Completed(argv=tuple(words), returncode=code, stdout=stdout, stderr="", duration_s=0)
 
 
 @pytest.fixture
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., BuildContext]:
-    monkeypatch.setenv("GOPROXY", f"file://{tmp_path / 'proxy'}")
+def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGo:
+    monkeypatch.setattr(shutil, "which", lambda name: f"/opt/bin/{name}")
+    return FakeGo(zip=tmp_path / "module.zip")
 
+
+@pytest.fixture
+def work(tmp_path: Path, go: FakeGo) -> Callable[..., BuildContext]:
     def make(**more: object) -> BuildContext:
         (tmp_path / "into").mkdir()
         (tmp_path / "scratch").mkdir()
@@ -53,6 +81,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Build
             "go_modules": tmp_path,
             "needs": None,
             "docker": Docker(),
+            "run": go.run,
             **more,
         }
         return BuildContext(**options)  # type: ignore[arg-type]
@@ -60,19 +89,10 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Build
     return make
 
 
-def test_the_hash_is_that_of_go_sum(tmp_path: Path) -> None:
-    # Computed by `golang.org/x/mod/sumdb/dirhash.HashZip`, version 0.43, of a zip file with these two files.
-    file = tmp_path / "m.zip"
-    with zipfile.ZipFile(file, "w") as packed:
-        packed.writestr("example.test/m@v1.0.0/go.mod", "module example.test/m\n")
-        packed.writestr("example.test/m@v1.0.0/a/b.yaml", "a: 1\n")
-    assert go_proxy.hash1(file) == "h1:Ypth0eLE8/zw2KhAZnGOqb6NGzgdbgUUzqwNLSLaems="
-
-
-def test_files_become_crds_and_objects(tmp_path: Path, work: Callable[..., BuildContext]) -> None:
-    hash_ = pack(tmp_path / "proxy", {"c/b.yaml": POD, "c/a.yaml": CRD, "c/kustomization.yaml": "resources: []\n"})
+def test_files_become_crds_and_objects(go: FakeGo, work: Callable[..., BuildContext]) -> None:
+    go.pack({"c/b.yaml": POD, "c/a.yaml": CRD, "c/kustomization.yaml": "resources: []\n"})
     made = work()
-    recipe = GoModuleFiles(module=MODULE, sum=hash_, patterns=("c/*.yaml", "!*/kustomization.yaml"))
+    recipe = GoModuleFiles(module=MODULE, sum=HASH, patterns=("c/*.yaml", "!*/kustomization.yaml"))
     recipe.build(made)
     assert {file.name for file in made.into.iterdir()} == {"crds.yaml", "objects.yaml"}
     (obj,) = manifests.load(made.into / "objects.yaml")
@@ -81,21 +101,21 @@ def test_files_become_crds_and_objects(tmp_path: Path, work: Callable[..., Build
     assert "file: |\n    one\n    two\n" in (made.into / "objects.yaml").read_text()
 
 
-def test_one_file_and_copies(tmp_path: Path, work: Callable[..., BuildContext]) -> None:
-    hash_ = pack(tmp_path / "proxy", {"c/b.yaml": POD, "c/a.yaml": CRD, "d/e.json": "{}"})
+def test_one_file_and_copies(go: FakeGo, work: Callable[..., BuildContext]) -> None:
+    go.pack({"c/b.yaml": POD, "c/a.yaml": CRD, "d/e.json": "{}"})
     made = work()
-    GoModuleFiles(module=MODULE, sum=hash_, patterns=("c/*.yaml",), as_file="all.yaml").build(made)
+    GoModuleFiles(module=MODULE, sum=HASH, patterns=("c/*.yaml",), as_file="all.yaml").build(made)
     assert [obj["kind"] for obj in manifests.load(made.into / "all.yaml")] == ["CustomResourceDefinition", "ConfigMap"]
-    GoModuleFiles(module=MODULE, sum=hash_, patterns=("d/*",), copied=True).build(made)
+    GoModuleFiles(module=MODULE, sum=HASH, patterns=("d/*",), copied=True).build(made)
     assert (made.into / "e.json").read_text() == "{}"
 
 
-def test_a_patch_of_upstream_is_applied(tmp_path: Path, work: Callable[..., BuildContext]) -> None:
+def test_a_patch_of_upstream_is_applied(go: FakeGo, work: Callable[..., BuildContext]) -> None:
     patch = "- {op: add, path: /spec/names/-, value: b}\n- {op: remove, path: /spec/old}\n"
     patch += "- {op: add, path: /spec/new, value: 1}\n"
-    hash_ = pack(tmp_path / "proxy", {"a.yaml": f"{CRD}spec:\n  names: [a]\n  old: 1\n", "p.yaml": patch})
+    go.pack({"a.yaml": f"{CRD}spec:\n  names: [a]\n  old: 1\n", "p.yaml": patch})
     made = work()
-    recipe = GoModuleFiles(module=MODULE, sum=hash_, patterns=("a.yaml",), patches={"p.yaml": "things.example.test"})
+    recipe = GoModuleFiles(module=MODULE, sum=HASH, patterns=("a.yaml",), patches={"p.yaml": "things.example.test"})
     recipe.build(made)
     (crd,) = manifests.load(made.into / "crds.yaml")
     assert crd["spec"] == {"names": ["a", "b"], "new": 1}
@@ -109,77 +129,60 @@ def test_a_patch_of_upstream_is_applied(tmp_path: Path, work: Callable[..., Buil
     ],
 )
 def test_a_patch_that_does_not_fit_is_an_error(
-    tmp_path: Path, work: Callable[..., BuildContext], patch: str, words: str
+    go: FakeGo, work: Callable[..., BuildContext], patch: str, words: str
 ) -> None:
-    hash_ = pack(tmp_path / "proxy", {"a.yaml": f"{CRD}spec:\n  names: [a]\n", "p.yaml": patch})
-    recipe = GoModuleFiles(module=MODULE, sum=hash_, patterns=("a.yaml",), patches={"p.yaml": "things.example.test"})
+    go.pack({"a.yaml": f"{CRD}spec:\n  names: [a]\n", "p.yaml": patch})
+    recipe = GoModuleFiles(module=MODULE, sum=HASH, patterns=("a.yaml",), patches={"p.yaml": "things.example.test"})
     with pytest.raises(ArtifactError, match=words):
         recipe.build(work())
 
 
-def test_a_pattern_without_a_file_is_an_error(tmp_path: Path, work: Callable[..., BuildContext]) -> None:
-    hash_ = pack(tmp_path / "proxy", {"a.yaml": CRD})
+def test_a_pattern_without_a_file_is_an_error(go: FakeGo, work: Callable[..., BuildContext]) -> None:
+    go.pack({"a.yaml": CRD})
     with pytest.raises(ArtifactError, match=r"has no file config/\*"):
-        GoModuleFiles(module=MODULE, sum=hash_, patterns=("config/*",)).build(work())
+        GoModuleFiles(module=MODULE, sum=HASH, patterns=("config/*",)).build(work())
 
 
-def test_another_content_is_refused_and_deleted(tmp_path: Path) -> None:
-    pack(tmp_path / "proxy", {"a.yaml": CRD})
-    target = tmp_path / "m.zip"
-    environ = {"GOPROXY": f"file://{tmp_path / 'proxy'}"}
+def test_another_content_is_refused(go: FakeGo, work: Callable[..., BuildContext]) -> None:
+    go.pack({"a.yaml": CRD})
     with pytest.raises(DigestError, match="not h1:other= as the catalogue says"):
-        go_proxy.fetch(MODULE, "v1.2.0", sum_="h1:other=", target=target, environ=environ)
-    assert not target.exists()
+        GoModuleFiles(module=MODULE, sum="h1:other=", patterns=("a.yaml",)).build(work())
 
 
-def test_the_next_proxy_is_used_as_go_does(tmp_path: Path) -> None:
-    hash_ = pack(tmp_path / "second", {"a.yaml": CRD})
-    target, second = tmp_path / "m.zip", f"file://{tmp_path / 'second'}"
-
-    class Broken(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_error(500 if "broken" in self.path else 404)
-
-        def log_message(self, *args: object) -> None:
-            """Say nothing."""
-
-    with served(Broken) as host:
-        for setting in (f"http://{host},{second}", f"http://{host}/broken|{second}", f"direct,{second}"):
-            go_proxy.fetch(MODULE, "v1.2.0", sum_=hash_, target=target, environ={"GOPROXY": setting})
-            assert target.exists()
-        # After a comma, only the answer "not found" leads to the next proxy.
-        setting = f"http://user:secret@{host}/broken,{second}"
-        with pytest.raises(ArtifactError, match="HTTP 500"):
-            go_proxy.fetch(MODULE, "v1.2.0", sum_=hash_, target=target, environ={"GOPROXY": setting})
+def test_an_unavailable_module_is_named_with_gos_reason(go: FakeGo, work: Callable[..., BuildContext]) -> None:
+    go.error = "module lookup disabled by GOPROXY=off"
+    with pytest.raises(ArtifactError, match=f"{MODULE} v1.2.0 is unavailable: module lookup disabled") as caught:
+        GoModuleFiles(module=MODULE, sum=HASH, patterns=("a.yaml",)).build(work())
+    assert "go env GOPROXY" in (caught.value.next or "")
 
 
-def test_an_unavailable_module_names_each_proxy_without_its_password(tmp_path: Path) -> None:
-    environ = {"GOPROXY": f"file://{tmp_path},off"}
-    with pytest.raises(ArtifactError, match=r"there is no file .*some/module/@v/v1\.2\.0\.zip; `off`"):
-        go_proxy.fetch(MODULE, "v1.2.0", sum_="h1:x", target=tmp_path / "m.zip", environ=environ)
-    with served(BaseHTTPRequestHandler) as host:
-        environ = {"GOPROXY": f"http://user:secret@{host}"}
-        with pytest.raises(ArtifactError) as caught:
-            go_proxy.fetch(MODULE, "v1.2.0", sum_="h1:x", target=tmp_path / "m.zip", environ=environ)
-    assert "secret" not in str(caught.value)
+@pytest.mark.skipif(shutil.which("go") is None, reason="go is not on PATH")
+def test_the_real_go_takes_a_module_from_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = tmp_path / "proxy/example.test/m/@v"
+    versions.mkdir(parents=True)
+    (versions / "v1.0.0.info").write_text('{"Version": "v1.0.0"}')
+    (versions / "v1.0.0.mod").write_text("module example.test/m\n")
+    with zipfile.ZipFile(versions / "v1.0.0.zip", "w") as packed:
+        packed.writestr("example.test/m@v1.0.0/go.mod", "module example.test/m\n")
+        packed.writestr("example.test/m@v1.0.0/a/b.yaml", "a: 1\n")
+    monkeypatch.setenv("GOPROXY", f"file://{tmp_path / 'proxy'}")
+    client = Go(program=Path(str(shutil.which("go"))), cache=tmp_path / "cache", modules=tmp_path)
+    file, hash_ = client.download("example.test/m", "v1.0.0")
+    # Computed by `golang.org/x/mod/sumdb/dirhash.HashZip`, version 0.43, of a zip file with these two files.
+    assert hash_ == HASH
+    assert zipfile.ZipFile(file).read("example.test/m@v1.0.0/a/b.yaml") == b"a: 1\n"
+    with pytest.raises(ArtifactError, match=r"example.test/m v1.0.1 is unavailable: .*v1\.0\.1"):
+        client.download("example.test/m", "v1.0.1")
 
 
-def test_go_s_own_setting_counts(tmp_path: Path) -> None:
-    hash_ = pack(tmp_path / "proxy", {"a.yaml": CRD})
-    (tmp_path / "env").write_text(f"GOFLAGS=-x\nGOPROXY=file://{tmp_path / 'proxy'}\n")
-    environ = {"GOENV": str(tmp_path / "env")}
-    go_proxy.fetch(MODULE, "v1.2.0", sum_=hash_, target=tmp_path / "m.zip", environ=environ)
-    assert (tmp_path / "m.zip").exists()
-
-
-def test_a_chart_is_rendered_with_its_version(tmp_path: Path, work: Callable[..., BuildContext]) -> None:
+def test_a_chart_is_rendered_with_its_version(go: FakeGo, work: Callable[..., BuildContext]) -> None:
     chart = {
         "charts/x/Chart.yaml": "apiVersion: v2\nname: x\nversion: v0.0.0\n",
         "charts/x/values.tmpl.yaml": "image: ${Image}\n",
         "charts/x/templates/a.yaml": "{{ .Values.image }}",
         "crds/a.yaml": CRD,
     }
-    hash_ = pack(tmp_path / "proxy", chart)
+    go.pack(chart)
     seen: dict[str, str] = {}
 
     def run(argv: list[object], **options: object) -> Completed:
@@ -195,10 +198,11 @@ def test_a_chart_is_rendered_with_its_version(tmp_path: Path, work: Callable[...
         def file(self, name: str, rel: str) -> Path:
             return Path("/opt") / name / rel
 
-    made = work(needs=Shelf(), run=run)
+    go.other = run
+    made = work(needs=Shelf())
     recipe = GoModuleChart(
         module=MODULE,
-        sum=hash_,
+        sum=HASH,
         chart="charts/x",
         namespace="spot",
         values={"crds.enabled": False, "crds.keep": 1},

@@ -23,12 +23,15 @@ def minimum(folder: str) -> tuple[int, int, int]:
     return go.required((folders.find(folder) / "go.mod").read_text(encoding="utf-8"))
 
 
+def program(work: BuildContext, *, minimum: tuple[int, int, int] = go.MINIMUM) -> Path:
+    """Return the go program: the one on PATH if it is new enough, else the one in the store."""
+    return go.on_path(minimum=minimum, run=work.run) or work.needs.file(TOOLCHAIN, "bin/go")
+
+
 def toolchain(work: BuildContext, folder: str) -> go.Go:
-    """Return the Go toolchain for a recipe's folder: the one on PATH, else the one in the store."""
-    program = go.on_path(minimum=minimum(folder), run=work.run)
-    if program is None:
-        program = work.needs.file(TOOLCHAIN, "bin/go")
-    return go.Go(program=program, cache=work.go_cache, modules=work.go_modules, run=work.run)
+    """Return the Go toolchain for a recipe's folder."""
+    found = program(work, minimum=minimum(folder))
+    return go.Go(program=found, cache=work.go_cache, modules=work.go_modules, run=work.run)
 
 
 @dataclass(frozen=True, kw_only=True)

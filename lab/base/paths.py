@@ -249,7 +249,7 @@ def expanded(path: str) -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:
         name = path.partition("/")[0].removeprefix("~")
-        what = f"there is no user {name}" if name else "HOME is not set, and the system does not know it"
+        what = f"the user {name} does not exist" if name else "HOME is not set, and this user has no home folder"
         fix = f"write the path without ~{name}" if name else "export HOME=FOLDER"
         raise HostError(f"the home folder is unknown: {what}", where=path, next=fix) from error
 

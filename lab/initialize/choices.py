@@ -241,9 +241,10 @@ def _ids(category: Category, value: object) -> tuple[tuple[str, ...], list[str]]
     problems: list[str] = []
     selectable = [option.id for option in category.options if option.selectable]
     if category.many:
-        if NONE in words and {*words} != {NONE}:
-            problems.append(f"{NONE} is for no choice, and cannot be combined with others")
-        words = [word for word in words if word != NONE]
+        others = [word for word in words if word != NONE]
+        if NONE in words and others:
+            problems.append(f"{NONE} stands alone: remove it, or remove {', '.join(others)}")
+        words = others
     elif len(words) != 1:
         problems.append(f"needs exactly one of: {', '.join(selectable)}")
         words = []

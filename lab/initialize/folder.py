@@ -112,7 +112,7 @@ def choices_from(given: str) -> Choices:
         return choices_of(path) if path.is_dir() else read_choices(path)
     if "?" in given or ("=" in given and "://" not in given):  # README.md of a folder has the query alone
         return parse_query(given)
-    what = "the URL has no choices" if "://" in given else "there is no such file or folder"
+    what = "the URL names no choices" if "://" in given else "the file or folder does not exist"
     where = given if len(given) <= _MOST_SHOWN else f"{given[:_MOST_SHOWN]}…"
     raise UsageError(what, where=where, next=ways)
 

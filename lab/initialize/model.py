@@ -207,7 +207,7 @@ class Option:
         instead: for a retired option, its successors.
         reference: for an option whose YAML is unavailable here: the commands that install it, and the reason first.
         manifests: the artifacts that its parts read.
-        upstream: how it is installed if one of these is unavailable; without, there is no folder then.
+        upstream: the commands that install it where an artifact is unavailable; without them, `lab initialize` fails.
         parts: returns its objects in a cluster.
         images: images that are not in the objects' containers, such as those in arguments.
         secrets: returns its commands for create-secrets.sh.

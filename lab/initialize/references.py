@@ -12,7 +12,7 @@ from lab.initialize.model import Option, Sources
 def with_references(choices: Choices, sources: Sources) -> Choices:
     """Return the choices with those options as references whose YAML is unavailable.
 
-    An option that no other program installs stays as it is: without its YAML, there is no folder.
+    An option that only its YAML installs stays as it is: `lab initialize` fails if that is unavailable.
     """
     missing = {option.id: name for option in choices.options if (name := _missing(option, sources))}
     return replace(choices, unavailable=missing)

@@ -178,5 +178,5 @@ def test_the_home_folder_of_an_unknown_user_is_an_error_wherever_a_user_names_it
         lambda: unusable(PermissionError(13, "denied", str(tmp_path))),
     ]
     for use in uses:
-        with pytest.raises(HostError, match="there is no user no-such-user-here"):
+        with pytest.raises(HostError, match="the user no-such-user-here does not exist"):
             use()

@@ -13,6 +13,7 @@ from lab.lifecycle import plan, runner
 from lab.lifecycle.answers import FrontendAnswers
 from lab.lifecycle.changes import Change
 from lab.stacks import STACKS
+from tests.unit.plan_kit import before
 
 
 @pytest.fixture
@@ -24,19 +25,6 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Step]:
 def lab(tmp_path: Path, toml: str) -> Lab:
     paths = Paths(cache=tmp_path / "cache", state=tmp_path / "state")
     return Lab(spec=config.parse(toml), paths=paths, artifacts=None)  # type: ignore[arg-type]
-
-
-def before(steps: list[Step], name: str) -> set[str]:
-    """Return all that has to be done before a step."""
-    found = {step.name: step for step in steps}
-    needs: set[str] = set()
-    left = list(found[name].after)
-    while left:
-        need = left.pop()
-        if need not in needs:
-            needs.add(need)
-            left += found[need].after
-    return needs
 
 
 def test_the_plan_is_a_graph_that_can_be_walked(steps: list[Step]) -> None:

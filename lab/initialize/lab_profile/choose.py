@@ -60,7 +60,8 @@ def chosen(lab: Lab, given: str) -> Lab:
     """Return a lab with the profile that a person names: a folder, a URL, or `none`.
 
     Raises:
-        UsageError: there is no such profile, the lab cannot have it, or the lab is up with something else.
+        UsageError: the profile does not exist, no lab can have it, or the lab that is up has another mesh or more
+            clusters.
     """
     if given == NONE:
         return replace(lab, extension=LabProfile(choices=None)) if lab.paths.profile.exists() else lab

@@ -56,7 +56,7 @@ class LabProfile:
     def extras(self, lab: Lab) -> Extras:
         """Return what the profile adds to a lab; the same value as long as the lab has the same store."""
         if self.choices is None:
-            raise ValueError("there is no profile")
+            raise ValueError("this lab has no profile, and so no extras")
         # The lab is kept beside them, so that no other store gets the same identity.
         return self._extras.setdefault(id(lab.artifacts), (lab, Extras(lab, self.choices)))[1]
 

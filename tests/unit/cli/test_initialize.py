@@ -187,7 +187,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, answers: dict[str, list[str]]) ->
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ("~no-such-user-here/x", "the home folder is unknown: there is no user no-such-user-here"),
+        ("~no-such-user-here/x", "the home folder is unknown: the user no-such-user-here does not exist"),
         ("a\0b", "is not a folder's name"),
         ("x" * 300, "cannot be written"),
         ("/proc/no-such/x", "cannot be written"),
@@ -241,11 +241,11 @@ def test_show_writes_nothing(lab: Command, folder: Path) -> None:
         ((), "FOLDER is missing"),
         (("out", "--mesh", "istoi"), "did you mean istio"),
         (("out", "--mesh", "none"), "either --mesh istio\n  or     --ingress envoy-gateway"),
-        (("out", "--from", "nowhere.toml"), "nowhere.toml: there is no such file or folder"),
+        (("out", "--from", "nowhere.toml"), "nowhere.toml: the file or folder does not exist"),
         (("out", "--from", "https://x.example/?format=2"), "reads format 1"),
         (("out", "--from", f"https://x.example/?mesh={'a' * 3000}"), "at most 2000"),
-        (("out", "--from", f"https://x.example/{'a' * 3000}"), "the URL has no choices"),
-        (("out", "--from", "x" * 3000), "there is no such file or folder"),
+        (("out", "--from", f"https://x.example/{'a' * 3000}"), "the URL names no choices"),
+        (("out", "--from", "x" * 3000), "the file or folder does not exist"),
         (("out", "--from", "."), ".: has no initializer.toml"),
         (("out", "--from", "newer.toml"), "newer.toml: the format is newer"),
         (("out", "--from", "broken.toml"), "broken.toml:3: mesh: unknown choice 'istoi'; did you mean istio, smi?"),

@@ -13,7 +13,6 @@ from lab.base.paths import Paths
 from lab.initialize import lab_profile
 from lab.initialize.lab_profile import LabProfile
 from lab.lab import Lab
-from lab.lifecycle import plan
 from tests.unit.conftest import Artifacts
 
 TOML = 'name = "dev"\n[clusters.east]\ningress_port = 27081\n[clusters.west]\ningress_port = 27080\n'
@@ -68,16 +67,3 @@ def of(lab: Lab) -> LabProfile:
 def without(lab: Lab) -> Lab:
     """Return the lab after `--profile none`."""
     return replace(lab, extension=LabProfile(choices=None))
-
-
-def before(steps: Sequence[plan.Step], name: str) -> set[str]:
-    """Return all that has to be done before a step."""
-    found = {step.name: step for step in steps}
-    needs: set[str] = set()
-    left = list(found[name].after)
-    while left:
-        need = left.pop()
-        if need not in needs:
-            needs.add(need)
-            left += found[need].after
-    return needs

@@ -21,7 +21,8 @@ from lab.kube.objects import Obj, ref
 from lab.lab import Lab
 from lab.lifecycle import plan, runner
 from lab.stacks import STACKS
-from tests.unit.initialize.lab_kit import SMALL, TOML, Store, a_lab, before, of, with_profile
+from tests.unit.initialize.lab_kit import SMALL, TOML, Store, a_lab, of, with_profile
+from tests.unit.plan_kit import before
 
 NAMESPACES = "profile-namespaces-namespaces"
 
@@ -307,14 +308,14 @@ def test_a_url_may_be_longer_than_a_files_name(tmp_path: Path) -> None:
     query = parse_query(SMALL).query()
     assert of(with_profile(tmp_path, f"https:{'x' * 300}?{query}")).choices is not None
     assert "at most 2000 are read" in refused(a_lab(tmp_path), f"?mesh=istio&apps={'x' * 3000}").what
-    assert "there is no such file or folder" in refused(a_lab(tmp_path), "x" * 3000).what
+    assert "the file or folder does not exist" in refused(a_lab(tmp_path), "x" * 3000).what
 
 
 def test_something_that_is_not_a_profile_is_refused(tmp_path: Path) -> None:
     for nothing in ("", " "):
         error = refused(a_lab(tmp_path), nothing)
         assert (error.what, error.where) == ("the name of the profile is empty", None)
-    assert "there is no such file or folder" in refused(a_lab(tmp_path), str(tmp_path / "nowhere")).what
+    assert "the file or folder does not exist" in refused(a_lab(tmp_path), str(tmp_path / "nowhere")).what
     (tmp_path / "empty").mkdir()
     assert "initializer.toml" in refused(a_lab(tmp_path), str(tmp_path / "empty")).what
 

@@ -18,7 +18,7 @@ def scratch(parent: Path) -> Iterator[Path]:
         parent: the folder for them, with nothing else in it; it is created if its own folder exists.
     """
     parent.mkdir(mode=0o700, exist_ok=True)
-    remove_left(parent)
+    _remove_left(parent)
     folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}.", dir=parent))
     try:
         yield folder
@@ -26,16 +26,12 @@ def scratch(parent: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)  # a command in the block may have deleted it already
 
 
-def remove_left(parent: Path) -> None:
+def _remove_left(parent: Path) -> None:
     """Delete the folders of processes that have ended; `parent` need not exist."""
     for folder in parent.iterdir() if parent.is_dir() else ():
         try:
             os.kill(int(folder.name.partition(".")[0]), 0)
         except ProcessLookupError:
             shutil.rmtree(folder, ignore_errors=True)
-        except (
-            PermissionError,
-            ValueError,
-            OverflowError,
-        ):  # another user's process, or not a number
+        except (PermissionError, ValueError, OverflowError):  # another user's process, or not a number
             continue

@@ -46,7 +46,7 @@ def test_it_begins_with_the_choices_of_a_file_or_of_a_url(lab: Command, folder: 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--from", "nowhere.toml"), "there is no such file"),
+        (("--from", "nowhere.toml"), "nowhere.toml: the file or folder does not exist"),
         (("--from", "http://x/?mesh=linkered"), "did you mean linkerd"),
     ],
 )

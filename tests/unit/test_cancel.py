@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.base import cancel, locks, process, wait
+from lab.base import cancel, locks, orphans, process, wait
 from lab.base.cancel import Cancelled, Token
 from lab.base.concurrency import Threads
 from lab.base.paths import PROJECT
@@ -225,10 +225,13 @@ def test_signals_are_as_before_when_the_command_line_has_ended() -> None:
 def test_no_command_outlives_a_cancelled_run() -> None:
     with lab(RUNS) as child:
         children = psutil.Process(child.pid).children(recursive=True)
+        wardens = [one for one in children if "lab-warden" in one.cmdline()]
+        commands = [one for one in children if one not in wardens]
         child.send_signal(signal.SIGINT)
         ended(child)
-    assert children
-    _, alive = psutil.wait_procs(children, timeout=LIMIT_S)  # the warden ends when it sees that the lab has ended
+    assert commands
+    assert [one for one in commands if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
+    _, alive = psutil.wait_procs(wardens, timeout=orphans.GRACE_S + LIMIT_S)  # it ends when it sees that the lab has
     assert alive == []
 
 

@@ -157,6 +157,23 @@ def ended(child: subprocess.Popen[str]) -> tuple[float, str]:
     return time.monotonic() - began, said
 
 
+def survivors(processes: list[psutil.Process], *, within_s: float) -> list[psutil.Process]:
+    """Return the processes that have not ended within some seconds; a zombie has, and waits for its parent only."""
+    deadline_s = time.monotonic() + within_s
+    while left := [one for one in processes if _runs(one)]:
+        if time.monotonic() >= deadline_s:
+            break
+        psutil.wait_procs(left, timeout=0.1)
+    return left
+
+
+def _runs(one: psutil.Process) -> bool:
+    try:
+        return one.status() != psutil.STATUS_ZOMBIE and one.is_running()
+    except psutil.NoSuchProcess:
+        return False
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("code", [WAITS, RESTS, RUNS, HANGS], ids=["wait", "rest", "command", "hanging thread"])
 def test_a_signal_ends_a_run_within_2_s_and_lists_what_is_left(code: str, number: signal.Signals) -> None:
@@ -230,9 +247,8 @@ def test_no_command_outlives_a_cancelled_run() -> None:
         child.send_signal(signal.SIGINT)
         ended(child)
     assert commands
-    assert [one for one in commands if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
-    _, alive = psutil.wait_procs(wardens, timeout=orphans.GRACE_S + LIMIT_S)  # it ends when it sees that the lab has
-    assert alive == []
+    assert survivors(commands, within_s=0) == []
+    assert survivors(wardens, within_s=orphans.GRACE_S + LIMIT_S) == []  # it ends when it sees that the lab has
 
 
 def test_signals_of_one_stop_count_as_one(token: Token) -> None:
@@ -266,8 +282,7 @@ def test_an_undo_goes_on_after_the_first_signal_and_a_later_one_ends_at_once() -
     assert seconds < 1
     assert child.returncode == 130
     assert re.search(r"stopped at once.*\nnext:", said)
-    _, alive = psutil.wait_procs(children, timeout=5)
-    assert alive == []
+    assert survivors(children, within_s=5) == []
 
 
 def test_a_cancelled_wait_names_its_last_observation(token: Token) -> None:

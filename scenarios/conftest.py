@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("scenarios")
     group.addoption("--sabotage", action="store_true", help="switch each mechanism off: its check must fail")
     group.addoption("--full", action="store_true", help="also run the steps that stop whole clusters")
-    group.addoption("--rate", type=float, default=50.0, help="requests per second of steady loads")
+    group.addoption("--rate", type=float, help="requests per second of steady loads")
 
 
 @pytest.fixture(scope="session")

@@ -27,8 +27,8 @@ def scratch(parent: Path) -> Iterator[Path]:
 
 
 def _remove_left(parent: Path) -> None:
-    """Delete the folders of processes that have ended; `parent` need not exist."""
-    for folder in parent.iterdir() if parent.is_dir() else ():
+    """Delete the folders of processes that have ended."""
+    for folder in parent.iterdir():
         try:
             os.kill(int(folder.name.partition(".")[0]), 0)
         except ProcessLookupError:

@@ -79,12 +79,13 @@ def pod(
     dev = DevPod(lab=lab, service=service, folder=folder)
     with locked(lab, "lab dev pod"):
         first = dev.start()
-    _print(first)
     if once:
+        _print(first)
         typer.echo("the pod keeps running; next: lab dev stop")
         return
     try:
         with until_ctrl_c():
+            _print(first)
             typer.echo(f"watching {folder}; Ctrl-C deletes {service}")
             dev.follow(Event(), _print, last=first)
     finally:

@@ -38,10 +38,9 @@ def page(
     from lab.stage.run import until_interrupted
 
     query = choices_from(given).query() if given is not None else ""
-    with on_page(previews(), port=port, query=query) as screen:
+    with on_page(previews(), port=port, query=query) as screen, until_ctrl_c():
         typer.echo(f"initializer: {screen.url}")
         if not no_browser and not screen.open():
             warn("there is no browser with a window here: open this URL in one on this machine")
         typer.echo("Ctrl-C ends it")
-        with until_ctrl_c():
-            until_interrupted()
+        until_interrupted()

@@ -57,7 +57,7 @@ def load(
     url: Annotated[
         str | None, typer.Option("--url", help="Instead of SERVICE: GET this URL; an answer is a status of 2xx.")
     ] = None,
-    rate: Rate = 50.0,
+    rate: Rate = None,
     duration: Annotated[
         str, typer.Option("--duration", help="How long the load runs at least: 20s or 2m, from 1s to 60m.")
     ] = "20s",
@@ -82,6 +82,7 @@ def load(
     from functools import partial
 
     from lab.base import process
+    from lab.measure.load import usual_rate_per_s
     from lab.measure.under_load import UnderLoad, check_program
 
     if command:
@@ -105,6 +106,7 @@ def load(
         target = _url_target(url, source, inside=inside)
     if words:
         check_program(words, env)
+    rate = usual_rate_per_s() if rate is None else rate
     with waiting("lab load"):
         target.check(rate)
     under_load = UnderLoad(

@@ -210,7 +210,12 @@ ScenarioNames = Annotated[
     ),
 ]
 Rate = Annotated[
-    float,
-    typer.Option("--rate", min=1, max=200, help="Requests per second of the load generator."),
+    float | None,
+    typer.Option(
+        "--rate",
+        min=1,
+        max=200,
+        help="Requests per second of the load generator. Default: 50; with fewer than 4 processors 25.",
+    ),
 ]
 Full = Annotated[bool, typer.Option("--full", help="Also run the steps that stop whole clusters and start them again.")]

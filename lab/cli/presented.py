@@ -37,7 +37,7 @@ def known(lab: Lab) -> Registry:
     return registry(target_of(lab, stacks.current(lab).name))
 
 
-def steps_of(lab: Lab, *, full: bool, rate: float) -> StepRunner:
+def steps_of(lab: Lab, *, full: bool, rate: float | None = None) -> StepRunner:
     """Return what runs the steps of this lab."""
     from lab import stacks
     from lab.report import environment

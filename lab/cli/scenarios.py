@@ -60,7 +60,7 @@ def run(
     names: ScenarioNames = None,
     file: ConfigFile = None,
     full: Full = False,
-    rate: Rate = 50.0,
+    rate: Rate = None,
     sabotage: Annotated[
         bool,
         typer.Option(
@@ -191,7 +191,7 @@ def walk(
     position = Position() if auto else Position.read(lab.paths.walk)
     screen = Screen(out(page=True), typed=not auto)
     with locked(lab, "lab walk", alone=True), marking(lab.ingress_url(lab.west.name)) as marks:
-        steps = steps_of(lab, full=full, rate=50.0)
+        steps = steps_of(lab, full=full)
         steps.mark = marks.send
         presenter = Presenter(scenarios=chosen, steps=steps, position=position)
         if auto:
@@ -237,7 +237,7 @@ def check(
     if step not in (names := step_names("")):  # without a question to the lab
         raise UsageError(f"unknown step {step!r}; known: {', '.join(names)}", next="lab run --list")
     lab = need_nodes(lab)
-    steps = steps_of(lab, full=True, rate=50.0)
+    steps = steps_of(lab, full=True)
     steps.context.memo = Position.read(lab.paths.walk).memo  # the measurements of an unfinished walk
     result = check_one(steps, known(lab).pick([]), step)
     scenario_tables.step_checks(out(soft_wrap=True), result, as_json=as_json)

@@ -123,7 +123,7 @@ def stage(
         live = run.live_stage(lab, mesh, chosen, full=full, auto=auto, config=file, audience=audience)
         kept = nullcontext() if unrecorded else recorded(live, lab, runs=runs_folder(), say=warn)
         shown = run.on_screen(live, port=where, folder=lab.paths.state, more=initializer.of_stage())
-        with shown as screen, kept as recorder, run.opened(live):
+        with shown as screen, kept as recorder, run.opened(live), nullcontext() if auto else until_ctrl_c():
             _welcome(live, screen, opens=not no_browser)
             if screen.door.port != lab.spec.stage.port:
                 warn(
@@ -135,8 +135,7 @@ def stage(
             else:
                 if fresh:
                     live.restart()
-                with until_ctrl_c():
-                    run.until_interrupted()
+                run.until_interrupted()
     if recorder is not None:
         _tell_recording(recorder)
     if auto:
@@ -179,11 +178,10 @@ def _replay(which: str, file: Path | None, port: int, *, opens: bool) -> None:
         exported = export(tape, file)
         done(f"{exported.file}: {exported.size / (1 << 20):.1f} MiB; {exported.contents}")
         return
-    with replaying(tape, port=port) as replay:
+    with replaying(tape, port=port) as replay, until_ctrl_c():
         typer.echo(f"replay:    {replay.screen.url}")
         typer.echo(f"presenter: {replay.screen.door.url}presenter, in the same browser")
         if opens and not replay.screen.open():
             warn("there is no browser with a window here: open the first URL in one on this machine")
         typer.echo("Space plays it and stops it; Ctrl-C ends it")
-        with until_ctrl_c():
-            run.until_interrupted()
+        run.until_interrupted()

@@ -241,10 +241,10 @@ def _ids(category: Category, value: object) -> tuple[tuple[str, ...], list[str]]
     problems: list[str] = []
     selectable = [option.id for option in category.options if option.selectable]
     if category.many:
-        others = [word for word in words if word != NONE]
-        if NONE in words and others:
-            problems.append(f"{NONE} stands alone: remove it, or remove {', '.join(others)}")
-        words = others
+        chosen = [word for word in words if word != NONE]
+        if chosen and NONE in words:
+            problems.append(f"choose either {NONE} or {', '.join(chosen)}")
+        words = chosen
     elif len(words) != 1:
         problems.append(f"needs exactly one of: {', '.join(selectable)}")
         words = []

@@ -13,6 +13,7 @@ from lab.base.names import NAMESPACE
 from lab.kube import KubeError, connect
 from lab.lab import Lab
 from lab.lifecycle import artifacts, lock, logs
+from lab.measure.load import usual_rate_per_s
 from lab.mesh.protocols import Mesh
 from lab.scenario import registry
 from lab.scenario.context import Context
@@ -33,8 +34,9 @@ _KEEP_LINES = 1000
 """Log lines of each container, the mesh's proxies included."""
 
 
-def context_of(lab: Lab, mesh: Mesh, *, full: bool, rate_per_s: float) -> Context:
-    """Return the context of scenarios on this lab."""
+def context_of(lab: Lab, mesh: Mesh, *, full: bool, rate_per_s: float | None = None) -> Context:
+    """Return the context of scenarios on this lab; without a rate, with the usual one."""
+    rate_per_s = usual_rate_per_s() if rate_per_s is None else rate_per_s
     return Context(lab=lab, mesh=mesh, env=environment_of(lab), full=full, rate_per_s=rate_per_s)
 
 
@@ -46,7 +48,9 @@ def environment_of(lab: Lab) -> Mapping[str, str]:
     return {"KUBECONFIG": str(lab.paths.kubeconfig), "PATH": path, "LC_ALL": "C.UTF-8", **lock.passed_on(lab.paths)}
 
 
-def steps_of(lab: Lab, mesh: Mesh, *, full: bool, rate_per_s: float, terminal: Terminal | None = None) -> StepRunner:
+def steps_of(
+    lab: Lab, mesh: Mesh, *, full: bool, rate_per_s: float | None = None, terminal: Terminal | None = None
+) -> StepRunner:
     """Return what runs the steps of scenarios on this lab; `terminal` runs their commands, by default this process."""
     context = context_of(lab, mesh, full=full, rate_per_s=rate_per_s)
     manifests = target_of(lab, mesh.name).manifests

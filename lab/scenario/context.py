@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from lab.base.names import Cluster, Json
+from lab.measure.load import usual_rate_per_s
 
 if TYPE_CHECKING:
     from lab.lab import Lab
@@ -34,7 +35,7 @@ class Context:
     memo: dict[str, Json] = field(default_factory=dict)
     full: bool = False
     """Also run steps that stop whole clusters."""
-    rate_per_s: float = 50.0
+    rate_per_s: float = field(default_factory=usual_rate_per_s)
     """Requests per second of a steady load."""
 
     @property

@@ -120,7 +120,7 @@ def live_stage(
     shells = consoles_of.shells(lab, environment.tools(lab), environ=environ, config=config)
     consoles = Consoles(shells=shells, cwd=consoles_of.here())
     typist = Typist(consoles=consoles, names=names_of(lab), default=lab.west.name)
-    steps = environment.steps_of(lab, mesh, full=full, rate_per_s=50.0, terminal=typist)
+    steps = environment.steps_of(lab, mesh, full=full, terminal=typist)
     position = Position() if auto else Position.read(lab.paths.walk)
     stack = current(lab)
     stage = LiveStage(

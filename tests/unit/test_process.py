@@ -7,18 +7,14 @@ import sys
 import threading
 from pathlib import Path
 
-import psutil
 import pytest
 
 from lab.base import orphans, process, wait
 from lab.base.errors import CommandError, CommandTimeout, LabError
 from lab.base.wait import NotYet
+from tests.unit.process_kit import wait_for_end
 
 PYTHON = sys.executable
-
-
-def not_running(pid: int) -> bool | NotYet:
-    return NotYet("runs") if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" else True
 
 
 def test_output_lines_and_duration_are_kept() -> None:
@@ -98,27 +94,25 @@ def killed(code: str, pid_file: Path) -> int:
     return pid
 
 
-def has_ended(pid: int) -> None:
-    wait.until("its end", lambda: not_running(pid), timeout_s=30, interval_s=0.05)
-
-
 @pytest.mark.parametrize("call", ["run({})", "start({}); signal.pause()", "foreground({}, env=os.environ)"])
 def test_a_child_does_not_outlive_a_lab_that_is_killed(tmp_path: Path, call: str) -> None:
     pid_file = tmp_path / "pid"
     child = f"import os, signal; open({str(pid_file)!r}, 'w').write(str(os.getpid())); signal.pause()"
-    has_ended(killed(f"import os, signal\nprocess.{call.format([PYTHON, '-c', child])}", pid_file))
+    wait_for_end(killed(f"import os, signal\nprocess.{call.format([PYTHON, '-c', child])}", pid_file), within_s=30)
 
 
 def test_what_a_child_started_does_not_outlive_it_either(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     child = ["/bin/sh", "-c", f"sleep 1000 & echo $! > {pid_file}; wait"]
-    has_ended(killed(f"process.run({child})", pid_file))
+    wait_for_end(killed(f"process.run({child})", pid_file), within_s=30)
 
 
 def test_a_child_that_ignores_its_signal_is_killed(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     deaf = ["/bin/sh", "-c", f"trap '' TERM; echo $$ > {pid_file}; while :; do sleep 1000; done"]
-    has_ended(killed(f"from lab.base import orphans\norphans.GRACE_S = 1\nprocess.run({deaf})", pid_file))
+    wait_for_end(
+        killed(f"from lab.base import orphans\norphans.GRACE_S = 1\nprocess.run({deaf})", pid_file), within_s=30
+    )
 
 
 AS_SH: dict[str, tuple[str, ...]] = {
@@ -204,7 +198,7 @@ def test_what_a_command_leaves_behind_ends_with_it(tmp_path: Path) -> None:
     with pytest.raises(CommandTimeout):
         process.run([PYTHON, "-c", parent], timeout_s=2)
     pid = int(pid_file.read_text())
-    wait.until("its end", lambda: not_running(pid), timeout_s=10, interval_s=0.05)
+    wait_for_end(pid, within_s=10)
 
 
 def test_what_was_started_outlives_the_thread_that_started_it() -> None:

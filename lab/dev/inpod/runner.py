@@ -28,6 +28,7 @@ PORT = 8080
 LENGTH = struct.Struct(">Q")
 _GRACE_S = 2.0
 _LISTENS_S = 20.0
+_STARTS_S = 15.0
 _KEPT_LINES = 15
 _CHUNK = 64 << 10
 
@@ -135,13 +136,28 @@ class Runner:
         await self.stop()
 
 
+def connection(path: str) -> socket.socket:
+    """Return a connection to `serve`; wait for it in a container that has just started."""
+    deadline = time.monotonic() + _STARTS_S
+    while True:
+        link = socket.socket(socket.AF_UNIX)
+        try:
+            link.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError) as error:  # no socket yet, or that of a container before
+            link.close()
+            if time.monotonic() > deadline:
+                sys.exit(f"timed out after {_STARTS_S:g} s waiting for the pod's main process to listen: {error}")
+            time.sleep(0.05)
+        else:
+            return link
+
+
 def put(path: str = SOCKET) -> None:
     """Pass standard input to the runner and print its answer."""
     head = b""
     while len(head) < LENGTH.size and (data := os.read(0, LENGTH.size - len(head))):
         head += data
-    with socket.socket(socket.AF_UNIX) as link:
-        link.connect(path)
+    with connection(path) as link:
         link.sendall(head)
         left = LENGTH.unpack(head)[0]
         while left:

@@ -60,8 +60,8 @@ def chosen(lab: Lab, given: str) -> Lab:
     """Return a lab with the profile that a person names: a folder, a URL, or `none`.
 
     Raises:
-        UsageError: the profile does not exist, no lab can have it, or the lab that is up has another mesh or more
-            clusters.
+        UsageError: the profile does not exist, a lab cannot install it, or the lab that is up has another mesh or
+            more clusters.
     """
     if given == NONE:
         return replace(lab, extension=LabProfile(choices=None)) if lab.paths.profile.exists() else lab

@@ -18,6 +18,7 @@ from lab.base import wait
 from lab.base.errors import LabError
 from lab.base.terminals import MOST_INPUT, PtyProgram
 from lab.base.wait import NotYet
+from tests.unit.process_kit import runs, wait_for_end
 
 
 class Reading:
@@ -47,14 +48,6 @@ def terminal(*argv: str, cols: int = 100, rows: int = 30, cwd: Path | None = Non
         program.close()
         reading.thread.join(20)
         program.release()
-
-
-def runs(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-
-
-def ends(pid: int) -> None:
-    wait.until(f"the end of {pid}", lambda: not runs(pid) or NotYet("it runs"), timeout_s=20, interval_s=0.01)
 
 
 def test_a_program_has_a_terminal_of_its_own_with_a_size(tmp_path: Path) -> None:
@@ -111,7 +104,7 @@ def test_a_program_that_ignores_the_hang_up_and_its_foreground_are_killed() -> N
         screen.see("\rpid ")
         pid = int(screen.output.rpartition("\rpid ")[2].split()[0])
         assert runs(pid)
-    ends(pid)
+    wait_for_end(pid, within_s=20)
     assert screen.program.child.returncode is not None
 
 
@@ -155,7 +148,7 @@ threading.Event().wait()
     lab.kill()
     lab.wait()
     for pid in found:
-        ends(pid)
+        wait_for_end(pid, within_s=20)
 
 
 def test_ctrl_c_reaches_a_program_also_if_the_lab_was_started_to_ignore_it() -> None:

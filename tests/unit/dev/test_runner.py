@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
+import sys
 import urllib.request
 import zipfile
+from asyncio.subprocess import PIPE
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -14,7 +17,7 @@ from types import SimpleNamespace
 import pytest
 
 from lab.base.errors import UsageError
-from lab.dev.inpod.runner import Runner
+from lab.dev.inpod.runner import LENGTH, Runner
 from lab.dev.laptop import folder
 from lab.dev.laptop.pod import DevPod, Put
 from lab.lab import Lab
@@ -65,6 +68,28 @@ def test_a_folder_runs_is_replaced_and_says_what_is_wrong(tmp_path: Path) -> Non
 
     (tmp_path / "work").mkdir()
     asyncio.run(story())
+
+
+def test_a_copy_waits_for_the_main_process_of_a_container_that_has_just_started(tmp_path: Path) -> None:
+    code = folder.archive(written(tmp_path / "code", MAIN.replace("VERSION", "one")))
+    path = str(tmp_path / "socket")
+    (tmp_path / "work").mkdir()
+    runner = Runner(tmp_path / "work", free_port())
+
+    async def story() -> bytes:
+        put = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", f"from lab.dev.inpod import runner; runner.put({path!r})", stdin=PIPE, stdout=PIPE
+        )
+        printing = asyncio.create_task(put.communicate(LENGTH.pack(len(code)) + code))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(printing), 1)
+        server = await asyncio.start_unix_server(runner.handle, path)
+        printed, _ = await printing
+        server.close()
+        await runner.stop()
+        return printed
+
+    assert json.loads(asyncio.run(story()))["problem"] == ""
 
 
 def test_an_archive_holds_the_service_and_nothing_of_its_tools(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from lab.base import wait
 from lab.base.names import Json
 from lab.base.wait import NotYet
 from lab.scenario.position import Position
+from tests.unit.process_kit import wait_for_end
 from tests.unit.stage.lab_stage import LabStage, lab_stage, until
 
 OPTIONS = ("--port", "0", "--no-browser")
@@ -36,14 +37,6 @@ def family(stage: LabStage) -> list[psutil.Process]:
         return found if names == ["bash", "bash", "cat"] else NotYet(str(names))
 
     return wait.until("cat", look, timeout_s=60, interval_s=0.05)
-
-
-def gone(processes: list[psutil.Process]) -> None:
-    def look() -> bool | NotYet:
-        left = [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
-        return not left or NotYet(str(left))
-
-    wait.until("the end of all processes", look, timeout_s=60, interval_s=0.05)
 
 
 def test_a_presentation_over_http_from_the_first_step_to_the_end(tmp_path: Path) -> None:
@@ -104,7 +97,7 @@ def test_a_signal_ends_the_stage_and_says_what_is_left_to_undo(tmp_path: Path, n
             "steps to undo: demo/one; `lab stage` or `lab walk` continues there, `lab reset` undoes them"
         )
         assert [line for line in stage.errors if "port 7465" not in line] == []
-        gone(children)
+        wait_for_end(*children, within_s=60)
     left = Position.read(stage.state / "walk.json")
     assert (left.at, left.begun, left.done) == ("demo/one", ["demo/one"], [])
     assert list((stage.state / "shells").iterdir()) == []
@@ -125,7 +118,7 @@ def test_no_shell_is_left_by_a_stage_that_is_killed(tmp_path: Path) -> None:
         children = family(stage)
         os.kill(stage.child.pid, signal.SIGKILL)
         stage.ended()
-        gone(children)
+        wait_for_end(*children, within_s=60)
     with lab_stage(tmp_path, *OPTIONS) as again:  # the lock has ended with its process
         assert again.url
 

@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 import requests
 
+from lab.base import wait
 from lab.base.names import STACKS
+from lab.base.wait import NotYet
 
 LAB = (sys.executable, "-m", "lab")
 NAME = "e2e"
@@ -94,6 +96,15 @@ class CommandLine:
     def status(self) -> Any:
         """Return what `lab status` says, healthy or not."""
         return self.json("status", exit_code=None)
+
+    def wait_healthy(self) -> None:
+        """Wait until `lab status` says that everything is alive; the error has its problems."""
+
+        def look() -> bool | NotYet:
+            found = self.status()
+            return found["healthy"] or NotYet("; ".join(found["problems"]))
+
+        wait.until("status says that everything is alive", look, timeout_s=60)
 
 
 @dataclass(frozen=True, kw_only=True)

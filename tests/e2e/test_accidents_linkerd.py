@@ -43,12 +43,7 @@ def comes(lab: RunningLab, words: str, look: Callable[[RunningLab], str] = detai
 
 def repaired(lab: RunningLab) -> None:
     lab.run("up")
-
-    # A service mirror notices that a gateway is gone, and that it is back, by a probe every 3 s.
-    def healthy() -> bool | NotYet:
-        return lab.status()["healthy"] or NotYet(details(lab))
-
-    wait.until("everything is alive", healthy, timeout_s=20)
+    lab.wait_healthy()  # a service mirror notices that a gateway is back by a probe every 3 s
     wait.until("answers from both clusters", answers_from_both(lab), timeout_s=60)
 
 

@@ -79,4 +79,4 @@ def test_a_pruned_network_comes_back_with_its_addresses(lab: RunningLab) -> None
     docker("network", "rm", NAME)
     lab.run("up")
     assert docker("inspect", "--format", ADDRESS, *NODES) == before
-    assert lab.json("status")["healthy"]
+    lab.wait_healthy()

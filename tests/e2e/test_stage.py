@@ -32,9 +32,9 @@ __all__ = ["chromium"]
 
 GO = ".go:not([aria-disabled])"
 PAGE = ".page iframe"
-STEP_S = 120
-"""A step may wait for pods, on a machine that does much else."""
-RATE_PER_S = 20
+STEP_S = 300
+"""A step may wait for pods, and takes a sample of up to 2,000 requests, on a machine that also draws the browser."""
+RATE_PER_S = 10
 PHONES = 200
 
 
@@ -261,8 +261,8 @@ def test_a_gateways_death_is_seen_with_the_losses_that_another_client_counts(scr
     assert any("gateway" in phase and "intended" in phase for phase in phases)
     lost, theirs = int(seen[2]), len(client.lost)
     assert lost > 0
-    # Two clients of one rate lose the same time; each edge of the gap is a few requests wide.
-    assert abs(lost - theirs) <= max(RATE_PER_S, 0.2 * max(lost, theirs)), (lost, theirs)
+    # Two clients of one rate lose the same time; each edge of the gap is up to 2 s wide.
+    assert abs(lost - theirs) <= max(2 * RATE_PER_S, 0.2 * max(lost, theirs)), (lost, theirs)
 
 
 def test_a_lock_has_the_identities_of_both_ends(lab: RunningLab, screen: Callable[..., Screen]) -> None:
@@ -336,4 +336,4 @@ def test_a_rehearsal_plays_a_scenario_and_keeps_its_times(lab: RunningLab, stage
     steps = [step for step in kept if step.startswith("service_discovery/")]
     assert len(steps) >= 3
     assert all(kept[step] > 0 for step in steps)
-    assert lab.status()["healthy"]
+    lab.wait_healthy()

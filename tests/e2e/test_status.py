@@ -10,27 +10,19 @@ from tests.e2e.conftest import NAME, RunningLab, docker
 from tests.e2e.test_answers import kubectl
 
 
-def alive(lab: RunningLab) -> None:
-    def look() -> object:
-        found = lab.status()
-        return found["healthy"] or NotYet("; ".join(found["problems"]))
-
-    wait.until("status says that everything is alive", look, timeout_s=60)
-
-
 def test_a_deleted_deployment_is_named_and_up_creates_it(lab: RunningLab) -> None:
     kubectl(lab, "west", "-n", "test", "delete", "deployment", "podinfo")
     found = lab.json("status", exit_code=1)
     assert "west: Deployment test/podinfo is missing" in found["problems"]
     assert found["next"] == "lab up"
     lab.run("up")
-    alive(lab)
+    lab.wait_healthy()
 
 
 def test_a_split_alone_is_shown_and_is_not_a_problem(lab: RunningLab) -> None:
     lab.run("split", "podinfo", "--in", "west", "podinfo=50", "podinfo-east=50")
     try:
-        alive(lab)
+        lab.wait_healthy()
         (change,) = lab.status()["changes"]
         assert change["kind"] == "split"
         assert "50 to podinfo-east" in change["effect"]
@@ -47,14 +39,14 @@ def test_a_node_that_starts_again_has_its_routes(lab: RunningLab) -> None:
 
     wait.until("the node has its routes", kept, timeout_s=20)
     lab.run("up")
-    alive(lab)
+    lab.wait_healthy()
 
 
 def test_missing_routes_are_named(lab: RunningLab) -> None:
     docker("exec", f"{NAME}-west-control-plane", "ip", "route", "flush", "type", "unreachable")
     assert any("lacks routes" in problem for problem in lab.json("status", exit_code=1)["problems"])
     lab.run("up")
-    alive(lab)
+    lab.wait_healthy()
 
 
 def test_upstreams_own_check_ends_with_a_verdict(lab: RunningLab) -> None:

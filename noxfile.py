@@ -11,6 +11,7 @@ _E2E = (
     "commands",
     "answers",
     "status",
+    "network",
     "ownership",
     "scenarios",
     "walkthrough",

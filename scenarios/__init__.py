@@ -6,6 +6,7 @@ NAMES = (
     "request_routing",
     "isolation",
     "disaster_recovery",
+    "distance",
     "dev_loop",
 )
 """The scenarios in the order of presentation. The module of each name defines SCENARIO."""

@@ -1,7 +1,8 @@
-"""`lab cut` and `lab mend`: the network between two clusters."""
+"""`lab cut`, `lab partition` and `lab mend`: drop all packets between clusters, and undo that."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from lab.base.names import Cluster
     from lab.lab import Lab
 
-ShowCommand = Annotated[bool, typer.Option("--show", help="Print the command instead of running it.")]
+ShowCommand = Annotated[bool, typer.Option("--show", help="Print the commands instead of running them.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +31,19 @@ class WireChange:
     changed: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class PartitionChange:
+    """A partition; `changed` is False if all packets were dropped before."""
+
+    sides: tuple[tuple[str, ...], tuple[str, ...]]
+    commands: Sequence[str]
+    changed: bool
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command(rich_help_panel=TRAFFIC)(cut)
+    app.command("partition", rich_help_panel=TRAFFIC)(separate)
     app.command("mend", rich_help_panel=TRAFFIC)(restore)
 
 
@@ -75,6 +86,54 @@ def cut(
     typer.echo(f"  `lab mend {change.source} {change.target}` undoes it")
 
 
+def separate(
+    side: Annotated[
+        list[str],
+        typer.Argument(metavar="CLUSTER", autocompletion=cluster_names, help="The clusters on one side."),
+    ],
+    show: ShowCommand = False,
+    as_json: AsJson = False,
+    file: ConfigFile = None,
+) -> None:
+    """Drop all packets between these clusters and all others.
+
+    In both directions, as cut cables do: nothing is refused, and open connections become silent. A restart of a node
+    ends its cuts.
+
+    Example: `lab partition west`; `lab mend` undoes it.
+    """
+    from lab.clusters import provider
+    from lab.lifecycle import partition
+
+    lab = lab_of(file)
+    names = [cluster_of(lab, name).name for name in side]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UsageError(f"{twice} is named twice", next=f"lab partition {' '.join(dict.fromkeys(names))}")
+    others = tuple(name for name in lab.clusters if name not in names)
+    if not others:
+        raise UsageError("all clusters are on one side", next=f"leave out one of: {', '.join(lab.clusters)}")
+    need_nodes(lab)
+    wire = provider().wire
+    cuts = partition.cuts_of(list(lab.clusters), names)
+    ends = [(lab.clusters[source], lab.clusters[target]) for source, target in cuts]
+    if show:
+        for one in ends:
+            typer.echo(wire.cut_command(*one))
+        return
+    with locked(lab, "lab partition"), waiting("lab partition"):
+        before = wire.state(lab, list(lab.clusters)).cuts
+        commands = [wire.cut(*one) for one in ends]
+    change = PartitionChange(sides=(tuple(names), others), commands=commands, changed=not set(cuts) <= set(before))
+    if as_json:
+        print_json(out(), change)
+        return
+    for command in commands:
+        typer.echo(f"$ {command}")
+    words = f"no packet passes between {' and '.join(names)} on one side and {' and '.join(others)} on the other"
+    done(words) if change.changed else typer.echo(f"= nothing to cut: {words}")
+    typer.echo("  `lab mend` undoes it")
+
+
 def restore(
     source: Annotated[
         str | None,
@@ -90,7 +149,7 @@ def restore(
     as_json: AsJson = False,
     file: ConfigFile = None,
 ) -> None:
-    """Undo `lab cut`; without clusters, all cuts.
+    """Undo `lab cut` and `lab partition`; without clusters, all cuts.
 
     Example: `lab mend west east`
     """

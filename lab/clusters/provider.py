@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+from lab.base.distance import Distance
 from lab.base.names import Cluster
 from lab.base.process import Completed
 from lab.base.step import StepResult
@@ -74,16 +75,49 @@ class Power(Protocol):
         """
 
 
+class Means(Enum):
+    """What delays the packets from a node to another one."""
+
+    NETEM = "netem"
+    """The kernel, with tc-netem(8)."""
+    LINE = "delay line"
+    """A small program of the lab, where the engine's kernel does not have netem."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneWay:
+    """One direction of a distance: what the source's node does to packets to the target.
+
+    `distance` is the whole one, as it was set for both directions. `works` is False if its means has ended, so that
+    packets pass as if it were not set.
+    """
+
+    source: str
+    target: str
+    distance: Distance
+    means: Means
+    works: bool = True
+
+
 @dataclass(frozen=True, kw_only=True)
 class WireState:
-    """State of the nodes' routing tables.
+    """State of the network between the nodes.
 
     `missing_routes` lists, for each cluster, missing routes to other clusters' pods and Services. `cuts` are pairs of a
-    source cluster and the target cluster that it drops all traffic to.
+    source cluster and the target cluster that it drops all traffic to. `distances` has both directions of each.
     """
 
     missing_routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cuts: tuple[tuple[str, str], ...] = ()
+    distances: tuple[OneWay, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ping:
+    """Round trips between two nodes; `how` says what was measured, `median_ms` is None if nothing answered."""
+
+    how: str
+    median_ms: float | None
 
 
 class Wire(Protocol):
@@ -104,11 +138,41 @@ class Wire(Protocol):
     def reaches(self, source: Cluster, address: str, port: int) -> bool:
         """Return whether a cluster's node can connect to an address and port within a second."""
 
+    def means(self, source: Cluster) -> Means:
+        """Return what delays packets on this engine: netem where its kernel has it.
+
+        Raises:
+            CommandError: the node does not answer.
+        """
+
+    def distance_commands(
+        self, lab: Lab, source: Cluster, target: Cluster, distance: Distance, means: Means
+    ) -> list[str]:
+        """Return the commands that `set_distance` runs for one direction, and run nothing."""
+
+    def set_distance(self, lab: Lab, source: Cluster, target: Cluster, distance: Distance, means: Means) -> list[str]:
+        """Delay, lose and limit packets in one direction by half of a distance, in place of an earlier one.
+
+        Returns the commands that were run, to type. Open connections stay open.
+
+        Raises:
+            ClusterError: the engine's machine has neither means.
+        """
+
+    def clearing_commands(self, lab: Lab, source: Cluster, target: Cluster) -> list[str]:
+        """Return the commands that `clear_distance` runs, and run nothing."""
+
+    def clear_distance(self, lab: Lab, source: Cluster, target: Cluster) -> list[str]:
+        """Undo `set_distance`, also of a half set one, and return the commands that were run; idempotent."""
+
+    def ping(self, source: Cluster, target: Cluster) -> Ping:
+        """Measure round trips from a cluster's node to another's."""
+
     def ensure_routes(self, lab: Lab) -> StepResult:
         """Add missing routes between clusters to the nodes."""
 
     def state(self, lab: Lab, clusters: Sequence[str]) -> WireState:
-        """Return the state of the routing tables of several clusters' nodes, without nodes that do not answer."""
+        """Return the state of the network at several clusters' nodes, without nodes that do not answer."""
 
     def capture(self, lab: Lab, cluster: Cluster) -> Capture:
         """Return a packet capture at a cluster's node, for a `with` block.

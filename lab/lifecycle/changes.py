@@ -11,12 +11,15 @@ from itertools import groupby
 from typing import TypeVar
 
 from lab.base.concurrency import Threads
+from lab.base.distance import Distance
 from lab.base.names import NAMESPACE, SCENARIO_LABEL
 from lab.clusters import provider
+from lab.clusters.provider import OneWay, WireState
 from lab.components import podinfo
 from lab.kube import Kube
 from lab.kube.objects import Ref, labels_of, ref
 from lab.lab import Lab
+from lab.lifecycle import distances, partition
 from lab.mesh.ask import each, flat
 from lab.mesh.model import Caller, Export, Failover, IngressRoute, Intercept, Permission, Split
 from lab.mesh.names import exported_name
@@ -33,7 +36,7 @@ _KINDS = (
     ("v1", "ConfigMap"),
     ("networking.istio.io/v1alpha3", "EnvoyFilter"),
 )
-_ROUTING = frozenset({"permission", "split", "failover", "intercept", "cut"})
+_ROUTING = frozenset({"permission", "split", "failover", "intercept", "cut", "partition"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,23 +88,23 @@ def traffic(mesh: Mesh, clusters: Sequence[str]) -> Traffic:
         )
 
 
-def find(lab: Lab, found: Traffic, clusters: Sequence[str], cuts: Sequence[tuple[str, str]]) -> tuple[Change, ...]:
+def find(lab: Lab, found: Traffic, clusters: Sequence[str], wire: WireState) -> tuple[Change, ...]:
     """Return all changes.
 
     Args:
         lab: the lab.
         found: routing objects and permissions of the mesh.
         clusters: the running clusters.
-        cuts: pairs of a source cluster and the target cluster that it drops all traffic to.
+        wire: the network between them.
     """
     objects = flat(each(lab, clusters, lambda kube: list(_of_objects(lab, kube)), lambda *_: []))
-    return (*_of_traffic(lab, found), *_of_cuts(cuts), *objects)
+    return (*_of_traffic(lab, found), *_of_cuts(lab, wire.cuts), *_of_distances(lab, wire.distances), *objects)
 
 
 def now(lab: Lab, mesh: Mesh) -> tuple[Change, ...]:
     """Return all changes of a running lab."""
     names = list(lab.clusters)
-    return find(lab, traffic(mesh, names), names, provider().wire.state(lab, names).cuts)
+    return find(lab, traffic(mesh, names), names, provider().wire.state(lab, names))
 
 
 def made_by_scenarios(lab: Lab, kube: Kube) -> Iterator[tuple[Ref, str]]:
@@ -196,9 +199,40 @@ def _caller(caller: Caller) -> str:
     return f"{caller.cluster}/{namespace}{caller.service_account}"
 
 
-def _of_cuts(cuts: Sequence[tuple[str, str]]) -> Iterator[Change]:
+def _of_cuts(lab: Lab, cuts: Sequence[tuple[str, str]]) -> Iterator[Change]:
+    if sides := partition.sides(list(lab.clusters), cuts):
+        words = " | ".join(", ".join(side) for side in sides)
+        effect = f"partition: no packet passes between {words}; requests across it get no answer"
+        yield Change(cluster=", ".join(lab.clusters), kind="partition", effect=effect)
+        return
     for source, target in cuts:
         yield Change(cluster=source, kind="cut", effect=f"cut: {source}'s node drops all traffic to {target}")
+
+
+def _of_distances(lab: Lab, found: Sequence[OneWay]) -> Iterator[Change]:
+    wanted = distances.wanted(lab)
+    for pair, sides in distances.by_pair(lab, found).items():
+        distance = sides[0].distance
+        if wanted.get(pair) == distance and all(one.distance == distance for one in sides):
+            continue  # what is broken of it is a problem, not a change
+        effect = f"distance: {' and '.join(pair)} are {distance} apart{_cost(distance)}"
+        if pair in wanted:
+            effect += f"; lab.toml says {wanted[pair]}"
+        if words := distances.broken(pair, sides):
+            effect += f"; {words}"
+        yield Change(cluster=", ".join(pair), kind="distance", effect=effect)
+
+
+def _cost(distance: Distance) -> str:
+    """Return what a distance does to requests, as the middle of a sentence."""
+    parts = []
+    if distance.delay_ms:
+        parts.append(f"a request takes {distance.delay_ms:g} ms more for each round trip")
+    if distance.loss_percent:
+        parts.append("lost packets are sent again, which delays requests")
+    if distance.rate_kbit:
+        parts.append("large answers wait for the rate")
+    return f" ({'; '.join(parts)})"
 
 
 def _of_objects(lab: Lab, kube: Kube) -> Iterator[Change]:

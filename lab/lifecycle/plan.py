@@ -16,7 +16,7 @@ from lab.base.wait import NotYet
 from lab.clusters import provider
 from lab.components.base import Component
 from lab.lab import Lab
-from lab.lifecycle import answers, changes
+from lab.lifecycle import answers, changes, distances
 from lab.stacks import Stack
 
 _PATIENCE_S = 4.0
@@ -33,6 +33,7 @@ def up(lab: Lab) -> list[Step]:
     exports = [
         _export(lab, stack, service, source) for service, sources in lab.spec.exports.items() for source in sources
     ]
+    far = [_distances(lab)] if lab.spec.links else []
     return [
         *builds,
         Step(name="network", title="create the nodes' network", run=lambda: provider().prepare(lab), estimate_s=1),
@@ -40,7 +41,8 @@ def up(lab: Lab) -> list[Step]:
         _routes(lab),
         *links,
         *exports,
-        *(_answers(lab, stack, name, [*clusters, *links, *exports]) for name in lab.clusters),
+        *far,
+        *(_answers(lab, stack, name, [*clusters, *links, *exports, *far]) for name in lab.clusters),
     ]
 
 
@@ -104,6 +106,13 @@ def _routes(lab: Lab) -> Step:
     nodes = tuple(f"{name}/cluster" for name in lab.clusters)
     title = "let pods reach pods of other clusters" if lab.spec.network.flat else "keep pods to their cluster"
     return Step(name="routes", title=title, run=lambda: provider().wire.ensure_routes(lab), after=nodes, estimate_s=1)
+
+
+def _distances(lab: Lab) -> Step:
+    """Return the step that sets the distances of lab.toml."""
+    nodes = tuple(f"{name}/cluster" for name in lab.clusters)
+    title = "set the distances between clusters"
+    return Step(name="distances", title=title, run=lambda: distances.ensure(lab), after=nodes, estimate_s=2)
 
 
 def _link(lab: Lab, stack: Stack, source: str, target: str) -> Iterator[Step]:

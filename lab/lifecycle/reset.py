@@ -16,7 +16,7 @@ from lab.components import workloads
 from lab.kube import Kube, connect
 from lab.kube.objects import Ref
 from lab.lab import Lab
-from lab.lifecycle import changes, plan
+from lab.lifecycle import changes, distances, plan
 from lab.mesh.protocols import Federation, Mesh
 
 _READY_S = 120.0
@@ -57,6 +57,7 @@ def _wake(lab: Lab, still: Sequence[str]) -> Iterator[str]:
     for source, target in wire.state(lab, list(lab.clusters)).cuts:
         if target in lab.clusters and wire.restore(lab.clusters[source], lab.clusters[target]):
             yield f"{source}: network to {target} restored"
+    yield from distances.reset(lab)
     if wire.ensure_routes(lab).status is StepStatus.CHANGED:
         yield "routes between the clusters restored"
 

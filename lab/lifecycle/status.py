@@ -13,9 +13,10 @@ from lab import stacks
 from lab.base.concurrency import Threads
 from lab.base.names import Cluster
 from lab.clusters import Node, NodeStatus, provider
+from lab.clusters.provider import OneWay
 from lab.kube import KubeError, connect
 from lab.lab import Lab
-from lab.lifecycle import answers, artifacts, changes, installed
+from lab.lifecycle import answers, artifacts, changes, distances, installed
 from lab.lifecycle.answers import FrontendAnswers
 from lab.lifecycle.artifacts import Installed
 from lab.lifecycle.changes import Change, Traffic
@@ -66,6 +67,8 @@ class Status:
     intercepts: tuple[Intercept, ...]
     ingress_routes: tuple[IngressRoute, ...]
     permissions: tuple[Permission, ...]
+    distances: tuple[OneWay, ...]
+    """What delays, loses and limits packets between the nodes, each direction."""
     identities: tuple[Identity, ...]
     distrust: tuple[str, ...]
     """Problems of certificates, each with its fix; also in `problems`."""
@@ -99,7 +102,7 @@ def gather(lab: Lab) -> Status:
             lambda: flat(each(lab, running, lambda kube: installed.problems(lab, stack, kube), lambda *_: []))
         )
         used = ask(lambda: artifacts.used(lab, (*stack.artifacts(lab), *stack.images(lab))))
-        changed = ask(lambda: changes.find(lab, traffic(), running, wire().cuts))
+        changed = ask(lambda: changes.find(lab, traffic(), running, wire()))
         clusters = {
             name: _cluster(lab, name, node, versions[name]() if name in versions else (None, ""))
             for name, node in nodes.items()
@@ -124,6 +127,7 @@ def gather(lab: Lab) -> Status:
                 idle={of.name for of in stack.scaled(lab)},
             ),
             *_missing_routes(wire().missing_routes),
+            *distances.problems(lab, wire().distances, running),
             *doubts,
             *(one.problem for one in results if one.problem),
         )
@@ -145,6 +149,7 @@ def gather(lab: Lab) -> Status:
             intercepts=traffic().intercepts,
             ingress_routes=traffic().ingress_routes,
             permissions=traffic().permissions,
+            distances=wire().distances,
             identities=tuple(identities()),
             distrust=doubts,
             artifacts=tuple(used()),
@@ -154,8 +159,9 @@ def gather(lab: Lab) -> Status:
 
 
 def _answers(lab: Lab, stack: Stack, cluster: str) -> Iterator[Callable[[], FrontendAnswers]]:
+    timeout_s = _ANSWERS_S + distances.patience_s(lab)
     for upstream, expected in answers.expected_of(lab, stack, cluster).items():
-        yield partial(answers.ask, lab, cluster, upstream, expected, timeout_s=_ANSWERS_S)
+        yield partial(answers.ask, lab, cluster, upstream, expected, timeout_s=timeout_s)
 
 
 def _intended(found: FrontendAnswers, traffic: Traffic, cuts: Sequence[tuple[str, str]]) -> FrontendAnswers:

@@ -133,6 +133,10 @@ class Docker(Images):
         words += ["--rm", "--network=none", "--pull=never", f"--entrypoint={entrypoint}", image, *argv]
         return self._do("container", "run", *words, timeout_s=timeout_s).stdout
 
+    def typed(self, *words: str, timeout_s: float = 60, check: bool = True) -> Completed:
+        """Run a docker command exactly as `argv` shows it to a person; `check` as for `execute`."""
+        return self._do(*words, timeout_s=timeout_s, check=check)
+
     def start(self, name: str) -> None:
         """Start a stopped container."""
         with self._client(timeout_s=60) as client:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab import config
+from lab.base.distance import Distance
 from lab.base.errors import ConfigError, UsageError
 from lab.base.paths import PROJECT
 
@@ -185,6 +186,50 @@ def test_a_control_character_does_not_reach_a_terminal_or_an_object(key: str, ch
 )
 def test_an_unusable_network_names_a_right_one(text: str, words: str) -> None:
     assert list(problems(text).values()) == [(2, words)]
+
+
+LINK = '[[links]]\nbetween = ["west", "east"]\n'
+
+
+def test_a_link_is_a_distance_with_units() -> None:
+    text = f'{LINK}delay = "0.08s"\njitter = "10ms"\nloss = "0.5%"\nrate = "20mbit"\n'
+    (link,) = config.parse(text).links
+    assert link.between == ("west", "east")
+    assert link.distance == Distance(delay_ms=80, jitter_ms=10, loss_percent=0.5, rate_kbit=20_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "line", "words"),
+    [
+        (f"{LINK}delay = 80\n", "links.0.delay", 3, "must be text in quotation marks, such as '80ms', not 80"),
+        (f'{LINK}delay = "80"\n', "links.0.delay", 3, "'80' is not a time with a unit, such as 80ms or 0.5s"),
+        (f'{LINK}delay = "80ms"\nloss = "80%"\n', "links.0.loss", 4, "80% is out of range"),
+        (f'{LINK}loss = "1%"\njitter = "5ms"\n', "links.0.jitter", 4, "varies a delay, and there is none"),
+        (f'{LINK}delay = "5ms"\njitter = "10ms"\n', "links.0.jitter", 4, "longer than the delay of 5ms"),
+        (f'{LINK}delai = "5ms"\n', "links.0.delai", 3, "unknown key; did you mean 'delay'?"),
+        (LINK, "links.0.delay", 1, "nothing is set"),
+        ('[[links]]\nbetween = ["west", "west"]\n', "links.0.between", 2, "both clusters are west"),
+        ('[[links]]\nbetween = ["west"]\n', "links.0.between", 2, "must be a list of two clusters"),
+        ('[links]\nbetween = ["west", "east"]\n', "links", 1, "must be tables, each with the line [[links]] above"),
+        (
+            f'{LINK}delay = "5ms"\n[[links]]\nbetween = ["west", "north"]\nrate = "1gbit"\n',
+            "links.1.between",
+            5,
+            "unknown cluster 'north'; known: east, west",
+        ),
+        (
+            f'{LINK}delay = "5ms"\n[[links]]\nbetween = ["east", "west"]\nrate = "1gbit"\n',
+            "links.1.between",
+            5,
+            "is set above already",
+        ),
+    ],
+)
+def test_a_link_that_is_not_valid_is_named_with_its_line(text: str, key: str, line: int, words: str) -> None:
+    found = problems(text)
+    assert set(found) == {key}
+    assert found[key][0] == line
+    assert words in found[key][1]
 
 
 def test_a_role_of_an_unknown_cluster_names_the_clusters() -> None:

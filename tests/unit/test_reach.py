@@ -14,6 +14,7 @@ from lab.base.paths import PROJECT
 MODULES = [*(PROJECT / "lab").rglob("*.py"), *(PROJECT / "scenarios").rglob("*.py")]
 CONNECTING = ("socket", "ssl", "http.client", "urllib.request", "requests", "urllib3", "httpx", "aiohttp")
 CONNECTS = {
+    "lab.clusters.kind.innode.delay_line": "runs in a node's network namespace",
     "lab.clusters.kind.innode.frames": "runs in a node's network namespace",
     "lab.dev.inpod.agent": "runs in a pod",
     "lab.dev.inpod.runner": "runs in a pod",

@@ -20,6 +20,7 @@ from lab.base.step import CHANGED, UNCHANGED, StepResult, StepStatus
 from lab.clusters import kubeconfig
 from lab.clusters.kind import config as kind_config
 from lab.clusters.kind import engine, loading, network, wake
+from lab.clusters.kind.distance import delay_line
 from lab.clusters.kind.power import KindPower
 from lab.clusters.kind.shell import KindShell
 from lab.clusters.kind.wire import KindWire
@@ -152,14 +153,16 @@ class KindProvider:
         return loading.ensure(self.docker, lab, cluster, images)
 
     def owned(self, lab: Lab) -> list[OwnedResource]:
-        """List the lab's node containers and its network."""
-        found = [OwnedResource(kind="container", name=container.name) for container in self._containers(lab)]
+        """List the lab's containers, which are nodes and delay lines, and its network."""
+        names = [*delay_line.of_lab(self.docker, _identity(lab)), *(node.name for node in self._containers(lab))]
+        found = [OwnedResource(kind="container", name=name) for name in names]
         if network.is_there(self.docker, _identity(lab)):
             found.append(OwnedResource(kind="network", name=lab.spec.name))
         return found
 
     def remove(self, lab: Lab) -> None:
-        """Delete the node containers with their volumes, and the network."""
+        """Delete the delay lines, the node containers with their volumes, and the network."""
+        at_once(self.docker.remove_container, delay_line.of_lab(self.docker, _identity(lab)))
         at_once(self.docker.remove_container, [container.name for container in self._containers(lab)])
         if network.is_there(self.docker, _identity(lab)):
             self.docker.remove_network(lab.spec.name)

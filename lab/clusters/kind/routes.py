@@ -19,6 +19,7 @@ from contextlib import suppress
 from lab.base.concurrency import at_once
 from lab.base.errors import CommandError
 from lab.base.step import CHANGED, UNCHANGED, StepResult
+from lab.clusters.kind.distance import record
 from lab.clusters.kind.network import node_address
 from lab.kube import connect
 from lab.lab import Lab
@@ -28,7 +29,7 @@ _FILE = "/etc/eastwest-lab-routes"
 """A script in the node that adds the routes and the rule. It is written last: if it exists, so does the unit."""
 _UNITS = "/etc/systemd/system"
 _UNIT = "eastwest-lab-routes.service"
-_READ = f"set -e; ip route show; iptables -w -S FORWARD; test ! -e {_FILE} || cat {_FILE}"
+_READ = f"set -e; ip route show; iptables -w -S FORWARD; test ! -e {_FILE} || cat {_FILE}; {record.READ}"
 _WRITE = f"""set -e
 cat >{_UNITS}/{_UNIT} <<'END'
 [Unit]
@@ -75,7 +76,7 @@ def wanted_everywhere(lab: Lab) -> dict[str, list[str]]:
 
 
 def read(docker: Docker, node: str) -> list[str]:
-    """Return the lines of a node's routing table, of its FORWARD chain, and of the file that survives a restart."""
+    """Return the lines of a node's routing table, FORWARD chain, file that survives a restart, and distances."""
     return docker.execute(node, ["sh", "-c", _READ], timeout_s=10).stdout.splitlines()
 
 

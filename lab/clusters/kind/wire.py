@@ -1,4 +1,4 @@
-"""The network between nodes: cuts, routes and packet captures.
+"""The network between nodes: cuts, distances, routes and packet captures.
 
 A container that joins the node's network namespace captures packets. The lab's images and kindest/node do not contain
 tcpdump, and the lab pulls no image for it; the frontend's image has Python, which reads the same packet socket. This
@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.base.distance import Distance
 from lab.base.names import Cluster
 from lab.base.step import StepResult
-from lab.clusters.kind import innode, link, routes
-from lab.clusters.provider import WireState
+from lab.clusters.kind import innode, link, ping, routes
+from lab.clusters.kind.distance import netem, record
+from lab.clusters.kind.distance.change import DistanceChange
+from lab.clusters.provider import Means, Ping, WireState
 from lab.lab import Lab
 from lab.measure.capture import Capture, CaptureUnavailableError
 from lab.tools.docker import Docker
@@ -49,12 +52,38 @@ class KindWire:
         """Try a connection from a cluster's node."""
         return link.reaches(self.docker, source, address, port)
 
+    def means(self, source: Cluster) -> Means:
+        """Try whether the engine's kernel has netem."""
+        return Means.NETEM if netem.is_there(self.docker, source) else Means.LINE
+
+    def distance_commands(
+        self, lab: Lab, source: Cluster, target: Cluster, distance: Distance, means: Means
+    ) -> list[str]:
+        """Return the commands of `set_distance`."""
+        return self._change(lab, source, target).setting(distance, means)
+
+    def set_distance(self, lab: Lab, source: Cluster, target: Cluster, distance: Distance, means: Means) -> list[str]:
+        """Delay, lose and limit packets in one direction."""
+        return self._change(lab, source, target).set(distance, means)
+
+    def clearing_commands(self, lab: Lab, source: Cluster, target: Cluster) -> list[str]:
+        """Return the commands of `clear_distance`."""
+        return self._change(lab, source, target).clearing()
+
+    def clear_distance(self, lab: Lab, source: Cluster, target: Cluster) -> list[str]:
+        """Undo `set_distance`."""
+        return self._change(lab, source, target).clear()
+
+    def ping(self, source: Cluster, target: Cluster) -> Ping:
+        """Measure round trips between the nodes."""
+        return ping.measure(self.docker, source, target)
+
     def ensure_routes(self, lab: Lab) -> StepResult:
         """Add missing routes between clusters."""
         return routes.ensure(self.docker, lab)
 
     def state(self, lab: Lab, clusters: Sequence[str]) -> WireState:
-        """Read the nodes' routing tables in parallel."""
+        """Read the nodes' routing tables and distances in parallel."""
         tables = routes.tables(self.docker, lab, clusters)
         wanted = routes.wanted_everywhere(lab) if tables else {}
         missing = {name: routes.missing(wanted[name], table) for name, table in tables.items()}
@@ -65,6 +94,7 @@ class KindWire:
         return WireState(
             missing_routes={name: tuple(found) for name, found in missing.items() if found},
             cuts=tuple((name, addresses.get(to, to)) for name, found in cuts.items() for to in found),
+            distances=tuple(one for name, table in tables.items() for one in record.read(name, table)),
         )
 
     def capture(self, lab: Lab, cluster: Cluster) -> Capture:
@@ -82,3 +112,6 @@ class KindWire:
             *(image.id, "-I", "-c", _READER.read_text(encoding="utf-8")),
         )
         return Capture(argv=argv, where=cluster.node)
+
+    def _change(self, lab: Lab, source: Cluster, target: Cluster) -> DistanceChange:
+        return DistanceChange(docker=self.docker, lab=lab, source=source, target=target)

@@ -152,3 +152,45 @@ def test_a_stopped_node_is_named_at_once(lab: Command, wire: FakeWire, nodes: di
 def test_without_a_lab_the_next_command_is_named(lab: Command) -> None:
     ended = lab("cut", "west", "east")
     assert (ended.code, "next:  lab up" in ended.err) == (3, True)
+
+
+def test_a_partition_cuts_both_directions_and_mend_undoes_it(lab: Command, wire: FakeWire) -> None:
+    shown = lab("partition", "west", "--show").out
+    assert wire.cuts == []
+    ended = lab("partition", "west")
+    assert ended.code == 0
+    assert ended.out.splitlines() == [
+        *(f"$ {command}" for command in shown.splitlines()),
+        "✓ no packet passes between west on one side and east on the other",
+        "  `lab mend` undoes it",
+    ]
+    assert sorted(wire.cuts) == [("east", "west"), ("west", "east")]
+    assert "= nothing to cut: no packet passes" in lab("partition", "west").out
+    assert lab("mend").out.count("✓") == 2
+    assert wire.cuts == []
+
+
+def test_a_partition_separates_all_named_clusters_from_all_others(lab: Command, wire: FakeWire, folder: Path) -> None:
+    with (folder / "lab.toml").open("a") as toml:
+        toml.write("[clusters.north]\n")
+    made = lab("partition", "west", "north", "--json").json
+    assert (made["sides"], made["changed"]) == ([["west", "north"], ["east"]], True)
+    assert {("west", "north"), ("north", "west")}.isdisjoint(wire.cuts)
+    assert len(wire.cuts) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("partition", "west", "north"), "unknown cluster 'north'"),
+        (("partition", "west", "west"), "west is named twice"),
+        (("partition", "west", "east"), "all clusters are on one side"),
+    ],
+)
+def test_a_partition_that_is_none_changes_nothing(
+    lab: Command, wire: FakeWire, words: tuple[str, ...], said: str
+) -> None:
+    ended = lab(*words)
+    assert (ended.code, wire.cuts) == (2, [])
+    assert said in ended.err
+    assert "next:" in ended.err

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lab.base.step import CHANGED, UNCHANGED
+from lab.clusters.provider import WireState
 from lab.components.frontend import Frontend
 from lab.components.helm import fitted
 from lab.components.podinfo import Podinfo
@@ -101,7 +102,7 @@ def test_what_tells_attempts_belongs_to_the_lab_and_is_not_a_change(lab: Lab, ap
     assert [part.apply(lab, cluster), part.apply(lab, cluster)] == [CHANGED, UNCHANGED]
     (applied,) = west.find("networking.istio.io/v1alpha3", "EnvoyFilter")
     assert lab.owner("attempt-count").labels.items() <= applied["metadata"]["labels"].items()
-    assert changes.find(lab, Traffic(), ["west"], ()) == ()
+    assert changes.find(lab, Traffic(), ["west"], WireState()) == ()
     assert list(reset._objects_of_scenarios(lab, cluster)) == []
     part.remove(lab, cluster)
     assert west.find("networking.istio.io/v1alpha3", "EnvoyFilter") == []

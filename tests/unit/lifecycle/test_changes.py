@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab import config
+from lab.base.distance import Distance
 from lab.base.names import SCENARIO_LABEL
+from lab.base.paths import Paths
+from lab.clusters.provider import Means, OneWay, WireState
 from lab.components.podinfo import DELAY
 from lab.kube.objects import Obj
 from lab.lab import Lab
@@ -24,7 +30,7 @@ def export(service: str) -> Export:
 
 
 def effects(lab: Lab, **found: Any) -> list[str]:
-    return [change.effect for change in changes.find(lab, Traffic(**found), [], ())]
+    return [change.effect for change in changes.find(lab, Traffic(**found), [], WireState())]
 
 
 @pytest.mark.parametrize(
@@ -65,9 +71,55 @@ def test_exports_of_lab_toml_are_no_change(lab: Lab) -> None:
 
 
 def test_a_cut_names_both_clusters(lab: Lab) -> None:
-    (cut,) = changes.find(lab, Traffic(), [], [("west", "east")])
+    (cut,) = changes.find(lab, Traffic(), [], WireState(cuts=(("west", "east"),)))
     assert cut.effect == "cut: west's node drops all traffic to east"
     assert cut.decides_answers
+
+
+def test_cuts_in_both_directions_are_a_partition(lab: Lab) -> None:
+    (change,) = changes.find(lab, Traffic(), [], WireState(cuts=(("west", "east"), ("east", "west"))))
+    assert change.effect == "partition: no packet passes between east | west; requests across it get no answer"
+    assert change.decides_answers
+
+
+FAR = Distance(delay_ms=80, loss_percent=1)
+
+
+def far(source: str, target: str, **changed: Any) -> OneWay:
+    return OneWay(**{"source": source, "target": target, "distance": FAR, "means": Means.LINE, **changed})
+
+
+def test_a_distance_says_what_it_costs(lab: Lab) -> None:
+    wire = WireState(distances=(far("west", "east"), far("east", "west")))
+    (change,) = changes.find(lab, Traffic(), [], wire)
+    assert (change.cluster, change.kind, change.decides_answers) == ("east, west", "distance", False)
+    assert change.effect == (
+        "distance: east and west are 80 ms, 1 % loss apart (a request takes 80 ms more for each round trip; "
+        "lost packets are sent again, which delays requests)"
+    )
+
+
+def test_a_distance_whose_means_has_ended_names_the_direction(lab: Lab) -> None:
+    wire = WireState(distances=(far("west", "east", works=False), far("east", "west")))
+    (change,) = changes.find(lab, Traffic(), [], wire)
+    assert change.effect.endswith("; packets from west to east notice nothing, because the delay line there has ended")
+
+
+def test_a_distance_as_in_lab_toml_is_no_change(tmp_path: Path) -> None:
+    lab = lab_with('[[links]]\nbetween = ["west", "east"]\ndelay = "80ms"\nloss = "1%"\n', tmp_path)
+    sides = (far("west", "east", works=False), far("east", "west"))  # what has ended is a problem
+    assert changes.find(lab, Traffic(), [], WireState(distances=sides)) == ()
+    other = replace(FAR, delay_ms=200)
+    (change,) = changes.find(
+        lab, Traffic(), [], WireState(distances=tuple(replace(side, distance=other) for side in sides))
+    )
+    assert "are 200 ms, 1 % loss apart" in change.effect
+    assert "; lab.toml says 80 ms, 1 % loss; " in change.effect
+
+
+def lab_with(toml: str, folder: Path) -> Lab:
+    paths = Paths(cache=folder / "cache", state=folder / "state")
+    return Lab(spec=config.parse(toml), paths=paths, artifacts=None)  # type: ignore[arg-type]
 
 
 def test_objects_of_a_scenario_are_one_change_with_its_name(lab: Lab, apis: dict[str, FakeApi]) -> None:
@@ -77,7 +129,7 @@ def test_objects_of_a_scenario_are_one_change_with_its_name(lab: Lab, apis: dict
     put(west, deployment("podinfo"))
     going = deployment("probe-d", **{SCENARIO_LABEL: "isolation"})
     put(west, {**going, "metadata": {**going["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}})
-    (change,) = changes.find(lab, Traffic(), ["west"], ())
+    (change,) = changes.find(lab, Traffic(), ["west"], WireState())
     assert change.effect == "objects of isolation: Deployment test/probe-a, Deployment test/probe-b and 1 more"
     assert not change.decides_answers
 
@@ -88,7 +140,7 @@ def test_a_podinfo_that_the_stage_has_slowed_down_is_a_change(lab: Lab, apis: di
     delay = [{"name": name, "value": value} for name, value in DELAY.items()]
     slow["spec"]["template"] = {"spec": {"containers": [{"name": "podinfo", "env": delay}]}}
     put(west, slow)
-    (change,) = changes.find(lab, Traffic(), ["west"], ())
+    (change,) = changes.find(lab, Traffic(), ["west"], WireState())
     assert (change.cluster, change.effect) == ("west", "slow: podinfo waits before each answer")
     assert not change.decides_answers
 

@@ -46,6 +46,9 @@ SAME: list[tuple[str, str, str, Change]] = [
     *((s, f"request_routing/{s}/split-{w}-{e}.yaml", "west", split(w, e))
       for s in STACKS for w, e in ((50, 50), (90, 10), (0, 100), (100, 0))),
     *((s, f"disaster_recovery/{s}/split-{w}-{e}.yaml", "west", split(w, e)) for s in STACKS for w, e in WEIGHTS),
+    *((s, f"distance/{s}/split-{w}-{e}.yaml", "west", split(w, e))
+      for s in STACKS for w, e in ((100, 0), (50, 50), (0, 100))),
+    *((s, f"distance/{s}/failover.yaml", "west", failover("west", "west", "east")) for s in STACKS),
     *((s, f"disaster_recovery/{s}/failover.yaml", "west", failover("west", "west", "east")) for s in STACKS),
     *((s, f"disaster_recovery/{s}/failover-to-west.yaml", "west", failover("west", "east", "west")) for s in STACKS),
     ("istio", "disaster_recovery/istio/failover-of-backup.yaml", "east", failover("east", "east", "west")),

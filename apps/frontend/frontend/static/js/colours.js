@@ -41,7 +41,7 @@ export function textOn(hex) {
   return (light + 0.05) / 0.05 > 1.05 / (light + 0.05) ? "#000000" : "#ffffff";
 }
 
-const USUAL = { east: CLUSTERS[0], west: CLUSTERS[1] }; // the lab's defaults (lab/config.py)
+const USUAL = { east: CLUSTERS[0], west: CLUSTERS[1] }; // the lab's defaults (lab/config/)
 
 class Clusters {
   #colours = new Map();

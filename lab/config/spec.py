@@ -1,0 +1,144 @@
+"""The tables of lab.toml; `LabSpec` is the whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, StrictBool, StrictInt
+
+from lab.base.distance import Distance
+from lab.base.names import STACKS
+from lab.config.values import (
+    Cidr,
+    Color,
+    DnsLabel,
+    Domain,
+    Kbit,
+    LabelValue,
+    Line,
+    Milliseconds,
+    Mirror,
+    Pair,
+    Percent,
+    PinnedImage,
+    PortNumber,
+    tables_only,
+)
+
+
+class Table(BaseModel):
+    """A table, which does not change and has no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PodinfoSpec(Table):
+    """Colour, message and replicas of a cluster's podinfo."""
+
+    color: Color
+    message: Line = Field(max_length=80)
+    replicas: StrictInt = Field(default=1, ge=0, le=20)
+
+
+class ClusterSpec(Table):
+    """One cluster. Its CIDRs must not overlap another cluster's, or routes between them are ambiguous."""
+
+    stands_in_for: Line = Field(max_length=40)
+    region: LabelValue
+    zone: LabelValue
+    pod_cidr: Cidr
+    service_cidr: Cidr
+    ingress_port: PortNumber
+    trust_domain: Domain
+    podinfo: PodinfoSpec
+
+
+class NetworkSpec(Table):
+    """The Docker network of the nodes. Without `subnet` the lab chooses the first free one.
+
+    `flat`: pods reach the pods of other clusters by their addresses; federated services need this.
+    """
+
+    subnet: Cidr | None = None
+    flat: StrictBool = False
+
+
+class ArtifactsSpec(Table):
+    """Sources of images and binaries. `mirror` is a registry host that replaces upstream's.
+
+    `source`: "upstream" builds nothing that upstream publishes, "packages" pulls nothing that the lab can build, "auto"
+    builds what upstream cannot give. `local` is a folder with upstream's programs and charts, for artifacts that are
+    never built (Linkerd, Emissary).
+    """
+
+    source: Literal["auto", "packages", "upstream"] = "auto"
+    local: str | None = Field(default=None, min_length=1)
+    mirror: Mirror | None = None
+
+
+class ResourcesSpec(Table):
+    """Limits on the lab's use of this machine. By default: a build job for each core, no memory limit."""
+
+    build_jobs: StrictInt | None = Field(default=None, ge=1, le=64)
+    node_memory_mib: StrictInt | None = Field(default=None, ge=1024, le=1 << 20)
+
+
+class RolesSpec(Table):
+    """The clusters in the talk's two roles. Scenarios, command defaults and exports follow from them.
+
+    `east`: the shared cluster, which runs the services that others call (the target of the talk's link).
+    `west`: the laptop's cluster, whose frontend calls them (the source).
+    """
+
+    east: DnsLabel = "east"
+    west: DnsLabel = "west"
+
+
+class LinkSpec(Table):
+    """The distance between two clusters, which are written in any order."""
+
+    between: Pair
+    delay: Milliseconds = 0.0
+    jitter: Milliseconds = 0.0
+    loss: Percent = 0.0
+    rate: Kbit = 0
+
+    @property
+    def distance(self) -> Distance:
+        """The distance as it is set."""
+        return Distance(delay_ms=self.delay, jitter_ms=self.jitter, loss_percent=self.loss, rate_kbit=self.rate)
+
+
+class StageSpec(Table):
+    """The stage, `lab stage`: its port on 127.0.0.1. The clusters' frontends let pages from there show them."""
+
+    port: PortNumber = 7465
+
+
+class LabSpec(Table):
+    """The specification of a whole lab."""
+
+    name: DnsLabel = "eastwest"
+    stack: Literal["auto", *STACKS] = "auto"  # type: ignore[valid-type]  # one list of stacks for all
+    roles: RolesSpec = RolesSpec()
+    viz: StrictBool = False
+    clusters: dict[DnsLabel, ClusterSpec]
+    network: NetworkSpec = NetworkSpec()
+    artifacts: ArtifactsSpec = ArtifactsSpec()
+    resources: ResourcesSpec = ResourcesSpec()
+    stage: StageSpec = StageSpec()
+    exports: dict[DnsLabel, tuple[str, ...]]
+    links: Annotated[tuple[LinkSpec, ...], BeforeValidator(tables_only)] = ()
+    versions: dict[str, PinnedImage] = {}
+    _file: Path | None = PrivateAttr(default=None)
+
+    @property
+    def file(self) -> Path | None:
+        """The lab.toml that it was read from; None for the default lab."""
+        return self._file
+
+    @property
+    def mesh_id(self) -> str:
+        """Name of the mesh that spans the clusters."""
+        return self.name

@@ -12,7 +12,6 @@ import pytest
 from lab.base import wait
 from lab.base.wait import NotYet
 from tests.e2e.conftest import LAB, NAME, RunningLab, docker
-from tests.e2e.test_status import alive
 
 WEST, EAST = (f"{NAME}-{cluster}-control-plane" for cluster in ("west", "east"))
 LINE = f"{NAME}-west-to-east-line"
@@ -127,7 +126,7 @@ def test_a_distance_is_seen_in_a_ping_and_in_a_request_and_clear_restores(lab: R
     assert directions(lab) == {"west": True, "east": True}
     (seen,) = lab.status()["changes"]
     assert (seen["kind"], "80 ms" in seen["effect"]) == ("distance", True)
-    alive(lab)
+    lab.wait_healthy()
     assert not lab.json("network", "west", "east", "--delay", f"{DELAY_MS:g}ms")["changed"]
     (cleared,) = lab.json("network", "west", "east", "--clear")
     assert cleared["after"]["ping_ms"] < LITTLE_MS
@@ -183,7 +182,7 @@ def test_a_line_that_is_killed_is_reported_and_packets_pass(lab: RunningLab) -> 
 def test_up_restores_the_distance_of_lab_toml_after_a_restart_of_a_node(lab: RunningLab) -> None:
     lab.run("up")
     assert measured(lab)["ping_ms"] >= NEARLY_MS
-    alive(lab)
+    lab.wait_healthy()
     assert lab.status()["changes"] == []
     assert lab.json("up")["steps"]["distances"]["status"] == "unchanged"
     docker("restart", WEST)
@@ -208,7 +207,7 @@ def test_a_killed_line_of_lab_toml_is_a_problem_that_up_fixes(lab: RunningLab) -
     assert any("because the delay line there has ended" in problem for problem in found["problems"])
     assert found["next"] == "lab up"
     lab.run("up")
-    alive(lab)
+    lab.wait_healthy()
     assert measured(lab)["ping_ms"] >= NEARLY_MS
 
 

@@ -217,15 +217,15 @@ SCENARIO = Scenario(
         ScenarioStep(
             name="lost_packets",
             title="Lost packets are sent again",
-            narration="East answers all requests. Then 1 % of the packets get lost in each direction: TCP sends them "
+            narration="East answers all requests. Then 3 % of the packets get lost in each direction: TCP sends them "
             "again, after it has waited for longer than a round trip.",
             before=(_DISTANT, _split("0:100"), _only("east")),
             load=_LOST,
             do=(
                 NewPhase("no loss"),
                 _SAMPLE,
-                _network(f"--delay {DELAY_MS}ms --loss 1%"),
-                NewPhase("1 % loss"),
+                _network(f"--delay {DELAY_MS}ms --loss 3%"),
+                NewPhase("3 % loss"),
                 Pause(8, "the load runs with lost packets"),
             ),
             undo=(_NO_SPLIT, _AT_HOME),
@@ -241,7 +241,7 @@ SCENARIO = Scenario(
                     claim="The slowest requests pay at least one further round trip",
                     expected=f"p99 with loss is {_NEARLY * DELAY_MS:.0f} ms or more above the median without",
                     look=costs(
-                        Part(load=_LOST, phase="1 % loss"),
+                        Part(load=_LOST, phase="3 % loss"),
                         Part(load=_LOST, phase="no loss"),
                         least_ms=_NEARLY * DELAY_MS,
                         percent=99,

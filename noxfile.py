@@ -12,6 +12,7 @@ _E2E = (
     "answers",
     "status",
     "network",
+    "gateways",
     "ownership",
     "scenarios",
     "walkthrough",

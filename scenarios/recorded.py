@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab.measure import counting
 from lab.measure.recording import Recording
 from lab.scenario.context import Context, Role
 from lab.scenario.evidence import Evidence, EvidenceKind
@@ -10,6 +11,10 @@ from lab.scenario.observation import Look, Observation
 
 RTO_S = 10.0
 """Longest accepted time until requests are answered again."""
+
+
+MOST_LOST, GAP_S = 0.01, 1.0
+"""Largest accepted part of lost requests, and longest accepted gap, where two pods do the work of one."""
 
 
 def recordings(context: Context, load: StepLoad) -> list[tuple[Recording, Evidence]]:
@@ -33,6 +38,23 @@ def loses_nothing(load: StepLoad) -> Look:
         first = f"; the first: {lost[0].error}" if lost else ""
         sent = all(recording.requests for recording, _ in recorded)
         return Observation(holds=sent and not lost, seen=seen + first, evidence=tuple(e for _, e in recorded))
+
+    return look
+
+
+def loses_little(load: StepLoad) -> Look:
+    """Return a look that compares the part of lost requests with MOST_LOST, and each gap with GAP_S."""
+
+    def look(context: Context) -> Observation:
+        recorded, words, holds = recordings(context, load), [], []
+        for recording, _ in recorded:
+            sent, lost = len(recording.requests), len(recording.lost)
+            gaps = [gap.recovery_s for gap in counting.gaps(recording.requests, recording.marks)]
+            longest = None if None in gaps else max((gap or 0.0 for gap in gaps), default=0.0)
+            gap = "did not recover" if longest is None else f"longest gap {longest:.1f} s"
+            words.append(f"{recording.name}: {lost} of {sent} lost" + (f", {gap}" if lost else ""))
+            holds.append(sent > 0 and lost <= MOST_LOST * sent and longest is not None and longest <= GAP_S)
+        return Observation(holds=all(holds), seen="; ".join(words), evidence=tuple(e for _, e in recorded))
 
     return look
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lab.lifecycle.down import OwnedResource
     from lab.lifecycle.status import Status
     from lab.lifecycle.timings import CriticalStep
-    from lab.mesh import Link
+    from lab.mesh import Gateway, Link
 
 
 _AFTER = 3
@@ -230,6 +230,13 @@ def _clusters(status: Status) -> Table:
     return clusters
 
 
+def _pods(gateway: Gateway) -> Text:
+    """Return how many pods of a gateway that is alive are ready, unless it has one and needs one."""
+    if not gateway.alive or gateway.ready == gateway.wanted == 1:
+        return Text()
+    return Text(f", {gateway.ready} of {gateway.wanted} ready", "" if not gateway.problem else "yellow")
+
+
 def _more(link: Link) -> str:
     """Return the details of a link that is alive: mirrored services and latency."""
     if not link.alive:
@@ -250,7 +257,7 @@ def status(console: Console, status: Status, *, as_json: bool) -> None:
         for gateway in status.gateways:
             address = f"{gateway.address}:{gateway.port}" if gateway.address else "-"
             name = f"{gateway.cluster}/{gateway.name}"
-            gateways.add_row(name, gateway.role, address, _sign(gateway.alive, gateway.detail))
+            gateways.add_row(name, gateway.role, address, _sign(gateway.alive, gateway.detail).append(_pods(gateway)))
         for link in status.links:
             name = f"{link.source} → {link.target}"
             server = (link.server or "-").removeprefix("https://")

@@ -1,10 +1,12 @@
-"""Scale the lab's Deployments in the applications' namespace, and delete pods that were relabelled out of them."""
+"""Scale the lab's Deployments, and delete pods that were relabelled out of those of the applications."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lab.base import wait
 from lab.base.names import LAB_LABEL, NAMESPACE
+from lab.base.wait import NotYet
 from lab.kube import Kube, owned
 from lab.kube.objects import Obj, Ref, labels_of, ref
 from lab.kube.owned import Grounds
@@ -13,6 +15,38 @@ from lab.kube.owned import Grounds
 def scale(kube: Kube, deployment: Ref, replicas: int) -> None:
     """Set the replicas of a Deployment of the lab."""
     owned.change(kube, deployment, {"spec": {"replicas": replicas}}, grounds=Grounds.WORKLOAD)
+
+
+def ensure_replicas(kube: Kube, deployment: Ref, wanted: int, *, timeout_s: float = 60) -> None:
+    """Give a Deployment that another controller creates its number of pods, as soon as it exists.
+
+    Raises:
+        WaitTimeout: it does not exist.
+    """
+
+    def scaled() -> bool | NotYet:
+        found = replicas(kube.get(deployment))
+        if found is None:
+            return NotYet("it does not exist")
+        if found != wanted:
+            scale(kube, deployment, wanted)
+        return True
+
+    wait.until(f"{deployment} in {kube.cluster.name}", scaled, timeout_s=timeout_s)
+
+
+def replicas(deployment: Obj | None) -> int | None:
+    """Return how many pods a Deployment shall have, None if it does not exist."""
+    return None if deployment is None else int(deployment["spec"].get("replicas", 1))
+
+
+def uncordon(kube: Kube) -> bool:
+    """Let the cluster's node accept pods again after a drain; False if it does."""
+    node = Ref(api_version="v1", kind="Node", name=kube.cluster.node)
+    if not (kube.get(node) or {}).get("spec", {}).get("unschedulable"):
+        return False
+    owned.change(kube, node, {"spec": {"unschedulable": None}}, grounds=Grounds.NODE)
+    return True
 
 
 def delete_strays(kube: Kube) -> Iterator[Ref]:

@@ -116,6 +116,12 @@ class StageSpec(Table):
     port: PortNumber = 7465
 
 
+class HaSpec(Table):
+    """High availability. `gateways`: the pods of each cluster's east-west gateway."""
+
+    gateways: StrictInt = Field(default=1, ge=1, le=3)
+
+
 class LabSpec(Table):
     """The specification of a whole lab."""
 
@@ -128,6 +134,7 @@ class LabSpec(Table):
     artifacts: ArtifactsSpec = ArtifactsSpec()
     resources: ResourcesSpec = ResourcesSpec()
     stage: StageSpec = StageSpec()
+    ha: HaSpec = HaSpec()
     exports: dict[DnsLabel, tuple[str, ...]]
     links: Annotated[tuple[LinkSpec, ...], BeforeValidator(tables_only)] = ()
     versions: dict[str, PinnedImage] = {}

@@ -67,16 +67,17 @@ class Owner:
 class Grounds(Enum):
     """Why the lab changes or deletes an object that it did not create: the object's kind, and the reason."""
 
-    NODE = ("Node", "the kubelet registers the node of a cluster that the lab created; the lab adds region and zone")
+    NODE = ("Node", "the kubelet registers the node of a cluster that the lab created; a drain of a step cordons it")
     CLUSTER_DNS = ("ConfigMap", "kubeadm's CoreDNS, whose answers must expire soon")
     CLUSTER_DNS_POD = ("Pod", "a CoreDNS pod that has read the old configuration; its Deployment creates a new one")
     INJECTOR_POD = ("Pod", "Linkerd's injector, which has read an old trust anchor; its Deployment creates a new one")
     LOAD_BALANCER = ("Service", "the lab acts as the cloud's controller: it writes the status of a LoadBalancer")
     EXPORT = ("Service", "Linkerd exports a Service by a label, and a person named this Service")
+    FAILURES = ("Service", "Linkerd reads the limit of failures from the called Service, and a person named it")
     GATEWAY_CALLERS = ("MeshTLSAuthentication", "part of Linkerd's extension; permissions narrow it")
     MIRROR = ("Service", "Linkerd's service mirror created it for a link that is gone")
     PROFILE = ("ServiceProfile", "Linkerd's SMI adaptor created it for a split that is gone")
-    WORKLOAD = ("Deployment", "a scenario's step scales a workload of the lab, and its undo scales it back")
+    WORKLOAD = ("Deployment", "lab.toml says how many pods it has; Istio or a person gave it another number")
     STRAY_POD = ("Pod", "a pod of the lab's Deployment without its labels, which nobody else deletes")
 
     def __init__(self, kind: str, reason: str) -> None:

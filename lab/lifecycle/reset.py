@@ -13,7 +13,7 @@ from lab.base.step import StepStatus
 from lab.clusters import NodeStatus, provider
 from lab.clusters.provider import STANDS_STILL
 from lab.components import workloads
-from lab.kube import Kube, connect
+from lab.kube import connect
 from lab.kube.objects import Ref
 from lab.lab import Lab
 from lab.lifecycle import changes, distances, plan
@@ -71,19 +71,19 @@ def _objects_of_scenarios(lab: Lab, cluster: Cluster) -> Iterator[str]:
 
 
 def _gateways(mesh: Mesh, cluster: Cluster) -> Iterator[str]:
-    """Start gateways that were scaled to 0 pods, before links are checked, which need them."""
-    kube = connect(cluster)
-    stopped = [one.deployment for one in mesh.gateway_workloads(cluster.name) if _is_stopped(kube, one.deployment)]
-    for deployment in stopped:
-        workloads.scale(kube, deployment, 1)
-        yield f"{cluster.name}: gateway {deployment.name} started"
-    if stopped:
-        kube.wait_ready(stopped, timeout_s=_READY_S)
-
-
-def _is_stopped(kube: Kube, deployment: Ref) -> bool:
-    found = kube.get(deployment)
-    return found is not None and found["spec"].get("replicas", 1) == 0
+    """Give gateways that were scaled their number of pods, before links are checked, which need them."""
+    kube, scaled = connect(cluster), list[Ref]()
+    if workloads.uncordon(kube):
+        yield f"{cluster.name}: its node accepts new pods again"
+    for one in mesh.gateway_workloads(cluster.name):
+        found = workloads.replicas(kube.get(one.deployment))
+        if found not in {None, one.replicas}:
+            workloads.scale(kube, one.deployment, one.replicas)
+            scaled.append(one.deployment)
+            words = "started" if found == 0 else f"has {one.replicas} pod{'s' if one.replicas != 1 else ''} again"
+            yield f"{cluster.name}: gateway {one.deployment.name} {words}"
+    if scaled:
+        kube.wait_ready(scaled, timeout_s=_READY_S)
 
 
 def _mesh(lab: Lab, mesh: Mesh) -> Iterator[str]:

@@ -112,7 +112,7 @@ def gather(lab: Lab) -> Status:
         doubts = distrust(identities(), datetime.now(UTC))
         problems = (
             *(f"{cluster.name}: {cluster.trouble}" for cluster in clusters.values() if cluster.trouble),
-            *(f"{g.cluster}: gateway {g.name}: {g.detail or 'not alive'}" for g in gateways() if there and not g.alive),
+            *(f"{g.cluster}: gateway {g.name}: {g.problem}" for g in gateways() if there and g.problem),
             *(
                 f"link {k.source} → {k.target}: {k.detail or 'not alive'}"
                 for k in _broken(links(), wire().cuts)

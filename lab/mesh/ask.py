@@ -104,10 +104,15 @@ def ready_endpoints(kube: Kube) -> dict[str, int]:
     return counts
 
 
+def ready_pods(deployment: Obj | None) -> int:
+    """Return how many ready pods a Deployment has."""
+    return int((deployment or {}).get("status", {}).get("availableReplicas", 0))
+
+
 def not_serving(deployment: Obj | None) -> str:
-    """Return why a gateway's Deployment serves no requests; empty if it does."""
+    """Return why a gateway's Deployment serves no requests; empty if one of its pods is ready."""
     if deployment is None:
         return "its Deployment does not exist"
     if deployment["spec"].get("replicas", 1) == 0:
         return "it was scaled to 0 pods"
-    return unready(deployment) or ""
+    return "" if ready_pods(deployment) else unready(deployment) or "none of its pods is ready"

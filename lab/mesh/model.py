@@ -11,7 +11,10 @@ from lab.kube.objects import Ref
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayWorkload:
-    """The objects of a gateway. `pods` is the label selector of its pods, `port` the one that other clusters call."""
+    """The objects of a gateway. `pods` is the label selector of its pods, `port` the one that other clusters call.
+
+    `replicas` is the number of pods that the lab wants.
+    """
 
     role: str
     name: str
@@ -19,13 +22,15 @@ class GatewayWorkload:
     deployment: Ref
     port: int
     pods: str
+    replicas: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gateway:
     """A gateway of a cluster. `role` is "ingress" or "east-west"; `detail` is the problem if it is not alive.
 
-    `pods` is the label selector of its pods; `identity` the name in its certificate, empty if it does not end TLS.
+    It is alive with one ready pod. `ready` is the number of ready pods, `wanted` that of pods in lab.toml; `pods` is
+    the label selector of its pods; `identity` the name in its certificate, empty if it does not end TLS.
     """
 
     cluster: str
@@ -35,8 +40,17 @@ class Gateway:
     port: int
     alive: bool
     detail: str = ""
+    ready: int = 0
+    wanted: int = 1
     pods: str = ""
     identity: str = ""
+
+    @property
+    def problem(self) -> str:
+        """Why it is not alive, or how many pods it lacks; empty if it is complete."""
+        if not self.alive:
+            return self.detail or "not alive"
+        return f"{self.ready} of {self.wanted} ready" if self.ready < self.wanted else ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@
 | {east_node}, {west_node} | its node container |
 | {east_replicas}, {west_replicas} | its number of podinfo's pods |
 | {east_domain}, {west_domain} | its trust domain |
+| {gateways} | number of pods of each east-west gateway |
 | {namespace} | namespace of the applications |
 | {apps} | folder of the sample applications |
 | {work} | folder for files that steps create |
@@ -77,6 +78,7 @@ class Target:
         """The values of the placeholders in texts and commands."""
         values = {
             "namespace": NAMESPACE,
+            "gateways": str(self.spec.ha.gateways),
             "apps": self.shown(APPS),
             "work": self.shown(self.paths.work),
             "card": card.number(self.lab_id),

@@ -8,59 +8,44 @@ from lab.mesh.capabilities import Capability
 from lab.mesh.names import exported_name
 from lab.scenario.actions import Action, Apply, Command, Delete, NewPhase, Pause, Until, on
 from lab.scenario.context import Context, Role
-from lab.scenario.loads import StepLoad
 from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
 from lab.scenario.observation import Look, Observation
 
 from ..recorded import RTO_S, answered, loses_nothing, recovers, takes_over
 from ..seeing import frontend, only
+from . import failing, gateways
+from .common import (
+    FAILOVER,
+    NO_FAILOVER,
+    NO_PODS,
+    PODS_BACK,
+    QUIET,
+    SERVICE,
+    WEST,
+    answers_again,
+    load,
+    only_by,
+)
 
-SERVICE = "podinfo"
 MIRROR = exported_name(SERVICE, "{east}")
-_WEST = "kubectl --context={west} --namespace={namespace}"
 _PODS = f"--selector=app.kubernetes.io/name={SERVICE}"
 _TAKES_OVER_S = 5.0
-"""Linkerd's proxy waits 3 s for an endpoint before it treats a backend as unavailable; no setting changes that."""
+"""Linkerd's proxy waits for an endpoint before it treats a backend as unavailable (docs/decisions/0012)."""
 _BACK_S = 180.0
-_GIVE_UP_S = 30.0
 _KILL = "--grace-period=0 --force --wait=false"
-_QUIET = Pause(2, "the load before the change, and after it")
 _SHIFT = Pause(1.5, "the load runs with these weights")
-_NO_PODS = Command(f"{_WEST} scale deployment {SERVICE} --replicas=0")
-_PODS_BACK = (
-    Command(f"{_WEST} scale deployment {SERVICE} --replicas={{west_replicas}}"),
-    Command(f"{_WEST} rollout status deployment {SERVICE} --timeout=90s", timeout_s=100),
-)
 # Docker's DNS answers with the node's address.
 _ADDRESS = '$(getent ahostsv4 {east_node} | head -n1 | cut -d" " -f1)'
 _LINK_CUT = Command(f"docker exec {{west_node}} sh -c 'ip route replace blackhole {_ADDRESS}'")
 _LINK_BACK = Command(f"docker exec {{west_node}} sh -c 'ip route flush exact {_ADDRESS} type blackhole'")
 
 
-def _load(name: str, *entrances: Role, inside: bool = False) -> StepLoad:
-    return StepLoad(name=name, service=SERVICE, inside=inside, entrances=entrances)
-
-
-_SHIFT_LOAD = _load("shift", "west", inside=True)
-_PODS_LOAD = _load("pods", "west", inside=True)
-_GATEWAY_LOAD = _load("gateway", "west", inside=True)
-_LINK_LOAD = _load("link", "west", inside=True)
-_BACKUP_LOAD = _load("backup", "west")
-_PRIMARY_LOAD = _load("primary", "west", "east")
-
-
-def _only(role: Role) -> Until:
-    """Return a wait until one cluster answers every request of West's frontend."""
-    return Until(f"answers by {{{role}}} only", only(SERVICE, by=role), timeout_s=20)
-
-
-def _answers_again(role: Role) -> Until:
-    """Return a wait until a cluster answers every request for 3 s; after the time limit the load shows the loss.
-
-    A killed pod can answer for a moment, so a shorter success proves nothing.
-    """
-    look = only(SERVICE, by=role, count=10)
-    return Until(f"answers by {{{role}}} again", look, timeout_s=_GIVE_UP_S, successes=7, required=False)
+_SHIFT_LOAD = load("shift", "west", inside=True)
+_PODS_LOAD = load("pods", "west", inside=True)
+_GATEWAY_LOAD = load("gateway", "west", inside=True)
+_LINK_LOAD = load("link", "west", inside=True)
+_BACKUP_LOAD = load("backup", "west")
+_PRIMARY_LOAD = load("primary", "west", "east")
 
 
 def _through_ingress(role: Role) -> Look:
@@ -89,14 +74,14 @@ def _cluster_dies(role: Role) -> tuple[Action, ...]:
     """Return the actions that kill a cluster's node under load and start it again."""
     node = f"{{{role}_node}}"
     return (
-        _QUIET,
+        QUIET,
         NewPhase("cluster dies"),
         Command(f"docker stop --time 0 {node}"),
         Pause(RTO_S + 3, "the cluster is down"),
         NewPhase("cluster starts"),
         *_revived(role),
         NewPhase("cluster is back"),
-        _QUIET,
+        QUIET,
     )
 
 
@@ -120,8 +105,6 @@ def _shift() -> Iterator[Action]:
     yield _SHIFT
 
 
-_FAILOVER = Apply("failover.yaml", to="west")
-_NO_FAILOVER = Delete("failover.yaml", of="west")
 _NO_SPLIT = Delete("split-100-0.yaml", of="west")
 
 
@@ -147,7 +130,7 @@ SCENARIO = Scenario(
             title="Move without an outage",
             narration="The primary needs maintenance. Its requests move to the backup in steps, and back, while two "
             "steady loads count every request.",
-            before=(_split(100), _only("west")),
+            before=(_split(100), only_by("west")),
             load=_SHIFT_LOAD,
             do=tuple(_shift()),
             undo=(_NO_SPLIT,),
@@ -172,8 +155,8 @@ SCENARIO = Scenario(
             title="Prefer the primary, fail over to the backup",
             narration="From now on, requests stay in the primary while it works.",
             before=(_NO_SPLIT,),
-            do=(_FAILOVER,),
-            undo=(_NO_FAILOVER,),
+            do=FAILOVER,
+            undo=NO_FAILOVER,
             verb=f"lab failover {SERVICE} --in {{west}} --primary {{west}} --backup {{east}}",
             checks=(
                 Check(
@@ -191,21 +174,21 @@ SCENARIO = Scenario(
             title="The pods of very-important die",
             narration="All pods of very-important in the primary are killed under load, with a grace period of 0. New "
             "pods start only after the backup has answered.",
-            before=(_only("west"),),
+            before=(only_by("west"),),
             load=_PODS_LOAD,
             do=(
-                _QUIET,
+                QUIET,
                 NewPhase("pods die"),
-                Command(f"{_WEST} delete pods {_PODS} {_KILL}"),
-                _NO_PODS,  # prevents new pods, so that a fast machine needs the backup, too
+                Command(f"{WEST} delete pods {_PODS} {_KILL}"),
+                NO_PODS,  # prevents new pods, so that a fast machine needs the backup, too
                 Until("answers by the backup only", only(SERVICE, by="east"), timeout_s=RTO_S, required=False),
-                _QUIET,
+                QUIET,
                 NewPhase("pods start"),
-                *_PODS_BACK,
+                *PODS_BACK,
                 NewPhase("pods are back"),
-                _answers_again("west"),
+                answers_again("west"),
             ),
-            undo=_PODS_BACK,
+            undo=PODS_BACK,
             checks=(
                 Check(
                     name="pod_death_loses_nothing",
@@ -234,34 +217,26 @@ SCENARIO = Scenario(
             ),
             sabotage=Sabotage(
                 title="the failover route is removed, requests are pinned to the primary",
-                do=(_NO_FAILOVER, _split(100), _only("west")),
+                do=(*NO_FAILOVER, _split(100), only_by("west")),
                 undo=(_NO_SPLIT,),
                 fails="pod_death_loses_nothing",
                 before_do=True,
             ),
         ),
+        failing.STEP,
         ScenarioStep(
             name="gateway_dies",
             title="The backup's only gateway dies",
             narration="The primary has no pods, and the backup answers all requests. Then its only gateway is killed.",
-            before=(_FAILOVER, _NO_PODS, _only("east")),
+            before=(*FAILOVER, NO_PODS, gateways.scaled(1), only_by("east")),
             load=_GATEWAY_LOAD,
             do=(
-                _QUIET,
+                QUIET,
                 NewPhase("gateway dies"),
-                on(
-                    linkerd=Command(
-                        "kubectl --context={east} --namespace=linkerd-multicluster delete pods "
-                        f"--selector=app=linkerd-gateway {_KILL}"
-                    ),
-                    istio=Command(
-                        "kubectl --context={east} --namespace=istio-system delete pods "
-                        f"--selector=gateway.networking.k8s.io/gateway-name=eastwest {_KILL}"
-                    ),
-                ),
-                _answers_again("east"),
+                gateways.KILLED,
+                answers_again("east"),
             ),
-            undo=_PODS_BACK,
+            undo=(gateways.scaled("{gateways}"), *PODS_BACK),
             checks=(
                 Check(
                     name="gateway_death_recovers",
@@ -271,22 +246,23 @@ SCENARIO = Scenario(
                 ),
             ),
         ),
+        *gateways.STEPS,
         ScenarioStep(
             name="link_is_cut",
             title="The link is cut",
             narration="Now East is the primary and West the backup. Then West's node drops every packet to East's "
             "node: no connection is closed, and nothing answers.",
-            before=(*_PODS_BACK, Apply("failover-to-west.yaml", to="west"), _only("east")),
+            before=(*PODS_BACK, Apply("failover-to-west.yaml", to="west"), only_by("east")),
             load=_LINK_LOAD,
             do=(
-                _QUIET,
+                QUIET,
                 NewPhase("link is cut"),
                 _LINK_CUT,
-                _answers_again("west"),
+                answers_again("west"),
                 Pause(3, "the link stays cut"),
                 NewPhase("link is back"),
                 _LINK_BACK,
-                _answers_again("east"),
+                answers_again("east"),
             ),
             undo=(_LINK_BACK, Delete("failover-to-west.yaml", of="west")),
             verb="lab cut {west} {east}",
@@ -315,7 +291,7 @@ SCENARIO = Scenario(
             name="backup_cluster_dies",
             title="The backup cluster dies",
             narration="The backup's node is killed while the primary works. Callers should not notice.",
-            before=(_FAILOVER, _only("west"), *_both_ingresses()),
+            before=(*FAILOVER, only_by("west"), *_both_ingresses()),
             load=_BACKUP_LOAD,
             do=_cluster_dies("east"),
             undo=_revived("east"),
@@ -334,10 +310,10 @@ SCENARIO = Scenario(
             title="The primary cluster dies",
             narration="The primary's node is killed. Clients know both ingress addresses and switch to the backup's.",
             before=(
-                _FAILOVER,
+                *FAILOVER,
                 # Where the mesh merges the Services, East would call pods of both clusters without its own failover.
                 on(linkerd=(), istio=Apply("failover-of-backup.yaml", to="east")),
-                _only("west"),
+                only_by("west"),
                 *_both_ingresses(),
             ),
             load=_PRIMARY_LOAD,
@@ -361,7 +337,8 @@ SCENARIO = Scenario(
         ),
     ),
     saw="A planned shift and the death of pods lose nothing, because the proxies retry requests at healthy pods. When "
-    "the only gateway dies, requests fail until its successor is ready; the report says for how many seconds.",
+    "the only gateway dies, requests fail until its successor is ready; the report says for how many seconds. With two "
+    "gateways, a drain loses nothing, and a death next to nothing.",
     try_next=(
         "Raise the rate: `lab run disaster_recovery --rate 100`, then compare with `lab report diff`.",
         "Also stop whole clusters: `lab run disaster_recovery --full`.",

@@ -104,9 +104,11 @@ def linkerd(_: LinkerdCli, *, anchor: Path, issuer: Path, issuer_key: Path, valu
 
 def multicluster(_: LinkerdCli, __: Path) -> str:
     token = obj("v1", "Secret", "remote-token", "linkerd-multicluster", type="kubernetes.io/service-account-token")
+    gateway = deployment("linkerd-gateway", "linkerd-multicluster")
+    gateway["spec"]["template"]["spec"]["containers"] = [{"name": "pause"}]
     return as_yaml(
         [
-            deployment("linkerd-gateway", "linkerd-multicluster"),
+            gateway,
             token,
             obj("v1", "Namespace", "linkerd-multicluster"),
             *crds("multicluster.linkerd.io/Link"),

@@ -232,6 +232,20 @@ def test_a_link_that_is_not_valid_is_named_with_its_line(text: str, key: str, li
     assert words in found[key][1]
 
 
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("0", "must be at least 1, not 0"),
+        ("4", "must be at most 3, not 4"),
+        ('"2"', "must be a whole number without quotation marks, such as 8080, not '2'"),
+    ],
+)
+def test_the_number_of_gateways_is_from_1_to_3(value: str, words: str) -> None:
+    assert config.parse("").ha.gateways == 1
+    assert config.parse("[ha]\ngateways = 3").ha.gateways == 3
+    assert problems(f"[ha]\ngateways = {value}") == {"ha.gateways": (2, words)}
+
+
 def test_a_role_of_an_unknown_cluster_names_the_clusters() -> None:
     assert problems('[roles]\neast = "nope"\n[clusters.north]') == {
         "roles.east": (2, "unknown cluster 'nope'; known: east, west, north; or add [clusters.nope]")

@@ -2,14 +2,21 @@
 
 It forwards by SNI only (Istio's AUTO_PASSTHROUGH, here as a Gateway API listener option). Its label with the network's
 name makes it the gateway of that network for every istiod that watches this cluster.
+
+Istio creates its Deployment. The lab scales that to the pods of lab.toml ([ha] gateways). An overlay with `replicas`
+would do so too, but istiod would then undo each `kubectl scale` of a scenario or a person at once.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab.base.names import Cluster
+from lab.components import gateways, workloads
+from lab.components.rendering import Rendering, kubectl
+from lab.kube import connect
 from lab.kube.objects import Obj, Ref
 from lab.lab import Lab
 from lab.stacks.istio.control_plane import NAMESPACE, NETWORK_LABEL, network_of
@@ -21,6 +28,8 @@ PORT = 15443
 # pilot/pkg/serviceregistry/kube/controller/network.go, getGatewayDetails). The ingress listens on the same node: its
 # ports, 80 and `ingress.FROM_MESH_PORT`, must differ. Then: pytest tests/unit/golden --write-golden.
 GATEWAY = Ref(api_version="gateway.networking.k8s.io/v1", kind="Gateway", name="eastwest", namespace=NAMESPACE)
+_PODS = {"gateway.networking.k8s.io/gateway-name": GATEWAY.name}
+_OPTIONS = f"{GATEWAY.name}-options"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +40,7 @@ class EastWestGateway(GatewayComponent):
     gateway: Ref = GATEWAY
 
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
-        """Return the Gateway."""
+        """Return the Gateway, the options of its pods, and their disruption budget."""
         del lab
         listener = {
             "name": "mtls",
@@ -41,6 +50,8 @@ class EastWestGateway(GatewayComponent):
             "allowedRoutes": {"namespaces": {"from": "Same"}},
         }
         return [
+            _options(),
+            gateways.budget(GATEWAY.name, NAMESPACE, _PODS),
             {
                 "apiVersion": self.gateway.api_version,
                 "kind": "Gateway",
@@ -49,6 +60,40 @@ class EastWestGateway(GatewayComponent):
                     "namespace": self.gateway.namespace,
                     "labels": {NETWORK_LABEL: network_of(cluster.name)},
                 },
-                "spec": {"gatewayClassName": CLASS, "listeners": [listener]},
-            }
+                "spec": {
+                    "gatewayClassName": CLASS,
+                    "infrastructure": {"parametersRef": {"group": "", "kind": "ConfigMap", "name": _OPTIONS}},
+                    "listeners": [listener],
+                },
+            },
         ]
+
+    def after_apply(self, lab: Lab, cluster: Cluster) -> None:
+        """Give the Service its address, and the Deployment its pods."""
+        super().after_apply(lab, cluster)
+        workloads.ensure_replicas(connect(cluster), self.deployment, lab.spec.ha.gateways)
+
+    def settled(self, lab: Lab, cluster: Cluster) -> bool:
+        """Return whether both are still in place."""
+        pods = workloads.replicas(connect(cluster).get(self.deployment))
+        return pods == lab.spec.ha.gateways and super().settled(lab, cluster)
+
+    def rendering(self, lab: Lab, cluster: Cluster) -> Rendering:
+        """Return the objects, and commands for the Service's address and, unless there is one, the number of pods."""
+        rendering, pods = super().rendering(lab, cluster), lab.spec.ha.gateways
+        if pods == 1:
+            return rendering
+        place, name = kubectl(cluster, NAMESPACE), f"deployment/{self.deployment.name}"
+        scale = [f"{place} wait --for=create --timeout=60s {name}", f"{place} scale {name} --replicas={pods}"]
+        return replace(rendering, after=[*rendering.after, *scale])
+
+
+def _options() -> Obj:
+    """Return the ConfigMap that Istio merges into what it creates (Istio documentation, "Kubernetes Gateway API")."""
+    overlay = {"spec": {"template": {"spec": {"topologySpreadConstraints": gateways.spread(_PODS)}}}}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": _OPTIONS, "namespace": NAMESPACE},
+        "data": {"deployment": json.dumps(overlay)},
+    }

@@ -1,8 +1,8 @@
 """Failovers on Istio: a service's endpoints in the primary cluster first, those in the backup when they fail.
 
-A failover has two objects. A DestinationRule has the traffic policy: Istio merges it with the DestinationRule of the
+A failover has three objects. A DestinationRule has the traffic policy: Istio merges it with the DestinationRule of the
 exports, which has the subsets (pilot/pkg/model/destination_rule.go, mergeDestinationRule). A VirtualService retries
-failed requests elsewhere.
+failed requests elsewhere. An EnvoyFilter lets ejections take effect at once.
 
 | endpoints | priority | by |
 | --- | --- | --- |
@@ -12,6 +12,14 @@ failed requests elsewhere.
 
 Istio combines the two in this order (Istio, pilot/pkg/networking/core/loadbalancer, ApplyLocalityLoadBalancer). The
 label alone cannot distinguish the backup from a third cluster: all endpoints without the label have the same priority.
+
+An endpoint that is Ready and fails is ejected after three failures in a row: for 5 s, then 10, 15, … while it continues
+to fail (Envoy, "Outlier detection": the base time, times the number of ejections). Each time that it comes back, three
+requests try it; they are retried at the backup. By default, Envoy takes up to a second to use a change of an endpoint's
+health after another one (`update_merge_window`): then all requests of that second would try it.
+
+The last endpoints of all clusters are never left without requests (`minHealthPercent`): a gateway is one endpoint, and
+its new pod would wait for the end of an ejection.
 """
 
 from __future__ import annotations
@@ -29,7 +37,8 @@ from lab.stacks.istio import export
 _PRIMARY_LABEL, _BACKUP_LABEL = f"{LABEL_PREFIX}/primary", f"{LABEL_PREFIX}/backup"
 _API = "networking.istio.io/v1"
 _PART = "failover"
-_KINDS = ("VirtualService", "DestinationRule")
+_FILTER_API = "networking.istio.io/v1alpha3"
+_KINDS = (("VirtualService", _API), ("DestinationRule", _API), ("EnvoyFilter", _FILTER_API))
 
 
 def apply(lab: Lab, wanted: Failover) -> None:
@@ -60,7 +69,7 @@ def apply(lab: Lab, wanted: Failover) -> None:
 def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
     """Delete a failover; return False if there was none."""
     objects = lab.owned(connect(cluster), _PART)
-    return any([objects.delete(_ref(kind, service)) for kind in _KINDS])  # noqa: C419 - all of them, not only the first
+    return any([objects.delete(_ref(*kind, service)) for kind in _KINDS])  # noqa: C419 - all of them, not only the first
 
 
 def listed(kube: Kube) -> list[Failover]:
@@ -114,7 +123,7 @@ def build(wanted: Failover, order: list[Obj]) -> list[Obj]:
         wanted: the failover.
         order: what `regions` returns.
     """
-    return [_policy(wanted, order), _retries(wanted)]
+    return [_policy(wanted, order), _retries(wanted), _at_once(wanted)]
 
 
 def _policy(wanted: Failover, order: list[Obj]) -> Obj:
@@ -134,6 +143,7 @@ def _policy(wanted: Failover, order: list[Obj]) -> Obj:
                     "interval": "1s",
                     "baseEjectionTime": "5s",
                     "maxEjectionPercent": 100,
+                    "minHealthPercent": 1,
                 },
                 "loadBalancer": {
                     "localityLbSetting": {
@@ -154,7 +164,7 @@ def _retries(wanted: Failover) -> Obj:
         "retries": {
             "attempts": 3,
             "perTryTimeout": "1s",
-            "retryOn": "connect-failure,refused-stream,reset,gateway-error,unavailable",
+            "retryOn": "5xx,unavailable",  # 5xx includes no answer at all, such as a reset (Envoy, "x-envoy-retry-on")
             "retryRemoteLocalities": True,
         },
     }
@@ -166,10 +176,25 @@ def _retries(wanted: Failover) -> Obj:
     }
 
 
+def _at_once(wanted: Failover) -> Obj:
+    """Return the EnvoyFilter with which callers use each change of an endpoint's health at once."""
+    patch = {
+        "applyTo": "CLUSTER",
+        "match": {"context": "SIDECAR_OUTBOUND", "cluster": {"service": names.host(wanted.service)}},
+        "patch": {"operation": "MERGE", "value": {"common_lb_config": {"update_merge_window": "0s"}}},
+    }
+    return {
+        "apiVersion": _FILTER_API,
+        "kind": "EnvoyFilter",
+        "metadata": _metadata(wanted),
+        "spec": {"configPatches": [patch]},
+    }
+
+
 def _metadata(wanted: Failover) -> Obj:
     labels = {FAILOVER_LABEL: wanted.service, _PRIMARY_LABEL: wanted.primary, _BACKUP_LABEL: wanted.backup}
     return {"name": f"{wanted.service}-failover", "namespace": NAMESPACE, "labels": labels}
 
 
-def _ref(kind: str, service: str) -> Ref:
-    return Ref(api_version=_API, kind=kind, name=f"{service}-failover", namespace=NAMESPACE)
+def _ref(kind: str, api_version: str, service: str) -> Ref:
+    return Ref(api_version=api_version, kind=kind, name=f"{service}-failover", namespace=NAMESPACE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from lab.base import pki
@@ -18,7 +18,7 @@ from lab.kube import Kube, KubeError, connect, manifests
 from lab.kube.objects import Ref, ref
 from lab.lab import Lab
 from lab.mesh import by_ingress, names
-from lab.mesh.ask import ASK_S, each, east_west_address, exports, flat, not_serving
+from lab.mesh.ask import ASK_S, each, east_west_address, exports, flat, not_serving, ready_pods
 from lab.mesh.capabilities import Capability
 from lab.mesh.model import (
     Caller,
@@ -65,10 +65,8 @@ def _workload(role: str, component: GatewayComponent, port: int) -> GatewayWorkl
     )
 
 
-_GATEWAYS = (
-    _workload("ingress", ingress.Ingress(), 80),
-    _workload("east-west", east_west_gateway.EastWestGateway(), east_west_gateway.PORT),
-)
+_INGRESS = _workload("ingress", ingress.Ingress(), 80)
+_EAST_WEST = _workload("east-west", east_west_gateway.EastWestGateway(), east_west_gateway.PORT)
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ class IstioMesh:
         return REFUSALS
 
     def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
-        """Return the gateways; one is alive when its proxy is Available and its Service has the node's address."""
+        """Return the gateways; one is alive when a proxy is Available and its Service has the node's address."""
 
         def no_answer(name: str, error: KubeError) -> list[Gateway]:
             return [
@@ -101,17 +99,18 @@ class IstioMesh:
                     port=one.port,
                     alive=False,
                     detail=error.what,
+                    wanted=one.replicas,
                     pods=one.pods,
                 )
-                for one in _GATEWAYS
+                for one in self.gateway_workloads(name)
             ]
 
-        return flat(self._each(clusters, _gateways, no_answer))
+        return flat(self._each(clusters, self._gateways, no_answer))
 
     def gateway_workloads(self, cluster: str) -> tuple[GatewayWorkload, ...]:
         """Return the objects that Istio creates for the two Gateways, which every cluster has."""
         del cluster
-        return _GATEWAYS
+        return _INGRESS, replace(_EAST_WEST, replicas=self.lab.spec.ha.gateways)
 
     def links(self, sources: Iterable[str] | None = None) -> list[Link]:
         """Return the links; one is alive when the source's istiod has synced with the target and the target answers."""
@@ -265,6 +264,30 @@ class IstioMesh:
     ) -> dict[str, T]:
         return each(self.lab, clusters, ask, otherwise)
 
+    def _gateways(self, kube: Kube) -> list[Gateway]:
+        address = network.node_address(kube)
+        found = []
+        for one in self.gateway_workloads(kube.cluster.name):
+            assigned, deployment = load_balancer.assigned(kube, one.service), kube.get(one.deployment)
+            detail = not_serving(deployment)
+            if not detail and assigned != address:
+                detail = f"its Service has address {assigned}, its node {address}"
+            found.append(
+                Gateway(
+                    cluster=kube.cluster.name,
+                    name=one.name,
+                    role=one.role,
+                    address=assigned,
+                    port=one.port,
+                    alive=not detail,
+                    detail=detail,
+                    ready=ready_pods(deployment),
+                    wanted=one.replicas,
+                    pods=one.pods,
+                )
+            )
+        return found
+
     def _others(self, kube: Kube) -> list[str]:
         return [name for name in self.lab.clusters if name != kube.cluster.name]
 
@@ -297,29 +320,6 @@ def _workload_of(kube: Kube, service: str) -> Caller:
         namespace=NAMESPACE,
         service_account=pods[0]["spec"].get("serviceAccountName", "default"),
     )
-
-
-def _gateways(kube: Kube) -> list[Gateway]:
-    address = network.node_address(kube)
-    found = []
-    for one in _GATEWAYS:
-        assigned = load_balancer.assigned(kube, one.service)
-        detail = not_serving(kube.get(one.deployment))
-        if not detail and assigned != address:
-            detail = f"its Service has address {assigned}, its node {address}"
-        found.append(
-            Gateway(
-                cluster=kube.cluster.name,
-                name=one.name,
-                role=one.role,
-                address=assigned,
-                port=one.port,
-                alive=not detail,
-                detail=detail,
-                pods=one.pods,
-            )
-        )
-    return found
 
 
 def _synced(kube: Kube) -> dict[str, str]:

@@ -32,14 +32,16 @@ NAMESPACE = "linkerd"
 INJECT = "linkerd.io/inject"
 """Annotation of a namespace or pod whose pods get a proxy."""
 INBOUND_POLICY = "config.linkerd.io/default-inbound-policy"
-_FAST_RECONNECT = {
+_FAST_RECOVERY = {
     "LINKERD2_PROXY_OUTBOUND_CONNECT_USER_TIMEOUT": "3s",
     "LINKERD2_PROXY_OUTBOUND_CONNECT_EXP_BACKOFF_MIN": "100ms",
     "LINKERD2_PROXY_OUTBOUND_CONNECT_EXP_BACKOFF_MAX": "1s",
     "LINKERD2_PROXY_OUTBOUND_CONNECT_EXP_BACKOFF_JITTER": "0.1",
+    "LINKERD2_PROXY_OUTBOUND_HTTP_FAILFAST_TIMEOUT": "1s",
 }
-"""Proxies close a broken connection after 3 s without an acknowledgement instead of 10 to 30 s, and retry a connection
-every second instead of up to every minute (linkerd2-proxy, linkerd/app/src/env.rs)."""
+"""Proxies close a broken connection after 3 s without an acknowledgement instead of 10 to 30 s, retry a connection
+every second instead of up to every minute, and use another backend after 1 s without a usable endpoint instead of 3 s
+(linkerd2-proxy, linkerd/app/src/env.rs)."""
 _ISSUER = Ref(api_version="v1", kind="Secret", name="linkerd-identity-issuer", namespace=NAMESPACE)
 _OVERRIDES = Ref(api_version="v1", kind="Secret", name="linkerd-config-overrides", namespace=NAMESPACE)
 _INJECTOR_PODS = {"linkerd.io/control-plane-component": "proxy-injector"}
@@ -182,6 +184,6 @@ def control_plane_values(trust_domain: str, *, controller: str, proxy: str) -> d
             # Refuse plain text, except for the kubelet's probes, which the proxies recognise.
             "defaultInboundPolicy": "all-authenticated",
             "resources": REQUESTS,
-            "additionalEnv": [{"name": name, "value": value} for name, value in _FAST_RECONNECT.items()],
+            "additionalEnv": [{"name": name, "value": value} for name, value in _FAST_RECOVERY.items()],
         },
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from lab.base import pki
@@ -15,7 +15,7 @@ from lab.kube import Kube, KubeError, connect, manifests
 from lab.kube.objects import Ref
 from lab.lab import Lab
 from lab.mesh import by_ingress
-from lab.mesh.ask import each, east_west_address, exports, flat, not_serving
+from lab.mesh.ask import each, east_west_address, exports, flat, not_serving, ready_pods
 from lab.mesh.capabilities import Capability
 from lab.mesh.model import (
     Caller,
@@ -93,7 +93,7 @@ class LinkerdMesh:
         return REFUSALS
 
     def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
-        """Return the gateways; one is alive when its pod is Available and its Service has the node's address."""
+        """Return the gateways; one is alive when a pod is Available and its Service has the node's address."""
 
         def no_answer(name: str, error: KubeError) -> list[Gateway]:
             return [self._gateway(name, part, None, error.what) for part in self.gateway_workloads(name)]
@@ -102,7 +102,8 @@ class LinkerdMesh:
 
     def gateway_workloads(self, cluster: str) -> list[GatewayWorkload]:
         """Return Emissary's objects, and those of Linkerd's gateway if others are linked to the cluster."""
-        return [_INGRESS, *([_EAST_WEST] if cluster in multicluster.targets(self.lab) else [])]
+        east_west = replace(_EAST_WEST, replicas=self.lab.spec.ha.gateways)
+        return [_INGRESS, *([east_west] if cluster in multicluster.targets(self.lab) else [])]
 
     def links(self, sources: Iterable[str] | None = None) -> list[Link]:
         """Return the links; one is alive when the source's service mirror reaches the target's gateway."""
@@ -271,13 +272,16 @@ class LinkerdMesh:
         address = network.node_address(kube)
         gateways = []
         for part in self.gateway_workloads(kube.cluster.name):
-            assigned, detail = load_balancer.assigned(kube, part.service), not_serving(kube.get(part.deployment))
+            assigned, deployment = load_balancer.assigned(kube, part.service), kube.get(part.deployment)
+            detail = not_serving(deployment)
             if not detail and assigned != address:
                 detail = f"its Service has address {assigned}, its node {address}"
-            gateways.append(self._gateway(kube.cluster.name, part, assigned, detail))
+            gateways.append(self._gateway(kube.cluster.name, part, assigned, detail, ready=ready_pods(deployment)))
         return gateways
 
-    def _gateway(self, cluster: str, part: GatewayWorkload, address: str | None, detail: str) -> Gateway:
+    def _gateway(
+        self, cluster: str, part: GatewayWorkload, address: str | None, detail: str, *, ready: int = 0
+    ) -> Gateway:
         return Gateway(
             cluster=cluster,
             name=part.name,
@@ -286,6 +290,8 @@ class LinkerdMesh:
             port=part.port,
             alive=not detail,
             detail=detail,
+            ready=ready,
+            wanted=part.replicas,
             pods=part.pods,
             identity=self.identity_of(_account(cluster, part.role)),
         )

@@ -7,7 +7,7 @@ to the Link (linkerd2 #15670).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from lab.base.step import StepResult
 from lab.base.wait import NotYet
 from lab.clusters.kind import network
 from lab.clusters.kind.network import API_PORT, server_of
-from lab.components import load_balancer
+from lab.components import gateways, load_balancer
 from lab.components.base import ManifestComponent
 from lab.components.helm import from_chart
 from lab.components.rendering import Rendering, kubectl
@@ -43,6 +43,7 @@ TARGET_LABEL = "mirror.linkerd.io/cluster-name"
 GATEWAY_ACCOUNT = "linkerd-gateway"
 GATEWAY = Ref(api_version="v1", kind="Service", name="linkerd-gateway", namespace=NAMESPACE)
 DEPLOYMENT = Ref(api_version="apps/v1", kind="Deployment", name="linkerd-gateway", namespace=NAMESPACE)
+_PODS = {"app": DEPLOYMENT.name}
 GATEWAY_CALLERS = Ref(
     api_version="policy.linkerd.io/v1alpha1", kind="MeshTLSAuthentication", name="any-meshed", namespace=NAMESPACE
 )
@@ -69,11 +70,15 @@ class Multicluster(ManifestComponent):
     name: str = "multicluster"
 
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
-        """Return the objects that the CLI renders, without the identities that the gateway accepts."""
+        """Return the objects that the CLI renders, without the identities that the gateway accepts.
+
+        The gateway's Deployment has the pods of lab.toml, and a disruption budget.
+        """
         cli, values = cli_of(lab), extension_values(lab, cluster.name)
         made_from = str(cli.binary)
         objects = from_chart(lab, f"multicluster-{cluster.name}", values, cli.multicluster, made_from=made_from)
-        return [obj for obj in objects if ref(obj) != GATEWAY_CALLERS]
+        wanted = [obj for obj in objects if ref(obj) != GATEWAY_CALLERS]
+        return [part for obj in wanted for part in _available(obj, lab.spec.ha.gateways)]
 
     def after_apply(self, lab: Lab, cluster: Cluster) -> None:
         """Write the node's address into the gateway's Service, and accept all identities unless permissions exist."""
@@ -190,6 +195,26 @@ def extension_values(lab: Lab, cluster: str) -> dict[str, Any]:
         # It adds services of this cluster to federated services, which need a flat network.
         "localServiceMirror": {"replicas": int(lab.spec.network.flat and bool(controllers)), "image": image},
     }
+
+
+def _available(obj: Obj, pods: int) -> Iterator[Obj]:
+    """Yield an object; the gateway's Deployment with its number of pods, spread, and with a budget.
+
+    The chart has a budget too, but only with a rule that forbids two of the pods on one node (`enablePodAntiAffinity`).
+    The proxy ends after the pod's only container: while that sleeps, the proxy serves.
+    """
+    if ref(obj) != DEPLOYMENT:
+        yield obj
+        return
+    template = obj["spec"]["template"]
+    rest = {"preStop": {"sleep": {"seconds": gateways.DRAIN_S}}}
+    spec = {
+        **template["spec"],
+        "containers": [{**container, "lifecycle": rest} for container in template["spec"]["containers"]],
+        "topologySpreadConstraints": gateways.spread(_PODS),
+    }
+    yield {**obj, "spec": {**obj["spec"], "replicas": pods, "template": {**template, "spec": spec}}}
+    yield gateways.budget(DEPLOYMENT.name, NAMESPACE, _PODS)
 
 
 def _wanted(obj: Obj) -> Obj:

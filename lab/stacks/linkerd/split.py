@@ -2,8 +2,9 @@
 
 The caller's proxy sends each request to one of the available backends, by weight (linkerd2-proxy, linkerd/distribute:
 RandomAvailable). A backup with a millionth of the weight gets requests when the primary is unavailable, and otherwise
-one in a million. The proxy takes 3 s without an endpoint to make the primary unavailable; requests that fail meanwhile
-are retried, at the backup (retry.linkerd.io annotations).
+one in a million. The proxy takes a second without a usable endpoint to make the primary unavailable (control_plane.py,
+_FAST_RECOVERY). An endpoint that is Ready and fails counts as unusable after some failures (accrual.py). Requests that
+fail meanwhile are retried, at the backup in the end (retry.linkerd.io annotations).
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from lab.lab import Lab
 from lab.mesh import names
 from lab.mesh.model import Failover, Split
 from lab.mesh.weights import FAILOVER_LABEL, SPLIT_LABEL, check_weights
-from lab.stacks.linkerd import route
+from lab.stacks.linkerd import accrual, route
 from lab.stacks.linkerd.export import mirrored
 
 _SPLIT, _FAILOVER = "split", "failover"
 _PRIMARY_LABEL, _BACKUP_LABEL = f"{LABEL_PREFIX}/primary", f"{LABEL_PREFIX}/backup"
+# A request may meet all failures that accrual allows, then the wait for the primary; the last retry is the backup's.
+# Without a time limit, the requests under way wait for the proxy to close the connections of a cut link.
+_RETRIES = {"retry.linkerd.io/limit": str(accrual.MAX_FAILURES + 1), "retry.linkerd.io/timeout": "1s"}
 _FIRST, _ONLY_WHEN_NEEDED = 1_000_000, 1  # the largest weight in the Gateway API, and the smallest above 0
 
 
@@ -75,12 +79,15 @@ def fail_over(lab: Lab, wanted: Failover) -> None:
     route.refuse_other(kube, wanted.service, FAILOVER_LABEL)
     labels = {FAILOVER_LABEL: wanted.service, _PRIMARY_LABEL: wanted.primary, _BACKUP_LABEL: wanted.backup}
     weights = dict(zip(backends, (_FIRST, _ONLY_WHEN_NEEDED), strict=True))
+    accrual.switch_on(kube, wanted.service)
     route.write(lab.owned(kube, _FAILOVER), [build(wanted.service, port, weights, labels) for port in ports])
 
 
 def unfail_over(lab: Lab, cluster: Cluster, service: str) -> bool:
     """Delete a failover; return False if there was none."""
-    return route.delete(lab.owned(connect(cluster), _FAILOVER), {FAILOVER_LABEL: service})
+    kube = connect(cluster)
+    uncounted = accrual.switch_off(kube, service)
+    return route.delete(lab.owned(kube, _FAILOVER), {FAILOVER_LABEL: service}) or uncounted
 
 
 def failovers(kube: Kube) -> list[Failover]:
@@ -100,9 +107,12 @@ def failovers(kube: Kube) -> list[Failover]:
 
 def build(service: str, port: int, weights: Mapping[str, int], labels: Mapping[str, str]) -> Obj:
     """Return the HTTPRoute for one port of a service."""
-    kind = "failover" if FAILOVER_LABEL in labels else "split"
+    fails_over = FAILOVER_LABEL in labels
+    kind, retries = ("failover", _RETRIES) if fails_over else ("split", {})
     backends = [route.backend(name, port, weight=weight) for name, weight in weights.items()]
-    return route.build(f"{service}-{kind}-{port}", service, port, [{"backendRefs": backends}], labels)
+    return route.build(
+        f"{service}-{kind}-{port}", service, port, [{"backendRefs": backends}], labels, annotations=retries
+    )
 
 
 def check_backend(kube: Kube, service: str, name: str) -> None:

@@ -26,8 +26,8 @@ from lab.stacks.model import CheckVerdict, ClusterComponent, LinkComponent, Upst
 from lab.stacks.panel import PanelKinds
 from lab.tools.linkerd import CheckLine
 
-# Linkerd's proxies mark a backend as unavailable after 3 s (linkerd2, policy-controller/grpc/src/outbound.rs), and then
-# retry at another one: the frontend must wait longer than that.
+# A failover may take a try of 1 s, a wait of 1 s for the primary and a try at the backup (`split.py`). A busy machine
+# takes longer.
 FRONTEND = Frontend(request_timeout_s=6)
 
 

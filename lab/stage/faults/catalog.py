@@ -92,7 +92,7 @@ def _podinfo(lab: Lab, cluster: Cluster) -> Breakage:
 
 def _gateway(cluster: Cluster, gateway: GatewayWorkload) -> Breakage:
     where, deployment = _titled(cluster), gateway.deployment
-    do, undo = _killed(cluster, deployment, pods=gateway.pods, replicas=1)
+    do, undo = _killed(cluster, deployment, pods=gateway.pods, replicas=gateway.replicas)
     return Breakage(
         id=f"kill-gateway-{cluster.name}",
         title=f"Kill the gateway of {where}",

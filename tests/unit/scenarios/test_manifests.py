@@ -47,7 +47,7 @@ def test_only_a_probe_needs_the_labs_image(file: Path) -> None:
     assert set(PLACEHOLDER.findall(text)) <= {"{image}"}
     if "{image}" in text:
         pods = [obj for obj in yaml.safe_load_all(text) if obj["kind"] in {"Pod", "Deployment"}]
-        images = [c["image"] for obj in pods for c in obj["spec"].get("containers", [])]
+        images = [c["image"] for obj in pods for c in obj["spec"].get("template", obj)["spec"]["containers"]]
         assert images == ["{image}"] * text.count("{image}")
 
 

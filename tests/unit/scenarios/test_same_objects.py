@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,7 @@ from lab.stacks.istio.mesh import IstioMesh
 from lab.stacks.linkerd import multicluster
 from lab.stacks.linkerd.mesh import LinkerdMesh
 from tests.unit.fake_api import FakeApi, kube, put
+from tests.unit.scenarios.kit import target
 
 FRONTEND = Caller(cluster="west", namespace=NAMESPACE, service_account="frontend")
 PODINFO = {"app.kubernetes.io/name": "podinfo"}
@@ -117,6 +120,22 @@ def test_a_manifest_has_the_objects_of_the_command(
     writes = {w.ref: w.object for w in found.writes if w.cluster.context == cluster and w.verb is Verb.APPLY}
     for obj in load(registry.folder() / file):
         assert dump(normal(writes[ref(obj)])) == dump(normal(obj))
+
+
+def test_the_command_of_the_step_counts_failures_as_the_verb_does(
+    mesh: Callable[[str], Mesh], apis: dict[str, FakeApi]
+) -> None:
+    found = planned(mesh("linkerd"), failover("west", "west", "east"))
+    (patch,) = (w.body["metadata"]["annotations"] for w in found.writes if w.verb is Verb.PATCH)
+    (line,) = (one for one in disaster_recovery("linkerd") if " annotate service podinfo --overwrite " in one)
+    assert dict(word.split("=", 1) for word in shlex.split(line) if word.startswith("balancer.")) == patch
+    assert not [one for one in disaster_recovery("istio") if " annotate " in one]
+
+
+def disaster_recovery(stack: str) -> list[str]:
+    """Return the lines of the step that applies the failover."""
+    whole = registry.registry(target(stack, Path("/nowhere"))).scenarios["disaster_recovery"]
+    return [line.replace("\\\n", " ") for step in whole.steps if step.name == "failover" for line in step.lines]
 
 
 def normal(obj: Obj) -> Obj:

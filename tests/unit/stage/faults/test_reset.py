@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from lab import config
 from lab.base.step import StepStatus
-from lab.components import podinfo
+from lab.components import podinfo, workloads
 from lab.kube import Kube, connect
 from lab.lifecycle import changes, reset
-from tests.unit.fake_api import kube
+from lab.stacks import STACKS
+from tests.unit.fake_api import kube, put
 from tests.unit.stage.faults.world import World
 
 
@@ -38,6 +41,27 @@ def test_a_gateway_is_started_again(world: World, ready: list[Any]) -> None:
     assert replicas(world, *place) == 1
     assert ready == [("east", east_west.deployment)]
     assert list(reset._gateways(world.mesh, world.lab.clusters["east"])) == []
+
+
+@pytest.mark.parametrize("before", [0, 1, 3])
+def test_a_gateway_gets_the_number_of_pods_of_lab_toml_again(world: World, ready: list[Any], before: int) -> None:
+    lab = replace(world.lab, spec=config.parse("[ha]\ngateways = 2"))
+    mesh, east = STACKS[world.mesh.name].mesh(lab), lab.clusters["east"]
+    (east_west,) = (one for one in mesh.gateway_workloads("east") if one.role == "east-west")
+    workloads.scale(connect(east), east_west.deployment, before)
+    (line,) = reset._gateways(mesh, east)
+    words = "started" if before == 0 else "has 2 pods again"
+    assert line == f"east: gateway {east_west.deployment.name} {words}"
+    assert replicas(world, east_west.deployment.namespace, east_west.deployment.name) == 2
+    assert ready == [("east", east_west.deployment)]
+
+
+def test_a_node_that_a_drain_left_accepts_pods_again(world: World) -> None:
+    east = connect(world.lab.clusters["east"])
+    metadata = {"name": east.cluster.node}
+    put(east, {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {"unschedulable": True}})
+    assert list(reset._gateways(world.mesh, east.cluster)) == ["east: its node accepts new pods again"]
+    assert list(reset._gateways(world.mesh, east.cluster)) == []
 
 
 @pytest.mark.parametrize("world", ["linkerd"], indirect=True)

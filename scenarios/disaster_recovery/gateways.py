@@ -1,0 +1,127 @@
+"""The steps with two pods of East's east-west gateway, and commands that scale, drain or kill its pods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lab.scenario.actions import Command, NewPhase, On, on
+from lab.scenario.model import Check, Sabotage, ScenarioStep
+
+from ..recorded import GAP_S, MOST_LOST, loses_little, loses_nothing
+from .common import FAILOVER, NO_PODS, PODS_BACK, QUIET, answers_again, load, only_by
+
+_OLDEST = "KUBECTL get pods --selector=PODS --sort-by=.metadata.creationTimestamp"
+_MARK = "eastwest.lab/drain=next"
+_PLACES = {
+    "linkerd": ("linkerd-multicluster", "linkerd-gateway", "app=linkerd-gateway"),
+    "istio": ("istio-system", "eastwest-istio", "gateway.networking.k8s.io/gateway-name=eastwest"),
+}
+"""By the stack: namespace, Deployment and label of the gateway's pods."""
+
+
+def _commands(*templates: str) -> On:
+    """Return commands for each stack; OLDEST, KUBECTL, NAME and PODS in the templates are replaced."""
+    by_stack = {}
+    for stack, (namespace, name, pods) in _PLACES.items():
+        words = {
+            "OLDEST": f"{_OLDEST} --output=name | head -n 1",
+            "KUBECTL": f"kubectl --context={{east}} --namespace={namespace}",
+            "NAME": name,
+            "PODS": pods,
+        }
+        by_stack[stack] = tuple(Command(_filled(template, words), timeout_s=100) for template in templates)
+    return on(**by_stack)
+
+
+def _filled(template: str, words: Mapping[str, str]) -> str:
+    for word, value in words.items():
+        template = template.replace(word, value)
+    return template
+
+
+def scaled(pods: int | str) -> On:
+    """Return commands that give the gateway this number of pods; it can be a placeholder."""
+    return _commands(
+        f"KUBECTL scale deployment NAME --replicas={pods}", "KUBECTL rollout status deployment NAME --timeout=90s"
+    )
+
+
+KILLED = _commands("KUBECTL delete pods --selector=PODS --grace-period=0 --force --wait=false")
+"""All pods, with a grace period of 0."""
+OLDEST_KILLED = _commands("OLDEST | xargs -I POD KUBECTL delete POD --grace-period=0 --force --wait=false")
+"""With a grace period of 0. The oldest pod has the callers' connections, if the gateway was scaled up just before."""
+OLDEST_DRAINED = _commands(
+    f"OLDEST | xargs -I POD KUBECTL label POD {_MARK}",
+    f"kubectl --context={{east}} drain {{east_node}} --pod-selector={_MARK} --delete-emptydir-data --timeout=90s",
+)
+"""Evicted, as the disruption budget allows; the node then accepts no new pods."""
+UNCORDONED = Command("kubectl --context={east} uncordon {east_node}")
+READY = _commands("KUBECTL rollout status deployment NAME --timeout=90s")
+_DRAIN_LOAD = load("drain", "west", inside=True)
+_TWO_LOAD = load("two gateways", "west", inside=True)
+STEPS = (
+    ScenarioStep(
+        name="gateway_is_drained",
+        title="One of two gateways is drained",
+        narration="The gateway gets a second pod. Then its node is drained of the first one, as for maintenance: "
+        "the disruption budget allows one eviction at a time, and the evicted pod serves until nobody calls it.",
+        before=(*FAILOVER, NO_PODS, scaled(1), only_by("east"), scaled(2)),
+        load=_DRAIN_LOAD,
+        do=(
+            QUIET,
+            NewPhase("gateway is drained"),
+            OLDEST_DRAINED,
+            UNCORDONED,
+            READY,
+            answers_again("east"),
+        ),
+        undo=(UNCORDONED, scaled("{gateways}"), *PODS_BACK),
+        checks=(
+            Check(
+                name="drain_loses_nothing",
+                claim="The drain of one of two gateways loses no request",
+                expected="0 lost, from inside West and through its ingress",
+                look=loses_nothing(_DRAIN_LOAD),
+            ),
+        ),
+        sabotage=Sabotage(
+            title="the gateway has one pod only",
+            do=(scaled(1), only_by("east")),
+            undo=(UNCORDONED, scaled(2)),
+            fails="drain_loses_nothing",
+            before_do=True,
+        ),
+    ),
+    ScenarioStep(
+        name="one_gateway_of_two_dies",
+        title="One of two gateways dies",
+        narration="Again the gateway has two pods, and the one with all connections is killed, with a grace period "
+        "of 0. Callers connect to the other one.",
+        before=(*FAILOVER, NO_PODS, scaled(1), only_by("east"), scaled(2)),
+        load=_TWO_LOAD,
+        do=(
+            QUIET,
+            NewPhase("one gateway dies"),
+            OLDEST_KILLED,
+            answers_again("east"),
+            READY,
+            QUIET,
+        ),
+        undo=(scaled("{gateways}"), *PODS_BACK),
+        checks=(
+            Check(
+                name="one_gateway_is_missed_briefly",
+                claim="The death of one of two gateways loses next to nothing",
+                expected=f"at most {MOST_LOST:.0%} lost, and no gap longer than {GAP_S:.0f} s",
+                look=loses_little(_TWO_LOAD),
+            ),
+        ),
+        sabotage=Sabotage(
+            title="the gateway has one pod only",
+            do=(scaled(1), only_by("east")),
+            undo=(scaled(2),),
+            fails="one_gateway_is_missed_briefly",
+            before_do=True,
+        ),
+    ),
+)

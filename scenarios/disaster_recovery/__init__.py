@@ -15,6 +15,7 @@ from ..recorded import RTO_S, answered, loses_nothing, recovers, takes_over
 from ..seeing import frontend, only
 from . import failing, gateways
 from .common import (
+    BACKUP_ALONE,
     FAILOVER,
     NO_FAILOVER,
     NO_PODS,
@@ -228,7 +229,7 @@ SCENARIO = Scenario(
             name="gateway_dies",
             title="The backup's only gateway dies",
             narration="The primary has no pods, and the backup answers all requests. Then its only gateway is killed.",
-            before=(*FAILOVER, NO_PODS, gateways.scaled(1), only_by("east")),
+            before=(*BACKUP_ALONE, gateways.scaled(1), only_by("east")),
             load=_GATEWAY_LOAD,
             do=(
                 QUIET,

@@ -25,6 +25,9 @@ _ACCRUAL = (
 _COUNTS_FAILURES = Command(f"{WEST} annotate service {SERVICE} --overwrite \\\n  " + " \\\n  ".join(_ACCRUAL))
 COUNTS_NONE = Command(f"{WEST} annotate service {SERVICE} " + " ".join(f"{one.partition('=')[0]}-" for one in _ACCRUAL))
 FAILOVER = (Apply("failover.yaml", to="west"), on(linkerd=_COUNTS_FAILURES, istio=()))
+NEXT, NO_NEXT = Apply("podinfo-next.yaml", to="west"), Delete("podinfo-next.yaml", of="west")
+BACKUP_ALONE = (*FAILOVER, NO_NEXT, NO_PODS)
+"""The primary has no pods, so that the backup answers all requests."""
 NO_FAILOVER = (Delete("failover.yaml", of="west"), on(linkerd=COUNTS_NONE, istio=()))
 
 

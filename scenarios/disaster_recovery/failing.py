@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.base.names import NAMESPACE, SCENARIO_LABEL, Json
 from lab.kube import connect
-from lab.scenario.actions import Apply, Command, Delete, NewPhase, Observe, Pause, Until, on
+from lab.scenario.actions import Command, NewPhase, Observe, Pause, Until, on
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.model import Check, Sabotage, ScenarioStep
@@ -12,7 +12,20 @@ from lab.scenario.observation import Observation
 
 from ..recorded import MOST_LOST, RTO_S, answered, loses_little
 from ..seeing import only
-from .common import COUNTS_NONE, FAILOVER, NO_PODS, PODS_BACK, QUIET, SERVICE, WEST, answers_again, load, only_by
+from .common import (
+    COUNTS_NONE,
+    FAILOVER,
+    NEXT,
+    NO_NEXT,
+    NO_PODS,
+    PODS_BACK,
+    QUIET,
+    SERVICE,
+    WEST,
+    answers_again,
+    load,
+    only_by,
+)
 
 WATCHED_S = 20.0
 MOST = 20
@@ -47,7 +60,7 @@ STEP = ScenarioStep(
     "to each request. Kubernetes sees no problem; the callers' proxies do.",
     before=(
         *FAILOVER,
-        Apply("podinfo-next.yaml", to="west"),
+        NEXT,
         Command(f"{WEST} rollout status deployment podinfo-next --timeout=90s", timeout_s=100),
         NO_PODS,
         only_by("west"),
@@ -66,7 +79,7 @@ STEP = ScenarioStep(
         Command(f"""{_NEXT} "import os; os.remove('/state/fails')\""""),
         answers_again("west"),
     ),
-    undo=(*PODS_BACK, Delete("podinfo-next.yaml", of="west")),
+    undo=(*PODS_BACK, NO_NEXT),
     checks=(
         Check(
             name="few_fail_before_the_backup",

@@ -8,7 +8,7 @@ from lab.scenario.actions import Command, NewPhase, On, on
 from lab.scenario.model import Check, Sabotage, ScenarioStep
 
 from ..recorded import GAP_S, MOST_LOST, loses_little, loses_nothing
-from .common import FAILOVER, NO_PODS, PODS_BACK, QUIET, answers_again, load, only_by
+from .common import BACKUP_ALONE, PODS_BACK, QUIET, answers_again, load, only_by
 
 _OLDEST = "KUBECTL get pods --selector=PODS --sort-by=.metadata.creationTimestamp"
 _MARK = "eastwest.lab/drain=next"
@@ -65,7 +65,7 @@ STEPS = (
         title="One of two gateways is drained",
         narration="The gateway gets a second pod. Then its node is drained of the first one, as for maintenance: "
         "the disruption budget allows one eviction at a time, and the evicted pod serves until nobody calls it.",
-        before=(*FAILOVER, NO_PODS, scaled(1), only_by("east"), scaled(2)),
+        before=(*BACKUP_ALONE, scaled(1), only_by("east"), scaled(2)),
         load=_DRAIN_LOAD,
         do=(
             QUIET,
@@ -97,7 +97,7 @@ STEPS = (
         title="One of two gateways dies",
         narration="Again the gateway has two pods, and the one with all connections is killed, with a grace period "
         "of 0. Callers connect to the other one.",
-        before=(*FAILOVER, NO_PODS, scaled(1), only_by("east"), scaled(2)),
+        before=(*BACKUP_ALONE, scaled(1), only_by("east"), scaled(2)),
         load=_TWO_LOAD,
         do=(
             QUIET,

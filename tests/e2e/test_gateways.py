@@ -9,7 +9,6 @@ import pytest
 
 from tests.e2e.conftest import RunningLab
 from tests.e2e.test_answers import kubectl
-from tests.e2e.test_status import alive
 
 
 @pytest.fixture
@@ -23,7 +22,7 @@ def two(lab: RunningLab) -> Iterator[RunningLab]:
     finally:
         lab.file.write_text(before)
         lab.run("up")
-    alive(lab)
+    lab.wait_healthy()
     assert (gateway(lab)["ready"], gateway(lab)["wanted"]) == (1, 1)
 
 
@@ -39,7 +38,7 @@ def place(lab: RunningLab) -> tuple[str, str]:
 
 
 def test_a_second_gateway_is_added_in_place_repaired_and_removed(two: RunningLab) -> None:
-    alive(two)
+    two.wait_healthy()
     found = gateway(two)
     assert (found["alive"], found["ready"], found["wanted"]) == (True, 2, 2)
     assert "2 of 2 ready" in two.run("status")
@@ -59,7 +58,7 @@ def test_a_second_gateway_is_added_in_place_repaired_and_removed(two: RunningLab
     assert totals["by_cluster"] == {"east": 20}
 
     two.run("up")
-    alive(two)
+    two.wait_healthy()
     assert gateway(two)["ready"] == 2
 
 
@@ -72,4 +71,4 @@ def test_reset_gives_a_gateway_its_pods_and_its_node_its_place_again(lab: Runnin
     assert "east: its node accepts new pods again" in lines
     assert f"east: gateway {name} started" in lines
     assert kubectl(lab, "east", "get", "node", node, "-o", "jsonpath={.spec.unschedulable}") == ""
-    alive(lab)
+    lab.wait_healthy()

@@ -11,8 +11,6 @@ _E2E = (
     "commands",
     "answers",
     "status",
-    "network",
-    "gateways",
     "ownership",
     "scenarios",
     "walkthrough",
@@ -20,6 +18,7 @@ _E2E = (
     "accidents",
     "accidents_linkerd",
 )
+_LINKS = ("network", "gateways")
 _INITIALIZER = ("initializer",)
 _OTHER_MACHINES = ("any_machine",)
 _ENGINES = ("engines",)
@@ -136,6 +135,13 @@ def e2e(session: nox.Session) -> None:
     session.run("pytest", *(f"tests/e2e/test_{name}.py" for name in _E2E), "--require-lab", *session.posargs)
     if not session.posargs:
         session.run("pytest", "tests/contract")
+
+
+@nox.session
+def links(session: nox.Session) -> None:
+    """Test `lab network`, `lab partition` and two gateways on two real clusters; 9 minutes."""
+    session.install("-e", ".[test]", silent=True)
+    session.run("pytest", *(f"tests/e2e/test_{name}.py" for name in _LINKS), "--require-lab", *session.posargs)
 
 
 @nox.session

@@ -51,7 +51,7 @@ class ScenarioRunner:
         Args:
             scenario: the scenario.
             sabotage: the step to sabotage; the run ends after that step, and its result says whether the named check
-                is FAILED.
+                is FAILED. The steps before it run too, unless it is `alone`.
 
         Raises:
             ScenarioInterrupted: on Ctrl-C, after the undo.
@@ -113,7 +113,8 @@ class _Run:
 
     def _steps(self) -> None:
         stopped = ""
-        for step in self.scenario.steps:
+        alone = self.sabotage if self.sabotage and self.sabotage.alone else None
+        for step in (alone,) if alone else self.scenario.steps:
             self.runner.steps.sink(Began(scenario=self.scenario, step=step))
             if stopped:
                 run = not_run(step, stopped)

@@ -20,7 +20,7 @@ PODS_BACK = (
 _ACCRUAL = (
     "balancer.linkerd.io/failure-accrual=consecutive",
     "balancer.linkerd.io/failure-accrual-consecutive-max-failures=5",
-    "balancer.linkerd.io/failure-accrual-consecutive-max-penalty=10s",
+    "balancer.linkerd.io/failure-accrual-consecutive-max-penalty=2s",
 )
 _COUNTS_FAILURES = Command(f"{WEST} annotate service {SERVICE} --overwrite \\\n  " + " \\\n  ".join(_ACCRUAL))
 COUNTS_NONE = Command(f"{WEST} annotate service {SERVICE} " + " ".join(f"{one.partition('=')[0]}-" for one in _ACCRUAL))

@@ -29,7 +29,7 @@ from .common import (
 
 WATCHED_S = 20.0
 MOST = 20
-"""A proxy tries an endpoint with one to three requests, after growing times: 1, 2, 4 … or 5, 10 … s; two loads run."""
+"""A proxy tries an endpoint with one to three requests, after growing times: 1, 2, 2 … or 5, 10, 15 … s."""
 BEFORE, AFTER = "failing/before", "failing/after"
 _POD = {SCENARIO_LABEL: "disaster_recovery"}
 _LINES = 100_000
@@ -106,6 +106,7 @@ STEP = ScenarioStep(
             look=answered(_FAILING_LOAD, during="primary works", by="west", mostly=0.1),
         ),
     ),
+    alone=True,
     sabotage=Sabotage(
         title="the proxies do not count failures",
         do=(

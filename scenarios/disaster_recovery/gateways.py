@@ -84,6 +84,7 @@ STEPS = (
                 look=loses_nothing(_DRAIN_LOAD),
             ),
         ),
+        alone=True,
         sabotage=Sabotage(
             title="the gateway has one pod only",
             do=(scaled(1), only_by("east")),
@@ -116,6 +117,7 @@ STEPS = (
                 look=loses_little(_TWO_LOAD),
             ),
         ),
+        alone=True,
         sabotage=Sabotage(
             title="the gateway has one pod only",
             do=(scaled(1), only_by("east")),

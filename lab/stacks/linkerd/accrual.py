@@ -6,7 +6,7 @@ front of another cluster included (linkerd2, policy-controller/k8s/index/src/out
 | value | reason |
 | --- | --- |
 | 5 failures in a row | the death of a gateway fails the few requests under way; that must not shut out its other pods |
-| pauses of 1, 2, 4, 8, 10, 10 … s | one request after each tries the endpoint: few while it fails, soon when it works |
+| pauses of 1, 2, 2 … s | one request after each tries the endpoint: few while it fails, soon when it works, as a gateway that is back |
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MODE = "balancer.linkerd.io/failure-accrual"
 ANNOTATIONS = {
     _MODE: "consecutive",
     f"{_MODE}-consecutive-max-failures": str(MAX_FAILURES),
-    f"{_MODE}-consecutive-max-penalty": "10s",
+    f"{_MODE}-consecutive-max-penalty": "2s",
 }
 
 

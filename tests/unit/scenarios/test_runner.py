@@ -369,6 +369,20 @@ class TestSabotage:
         assert run.sabotage.caught is False
         assert "earlier" in run.sabotage.verdict
 
+    def test_of_a_step_that_is_alone_runs_without_the_steps_before_it(
+        self, context: Context, runner: FakeRunner
+    ) -> None:
+        split = replace(self.split(), alone=True)
+        whole = scenario(step("earlier", do=typed("echo earlier"), undo=typed("undo earlier")), split)
+        run = runner_of(context, runner).run(whole, sabotage=split)
+
+        assert run.sabotage is not None
+        assert run.sabotage.caught is True
+        assert runner.lines == ["echo split", "off", "undo sabotage", "undo step"]
+
+        runner.lines.clear()
+        assert [s.name for s in runner_of(context, runner).run(whole).steps] == ["earlier", "split"]
+
     def test_is_not_tried_where_the_scenario_is_skipped(self, context: Context, runner: FakeRunner) -> None:
         split = self.split()
         whole = scenario(split, requires=frozenset({Capability.SPLIT_SMI}))

@@ -16,6 +16,7 @@ from .common import (
     COUNTS_NONE,
     FAILOVER,
     NEXT,
+    NO_FAILOVER,
     NO_NEXT,
     NO_PODS,
     PODS_BACK,
@@ -79,7 +80,7 @@ STEP = ScenarioStep(
         Command(f"""{_NEXT} "import os; os.remove('/state/fails')\""""),
         answers_again("west"),
     ),
-    undo=(*PODS_BACK, NO_NEXT),
+    undo=(*PODS_BACK, NO_NEXT, *NO_FAILOVER),
     checks=(
         Check(
             name="few_fail_before_the_backup",

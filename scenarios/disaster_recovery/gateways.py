@@ -8,7 +8,7 @@ from lab.scenario.actions import Command, NewPhase, On, on
 from lab.scenario.model import Check, Sabotage, ScenarioStep
 
 from ..recorded import GAP_S, MOST_LOST, loses_little, loses_nothing
-from .common import BACKUP_ALONE, PODS_BACK, QUIET, answers_again, load, only_by
+from .common import BACKUP_ALONE, NO_FAILOVER, PODS_BACK, QUIET, answers_again, load, only_by
 
 _OLDEST = "KUBECTL get pods --selector=PODS --sort-by=.metadata.creationTimestamp"
 _MARK = "eastwest.lab/drain=next"
@@ -75,7 +75,7 @@ STEPS = (
             READY,
             answers_again("east"),
         ),
-        undo=(UNCORDONED, scaled("{gateways}"), *PODS_BACK),
+        undo=(UNCORDONED, scaled("{gateways}"), *PODS_BACK, *NO_FAILOVER),
         checks=(
             Check(
                 name="drain_loses_nothing",
@@ -108,7 +108,7 @@ STEPS = (
             READY,
             QUIET,
         ),
-        undo=(scaled("{gateways}"), *PODS_BACK),
+        undo=(scaled("{gateways}"), *PODS_BACK, *NO_FAILOVER),
         checks=(
             Check(
                 name="one_gateway_is_missed_briefly",

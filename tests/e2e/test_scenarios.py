@@ -44,6 +44,7 @@ def test_a_scenario_turns_red_when_its_mechanism_is_switched_off(lab: RunningLab
     verdicts = [s["sabotage"]["verdict"] for s in report["scenarios"]]
     assert verdicts
     assert all(s["sabotage"]["caught"] for s in report["scenarios"]), verdicts
+    assert lab.status()["changes"] == []
 
 
 def test_reset_finds_nothing_left_to_undo(lab: RunningLab) -> None:

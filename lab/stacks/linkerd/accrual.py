@@ -6,7 +6,7 @@ front of another cluster included (linkerd2, policy-controller/k8s/index/src/out
 | value | reason |
 | --- | --- |
 | 5 failures in a row | the death of a gateway fails the few requests under way; that must not shut out its other pods |
-| pauses of 1, 2, 2 … s | one request after each tries the endpoint: few while it fails, soon when it works, as a gateway that is back |
+| pauses of 1, 2, 2 … s | one request after each tries the endpoint: few while it fails, soon when it is back |
 """
 
 from __future__ import annotations

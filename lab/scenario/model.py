@@ -68,7 +68,7 @@ class ScenarioStep:
     requires: frozenset[Capability] = frozenset()
     """Capabilities without which the step is SKIPPED."""
     alone: bool = False
-    """Needs no step before it, so its sabotage runs without them: `before` prepares all, `undo` undoes that too, and its
+    """Needs no step before it, so its sabotage runs without them: `before` prepares all, `undo` undoes that too, and the
     checks compare with no measurement of another step."""
     full_only: bool = False
     """Stops a whole cluster, so the step runs only with `--full`."""

@@ -68,8 +68,8 @@ class ScenarioStep:
     requires: frozenset[Capability] = frozenset()
     """Capabilities without which the step is SKIPPED."""
     alone: bool = False
-    """Needs no step before it, so its sabotage runs without them: `before` prepares all, `undo` undoes that too, and the
-    checks compare with no measurement of another step."""
+    """Needs no step before it: `before` prepares all, `undo` undoes that as well, and no check compares with another
+    step. So its sabotage runs without the others."""
     full_only: bool = False
     """Stops a whole cluster, so the step runs only with `--full`."""
 

@@ -22,7 +22,7 @@ _ACCRUAL = (
     "balancer.linkerd.io/failure-accrual-consecutive-max-failures=5",
     "balancer.linkerd.io/failure-accrual-consecutive-max-penalty=2s",
 )
-_COUNTS_FAILURES = Command(f"{WEST} annotate service {SERVICE} --overwrite \\\n  " + " \\\n  ".join(_ACCRUAL))
+_COUNTS_FAILURES = Command(f"{WEST} annotate service {SERVICE} --overwrite {' '.join(_ACCRUAL)}")
 COUNTS_NONE = Command(f"{WEST} annotate service {SERVICE} " + " ".join(f"{one.partition('=')[0]}-" for one in _ACCRUAL))
 FAILOVER = (Apply("failover.yaml", to="west"), on(linkerd=_COUNTS_FAILURES, istio=()))
 NEXT, NO_NEXT = Apply("podinfo-next.yaml", to="west"), Delete("podinfo-next.yaml", of="west")

@@ -10,24 +10,23 @@ from lab.scenario.model import Check, Sabotage, ScenarioStep
 from ..recorded import GAP_S, MOST_LOST, loses_little, loses_nothing
 from .common import BACKUP_ALONE, NO_FAILOVER, PODS_BACK, QUIET, answers_again, load, only_by
 
-_OLDEST = "KUBECTL get pods --selector=PODS --sort-by=.metadata.creationTimestamp"
+_OLDEST = "KUBECTL get pods --selector=LABEL --sort-by=.metadata.creationTimestamp"
 _MARK = "eastwest.lab/drain=next"
 _PLACES = {
-    "linkerd": ("linkerd-multicluster", "linkerd-gateway", "app=linkerd-gateway"),
-    "istio": ("istio-system", "eastwest-istio", "gateway.networking.k8s.io/gateway-name=eastwest"),
+    "linkerd": ("linkerd-multicluster", "app=linkerd-gateway"),
+    "istio": ("istio-system", "gateway.networking.k8s.io/gateway-name=eastwest"),
 }
-"""By the stack: namespace, Deployment and label of the gateway's pods."""
+"""By the stack: the gateway's namespace, and the label of its Deployment and pods."""
 
 
 def _commands(*templates: str) -> On:
-    """Return commands for each stack; OLDEST, KUBECTL, NAME and PODS in the templates are replaced."""
+    """Return commands for each stack; OLDEST, KUBECTL and LABEL in the templates are replaced."""
     by_stack = {}
-    for stack, (namespace, name, pods) in _PLACES.items():
+    for stack, (namespace, label) in _PLACES.items():
         words = {
             "OLDEST": f"{_OLDEST} --output=name | head -n 1",
             "KUBECTL": f"kubectl --context={{east}} --namespace={namespace}",
-            "NAME": name,
-            "PODS": pods,
+            "LABEL": label,
         }
         by_stack[stack] = tuple(Command(_filled(template, words), timeout_s=100) for template in templates)
     return on(**by_stack)
@@ -42,11 +41,12 @@ def _filled(template: str, words: Mapping[str, str]) -> str:
 def scaled(pods: int | str) -> On:
     """Return commands that give the gateway this number of pods; it can be a placeholder."""
     return _commands(
-        f"KUBECTL scale deployment NAME --replicas={pods}", "KUBECTL rollout status deployment NAME --timeout=90s"
+        f"KUBECTL scale deployment --selector=LABEL --replicas={pods}",
+        "KUBECTL rollout status deployment --selector=LABEL --timeout=90s",
     )
 
 
-KILLED = _commands("KUBECTL delete pods --selector=PODS --grace-period=0 --force --wait=false")
+KILLED = _commands("KUBECTL delete pods --selector=LABEL --grace-period=0 --force --wait=false")
 """All pods, with a grace period of 0."""
 OLDEST_KILLED = _commands("OLDEST | xargs -I POD KUBECTL delete POD --grace-period=0 --force --wait=false")
 """With a grace period of 0. The oldest pod has the callers' connections, if the gateway was scaled up just before."""
@@ -56,7 +56,7 @@ OLDEST_DRAINED = _commands(
 )
 """Evicted, as the disruption budget allows; the node then accepts no new pods."""
 UNCORDONED = Command("kubectl --context={east} uncordon {east_node}")
-READY = _commands("KUBECTL rollout status deployment NAME --timeout=90s")
+READY = _commands("KUBECTL rollout status deployment --selector=LABEL --timeout=90s")
 _DRAIN_LOAD = load("drain", "west", inside=True)
 _TWO_LOAD = load("two gateways", "west", inside=True)
 STEPS = (

@@ -45,7 +45,7 @@ class Terminal:
         """Type a block of a page line by line."""
         kind = ""
         environment = self.environment
-        for line in script.replace("\\\n", "").splitlines():
+        for line in script.splitlines():
             if pause := _PAUSE.match(line):
                 time.sleep(int(pause[1]))  # what the page tells a person to wait
             elif line.startswith(CTRL_C):

@@ -77,13 +77,16 @@ def service_entry(obj: Obj) -> str:
 
 
 def envoy_filter(obj: Obj) -> str:
-    """Return the workload whose proxies an EnvoyFilter changes; of the lab's own (`attempt_count`), what it does."""
+    """Return the workload whose proxies an EnvoyFilter changes; for those of the lab, what they do."""
     spec = obj.get("spec", {})
     labels = (spec.get("workloadSelector") or {}).get("labels") or {}
     workload = ", ".join(map(str, labels.values())) or "all pods"
     values = [(one.get("patch") or {}).get("value") or {} for one in spec.get("configPatches") or []]
     if values and all(value == {"include_attempt_count_in_response": True} for value in values):
         return f"{workload}: answers tell their attempts"
+    if values and all(value == {"common_lb_config": {"update_merge_window": "0s"}} for value in values):
+        clusters = [(one.get("match") or {}).get("cluster") or {} for one in spec["configPatches"]]
+        return f"{some([short(str(one.get('service'))) for one in clusters])}: the health of endpoints counts at once"
     return f"changes the proxies of {workload}"
 
 

@@ -29,7 +29,7 @@ from lab.stacks.istio.export import objects_in
 from lab.stacks.linkerd import certificates, multicluster
 from tests.unit.rendering_kit import ChartFiles, fake_programs, obj
 
-BUILT_IN = re.compile(r"v1|apps/v1|.*\.k8s\.io/v1")
+BUILT_IN = re.compile(r"v1|apps/v1|policy/v1|.*\.k8s\.io/v1")
 SECRETS = re.compile(r"PRIVATE KEY|BEGIN CERTIFICATE|LS0tLS1CRUdJTi|caBundle:|eyJ[\w-]{8,}|trust-root-sha256|checksum/")
 
 

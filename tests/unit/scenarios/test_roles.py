@@ -95,9 +95,11 @@ def takes_roles(tree: ast.AST) -> dict[str, tuple[set[int], int | None]]:
     return found
 
 
-def role_literals(tree: ast.AST) -> Iterator[ast.AST]:
+def role_literals(file: Path, tree: ast.AST) -> Iterator[ast.AST]:
     """Yield the literals that are roles by their place: mypy checks that a Role goes only where one is expected."""
-    functions = takes_roles(tree)
+    functions: dict[str, tuple[set[int], int | None]] = {}
+    for beside in file.parent.glob("*.py"):  # a scenario's modules call each other's functions
+        functions |= takes_roles(ast.parse(beside.read_text(encoding="utf-8")))
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield from (keyword.value for keyword in node.keywords if keyword.arg in ROLE_ARGUMENTS)
@@ -116,7 +118,7 @@ def role_literals(tree: ast.AST) -> Iterator[ast.AST]:
 def test_steps_and_checks_take_clusters_from_the_context(file: Path) -> None:
     """The literals "east" and "west" are roles, never names of clusters."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    roles = {id(node) for node in role_literals(tree)}
+    roles = {id(node) for node in role_literals(file, tree)}
     literals = [
         f"line {node.lineno}: {node.value!r}"
         for node in ast.walk(tree)

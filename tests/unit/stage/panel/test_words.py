@@ -39,7 +39,11 @@ WORDS = {
         "port http of podinfo: only callers with a permission",
     ],
     "istio/split.yaml": ["podinfo: 90 % west, 10 % east"],
-    "istio/failover.yaml": ["podinfo: first west", "podinfo: podinfo, 3 retries"],
+    "istio/failover.yaml": [
+        "podinfo: first west",
+        "podinfo: podinfo, 3 retries",
+        "podinfo: the health of endpoints counts at once",
+    ],
     "istio/intercept.yaml": ["cart: x-lab-dev=me → cart-dev; cart"],
     "istio/permission.yaml": ["podinfo: ALLOW west.example/ns/test/sa/frontend"],
     "istio/permission-nobody.yaml": ["podinfo: ALLOW nobody"],

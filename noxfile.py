@@ -18,7 +18,9 @@ _E2E = (
     "accidents",
     "accidents_linkerd",
 )
-_LINKS = ("network", "gateways")
+_LINKS = ("network", "gateways", "scenarios", "walkthrough")
+_OF_LINKS = "distance or (walkthrough and disaster_recovery)"
+"""Tests of scenarios that take minutes each: they run in the session links, not in e2e."""
 _INITIALIZER = ("initializer",)
 _OTHER_MACHINES = ("any_machine",)
 _ENGINES = ("engines",)
@@ -132,16 +134,18 @@ def e2e(session: nox.Session) -> None:
     """
     _chromium(session)
     session.install("-e", ".[test,browser]", silent=True)
-    session.run("pytest", *(f"tests/e2e/test_{name}.py" for name in _E2E), "--require-lab", *session.posargs)
+    files = (f"tests/e2e/test_{name}.py" for name in _E2E)
+    session.run("pytest", *files, "-k", f"not ({_OF_LINKS})", "--require-lab", *session.posargs)
     if not session.posargs:
         session.run("pytest", "tests/contract")
 
 
 @nox.session
 def links(session: nox.Session) -> None:
-    """Test `lab network`, `lab partition` and two gateways on two real clusters; 9 minutes."""
+    """Test distances, partitions and two gateways on two real clusters, with their scenarios; 20 minutes."""
     session.install("-e", ".[test]", silent=True)
-    session.run("pytest", *(f"tests/e2e/test_{name}.py" for name in _LINKS), "--require-lab", *session.posargs)
+    files = (f"tests/e2e/test_{name}.py" for name in _LINKS)
+    session.run("pytest", *files, "-k", f"network or gateways or {_OF_LINKS}", "--require-lab", *session.posargs)
 
 
 @nox.session

@@ -16,9 +16,11 @@ RATE = ("--rate", "20")
 
 
 @pytest.fixture(scope="module")
-def run(lab: RunningLab) -> Iterator[dict[str, Any]]:
-    """All scenarios in one run, by name."""
-    report = lab.json("run", *RATE, exit_code=None)
+def run(request: pytest.FixtureRequest, lab: RunningLab) -> Iterator[dict[str, Any]]:
+    """All selected scenarios in one run, by name."""
+    selected = {item.name for item in request.session.items}
+    names = [name for name in NAMES if f"{test_a_scenario_passes.__name__}[{name}]" in selected]
+    report = lab.json("run", *names, *RATE, exit_code=None)
     yield {scenario["name"]: scenario for scenario in report["scenarios"]}
     assert lab.json("status")["exports"]
 

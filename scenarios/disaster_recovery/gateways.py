@@ -38,14 +38,20 @@ def _filled(template: str, words: Mapping[str, str]) -> str:
     return template
 
 
+_READY = "KUBECTL rollout status deployment --selector=LABEL --timeout=90s"
+
+
+def _scale(pods: int | str) -> str:
+    return f"KUBECTL scale deployment --selector=LABEL --replicas={pods}"
+
+
 def scaled(pods: int | str) -> On:
     """Return commands that give the gateway this number of pods; it can be a placeholder."""
-    return _commands(
-        f"KUBECTL scale deployment --selector=LABEL --replicas={pods}",
-        "KUBECTL rollout status deployment --selector=LABEL --timeout=90s",
-    )
+    return _commands(_scale(pods), _READY)
 
 
+ONE_POD = _commands(_scale(0), "KUBECTL wait --for=delete pods --selector=LABEL --timeout=90s", _scale(1), _READY)
+"""One new pod, and none that is still ending: a drain or a kill of that one would prove nothing."""
 KILLED = _commands("KUBECTL delete pods --selector=LABEL --grace-period=0 --force --wait=false")
 """All pods, with a grace period of 0."""
 OLDEST_KILLED = _commands("OLDEST | xargs -I POD KUBECTL delete POD --grace-period=0 --force --wait=false")
@@ -56,7 +62,7 @@ OLDEST_DRAINED = _commands(
 )
 """Evicted, as the disruption budget allows; the node then accepts no new pods."""
 UNCORDONED = Command("kubectl --context={east} uncordon {east_node}")
-READY = _commands("KUBECTL rollout status deployment --selector=LABEL --timeout=90s")
+READY = _commands(_READY)
 _DRAIN_LOAD = load("drain", "west", inside=True)
 _TWO_LOAD = load("two gateways", "west", inside=True)
 STEPS = (
@@ -65,7 +71,7 @@ STEPS = (
         title="One of two gateways is drained",
         narration="The gateway gets a second pod. Then its node is drained of the first one, as for maintenance: "
         "the disruption budget allows one eviction at a time, and the evicted pod serves until nobody calls it.",
-        before=(*BACKUP_ALONE, scaled(1), only_by("east"), scaled(2)),
+        before=(*BACKUP_ALONE, ONE_POD, only_by("east"), scaled(2)),
         load=_DRAIN_LOAD,
         do=(
             QUIET,
@@ -87,7 +93,7 @@ STEPS = (
         alone=True,
         sabotage=Sabotage(
             title="the gateway has one pod only",
-            do=(scaled(1), only_by("east")),
+            do=(ONE_POD, only_by("east")),
             undo=(UNCORDONED, scaled(2)),
             fails="drain_loses_nothing",
             before_do=True,
@@ -98,7 +104,7 @@ STEPS = (
         title="One of two gateways dies",
         narration="Again the gateway has two pods, and the one with all connections is killed, with a grace period "
         "of 0. Callers connect to the other one.",
-        before=(*BACKUP_ALONE, scaled(1), only_by("east"), scaled(2)),
+        before=(*BACKUP_ALONE, ONE_POD, only_by("east"), scaled(2)),
         load=_TWO_LOAD,
         do=(
             QUIET,
@@ -120,7 +126,7 @@ STEPS = (
         alone=True,
         sabotage=Sabotage(
             title="the gateway has one pod only",
-            do=(scaled(1), only_by("east")),
+            do=(ONE_POD, only_by("east")),
             undo=(scaled(2),),
             fails="one_gateway_is_missed_briefly",
             before_do=True,

@@ -23,17 +23,17 @@ def _commands(*templates: str) -> On:
     """Return commands for each stack; OLDEST, KUBECTL and LABEL in the templates are replaced."""
     by_stack = {}
     for stack, (namespace, label) in _PLACES.items():
-        words = {
+        values = {
             "OLDEST": f"{_OLDEST} --output=name | head -n 1",
             "KUBECTL": f"kubectl --context={{east}} --namespace={namespace}",
             "LABEL": label,
         }
-        by_stack[stack] = tuple(Command(_filled(template, words), timeout_s=100) for template in templates)
+        by_stack[stack] = tuple(Command(_filled(template, values), timeout_s=100) for template in templates)
     return on(**by_stack)
 
 
-def _filled(template: str, words: Mapping[str, str]) -> str:
-    for word, value in words.items():
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    for word, value in values.items():
         template = template.replace(word, value)
     return template
 

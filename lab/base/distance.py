@@ -32,7 +32,7 @@ class Distance:
     rate_kbit: int = 0
 
     def __bool__(self) -> bool:
-        """Return whether packets notice it."""
+        """Return whether it has a delay, a loss or a rate."""
         return bool(self.delay_ms or self.loss_percent or self.rate_kbit)
 
     def __str__(self) -> str:

@@ -101,10 +101,12 @@ def network(
     if first and second:
         _different(lab, first, second)
     elif first or distance is not None:
-        named = first or next(iter(lab.clusters))
+        named = cluster_of(lab, first).name if first else lab.west.name
         raise UsageError("name two clusters", next=_SET.format(named, _other(lab, named)))
     if show and distance is None and not clear:
-        raise UsageError("nothing to show: set a distance, or --clear", next=_SET.format("west", "east") + " --show")
+        raise UsageError(
+            "nothing to show: set a distance, or --clear", next=_SET.format(lab.west.name, lab.east.name) + " --show"
+        )
     need_nodes(lab)
     pair = (ends[0], ends[1]) if ends[0] and ends[1] else None
     if distance is None and not clear:
@@ -177,7 +179,7 @@ def _list(lab: Lab, pair: Pair | None, *, as_json: bool) -> None:
         return
     table = table_of("from", "to", "distance", "by", "ping", "request")
     for row in rows:
-        distance = str(row.directions[0].distance) if row.directions else "none"
+        distance = distances.text(row.directions) if row.directions else "none"
         means = row.directions[0].means.value if row.directions else "-"
         table.add_row(row.source, row.target, distance, means, _ms(row.measured.ping_ms), _ms(row.measured.request_ms))
     console = out()
@@ -250,7 +252,7 @@ def _clear(lab: Lab, pair: Pair | None, *, as_json: bool) -> None:
         for ends in [pair] if pair else there:
             changed = distances.pair_of(lab, *ends) in there
             before = distances.measure(lab, *ends) if changed else None
-            # Also where the nodes know of none: a line that was set half way is removed.
+            # Also where the nodes know of none: netem that was set half way is removed.
             commands = distances.clear(lab, ends)
             changes.append(
                 NetworkChange(

@@ -212,15 +212,14 @@ def _of_cuts(lab: Lab, cuts: Sequence[tuple[str, str]]) -> Iterator[Change]:
 def _of_distances(lab: Lab, found: Sequence[OneWay]) -> Iterator[Change]:
     wanted = distances.wanted(lab)
     for pair, sides in distances.by_pair(lab, found).items():
-        distance = sides[0].distance
-        if wanted.get(pair) == distance and all(one.distance == distance for one in sides):
-            continue  # what is broken of it is a problem, not a change
-        effect = f"distance: {' and '.join(pair)} are {distance} apart{_cost(distance)}"
-        if pair in wanted:
-            effect += f"; lab.toml says {wanted[pair]}"
-        if words := distances.broken(pair, sides):
-            effect += f"; {words}"
-        yield Change(cluster=", ".join(pair), kind="distance", effect=effect)
+        known = [one.distance for one in sides if one.distance]
+        if pair in wanted and all(distance == wanted[pair] for distance in known):
+            continue  # what is missing of it is a problem, not a change
+        ends = " and ".join(pair)
+        words = [f"{ends} are {distances.text(sides)} apart{_cost(known[0])}" if known else f"between {ends}"]
+        words += [f"lab.toml says {wanted[pair]}"] if pair in wanted else []
+        words += [missing] if (missing := distances.broken(pair, sides)) else []
+        yield Change(cluster=", ".join(pair), kind="distance", effect=f"distance: {'; '.join(words)}")
 
 
 def _cost(distance: Distance) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from lab.base import cancel
 from lab.base.concurrency import each
 from lab.base.distance import Distance
+from lab.base.errors import LabError
 from lab.base.step import CHANGED, UNCHANGED, StepResult
 from lab.base.wait import TransientError
 from lab.clusters import provider
@@ -20,6 +23,8 @@ Pair = tuple[str, str]
 """Two clusters, in the order of lab.toml."""
 _REQUESTS = 9
 _REQUESTS_S = 20.0
+_UNDO_S = 20.0
+"""Time limit of the undo after Ctrl-C: a delay line takes up to 5 s to end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,30 +83,26 @@ def put(lab: Lab, pair: Pair, distance: Distance) -> list[str]:
     """Set a distance in both directions, and return the commands that were run.
 
     Raises:
-        ClusterError: the engine's machine cannot delay packets.
+        ClusterError: the engine's machine cannot delay packets. After this or another error, and after Ctrl-C, neither
+            direction has a distance.
     """
     wire = provider().wire
     means = wire.means(lab.clusters[pair[0]])
-    return [
-        command
-        for commands in each(
-            lambda ends: wire.set_distance(lab, lab.clusters[ends[0]], lab.clusters[ends[1]], distance, means),
-            _directions(pair),
+    try:
+        return _both(
+            lambda source, target: wire.set_distance(lab, lab.clusters[source], lab.clusters[target], distance, means),
+            pair,
         )
-        for command in commands
-    ]
+    except BaseException:
+        with suppress(LabError), cancel.undoing(_UNDO_S):  # the first error tells more
+            clear(lab, pair)
+        raise
 
 
 def clear(lab: Lab, pair: Pair) -> list[str]:
     """Clear a distance in both directions, also a half set one, and return the commands that were run."""
     wire = provider().wire
-    return [
-        command
-        for commands in each(
-            lambda ends: wire.clear_distance(lab, lab.clusters[ends[0]], lab.clusters[ends[1]]), _directions(pair)
-        )
-        for command in commands
-    ]
+    return _both(lambda source, target: wire.clear_distance(lab, lab.clusters[source], lab.clusters[target]), pair)
 
 
 def shown(lab: Lab, pair: Pair, distance: Distance | None) -> list[str]:
@@ -145,18 +146,32 @@ def problems(lab: Lab, found: Sequence[OneWay], running: Collection[str]) -> Ite
         if set(pair) <= set(running) and not sides.get(pair):
             yield f"{' and '.join(pair)}: the distance of lab.toml ({distance}) is not set; packets pass without it"
         elif set(pair) <= set(running) and (words := broken(pair, sides[pair])):
-            yield f"{' and '.join(pair)}: of the distance of lab.toml ({distance}), {words}"
+            yield f"{' and '.join(pair)}: the distance of lab.toml ({distance}) is incomplete: {words}"
+
+
+def text(sides: Sequence[OneWay]) -> str:
+    """Return what is set between two clusters: "80 ms", or each direction if they differ."""
+    if len({one.distance for one in sides}) == 1:
+        return str(sides[0].distance)
+    return " and ".join(f"{one.distance} from {one.source} to {one.target}" for one in sides)
 
 
 def broken(pair: Pair, sides: Sequence[OneWay]) -> str:
-    """Return which directions of a distance are missing, as the end of a sentence; empty if both work."""
-    works = {one.source for one in sides if one.works}
-    ended = {one.source: one.means for one in sides if not one.works}
+    """Return what is missing of a distance, as part of a sentence; empty if both directions are as they were set.
+
+    A direction's means can have stopped, a restart of its node can have removed it, and an interrupted command can have
+    left the directions unequal.
+    """
+    set_up = {one.source: one for one in sides}
     words = []
     for source, target in _directions(pair):
-        if source not in works:
-            why = f", because the {ended[source].value} there has ended" if source in ended else ""
-            words.append(f"packets from {source} to {target} notice nothing{why}")
+        one = set_up.get(source)
+        if one is None or not one.distance:
+            words.append(f"packets from {source} to {target} have no distance")
+        elif not one.works:
+            words.append(f"the {one.means.value} from {source} to {target} has stopped")
+    if any(not one.distance for one in sides):
+        words.append("a delay line without a distance is left")
     return "; ".join(words)
 
 
@@ -185,6 +200,11 @@ def _request(lab: Lab, source: str, target: str) -> tuple[float | None, str]:
     totals = answer["totals"]
     failed = f"; {totals['failed']} of them failed" if totals["failed"] else ""
     return totals["latency_ms"]["p50"], words + failed
+
+
+def _both(act: Callable[[str, str], list[str]], pair: Pair) -> list[str]:
+    """Do something in both directions, and return all commands."""
+    return [command for commands in each(lambda ends: act(*ends), _directions(pair)) for command in commands]
 
 
 def _directions(pair: Pair) -> tuple[Pair, Pair]:

@@ -172,7 +172,7 @@ def test_a_line_that_is_killed_is_reported_and_packets_pass(lab: RunningLab) -> 
     assert found["request_ms"] is not None
     assert directions(lab) == {"west": False, "east": True}
     (change,) = lab.status()["changes"]
-    assert "packets from west to east notice nothing, because the delay line there has ended" in change["effect"]
+    assert "the delay line from west to east has stopped" in change["effect"]
     lab.run("reset")
     assert lab.status()["changes"] == []
     assert measured(lab)["ping_ms"] < LITTLE_MS
@@ -189,7 +189,7 @@ def test_up_restores_the_distance_of_lab_toml_after_a_restart_of_a_node(lab: Run
 
     def missing() -> object:
         problems = lab.status()["problems"]
-        return any("packets from west to east notice nothing" in one for one in problems) or NotYet(str(problems))
+        return any("packets from west to east have no distance" in one for one in problems) or NotYet(str(problems))
 
     wait.until("status names the missing direction", missing, timeout_s=120, interval_s=2)
     assert lab.json("up")["steps"]["distances"]["status"] == "changed"

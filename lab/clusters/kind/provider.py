@@ -154,7 +154,7 @@ class KindProvider:
 
     def owned(self, lab: Lab) -> list[OwnedResource]:
         """List the lab's containers, which are nodes and delay lines, and its network."""
-        names = [*delay_line.of_lab(self.docker, _identity(lab)), *(node.name for node in self._containers(lab))]
+        names = [node.name for node in (*delay_line.of_lab(self.docker, _identity(lab)), *self._containers(lab))]
         found = [OwnedResource(kind="container", name=name) for name in names]
         if network.is_there(self.docker, _identity(lab)):
             found.append(OwnedResource(kind="network", name=lab.spec.name))
@@ -162,7 +162,7 @@ class KindProvider:
 
     def remove(self, lab: Lab) -> None:
         """Delete the delay lines, the node containers with their volumes, and the network."""
-        at_once(self.docker.remove_container, delay_line.of_lab(self.docker, _identity(lab)))
+        at_once(self.docker.remove_container, [line.name for line in delay_line.of_lab(self.docker, _identity(lab))])
         at_once(self.docker.remove_container, [container.name for container in self._containers(lab)])
         if network.is_there(self.docker, _identity(lab)):
             self.docker.remove_network(lab.spec.name)

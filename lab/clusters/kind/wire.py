@@ -7,17 +7,18 @@ also works with an engine in a virtual machine, and without root on this machine
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.base.distance import Distance
 from lab.base.names import Cluster
 from lab.base.step import StepResult
 from lab.clusters.kind import innode, link, ping, routes
-from lab.clusters.kind.distance import netem, record
+from lab.clusters.kind.distance import delay_line, netem, record
 from lab.clusters.kind.distance.change import DistanceChange
-from lab.clusters.provider import Means, Ping, WireState
+from lab.clusters.provider import Means, OneWay, Ping, WireState
+from lab.host.ownership import LabIdentity
 from lab.lab import Lab
 from lab.measure.capture import Capture, CaptureUnavailableError
 from lab.tools.docker import Docker
@@ -94,7 +95,22 @@ class KindWire:
         return WireState(
             missing_routes={name: tuple(found) for name, found in missing.items() if found},
             cuts=tuple((name, addresses.get(to, to)) for name, found in cuts.items() for to in found),
-            distances=tuple(one for name, table in tables.items() for one in record.read(name, table)),
+            distances=self._distances(lab, tables),
+        )
+
+    def _distances(self, lab: Lab, tables: Mapping[str, Sequence[str]]) -> tuple[OneWay, ...]:
+        """Return what the nodes have set, and lines of no distance, such as one whose start was interrupted."""
+        identity = LabIdentity.of(lab.spec.name, lab.paths)
+        lines = {delay_line.ends_of(line): line.running for line in delay_line.of_lab(self.docker, identity)}
+        found = [one for name, table in tables.items() for one in record.read(name, table)]
+        left = lines.keys() - {(one.source, one.target) for one in found}
+        return (
+            *(replace(one, works=one.works and _runs(one, lines)) for one in found),
+            *(
+                OneWay(source=source, target=target, distance=Distance(), means=Means.LINE, works=False)
+                for source, target in sorted(left)
+                if source in tables
+            ),
         )
 
     def capture(self, lab: Lab, cluster: Cluster) -> Capture:
@@ -115,3 +131,7 @@ class KindWire:
 
     def _change(self, lab: Lab, source: Cluster, target: Cluster) -> DistanceChange:
         return DistanceChange(docker=self.docker, lab=lab, source=source, target=target)
+
+
+def _runs(one: OneWay, lines: Mapping[tuple[str, str], bool]) -> bool:
+    return one.means is not Means.LINE or lines.get((one.source, one.target), False)

@@ -128,7 +128,7 @@ def test_without_options_it_shows_all_pairs_with_what_is_set_and_measured(lab: C
     assert "delay line" in shown
     wire.there["west", "east"] = replace(wire.there["west", "east"], works=False)
     shown = lab("network", "west", "east").out
-    assert "✗ west and east: packets from west to east notice nothing, because the delay line there has ended" in shown
+    assert "✗ west and east: the delay line from west to east has stopped" in shown
 
 
 def test_show_prints_the_commands_and_runs_nothing(lab: Command, wire: FakeWire) -> None:

@@ -14,6 +14,7 @@ from lab.base.distance import Distance
 from lab.base.errors import ClusterError, CommandError
 from lab.base.names import LAB_ID_LABEL, LAB_LABEL
 from lab.base.process import Completed
+from lab.clusters.kind import routes
 from lab.clusters.kind.distance import change, delay_line, netem, record
 from lab.clusters.kind.distance.record import Direction
 from lab.clusters.kind.provider import KindProvider
@@ -186,10 +187,10 @@ def test_a_program_that_ends_at_once_is_named_and_no_frame_goes_to_it(lab: Lab, 
 @pytest.mark.parametrize(
     ("distance", "words"),
     [
-        (Distance(delay_ms=80), "netem limit 100000 delay 40ms"),
-        # A rate, because netem keeps the order of packets only with one.
+        # A rate, because netem keeps the order of packets only with one, and a change keeps the rate from before.
+        (Distance(delay_ms=80), "netem limit 100000 delay 40ms rate 100gbit"),
         (Distance(delay_ms=80, jitter_ms=10), "netem limit 100000 delay 40ms 5ms rate 100gbit"),
-        (Distance(loss_percent=0.5), "netem limit 100000 loss 0.5%"),
+        (Distance(loss_percent=0.5), "netem limit 100000 loss 0.5% rate 100gbit"),
         # 0.2 s at 20 Mbit/s are 333 packets of 1500 bytes, and 45 ms of delay 75.
         (FAR, "netem limit 425 delay 40ms 5ms loss 1% rate 20000kbit"),
     ],
@@ -238,6 +239,44 @@ def test_netem_works_while_the_targets_class_has_it(number: int, works: bool) ->
     queue = f"distance-qdisc qdisc netem 8001: parent 45:{number:x} limit 425 delay 40ms"
     (one,) = record.read("west", [f"distance-record {json.dumps(known)}", queue])
     assert (one.means, one.works) == (Means.NETEM, works)
+
+
+def test_netem_takes_the_place_of_a_line_and_clear_removes_both(lab: Lab, engine: Engine) -> None:
+    wire(engine).set_distance(*ends(lab), FAR, Means.LINE)
+    engine.ran.clear()
+    wire(engine).set_distance(*ends(lab), FAR, Means.NETEM)
+    assert [words[1] for words in engine.ran] == ["exec", "stop", "rm", "exec"]
+    assert engine.nodes == {}
+    wire(engine).set_distance(*ends(lab), FAR, Means.LINE)
+    engine.ran.clear()
+    wire(engine).clear_distance(*ends(lab))
+    assert [words[1] for words in engine.ran] == ["exec", "stop", "rm"]
+    assert "tc class del dev eth0 classid 45:2" in engine.ran[0][-1]
+
+
+@pytest.mark.parametrize(
+    ("status", "lines", "found"),
+    [
+        ("running", (KNOWN, DEVICE, FILTER), [(FAR, True)]),
+        # One that stands still drops packets; a device and a filter do not show it.
+        ("paused", (KNOWN, DEVICE, FILTER), [(FAR, False)]),
+        ("created", (), [(Distance(), False)]),
+        (None, (KNOWN, DEVICE, FILTER), [(FAR, False)]),
+        (None, (), []),
+    ],
+)
+def test_a_nodes_record_and_the_lines_container_are_read_together(
+    lab: Lab, engine: Engine, *, status: str | None, lines: tuple[str, ...], found: list[tuple[Distance, bool]]
+) -> None:
+    if status:
+        labels = {LAB_LABEL: "dev", LAB_ID_LABEL: "1", delay_line.LABEL: "west>east"}
+        engine.nodes[LINE] = container(LINE, status=status, labels=labels)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(routes, "tables", lambda docker, lab, clusters: {"west": list(lines)})
+        patch.setattr(routes, "wanted_everywhere", lambda lab: {"west": []})
+        state = wire(engine).state(lab, ["west"])
+    assert [(one.distance, one.works) for one in state.distances] == found
+    assert all((one.source, one.target) == ("west", "east") for one in state.distances)
 
 
 def test_lines_are_the_labs_and_go_before_the_nodes(lab: Lab, engine: Engine) -> None:

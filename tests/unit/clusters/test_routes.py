@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -10,9 +10,11 @@ import pytest
 from lab.base.process import Completed
 from lab.base.step import CHANGED, UNCHANGED
 from lab.clusters.kind import link, routes
+from lab.clusters.kind.distance import delay_line
 from lab.clusters.kind.wire import KindWire
 from lab.clusters.provider import WireState
 from lab.lab import Lab
+from lab.tools.docker_records import Container
 
 FILE = "/etc/eastwest-lab-routes"
 RULE = "-A FORWARD -d 10.111.0.0/16 -j REJECT --reject-with icmp-port-unreachable"
@@ -25,6 +27,10 @@ class Nodes:
     tables: dict[str, list[str]] = field(default_factory=dict)
     files: dict[str, list[str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+
+    def containers(self, labels: Mapping[str, str | None]) -> list[Container]:
+        assert list(labels) == [delay_line.LABEL]
+        return []
 
     def execute(
         self,

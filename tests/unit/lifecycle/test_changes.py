@@ -102,7 +102,7 @@ def test_a_distance_says_what_it_costs(lab: Lab) -> None:
 def test_a_distance_whose_means_has_ended_names_the_direction(lab: Lab) -> None:
     wire = WireState(distances=(far("west", "east", works=False), far("east", "west")))
     (change,) = changes.find(lab, Traffic(), [], wire)
-    assert change.effect.endswith("; packets from west to east notice nothing, because the delay line there has ended")
+    assert change.effect.endswith("; the delay line from west to east has stopped")
 
 
 def test_a_distance_as_in_lab_toml_is_no_change(tmp_path: Path) -> None:

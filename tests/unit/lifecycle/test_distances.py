@@ -12,6 +12,7 @@ import pytest
 
 from lab import config
 from lab.base.distance import Distance
+from lab.base.errors import ClusterError
 from lab.base.names import Cluster
 from lab.base.paths import Paths
 from lab.base.step import CHANGED, UNCHANGED
@@ -98,6 +99,39 @@ def test_up_restores_a_distance_that_is_not_as_in_lab_toml(
     assert wire.there["west", "east"] == side
 
 
+def test_after_an_error_in_one_direction_neither_has_a_distance(
+    three: Lab, wire: FakeWire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distances.put(three, ("east", "west"), FAR)
+    put = wire.set_distance
+
+    def refuses(lab: Lab, source: Cluster, target: Cluster, distance: Distance, means: Means) -> list[str]:
+        if source.name == "east":
+            raise ClusterError("no device", where="east", next="load tun")
+        return put(lab, source, target, distance, means)
+
+    monkeypatch.setattr(wire, "set_distance", refuses)
+    with pytest.raises(ClusterError, match="no device"):
+        distances.put(three, ("east", "west"), Distance(delay_ms=200))
+    assert wire.there == {}
+
+
+def test_a_line_without_a_distance_is_named_and_reset_removes_it(three: Lab, wire: FakeWire) -> None:
+    ends = ("east", "north")
+    wire.there[ends] = OneWay(source="east", target="north", distance=Distance(), means=Means.LINE, works=False)
+    sides = distances.by_pair(three, list(wire.there.values()))[ends]
+    words = "packets from east to north have no distance; packets from north to east have no distance; "
+    assert distances.broken(ends, sides) == f"{words}a delay line without a distance is left"
+    assert "east and north: distance cleared" in list(distances.reset(three))
+    assert ends not in wire.there
+
+
+def test_directions_that_differ_are_both_named(three: Lab, wire: FakeWire) -> None:
+    distances.put(three, ("east", "north"), FAR)
+    wire.there["north", "east"] = replace(wire.there["north", "east"], distance=Distance(delay_ms=200))
+    assert distances.text(list(wire.there.values())) == "80 ms from east to north and 200 ms from north to east"
+
+
 def test_up_leaves_a_distance_that_lab_toml_does_not_have(three: Lab, wire: FakeWire) -> None:
     distances.put(three, ("east", "north"), Distance(loss_percent=1))
     distances.ensure(three)
@@ -132,11 +166,10 @@ def test_a_line_that_ended_is_a_problem_that_names_the_direction(three: Lab, wir
     wire.there["west", "east"] = replace(wire.there["west", "east"], works=False)
     (words,) = problems(three, wire)
     assert words == (
-        "east and west: of the distance of lab.toml (80 ms), packets from west to east notice nothing, "
-        "because the delay line there has ended"
+        "east and west: the distance of lab.toml (80 ms) is incomplete: the delay line from west to east has stopped"
     )
     wire.there.pop(("west", "east"))
-    assert problems(three, wire)[0].endswith("packets from west to east notice nothing")
+    assert problems(three, wire)[0].endswith("packets from west to east have no distance")
 
 
 def test_the_plan_sets_distances_before_it_waits_for_answers_and_only_if_there_are_any(

@@ -35,11 +35,10 @@ class DistanceChange:
     def setting(self, distance: Distance, means: Means) -> list[str]:
         """Return the commands that set a distance, to type."""
         direction = self._direction()
+        before = self._removing_line(direction)
         if means is Means.NETEM:
-            return self._typed([self._in_node(netem.set_script(direction, distance))])
-        container = self._container(direction)
-        before = self._clearing(direction) if self._has(container.name) else []
-        starting = delay_line.starting(container, direction, distance)
+            return self._typed([*before, self._in_node(netem.set_script(direction, distance))])
+        starting = delay_line.starting(self._container(direction), direction, distance)
         return self._typed([*before, *starting, *delay_line.redirecting(direction, distance)])
 
     def set(self, distance: Distance, means: Means) -> list[str]:
@@ -49,11 +48,11 @@ class DistanceChange:
             ClusterError: the engine's machine has neither means, or does not have the image of the delay line.
         """
         direction = self._direction()
+        before = self._removing_line(direction)
         if means is Means.NETEM:
-            return self._run([self._in_node(netem.set_script(direction, distance))])
+            return self._run([*before, self._in_node(netem.set_script(direction, distance))])
         container = self._container(direction)
-        before = self._run(self._clearing(direction)) if self._has(container.name) else []
-        return [*before, *self._typed(delay_line.start(self.docker, container, direction, distance))]
+        return [*self._run(before), *self._typed(delay_line.start(self.docker, container, direction, distance))]
 
     def clearing(self) -> list[str]:
         """Return the commands that clear a distance, to type."""
@@ -64,11 +63,18 @@ class DistanceChange:
         return self._run(self._clearing(self._direction()))
 
     def _clearing(self, direction: Direction) -> list[list[str]]:
+        """Return the docker commands that remove either means."""
+        removing = self._removing_line(direction)
+        first = f"rm -f {direction.file}; {delay_line.no_filter(direction)}; {netem.clear_script(direction)}"
+        return [self._in_node(first), *removing[1:]]
+
+    def _removing_line(self, direction: Direction) -> list[list[str]]:
+        """Return the docker commands that remove a line, frames first; none if there is no container."""
         name = delay_line.name_of(self.lab.spec.name, direction)
+        if not self._has(name):
+            return []
         script = f"rm -f {direction.file}; {delay_line.no_filter(direction)}"
-        if self._has(name):
-            return [self._in_node(script), *delay_line.removing(name)]
-        return [self._in_node(f"{script}; {netem.clear_script(direction)}")]
+        return [self._in_node(script), *delay_line.removing(name)]
 
     def _direction(self) -> Direction:
         address = node_address(connect(self.target))

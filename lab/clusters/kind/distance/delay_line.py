@@ -32,6 +32,7 @@ _INSIDE = "/delay_line.py"
 _DEVICE = "/dev/net/tun"
 _NO_DEVICE = "no such file or directory"
 _START_S = 20.0
+_LOOKS = 100
 _DRAIN_S = 5
 """Longest time for frames on their way to arrive when a line is removed; the longest delay is 1 s in each direction."""
 
@@ -53,9 +54,15 @@ def owns(identity: LabIdentity, container: Record) -> bool:
     return named and identity.has(labels.get(LAB_ID_LABEL, ""), labels.get(HOME_LABEL, ""))
 
 
-def of_lab(docker: Docker, identity: LabIdentity) -> list[str]:
-    """Return the names of all delay lines of a lab, running or not."""
-    return [found.name for found in docker.containers({LABEL: None}) if owns(identity, found)]
+def of_lab(docker: Docker, identity: LabIdentity) -> list[Record]:
+    """Return the containers of all delay lines of a lab, running or not."""
+    return [found for found in docker.containers({LABEL: None}) if owns(identity, found)]
+
+
+def ends_of(container: Record) -> tuple[str, str]:
+    """Return the source and the target of a delay line."""
+    source, _, target = container.labels[LABEL].partition(">")
+    return source, target
 
 
 def name_of(lab_name: str, direction: Direction) -> str:
@@ -96,6 +103,8 @@ def redirecting(direction: Direction, distance: Distance) -> list[list[str]]:
         for match in direction.matches
     ]
     script = [
+        # Also for a person who types the commands: the program opens its device a moment after its start.
+        f"for look in $(seq {_LOOKS}); do ! ip link show up dev {device} 2>&1 | grep -q mtu || break; sleep 0.1; done",
         f"tc qdisc show dev {uplink} | grep -q clsact || tc qdisc add dev {uplink} clsact",
         no_filter(direction),
         *filters,
@@ -114,7 +123,8 @@ def redirecting(direction: Direction, distance: Distance) -> list[list[str]]:
 
 def no_filter(direction: Direction) -> str:
     """Return a shell command for the node that stops the redirection, if there is one."""
-    return f"tc filter del dev {direction.uplink} egress pref {direction.number} 2>/dev/null || true"
+    where = f"dev {direction.uplink} egress pref {direction.number}"
+    return f"! tc filter show {where} | grep -q . || tc filter del {where}"
 
 
 def removing(container: str) -> list[list[str]]:
@@ -164,7 +174,7 @@ def _wait(docker: Docker, name: str, direction: Direction) -> None:
         container = docker.container(name)
         if container is None or not container.running:
             said = docker.logs(name, tail=1).strip() if container else "its container is gone"
-            raise ClusterError(f"the delay line ended: {said}", where=direction.source, next="lab network")
+            raise ClusterError(f"the delay line ended: {said}", where=direction.source, next="set the distance again")
         return NotYet("its program has not opened its device")
 
     wait.until(

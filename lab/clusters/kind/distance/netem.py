@@ -37,7 +37,7 @@ def set_script(direction: Direction, distance: Distance) -> str:
     ]
     lines = [
         f'tc qdisc show dev {uplink} | grep -q "^qdisc htb {ROOT}" || tc qdisc add dev {uplink} root handle {ROOT} htb',
-        f"tc filter del dev {uplink} parent {ROOT} pref {pref} 2>/dev/null || true",
+        _no_filter(direction),
         f"tc class replace dev {uplink} parent {ROOT} classid {where} htb rate {_UNLIMITED} quantum 60000",
         f"tc qdisc replace dev {uplink} parent {where} {words(distance)}",
         *filters,
@@ -48,13 +48,20 @@ def set_script(direction: Direction, distance: Distance) -> str:
 
 def clear_script(direction: Direction) -> str:
     """Return a shell script for the node that removes a distance; the queue of all goes with the last one."""
-    uplink, pref, where = direction.uplink, direction.number, f"{ROOT}{direction.number:x}"
+    uplink, where = direction.uplink, f"{ROOT}{direction.number:x}"
+    no_queue = f'! tc qdisc show dev {uplink} | grep -q "^qdisc htb {ROOT} root"'
+    in_use = f'tc class show dev {uplink} | grep -q "^class htb {ROOT}"'
     lines = [
-        f"tc filter del dev {uplink} parent {ROOT} pref {pref} 2>/dev/null || true",
-        f"tc class del dev {uplink} classid {where} 2>/dev/null || true",
-        f"tc class show dev {uplink} | grep -q htb || tc qdisc del dev {uplink} root handle {ROOT} 2>/dev/null || true",
+        _no_filter(direction),
+        f'! tc class show dev {uplink} | grep -q "^class htb {where} " || tc class del dev {uplink} classid {where}',
+        f"{no_queue} || {in_use} || tc qdisc del dev {uplink} root handle {ROOT}",
     ]
     return "; ".join(lines)
+
+
+def _no_filter(direction: Direction) -> str:
+    where = f"dev {direction.uplink} parent {ROOT} pref {direction.number}"
+    return f"! tc filter show {where} | grep -q . || tc filter del {where}"
 
 
 def words(distance: Distance) -> str:
@@ -66,9 +73,9 @@ def words(distance: Distance) -> str:
             parts.append(f"{distance.jitter_ms / 2:g}ms")
     if distance.loss_percent:
         parts.append(f"loss {distance.loss_percent:g}%")
-    # With a rate, netem keeps the order of packets (net/sched/sch_netem.c, netem_enqueue).
-    if distance.rate_kbit or distance.jitter_ms:
-        parts.append(f"rate {distance.rate_kbit}kbit" if distance.rate_kbit else f"rate {_UNLIMITED}")
+    # With a rate, netem keeps the order of packets. Without one, a change keeps the rate from before
+    # (net/sched/sch_netem.c, netem_enqueue and netem_change).
+    parts.append(f"rate {distance.rate_kbit}kbit" if distance.rate_kbit else f"rate {_UNLIMITED}")
     return " ".join(parts)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
-from lab.measure.counting import percentile
+from lab.measure.counting import Phase, Request, percentile
 from lab.measure.recording import Recording
 from lab.scenario.context import Context, Role
 from lab.scenario.evidence import Evidence, EvidenceKind
@@ -12,6 +13,9 @@ from lab.scenario.loads import StepLoad
 from lab.scenario.observation import Look, Observation
 
 from .recorded import recordings
+
+_MOMENT_S = 0.25
+"""Slow requests that are closer belong to one moment: TCP delivers what follows a lost packet after that packet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,21 +28,33 @@ class Part:
 
     def ms(self, context: Context, recording: Recording, percent: float) -> float | None:
         """Return a percentile of the latencies; None if no request was answered."""
-        cluster = None if self.by is None else context.cluster(self.by).name
-        phase = next(p for p in recording.phases() if p.name == self.phase)
-        latencies = [
-            request.latency_ms
-            for request in recording.requests
-            if phase.from_s <= request.at_s < phase.to_s
-            and request.answered_by is not None
-            and cluster in {None, request.answered_by}
-        ]
-        return percentile(latencies, percent)
+        return percentile([request.latency_ms for request in self._answers(context, recording)], percent)
+
+    def slow_moments(self, context: Context, recording: Recording, above_ms: float) -> float:
+        """Return how often a request took longer, in moments per second; close ones count as one moment."""
+        slow = [request.at_s for request in self._answers(context, recording) if request.latency_ms > above_ms]
+        begin = [at_s for before_s, at_s in pairwise([float("-inf"), *slow]) if at_s - before_s > _MOMENT_S]
+        phase = self._phase(recording)
+        return len(begin) / (phase.to_s - phase.from_s)
 
     @property
     def words(self) -> str:
         """The part as text."""
         return self.phase if self.by is None else f"{self.phase}, answers of {self.by.title()}"
+
+    def _answers(self, context: Context, recording: Recording) -> list[Request]:
+        cluster = None if self.by is None else context.cluster(self.by).name
+        phase = self._phase(recording)
+        return [
+            request
+            for request in recording.requests
+            if phase.from_s <= request.at_s < phase.to_s
+            and request.answered_by is not None
+            and cluster in {None, request.answered_by}
+        ]
+
+    def _phase(self, recording: Recording) -> Phase:
+        return next(p for p in recording.phases() if p.name == self.phase)
 
 
 def costs(
@@ -79,6 +95,41 @@ def costs(
         loads = dict.fromkeys((dear.load, cheap.load))
         evidence = [each for load in loads for _, each in recordings(context, load)]
         return Observation(holds=holds, seen="; ".join(words), evidence=(*evidence, _table(context, dear, cheap)))
+
+    return look
+
+
+def slow_more_often(part: Part, compared: Part, *, slow_ms: float, fast: float, least_per_s: float) -> Look:
+    """Return a look that compares how often requests are slow in two parts, in all their loads together.
+
+    A lost packet delays few requests, at a moment of its own. Other work on the machine delays many at one moment, and
+    does so in both parts.
+
+    Args:
+        part: the part with more slow moments.
+        compared: the part that it is compared with.
+        slow_ms: a request is slow if it takes this much longer than the fast ones of `compared`.
+        fast: percentile of the fast ones.
+        least_per_s: the smallest accepted difference, in moments per second.
+    """
+
+    def look(context: Context) -> Observation:
+        pairs = list(zip(recordings(context, part.load), recordings(context, compared.load), strict=True))
+        limits = [compared.ms(context, second, fast) for _, (second, _) in pairs]
+        if not limits or None in limits:
+            return Observation(holds=False, seen=f"no answers ({compared.words})", evidence=())
+        many, few = (
+            sum(
+                one.slow_moments(context, pair[side][0], (limit or 0.0) + slow_ms)
+                for pair, limit in zip(pairs, limits, strict=True)
+            )
+            for side, one in enumerate((part, compared))
+        )
+        seen = f"{many:.1f} slow moments per second ({part.words}), {few:.1f} ({compared.words})"
+        evidence = tuple(each for (_, each), _ in pairs)
+        return Observation(
+            holds=many - few >= least_per_s, seen=seen, evidence=(*evidence, _table(context, part, compared))
+        )
 
     return look
 

@@ -46,6 +46,17 @@ class Distance:
             parts.append(_rate(self.rate_kbit))
         return ", ".join(parts) or "no distance"
 
+    @property
+    def options(self) -> str:
+        """It as options of `lab network`: "--delay 80ms --jitter 10ms --loss 1% --rate 20000kbit"."""
+        values = {
+            "--delay": f"{self.delay_ms:g}ms" if self.delay_ms else "",
+            "--jitter": f"{self.jitter_ms:g}ms" if self.jitter_ms else "",
+            "--loss": f"{self.loss_percent:g}%" if self.loss_percent else "",
+            "--rate": f"{self.rate_kbit}kbit" if self.rate_kbit else "",
+        }
+        return " ".join(f"{name} {value}" for name, value in values.items() if value)
+
 
 def delay_ms(text: str) -> float:
     """Return the milliseconds of a delay such as "80ms" or "0.5s".

@@ -40,13 +40,21 @@ def replicas(deployment: Obj | None) -> int | None:
     return None if deployment is None else int(deployment["spec"].get("replicas", 1))
 
 
+def is_cordoned(kube: Kube) -> bool:
+    """Return whether the cluster's node accepts no new pods, as during and after a drain."""
+    return bool((kube.get(_node(kube)) or {}).get("spec", {}).get("unschedulable"))
+
+
 def uncordon(kube: Kube) -> bool:
     """Let the cluster's node accept pods again after a drain; False if it does."""
-    node = Ref(api_version="v1", kind="Node", name=kube.cluster.node)
-    if not (kube.get(node) or {}).get("spec", {}).get("unschedulable"):
+    if not is_cordoned(kube):
         return False
-    owned.change(kube, node, {"spec": {"unschedulable": None}}, grounds=Grounds.NODE)
+    owned.change(kube, _node(kube), {"spec": {"unschedulable": None}}, grounds=Grounds.NODE)
     return True
+
+
+def _node(kube: Kube) -> Ref:
+    return Ref(api_version="v1", kind="Node", name=kube.cluster.node)
 
 
 def delete_strays(kube: Kube) -> Iterator[Ref]:

@@ -15,7 +15,7 @@ from lab.base.distance import Distance
 from lab.base.names import NAMESPACE, SCENARIO_LABEL
 from lab.clusters import provider
 from lab.clusters.provider import OneWay, WireState
-from lab.components import podinfo
+from lab.components import podinfo, workloads
 from lab.kube import Kube
 from lab.kube.objects import Ref, labels_of, ref
 from lab.lab import Lab
@@ -240,5 +240,8 @@ def _of_objects(lab: Lab, kube: Kube) -> Iterator[Change]:
         found = [of for of, _ in group]
         shown = ", ".join(str(of) for of in found[:2]) + (f" and {len(found) - 2} more" if len(found) > 2 else "")
         yield Change(cluster=kube.cluster.name, kind="objects", effect=f"objects of {maker}: {shown}")
+    if workloads.is_cordoned(kube):
+        effect = f"cordon: {kube.cluster.name}'s node accepts no new pods"
+        yield Change(cluster=kube.cluster.name, kind="cordon", effect=effect)
     if podinfo.is_delayed(kube.get(podinfo.DEPLOYMENT)):  # the stage's fault on a mesh without fault injection
         yield Change(cluster=kube.cluster.name, kind="latency", effect="slow: podinfo waits before each answer")

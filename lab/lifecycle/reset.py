@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 from lab import stacks
 from lab.base import events
@@ -86,6 +87,16 @@ def _gateways(mesh: Mesh, cluster: Cluster) -> Iterator[str]:
         kube.wait_ready(scaled, timeout_s=_READY_S)
 
 
+def _failovers(lab: Lab, mesh: Mesh) -> Iterator[str]:
+    """Delete the failovers, and what is left of those whose route a person deleted."""
+    for failover in mesh.failovers():
+        mesh.unfail_over(failover.cluster, failover.service)
+        yield f"{failover.cluster}: failover of {failover.service} removed"
+    for cluster, service in product(lab.clusters, lab.spec.exports):
+        if mesh.unfail_over(cluster, service):
+            yield f"{cluster}: the rest of a failover of {service} removed"
+
+
 def _mesh(lab: Lab, mesh: Mesh) -> Iterator[str]:
     for split in mesh.splits():
         mesh.unsplit(split.cluster, split.service)
@@ -93,9 +104,7 @@ def _mesh(lab: Lab, mesh: Mesh) -> Iterator[str]:
     for permission in mesh.permissions():
         mesh.unauthorize(permission.cluster, permission.service)
         yield f"{permission.cluster}: permission of {permission.service} removed"
-    for failover in mesh.failovers():
-        mesh.unfail_over(failover.cluster, failover.service)
-        yield f"{failover.cluster}: failover of {failover.service} removed"
+    yield from _failovers(lab, mesh)
     for intercept in mesh.intercepts():
         mesh.remove_intercept(intercept.cluster, intercept.service)
         yield f"{intercept.cluster}: intercept of {intercept.service} removed"

@@ -9,7 +9,7 @@ from lab.base.concurrency import at_once
 from lab.base.errors import ClusterError
 from lab.base.names import NAMESPACE
 from lab.kube import Kube, KubeError, connect
-from lab.kube.objects import Obj, labels_of, unready
+from lab.kube.objects import labels_of
 from lab.lab import Lab
 from lab.mesh.model import Export
 from lab.mesh.names import exported_name
@@ -102,17 +102,3 @@ def ready_endpoints(kube: Kube) -> dict[str, int]:
         ready = sum(bool((e.get("conditions") or {}).get("ready")) for e in slices.get("endpoints") or ())
         counts[service] = counts.get(service, 0) + ready
     return counts
-
-
-def ready_pods(deployment: Obj | None) -> int:
-    """Return how many ready pods a Deployment has."""
-    return int((deployment or {}).get("status", {}).get("availableReplicas", 0))
-
-
-def not_serving(deployment: Obj | None) -> str:
-    """Return why a gateway's Deployment serves no requests; empty if one of its pods is ready."""
-    if deployment is None:
-        return "its Deployment does not exist"
-    if deployment["spec"].get("replicas", 1) == 0:
-        return "it was scaled to 0 pods"
-    return "" if ready_pods(deployment) else unready(deployment) or "none of its pods is ready"

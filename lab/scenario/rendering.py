@@ -8,6 +8,7 @@
 | {east_replicas}, {west_replicas} | its number of podinfo's pods |
 | {east_domain}, {west_domain} | its trust domain |
 | {gateways} | number of pods of each east-west gateway |
+| {distance} | options of `lab network` that restore lab.toml's distance between the roles' clusters |
 | {namespace} | namespace of the applications |
 | {apps} | folder of the sample applications |
 | {work} | folder for files that steps create |
@@ -79,6 +80,7 @@ class Target:
         values = {
             "namespace": NAMESPACE,
             "gateways": str(self.spec.ha.gateways),
+            "distance": self._distance,
             "apps": self.shown(APPS),
             "work": self.shown(self.paths.work),
             "card": card.number(self.lab_id),
@@ -90,6 +92,12 @@ class Target:
             values[f"{role}_domain"] = self.spec.clusters[name].trust_domain
             values[f"{role}_replicas"] = str(self.spec.clusters[name].podinfo.replicas)
         return values
+
+    @property
+    def _distance(self) -> str:
+        ends = set(self.names.values())
+        wanted = (link.distance.options for link in self.spec.links if set(link.between) == ends)
+        return next(wanted, "--clear")
 
     @property
     def names(self) -> Mapping[str, str]:

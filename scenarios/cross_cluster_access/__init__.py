@@ -12,7 +12,6 @@ from lab.clusters import provider
 from lab.measure.capture import CaptureUnavailableError
 from lab.mesh.capabilities import Capability
 from lab.mesh.model import Caller, Gateway, Hop
-from lab.mesh.names import exported_name
 from lab.mesh.protocols import CountedIdentities
 from lab.scenario.actions import Apply, Command, Delete, on
 from lab.scenario.context import Context
@@ -21,21 +20,19 @@ from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, T
 from lab.scenario.observation import CannotLookError, Observation
 
 from .. import refusals
+from ..podinfo import MIRROR, SERVICE, WEST
 from ..probes import frontend_pod, send
 from ..refusals import ALERTS, Refuser, refused
 from ..seeing import answers, identities, mirror
 
 NAME = "cross_cluster_access"
-SERVICE = "podinfo"
-MIRROR = exported_name(SERVICE, "{east}")
 REQUESTS = 100
 _URL = f"http://{SERVICE}.{NAMESPACE}:9898/api/info"
 _PLAIN_PORT = 18080
 _OUTSIDER = "probe-unmeshed"
-_WEST = "kubectl --context={west} --namespace={namespace}"
 _START_OUTSIDER = (
     Apply("outsider.yaml", to="west"),
-    Command(f"{_WEST} wait pod {_OUTSIDER} --for=condition=Ready --timeout=60s", timeout_s=70),
+    Command(f"{WEST} wait pod {_OUTSIDER} --for=condition=Ready --timeout=60s", timeout_s=70),
 )
 _STOP_OUTSIDER = Delete("outsider.yaml", of="west")
 _MTLS = "kubectl --context={west} --namespace=istio-system patch peerauthentication default --type=merge --patch"
@@ -292,7 +289,7 @@ SCENARIO = Scenario(
             do=(
                 *_START_OUTSIDER,
                 Command(
-                    f"{_WEST} exec {_OUTSIDER} -- python3.11 -c "
+                    f"{WEST} exec {_OUTSIDER} -- python3.11 -c "
                     f"'import urllib.request; urllib.request.urlopen(\"{_URL}\", timeout=4)'",
                     refused=True,
                 ),

@@ -8,13 +8,13 @@ from lab.mesh.capabilities import Capability
 from lab.scenario.actions import Action, Command, Observe, Start, Stop, Until, on
 from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
 
+from ..podinfo import WEST
 from . import looks
 from .looks import AWAY_KEY, HEADER, RELOAD_KEY, RELOADED_WITHIN_S, SAMPLE, SERVICE
 
 _SETTLES_S = 20.0
 _GIVE_UP_S = 30.0
 _FOLDER = f"{{work}}/{SERVICE}"
-_WEST = "kubectl --context={west} --namespace={namespace}"
 _POD = f"lab dev pod {_FOLDER}"
 _MAIN = f"-- python3 {_FOLDER}/main.py"
 _FOR_HEADER = f"lab dev process --header {'='.join(HEADER)} {_MAIN}"
@@ -162,8 +162,8 @@ SCENARIO = Scenario(
                 title="the intercept is removed",
                 do=(
                     on(
-                        linkerd=Command(f"{_WEST} delete httproutes --selector=eastwest.lab/divert={SERVICE}"),
-                        istio=Command(f"{_WEST} delete virtualservice {SERVICE}-divert"),
+                        linkerd=Command(f"{WEST} delete httproutes --selector=eastwest.lab/divert={SERVICE}"),
+                        istio=Command(f"{WEST} delete virtualservice {SERVICE}-divert"),
                     ),
                 ),
                 undo=(),
@@ -194,7 +194,7 @@ SCENARIO = Scenario(
             narration="The pod at the other end of the tunnel is deleted, and the connection breaks. The lab "
             "reconnects to the new pod.",
             do=(
-                Command(f"{_WEST} delete pods --selector=app.kubernetes.io/name={SERVICE}-dev --wait=false"),
+                Command(f"{WEST} delete pods --selector=app.kubernetes.io/name={SERVICE}-dev --wait=false"),
                 Until("answers through the tunnel", looks.everything_comes, timeout_s=_GIVE_UP_S, measured=AWAY_KEY),
             ),
             checks=(

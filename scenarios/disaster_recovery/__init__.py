@@ -5,35 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.mesh.capabilities import Capability
-from lab.mesh.names import exported_name
 from lab.scenario.actions import Action, Apply, Command, Delete, NewPhase, Pause, Until, on
 from lab.scenario.context import Context, Role
 from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
 from lab.scenario.observation import Look, Observation
 
-from ..recorded import RTO_S, answered, loses_nothing, recovers, takes_over
-from ..seeing import frontend, only
-from . import failing, gateways
-from .common import (
-    BACKUP_ALONE,
+from ..podinfo import (
     FAILOVER,
+    KILL_PODS,
+    MIRROR,
     NO_FAILOVER,
     NO_PODS,
     PODS_BACK,
-    QUIET,
     SERVICE,
-    WEST,
-    answers_again,
-    load,
+    no_split,
     only_by,
+    split,
 )
+from ..recorded import RTO_S, answered, loses_nothing, recovers, takes_over
+from ..seeing import frontend, only
+from . import failing, gateways
+from .common import BACKUP_ALONE, QUIET, answers_again, load
 
-MIRROR = exported_name(SERVICE, "{east}")
-_PODS = f"--selector=app.kubernetes.io/name={SERVICE}"
 _TAKES_OVER_S = 5.0
 """Linkerd's proxy waits for an endpoint before it treats a backend as unavailable (docs/decisions/0012)."""
 _BACK_S = 180.0
-_KILL = "--grace-period=0 --force --wait=false"
 _SHIFT = Pause(1.5, "the load runs with these weights")
 # Docker's DNS answers with the node's address.
 _ADDRESS = '$(getent ahostsv4 {east_node} | head -n1 | cut -d" " -f1)'
@@ -90,23 +86,16 @@ def _revived(role: Role) -> tuple[Action, ...]:
     return (Command(f"docker start {{{role}_node}}"), *_both_ingresses())
 
 
-def _split(west: int) -> Apply:
-    return Apply(f"split-{west}-{100 - west}.yaml", to="west")
-
-
 def _shift() -> Iterator[Action]:
     """Yield the actions that shift all requests to the backup in steps, and back at once."""
     yield _SHIFT
     for west in (75, 50, 25, 0):
-        yield _split(west)
+        yield split(west)
         yield NewPhase(f"{west}:{100 - west}")  # when the API server has the new weights
         yield _SHIFT
-    yield _split(100)
+    yield split(100)
     yield NewPhase("back to 100:0")
     yield _SHIFT
-
-
-_NO_SPLIT = Delete("split-100-0.yaml", of="west")
 
 
 SCENARIO = Scenario(
@@ -131,10 +120,10 @@ SCENARIO = Scenario(
             title="Move without an outage",
             narration="The primary needs maintenance. Its requests move to the backup in steps, and back, while two "
             "steady loads count every request.",
-            before=(_split(100), only_by("west")),
+            before=(split(100), only_by("west")),
             load=_SHIFT_LOAD,
             do=tuple(_shift()),
-            undo=(_NO_SPLIT,),
+            undo=(no_split(),),
             verb=f"lab split {SERVICE} --in {{west}} {SERVICE}=75 {MIRROR}=25",
             checks=(
                 Check(
@@ -155,7 +144,7 @@ SCENARIO = Scenario(
             name="failover",
             title="Prefer the primary, fail over to the backup",
             narration="From now on, requests stay in the primary while it works.",
-            before=(_NO_SPLIT,),
+            before=(no_split(),),
             do=FAILOVER,
             undo=NO_FAILOVER,
             verb=f"lab failover {SERVICE} --in {{west}} --primary {{west}} --backup {{east}}",
@@ -180,7 +169,7 @@ SCENARIO = Scenario(
             do=(
                 QUIET,
                 NewPhase("pods die"),
-                Command(f"{WEST} delete pods {_PODS} {_KILL}"),
+                KILL_PODS,
                 NO_PODS,  # prevents new pods, so that a fast machine needs the backup, too
                 Until("answers by the backup only", only(SERVICE, by="east"), timeout_s=RTO_S, required=False),
                 QUIET,
@@ -218,8 +207,8 @@ SCENARIO = Scenario(
             ),
             sabotage=Sabotage(
                 title="the failover route is removed, requests are pinned to the primary",
-                do=(*NO_FAILOVER, _split(100), only_by("west")),
-                undo=(_NO_SPLIT,),
+                do=(*NO_FAILOVER, split(100), only_by("west")),
+                undo=(no_split(),),
                 fails="pod_death_loses_nothing",
                 before_do=True,
             ),

@@ -10,23 +10,10 @@ from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.model import Check, Sabotage, ScenarioStep
 from lab.scenario.observation import Observation
 
+from ..podinfo import COUNTS_NONE, FAILOVER, NO_FAILOVER, NO_PODS, PODS_BACK, SERVICE, WEST, only_by
 from ..recorded import MOST_LOST, RTO_S, answered, loses_little
 from ..seeing import only
-from .common import (
-    COUNTS_NONE,
-    FAILOVER,
-    NEXT,
-    NO_FAILOVER,
-    NO_NEXT,
-    NO_PODS,
-    PODS_BACK,
-    QUIET,
-    SERVICE,
-    WEST,
-    answers_again,
-    load,
-    only_by,
-)
+from .common import NEXT, NO_NEXT, QUIET, answers_again, load
 
 WATCHED_S = 20.0
 MOST = 20

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from lab.scenario.actions import Command, NewPhase, On, on
 from lab.scenario.model import Check, Sabotage, ScenarioStep
 
+from ..podinfo import NO_FAILOVER, PODS_BACK, only_by
 from ..recorded import GAP_S, MOST_LOST, loses_little, loses_nothing
-from .common import BACKUP_ALONE, NO_FAILOVER, PODS_BACK, QUIET, answers_again, load, only_by
+from .common import BACKUP_ALONE, QUIET, answers_again, load
 
 _OLDEST = "KUBECTL get pods --selector=LABEL --sort-by=.metadata.creationTimestamp"
 _MARK = "eastwest.lab/drain=next"

@@ -20,21 +20,19 @@ from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, T
 from lab.scenario.observation import Look, Observation
 
 from .. import refusals
+from ..podinfo import EAST, SERVICE, WEST
 from ..probes import Said, TlsClient, frontend_pod, send
 from ..refusals import Refuser, refused
 from ..seeing import mirror
 from . import cardholder
 
 NAME = "isolation"
-SERVICE = "podinfo"
 OTHER_SERVICE = "ledger"
 OTHER_NAMESPACE = "isolation-elsewhere"
 _PORT = 9898
 _INFO = "/api/info"
 _OTHER_PORT = 8080
 _SETTLES_S = 30.0
-_EAST = "kubectl --context={east} --namespace={namespace}"
-_WEST = "kubectl --context={west} --namespace={namespace}"
 _PAYMENT = f"{{west_url}}/api/identity?upstream={SERVICE}-{{east}}"
 # The namespaces of the applications and of the proxies and gateways of both stacks.
 _WEST_WRITES = (NAMESPACE, "istio-system", "istio-ingress", "linkerd", "linkerd-multicluster", "emissary")
@@ -197,16 +195,16 @@ _UNLOCK = (
 )
 _READY = "--for=condition=Ready --timeout=60s"
 _PODS_READY = (
-    Command(f"{_WEST} wait pods {_OTHER_ACCOUNT} {_UNMESHED} {_READY}", timeout_s=70),
+    Command(f"{WEST} wait pods {_OTHER_ACCOUNT} {_UNMESHED} {_READY}", timeout_s=70),
     Command(f"kubectl --context={{west}} --namespace={OTHER_NAMESPACE} wait pods {_ELSEWHERE} {_READY}", timeout_s=70),
-    Command(f"{_EAST} wait pods {OTHER_SERVICE} {_READY}", timeout_s=70),
+    Command(f"{EAST} wait pods {OTHER_SERVICE} {_READY}", timeout_s=70),
 )
 EXPORT: On = on(
-    linkerd=Command(f"{_EAST} label service {SERVICE} --overwrite mirror.linkerd.io/exported=true"),
+    linkerd=Command(f"{EAST} label service {SERVICE} --overwrite mirror.linkerd.io/exported=true"),
     istio=Apply("export-podinfo.yaml", to="west"),
 )
 EXPORT_LEDGER: On = on(
-    linkerd=Command(f"{_EAST} label service {OTHER_SERVICE} --overwrite mirror.linkerd.io/exported=true"),
+    linkerd=Command(f"{EAST} label service {OTHER_SERVICE} --overwrite mirror.linkerd.io/exported=true"),
     istio=(Apply("subsets-ledger.yaml", to="east"), Apply("export-ledger.yaml", to="west")),
 )
 UNEXPORT_LEDGER: On = on(

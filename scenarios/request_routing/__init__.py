@@ -6,20 +6,18 @@ from dataclasses import replace
 
 from lab.measure import stats
 from lab.mesh.capabilities import Capability
-from lab.mesh.names import exported_name
-from lab.scenario.actions import Apply, Command, Delete, NewPhase, Pause, Until, on
+from lab.scenario.actions import Command, NewPhase, Pause, Until, on
 from lab.scenario.context import Context
 from lab.scenario.evidence import EvidenceKind
 from lab.scenario.loads import StepLoad
 from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
 from lab.scenario.observation import Look, Observation
 
+from ..podinfo import MIRROR, SERVICE, WEST, no_split, split
 from ..recorded import loses_nothing, recordings
 from ..sampling import SETTLES_WITHIN_S, settled_split
 from ..seeing import answers, only
 
-SERVICE = "podinfo"
-MIRROR = exported_name(SERVICE, "{east}")
 STICKY = 0.3
 """A connection that sticks to one cluster sends it all requests: a small sample notices that."""
 TAKES_EFFECT_WITHIN_S = 5.0
@@ -31,10 +29,8 @@ _FRONTEND = "deployment frontend"
 # A Linkerd proxy chooses between TrafficSplits and routes at its first request to a service, and keeps to it while
 # requests come, as those of an open page do (lab.stacks.linkerd.traffic_split).
 _NEW_PROXY = (
-    Command(f"kubectl --context={{west}} --namespace={{namespace}} rollout restart {_FRONTEND}"),
-    Command(
-        f"kubectl --context={{west}} --namespace={{namespace}} rollout status {_FRONTEND} --timeout=90s", timeout_s=100
-    ),
+    Command(f"{WEST} rollout restart {_FRONTEND}"),
+    Command(f"{WEST} rollout status {_FRONTEND} --timeout=90s", timeout_s=100),
 )
 
 
@@ -59,10 +55,6 @@ def _expected(design: stats.Design) -> str:
     return f"East answers {design.counts} ({design.errors}), none failed"
 
 
-def _file(west: int, east: int) -> str:
-    return f"split-{west}-{east}.yaml"
-
-
 def _takes_effect(context: Context) -> Observation:
     ((recording, evidence),) = recordings(context, _LOAD)
     to_east, to_west = recording.marks
@@ -85,8 +77,8 @@ def _weighted(
         name=name,
         title=title,
         narration=narration,
-        do=(Apply(_file(west, east), to="west"),),
-        undo=(Delete(_file(west, east), of="west"),),
+        do=(split(west),),
+        undo=(no_split(west),),
         verb=f"lab split {SERVICE} --in {{west}} {SERVICE}={west} {MIRROR}={east}",
         checks=(
             Check(
@@ -101,7 +93,7 @@ def _weighted(
         # Without a split, the mesh itself decides: half of the requests to each cluster, or all of them to West.
         sabotage=Sabotage(
             title=f"the split {west}:{east} is removed",
-            do=(Delete(_file(west, east), of="west"),),
+            do=(no_split(west),),
             undo=(),
             fails=f"{name}_is_counted",
         )
@@ -160,20 +152,20 @@ SCENARIO = Scenario(
             title="Shift under load",
             narration="A steady load runs, and every request is counted: all to East, and back again.",
             before=(
-                Apply(_file(100, 0), to="west"),
+                split(100),
                 Until("answers by West only", only(SERVICE, by="west"), timeout_s=SETTLES_WITHIN_S),
             ),
             load=_LOAD,
             do=(
                 _PHASE,
                 NewPhase("0:100"),
-                Apply(_file(0, 100), to="west"),
+                split(0),
                 _PHASE,
                 NewPhase("100:0"),
-                Apply(_file(100, 0), to="west"),
+                split(100),
                 _PHASE,
             ),
-            undo=(Delete(_file(100, 0), of="west"),),
+            undo=(no_split(),),
             checks=(
                 Check(
                     name="shift_loses_nothing", claim="No request is lost", expected="0 lost", look=loses_nothing(_LOAD)
@@ -192,7 +184,7 @@ SCENARIO = Scenario(
             narration="The talk used an SMI TrafficSplit. Upstream has deprecated it, but with its extension it still "
             "splits requests. A running proxy keeps its old routing, so the frontend restarts.",
             requires=frozenset({Capability.SPLIT_SMI}),
-            before=(on(linkerd=Delete(_file(100, 0), of="west")),),
+            before=(on(linkerd=no_split()),),
             do=(
                 on(
                     linkerd=(

@@ -14,11 +14,12 @@ from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, T
 from lab.scenario.observation import Observation
 
 from .. import refusals
+from ..podinfo import MIRROR, SERVICE
 from ..probes import Said, frontend_pod, send
 from ..refusals import Judgement, judge
 from ..seeing import answers, endpoints, mirror, object_evidence, service
 from . import commands
-from .commands import COPY, MIRROR, NAME, SECOND, SECOND_MIRROR, SERVICE
+from .commands import COPY, NAME, SECOND, SECOND_MIRROR
 
 APPEARS_WITHIN_S = 15.0
 FOLLOWS_WITHIN_S = 10.0

@@ -17,8 +17,8 @@ from lab.components.base import State
 from lab.kube import Kube, KubeError, connect, manifests
 from lab.kube.objects import Ref, ref
 from lab.lab import Lab
-from lab.mesh import by_ingress, names
-from lab.mesh.ask import ASK_S, each, east_west_address, exports, flat, not_serving, ready_pods
+from lab.mesh import by_ingress, gateways, names
+from lab.mesh.ask import ASK_S, each, east_west_address, exports, flat
 from lab.mesh.capabilities import Capability
 from lab.mesh.model import (
     Caller,
@@ -88,24 +88,13 @@ class IstioMesh:
 
     def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
         """Return the gateways; one is alive when a proxy is Available and its Service has the node's address."""
-
-        def no_answer(name: str, error: KubeError) -> list[Gateway]:
-            return [
-                Gateway(
-                    cluster=name,
-                    name=one.name,
-                    role=one.role,
-                    address=None,
-                    port=one.port,
-                    alive=False,
-                    detail=error.what,
-                    wanted=one.replicas,
-                    pods=one.pods,
-                )
-                for one in self.gateway_workloads(name)
-            ]
-
-        return flat(self._each(clusters, self._gateways, no_answer))
+        return flat(
+            self._each(
+                clusters,
+                lambda kube: gateways.read(kube, self.gateway_workloads(kube.cluster.name)),
+                lambda name, error: gateways.unanswered(name, self.gateway_workloads(name), error.what),
+            )
+        )
 
     def gateway_workloads(self, cluster: str) -> tuple[GatewayWorkload, ...]:
         """Return the objects that Istio creates for the two Gateways, which every cluster has."""
@@ -263,30 +252,6 @@ class IstioMesh:
         self, clusters: Iterable[str] | None, ask: Callable[[Kube], T], otherwise: Callable[[str, KubeError], T]
     ) -> dict[str, T]:
         return each(self.lab, clusters, ask, otherwise)
-
-    def _gateways(self, kube: Kube) -> list[Gateway]:
-        address = network.node_address(kube)
-        found = []
-        for one in self.gateway_workloads(kube.cluster.name):
-            assigned, deployment = load_balancer.assigned(kube, one.service), kube.get(one.deployment)
-            detail = not_serving(deployment)
-            if not detail and assigned != address:
-                detail = f"its Service has address {assigned}, its node {address}"
-            found.append(
-                Gateway(
-                    cluster=kube.cluster.name,
-                    name=one.name,
-                    role=one.role,
-                    address=assigned,
-                    port=one.port,
-                    alive=not detail,
-                    detail=detail,
-                    ready=ready_pods(deployment),
-                    wanted=one.replicas,
-                    pods=one.pods,
-                )
-            )
-        return found
 
     def _others(self, kube: Kube) -> list[str]:
         return [name for name in self.lab.clusters if name != kube.cluster.name]

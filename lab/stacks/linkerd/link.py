@@ -17,7 +17,8 @@ from lab.clusters.kind import network
 from lab.kube import Kube, KubeError, connect
 from lab.kube.objects import Ref
 from lab.lab import Lab
-from lab.mesh.ask import ASK_S, not_serving
+from lab.mesh.ask import ASK_S
+from lab.mesh.gateways import not_serving
 from lab.mesh.model import Link
 from lab.stacks.linkerd import control_plane, multicluster
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from lab.base import pki
-from lab.clusters.kind import network
 from lab.components import load_balancer
 from lab.components.base import State
 from lab.kube import Kube, KubeError, connect, manifests
 from lab.kube.objects import Ref
 from lab.lab import Lab
-from lab.mesh import by_ingress
-from lab.mesh.ask import each, east_west_address, exports, flat, not_serving, ready_pods
+from lab.mesh import by_ingress, gateways
+from lab.mesh.ask import each, east_west_address, exports, flat
 from lab.mesh.capabilities import Capability
 from lab.mesh.model import (
     Caller,
@@ -94,11 +93,14 @@ class LinkerdMesh:
 
     def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
         """Return the gateways; one is alive when a pod is Available and its Service has the node's address."""
-
-        def no_answer(name: str, error: KubeError) -> list[Gateway]:
-            return [self._gateway(name, part, None, error.what) for part in self.gateway_workloads(name)]
-
-        return flat(self._each(clusters, self._gateways, no_answer))
+        found = flat(
+            self._each(
+                clusters,
+                lambda kube: gateways.read(kube, self.gateway_workloads(kube.cluster.name)),
+                lambda name, error: gateways.unanswered(name, self.gateway_workloads(name), error.what),
+            )
+        )
+        return [replace(one, identity=self.identity_of(_account(one.cluster, one.role))) for one in found]
 
     def gateway_workloads(self, cluster: str) -> list[GatewayWorkload]:
         """Return Emissary's objects, and those of Linkerd's gateway if others are linked to the cluster."""
@@ -267,34 +269,6 @@ class LinkerdMesh:
         self, clusters: Iterable[str] | None, ask: Callable[[Kube], T], otherwise: Callable[[str, KubeError], T]
     ) -> dict[str, T]:
         return each(self.lab, clusters, ask, otherwise)
-
-    def _gateways(self, kube: Kube) -> list[Gateway]:
-        address = network.node_address(kube)
-        gateways = []
-        for part in self.gateway_workloads(kube.cluster.name):
-            assigned, deployment = load_balancer.assigned(kube, part.service), kube.get(part.deployment)
-            detail = not_serving(deployment)
-            if not detail and assigned != address:
-                detail = f"its Service has address {assigned}, its node {address}"
-            gateways.append(self._gateway(kube.cluster.name, part, assigned, detail, ready=ready_pods(deployment)))
-        return gateways
-
-    def _gateway(
-        self, cluster: str, part: GatewayWorkload, address: str | None, detail: str, *, ready: int = 0
-    ) -> Gateway:
-        return Gateway(
-            cluster=cluster,
-            name=part.name,
-            role=part.role,
-            address=address,
-            port=part.port,
-            alive=not detail,
-            detail=detail,
-            ready=ready,
-            wanted=part.replicas,
-            pods=part.pods,
-            identity=self.identity_of(_account(cluster, part.role)),
-        )
 
 
 def _account(cluster: str, role: str) -> Caller:

@@ -79,12 +79,12 @@ def fail_over(lab: Lab, wanted: Failover) -> None:
     route.refuse_other(kube, wanted.service, FAILOVER_LABEL)
     labels = {FAILOVER_LABEL: wanted.service, _PRIMARY_LABEL: wanted.primary, _BACKUP_LABEL: wanted.backup}
     weights = dict(zip(backends, (_FIRST, _ONLY_WHEN_NEEDED), strict=True))
-    accrual.switch_on(kube, wanted.service)
     route.write(lab.owned(kube, _FAILOVER), [build(wanted.service, port, weights, labels) for port in ports])
+    accrual.switch_on(kube, wanted.service)
 
 
 def unfail_over(lab: Lab, cluster: Cluster, service: str) -> bool:
-    """Delete a failover; return False if there was none."""
+    """Delete a failover, or what is left of it if a person deleted its route; return False if there was none."""
     kube = connect(cluster)
     uncounted = accrual.switch_off(kube, service)
     return route.delete(lab.owned(kube, _FAILOVER), {FAILOVER_LABEL: service}) or uncounted

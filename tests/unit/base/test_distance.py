@@ -62,6 +62,12 @@ def test_a_jitter_needs_a_delay_that_is_as_long() -> None:
     assert dict(conflicts(Distance())).keys() == {"delay"}
 
 
+def test_a_distance_is_options_of_the_command_that_sets_it() -> None:
+    whole = Distance(delay_ms=80, jitter_ms=10, loss_percent=0.5, rate_kbit=1500)
+    assert whole.options == "--delay 80ms --jitter 10ms --loss 0.5% --rate 1500kbit"
+    assert Distance(loss_percent=3).options == "--loss 3%"
+
+
 def test_a_distance_is_a_line_of_text() -> None:
     whole = Distance(delay_ms=80, jitter_ms=10, loss_percent=1, rate_kbit=20_000)
     assert str(whole) == "80 ms ± 10 ms, 1 % loss, 20 Mbit/s"

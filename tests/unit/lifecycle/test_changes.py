@@ -145,6 +145,15 @@ def test_a_podinfo_that_the_stage_has_slowed_down_is_a_change(lab: Lab, apis: di
     assert not change.decides_answers
 
 
+def test_a_node_that_a_drain_left_cordoned_is_a_change(lab: Lab, apis: dict[str, FakeApi]) -> None:
+    west = kube(apis["west"], "west")
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": lab.clusters["west"].node}}
+    put(west, {**node, "spec": {"unschedulable": True}})
+    (change,) = changes.find(lab, Traffic(), ["west"], WireState())
+    assert (change.cluster, change.effect) == ("west", "cordon: west's node accepts no new pods")
+    assert not change.decides_answers
+
+
 def deployment(name: str, **labels: str) -> Obj:
     return {
         "apiVersion": "apps/v1",

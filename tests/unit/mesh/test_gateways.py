@@ -10,7 +10,7 @@ import pytest
 from lab import config
 from lab.lab import Lab
 from lab.mesh import Mesh
-from lab.mesh.ask import not_serving
+from lab.mesh.gateways import not_serving
 from lab.stacks import STACKS
 from tests.unit.fake_api import FakeApi, kube, put
 

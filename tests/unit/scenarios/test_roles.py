@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from lab import config
 from lab.scenario import commands
 from lab.scenario.actions import Apply, Command, Delete, NewPhase, Until, on
 from lab.scenario.model import Scenario, ScenarioStep, Topology
@@ -98,7 +99,7 @@ def takes_roles(tree: ast.AST) -> dict[str, tuple[set[int], int | None]]:
 def role_literals(file: Path, tree: ast.AST) -> Iterator[ast.AST]:
     """Yield the literals that are roles by their place: mypy checks that a Role goes only where one is expected."""
     functions: dict[str, tuple[set[int], int | None]] = {}
-    for beside in file.parent.glob("*.py"):  # a scenario's modules call each other's functions
+    for beside in (*SCENARIOS.glob("*.py"), *file.parent.glob("*.py")):  # whose functions a scenario calls
         functions |= takes_roles(ast.parse(beside.read_text(encoding="utf-8")))
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
@@ -137,6 +138,18 @@ def test_placeholders_become_names_and_addresses_and_other_braces_stay(tmp_path:
     assert here.text("{east_domain} {west_domain} {apps}") == "gke.test laptop.test apps"
     assert here.text("{work}") == str(tmp_path / "state" / "work")
     assert here.text(here.text(text)) == here.text(text)
+
+
+@pytest.mark.parametrize(
+    ("toml", "options"),
+    [
+        ("", "--clear"),
+        ('[[links]]\nbetween = ["west", "east"]\ndelay = "40ms"\nloss = "1%"', "--delay 40ms --loss 1%"),
+    ],
+)
+def test_the_distance_of_lab_toml_is_put_back(tmp_path: Path, toml: str, options: str) -> None:
+    here = target("istio", tmp_path, spec=config.parse(toml))
+    assert here.text("lab network {west} {east} {distance}") == f"lab network west east {options}"
 
 
 def test_each_lab_has_a_card_number_of_its_own(tmp_path: Path) -> None:

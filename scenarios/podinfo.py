@@ -32,9 +32,9 @@ _ACCRUAL = (
     "balancer.linkerd.io/failure-accrual-consecutive-max-failures=5",
     "balancer.linkerd.io/failure-accrual-consecutive-max-penalty=2s",
 )
-_COUNTS_FAILURES = Command(f"{WEST} annotate service {SERVICE} --overwrite {' '.join(_ACCRUAL)}")
+COUNTS_FAILURES = Command(f"{WEST} annotate service {SERVICE} --overwrite {' '.join(_ACCRUAL)}")
 COUNTS_NONE = Command(f"{WEST} annotate service {SERVICE} " + " ".join(f"{one.partition('=')[0]}-" for one in _ACCRUAL))
-FAILOVER = (Apply("failover.yaml", to="west"), on(linkerd=_COUNTS_FAILURES, istio=()))
+FAILOVER = (Apply("failover.yaml", to="west"), on(linkerd=COUNTS_FAILURES, istio=()))
 NO_FAILOVER = (Delete("failover.yaml", of="west"), on(linkerd=COUNTS_NONE, istio=()))
 
 

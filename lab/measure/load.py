@@ -8,6 +8,7 @@ could not be sent, or has no answer at the end, is lost.
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import os
 import threading
@@ -26,6 +27,7 @@ from lab.measure.counting import LoadMark, Request
 from lab.measure.recording import Recording
 
 REQUEST_TIMEOUT_S = 5.0
+NUMBER = "x-lab-number"
 _RATE_PER_S, _LOW_RATE_PER_S, _FEW_PROCESSORS = 50.0, 25.0, 4
 _MAX_UNDER_WAY = 300
 _MAX_BODY = 1 << 20
@@ -182,7 +184,12 @@ class Load(Running):
 
 
 def through_frontend(
-    bases: Sequence[str], upstream: str, *, timeout_s: float = REQUEST_TIMEOUT_S, host: str | None = None
+    bases: Sequence[str],
+    upstream: str,
+    *,
+    timeout_s: float = REQUEST_TIMEOUT_S,
+    host: str | None = None,
+    numbered: str = "",
 ) -> Ask:
     """Return an Ask that goes through an ingress to a frontend, which calls `upstream` once.
 
@@ -196,16 +203,20 @@ def through_frontend(
         upstream: the frontend's name of the service to call.
         timeout_s: time limit of each attempt.
         host: the Host header, if it differs from the URL's.
+        numbered: if given, each request has the header NUMBER with this word and a number: west-1, west-2, …. The
+            frontend passes it on to `upstream`, so a request that was sent again has the same number.
     """
     path = f"/api/answers?upstream={upstream}&count=1"
+    numbers = itertools.count(1)
 
     def ask() -> Request:
+        headers = {NUMBER: f"{numbered}-{next(numbers)}"} if numbered else None
         problems: list[str] = []
         attempts, told = 0, False
         for base in bases:
             attempts += 1
             try:
-                answer = _first_answer(get_json(base, path, timeout_s=timeout_s, host=host))
+                answer = _first_answer(get_json(base, path, timeout_s=timeout_s, host=host, headers=headers))
             except (OSError, http.client.HTTPException, ValueError, LookupError) as error:
                 problems.append(f"{urlsplit(base).port}: {trouble.words(error)}")
                 continue

@@ -24,18 +24,13 @@ from ..podinfo import (
 )
 from ..recorded import RTO_S, answered, loses_nothing, recovers, takes_over
 from ..seeing import frontend, only
-from . import failing, gateways
-from .common import BACKUP_ALONE, QUIET, answers_again, load
+from . import failing, gateways, writes
+from .common import BACKUP_ALONE, FAR_FIRST, NO_FAR_FIRST, QUIET, answers_again, cut, load, mended
 
 _TAKES_OVER_S = 5.0
 """Linkerd's proxy waits for an endpoint before it treats a backend as unavailable (docs/decisions/0012)."""
 _BACK_S = 180.0
 _SHIFT = Pause(1.5, "the load runs with these weights")
-# Docker's DNS answers with the node's address.
-_ADDRESS = '$(getent ahostsv4 {east_node} | head -n1 | cut -d" " -f1)'
-_LINK_CUT = Command(f"docker exec {{west_node}} sh -c 'ip route replace blackhole {_ADDRESS}'")
-_LINK_BACK = Command(f"docker exec {{west_node}} sh -c 'ip route flush exact {_ADDRESS} type blackhole'")
-
 
 _SHIFT_LOAD = load("shift", "west", inside=True)
 _PODS_LOAD = load("pods", "west", inside=True)
@@ -242,19 +237,19 @@ SCENARIO = Scenario(
             title="The link is cut",
             narration="Now East is the primary and West the backup. Then West's node drops every packet to East's "
             "node: no connection is closed, and nothing answers.",
-            before=(*PODS_BACK, Apply("failover-to-west.yaml", to="west"), only_by("east")),
+            before=(*PODS_BACK, *FAR_FIRST, only_by("east")),
             load=_LINK_LOAD,
             do=(
                 QUIET,
                 NewPhase("link is cut"),
-                _LINK_CUT,
+                cut("west", "east"),
                 answers_again("west"),
                 Pause(3, "the link stays cut"),
                 NewPhase("link is back"),
-                _LINK_BACK,
+                mended("west", "east"),
                 answers_again("east"),
             ),
-            undo=(_LINK_BACK, Delete("failover-to-west.yaml", of="west")),
+            undo=(mended("west", "east"), *NO_FAR_FIRST),
             verb="lab cut {west} {east}",
             checks=(
                 Check(
@@ -277,6 +272,7 @@ SCENARIO = Scenario(
                 ),
             ),
         ),
+        writes.STEP,
         ScenarioStep(
             name="backup_cluster_dies",
             title="The backup cluster dies",

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from lab.scenario.actions import Apply, Delete, Pause, Until
+from lab.base.names import NAMESPACE, SCENARIO_LABEL, Cluster
+from lab.kube import connect
+from lab.scenario.actions import Apply, Command, Delete, Pause, Until, on
 from lab.scenario.context import Role
 from lab.scenario.loads import StepLoad
 
-from ..podinfo import FAILOVER, NO_PODS, SERVICE
+from ..podinfo import COUNTS_FAILURES, COUNTS_NONE, FAILOVER, NO_PODS, SERVICE
 from ..seeing import only
 
 _GIVE_UP_S = 30.0
+_LINES = 100_000
 QUIET = Pause(2, "the load before the change, and after it")
+FAR_FIRST = (Apply("failover-to-west.yaml", to="west"), on(linkerd=COUNTS_FAILURES, istio=()))
+"""East is the primary, and West the backup."""
+NO_FAR_FIRST = (Delete("failover-to-west.yaml", of="west"), on(linkerd=COUNTS_NONE, istio=()))
 NEXT, NO_NEXT = Apply("podinfo-next.yaml", to="west"), Delete("podinfo-next.yaml", of="west")
 BACKUP_ALONE = (*FAILOVER, NO_NEXT, NO_PODS)
 """The primary has no pods, so that the backup answers all requests."""
@@ -28,3 +34,26 @@ def answers_again(role: Role) -> Until:
     """
     look = only(SERVICE, by=role, count=10)
     return Until(f"answers by {{{role}}} again", look, timeout_s=_GIVE_UP_S, successes=7, required=False)
+
+
+def cut(source: Role, target: Role) -> Command:
+    """Return the command with which the node of one cluster drops every packet to the node of another one."""
+    return Command(f"docker exec {{{source}_node}} sh -c 'ip route replace blackhole {_address(target)}'")
+
+
+def mended(source: Role, target: Role) -> Command:
+    """Return the command that undoes `cut`."""
+    return Command(f"docker exec {{{source}_node}} sh -c 'ip route flush exact {_address(target)} type blackhole'")
+
+
+def _address(role: Role) -> str:
+    """Return a shell's expression for a node's address, with which Docker's DNS answers."""
+    return f'$(getent ahostsv4 {{{role}_node}} | head -n1 | cut -d" " -f1)'
+
+
+def log_of_next(cluster: Cluster) -> list[str]:
+    """Return what the pods of the second release have written in a cluster."""
+    kube = connect(cluster)
+    pods = kube.find("v1", "Pod", namespace=NAMESPACE, labels={SCENARIO_LABEL: "disaster_recovery"})
+    logs = (kube.logs(p["metadata"]["name"], namespace=NAMESPACE, container="podinfo-next", lines=_LINES) for p in pods)
+    return [line for log in logs for line in log.splitlines()]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from lab.base.names import NAMESPACE, SCENARIO_LABEL, Json
-from lab.kube import connect
+from lab.base.names import Json
 from lab.scenario.actions import Command, NewPhase, Observe, Pause, Until, on
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
@@ -13,22 +12,17 @@ from lab.scenario.observation import Observation
 from ..podinfo import COUNTS_NONE, FAILOVER, NO_FAILOVER, NO_PODS, PODS_BACK, SERVICE, WEST, only_by
 from ..recorded import MOST_LOST, RTO_S, answered, loses_little
 from ..seeing import only
-from .common import NEXT, NO_NEXT, QUIET, answers_again, load
+from .common import NEXT, NO_NEXT, QUIET, answers_again, load, log_of_next
 
 WATCHED_S = 20.0
 MOST = 20
 """A proxy tries an endpoint with one to three requests, after growing times: 1, 2, 2 … or 5, 10, 15 … s."""
 BEFORE, AFTER = "failing/before", "failing/after"
-_POD = {SCENARIO_LABEL: "disaster_recovery"}
-_LINES = 100_000
 
 
 def answers(context: Context) -> Json:
     """Return how many requests the failing release has answered with 500."""
-    kube = connect(context.west)
-    pods = kube.find("v1", "Pod", namespace=NAMESPACE, labels=_POD)
-    logs = (kube.logs(p["metadata"]["name"], namespace=NAMESPACE, container="podinfo-next", lines=_LINES) for p in pods)
-    return sum(line.startswith("500 ") for log in logs for line in log.splitlines())
+    return sum(line.startswith("500 ") for line in log_of_next(context.west))
 
 
 def is_left_alone(context: Context) -> Observation:

@@ -36,7 +36,8 @@ _NEARLY, _WITHIN = 0.9, 1.9
 """Shares of the delay: one round trip costs nearly the delay or more, and not yet twice the delay."""
 _LITTLE = 0.5
 _FAST = 10
-"""This percentile is compared: other work on the machine delays some requests, a distance delays the fast ones too."""
+"""The percentile to compare: other work on the machine slows some requests and hardly changes it. A distance slows all
+requests to the other cluster."""
 _SLOW_ROUND_TRIPS, _SLOW_PER_S = 1.5, 1.0
 """A retransmission waits for two round trips or more (RFC 8985, 7.2), so each one counts as slow. About 6 % of the
 requests lose a packet: more than two a second of both loads, at the usual rate."""

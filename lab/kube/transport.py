@@ -1,11 +1,15 @@
 """Send requests to an API server. No other module imports the kubernetes package.
 
+A read whose connection breaks, or whose TLS handshake does not end, is sent once more: a busy API server is not taken
+for a dead one. Both tries together take no longer than one may take.
+
 That package reads the kubeconfig and provides a connection pool and exec. The lab does not use its typed models, so
 that custom and built-in resources are handled alike.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,12 +20,15 @@ import urllib3
 from kubernetes import client, config
 from kubernetes.stream import ws_client
 
+from lab.base import cancel
 from lab.base.names import Cluster
 from lab.kube.errors import KubeError, NotNow
 
 _POOL = 32
 """Connections that are kept open: a panel watches about 20 kinds."""
 _CHUNK = 64 << 10
+_CONNECT_S = 3.0
+"""Time until a connection is there, with its TLS handshake."""
 _HEAD_S = 5.0
 """Time until an answer begins that does not end by itself."""
 _LONGEST_LINE = 8 << 20
@@ -37,7 +44,7 @@ class Answer:
 
 
 class Transport(Protocol):
-    """One HTTP request to an API server. Raises NotNow without an answer."""
+    """One HTTP request to an API server; a read is sent again once. Raises NotNow without an answer."""
 
     def __call__(
         self, method: str, path: str, *, body: str | None, headers: Mapping[str, str], timeout_s: float
@@ -128,23 +135,53 @@ def _requests(cluster: Cluster) -> Any:
     api = _api(cluster)
     pool, settings = api.rest_client.pool_manager, api.configuration
 
-    def request(method: str, path: str, *, headers: Mapping[str, str], read_s: float, **more: object) -> Any:
+    def send(
+        method: str, path: str, *, headers: Mapping[str, str], connect_s: float, read_s: float, **more: object
+    ) -> Any:
         token = settings.get_api_key_with_prefix("authorization")
         return pool.request(
             method,
             settings.host + path,
             headers={**headers, **({"Authorization": token} if token else {})},
-            timeout=urllib3.Timeout(connect=min(read_s, 3.0), read=read_s),
+            timeout=urllib3.Timeout(connect=min(connect_s, _CONNECT_S), read=read_s),
             retries=False,
             **more,
         )
 
+    def request(method: str, path: str, *, read_s: float, **more: Any) -> Any:
+        if method != "GET":
+            return send(method, path, connect_s=read_s, read_s=read_s, **more)
+        # Not urllib3's Retry: it gives the second try the whole time again, and cannot distinguish a handshake that
+        # timed out from an answer that did: both are a ReadTimeoutError.
+        deadline = time.monotonic() + read_s
+        try:
+            return send(method, path, connect_s=read_s / 2, read_s=read_s, **more)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0 or not _may_pass(error):
+                raise
+            cancel.token().check(f"{method} {path}")
+            return send(method, path, connect_s=left_s, read_s=left_s, **more)
+
     return request
+
+
+def _may_pass(error: Exception) -> bool:
+    """Return whether the same request may be answered at once: after a time-out, a broken connection or handshake."""
+    exceptions = urllib3.exceptions
+    if isinstance(error, exceptions.NewConnectionError):  # refused, or without a route
+        return False
+    broken = (exceptions.TimeoutError, exceptions.ProtocolError, exceptions.SSLError)
+    return isinstance(error, broken) and not _distrusts(error)
+
+
+def _distrusts(error: Exception) -> bool:
+    return "CERTIFICATE_VERIFY_FAILED" in str(error)
 
 
 def _unanswered(cluster: Cluster, error: Exception) -> KubeError:
     # Other SSLErrors are temporary: a starting server may break off the handshake.
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+    if _distrusts(error):
         words = "the API server's certificate does not match the kubeconfig"
         return KubeError(words, where=cluster.name, next="lab up")
     return NotNow(f"the API server does not answer ({type(error).__name__})", where=cluster.name)

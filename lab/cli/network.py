@@ -87,7 +87,7 @@ def network(
 
     Both nodes delay, lose and limit their packets to each other, by netem or a small program; the output says which. It
     measures a ping and a request before and after. Options that are left out are not set. Open connections stay open. A
-    restart of a node ends its half; `lab up` sets the distances of lab.toml (`[[links]]`) again.
+    restart of a node ends its half; `lab up` sets the distances of lab.toml again.
 
     Example: `lab network west east --delay 80ms --jitter 10ms --loss 1% --rate 20mbit`; `lab network west east --clear`
     undoes it.

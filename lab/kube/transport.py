@@ -1,7 +1,7 @@
 """Send requests to an API server. No other module imports the kubernetes package.
 
-A read whose connection breaks, or whose TLS handshake does not end, is sent once more: a busy API server is not taken
-for a dead one. Both tries together take no longer than one may take.
+A read whose connection or TLS handshake is broken off is sent once more: a busy API server is not taken for a dead one.
+Both tries together take no longer than one may take.
 
 That package reads the kubeconfig and provides a connection pool and exec. The lab does not use its typed models, so
 that custom and built-in resources are handled alike.
@@ -27,8 +27,6 @@ from lab.kube.errors import KubeError, NotNow
 _POOL = 32
 """Connections that are kept open: a panel watches about 20 kinds."""
 _CHUNK = 64 << 10
-_CONNECT_S = 3.0
-"""Time until a connection is there, with its TLS handshake."""
 _HEAD_S = 5.0
 """Time until an answer begins that does not end by itself."""
 _LONGEST_LINE = 8 << 20
@@ -135,43 +133,34 @@ def _requests(cluster: Cluster) -> Any:
     api = _api(cluster)
     pool, settings = api.rest_client.pool_manager, api.configuration
 
-    def send(
-        method: str, path: str, *, headers: Mapping[str, str], connect_s: float, read_s: float, **more: object
-    ) -> Any:
+    def send(method: str, path: str, *, headers: Mapping[str, str], read_s: float, **more: object) -> Any:
         token = settings.get_api_key_with_prefix("authorization")
         return pool.request(
             method,
             settings.host + path,
             headers={**headers, **({"Authorization": token} if token else {})},
-            timeout=urllib3.Timeout(connect=min(connect_s, _CONNECT_S), read=read_s),
+            timeout=urllib3.Timeout(connect=min(read_s, 3.0), read=read_s),
             retries=False,
             **more,
         )
 
     def request(method: str, path: str, *, read_s: float, **more: Any) -> Any:
-        if method != "GET":
-            return send(method, path, connect_s=read_s, read_s=read_s, **more)
-        # Not urllib3's Retry: it gives the second try the whole time again, and cannot distinguish a handshake that
-        # timed out from an answer that did: both are a ReadTimeoutError.
         deadline = time.monotonic() + read_s
         try:
-            return send(method, path, connect_s=read_s / 2, read_s=read_s, **more)
+            return send(method, path, read_s=read_s, **more)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             left_s = deadline - time.monotonic()
-            if left_s <= 0 or not _may_pass(error):
+            if method != "GET" or left_s <= 0 or not _is_broken(error):
                 raise
             cancel.token().check(f"{method} {path}")
-            return send(method, path, connect_s=left_s, read_s=left_s, **more)
+            return send(method, path, read_s=left_s, **more)  # urllib3's Retry would give it the whole time again
 
     return request
 
 
-def _may_pass(error: Exception) -> bool:
-    """Return whether the same request may be answered at once: after a time-out, a broken connection or handshake."""
-    exceptions = urllib3.exceptions
-    if isinstance(error, exceptions.NewConnectionError):  # refused, or without a route
-        return False
-    broken = (exceptions.TimeoutError, exceptions.ProtocolError, exceptions.SSLError)
+def _is_broken(error: Exception) -> bool:
+    """Return whether a connection or its handshake was broken off, as a busy server does."""
+    broken = (urllib3.exceptions.ProtocolError, urllib3.exceptions.SSLError)
     return isinstance(error, broken) and not _distrusts(error)
 
 

@@ -37,8 +37,8 @@ class ApiServer:
         """Statuses for paths that are refused."""
         self.silent = False
         """It accepts requests and does not answer."""
-        self.handshakes: list[str] = []
-        """What happens to the next connections before TLS: "hangs", "reset"; nothing to all others."""
+        self.resets = 0
+        """How many connections it resets in their TLS handshake."""
         self.unanswered = 0
         """How many requests it reads and then ends the connection."""
         self.connections = 0
@@ -186,12 +186,13 @@ class _Server(ThreadingHTTPServer):
         return connection, address
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        fate = self.api.handshakes.pop(0) if self.api.handshakes else ""
-        if fate == "reset":
+        if self.api.resets:
+            self.api.resets -= 1
             self.open.discard(request)
+            request.recv(1)  # the client is connected and has begun its handshake
             request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             request.close()
-        elif fate != "hangs":  # a connection that hangs stays open, and nothing reads it
+        else:
             super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:

@@ -11,7 +11,8 @@ _SHARE = re.compile(r"(\d+(?:\.\d+)?)%")
 _RATE = re.compile(r"(\d+(?:\.\d+)?)(kbit|mbit|gbit)")
 _KBIT = {"kbit": 1, "mbit": 1_000, "gbit": 1_000_000}
 MOST_DELAY_MS = 1_000.0
-"""A satellite's round trip takes about 600 ms; the lab's frontend gives up after 3 s."""
+"""A satellite's round trip takes about 600 ms. While a failover is on, each try has 1 s on both stacks: with a round
+trip of nearly 1 s or more, tries at the other cluster fail."""
 MOST_LOSS_PERCENT = 50.0
 """With more, TCP hardly connects; `lab partition` drops everything."""
 LEAST_RATE_KBIT, MOST_RATE_KBIT = 64, 10_000_000

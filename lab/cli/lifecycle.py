@@ -229,7 +229,8 @@ def reset(file: ConfigFile = None) -> None:
     """Undo what scenarios, commands and people changed.
 
     The clusters stay; stopped ones are started. Splits, failovers, permissions, intercepts, cuts, and the workloads of
-    scenarios and `lab dev` are removed.
+    scenarios and `lab dev` are removed. Distances and the number of gateways become those of lab.toml. A node that a
+    drain cordoned accepts pods again.
     """
     from lab import stacks
     from lab.lifecycle import reset as lifecycle_reset

@@ -12,7 +12,7 @@ from lab.base.distance import Distance, conflicts, delay_ms, loss_percent, rate_
 from lab.base.errors import UsageError
 from lab.cli.groups import TRAFFIC
 from lab.cli.named import cluster_of, lab_of, locked, need_nodes
-from lab.cli.options import AsJson, ConfigFile, cluster_names
+from lab.cli.options import AsJson, ConfigFile, ShowCommands, cluster_names
 from lab.cli.output import done, out, print_json, table_of, waiting
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ _BY = {
     "netem": "by netem, in the engine's kernel",
     "delay line": "by a delay line in each direction, a small program of the lab: the engine's kernel lacks netem",
 }
-ShowCommands = Annotated[bool, typer.Option("--show", help="Print the commands instead of running them.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +87,7 @@ def network(
 
     Both nodes delay, lose and limit their packets to each other, by netem or a small program; the output says which. It
     measures a ping and a request before and after. Options that are left out are not set. Open connections stay open. A
-    restart of a node ends its half; `lab up` sets those again that lab.toml has under `links`.
+    restart of a node ends its half; `lab up` sets the distances of lab.toml again.
 
     Example: `lab network west east --delay 80ms --jitter 10ms --loss 1% --rate 20mbit`; `lab network west east --clear`
     undoes it.
@@ -252,7 +251,7 @@ def _clear(lab: Lab, pair: Pair | None, *, as_json: bool) -> None:
         for ends in [pair] if pair else there:
             changed = distances.pair_of(lab, *ends) in there
             before = distances.measure(lab, *ends) if changed else None
-            # Also where the nodes know of none: netem that was set half way is removed.
+            # Also where the nodes have no record of one: an interrupted command can have left a part of netem.
             commands = distances.clear(lab, ends)
             changes.append(
                 NetworkChange(
@@ -278,11 +277,11 @@ def _clear(lab: Lab, pair: Pair | None, *, as_json: bool) -> None:
 
 def _tell(change: NetworkChange, words: str) -> None:
     """Print the commands of a change, what it did, and what a ping and a request cost before and after."""
+    for command in change.commands:
+        typer.echo(f"$ {command}")
     if not change.changed:
         typer.echo(f"= nothing to change: {words}")
         return
-    for command in change.commands:
-        typer.echo(f"$ {command}")
     done(words)
     if change.before is None or change.after is None:
         return

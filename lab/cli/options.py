@@ -135,6 +135,7 @@ ConfigFile = Annotated[
         "--config", "-c", envvar="LAB_CONFIG", help="The lab.toml to use. Default: in this folder or the nearest above."
     ),
 ]
+ShowCommands = Annotated[bool, typer.Option("--show", help="Print the commands instead of running them.")]
 AsJson = Annotated[bool, typer.Option("--json", callback=_note_json, help="Print JSON instead of text.")]
 
 

@@ -11,14 +11,12 @@ import typer
 from lab.base.errors import ClusterError, UsageError
 from lab.cli.groups import TRAFFIC
 from lab.cli.named import cluster_of, lab_of, locked, need_nodes
-from lab.cli.options import AsJson, ConfigFile, cluster_names
+from lab.cli.options import AsJson, ConfigFile, ShowCommands, cluster_names
 from lab.cli.output import done, out, print_json, waiting
 
 if TYPE_CHECKING:
     from lab.base.names import Cluster
     from lab.lab import Lab
-
-ShowCommand = Annotated[bool, typer.Option("--show", help="Print the commands instead of running them.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +52,7 @@ def cut(
     target: Annotated[
         str, typer.Argument(metavar="TO", autocompletion=cluster_names, help="The cluster that no longer gets them.")
     ],
-    show: ShowCommand = False,
+    show: ShowCommands = False,
     as_json: AsJson = False,
     file: ConfigFile = None,
 ) -> None:
@@ -91,7 +89,7 @@ def separate(
         list[str],
         typer.Argument(metavar="CLUSTER", autocompletion=cluster_names, help="The clusters on one side."),
     ],
-    show: ShowCommand = False,
+    show: ShowCommands = False,
     as_json: AsJson = False,
     file: ConfigFile = None,
 ) -> None:
@@ -145,7 +143,7 @@ def restore(
             metavar="TO", autocompletion=cluster_names, help="The second cluster of `lab cut`. Default: all cuts."
         ),
     ] = None,
-    show: ShowCommand = False,
+    show: ShowCommands = False,
     as_json: AsJson = False,
     file: ConfigFile = None,
 ) -> None:

@@ -58,7 +58,7 @@ class Power(Protocol):
         """Stop a cluster's node as a shutdown does."""
 
     def kill(self, cluster: Cluster) -> str:
-        """Kill a cluster's node as a power cut does, and return a command with the same effect, to type."""
+        """Kill a cluster's node as a power cut does, and return a shell command with the same effect."""
 
     def pause(self, cluster: Cluster) -> None:
         """Suspend a cluster's node, as a laptop's sleep does."""
@@ -124,7 +124,7 @@ class Wire(Protocol):
     """The network between clusters."""
 
     def cut(self, source: Cluster, target: Cluster) -> str:
-        """Drop all traffic from a cluster to another one's node, and return the command that was run, to type."""
+        """Drop all traffic from a cluster to another one's node, and return the shell command that was run."""
 
     def restore(self, source: Cluster, target: Cluster) -> bool:
         """Undo `cut`; True if it was cut."""
@@ -153,7 +153,7 @@ class Wire(Protocol):
     def set_distance(self, lab: Lab, source: Cluster, target: Cluster, distance: Distance, means: Means) -> list[str]:
         """Delay, lose and limit packets in one direction by half of a distance, in place of an earlier one.
 
-        Returns the commands that were run, to type. Open connections stay open.
+        Returns the shell commands that were run. Open connections stay open.
 
         Raises:
             ClusterError: the engine's machine has neither means.
@@ -163,7 +163,7 @@ class Wire(Protocol):
         """Return the commands that `clear_distance` runs, and run nothing."""
 
     def clear_distance(self, lab: Lab, source: Cluster, target: Cluster) -> list[str]:
-        """Undo `set_distance`, also of a half set one, and return the commands that were run; idempotent."""
+        """Undo `set_distance`, also an incomplete one, and return the commands that were run; idempotent."""
 
     def ping(self, source: Cluster, target: Cluster) -> Ping:
         """Measure round trips from a cluster's node to another's."""

@@ -18,6 +18,7 @@ from lab.config.conflicts import conflicts
 from lab.config.spec import (
     ArtifactsSpec,
     ClusterSpec,
+    HaSpec,
     LabSpec,
     LinkSpec,
     NetworkSpec,
@@ -33,6 +34,7 @@ __all__ = [
     "FILE_NAME",
     "ArtifactsSpec",
     "ClusterSpec",
+    "HaSpec",
     "LabSpec",
     "LinkSpec",
     "NetworkSpec",
@@ -149,21 +151,28 @@ def parse(text: str, *, source: str = FILE_NAME, overrides: Mapping[str, Any] | 
         raise ConfigError(source, [Problem(key="TOML", text="values are nested too deeply")]) from error
     raw = _complete({**written, **(overrides or {})})
     lines = lines_of(text)
-    problems: list[Problem] = []
     spec, invalid = _validate(raw)
     invalid += _unknown_roles(written)
-    for key, message in invalid:
-        problems.append(Problem(key=".".join(key), text=message, line=line_of(key, lines)))
+    kept = list(range(_length(written.get("links"))))
     if spec is None:
         # Check the valid keys for conflicts too, so that one run reports all problems.
-        spec, _ = _validate(_complete(_without(written, [key for key, _ in invalid])))
-    if spec is not None:
-        problems += [
-            Problem(key=".".join(key), text=message, line=line_of(key, lines)) for key, message in conflicts(spec)
-        ]
+        wrong = [key for key, _ in invalid]
+        spec, _ = _validate(_complete(_without(written, wrong)))
+        kept = [index for index in kept if not any(key[:2] == ("links", str(index)) for key in wrong)]
+    found = [*invalid, *((_as_written(key, kept), message) for key, message in (conflicts(spec) if spec else ()))]
+    problems = [Problem(key=".".join(key), text=message, line=line_of(key, lines)) for key, message in found]
     if problems or spec is None:
         raise ConfigError(source, sorted(problems, key=lambda p: p.line or 0))
     return spec
+
+
+def _length(links: object) -> int:
+    return len(links) if isinstance(links, list) else 0
+
+
+def _as_written(key: Key, kept: list[int]) -> Key:
+    """Return the key of a link with its index in the file; `kept` are the indices of the links that were checked."""
+    return ("links", str(kept[int(key[1])]), *key[2:]) if key[:1] == ("links",) else key
 
 
 def _validate(raw: Mapping[str, Any]) -> tuple[LabSpec | None, list[tuple[Key, str]]]:
@@ -211,12 +220,16 @@ def _known(path: tuple[Any, ...]) -> list[str]:
     return sorted(model.model_fields)
 
 
-def _without(raw: Mapping[str, Any], keys: list[Key]) -> dict[str, Any]:
-    left: dict[str, Any] = {k: _without(v, []) if isinstance(v, Mapping) else v for k, v in raw.items()}
-    for key in keys:
-        table: Any = left
-        for part in key[:-1]:
-            table = table.get(part, {}) if isinstance(table, dict) else {}
-        if isinstance(table, dict):
-            table.pop(key[-1], None)
+def _without(raw: Mapping[str, Any], wrong: list[Key]) -> dict[str, Any]:
+    """Return lab.toml without these keys; of a list, without the whole entries that contain one."""
+
+    def rest(value: Any, keys: list[Key]) -> Any:
+        inside = {key[0]: [k[1:] for k in keys if k[0] == key[0]] for key in keys}
+        if isinstance(value, list):
+            return [entry for index, entry in enumerate(value) if str(index) not in inside]
+        if not isinstance(value, Mapping):
+            return value
+        return {name: rest(v, inside.get(name, [])) for name, v in value.items() if () not in inside.get(name, [])}
+
+    left: dict[str, Any] = rest(raw, wrong)
     return left

@@ -96,7 +96,7 @@ class RolesSpec(Table):
 
 
 class LinkSpec(Table):
-    """The distance between two clusters, which are written in any order."""
+    """The distance between two clusters, which are written in any order; it does not create a link of the meshes."""
 
     between: Pair
     delay: Milliseconds = 0.0

@@ -67,7 +67,7 @@ class Owner:
 class Grounds(Enum):
     """Why the lab changes or deletes an object that it did not create: the object's kind, and the reason."""
 
-    NODE = ("Node", "the kubelet registers the node of a cluster that the lab created; a drain of a step cordons it")
+    NODE = ("Node", "the kubelet created it, in a cluster of the lab; the lab sets its labels and undoes its cordon")
     CLUSTER_DNS = ("ConfigMap", "kubeadm's CoreDNS, whose answers must expire soon")
     CLUSTER_DNS_POD = ("Pod", "a CoreDNS pod that has read the old configuration; its Deployment creates a new one")
     INJECTOR_POD = ("Pod", "Linkerd's injector, which has read an old trust anchor; its Deployment creates a new one")

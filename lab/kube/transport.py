@@ -1,11 +1,15 @@
 """Send requests to an API server. No other module imports the kubernetes package.
 
+A read whose connection or TLS handshake is broken off is sent once more: a busy API server is not taken for a dead one.
+Both tries together take no longer than one may take.
+
 That package reads the kubeconfig and provides a connection pool and exec. The lab does not use its typed models, so
 that custom and built-in resources are handled alike.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +20,7 @@ import urllib3
 from kubernetes import client, config
 from kubernetes.stream import ws_client
 
+from lab.base import cancel
 from lab.base.names import Cluster
 from lab.kube.errors import KubeError, NotNow
 
@@ -37,7 +42,7 @@ class Answer:
 
 
 class Transport(Protocol):
-    """One HTTP request to an API server. Raises NotNow without an answer."""
+    """One HTTP request to an API server; a read is sent again once. Raises NotNow without an answer."""
 
     def __call__(
         self, method: str, path: str, *, body: str | None, headers: Mapping[str, str], timeout_s: float
@@ -128,7 +133,7 @@ def _requests(cluster: Cluster) -> Any:
     api = _api(cluster)
     pool, settings = api.rest_client.pool_manager, api.configuration
 
-    def request(method: str, path: str, *, headers: Mapping[str, str], read_s: float, **more: object) -> Any:
+    def send(method: str, path: str, *, headers: Mapping[str, str], read_s: float, **more: object) -> Any:
         token = settings.get_api_key_with_prefix("authorization")
         return pool.request(
             method,
@@ -139,12 +144,33 @@ def _requests(cluster: Cluster) -> Any:
             **more,
         )
 
+    def request(method: str, path: str, *, read_s: float, **more: Any) -> Any:
+        deadline = time.monotonic() + read_s
+        try:
+            return send(method, path, read_s=read_s, **more)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            left_s = deadline - time.monotonic()
+            if method != "GET" or left_s <= 0 or not _is_broken(error):
+                raise
+            cancel.token().check(f"{method} {path}")
+            return send(method, path, read_s=left_s, **more)  # urllib3's Retry would give it the whole time again
+
     return request
+
+
+def _is_broken(error: Exception) -> bool:
+    """Return whether a connection or its handshake was broken off, as a busy server does."""
+    broken = (urllib3.exceptions.ProtocolError, urllib3.exceptions.SSLError)
+    return isinstance(error, broken) and not _distrusts(error)
+
+
+def _distrusts(error: Exception) -> bool:
+    return "CERTIFICATE_VERIFY_FAILED" in str(error)
 
 
 def _unanswered(cluster: Cluster, error: Exception) -> KubeError:
     # Other SSLErrors are temporary: a starting server may break off the handshake.
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+    if _distrusts(error):
         words = "the API server's certificate does not match the kubeconfig"
         return KubeError(words, where=cluster.name, next="lab up")
     return NotNow(f"the API server does not answer ({type(error).__name__})", where=cluster.name)

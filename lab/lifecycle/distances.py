@@ -60,7 +60,7 @@ def wanted(lab: Lab) -> Mapping[Pair, Distance]:
 def patience_s(lab: Lab) -> float:
     """Return how much longer a request may take over the longest distance of lab.toml: four round trips.
 
-    Those are of the connection, of TLS, and of the request.
+    One for TCP, up to two for TLS (TLS 1.2), and one for the request.
     """
     return 4 * max((distance.delay_ms for distance in wanted(lab).values()), default=0.0) / 1_000
 
@@ -100,7 +100,7 @@ def put(lab: Lab, pair: Pair, distance: Distance) -> list[str]:
 
 
 def clear(lab: Lab, pair: Pair) -> list[str]:
-    """Clear a distance in both directions, also a half set one, and return the commands that were run."""
+    """Clear a distance in both directions, also an incomplete one, and return the commands that were run."""
     wire = provider().wire
     return _both(lambda source, target: wire.clear_distance(lab, lab.clusters[source], lab.clusters[target]), pair)
 

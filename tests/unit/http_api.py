@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -36,6 +37,11 @@ class ApiServer:
         """Statuses for paths that are refused."""
         self.silent = False
         """It accepts requests and does not answer."""
+        self.resets = 0
+        """How many connections it resets in their TLS handshake."""
+        self.unanswered = 0
+        """How many requests it reads and then ends the connection."""
+        self.connections = 0
         self.unserved: set[str] = set()
         self.port = 0
         self.tls: ssl.SSLContext | None = None
@@ -173,10 +179,21 @@ class _Server(ThreadingHTTPServer):
 
     def get_request(self) -> tuple[Any, Any]:
         connection, address = super().get_request()
+        self.api.connections += 1
         if self.api.tls is not None:
             connection = self.api.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         self.open.add(connection)
         return connection, address
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self.api.resets:
+            self.api.resets -= 1
+            self.open.discard(request)
+            request.recv(1)  # the client is connected and has begun its handshake
+            request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            request.close()
+        else:
+            super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
         self.open.discard(request)
@@ -204,6 +221,10 @@ class _Handler(BaseHTTPRequestHandler):
         with api.came:
             api.asked.append(self.path)
             api.came.notify_all()
+            if api.unanswered:
+                api.unanswered -= 1
+                self.close_connection = True
+                return
             if api.silent:
                 api.came.wait_for(lambda: not api.silent or self.server.over)
         if url.path in api.refused:

@@ -2,8 +2,10 @@
 
 import os
 from pathlib import Path
+from typing import Any, TypeGuard
 
 import pytest
+from pydantic import BaseModel
 
 from lab import config
 from lab.base.distance import Distance
@@ -230,6 +232,35 @@ def test_a_link_that_is_not_valid_is_named_with_its_line(text: str, key: str, li
     assert set(found) == {key}
     assert found[key][0] == line
     assert words in found[key][1]
+
+
+def test_a_wrong_link_or_export_does_not_hide_other_problems() -> None:
+    found = problems(
+        f'{LINK}delay = "80"\n'
+        '[[links]]\nbetween = ["west"]\n'
+        '[[links]]\nbetween = ["west", "north"]\ndelay = "5ms"\n'
+        "[stage]\nport = 8080\n"
+        '[exports]\npodinfo = [1, "south"]\n'
+    )
+    assert {key: line for key, (line, _) in found.items()} == {
+        "links.0.delay": 3,
+        "links.1.between": 5,
+        "links.2.between": 7,
+        "stage.port": 10,
+        "exports.podinfo.0": 12,
+        "exports.podinfo": 12,
+    }
+    assert "unknown cluster 'north'" in found["links.2.between"][1]
+
+
+def test_every_table_of_the_specification_is_exported() -> None:
+    tables = {field.annotation.__name__ for field in config.LabSpec.model_fields.values() if is_table(field.annotation)}
+    assert "HaSpec" in tables
+    assert tables <= set(config.__all__)
+
+
+def is_table(kind: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 @pytest.mark.parametrize(

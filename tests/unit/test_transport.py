@@ -1,4 +1,4 @@
-"""Requests to a cluster on this machine go there directly, whatever proxy the environment names."""
+"""Requests to a cluster on this machine: no proxy, and a read survives one broken connection or handshake."""
 
 import http.server
 import threading
@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from lab.base.names import Cluster
-from lab.kube import manifests, transport
-from lab.kube.errors import NotNow
+from lab.kube import Kube, manifests, transport
+from lab.kube.errors import KubeError, NotNow
+from tests.unit.http_api import ApiServer, serving
+from tests.unit.tls_kit import certificates
+
+LIMIT_S = 30.0
 
 
 class Server(http.server.BaseHTTPRequestHandler):
@@ -64,3 +68,60 @@ def test_commands_in_pods_do_not_take_the_proxy(cluster: Cluster, server: http.s
         transport.execute(cluster, "pod-1", ["true"], namespace="test", container=None, timeout_s=5)
     (asked,) = server.seen  # type: ignore[attr-defined]
     assert asked.startswith("/api/v1/namespaces/test/pods/pod-1/exec?")
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[ApiServer]:
+    api = ApiServer()
+    api.tls = certificates(tmp_path)
+    with serving(api):
+        yield api
+
+
+def test_a_read_survives_one_handshake_that_is_broken_off(secure: ApiServer, tmp_path: Path) -> None:
+    secure.resets = 1
+    assert Kube(secure.cluster(tmp_path), timeout_s=LIMIT_S).read("/readyz") == "ok"
+    assert (secure.asked, secure.connections) == (["/readyz"], 2)
+
+
+def test_a_read_survives_a_connection_that_ends_before_the_answer(secure: ApiServer, tmp_path: Path) -> None:
+    secure.unanswered = 1
+    assert Kube(secure.cluster(tmp_path), timeout_s=LIMIT_S).read("/readyz") == "ok"
+    assert secure.asked == ["/readyz", "/readyz"]
+
+
+def test_a_watch_survives_one_handshake_that_is_reset(secure: ApiServer, tmp_path: Path) -> None:
+    secure.resets = 1
+    answer = transport.lines(secure.cluster(tmp_path))("/readyz", headers={}, silence_s=LIMIT_S)
+    assert list(answer) == [b"ok"]
+
+
+def test_a_server_that_breaks_off_each_handshake_does_not_answer(secure: ApiServer, tmp_path: Path) -> None:
+    secure.resets = 9
+    with pytest.raises(NotNow, match="the API server does not answer"):
+        Kube(secure.cluster(tmp_path), timeout_s=LIMIT_S).read("/readyz")
+    assert secure.connections == 2
+
+
+def test_a_write_is_sent_once(secure: ApiServer, tmp_path: Path) -> None:
+    secure.resets = 1
+    send = transport.http(secure.cluster(tmp_path))
+    with pytest.raises(NotNow):
+        send("PATCH", "/api/v1/namespaces/test", body="{}", headers={}, timeout_s=LIMIT_S)
+    assert secure.connections == 1
+
+
+def test_an_answer_that_takes_longer_than_the_time_limit_is_requested_once(secure: ApiServer, tmp_path: Path) -> None:
+    secure.silent = True
+    with pytest.raises(NotNow):
+        Kube(secure.cluster(tmp_path), timeout_s=1.5).read("/readyz")
+    assert secure.asked == ["/readyz"]
+
+
+def test_a_server_with_another_certificate_is_refused_at_once(secure: ApiServer, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    certificates(other)
+    with pytest.raises(KubeError, match="certificate does not match the kubeconfig"):
+        Kube(secure.cluster(other), timeout_s=LIMIT_S).read("/readyz")
+    assert secure.connections == 1

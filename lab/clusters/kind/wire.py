@@ -1,8 +1,8 @@
 """The network between nodes: cuts, distances, routes and packet captures.
 
 A container that joins the node's network namespace captures packets. The lab's images and kindest/node do not contain
-tcpdump, and the lab pulls no image for it; the frontend's image has Python, which reads the same packet socket. This
-also works with an engine in a virtual machine, and without root on this machine.
+tcpdump; Python reads the same packet socket (`python_image.py`). This also works with an engine in a virtual machine,
+and without root on this machine.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.base.distance import Distance
+from lab.base.errors import ClusterError
 from lab.base.names import Cluster
 from lab.base.step import StepResult
-from lab.clusters.kind import innode, link, ping, routes
+from lab.clusters.kind import innode, link, ping, python_image, routes
 from lab.clusters.kind.distance import delay_line, netem, record
 from lab.clusters.kind.distance.change import DistanceChange
 from lab.clusters.provider import Means, OneWay, Ping, WireState
@@ -24,7 +25,6 @@ from lab.measure.capture import Capture, CaptureUnavailableError
 from lab.tools.docker import Docker
 
 _READER = Path(innode.__file__).with_name("frames.py")
-_IMAGE = "frontend"
 
 
 @dataclass(frozen=True)
@@ -115,16 +115,13 @@ class KindWire:
 
     def capture(self, lab: Lab, cluster: Cluster) -> Capture:
         """Return a packet capture at a cluster's node."""
-        reference = lab.artifacts.image(_IMAGE)
-        image = self.docker.image(reference)
-        if image is None:
-            raise CaptureUnavailableError(
-                f"cannot capture packets: the container engine does not have the image {reference}",
-                next=f"lab artifacts build {_IMAGE}",
-            )
+        try:
+            image = python_image.find(self.docker, lab)
+        except ClusterError as error:
+            raise CaptureUnavailableError(f"cannot capture packets: {error.what}", next=error.next) from error
         argv = self.docker.argv(
             *("container", "run", "--rm", "--interactive", "--pull=never", f"--network=container:{cluster.node}"),
-            *("--user=0", "--cap-drop=ALL", "--cap-add=NET_RAW", "--read-only", f"--entrypoint={image.entrypoint[0]}"),
+            *("--user=0", "--cap-drop=ALL", "--cap-add=NET_RAW", "--read-only", f"--entrypoint={image.python}"),
             *(image.id, "-I", "-c", _READER.read_text(encoding="utf-8")),
         )
         return Capture(argv=argv, where=cluster.node)

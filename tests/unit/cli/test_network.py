@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,50 +10,13 @@ import pytest
 
 from lab.base.distance import Distance
 from lab.base.errors import ClusterError
-from lab.base.names import Cluster
 from lab.clusters.kind.provider import KindProvider
-from lab.clusters.provider import Means, NodeStatus, OneWay, Ping, WireState
-from lab.lab import Lab
+from lab.clusters.provider import Means, NodeStatus
 from tests.unit.cli.conftest import Command
+from tests.unit.wire_kit import FakeWire
 
 FAR = Distance(delay_ms=80, jitter_ms=10, loss_percent=1, rate_kbit=20_000)
 SET = ("network", "west", "east", "--delay", "80ms", "--jitter", "10ms", "--loss", "1%", "--rate", "20mbit")
-
-
-@dataclass
-class FakeWire:
-    """Nodes that delay packets, in memory; a round trip takes what is set."""
-
-    there: dict[tuple[str, str], OneWay] = field(default_factory=dict)
-    kernel: Means = Means.LINE
-
-    def means(self, source: Cluster) -> Means:
-        assert source
-        return self.kernel
-
-    def distance_commands(
-        self, _: Lab, source: Cluster, target: Cluster, distance: Distance, means: Means
-    ) -> list[str]:
-        return [f"docker {source.name} {target.name} {distance.delay_ms:g} {means.value}"]
-
-    def set_distance(self, lab: Lab, source: Cluster, target: Cluster, distance: Distance, means: Means) -> list[str]:
-        ends = source.name, target.name
-        self.there[ends] = OneWay(source=ends[0], target=ends[1], distance=distance, means=means)
-        return self.distance_commands(lab, source, target, distance, means)
-
-    def clearing_commands(self, _: Lab, source: Cluster, target: Cluster) -> list[str]:
-        return [f"docker rm {source.name} {target.name}"]
-
-    def clear_distance(self, lab: Lab, source: Cluster, target: Cluster) -> list[str]:
-        self.there.pop((source.name, target.name), None)
-        return self.clearing_commands(lab, source, target)
-
-    def state(self, _: Any, clusters: Sequence[str]) -> WireState:
-        return WireState(distances=tuple(one for ends, one in self.there.items() if ends[0] in clusters))
-
-    def ping(self, source: Cluster, target: Cluster) -> Ping:
-        side = self.there.get((source.name, target.name))
-        return Ping(how="5 TCP connections", median_ms=0.2 + (side.distance.delay_ms if side else 0))
 
 
 @pytest.fixture
@@ -77,7 +39,7 @@ def test_a_distance_is_set_in_both_directions_and_measured_before_and_after(lab:
         "✓ west and east are 80 ms ± 10 ms, 1 % loss, 20 Mbit/s apart",
     ]
     assert {"west → east before after", "ping 0.2 ms 80.2 ms", "request 6.1 ms 6.1 ms"} <= set(lines)
-    assert "ping: the median of 5 TCP connections" in lines
+    assert "ping: the median of 5 TCP connections from west to east" in lines
     assert lines[-2].startswith("by a delay line in each direction")
     assert lines[-1] == "`lab network west east --clear` undoes it"
 
@@ -113,7 +75,11 @@ def test_clear_undoes_one_or_all(lab: Command, wire: FakeWire) -> None:
         "✓ west and east have no distance",
     ]
     assert wire.there == {}
-    assert "= nothing to change: west and east had no distance" in lab("network", "west", "east", "--clear").out
+    assert lab("network", "west", "east", "--clear").out.splitlines() == [
+        "$ docker rm west east",
+        "$ docker rm east west",
+        "= nothing to change: west and east had no distance",
+    ], "what ran is shown: it also removes what an interrupted command has left"
     lab(*SET)
     assert "✓ east and west have no distance" in lab("network", "--clear").out
     assert lab("network", "--clear").out == "= nothing to undo: no cluster has a distance to another one\n"
@@ -138,6 +104,15 @@ def test_show_prints_the_commands_and_runs_nothing(lab: Command, wire: FakeWire)
     lab(*SET)
     assert lab("network", "--clear", "--show").out.splitlines() == ["docker rm east west", "docker rm west east"]
     assert len(wire.there) == 2
+
+
+def test_show_prints_the_commands_of_both_directions_if_one_is_set(lab: Command, wire: FakeWire) -> None:
+    lab(*SET)
+    del wire.there["west", "east"]
+    both = ["docker rm west east", "docker rm east west"]
+    assert lab("network", "west", "east", "--clear", "--show").out.splitlines() == both
+    assert sorted(lab("network", "--clear", "--show").out.splitlines()) == sorted(both)
+    assert list(wire.there) == [("east", "west")]
 
 
 def test_json(lab: Command, wire: FakeWire) -> None:

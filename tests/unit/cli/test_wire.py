@@ -2,47 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab.base.errors import ClusterError
-from lab.base.names import Cluster
 from lab.clusters.kind.provider import KindProvider
-from lab.clusters.provider import NodeStatus, WireState
+from lab.clusters.provider import NodeStatus
 from tests.unit.cli.conftest import Command
-
-CUT = "docker container exec dev-west-control-plane ip route replace blackhole 172.30.0.2/32"
-MEND = "docker container exec dev-west-control-plane ip route del blackhole 172.30.0.2/32"
-
-
-@dataclass
-class FakeWire:
-    """Nodes that drop packets, in memory."""
-
-    cuts: list[tuple[str, str]] = field(default_factory=list)
-
-    def cut(self, source: Cluster, target: Cluster) -> str:
-        if (source.name, target.name) not in self.cuts:
-            self.cuts.append((source.name, target.name))
-        return self.cut_command(source, target)
-
-    def restore(self, source: Cluster, target: Cluster) -> bool:
-        there = (source.name, target.name) in self.cuts
-        self.cuts = [cut for cut in self.cuts if cut != (source.name, target.name)]
-        return there
-
-    def cut_command(self, source: Cluster, _target: Cluster) -> str:
-        return CUT.replace("west", source.name)
-
-    def restore_command(self, source: Cluster, _target: Cluster) -> str:
-        return MEND.replace("west", source.name)
-
-    def state(self, _: Any, clusters: Sequence[str]) -> WireState:
-        return WireState(cuts=tuple(cut for cut in self.cuts if cut[0] in clusters))
+from tests.unit.wire_kit import CUT, MEND, FakeWire
 
 
 @pytest.fixture

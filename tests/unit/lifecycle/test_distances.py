@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,10 +17,11 @@ from lab.base.names import Cluster
 from lab.base.paths import Paths
 from lab.base.step import CHANGED, UNCHANGED
 from lab.base.wait import TransientError
-from lab.clusters.provider import Means, OneWay, Ping, WireState
+from lab.clusters.provider import Means, OneWay
 from lab.lab import Lab
 from lab.lifecycle import distances, partition, plan
 from tests.unit.plan_kit import before
+from tests.unit.wire_kit import FakeWire
 
 TOML = """
 [clusters.north]
@@ -29,35 +30,6 @@ between = ["west", "east"]
 delay = "80ms"
 """
 FAR = Distance(delay_ms=80)
-
-
-@dataclass
-class FakeWire:
-    """Nodes that delay packets, in memory."""
-
-    there: dict[tuple[str, str], OneWay] = field(default_factory=dict)
-    did: list[tuple[str, str]] = field(default_factory=list)
-
-    def means(self, source: Cluster) -> Means:
-        assert source
-        return Means.LINE
-
-    def set_distance(self, _: Lab, source: Cluster, target: Cluster, distance: Distance, means: Means) -> list[str]:
-        ends = source.name, target.name
-        self.there[ends] = OneWay(source=ends[0], target=ends[1], distance=distance, means=means)
-        self.did.append(ends)
-        return [f"set {' '.join(ends)}"]
-
-    def clear_distance(self, _: Lab, source: Cluster, target: Cluster) -> list[str]:
-        self.there.pop((source.name, target.name), None)
-        self.did.append((source.name, target.name))
-        return [f"clear {source.name} {target.name}"]
-
-    def state(self, _: Any, clusters: Sequence[str]) -> WireState:
-        return WireState(distances=tuple(one for ends, one in self.there.items() if ends[0] in clusters))
-
-    def ping(self, source: Cluster, target: Cluster) -> Ping:
-        return Ping(how=f"pings from {source.name} to {target.name}", median_ms=80.5)
 
 
 @pytest.fixture
@@ -197,7 +169,7 @@ def test_a_request_is_measured_where_the_target_exports_a_service(
 
     monkeypatch.setattr(distances.http, "get_json", get)
     found = distances.measure(three, "west", "east")
-    assert (found.ping_ms, found.ping, found.request_ms) == (80.5, "pings from west to east", 86.2)
+    assert (found.ping_ms, found.ping, found.request_ms) == (0.2, "5 TCP connections from west to east", 86.2)
     assert found.request == (
         "9 requests, one after the other, from west's frontend to podinfo-east, through the mesh; 1 of them failed"
     )

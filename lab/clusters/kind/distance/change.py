@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 from lab.base.distance import Distance
 from lab.base.errors import ClusterError
 from lab.base.names import Cluster
+from lab.clusters.kind import python_image
 from lab.clusters.kind.distance import delay_line, netem
 from lab.clusters.kind.distance.record import READ_UPLINK, Direction
 from lab.clusters.kind.network import node_address
@@ -18,7 +19,6 @@ from lab.kube import connect
 from lab.lab import Lab
 from lab.tools.docker import Docker
 
-_IMAGE = "frontend"
 _NUMBERS = 0x3FFF
 """A target's number is the end of its address: unique in a subnet of 16,384 addresses, and a valid number for tc."""
 
@@ -33,7 +33,7 @@ class DistanceChange:
     target: Cluster
 
     def setting(self, distance: Distance, means: Means) -> list[str]:
-        """Return the commands that set a distance, to type."""
+        """Return the shell commands that set a distance, and run nothing."""
         direction = self._direction()
         before = self._removing_line(direction)
         if means is Means.NETEM:
@@ -42,7 +42,7 @@ class DistanceChange:
         return self._typed([*before, *starting, *delay_line.redirecting(direction, distance)])
 
     def set(self, distance: Distance, means: Means) -> list[str]:
-        """Set a distance in place of an earlier one, and return the commands, to type.
+        """Set a distance in place of an earlier one, and return the shell commands that were run.
 
         Raises:
             ClusterError: the engine's machine has neither means, or does not have the image of the delay line.
@@ -55,11 +55,11 @@ class DistanceChange:
         return [*self._run(before), *self._typed(delay_line.start(self.docker, container, direction, distance))]
 
     def clearing(self) -> list[str]:
-        """Return the commands that clear a distance, to type."""
+        """Return the shell commands that clear a distance, and run nothing."""
         return self._typed(self._clearing(self._direction()))
 
     def clear(self) -> list[str]:
-        """Clear a distance, also a half set one, and return the commands."""
+        """Clear a distance, also an incomplete one, and return the shell commands that were run."""
         return self._run(self._clearing(self._direction()))
 
     def _clearing(self, direction: Direction) -> list[list[str]]:
@@ -89,18 +89,17 @@ class DistanceChange:
         )
 
     def _container(self, direction: Direction) -> delay_line.LineContainer:
-        reference = self.lab.artifacts.image(_IMAGE)
-        image = self.docker.image(reference)
-        if image is None:
+        try:
+            image = python_image.find(self.docker, self.lab)
+        except ClusterError as error:
             raise ClusterError(
-                f"the engine's kernel does not have netem, and the engine does not have the image {reference}, "
-                "whose Python would delay packets instead",
-                next=f"lab artifacts build {_IMAGE}",
-            )
+                f"the engine's kernel does not have netem, and {error.what}, whose Python would delay packets instead",
+                next=error.next,
+            ) from error
         return delay_line.LineContainer(
             name=delay_line.name_of(self.lab.spec.name, direction),
-            image=reference,
-            python=image.entrypoint[0],
+            image=image.reference,
+            python=image.python,
             labels=self._identity.labels,
         )
 

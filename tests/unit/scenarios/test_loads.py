@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 
@@ -20,9 +21,10 @@ from tests.unit.scenarios.kit import FakeRunner, executor_of, lab_of
 
 
 class Frontend(ThreadingHTTPServer):
-    """Answers by the cluster in `cluster`, and counts."""
+    """Answers by the cluster in `cluster`, counts, and keeps the numbers of requests."""
 
     cluster, answered = "west", 0
+    numbers: ClassVar[list[str | None]]
 
 
 @pytest.fixture
@@ -30,6 +32,7 @@ def frontend() -> Iterator[Frontend]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             server.answered += 1
+            server.numbers.append(self.headers["x-lab-number"])
             answer = {"cluster": server.cluster, "pod": "podinfo-1", "error": None}
             self.send_response(200)
             self.end_headers()
@@ -37,6 +40,7 @@ def frontend() -> Iterator[Frontend]:
 
         def log_message(self, *_: object) -> None: ...
 
+    Frontend.numbers = []
     with Frontend(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -91,6 +95,22 @@ def test_a_load_with_two_entrances_is_named_by_both(at_frontend: Context, fronte
         wait.until("one", lambda: frontend.answered > 0 or wait.NotYet("none"), timeout_s=20, interval_s=0.01)
     (recording,) = loads.recordings
     assert recording.name == "through West's or East's ingress"
+
+
+def test_a_numbered_load_numbers_the_requests_of_each_entrance(at_frontend: Context, frontend: Frontend) -> None:
+    load = StepLoad(name="x", service="podinfo", entrances=("west", "east"), numbered=True)
+    with load.start(at_frontend) as loads:
+        wait.until("three", lambda: frontend.answered > 2 or wait.NotYet("few"), timeout_s=20, interval_s=0.01)
+    west, east = loads.recordings
+    assert (west.name, east.name) == ("through West's ingress", "through East's ingress")
+    assert sorted(map(str, frontend.numbers)) == sorted(f"west-{n}" for n in range(1, frontend.answered + 1))
+    assert east.lost == east.requests  # its port is closed here
+
+
+def test_other_loads_have_no_numbers(at_frontend: Context, frontend: Frontend) -> None:
+    with StepLoad(name="x", service="podinfo", inside=False).start(at_frontend):
+        wait.until("one", lambda: frontend.answered > 0 or wait.NotYet("none"), timeout_s=20, interval_s=0.01)
+    assert set(frontend.numbers) == {None}
 
 
 def test_the_load_ends_with_a_step_that_breaks(at_frontend: Context, frontend: Frontend, runner: FakeRunner) -> None:

@@ -246,5 +246,12 @@ class Provider(Protocol):
     def has_lab(self, name: str) -> bool:
         """Return whether a lab of this name, of any user, has clusters or a network on this machine."""
 
+    def remove_cluster(self, lab: Lab, cluster: Cluster) -> None:
+        """Delete a cluster of the lab, and its entries in kubeconfigs; also what a killed run left of it.
+
+        Raises:
+            ClusterError: a cluster of that name is not the lab's; it was not touched.
+        """
+
     def remove(self, lab: Lab) -> None:
         """Delete everything that the lab owns, and nothing else."""

@@ -98,7 +98,13 @@ def find(lab: Lab, found: Traffic, clusters: Sequence[str], wire: WireState) -> 
         wire: the network between them.
     """
     objects = flat(each(lab, clusters, lambda kube: list(_of_objects(lab, kube)), lambda *_: []))
-    return (*_of_traffic(lab, found), *_of_cuts(lab, wire.cuts), *_of_distances(lab, wire.distances), *objects)
+    return (
+        *_of_joined(lab),
+        *_of_traffic(lab, found),
+        *_of_cuts(lab, wire.cuts),
+        *_of_distances(lab, wire.distances),
+        *objects,
+    )
 
 
 def now(lab: Lab, mesh: Mesh) -> tuple[Change, ...]:
@@ -150,6 +156,11 @@ def _redirected(found: Traffic, cuts: Collection[tuple[str, str]], caller: str, 
 
 def _route(of: Split | Failover | Intercept) -> tuple[str, str]:
     return of.cluster, of.service
+
+
+def _of_joined(lab: Lab) -> Iterator[Change]:
+    for name in lab.spec.joined:
+        yield Change(cluster=name, kind="cluster", effect=f"cluster: {name} joined; it is not in lab.toml")
 
 
 def _of_traffic(lab: Lab, found: Traffic) -> Iterator[Change]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from lab.base import pki
+from lab.base.concurrency import at_once
 from lab.base.errors import ClusterError
 from lab.base.names import NAMESPACE
 from lab.clusters.kind import network
@@ -125,6 +126,17 @@ class IstioMesh:
         secret.remove(self.lab, cluster)
         remote_access.RemoteAccess(source=source).remove(self.lab, self.lab.clusters[target])
         return existed
+
+    def forget(self, cluster: str) -> None:
+        """Delete the remote secrets for the cluster, its account in the others, and its exports there."""
+
+        def one(name: str) -> None:
+            other = self.lab.clusters[name]
+            export.forget(self.lab, other, cluster)
+            remote_access.RemoteSecret(target=cluster).remove(self.lab, other)
+            remote_access.RemoteAccess(source=cluster).remove(self.lab, other)
+
+        at_once(one, [name for name in self.lab.clusters if name != cluster])
 
     def identities(self, clusters: Iterable[str] | None = None) -> list[Identity]:
         """Return the identities of clusters, read from istiod's Secret and the workloads' trust anchor."""

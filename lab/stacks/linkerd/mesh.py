@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from lab.base import pki
+from lab.base.concurrency import at_once
 from lab.components import load_balancer
 from lab.components.base import State
 from lab.kube import Kube, KubeError, connect, manifests
@@ -127,6 +128,16 @@ class LinkerdMesh:
         link.remove(self.lab, cluster)
         export.forget(connect(cluster), target)
         return existed
+
+    def forget(self, cluster: str) -> None:
+        """Delete the other clusters' Links to the cluster, with their credentials and mirrors."""
+
+        def one(name: str) -> None:
+            other = self.lab.clusters[name]
+            multicluster.LinkTo(target=cluster).remove(self.lab, other)
+            export.forget(connect(other), cluster)
+
+        at_once(one, [name for name in self.lab.clusters if name != cluster])
 
     def identities(self, clusters: Iterable[str] | None = None) -> list[Identity]:
         """Return the identities of clusters, read from the control plane's Secret and ConfigMaps."""

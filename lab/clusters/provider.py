@@ -135,8 +135,8 @@ class Wire(Protocol):
     def restore_command(self, source: Cluster, target: Cluster) -> str:
         """Return the command that `restore` runs, and run nothing."""
 
-    def reaches(self, source: Cluster, address: str, port: int) -> bool:
-        """Return whether a cluster's node can connect to an address and port within a second."""
+    def reaches(self, source: Cluster, ends: Sequence[tuple[str, int]]) -> frozenset[tuple[str, int]]:
+        """Return the addresses and ports that a cluster's node can connect to within a second, with one command."""
 
     def means(self, source: Cluster) -> Means:
         """Return what delays packets on this engine: netem where its kernel has it.

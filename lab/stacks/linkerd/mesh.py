@@ -110,12 +110,7 @@ class LinkerdMesh:
 
     def links(self, sources: Iterable[str] | None = None) -> list[Link]:
         """Return the links; one is alive when the source's service mirror reaches the target's gateway."""
-
-        def no_answer(name: str, error: KubeError) -> list[Link]:
-            targets = multicluster.linked(self.lab, name)
-            return [Link(source=name, target=t, server=None, alive=False, detail=error.what) for t in targets]
-
-        return flat(self._each(sources, lambda kube: link.listed(self.lab, kube), no_answer))
+        return link.listed(self.lab, list(sources) if sources is not None else list(self.lab.clusters))
 
     def link(self, source: str, target: str) -> None:
         """Create the Link to the target, and its credentials."""

@@ -174,7 +174,8 @@ def _of_traffic(lab: Lab, found: Traffic) -> Iterator[Change]:
         )
     for failover in found.failovers:
         words = f"{failover.cluster}'s requests to {failover.service} go to {failover.primary}"
-        effect = f"failover: {words}, and to {failover.backup} when {failover.primary} fails"
+        then = "".join(f", then to {name}" for name in failover.further)
+        effect = f"failover: {words}, and to {failover.backup} when {failover.primary} fails{then}"
         yield Change(cluster=failover.cluster, kind="failover", effect=effect)
     for intercept in found.intercepts:
         which = f"with {intercept.header}={intercept.value} " if intercept.header else ""

@@ -220,8 +220,8 @@ def _redirect(mesh: Mesh, rest: Lab, cluster: str) -> Iterator[str]:
             yield _split_again(mesh, split, weights)
             changed = True
     for failover in mesh.failovers(rest.clusters):
-        if cluster in {failover.primary, failover.backup}:
-            yield _fail_over_again(mesh, failover)
+        if cluster in failover.order:
+            yield _fail_over_again(mesh, failover, cluster)
             changed = True
     if changed:
         wait.rest("the proxies use the new routes", DRAIN_S)
@@ -239,9 +239,13 @@ def _split_again(mesh: Mesh, split: Split, weights: dict[str, int]) -> str:
     return f"{split.cluster}: {split.service} → {shown}"
 
 
-def _fail_over_again(mesh: Mesh, failover: Failover) -> str:
+def _fail_over_again(mesh: Mesh, failover: Failover, cluster: str) -> str:
+    left = [name for name in failover.order if name != cluster]
     mesh.unfail_over(failover.cluster, failover.service)
-    return f"{failover.cluster}: failover of {failover.service} removed"
+    if len(left) < 2:
+        return f"{failover.cluster}: failover of {failover.service} removed"
+    mesh.fail_over(replace(failover, primary=left[0], backup=left[1], further=tuple(left[2:])))
+    return f"{failover.cluster}: {failover.service} → {', then '.join(left)}"
 
 
 def _is_quiet(rest: Lab, cluster: str) -> bool | NotYet:

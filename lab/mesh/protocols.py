@@ -51,7 +51,7 @@ class Gateways(Protocol):
     def forget(self, cluster: str) -> None:
         """Delete, in all other clusters, what they know of a cluster: links, credentials, exports from it.
 
-        The cluster itself is not asked. Requests under way to it end as they would have.
+        Sends nothing to the cluster itself. Requests under way to it end as they would have.
         """
 
     def tls_entrance(self, cluster: str, service: str, port: int) -> TlsEntrance:

@@ -13,6 +13,8 @@ SPLIT_LABEL = f"{LABEL_PREFIX}/split"
 """Label of an object that divides requests; its value is the called service."""
 FAILOVER_LABEL = f"{LABEL_PREFIX}/failover"
 """Label of an object that prefers one cluster; its value is the called service."""
+FURTHER = f"{LABEL_PREFIX}/further"
+"""Annotation of such an object: the clusters after the backup, with spaces between them."""
 
 
 def called_ports(kube: Kube, service: str, names: Iterable[str]) -> tuple[ServicePort, ...]:

@@ -108,7 +108,7 @@ class IstioMesh:
         def error_of(_: str, error: KubeError) -> ClusterError:
             return error
 
-        with Threads(1, thread_name_prefix="links") as threads:  # each cluster is asked once, not for each link
+        with Threads(1, thread_name_prefix="links") as threads:  # one question for each cluster, not for each link
             servers = threads.submit(self._each, None, _server, error_of)
             synced = self._each(sources, _synced, error_of)
             known = servers.result()

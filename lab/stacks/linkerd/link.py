@@ -56,7 +56,7 @@ class _Source:
 
 
 def listed(lab: Lab, sources: Sequence[str]) -> list[Link]:
-    """Return the links that clusters have or should have. Each cluster is asked once, not for each link."""
+    """Return the links that clusters have or should have. The lab asks each cluster once, not for each link."""
     names = [name for name in lab.clusters if any(name in multicluster.linked(lab, source) for source in sources)]
     targets = each(lab, names, _target, lambda _, error: error)
     ends = [(one.address, network.API_PORT) for one in targets.values() if isinstance(one, _Target)]

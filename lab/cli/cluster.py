@@ -73,6 +73,7 @@ def add(
     Example: `lab cluster add north`
     """
     from lab.cli import machine, running, tables
+    from lab.clusters import provider
     from lab.lifecycle import joining
 
     lab = joining.prepared(lab_of(file), name, region=region, ingress_port=ingress_port)
@@ -84,7 +85,9 @@ def add(
     with locked(lab, "lab cluster add"):
         lab = machine.make_ready(lab, install=not no_install, yes=yes)
         joining.record(lab)
-        report = running.run(lab, joining.steps(lab, name), verb="cluster-add", quiet=as_json)
+        serving = list(lab.without(name).clusters.values())
+        with provider().prefer(serving):
+            report = running.run(lab, joining.steps(lab, name), verb="cluster-add", quiet=as_json)
         with waiting("lab cluster add"):
             joining.wait_linked(lab, name)
     table = lab.spec.clusters[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -245,6 +246,12 @@ class Provider(Protocol):
 
     def has_lab(self, name: str) -> bool:
         """Return whether a lab of this name, of any user, has clusters or a network on this machine."""
+
+    def prefer(self, clusters: Sequence[Cluster]) -> AbstractContextManager[None]:
+        """Let these clusters have the processors before all others while the block runs.
+
+        After `kill -9` they keep the preference until the next such block ends.
+        """
 
     def remove_cluster(self, lab: Lab, cluster: Cluster) -> None:
         """Delete a cluster of the lab, and its entries in kubeconfigs; also what a killed run left of it.

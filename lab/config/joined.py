@@ -25,6 +25,9 @@ from lab.config.values import DnsLabel, LabelValue, PortNumber, words
 
 NAMES = ("north", "south", "up", "down")
 """Names for a cluster that a scenario lets join: the first that lab.toml does not have."""
+TRUST_DOMAINS = tuple(f"joined-{number}.example" for number in range(1, 7))
+"""The trust domains of clusters that join. Every Istio accepts them from the beginning: if its list changed when a
+cluster joins, its proxies would replace their listeners, and cut connections that last longer than the drain."""
 _EXPORTED = "podinfo"
 _MOST = 90
 """Places whose default addresses fit into 10.0.0.0/8 (`defaults.of_cluster`)."""
@@ -108,6 +111,13 @@ def table(
     taken = [net for cluster in spec.clusters.values() for net in (cluster.pod_cidr, cluster.service_cidr)]
     taken += [spec.network.subnet] if spec.network.subnet else []
     colors = {cluster.podinfo.color for cluster in spec.clusters.values()}
+    domains = {cluster.trust_domain for cluster in spec.clusters.values()}
+    domain = next((one for one in TRUST_DOMAINS if one not in domains), None)
+    if domain is None:
+        known = ", ".join(spec.joined)
+        raise UsageError(
+            f"{len(TRUST_DOMAINS)} clusters have joined: {known}", next=f"lab cluster remove {spec.joined[0]}"
+        )
     for index in range(len(ROLES), _MOST):
         base = defaults.of_cluster(name, None, index)
         nets = [IPv4Network(base[key]) for key in ("pod_cidr", "service_cidr")]
@@ -117,7 +127,7 @@ def table(
             one for one in range(base["ingress_port"], 65536) if one not in used and is_free(one)
         )
         color = next((one for one in colours.CLUSTERS if one not in colors), base["podinfo"]["color"])
-        found = {**base, "region": region or base["region"], "ingress_port": port}
+        found = {**base, "region": region or base["region"], "ingress_port": port, "trust_domain": domain}
         return ClusterSpec.model_validate({**found, "podinfo": {**base["podinfo"], "color": color}})
     raise UsageError("the lab's clusters leave no addresses for another one", next="lab cluster remove NAME")
 

@@ -24,6 +24,7 @@ from lab.host.doctor.snapshot import HostProbes
 from lab.kube import KubeError, connect
 from lab.lab import Lab
 from lab.lifecycle import answers, distances, plan, runner
+from lab.mesh import issuers
 from lab.mesh.model import Failover, Split
 from lab.mesh.names import exported_name
 from lab.mesh.protocols import Mesh, TrafficSplits
@@ -272,8 +273,7 @@ def _join_wires(lab: Lab, cluster: str) -> None:
 
 def _delete_keys(lab: Lab, cluster: str) -> None:
     """Delete a cluster's issuer, and renderings that contain keys of its webhooks."""
-    for file in (lab.paths.pki / f"{cluster}.key", lab.paths.pki / f"{cluster}.crt"):
-        file.unlink(missing_ok=True)
+    issuers.delete(lab, cluster)
     for file in lab.paths.rendered.glob("*.json"):
         if (found := re.fullmatch(r"(.+)-[0-9a-f]{16}", file.stem)) and _cluster_of(lab, found[1]) == cluster:
             file.unlink(missing_ok=True)

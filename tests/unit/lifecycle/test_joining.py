@@ -269,8 +269,12 @@ def test_a_cluster_that_does_not_answer_leaves_without_being_asked(
 
 def test_its_keys_are_deleted_and_no_others(tmp_path: Path, network: Network) -> None:
     lab = with_north(tmp_path, 'stack = "istio"\n[clusters.far-north]\n')
-    kept = ("pki/far-north.key", f"rendered/istio-far-north-{'0' * 16}.json", f"rendered/istio-west-{'0' * 16}.json")
-    gone = ("pki/north.key", "pki/north.crt", f"rendered/istio-north-{'0' * 16}.json")
+    kept = (
+        "pki/issuer-far-north.key",
+        f"rendered/istio-far-north-{'0' * 16}.json",
+        f"rendered/istio-west-{'0' * 16}.json",
+    )
+    gone = ("pki/issuer-north.key", "pki/issuer-north.crt", f"rendered/istio-north-{'0' * 16}.json")
     for name in (*kept, *gone):
         (lab.paths.state / name).parent.mkdir(exist_ok=True)
         (lab.paths.state / name).write_text("{}")

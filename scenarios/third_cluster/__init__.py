@@ -20,7 +20,7 @@ _LEAST = 0.15
 _QUIET = Pause(2, "the load before the change, and after it")
 _SAMPLE = Pause(6, "the load runs with these clusters")
 _GIVE_UP_S = 40.0
-_JOIN_S, _LEAVE_S = 300.0, 180.0
+_JOIN_S, _LEAVE_S = 480.0, 180.0
 _TWO, _THREE, _TWO_AGAIN = "two clusters", "three clusters", "two clusters again"
 
 _JOIN_LOAD = StepLoad(name="join", service=SERVICE)

@@ -15,6 +15,7 @@ from lab.lab import Lab
 from lab.lifecycle import changes
 from lab.lifecycle.changes import Traffic
 from lab.stacks import STACKS
+from lab.stacks.istio import control_plane
 from tests.unit.fake_api import FakeApi
 
 
@@ -32,6 +33,7 @@ def test_six_clusters_have_addresses_ports_and_colours_of_their_own() -> None:
         assert len({getattr(cluster, value) for cluster in clusters}) == 6, value
     assert len({cluster.podinfo.color for cluster in clusters}) == 6
     assert spec.joined == ("north", "south", "alps", "bay")
+    assert [cluster.trust_domain for cluster in clusters][2:] == list(joined.TRUST_DOMAINS[:4])
     assert spec.exports["podinfo"] == ("east", "north", "south", "alps", "bay")
 
 
@@ -109,7 +111,26 @@ def test_a_cluster_that_joins_restarts_no_frontend(lab: Lab) -> None:
     assert frontend.upstream_names(three, three.clusters["north"]) == ["podinfo", "podinfo-east", "podinfo-west"]
 
 
-def test_a_frontend_is_asked_only_for_what_it_can_call(lab: Lab) -> None:
+def test_a_cluster_that_joins_changes_no_istio(lab: Lab) -> None:
+    """Proxies would replace their listeners, and cut long connections."""
+    three = Lab(spec=add(lab.spec, "north"), paths=lab.paths, artifacts=lab.artifacts)
+    for name in ("east", "west"):
+        assert control_plane.place(three, three.clusters[name]) == control_plane.place(lab, lab.clusters[name])
+    domains = control_plane.place(three, three.clusters["north"]).other_trust_domains
+    assert {"east.example", "west.example"} <= set(domains)
+    assert three.spec.clusters["north"].trust_domain not in domains
+
+
+def test_more_clusters_than_trust_domains_cannot_join() -> None:
+    spec = config.parse("")
+    for name in ("a", "b", "c", "d", "e", "f"):
+        spec = add(spec, name)
+    with pytest.raises(UsageError, match="6 clusters have joined: a, b, c") as raised:
+        add(spec, "g")
+    assert raised.value.next == "lab cluster remove a"
+
+
+def test_a_frontend_can_call_for_what_it_can_call(lab: Lab) -> None:
     three = Lab(spec=add(lab.spec, "north"), paths=lab.paths, artifacts=lab.artifacts)
     for stack in STACKS.values():
         for name in three.clusters:

@@ -37,7 +37,7 @@ from lab.kube.objects import Obj, Ref, labels_of
 from lab.lab import Lab
 from lab.mesh import names
 from lab.mesh.model import Failover
-from lab.mesh.weights import FAILOVER_LABEL, FURTHER, SPLIT_LABEL, called_ports
+from lab.mesh.weights import FAILOVER_LABEL, SPLIT_LABEL, called_ports, further_annotation, further_of
 from lab.stacks.istio import export
 
 _PRIMARY_LABEL, _BACKUP_LABEL = f"{LABEL_PREFIX}/primary", f"{LABEL_PREFIX}/backup"
@@ -86,7 +86,7 @@ def listed(kube: Kube) -> list[Failover]:
             service=labels[FAILOVER_LABEL],
             primary=labels[_PRIMARY_LABEL],
             backup=labels[_BACKUP_LABEL],
-            further=tuple((obj["metadata"].get("annotations") or {}).get(FURTHER, "").split()),
+            further=further_of(obj),
         )
         for obj in kube.find(_API, "VirtualService", namespace=NAMESPACE)
         if FAILOVER_LABEL in (labels := labels_of(obj))
@@ -237,7 +237,8 @@ def _aggregates(wanted: Failover, ports: Sequence[int]) -> Iterator[Obj]:
 
 def _metadata(wanted: Failover) -> Obj:
     labels = {FAILOVER_LABEL: wanted.service, _PRIMARY_LABEL: wanted.primary, _BACKUP_LABEL: wanted.backup}
-    further = {"annotations": {FURTHER: " ".join(wanted.further)}} if wanted.further else {}
+    annotations = further_annotation(wanted.further)
+    further = {"annotations": annotations} if annotations else {}
     return {"name": f"{wanted.service}-failover", "namespace": NAMESPACE, "labels": labels, **further}
 
 

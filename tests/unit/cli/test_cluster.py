@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.base.names import Cluster
 from lab.base.step import CHANGED, UNCHANGED, Step, StepResult
 from lab.cli import machine
+from lab.clusters.kind.provider import KindProvider
 from lab.clusters.provider import NodeStatus
 from lab.lab import Lab
 from lab.lifecycle import joining
@@ -27,21 +30,30 @@ def no_clusters(
     monkeypatch: pytest.MonkeyPatch, nodes: dict[str, NodeStatus], results: list[StepResult], up: Path
 ) -> None:
     """The plan has one step, and leaving two lines."""
+    preferred: list[list[str]] = []
 
     def steps(lab: Lab, name: str) -> list[Step]:
         assert lab.spec.joined == (name,)
 
         def run() -> StepResult:
             assert (up / "joined.json").exists(), "it is recorded before anything is created"
+            assert preferred[-1] == ["east", "west"], "those that serve have the processors first"
             return results.pop()
 
         return [Step(name=f"{name}/cluster", title="create the cluster", run=run, cluster=name)]
+
+    @contextmanager
+    def prefer(_: KindProvider, clusters: list[Cluster]) -> Iterator[None]:
+        preferred.append([cluster.name for cluster in clusters])
+        yield
+        preferred.append([])
 
     def leave(lab: Lab, name: str) -> Iterator[str]:
         yield f"links to {name} removed"
         yield f"{name}: cluster deleted"
         joining.record(lab.without(name))
 
+    monkeypatch.setattr(KindProvider, "prefer", prefer)
     monkeypatch.setattr(joining, "steps", steps)
     monkeypatch.setattr(joining, "leave", leave)
     monkeypatch.setattr(joining, "wait_linked", lambda *_: None)

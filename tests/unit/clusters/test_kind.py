@@ -409,3 +409,14 @@ def test_a_cluster_of_another_lab_is_not_deleted(provider: Any, docker: FakeDock
     with pytest.raises(ClusterError, match="is not the lab's; it was not touched"):
         provider.remove_cluster(three, three.clusters["north"])
     assert NORTH in docker.nodes
+
+
+def test_nodes_have_the_processors_first_until_the_block_ends(provider: Any, docker: FakeDocker, lab: Lab) -> None:
+    def interrupted() -> None:
+        with provider.prefer([lab.clusters["east"]]):
+            assert docker.did == [f"weigh {EAST} 32768"]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert docker.did[-1] == f"weigh {EAST} 1024"

@@ -23,7 +23,7 @@ from lab.config.conflicts import conflicts
 from lab.config.spec import ClusterSpec, LabSpec
 from lab.config.values import DnsLabel, LabelValue, PortNumber, words
 
-NAMES = ("north", "south", "up", "down")
+NAMES = ("north", "south", "centre", "edge")
 """Names for a cluster that a scenario lets join: the first that lab.toml does not have."""
 TRUST_DOMAINS = tuple(f"joined-{number}.example" for number in range(1, 7))
 """The trust domains of clusters that join. Every Istio accepts them from the beginning: if its list changed when a

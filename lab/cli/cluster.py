@@ -86,7 +86,7 @@ def add(
         lab = machine.make_ready(lab, install=not no_install, yes=yes)
         joining.record(lab)
         serving = list(lab.without(name).clusters.values())
-        with provider().prefer(serving):
+        with provider().power.prefer(serving):
             report = running.run(lab, joining.steps(lab, name), verb="cluster-add", quiet=as_json)
         with waiting("lab cluster add"):
             joining.wait_linked(lab, name)

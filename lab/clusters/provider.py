@@ -53,7 +53,7 @@ class OwnedResource:
 
 
 class Power(Protocol):
-    """Stops and starts nodes."""
+    """Stops and starts nodes, and decides which have the processors first."""
 
     def stop(self, cluster: Cluster) -> None:
         """Stop a cluster's node as a shutdown does."""
@@ -73,6 +73,12 @@ class Power(Protocol):
         Raises:
             ClusterError: the node does not exist.
             WaitTimeout: the cluster is not ready in time.
+        """
+
+    def prefer(self, clusters: Sequence[Cluster]) -> AbstractContextManager[None]:
+        """Let these clusters have the processors before all others while the block runs.
+
+        After `kill -9` they keep the preference until the next such block ends.
         """
 
 
@@ -246,12 +252,6 @@ class Provider(Protocol):
 
     def has_lab(self, name: str) -> bool:
         """Return whether a lab of this name, of any user, has clusters or a network on this machine."""
-
-    def prefer(self, clusters: Sequence[Cluster]) -> AbstractContextManager[None]:
-        """Let these clusters have the processors before all others while the block runs.
-
-        After `kill -9` they keep the preference until the next such block ends.
-        """
 
     def remove_cluster(self, lab: Lab, cluster: Cluster) -> None:
         """Delete a cluster of the lab, and its entries in kubeconfigs; also what a killed run left of it.

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from lab.base import cancel, events
+from lab.base import events
 from lab.base.concurrency import at_once
 from lab.base.errors import ClusterError, LabError
 from lab.base.names import LAB_ID_LABEL, LAB_LABEL, Cluster
@@ -38,9 +37,6 @@ from lab.tools.docker import Docker
 from lab.tools.docker_records import Container, Network
 from lab.tools.kind import CLUSTER_LABEL, KindCli
 
-_USUAL, _FIRST = 1024, 32 * 1024
-"""Shares of the processors: the engine's default, and that of a node which serves while another one is created."""
-_UNDO_S = 10.0
 _MAY_DIFFER = frozenset({"memory_mib", "lab_id", "home", "subnet"})
 
 
@@ -158,17 +154,6 @@ class KindProvider:
         if network.is_there(self.docker, _identity(lab)):
             found.append(OwnedResource(kind="network", name=lab.spec.name))
         return found
-
-    @contextmanager
-    def prefer(self, clusters: Sequence[Cluster]) -> Iterator[None]:
-        """Give the clusters' nodes a larger share of the processors."""
-        nodes = [cluster.node for cluster in clusters]
-        try:
-            at_once(lambda node: self.docker.weigh(node, _FIRST), nodes)
-            yield
-        finally:
-            with cancel.undoing(_UNDO_S):
-                at_once(lambda node: self.docker.weigh(node, _USUAL), nodes)
 
     def remove_cluster(self, lab: Lab, cluster: Cluster) -> None:
         """Delete a cluster's delay lines, its node container with its volumes, and what the lab's files have of it."""

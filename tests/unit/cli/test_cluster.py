@@ -13,7 +13,7 @@ import pytest
 from lab.base.names import Cluster
 from lab.base.step import CHANGED, UNCHANGED, Step, StepResult
 from lab.cli import machine
-from lab.clusters.kind.provider import KindProvider
+from lab.clusters.kind.power import KindPower
 from lab.clusters.provider import NodeStatus
 from lab.lab import Lab
 from lab.lifecycle import joining
@@ -43,7 +43,7 @@ def no_clusters(
         return [Step(name=f"{name}/cluster", title="create the cluster", run=run, cluster=name)]
 
     @contextmanager
-    def prefer(_: KindProvider, clusters: list[Cluster]) -> Iterator[None]:
+    def prefer(_: KindPower, clusters: list[Cluster]) -> Iterator[None]:
         preferred.append([cluster.name for cluster in clusters])
         yield
         preferred.append([])
@@ -53,7 +53,7 @@ def no_clusters(
         yield f"{name}: cluster deleted"
         joining.record(lab.without(name))
 
-    monkeypatch.setattr(KindProvider, "prefer", prefer)
+    monkeypatch.setattr(KindPower, "prefer", prefer)
     monkeypatch.setattr(joining, "steps", steps)
     monkeypatch.setattr(joining, "leave", leave)
     monkeypatch.setattr(joining, "wait_linked", lambda *_: None)

@@ -413,7 +413,7 @@ def test_a_cluster_of_another_lab_is_not_deleted(provider: Any, docker: FakeDock
 
 def test_nodes_have_the_processors_first_until_the_block_ends(provider: Any, docker: FakeDocker, lab: Lab) -> None:
     def interrupted() -> None:
-        with provider.prefer([lab.clusters["east"]]):
+        with provider.power.prefer([lab.clusters["east"]]):
             assert docker.did == [f"weigh {EAST} 32768"]
             raise KeyboardInterrupt
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,8 @@ def test_a_cluster_that_joins_changes_no_istio(lab: Lab) -> None:
     domains = control_plane.place(three, three.clusters["north"]).other_trust_domains
     assert {"east.example", "west.example"} <= set(domains)
     assert three.spec.clusters["north"].trust_domain not in domains
+    written = replace(lab, keeps_keys=False)
+    assert control_plane.place(written, lab.clusters["east"]).other_trust_domains == ["west.example"]
 
 
 def test_more_clusters_than_trust_domains_cannot_join() -> None:

@@ -19,8 +19,9 @@ _E2E = (
     "accidents_linkerd",
 )
 _LINKS = ("network", "gateways", "scenarios", "walkthrough")
-_OF_LINKS = "distance or (walkthrough and disaster_recovery)"
+_OF_LINKS = "distance or third_cluster or (walkthrough and disaster_recovery)"
 """Tests of scenarios that take minutes each: they run in the session links, not in e2e."""
+_CLUSTERS = ("six_clusters",)
 _INITIALIZER = ("initializer",)
 _OTHER_MACHINES = ("any_machine",)
 _ENGINES = ("engines",)
@@ -142,10 +143,17 @@ def e2e(session: nox.Session) -> None:
 
 @nox.session
 def links(session: nox.Session) -> None:
-    """Test distances, partitions and two gateways on two real clusters, with their scenarios; 20 minutes."""
+    """Test distances, partitions, two gateways and a third cluster, with their scenarios; 25 minutes."""
     session.install("-e", ".[test]", silent=True)
     files = (f"tests/e2e/test_{name}.py" for name in _LINKS)
     session.run("pytest", *files, "-k", f"network or gateways or {_OF_LINKS}", "--require-lab", *session.posargs)
+
+
+@nox.session
+def clusters(session: nox.Session) -> None:
+    """Test six real clusters: all answer all, scenarios run on them, a seventh joins and leaves; it needs 9 GiB."""
+    session.install("-e", ".[test]", silent=True)
+    session.run("pytest", *(f"tests/e2e/test_{name}.py" for name in _CLUSTERS), "--require-lab", *session.posargs)
 
 
 @nox.session

@@ -1,5 +1,7 @@
 """Measure the lab, compare it with the same steps in sequence, and write JSON and a table.
 
+With `--clusters 6`, it also measures `lab up` with three to six clusters, and what each further one costs.
+
 The comparison runs the plan of `lab up` one step at a time, on nodes from the plain node image, and loads the images
 afterwards, as a person does who follows the documented commands. Durations are wall-clock time and differ between
 machines: compare the ratios.
@@ -13,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from graphlib import TopologicalSorter
@@ -33,7 +35,9 @@ from lab.lifecycle import artifacts, plan, runner
 from lab.lifecycle import down as teardown
 
 NAME = "bench"
-PORTS = {"east": 38081, "west": 38080}
+PORTS = {"east": 38081, "west": 38080, "north": 38082, "south": 38083, "alps": 38084, "bay": 38085}
+"""The clusters with their ports: of a lab with n clusters, the first n."""
+TWO = 2
 _MIB = 1 << 20
 _LINUX_ONLY = "bench needs the engine on this machine, for the memory of its processes: run it on Linux"
 console = Console()
@@ -58,6 +62,9 @@ def main() -> int:
     """Measure, print and write the figures; return 1 if a limit is exceeded."""
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
     parser.add_argument("--artifacts", action="store_true", help="also build all artifacts from scratch (20 minutes)")
+    parser.add_argument(
+        "--clusters", type=int, default=TWO, choices=range(TWO, len(PORTS) + 1), help="also measure with up to so many"
+    )
     parser.add_argument("--stack", default="auto", choices=("auto", *stacks.STACKS), help="the stack to measure")
     parser.add_argument("--output", type=Path, default=Path("bench-results"), help="folder for the results")
     options = parser.parse_args()
@@ -66,6 +73,8 @@ def main() -> int:
     figures = list(artifact_figures(options.stack)) if options.artifacts else []
     with tempfile.TemporaryDirectory() as state:
         figures += lab_figures(Path(state), options.stack)
+        if options.clusters > TWO:
+            figures += further_figures(Path(state), options.stack, options.clusters)
     write(figures, options.output)
     return 0 if all(figure.met is not False for figure in figures) else 1
 
@@ -101,6 +110,39 @@ def lab_figures(state: Path, stack: str) -> list[Goal]:
         Goal(name="lab up again", value=again, at_most=5),
         Goal(name="lab down", value=down, at_most=10),
         Goal(name="memory of both clusters", value=memory, at_most=3072, unit="MiB"),
+    ]
+
+
+def further_figures(state: Path, stack: str, most: int) -> list[Goal]:
+    """Measure `lab up` with two clusters and with each number up to `most`, and what a further one costs on average."""
+    up, memory = dict[int, float](), dict[int, float]()
+    for count in range(TWO, most + 1):
+        lab = _lab(state, stack, clusters=count)
+        up[count] = timed(f"lab up with {count} clusters", lambda lab=lab: bring_up(lab))  # type: ignore[misc]
+        memory[count] = memory_mib(lab)
+        teardown.down(lab, warn=print)
+    counts = [
+        figure
+        for count in range(TWO, most + 1)
+        for figure in (
+            Goal(name=f"lab up with {count} clusters", value=up[count], at_most=None),
+            Goal(name=f"memory of {count} clusters", value=memory[count], at_most=None, unit="MiB"),
+        )
+    ]
+    return [*counts, *each_further(up, memory)]
+
+
+def each_further(up: Mapping[int, float], memory: Mapping[int, float]) -> list[Goal]:
+    """Return what a further cluster costs on average: seconds of `lab up`, and memory in MiB."""
+    most = max(up)
+    return [
+        Goal(name=f"each further cluster, of {most}", value=(up[most] - up[TWO]) / (most - TWO), at_most=15),
+        Goal(
+            name=f"memory of each further cluster, of {most}",
+            value=(memory[most] - memory[TWO]) / (most - TWO),
+            at_most=1024,
+            unit="MiB",
+        ),
     ]
 
 
@@ -182,11 +224,15 @@ def write(figures: Sequence[Goal], folder: Path) -> None:
     console.print(f"written to {file}")
 
 
-def _lab(state: Path, stack: str, *, cache: Path | None = None, node_image: str | None = None) -> Lab:
-    ports = "".join(f"[clusters.{name}]\ningress_port = {port}\n" for name, port in PORTS.items())
+def _lab(
+    state: Path, stack: str, *, clusters: int = TWO, cache: Path | None = None, node_image: str | None = None
+) -> Lab:
+    first = list(PORTS.items())[:clusters]
+    ports = "".join(f"[clusters.{name}]\ningress_port = {port}\n" for name, port in first)
     spec = config.parse(f'name = "{NAME}"\nstack = "{stack}"\n{ports}')
     paths = Paths(cache=cache or Paths.of(NAME).cache, state=state / NAME)
     return Lab(spec=spec, paths=paths, artifacts=ArtifactStore.of(spec, paths), node_image=node_image)
 
 
-raise SystemExit(main())
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from lab.artifacts.store import ArtifactStore
 from lab.base.names import SCENARIO_LABEL, Cluster, node_name
 from lab.base.paths import Paths
-from lab.config import LabSpec
+from lab.config import LabSpec, joined
 from lab.kube import Kube
 from lab.kube.objects import Obj
 from lab.kube.owned import Owned, Owner
@@ -41,14 +41,23 @@ class Lab:
 
     @classmethod
     def of(cls, spec: LabSpec) -> Lab:
-        """Return the lab that a specification describes, with its folders on this machine."""
+        """Return the lab that a specification describes, with its folders on this machine and clusters that joined it.
+
+        Raises:
+            ConfigError: a cluster that joined cannot be with those of lab.toml.
+        """
         paths = Paths.of(spec.name)
         paths.check_access()
+        spec = joined.extended(spec, joined.read(paths.joined))
         return cls(spec=spec, paths=paths, artifacts=ArtifactStore.of(spec, paths))
 
     def refreshed(self) -> Lab:
         """Return the lab with a store that looks for all artifacts again."""
         return replace(self, artifacts=ArtifactStore.of(self.spec, self.paths))
+
+    def without(self, cluster: str) -> Lab:
+        """Return the lab without a cluster that joined it."""
+        return replace(self, spec=joined.without(self.spec, cluster))
 
     @property
     def id(self) -> str:
@@ -83,7 +92,7 @@ class Lab:
 
     @property
     def clusters(self) -> Mapping[str, Cluster]:
-        """Every cluster of the lab by name, in the order of lab.toml, whether it is up or not."""
+        """Every cluster of the lab by name, in the order of lab.toml, then those that joined; up or not."""
         return {
             name: Cluster(
                 name=name,

@@ -7,6 +7,7 @@ NAMES = (
     "isolation",
     "disaster_recovery",
     "distance",
+    "third_cluster",
     "dev_loop",
 )
 """The scenarios in the order of presentation. The module of each name defines SCENARIO."""

@@ -62,6 +62,11 @@ class Paths:
         return self.state / "stack"
 
     @property
+    def joined(self) -> Path:
+        """File with the clusters that `lab cluster add` added to those of lab.toml."""
+        return self.state / "joined.json"
+
+    @property
     def profile(self) -> Path:
         """File with the profile of `lab initialize` that `lab up` installed, if any."""
         return self.state / "profile.json"
@@ -113,6 +118,11 @@ class Paths:
     def loading(self, cluster: str) -> Path:
         """Return the folder that exists while images are loaded into a cluster's node, with their archive."""
         return self.state / f"images@{cluster}"
+
+    @property
+    def rendered(self) -> Path:
+        """Renderings of charts, some with keys of webhooks."""
+        return self.state / "rendered"
 
     @property
     def logs(self) -> Path:

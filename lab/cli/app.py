@@ -17,6 +17,7 @@ from lab.base.paths import DISK_ERRORS, denied, unusable
 from lab.cli import (
     artifacts,
     bundle,
+    cluster,
     dev,
     initialize,
     lifecycle,
@@ -48,6 +49,7 @@ app = typer.Typer(
 )
 _GROUPS = (
     lifecycle,
+    cluster,
     shell,
     render,
     initialize,

@@ -30,12 +30,14 @@ def _note_json(context: typer.Context, value: bool) -> bool:  # noqa: FBT001 - T
 
 
 def cluster_names(incomplete: str) -> list[str]:
-    """Return the clusters of the nearest lab.toml whose names begin with `incomplete`."""
+    """Return the lab's clusters whose names begin with `incomplete`."""
     from lab import config
+    from lab.base.errors import LabError
+    from lab.lab import Lab
 
     try:
-        return [name for name in config.load(config.find()).clusters if name.startswith(incomplete)]
-    except UsageError:
+        return [name for name in Lab.of(config.load(config.find())).clusters if name.startswith(incomplete)]
+    except LabError:
         return []
 
 

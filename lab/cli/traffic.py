@@ -143,10 +143,16 @@ def failover(
     primary: Annotated[
         str, typer.Option(autocompletion=cluster_names, help="The cluster that answers while it is available.")
     ] = "west",
-    backup: Annotated[
-        str,
-        typer.Option(autocompletion=cluster_names, help="The cluster that answers while the primary is not available."),
-    ] = "east",
+    backups: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backup",
+            autocompletion=cluster_names,
+            help="The cluster that answers while the primary is not available. Again for the next one, in order. "
+            "Default: east.",
+            show_default=False,
+        ),
+    ] = None,
     cluster: CallingCluster = "west",
     show: Show = False,
     as_json: AsJson = False,
@@ -154,18 +160,24 @@ def failover(
 ) -> None:
     """Send requests to a backup cluster when the primary fails.
 
-    `lab unfailover SERVICE` undoes it.
+    With several backups, each answers when those before it fail. Linkerd has no order of more than three.
+
+    Example: `lab failover podinfo --primary west --backup east --backup north`. `lab unfailover SERVICE` undoes it.
     """
     from lab.mesh.model import Failover
 
     lab = lab_of(file)
-    cluster, primary, backup = (cluster_of(lab, name).name for name in (cluster, primary, backup))
+    cluster, primary = (cluster_of(lab, name).name for name in (cluster, primary))
+    backup, *further = (cluster_of(lab, name).name for name in backups or ["east"])
     if primary == backup:
         raise UsageError(f"primary and backup are both {primary}", next="name two clusters with --primary and --backup")
-    change = Failover(cluster=cluster, service=service, primary=primary, backup=backup)
+    change = Failover(cluster=cluster, service=service, primary=primary, backup=backup, further=tuple(further))
+    if twice := next((name for name in change.order if change.order.count(name) > 1), None):
+        raise UsageError(f"{twice} is named twice", next="name each cluster once")
     with changing(lab, "lab failover", show=show, as_json=as_json) as mesh:
         mesh.fail_over(change)
-    done(f"{cluster}'s requests to {service} go to {primary}, and to {backup} when {primary} fails")
+    then = "".join(f", then to {name}" for name in further)
+    done(f"{cluster}'s requests to {service} go to {primary}, and to {backup} when {primary} fails{then}")
 
 
 def unfailover(

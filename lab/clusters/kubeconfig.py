@@ -49,6 +49,16 @@ def adopt(file: Path, *, name: str, from_kind: str) -> bool:
     return any(changed)
 
 
+def forget(file: Path, name: str) -> bool:
+    """Remove a cluster from the lab's kubeconfig; False if the file did not have it."""
+    with _own_file:
+        config = _read(file)
+        gone = [found for kind in _KINDS for found in _remove_entries(config, kind, lambda one: one["name"] == name)]
+        if gone:
+            _write(file, config)
+    return bool(gone)
+
+
 def with_current(lab: Lab, cluster: str, *, namespace: str) -> str:
     """Return the lab's kubeconfig with a cluster's context as the current one, and a namespace in each context.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -52,7 +53,7 @@ class OwnedResource:
 
 
 class Power(Protocol):
-    """Stops and starts nodes."""
+    """Stops and starts nodes, and decides which have the processors first."""
 
     def stop(self, cluster: Cluster) -> None:
         """Stop a cluster's node as a shutdown does."""
@@ -72,6 +73,12 @@ class Power(Protocol):
         Raises:
             ClusterError: the node does not exist.
             WaitTimeout: the cluster is not ready in time.
+        """
+
+    def prefer(self, clusters: Sequence[Cluster]) -> AbstractContextManager[None]:
+        """Let these clusters have the processors before all others while the block runs.
+
+        After `kill -9` they keep the preference until the next such block ends.
         """
 
 
@@ -135,8 +142,8 @@ class Wire(Protocol):
     def restore_command(self, source: Cluster, target: Cluster) -> str:
         """Return the command that `restore` runs, and run nothing."""
 
-    def reaches(self, source: Cluster, address: str, port: int) -> bool:
-        """Return whether a cluster's node can connect to an address and port within a second."""
+    def reaches(self, source: Cluster, ends: Sequence[tuple[str, int]]) -> frozenset[tuple[str, int]]:
+        """Return the addresses and ports that a cluster's node can connect to within a second, with one command."""
 
     def means(self, source: Cluster) -> Means:
         """Return what delays packets on this engine: netem where its kernel has it.
@@ -245,6 +252,13 @@ class Provider(Protocol):
 
     def has_lab(self, name: str) -> bool:
         """Return whether a lab of this name, of any user, has clusters or a network on this machine."""
+
+    def remove_cluster(self, lab: Lab, cluster: Cluster) -> None:
+        """Delete a cluster of the lab, and its entries in kubeconfigs; also what a killed run left of it.
+
+        Raises:
+            ClusterError: a cluster of that name is not the lab's; it was not touched.
+        """
 
     def remove(self, lab: Lab) -> None:
         """Delete everything that the lab owns, and nothing else."""

@@ -24,7 +24,7 @@ def cached_objects(lab: Lab, name: str, made_from: str, make: Callable[[], list[
         made_from: everything that the result depends on.
         make: renders the objects.
     """
-    folder = lab.paths.state / "rendered"
+    folder = lab.paths.rendered
     made_from = made_from if lab.keeps_keys else f"{made_from}\nwithout private keys"
     file = folder / f"{name}-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}.json"
     if file.exists():

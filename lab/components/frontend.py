@@ -46,7 +46,8 @@ class Frontend(ManifestComponent):
 def upstream_names(lab: Lab, cluster: Cluster) -> list[str]:
     """Return the names that a cluster's frontend may call: podinfo, and every other cluster's by its exported name.
 
-    The names do not depend on the exports, so that a later export does not restart the frontend.
+    The names do not depend on the exports, nor on clusters that join later, so that neither restarts the frontend.
     """
     federated = [f"{_PODINFO}-federated"] if lab.spec.network.flat else []
-    return [_PODINFO, *(f"{_PODINFO}-{other}" for other in lab.clusters if other != cluster.name), *federated]
+    others = (other for other in lab.clusters if other != cluster.name and other not in lab.spec.joined)
+    return [_PODINFO, *(f"{_PODINFO}-{other}" for other in others), *federated]

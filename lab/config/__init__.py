@@ -13,7 +13,9 @@ from pydantic import BaseModel, ValidationError
 
 from lab.base import text_file
 from lab.base.errors import ConfigError, Problem, UsageError
+from lab.base.names import ROLES
 from lab.base.toml_lines import Key, line_of, lines_of
+from lab.config import defaults
 from lab.config.conflicts import conflicts
 from lab.config.spec import (
     ArtifactsSpec,
@@ -48,42 +50,6 @@ __all__ = [
 ]
 FILE_NAME = "lab.toml"
 _MAX_BYTES = 1 << 20
-_ROLES: Mapping[str, Mapping[str, Any]] = {
-    "east": {
-        "stands_in_for": "GKE",
-        "region": "europe-west1",
-        "zone": "europe-west1-b",
-        "ingress_port": 8081,
-        "podinfo": {"color": "#0072b2"},
-    },
-    "west": {
-        "stands_in_for": "Docker Desktop",
-        "region": "laptop",
-        "zone": "docker-desktop",
-        "ingress_port": 8080,
-        "podinfo": {"color": "#e69f00"},
-    },
-}
-_MORE_COLORS = ("#009e73", "#cc79a7", "#56b4e9", "#f0e442")  # like the roles': Okabe and Ito, for colour-blind viewers
-
-
-def _defaults(name: str, role: str | None, index: int) -> dict[str, Any]:
-    of_role = _ROLES[role] if role else {}
-    return {
-        "stands_in_for": "another cluster",
-        "region": name,
-        "zone": f"{name}-a",
-        "pod_cidr": f"10.{10 + index}.0.0/16",
-        "service_cidr": f"10.{110 + index}.0.0/16",
-        "ingress_port": 8080 + index,
-        "trust_domain": f"{name}.example",
-        **of_role,
-        "podinfo": {
-            "color": _MORE_COLORS[(index - len(_ROLES)) % len(_MORE_COLORS)],
-            "message": f"greetings from {name.capitalize()}",
-            **of_role.get("podinfo", {}),
-        },
-    }
 
 
 def _complete(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,14 +57,14 @@ def _complete(raw: Mapping[str, Any]) -> dict[str, Any]:
     written, roles = raw.get("clusters", {}), raw.get("roles", {})
     if not isinstance(written, Mapping) or not isinstance(roles, Mapping):
         return {"clusters": {}, "exports": {}, **raw}
-    players = {name if isinstance(name := roles.get(role), str) else role: role for role in _ROLES}
+    players = {name if isinstance(name := roles.get(role), str) else role: role for role in ROLES}
     clusters: dict[str, Any] = {}
     for index, name in enumerate(dict.fromkeys([*players, *written])):
         own = written.get(name, {})
         if not isinstance(own, Mapping):
             clusters[name] = own
             continue
-        base = _defaults(name, players.get(name), index)
+        base = defaults.of_cluster(name, players.get(name), index)
         podinfo = own.get("podinfo", {})
         merged = {**base["podinfo"], **podinfo} if isinstance(podinfo, Mapping) else podinfo
         clusters[name] = {**base, **own, "podinfo": merged}
@@ -194,10 +160,10 @@ def _unknown_roles(written: Mapping[str, Any]) -> list[tuple[Key, str]]:
     roles, tables = written.get("roles", {}), written.get("clusters", {})
     if not isinstance(roles, Mapping) or not isinstance(tables, Mapping):
         return []
-    known = list(dict.fromkeys([*_ROLES, *tables]))
+    known = list(dict.fromkeys([*ROLES, *tables]))
     return [
         (("roles", role), f"unknown cluster {name!r}; known: {', '.join(known)}; or add [clusters.{name}]")
-        for role in _ROLES
+        for role in ROLES
         if isinstance(name := roles.get(role, role), str) and name not in known
     ]
 

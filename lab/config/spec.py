@@ -139,11 +139,17 @@ class LabSpec(Table):
     links: Annotated[tuple[LinkSpec, ...], BeforeValidator(tables_only)] = ()
     versions: dict[str, PinnedImage] = {}
     _file: Path | None = PrivateAttr(default=None)
+    _joined: tuple[str, ...] = PrivateAttr(default=())
 
     @property
     def file(self) -> Path | None:
         """The lab.toml that it was read from; None for the default lab."""
         return self._file
+
+    @property
+    def joined(self) -> tuple[str, ...]:
+        """The clusters that are not in lab.toml: `lab cluster add` added them (`lab.config.joined`)."""
+        return tuple(name for name in self._joined if name in self.clusters)
 
     @property
     def mesh_id(self) -> str:

@@ -98,7 +98,13 @@ def find(lab: Lab, found: Traffic, clusters: Sequence[str], wire: WireState) -> 
         wire: the network between them.
     """
     objects = flat(each(lab, clusters, lambda kube: list(_of_objects(lab, kube)), lambda *_: []))
-    return (*_of_traffic(lab, found), *_of_cuts(lab, wire.cuts), *_of_distances(lab, wire.distances), *objects)
+    return (
+        *_of_joined(lab),
+        *_of_traffic(lab, found),
+        *_of_cuts(lab, wire.cuts),
+        *_of_distances(lab, wire.distances),
+        *objects,
+    )
 
 
 def now(lab: Lab, mesh: Mesh) -> tuple[Change, ...]:
@@ -152,6 +158,11 @@ def _route(of: Split | Failover | Intercept) -> tuple[str, str]:
     return of.cluster, of.service
 
 
+def _of_joined(lab: Lab) -> Iterator[Change]:
+    for name in lab.spec.joined:
+        yield Change(cluster=name, kind="cluster", effect=f"cluster: {name} joined; it is not in lab.toml")
+
+
 def _of_traffic(lab: Lab, found: Traffic) -> Iterator[Change]:
     for split in found.splits:
         weights = ", ".join(f"{weight} to {name}" for name, weight in split.weights.items())
@@ -163,7 +174,8 @@ def _of_traffic(lab: Lab, found: Traffic) -> Iterator[Change]:
         )
     for failover in found.failovers:
         words = f"{failover.cluster}'s requests to {failover.service} go to {failover.primary}"
-        effect = f"failover: {words}, and to {failover.backup} when {failover.primary} fails"
+        then = "".join(f", then to {name}" for name in failover.further)
+        effect = f"failover: {words}, and to {failover.backup} when {failover.primary} fails{then}"
         yield Change(cluster=failover.cluster, kind="failover", effect=effect)
     for intercept in found.intercepts:
         which = f"with {intercept.header}={intercept.value} " if intercept.header else ""

@@ -19,6 +19,8 @@ from lab.lab import Lab
 from lab.lifecycle import answers, changes, distances
 from lab.stacks import Stack
 
+ANSWERS = "answers"
+"""The step of each cluster that comes last."""
 _PATIENCE_S = 4.0
 """Time without answers after which the plan checks whether somebody's change prevents them."""
 
@@ -123,13 +125,18 @@ def _link(lab: Lab, stack: Stack, source: str, target: str) -> Iterator[Step]:
         )
 
 
+def export_step(service: str, source: str) -> str:
+    """Return the name of the step that exports a service."""
+    return f"export/{service}-{source}"
+
+
 def _export(lab: Lab, stack: Stack, service: str, source: str) -> Step:
     def run() -> StepResult:
         return CHANGED if stack.export(lab, service, source) else UNCHANGED
 
     control_planes = tuple(f"{name}/{stack.control_plane}" for name in lab.clusters)
     return Step(
-        name=f"export/{service}-{source}",
+        name=export_step(service, source),
         title=f"export {service} from {source}",
         run=run,
         after=(*control_planes, f"{source}/podinfo"),
@@ -140,7 +147,7 @@ def _export(lab: Lab, stack: Stack, service: str, source: str) -> Step:
 def _answers(lab: Lab, stack: Stack, name: str, before: Iterable[Step]) -> Step:
     """Return the step that waits until a frontend gets answers from every expected cluster."""
     return Step(
-        name=f"{name}/answers",
+        name=f"{name}/{ANSWERS}",
         title="wait for answers from every cluster at the frontend",
         run=lambda: _wait_for_answers(lab, stack, name),
         after=tuple(step.name for step in before),

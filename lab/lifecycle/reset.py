@@ -17,7 +17,7 @@ from lab.components import workloads
 from lab.kube import connect
 from lab.kube.objects import Ref
 from lab.lab import Lab
-from lab.lifecycle import changes, distances, plan
+from lab.lifecycle import changes, distances, joining, plan
 from lab.mesh.protocols import Federation, Mesh
 
 _READY_S = 120.0
@@ -31,6 +31,10 @@ def reset(lab: Lab, mesh: Mesh) -> Iterator[str]:
         ClusterError: a node does not exist, or is off the network.
         WaitTimeout: a cluster or workload did not become ready.
     """
+    for name in lab.spec.joined:
+        yield from joining.leave(lab, name)
+        lab = lab.without(name)
+        mesh = stacks.mesh(lab)
     found = provider().look(lab)
     if unusable := [f"{n.name} is {n.status.value}" for n in found.values() if n.status not in _USABLE]:
         raise ClusterError(f"node {', node '.join(unusable)}; reset cannot repair that", next="lab up")

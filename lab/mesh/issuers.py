@@ -17,6 +17,12 @@ def issuer_of(lab: Lab, cluster: Cluster) -> pki.Issued:
     )
 
 
+def delete(lab: Lab, cluster: str) -> None:
+    """Delete a cluster's issuer, if it exists."""
+    for kind in ("key", "crt"):
+        (lab.paths.pki / f"issuer-{cluster}.{kind}").unlink(missing_ok=True)
+
+
 _OPENSSL = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc"
 _SIGNS = "-addext keyUsage=critical,digitalSignature,keyCertSign,cRLSign"
 

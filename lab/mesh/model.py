@@ -133,12 +133,21 @@ class Permission:
 
 @dataclass(frozen=True, kw_only=True)
 class Failover:
-    """A cluster's requests to a service go to the endpoints in `primary`; if those fail, to those in `backup`."""
+    """A cluster's requests to a service go to the endpoints in `primary`; if those fail, to those in `backup`.
+
+    If those fail as well, they go to the `further` clusters, in this order.
+    """
 
     cluster: str
     service: str
     primary: str
     backup: str
+    further: tuple[str, ...] = ()
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """All clusters, the primary first."""
+        return (self.primary, self.backup, *self.further)
 
 
 @dataclass(frozen=True, kw_only=True)

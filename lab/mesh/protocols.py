@@ -48,6 +48,12 @@ class Gateways(Protocol):
     def unlink(self, source: str, target: str) -> bool:
         """Delete a link, and with it the target's endpoints in `source`; return False if there was none."""
 
+    def forget(self, cluster: str) -> None:
+        """Delete, in all other clusters, what they know of a cluster: links, credentials, exports from it.
+
+        Sends nothing to the cluster itself. Requests under way to it end as they would have.
+        """
+
     def tls_entrance(self, cluster: str, service: str, port: int) -> TlsEntrance:
         """Return the TLS parameters for a client that calls a service through the cluster's gateway.
 

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from lab.base.errors import UsageError
 from lab.base.names import LABEL_PREFIX, NAMESPACE
 from lab.kube import Kube
+from lab.kube.objects import Obj
 from lab.mesh.names import ServicePort, ports_of, service_ref
 
 SPLIT_LABEL = f"{LABEL_PREFIX}/split"
 """Label of an object that divides requests; its value is the called service."""
 FAILOVER_LABEL = f"{LABEL_PREFIX}/failover"
 """Label of an object that prefers one cluster; its value is the called service."""
+_FURTHER = f"{LABEL_PREFIX}/further"
+
+
+def further_annotation(clusters: Sequence[str]) -> dict[str, str]:
+    """Return the annotation of a failover's object with the clusters after the backup, in order; none for none."""
+    return {_FURTHER: " ".join(clusters)} if clusters else {}
+
+
+def further_of(obj: Obj) -> tuple[str, ...]:
+    """Return the clusters after the backup that a failover's object names."""
+    return tuple((obj["metadata"].get("annotations") or {}).get(_FURTHER, "").split())
 
 
 def called_ports(kube: Kube, service: str, names: Iterable[str]) -> tuple[ServicePort, ...]:

@@ -16,11 +16,14 @@ from lab.base.errors import LabError
 from lab.base.files import file_sha256, write_atomic
 from lab.base.names import ROLES
 from lab.base.paths import restored
+from lab.config import joined
 
 DIGESTS = "manifests.sha256"
 """The digest of every manifest as the project ships it, in the format of sha256sum."""
-_ROLE = re.compile(rf"(?<!\w)(?<!east-)({'|'.join(ROLES)})(\.example)?(?!\w)(?!-west)")
-"""A role as a whole word, but not in "east-west"; or the role's default trust domain."""
+THIRD = joined.NAMES[0]
+"""The name, in manifests, of the cluster that a scenario lets join."""
+_ROLE = re.compile(rf"(?<!\w)(?<!east-)({'|'.join(ROLES)})(\.example)?(?!\w)(?!-west)|(?<!\w){THIRD}(?!\w)")
+"""A role as a whole word, but not in "east-west"; or the role's default trust domain; or the third cluster."""
 _IMAGE = "{image}"
 """The placeholder for the image of a probe: the lab builds it, so its tag differs from machine to machine."""
 
@@ -33,7 +36,7 @@ class Manifests:
         folder: the folder with all scenarios.
         scenario: the scenario's name.
         stack: the stack's name.
-        names: the lab's cluster by role.
+        names: the lab's cluster by role, and by THIRD.
         domains: its trust domain by role.
         image: returns the image of the probes.
         copies: the folder for rendered copies.
@@ -97,7 +100,7 @@ class Manifests:
         return _IMAGE in text or any(self._name(match) != match[0] for match in _ROLE.finditer(text))
 
     def _name(self, match: re.Match[str]) -> str:
-        return (self.domains if match[2] else self.names)[match[1]]
+        return (self.domains if match[2] else self.names)[match[1] or THIRD]
 
 
 def _text(source: Path) -> str:

@@ -7,6 +7,7 @@
 | {east_node}, {west_node} | its node container |
 | {east_replicas}, {west_replicas} | its number of podinfo's pods |
 | {east_domain}, {west_domain} | its trust domain |
+| {third}, {third_node} | the cluster that a scenario lets join, and its node |
 | {gateways} | number of pods of each east-west gateway |
 | {distance} | options of `lab network` that restore lab.toml's distance between the roles' clusters |
 | {namespace} | namespace of the applications |
@@ -30,9 +31,9 @@ from typing import Any
 from lab import config
 from lab.base.names import NAMESPACE, ROLES, node_name
 from lab.base.paths import APPS, PROJECT, Paths
-from lab.config import LabSpec
+from lab.config import LabSpec, joined
 from lab.lab import Lab
-from lab.scenario import card
+from lab.scenario import card, manifests
 from lab.scenario.actions import Action, Apply, Command, Delete, kubectl_command, of_stack
 from lab.scenario.manifests import Manifests
 from lab.scenario.model import Scenario
@@ -91,6 +92,8 @@ class Target:
             values[f"{role}_node"] = node_name(self.spec.name, name)
             values[f"{role}_domain"] = self.spec.clusters[name].trust_domain
             values[f"{role}_replicas"] = str(self.spec.clusters[name].podinfo.replicas)
+        values["third"] = self.third
+        values["third_node"] = node_name(self.spec.name, self.third)
         return values
 
     @property
@@ -98,6 +101,11 @@ class Target:
         ends = set(self.names.values())
         wanted = (link.distance.options for link in self.spec.links if set(link.between) == ends)
         return next(wanted, "--clear")
+
+    @property
+    def third(self) -> str:
+        """The cluster that a scenario lets join."""
+        return joined.spare_name(self.spec)
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -114,7 +122,7 @@ class Target:
             folder=self.scenarios,
             scenario=scenario,
             stack=self.stack,
-            names=self.names,
+            names={**self.names, manifests.THIRD: self.third},
             domains={role: self.spec.clusters[name].trust_domain for role, name in self.names.items()},
             image=self.image,
             copies=self.paths.manifests,

@@ -166,6 +166,11 @@ class Docker(Images):
         with self._client() as client:
             client.container.update(name, memory=f"{mib}m", memory_swap=f"{mib}m")
 
+    def weigh(self, name: str, shares: int) -> None:
+        """Set a container's share of the processors while others want them, too; 1024 is the engine's default."""
+        with self._client() as client:
+            client.container.update(name, cpu_shares=shares)
+
     def remove_container(self, name: str) -> bool:
         """Remove a container, running or not, with its anonymous volumes; False if it did not exist."""
         try:

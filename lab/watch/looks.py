@@ -6,11 +6,11 @@ import re
 import string
 from dataclasses import dataclass, field
 
+from lab.base import colours
+
 FAILURES = {"connect": "x", "timeout": "~", "broken": "/", "status": "!", "body": "?", "refused": "o"}
 """The symbol of each of the frontend's kinds of failure; never a capital letter, which clusters have."""
 OTHER_FAILURE = "#"
-_STAND_INS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#f0e442")
-"""The colours of the frontend's page: Okabe's and Ito's, which colour-blind people can distinguish."""
 _HEX = re.compile(r"#[0-9a-fA-F]{6}")
 _OLD = 0.55
 """How far the colour of the oldest cell is mixed with grey."""
@@ -38,7 +38,7 @@ class Looks:
         if offered and _HEX.fullmatch(offered) and offered.lower() not in others:
             self._colours[cluster] = offered.lower()
         if cluster not in self._colours:
-            self._colours[cluster] = next((one for one in _STAND_INS if one not in others), _STAND_INS[0])
+            self._colours[cluster] = next((one for one in colours.CLUSTERS if one not in others), colours.CLUSTERS[0])
         return self._colours[cluster]
 
 

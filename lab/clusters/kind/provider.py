@@ -7,6 +7,7 @@ its settings and its lab. A node without a mark is left over from a killed run, 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
@@ -115,13 +116,7 @@ class KindProvider:
 
     def ensure(self, lab: Lab, cluster: Cluster, *, image: str) -> StepResult:
         """Create the cluster, start a stopped one, or replace one that a killed run left over."""
-        node = self._look(lab, cluster)
-        if node.status is NodeStatus.FOREIGN:
-            raise ClusterError(
-                f"the container {node.name!r} exists and is not the lab's; it was not touched",
-                where=cluster.name,
-                next=f"set another `name` in lab.toml; or, if unused, `docker rm --force --volumes {node.name}`",
-            )
+        node = self._own(lab, cluster)
         if node.status in STANDS_STILL:
             self.power.resume(cluster)
         mark = self._mark(node.name) if node.status not in {NodeStatus.ABSENT, NodeStatus.UNFINISHED} else None
@@ -159,6 +154,20 @@ class KindProvider:
         if network.is_there(self.docker, _identity(lab)):
             found.append(OwnedResource(kind="network", name=lab.spec.name))
         return found
+
+    def remove_cluster(self, lab: Lab, cluster: Cluster) -> None:
+        """Delete a cluster's delay lines, its node container with its volumes, and what the lab's files have of it."""
+        node = self._own(lab, cluster)
+        lines = delay_line.of_lab(self.docker, _identity(lab))
+        at_once(self.docker.remove_container, [one.name for one in lines if cluster.name in delay_line.ends_of(one)])
+        if node.status is not NodeStatus.ABSENT:
+            self.docker.remove_container(node.name)
+        if kubeconfig.forget(lab.paths.kubeconfig, cluster.context):
+            _update_merged(lab)
+        file = lab.paths.kind_config(cluster.name)
+        for left in (file, file.with_suffix(".kubeconfig")):
+            left.unlink(missing_ok=True)
+        shutil.rmtree(lab.paths.loading(cluster.name), ignore_errors=True)
 
     def remove(self, lab: Lab) -> None:
         """Delete the delay lines, the node containers with their volumes, and the network."""
@@ -213,6 +222,21 @@ class KindProvider:
 
     def _owns(self, lab: Lab, container: Container, networks: Sequence[Network]) -> bool:
         return _identity(lab).owns_node(container, networks, self._read_mark)
+
+    def _own(self, lab: Lab, cluster: Cluster) -> Node:
+        """Return a cluster's node.
+
+        Raises:
+            ClusterError: a container of its name is not the lab's.
+        """
+        node = self._look(lab, cluster)
+        if node.status is NodeStatus.FOREIGN:
+            raise ClusterError(
+                f"the container {node.name!r} exists and is not the lab's; it was not touched",
+                where=cluster.name,
+                next=f"set another `name` in lab.toml; or, if unused, `docker rm --force --volumes {node.name}`",
+            )
+        return node
 
     def _look(self, lab: Lab, cluster: Cluster) -> Node:
         container = self.docker.container(cluster.node)
@@ -314,11 +338,7 @@ class KindProvider:
             text = kind.kubeconfig(kind_name(lab.spec.name, cluster.name))
         changed = kubeconfig.adopt(lab.paths.kubeconfig, name=cluster.context, from_kind=text)
         if changed:
-            try:
-                if kubeconfig.merged(lab):
-                    kubeconfig.merge(lab)
-            except LabError as error:  # a lab works without the user's own kubeconfig
-                events.progress(f"kubeconfig not updated: {error.where}: {error.what}")
+            _update_merged(lab)
         return changed
 
     def _relabel(self, lab: Lab, cluster: Cluster) -> bool:
@@ -351,6 +371,15 @@ _STATUS = {
     "removing": NodeStatus.UNFINISHED,
     "dead": NodeStatus.UNFINISHED,
 }
+
+
+def _update_merged(lab: Lab) -> None:
+    """Give the user's own kubeconfig the lab's contexts of now, if it has any of them."""
+    try:
+        if kubeconfig.merged(lab):
+            kubeconfig.merge(lab)
+    except LabError as error:  # a lab works without the user's own kubeconfig
+        events.progress(f"kubeconfig not updated: {error.where}: {error.what}")
 
 
 def _identity(lab: Lab) -> LabIdentity:

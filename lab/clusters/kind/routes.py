@@ -29,6 +29,8 @@ _FILE = "/etc/eastwest-lab-routes"
 """A script in the node that adds the routes and the rule. It is written last: if it exists, so does the unit."""
 _UNITS = "/etc/systemd/system"
 _UNIT = "eastwest-lab-routes.service"
+_ADDS = "ip route replace "
+"""The beginning of a script line that adds a route."""
 _READ = f"set -e; ip route show; iptables -w -S FORWARD; test ! -e {_FILE} || cat {_FILE}; {record.READ}"
 _WRITE = f"""set -e
 cat >{_UNITS}/{_UNIT} <<'END'
@@ -51,15 +53,21 @@ mv {_FILE}.new {_FILE}
 
 
 def ensure(docker: Docker, lab: Lab) -> StepResult:
-    """Add missing routes and rules to every node's tables, and to the file that survives a restart of the node."""
+    """Add missing routes and rules to every node's tables, and to the file that survives a restart of the node.
+
+    Routes to clusters that have left the lab are removed from both.
+    """
     wanted = wanted_everywhere(lab)
     changed: list[str] = []
 
     def one(source: str) -> None:
         node, routes = lab.clusters[source].node, wanted[source]
         has = read(docker, node)
-        if missing(routes, has) or any(_line(route) not in has for route in routes):
-            docker.execute(node, ["sh", "-c", _WRITE], input="".join(f"{_line(route)}\n" for route in routes))
+        lines = [_line(route) for route in routes]
+        stale = [line for line in has if line.startswith(_ADDS) and line not in lines]
+        if stale or missing(routes, has) or any(line not in has for line in lines):
+            flushes = "".join(f"ip route flush exact {_destination(line)}\n" for line in stale)
+            docker.execute(node, ["sh", "-c", flushes + _WRITE], input="".join(f"{line}\n" for line in lines))
             changed.append(source)
 
     at_once(one, lab.clusters)
@@ -119,4 +127,10 @@ def _line(wanted: str) -> str:
     if wanted.startswith("-A "):
         rule = wanted.removeprefix("-A ")
         return f"iptables -w -C {rule} 2>/dev/null || iptables -w -A {rule}"
-    return f"ip route replace {wanted}"
+    return f"{_ADDS}{wanted}"
+
+
+def _destination(line: str) -> str:
+    """Return the network of a script line that adds a route."""
+    words = line.removeprefix(_ADDS).split()
+    return words[1] if words[0] == "unreachable" else words[0]

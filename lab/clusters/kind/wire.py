@@ -49,9 +49,9 @@ class KindWire:
         """Return the command of `restore`."""
         return link.restore_command(self.docker, source, target)
 
-    def reaches(self, source: Cluster, address: str, port: int) -> bool:
-        """Try a connection from a cluster's node."""
-        return link.reaches(self.docker, source, address, port)
+    def reaches(self, source: Cluster, ends: Sequence[tuple[str, int]]) -> frozenset[tuple[str, int]]:
+        """Try connections from a cluster's node."""
+        return link.reaches(self.docker, source, ends)
 
     def means(self, source: Cluster) -> Means:
         """Try whether the engine's kernel has netem."""

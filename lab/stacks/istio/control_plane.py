@@ -12,6 +12,7 @@ from lab.base.names import NAMESPACE as APPS
 from lab.base.names import Cluster
 from lab.components.base import ManifestComponent
 from lab.components.cache import cached_objects
+from lab.config import joined
 from lab.kube import manifests
 from lab.kube.objects import Obj
 from lab.lab import Lab
@@ -62,6 +63,14 @@ def rendered(lab: Lab, cluster: Cluster) -> list[Obj]:
     return cached_objects(lab, f"istio-{cluster.name}", f"{binary}\n{json.dumps(values, sort_keys=True)}", render)
 
 
+def _others(lab: Lab, cluster: str) -> list[str]:
+    """Return the trust domains of the other clusters, and those that clusters which join can have."""
+    clusters = lab.spec.clusters
+    # No cluster joins what `lab initialize` writes.
+    spare = joined.TRUST_DOMAINS if lab.keeps_keys else ()
+    return sorted({*(one.trust_domain for one in clusters.values()), *spare} - {clusters[cluster].trust_domain})
+
+
 def place(lab: Lab, cluster: Cluster) -> MeshPlace:
     """Return the parameters of a cluster's Istio."""
     spec = lab.spec
@@ -70,7 +79,7 @@ def place(lab: Lab, cluster: Cluster) -> MeshPlace:
         cluster=cluster.name,
         network=network_of(cluster.name),
         trust_domain=spec.clusters[cluster.name].trust_domain,
-        other_trust_domains=[other.trust_domain for name, other in spec.clusters.items() if name != cluster.name],
+        other_trust_domains=_others(lab, cluster.name),
         pilot_image=lab.artifacts.image("istio-pilot"),
         proxy_image=lab.artifacts.image("istio-proxy"),
         local_hosts=[f"frontend.{APPS}.svc.cluster.local"],

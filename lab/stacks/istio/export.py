@@ -128,6 +128,13 @@ def remove(lab: Lab, service: str, source: str) -> bool:
     return any(gone)
 
 
+def forget(lab: Lab, cluster: Cluster, source: str) -> None:
+    """Delete the exports from a source in one importing cluster; the subsets stay."""
+    objects = owned(lab, cluster)
+    for obj in reversed(_mirrors(objects.kube, {SOURCE_LABEL: source})):
+        objects.delete(ref(obj))
+
+
 def listed(kube: Kube) -> Iterator[tuple[str, str]]:
     """Yield the exported services that a cluster knows, each as (service, exporting cluster)."""
     for obj in kube.find("v1", "Service", namespace=NAMESPACE):

@@ -18,11 +18,17 @@ to fail (Envoy, "Outlier detection": the base time, times the number of ejection
 requests try it; they are retried at the backup. By default, Envoy takes up to a second to use a change of an endpoint's
 health after another one (`update_merge_window`): then all requests of that second would try it.
 
+With more than one backup, an EnvoyFilter adds an aggregate cluster: it has the subsets of the clusters in their order,
+and Envoy takes the first that has a healthy endpoint (Envoy, "Aggregate Cluster"). Priorities cannot express such an
+order: an endpoint behind a gateway has no labels but those of its cluster and its network.
+
 The last endpoints of all clusters are never left without requests (`minHealthPercent`): a gateway is one endpoint, and
 its new pod would wait for the end of an ejection.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 
 from lab.base.errors import UsageError
 from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
@@ -31,7 +37,7 @@ from lab.kube.objects import Obj, Ref, labels_of
 from lab.lab import Lab
 from lab.mesh import names
 from lab.mesh.model import Failover
-from lab.mesh.weights import FAILOVER_LABEL, SPLIT_LABEL, called_ports
+from lab.mesh.weights import FAILOVER_LABEL, SPLIT_LABEL, called_ports, further_annotation, further_of
 from lab.stacks.istio import export
 
 _PRIMARY_LABEL, _BACKUP_LABEL = f"{LABEL_PREFIX}/primary", f"{LABEL_PREFIX}/backup"
@@ -50,7 +56,7 @@ def apply(lab: Lab, wanted: Failover) -> None:
     """
     cluster = lab.clusters[wanted.cluster]
     kube = connect(cluster)
-    called_ports(kube, wanted.service, ())
+    ports = called_ports(kube, wanted.service, ())
     others = kube.find(_API, "VirtualService", namespace=NAMESPACE, labels={SPLIT_LABEL: wanted.service})
     if others:
         raise UsageError(
@@ -58,9 +64,9 @@ def apply(lab: Lab, wanted: Failover) -> None:
             where=wanted.cluster,
             next=f"lab unsplit {wanted.service} --in {wanted.cluster}, then the failover",
         )
-    order = regions(lab, wanted)
+    order = regions(lab, wanted) if not wanted.further else []
     subsets, objects = export.owned(lab, cluster), lab.owned(kube, _PART)
-    wanted_objects = build(wanted, order)
+    wanted_objects = build(wanted, order, [port.number for port in ports])
     objects.check(wanted_objects)
     subsets.apply_all(export.source_objects(wanted.service, list(lab.clusters)))
     objects.apply_all(wanted_objects)
@@ -74,16 +80,16 @@ def remove(lab: Lab, cluster: Cluster, service: str) -> bool:
 
 def listed(kube: Kube) -> list[Failover]:
     """Return the failovers of a cluster."""
-    all_labels = [labels_of(obj) for obj in kube.find(_API, "VirtualService", namespace=NAMESPACE)]
     return [
         Failover(
             cluster=kube.cluster.name,
             service=labels[FAILOVER_LABEL],
             primary=labels[_PRIMARY_LABEL],
             backup=labels[_BACKUP_LABEL],
+            further=further_of(obj),
         )
-        for labels in all_labels
-        if FAILOVER_LABEL in labels
+        for obj in kube.find(_API, "VirtualService", namespace=NAMESPACE)
+        if FAILOVER_LABEL in (labels := labels_of(obj))
     ]
 
 
@@ -116,14 +122,15 @@ def regions(lab: Lab, wanted: Failover) -> list[Obj]:
     return [{"from": region[wanted.cluster], "to": region[other]}]
 
 
-def build(wanted: Failover, order: list[Obj]) -> list[Obj]:
+def build(wanted: Failover, order: list[Obj], ports: Sequence[int]) -> list[Obj]:
     """Return the objects of a failover.
 
     Args:
         wanted: the failover.
         order: what `regions` returns.
+        ports: the service's HTTP ports.
     """
-    return [_policy(wanted, order), _retries(wanted), _at_once(wanted)]
+    return [_policy(wanted, order), _retries(wanted), _filter(wanted, ports)]
 
 
 def _policy(wanted: Failover, order: list[Obj]) -> Obj:
@@ -145,16 +152,18 @@ def _policy(wanted: Failover, order: list[Obj]) -> Obj:
                     "maxEjectionPercent": 100,
                     "minHealthPercent": 1,
                 },
-                "loadBalancer": {
-                    "localityLbSetting": {
-                        "enabled": True,
-                        "failoverPriority": [f"topology.istio.io/cluster={wanted.primary}"],
-                        **({"failover": order} if order else {}),
-                    }
-                },
+                "loadBalancer": {"localityLbSetting": {"enabled": True, **_priorities(wanted, order)}},
             },
         },
     }
+
+
+def _priorities(wanted: Failover, order: list[Obj]) -> Obj:
+    """Return the priorities of endpoints; none if the aggregate cluster has the order."""
+    if wanted.further:
+        return {}
+    priorities: Obj = {"failoverPriority": [f"topology.istio.io/cluster={wanted.primary}"]}
+    return {**priorities, "failover": order} if order else priorities
 
 
 def _retries(wanted: Failover) -> Obj:
@@ -176,9 +185,9 @@ def _retries(wanted: Failover) -> Obj:
     }
 
 
-def _at_once(wanted: Failover) -> Obj:
-    """Return the EnvoyFilter with which callers use each change of an endpoint's health at once."""
-    patch = {
+def _filter(wanted: Failover, ports: Sequence[int]) -> Obj:
+    """Return the EnvoyFilter with which callers use each change of an endpoint's health at once, and their order."""
+    at_once: Obj = {
         "applyTo": "CLUSTER",
         "match": {"context": "SIDECAR_OUTBOUND", "cluster": {"service": names.host(wanted.service)}},
         "patch": {"operation": "MERGE", "value": {"common_lb_config": {"update_merge_window": "0s"}}},
@@ -187,13 +196,50 @@ def _at_once(wanted: Failover) -> Obj:
         "apiVersion": _FILTER_API,
         "kind": "EnvoyFilter",
         "metadata": _metadata(wanted),
-        "spec": {"configPatches": [patch]},
+        "spec": {"configPatches": [at_once, *_aggregates(wanted, ports)]},
     }
+
+
+def _aggregates(wanted: Failover, ports: Sequence[int]) -> Iterator[Obj]:
+    """Yield the patches that send requests to an aggregate of the clusters' subsets; none for one backup."""
+    host = names.host(wanted.service)
+    for port in ports if wanted.further else ():
+        name = f"outbound|{port}|in-order|{host}"
+        subsets = [f"outbound|{port}|{cluster}|{host}" for cluster in wanted.order]
+        yield {
+            "applyTo": "CLUSTER",
+            "match": {"context": "SIDECAR_OUTBOUND"},
+            "patch": {
+                "operation": "ADD",
+                "value": {
+                    "name": name,
+                    "connect_timeout": "1s",
+                    "lb_policy": "CLUSTER_PROVIDED",
+                    "cluster_type": {
+                        "name": "envoy.clusters.aggregate",
+                        "typed_config": {
+                            "@type": "type.googleapis.com/envoy.extensions.clusters.aggregate.v3.ClusterConfig",
+                            "clusters": subsets,
+                        },
+                    },
+                },
+            },
+        }
+        yield {
+            "applyTo": "HTTP_ROUTE",
+            "match": {
+                "context": "SIDECAR_OUTBOUND",
+                "routeConfiguration": {"vhost": {"name": f"{host}:{port}", "route": {"action": "ROUTE"}}},
+            },
+            "patch": {"operation": "MERGE", "value": {"route": {"cluster": name}}},
+        }
 
 
 def _metadata(wanted: Failover) -> Obj:
     labels = {FAILOVER_LABEL: wanted.service, _PRIMARY_LABEL: wanted.primary, _BACKUP_LABEL: wanted.backup}
-    return {"name": f"{wanted.service}-failover", "namespace": NAMESPACE, "labels": labels}
+    annotations = further_annotation(wanted.further)
+    further = {"annotations": annotations} if annotations else {}
+    return {"name": f"{wanted.service}-failover", "namespace": NAMESPACE, "labels": labels, **further}
 
 
 def _ref(kind: str, api_version: str, service: str) -> Ref:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from lab.base import pki
+from lab.base.concurrency import Threads, at_once
 from lab.base.errors import ClusterError
 from lab.base.names import NAMESPACE
 from lab.clusters.kind import network
@@ -104,14 +105,19 @@ class IstioMesh:
     def links(self, sources: Iterable[str] | None = None) -> list[Link]:
         """Return the links; one is alive when the source's istiod has synced with the target and the target answers."""
 
-        def of(kube: Kube) -> list[Link]:
-            return [self._link(kube, target, known) for known in [_synced(kube)] for target in self._others(kube)]
+        def error_of(_: str, error: KubeError) -> ClusterError:
+            return error
 
-        def no_answer(name: str, error: KubeError) -> list[Link]:
-            others = [target for target in self.lab.clusters if target != name]
-            return [Link(source=name, target=t, server=None, alive=False, detail=error.what) for t in others]
-
-        return flat(self._each(sources, of, no_answer))
+        with Threads(1, thread_name_prefix="links") as threads:  # one question for each cluster, not for each link
+            servers = threads.submit(self._each, None, _server, error_of)
+            synced = self._each(sources, _synced, error_of)
+            known = servers.result()
+        return [
+            _link(source, target, status, known[target])
+            for source, status in synced.items()
+            for target in self.lab.clusters
+            if target != source
+        ]
 
     def link(self, source: str, target: str) -> None:
         """Create the target's credentials for `source`, and the remote secret in `source`."""
@@ -125,6 +131,17 @@ class IstioMesh:
         secret.remove(self.lab, cluster)
         remote_access.RemoteAccess(source=source).remove(self.lab, self.lab.clusters[target])
         return existed
+
+    def forget(self, cluster: str) -> None:
+        """Delete the remote secrets for the cluster, its account in the others, and its exports there."""
+
+        def one(name: str) -> None:
+            other = self.lab.clusters[name]
+            export.forget(self.lab, other, cluster)
+            remote_access.RemoteSecret(target=cluster).remove(self.lab, other)
+            remote_access.RemoteAccess(source=cluster).remove(self.lab, other)
+
+        at_once(one, [name for name in self.lab.clusters if name != cluster])
 
     def identities(self, clusters: Iterable[str] | None = None) -> list[Identity]:
         """Return the identities of clusters, read from istiod's Secret and the workloads' trust anchor."""
@@ -253,21 +270,19 @@ class IstioMesh:
     ) -> dict[str, T]:
         return each(self.lab, clusters, ask, otherwise)
 
-    def _others(self, kube: Kube) -> list[str]:
-        return [name for name in self.lab.clusters if name != kube.cluster.name]
 
-    def _link(self, source: Kube, target: str, synced: Mapping[str, str]) -> Link:
-        status = synced.get(target)
-        server, detail = None, ""
-        if status is None:
-            detail = f"istiod has no remote secret for {target}"
-        elif status != "synced":
-            detail = f"istiod reports {target} as {status}"
-        try:
-            server = network.server_of(connect(self.lab.clusters[target], timeout_s=ASK_S))
-        except KubeError as error:
-            detail = detail or f"{target}: {error.what}"
-        return Link(source=source.cluster.name, target=target, server=server, alive=not detail, detail=detail)
+def _link(source: str, target: str, synced: Mapping[str, str] | ClusterError, server: str | ClusterError) -> Link:
+    """Return a link, from what the source's istiod says and the URL of the target's API server."""
+    if isinstance(synced, ClusterError):
+        return Link(source=source, target=target, server=None, alive=False, detail=synced.what)
+    status, detail = synced.get(target), ""
+    if status is None:
+        detail = f"istiod has no remote secret for {target}"
+    elif status != "synced":
+        detail = f"istiod reports {target} as {status}"
+    if isinstance(server, ClusterError):
+        return Link(source=source, target=target, server=None, alive=False, detail=detail or f"{target}: {server.what}")
+    return Link(source=source, target=target, server=server, alive=not detail, detail=detail)
 
 
 def _ingress_of(cluster: str) -> Caller:
@@ -287,7 +302,14 @@ def _workload_of(kube: Kube, service: str) -> Caller:
     )
 
 
-def _synced(kube: Kube) -> dict[str, str]:
+def _server(kube: Kube) -> str | ClusterError:
+    try:
+        return network.server_of(kube)
+    except ClusterError as error:
+        return error
+
+
+def _synced(kube: Kube) -> Mapping[str, str] | ClusterError:
     """Return istiod's sync status of each cluster that it watches, by the cluster's name."""
     pods = kube.find("v1", "Pod", namespace=control_plane.NAMESPACE, labels={"app": "istiod"})
     running = [pod["metadata"]["name"] for pod in pods if pod.get("status", {}).get("phase") == "Running"]

@@ -7,17 +7,18 @@ gateway is not alive; so the lab checks each hop itself as well.
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from lab.base.errors import CommandError
+from lab.base.errors import ClusterError, CommandError
 from lab.base.names import Cluster
 from lab.clusters import provider
 from lab.clusters.kind import network
-from lab.kube import Kube, KubeError, connect
+from lab.kube import Kube
 from lab.kube.objects import Ref
 from lab.lab import Lab
-from lab.mesh.ask import ASK_S
+from lab.mesh.ask import ASK_S, each
 from lab.mesh.gateways import not_serving
 from lab.mesh.model import Link
 from lab.stacks.linkerd import control_plane, multicluster
@@ -28,62 +29,115 @@ _TOKEN = Ref(
     name="linkerd-service-mirror-remote-access-default-token",
     namespace=multicluster.NAMESPACE,
 )
+_CREDENTIALS = "cluster-credentials-"
 
 
-def listed(lab: Lab, source: Kube) -> list[Link]:
-    """Return the links that a cluster has or should have."""
-    reports, linked = _mirror_reports(lab, source.cluster), _linked(source)
-    targets = {*multicluster.linked(lab, source.cluster.name), *linked}
-    return [_link(lab, source, target, linked, reports.get(target)) for target in sorted(targets)]
+@dataclass(frozen=True, kw_only=True)
+class _Target:
+    """What a link needs of its target; `gateway` is the gateway's problem, empty if it serves."""
+
+    address: str
+    server: str
+    token: str
+    gateway: str
 
 
-def _link(lab: Lab, source: Kube, target: str, linked: list[str], report: Mapping[str, Any] | None) -> Link:
-    """Check the hops of a link, nearest to the source first."""
-    detail, server = "", None
-    if target not in linked:
-        detail = f"there is no Link to {target}"
-    try:
-        there = connect(lab.clusters[target], timeout_s=ASK_S)
-        server = network.server_of(there)
-        detail = detail or _credentials_problem(source, there) or _unreached(source, there, report)
-    except KubeError as error:
-        detail = detail or f"{target}: {error.what}"
-    return Link(
-        source=source.cluster.name,
-        target=target,
-        server=server,
-        alive=not detail,
-        detail=detail,
-        services=report["numberOfServices"] if report else None,
-        latency_ms=report["latency"] if report and report["alive"] else None,
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """What a cluster has of its links: by target, whether there is a Link, and the kubeconfig of its credentials.
+
+    `reports` are those of its service mirrors, `reaches` the addresses of API servers that its node can connect to.
+    """
+
+    linked: Sequence[str]
+    kubeconfigs: Mapping[str, str]
+    reports: Mapping[str, Mapping[str, Any]]
+    reaches: frozenset[tuple[str, int]]
 
 
-def _credentials_problem(source: Kube, there: Kube) -> str:
-    target = there.cluster.name
-    secret = source.get(_credentials(target))
-    if secret is None:
+def listed(lab: Lab, sources: Sequence[str]) -> list[Link]:
+    """Return the links that clusters have or should have. The lab asks each cluster once, not for each link."""
+    names = [name for name in lab.clusters if any(name in multicluster.linked(lab, source) for source in sources)]
+    targets = each(lab, names, _target, lambda _, error: error)
+    ends = [(one.address, network.API_PORT) for one in targets.values() if isinstance(one, _Target)]
+    found = each(lab, sources, lambda kube: _source(lab, kube, ends), lambda _, error: error)
+    return [link for name, one in found.items() for link in _of_source(lab, name, one, targets)]
+
+
+def _of_source(
+    lab: Lab, source: str, found: _Source | ClusterError, targets: Mapping[str, _Target | ClusterError]
+) -> Iterator[Link]:
+    wanted = multicluster.linked(lab, source)
+    if isinstance(found, ClusterError):
+        for target in wanted:
+            yield Link(source=source, target=target, server=None, alive=False, detail=found.what)
+        return
+    for target in sorted({*wanted, *found.linked}):
+        there = targets.get(target) or ClusterError("it is not a target in this lab", where=target)
+        detail = "" if target in found.linked else f"there is no Link to {target}"
+        report = found.reports.get(target)
+        if isinstance(there, ClusterError):
+            detail = detail or f"{target}: {there.what}"
+        else:
+            detail = detail or _problem(source, target, found, there)
+        yield Link(
+            source=source,
+            target=target,
+            server=there.server if isinstance(there, _Target) else None,
+            alive=not detail,
+            detail=detail,
+            services=report["numberOfServices"] if report else None,
+            latency_ms=report["latency"] if report and report["alive"] else None,
+        )
+
+
+def _problem(source: str, target: str, found: _Source, there: _Target) -> str:
+    """Return the first hop of a link that fails, nearest to the source first."""
+    report = found.reports.get(target)
+    if target not in found.kubeconfigs:
         return f"the credentials for {target} are missing"
-    token = (there.get(_TOKEN) or {}).get("data", {}).get("token", "")
-    kubeconfig = b64decode((secret.get("data") or {}).get("kubeconfig", "")).decode()
-    if not token or b64decode(token).decode() not in kubeconfig:
+    if not there.token or there.token not in found.kubeconfigs[target]:
         return f"the credentials for {target} were revoked there"
-    return ""
-
-
-def _unreached(source: Kube, there: Kube, report: Mapping[str, Any] | None) -> str:
-    name, target = source.cluster.name, there.cluster.name
-    if not provider().wire.reaches(source.cluster, network.node_address(there), network.API_PORT):
-        return f"{name} does not reach {target}'s API server: mirrors no longer follow {target}"
-    if reason := not_serving(there.get(multicluster.DEPLOYMENT)):
-        return f"{target}'s gateway: {reason}"
+    if (there.address, network.API_PORT) not in found.reaches:
+        return f"{source} does not reach {target}'s API server: mirrors no longer follow {target}"
+    if there.gateway:
+        return f"{target}'s gateway: {there.gateway}"
     if report is None:
         return "its service mirror does not answer"
     return "" if report["alive"] else f"the service mirror does not reach {target}'s gateway"
 
 
-def _credentials(target: str) -> Ref:
-    return Ref(api_version="v1", kind="Secret", name=f"cluster-credentials-{target}", namespace=multicluster.NAMESPACE)
+def _target(kube: Kube) -> _Target | ClusterError:
+    token = (kube.get(_TOKEN) or {}).get("data", {}).get("token", "")
+    try:
+        address, server = network.node_address(kube), network.server_of(kube)
+    except ClusterError as error:
+        return error
+    return _Target(
+        address=address,
+        server=server,
+        token=b64decode(token).decode(),
+        gateway=not_serving(kube.get(multicluster.DEPLOYMENT)),
+    )
+
+
+def _source(lab: Lab, kube: Kube, ends: Sequence[tuple[str, int]]) -> _Source | ClusterError:
+    linked = _linked(kube)
+    secrets = kube.find("v1", "Secret", namespace=multicluster.NAMESPACE) if linked else []
+    kubeconfigs = {
+        obj["metadata"]["name"].removeprefix(_CREDENTIALS): b64decode(
+            (obj.get("data") or {}).get("kubeconfig", "")
+        ).decode()
+        for obj in secrets
+        if obj["metadata"]["name"].startswith(_CREDENTIALS)
+    }
+    has_links = bool(linked)
+    return _Source(
+        linked=linked,
+        kubeconfigs=kubeconfigs,
+        reports=_mirror_reports(lab, kube.cluster) if has_links else {},
+        reaches=provider().wire.reaches(kube.cluster, ends) if has_links else frozenset(),
+    )
 
 
 def _linked(kube: Kube) -> list[str]:

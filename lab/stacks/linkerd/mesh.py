@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from lab.base import pki
+from lab.base.concurrency import at_once
 from lab.components import load_balancer
 from lab.components.base import State
 from lab.kube import Kube, KubeError, connect, manifests
@@ -109,12 +110,7 @@ class LinkerdMesh:
 
     def links(self, sources: Iterable[str] | None = None) -> list[Link]:
         """Return the links; one is alive when the source's service mirror reaches the target's gateway."""
-
-        def no_answer(name: str, error: KubeError) -> list[Link]:
-            targets = multicluster.linked(self.lab, name)
-            return [Link(source=name, target=t, server=None, alive=False, detail=error.what) for t in targets]
-
-        return flat(self._each(sources, lambda kube: link.listed(self.lab, kube), no_answer))
+        return link.listed(self.lab, list(sources) if sources is not None else list(self.lab.clusters))
 
     def link(self, source: str, target: str) -> None:
         """Create the Link to the target, and its credentials."""
@@ -127,6 +123,16 @@ class LinkerdMesh:
         link.remove(self.lab, cluster)
         export.forget(connect(cluster), target)
         return existed
+
+    def forget(self, cluster: str) -> None:
+        """Delete the other clusters' Links to the cluster, with their credentials and mirrors."""
+
+        def one(name: str) -> None:
+            other = self.lab.clusters[name]
+            multicluster.LinkTo(target=cluster).remove(self.lab, other)
+            export.forget(connect(other), cluster)
+
+        at_once(one, [name for name in self.lab.clusters if name != cluster])
 
     def identities(self, clusters: Iterable[str] | None = None) -> list[Identity]:
         """Return the identities of clusters, read from the control plane's Secret and ConfigMaps."""

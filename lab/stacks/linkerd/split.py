@@ -9,7 +9,7 @@ fail meanwhile are retried, at the backup in the end (retry.linkerd.io annotatio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lab.base.errors import ClusterError, UsageError
 from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
@@ -18,7 +18,7 @@ from lab.kube.objects import Obj, labels_of
 from lab.lab import Lab
 from lab.mesh import names
 from lab.mesh.model import Failover, Split
-from lab.mesh.weights import FAILOVER_LABEL, SPLIT_LABEL, check_weights
+from lab.mesh.weights import FAILOVER_LABEL, SPLIT_LABEL, check_weights, further_annotation, further_of
 from lab.stacks.linkerd import accrual, route
 from lab.stacks.linkerd.export import mirrored
 
@@ -28,6 +28,9 @@ _PRIMARY_LABEL, _BACKUP_LABEL = f"{LABEL_PREFIX}/primary", f"{LABEL_PREFIX}/back
 # Without a time limit, the requests under way wait for the proxy to close the connections of a cut link.
 _RETRIES = {"retry.linkerd.io/limit": str(accrual.MAX_FAILURES + 1), "retry.linkerd.io/timeout": "1s"}
 _FIRST, _ONLY_WHEN_NEEDED = 1_000_000, 1  # the largest weight in the Gateway API, and the smallest above 0
+_ORDERS = {2: (_FIRST, _ONLY_WHEN_NEEDED), 3: (_FIRST, 1_000, _ONLY_WHEN_NEEDED)}
+"""Weights by the number of clusters. A proxy knows no other order: with three, one request in a thousand goes to the
+first backup while the primary works. With four, it would be one in a hundred."""
 
 
 def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) -> Split:
@@ -67,19 +70,29 @@ def listed(kube: Kube) -> list[Split]:
 
 
 def fail_over(lab: Lab, wanted: Failover) -> None:
-    """Apply a failover."""
+    """Apply a failover.
+
+    Raises:
+        UsageError: it has more than two backups, or the service or an export of it does not exist.
+    """
+    if len(wanted.order) not in _ORDERS:
+        raise UsageError(
+            f"Linkerd has no order of {len(wanted.order)} clusters, only weights, which suffice for three",
+            where=wanted.cluster,
+            next="name at most two backups",
+        )
     kube = connect(lab.clusters[wanted.cluster])
     backends = [
-        wanted.service if name == wanted.cluster else names.exported_name(wanted.service, name)
-        for name in (wanted.primary, wanted.backup)
+        wanted.service if name == wanted.cluster else names.exported_name(wanted.service, name) for name in wanted.order
     ]
     ports = route.http_ports(kube, wanted.service, dict.fromkeys(backends, 1))
     for name in backends:
         check_backend(kube, wanted.service, name)
     route.refuse_other(kube, wanted.service, FAILOVER_LABEL)
     labels = {FAILOVER_LABEL: wanted.service, _PRIMARY_LABEL: wanted.primary, _BACKUP_LABEL: wanted.backup}
-    weights = dict(zip(backends, (_FIRST, _ONLY_WHEN_NEEDED), strict=True))
-    route.write(lab.owned(kube, _FAILOVER), [build(wanted.service, port, weights, labels) for port in ports])
+    weights = dict(zip(backends, _ORDERS[len(backends)], strict=True))
+    routes = [build(wanted.service, port, weights, labels, further=wanted.further) for port in ports]
+    route.write(lab.owned(kube, _FAILOVER), routes)
     accrual.switch_on(kube, wanted.service)
 
 
@@ -98,17 +111,20 @@ def failovers(kube: Kube) -> list[Failover]:
             service=labels[FAILOVER_LABEL],
             primary=labels[_PRIMARY_LABEL],
             backup=labels[_BACKUP_LABEL],
+            further=further_of(obj),
         )
-        for labels in map(labels_of, kube.find(route.API, "HTTPRoute", namespace=NAMESPACE))
-        if FAILOVER_LABEL in labels
+        for obj in kube.find(route.API, "HTTPRoute", namespace=NAMESPACE)
+        if FAILOVER_LABEL in (labels := labels_of(obj))
     }
     return sorted(routed, key=lambda failover: failover.service)
 
 
-def build(service: str, port: int, weights: Mapping[str, int], labels: Mapping[str, str]) -> Obj:
-    """Return the HTTPRoute for one port of a service."""
+def build(
+    service: str, port: int, weights: Mapping[str, int], labels: Mapping[str, str], *, further: Sequence[str] = ()
+) -> Obj:
+    """Return the HTTPRoute for one port of a service; `further` are the clusters after a failover's backup."""
     fails_over = FAILOVER_LABEL in labels
-    kind, retries = ("failover", _RETRIES) if fails_over else ("split", {})
+    kind, retries = ("failover", {**_RETRIES, **further_annotation(further)}) if fails_over else ("split", {})
     backends = [route.backend(name, port, weight=weight) for name, weight in weights.items()]
     return route.build(
         f"{service}-{kind}-{port}", service, port, [{"backendRefs": backends}], labels, annotations=retries

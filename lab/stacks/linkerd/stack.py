@@ -155,7 +155,8 @@ class LinkerdStack:
     def answers(self, lab: Lab, cluster: str) -> Mapping[str, frozenset[str]]:
         """Return podinfo with the cluster itself, and each export of it with its source."""
         own = {"podinfo": frozenset({cluster})} if lab.spec.clusters[cluster].podinfo.replicas else {}
-        sources = (s for s in lab.spec.exports.get("podinfo", ()) if s != cluster)
+        # West's frontend cannot call a cluster that has joined by its name (frontend.upstream_names).
+        sources = (s for s in lab.spec.exports.get("podinfo", ()) if s != cluster and s not in lab.spec.joined)
         running = (s for s in sources if lab.spec.clusters[s].podinfo.replicas)
         return {**own, **{export.exported_name("podinfo", source): frozenset({source}) for source in running}}
 

@@ -110,7 +110,11 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> dict[str, NodeStatus]:
     found = dict.fromkeys(("east", "west"), NodeStatus.RUNNING)
 
     def look(_: KindProvider, lab: Lab) -> dict[str, Node]:
-        return {name: Node(name=f"{lab.spec.name}-{name}-control-plane", status=found[name]) for name in found}
+        return {
+            name: Node(name=f"{lab.spec.name}-{name}-control-plane", status=found[name])
+            for name in found
+            if name in lab.clusters
+        }
 
     monkeypatch.setattr(KindProvider, "look", look)
     return found

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,6 +45,18 @@ def test_a_failover_has_a_primary_and_a_backup(lab: Command, mesh: Any) -> None:
     fake = mesh(fail_over=None)
     assert lab("failover", "web").out == "✓ west's requests to web go to west, and to east when west fails\n"
     assert fake.called == [("fail_over", Failover(cluster="west", service="web", primary="west", backup="east"))]
+
+
+def test_backups_are_an_order(lab: Command, mesh: Any, up: Path) -> None:
+    (up.parents[1] / "lab.toml").write_text('name = "dev"\nstack = "istio"\n[clusters.north]\n[clusters.south]\n')
+    fake = mesh(fail_over=None)
+    ended = lab("failover", "web", "--backup", "north", "--backup", "east", "--backup", "south")
+    words = "✓ west's requests to web go to west, and to north when west fails, then to east, then to south\n"
+    assert ended.out == words
+    wanted = Failover(cluster="west", service="web", primary="west", backup="north", further=("east", "south"))
+    assert fake.called == [("fail_over", wanted)]
+    twice = lab("failover", "web", "--backup", "north", "--backup", "north")
+    assert (twice.code, "north is named twice" in twice.err) == (2, True)
 
 
 @pytest.mark.parametrize("words", [("federate", "web"), ("unfederate", "web")])

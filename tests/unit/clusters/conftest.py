@@ -114,6 +114,9 @@ class FakeDocker:
     def set_restart_policy(self, name: str, policy: str) -> None:
         self.did.append(f"restart {name} {policy}")
 
+    def weigh(self, name: str, shares: int) -> None:
+        self.did.append(f"weigh {name} {shares}")
+
     def bound_memory(self, name: str, mib: int) -> None:
         self.did.append(f"memory {name} {mib}")
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from lab.clusters.kind import config as kind_config
 from lab.clusters.kind import engine, power, wake
 from lab.clusters.kind import provider as subject
 from lab.clusters.provider import NodeStatus, OwnedResource
+from lab.config import joined
 from lab.host.machine import Machine
 from lab.host.ownership import LabIdentity
 from lab.lab import Lab
@@ -372,3 +374,49 @@ def test_a_lab_from_before_ids_gets_one_and_its_nodes_marks_too(
     assert lab.id
     assert json.loads(docker.files[EAST])["lab_id"] == lab.id
     assert made == []
+
+
+NORTH = "dev-north-control-plane"
+
+
+def with_north(docker: FakeDocker, lab: Lab) -> Lab:
+    table = joined.table(lab.spec, "north", region=None, ingress_port=None, is_free=lambda _: True)
+    docker.nodes[EAST], docker.files[EAST] = container(EAST), mark()
+    docker.nodes[NORTH] = container(NORTH)
+    return replace(lab, spec=joined.extended(lab.spec, {"north": table}))
+
+
+def test_a_cluster_that_leaves_is_deleted_and_no_other(
+    provider: Any, docker: FakeDocker, lab: Lab, made: list[str]
+) -> None:
+    three = with_north(docker, lab)
+    kubeconfig.adopt(lab.paths.kubeconfig, name="north", from_kind=from_kind("north"))
+    for file in (lab.paths.kind_config("north"), lab.paths.kind_config("east")):
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+    for _ in range(2):  # also after a run that was killed in the middle
+        provider.remove_cluster(three, three.clusters["north"])
+        assert set(docker.nodes) == {EAST}
+        assert kubeconfig.contexts(lab.paths.kubeconfig) == ("east", "west")
+        assert not lab.paths.kind_config("north").exists()
+        assert lab.paths.kind_config("east").exists()
+    assert docker.did == [f"remove {NORTH}"]
+
+
+def test_a_cluster_of_another_lab_is_not_deleted(provider: Any, docker: FakeDocker, lab: Lab) -> None:
+    three = with_north(docker, lab)
+    docker.nodes[NORTH] = container(NORTH, networks={"kind": IPv4Address("172.18.0.2")})
+    with pytest.raises(ClusterError, match="is not the lab's; it was not touched"):
+        provider.remove_cluster(three, three.clusters["north"])
+    assert NORTH in docker.nodes
+
+
+def test_nodes_have_the_processors_first_until_the_block_ends(provider: Any, docker: FakeDocker, lab: Lab) -> None:
+    def interrupted() -> None:
+        with provider.power.prefer([lab.clusters["east"]]):
+            assert docker.did == [f"weigh {EAST} 32768"]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert docker.did[-1] == f"weigh {EAST} 1024"

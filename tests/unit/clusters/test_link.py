@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import socket
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -38,3 +40,22 @@ def test_the_command_shown_is_the_command_run(lab: Lab, monkeypatch: pytest.Monk
     assert wire.restore(west, east)
     assert [tuple(shlex.split(command)) for command in shown] == ran.commands
     assert shown[0] == "docker container exec dev-west-control-plane ip route replace blackhole 172.30.0.2/32"
+
+
+def test_a_node_tries_all_ends_with_one_command(lab: Lab) -> None:
+    """The script runs in a shell as it does in a node; nothing listens on port 1 of this machine."""
+    ran: list[list[str]] = []
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        ends = [("127.0.0.1", listener.getsockname()[1]), ("127.0.0.1", 1)]
+
+        class Here:
+            def execute(self, node: str, argv: list[str], *, check: bool) -> Completed:
+                assert (node, check) == ("dev-west-control-plane", False)
+                ran.append(argv)
+                done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=10)
+                return Completed(argv=tuple(argv), returncode=0, stdout=done.stdout, stderr="", duration_s=0)
+
+        assert link.reaches(Here(), lab.clusters["west"], ends) == {ends[0]}  # type: ignore[arg-type]
+    assert len(ran) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +14,7 @@ from lab.clusters.kind import link, routes
 from lab.clusters.kind.distance import delay_line
 from lab.clusters.kind.wire import KindWire
 from lab.clusters.provider import WireState
+from lab.config import joined
 from lab.lab import Lab
 from lab.tools.docker_records import Container
 
@@ -46,6 +48,8 @@ class Nodes:
         assert argv[:2] == ["sh", "-c"]
         if input is not None:
             assert FILE in argv[2]
+            for network in re.findall(r"^ip route flush exact (\S+)$", argv[2], re.MULTILINE):
+                table[:] = [line for line in table if f" {network} " not in f" {line} "]
             self.files[node] = input.splitlines()
             self._read_file(node)
         lines = [*table, *self.files.get(node, ())]
@@ -91,6 +95,18 @@ def test_on_a_flat_network_pods_are_behind_their_node(lab: Lab, nodes: Nodes) ->
     assert "10.10.0.0/16 via 172.30.0.9 dev eth0" in west
     assert "unreachable 10.110.0.0/16 dev eth0" in west
     assert routes.ensure(nodes, flat) == UNCHANGED
+
+
+def test_routes_to_a_cluster_that_has_left_are_removed(lab: Lab, nodes: Nodes) -> None:
+    table = joined.table(lab.spec, "north", region=None, ingress_port=None, is_free=lambda _: True)
+    three = replace(lab, spec=joined.extended(lab.spec, {"north": table}))
+    routes.ensure(nodes, three)
+    west = lab.clusters["west"].node
+    assert "unreachable 10.12.0.0/16 dev eth0" in nodes.tables[west]
+    assert routes.ensure(nodes, lab) == CHANGED
+    assert not [line for line in (*nodes.tables[west], *nodes.files[west]) if "10.12." in line or "10.112." in line]
+    assert "unreachable 10.10.0.0/16 dev eth0" in nodes.tables[west]
+    assert routes.ensure(nodes, lab) == UNCHANGED
 
 
 def test_a_node_that_starts_again_has_its_routes(lab: Lab, nodes: Nodes) -> None:

@@ -13,7 +13,7 @@ from lab.clusters.provider import WireState
 from lab.components.frontend import Frontend
 from lab.components.helm import fitted
 from lab.components.podinfo import Podinfo
-from lab.config import StageSpec
+from lab.config import StageSpec, joined
 from lab.kube import manifests
 from lab.lab import Lab
 from lab.lifecycle import changes, reset
@@ -37,7 +37,7 @@ def one(objects: Any, kind: str) -> Any:
 def test_each_cluster_has_its_own_place_in_the_mesh(lab: Lab) -> None:
     spec = operator(place(lab, lab.clusters["east"]))["spec"]
     assert spec["meshConfig"]["trustDomain"] == "east.example"
-    assert spec["meshConfig"]["trustDomainAliases"] == ["west.example"]
+    assert spec["meshConfig"]["trustDomainAliases"] == [*joined.TRUST_DOMAINS, "west.example"]
     assert spec["values"]["global"]["network"] == "net-east"
     assert spec["values"]["global"]["multiCluster"] == {"clusterName": "east"}
     assert spec["values"]["global"]["meshID"] == "dev"

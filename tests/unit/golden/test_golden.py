@@ -157,6 +157,44 @@ def test_istio_refuses_a_backup_that_would_not_have_the_second_priority(
     assert snapshot(apis) == before
 
 
+def failover_of(*order: str) -> Failover:
+    primary, backup, *further = order
+    return Failover(cluster="west", service="podinfo", primary=primary, backup=backup, further=tuple(further))
+
+
+SIX = ("north", "bay", "west", "alps", "east", "south")
+
+
+def test_istios_order_of_six_clusters(lab: Lab, istio: IstioMesh, apis: dict[str, FakeApi], golden: Golden) -> None:
+    tables = "".join(f"[clusters.{name}]\n" for name in ("north", "south", "alps", "bay"))
+    six = replace(lab, spec=config.parse(f'name = "dev"\n{tables}'))
+    before = snapshot(apis)
+    istio_failover.apply(six, failover_of(*SIX))
+    objects = [obj for obj in changed(before, snapshot(apis)) if obj["metadata"]["name"] == "podinfo-failover"]
+    golden("istio/failover-of-six", objects)
+    assert IstioMesh(lab).failovers(["west"]) == [failover_of(*SIX)]
+    assert IstioMesh(lab).unfail_over("west", "podinfo")
+    assert IstioMesh(lab).failovers(["west"]) == []
+
+
+def test_linkerds_order_of_three_clusters(linkerd: LinkerdMesh, apis: dict[str, FakeApi], golden: Golden) -> None:
+    labels = {multicluster.TARGET_LABEL: "north", multicluster.MIRRORED_LABEL: "true"}
+    put(kube(apis["west"]), service("podinfo-north", **labels))
+    before = snapshot(apis)
+    linkerd.fail_over(failover_of("west", "east", "north"))
+    routes = [obj for obj in changed(before, snapshot(apis)) if obj["kind"] == "HTTPRoute"]
+    golden("linkerd/failover-of-three", routes)
+    assert linkerd.failovers(["west"]) == [failover_of("west", "east", "north")]
+
+
+def test_linkerd_refuses_an_order_that_weights_cannot_express(linkerd: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+    before = snapshot(apis)
+    with pytest.raises(UsageError, match="no order of 4 clusters") as raised:
+        linkerd.fail_over(failover_of("west", "east", "north", "south"))
+    assert raised.value.next == "name at most two backups"
+    assert snapshot(apis) == before
+
+
 def test_istios_export(lab: Lab, apis: dict[str, FakeApi], golden: Golden) -> None:
     put_services(apis)
     before = snapshot(apis)

@@ -32,6 +32,28 @@ def test_answers_from_every_cluster_are_no_problem(lab: Lab, monkeypatch: pytest
     )
 
 
+SIX = frozenset({"east", "west", "north", "south", "alps", "bay"})
+
+
+@pytest.mark.parametrize(("silent", "requests"), [(0, 24), (1, 36), (99, 72)])
+def test_more_clusters_cost_more_requests_only_until_all_have_answered(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, silent: int, requests: int
+) -> None:
+    """`silent`: the number of batches in which one of six clusters answers nothing."""
+    asked: list[int] = []
+
+    def get_json(url: str, *, params: dict[str, int], timeout_s: float) -> Any:
+        asked.append(params["count"])
+        names = sorted(SIX - {"bay"} if len(asked) <= silent else SIX)
+        return {"totals": {"by_cluster": dict.fromkeys(names, 1), "failed": 0}, "frontend": {"cluster": "east"},
+                "answers": []}  # fmt: skip
+
+    monkeypatch.setattr(answers.http, "get_json", get_json)
+    found = ask(lab, SIX)
+    assert found.requests == sum(asked) == requests
+    assert found.missing == (("bay",) if silent == 99 else ())
+
+
 def test_requests_that_fail_are_counted_with_the_first_reason(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     frontend(monkeypatch, {}, failed=12)
     assert ask(lab, frozenset({"east"})).problem == (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,9 +53,9 @@ class Nodes:
     def wire(self) -> Nodes:
         return self
 
-    def reaches(self, source: Cluster, address: str, port: int) -> bool:
-        self.asked.append((address, port))
-        return self.reached
+    def reaches(self, source: Cluster, ends: Sequence[tuple[str, int]]) -> frozenset[tuple[str, int]]:
+        self.asked += ends
+        return frozenset(ends) if self.reached else frozenset()
 
 
 @pytest.fixture

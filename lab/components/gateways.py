@@ -3,11 +3,11 @@
 | event | what keeps requests |
 | --- | --- |
 | a drain (`kubectl drain`, an eviction) | the disruption budget: never more than one pod at a time |
-| the end of a pod, in a drain or a rollout | it serves for 5 s more, while nodes forget its address |
+| the end of a pod, in a drain or a rollout | it serves for DRAIN_S more, while nodes forget its address |
 | the failure of a node or zone | the pods are spread, where the cluster has more than one |
 
 The lab's clusters have one node, so the spread is a preference: a rule would leave the second pod Pending. Istio's
-agent keeps a gateway serving for 5 s by itself (Istio, ProxyConfig: `terminationDrainDuration`); Linkerd's does not
+agent keeps a gateway serving for as long by itself (Istio, ProxyConfig: `terminationDrainDuration`); Linkerd's does not
 (lab/stacks/linkerd/multicluster.py).
 """
 
@@ -18,6 +18,8 @@ from typing import Any
 
 from lab.kube.objects import Obj
 
+DRAIN_S = 5
+"""Istio's own default, and more than the second that kube-proxy takes to forget a pod (its `minSyncPeriod`)."""
 _PLACES = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
 
 

@@ -49,8 +49,6 @@ GATEWAY_CALLERS = Ref(
 )
 """The identities that the gateway accepts. Permissions change it, so the component only creates it if it is missing."""
 _CALLERS = "gateway-callers"
-_DRAIN_S = 5
-"""As on Istio, and more than the second that kube-proxy takes to forget a pod (kube-proxy's `minSyncPeriod`)."""
 _ASK_S = 3.0
 LINK_API = "multicluster.linkerd.io/v1alpha3"
 
@@ -209,7 +207,7 @@ def _available(obj: Obj, pods: int) -> Iterator[Obj]:
         yield obj
         return
     template = obj["spec"]["template"]
-    rest = {"preStop": {"sleep": {"seconds": _DRAIN_S}}}
+    rest = {"preStop": {"sleep": {"seconds": gateways.DRAIN_S}}}
     spec = {
         **template["spec"],
         "containers": [{**container, "lifecycle": rest} for container in template["spec"]["containers"]],

@@ -83,7 +83,7 @@ def test_a_failover_names_its_clusters_on_both_stacks():
         f"{LABEL_PREFIX}/backup": "east",
     }
     route = linkerd_split.build("podinfo", 9898, {"podinfo": 1_000_000, "podinfo-east": 1}, labels)
-    _, service, _ = istio_failover.build(FAILOVER, [])
+    _, service, _ = istio_failover.build(FAILOVER, [], [9898])
     for split in (read(PODINFO, routes=[route]), read(PODINFO, services=[service])):
         assert split["state"] == "failover"
         assert split["failover"] == {"primary": "west", "backup": "east"}

@@ -38,15 +38,15 @@ def answers_again(role: Role) -> Until:
 
 def cut(source: Role, target: Role) -> Command:
     """Return the command with which the node of one cluster drops every packet to the node of another one."""
-    return Command(f"docker exec {{{source}_node}} sh -c 'ip route replace blackhole {_address(target)}'")
+    return Command(f"docker exec {{{source}_node}} sh -c 'ip route replace blackhole {address(target)}'")
 
 
 def mended(source: Role, target: Role) -> Command:
     """Return the command that undoes `cut`."""
-    return Command(f"docker exec {{{source}_node}} sh -c 'ip route flush exact {_address(target)} type blackhole'")
+    return Command(f"docker exec {{{source}_node}} sh -c 'ip route flush exact {address(target)} type blackhole'")
 
 
-def _address(role: Role) -> str:
+def address(role: Role) -> str:
     """Return a shell's expression for a node's address, with which Docker's DNS answers."""
     return f'$(getent ahostsv4 {{{role}_node}} | head -n1 | cut -d" " -f1)'
 

@@ -68,9 +68,10 @@ def _some_twice(context: Context) -> Observation:
 STEP = ScenarioStep(
     name="answers_get_lost",
     title="Answers get lost, and requests are executed twice",
-    narration="A release that writes down each request runs in both clusters. West's clients prefer East; East's own "
-    "clients stay there. Then East's node drops every packet to West: requests arrive, and their answers do not. The "
-    "proxies send them again, to West. Both sides write, and some requests are written on both.",
+    narration="A release that writes down each request, and answers 0.3 s later, runs in both clusters. West's clients "
+    "prefer East; East's own clients stay there. Then East's node drops every packet to West: requests arrive, and "
+    "their answers do not. The proxies send them again, to West. Both sides write, and some requests are written on "
+    "both.",
     before=(
         NEXT,
         Apply("podinfo-next.yaml", to="east"),

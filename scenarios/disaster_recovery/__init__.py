@@ -25,7 +25,7 @@ from ..podinfo import (
 from ..recorded import RTO_S, answered, loses_nothing, recovers, takes_over
 from ..seeing import frontend, only
 from . import failing, gateways, writes
-from .common import BACKUP_ALONE, FAR_FIRST, NO_FAR_FIRST, QUIET, answers_again, cut, load, mended
+from .common import BACKUP_ALONE, FAR_FIRST, NO_FAR_FIRST, QUIET, answers_again, cut, load, restored
 
 _TAKES_OVER_S = 5.0
 """Linkerd's proxy waits for an endpoint before it treats a backend as unavailable (docs/decisions/0012)."""
@@ -246,10 +246,10 @@ SCENARIO = Scenario(
                 answers_again("west"),
                 Pause(3, "the link stays cut"),
                 NewPhase("link is back"),
-                mended("west", "east"),
+                restored("west", "east"),
                 answers_again("east"),
             ),
-            undo=(mended("west", "east"), *NO_FAR_FIRST),
+            undo=(restored("west", "east"), *NO_FAR_FIRST),
             verb="lab cut {west} {east}",
             checks=(
                 Check(

@@ -41,7 +41,7 @@ def cut(source: Role, target: Role) -> Command:
     return Command(f"docker exec {{{source}_node}} sh -c 'ip route replace blackhole {address(target)}'")
 
 
-def mended(source: Role, target: Role) -> Command:
+def restored(source: Role, target: Role) -> Command:
     """Return the command that undoes `cut`."""
     return Command(f"docker exec {{{source}_node}} sh -c 'ip route flush exact {address(target)} type blackhole'")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -52,7 +53,9 @@ def frontend() -> Iterator[Frontend]:
 @pytest.fixture
 def at_frontend(context: Context, frontend: Frontend) -> Context:
     port = frontend.server_address[1]
-    other = 8081 if port != 8081 else 8082
+    with socket.socket() as closed:  # a port where nothing listens
+        closed.bind(("127.0.0.1", 0))
+        other = closed.getsockname()[1]
     spec = config.parse(f"[clusters.west]\ningress_port = {port}\n[clusters.east]\ningress_port = {other}\n")
     context.lab = lab_of(spec)
     return context

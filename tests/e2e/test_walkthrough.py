@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -162,7 +161,7 @@ def test_the_page_can_be_typed(lab: RunningLab, scenario: str) -> None:
             if "lab run --full" in part:
                 continue
             if missing := by_title[title].requires - offered:
-                warnings.warn(f"{title}: not typed, as `lab run` skips it here: {sorted(missing)}", stacklevel=1)
+                print(f"{title}: not typed, as `lab run` skips it here: {sorted(missing)}")
                 continue
             terminal.type(of_this_lab(blocks(part, lab.stack), lab))
             if problem := checked(lab, f"{scenario}/{by_title[title].name}"):

@@ -185,6 +185,6 @@ def _own(kind: str, name: str, spec: Obj, *, labels: dict[str, str] | None = Non
 
 
 def _mapping(name: str, prefix: str, service: str) -> Obj:
-    # The frontend streams its answers while a browser shows them: 0 is no limit for a whole request.
+    # The frontend streams its answers while a browser shows them: 0 lets a request last as long as that.
     spec = {"hostname": "*", "prefix": prefix, "service": service, "timeout_ms": 0, "idle_timeout_ms": 600_000}
     return _own("Mapping", name, spec, labels={"app.kubernetes.io/part-of": "eastwest-lab"})

@@ -36,7 +36,7 @@ Tables = Mapping[str, ClusterSpec]
 
 
 def read(file: Path) -> Tables:
-    """Return the recorded clusters; none where there is no record."""
+    """Return the recorded clusters; an empty mapping if the file does not exist."""
     if not file.exists():
         return {}
     try:

@@ -24,7 +24,9 @@ _ENDED = f"wait --for=delete pods {_OLD_PODS} --timeout=90s"
 # back (Linux, net/ipv4/fib_frontend.c, fib_validate_source).
 _RULE = f"POSTROUTING --table mangle --destination {address('west')} --jump DROP"
 _ANSWERS_DROPPED = Command(f"docker exec {{east_node}} sh -c 'iptables --insert {_RULE}'")
-_ANSWERS_PASS = Command(f"docker exec {{east_node}} sh -c 'iptables --delete {_RULE} 2>/dev/null || true'")
+_ANSWERS_PASS = Command(
+    f"docker exec {{east_node}} sh -c '! iptables --check {_RULE} 2>/dev/null || iptables --delete {_RULE}'"
+)
 _READY = "rollout status deployment podinfo-next --timeout=90s"
 _EAST_PODS_BACK = (
     Command(f"{EAST} scale deployment {SERVICE} --replicas={{east_replicas}}"),

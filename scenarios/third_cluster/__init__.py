@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from lab.config import joined
 from lab.mesh.capabilities import Capability
-from lab.scenario.actions import Apply, Command, Delete, NewPhase, Pause, Until, on
+from lab.scenario.actions import Apply, Command, NewPhase, Pause, Until, on
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.loads import StepLoad
 from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
 from lab.scenario.observation import Look, Observation
 
+from ..podinfo import SERVICE, no_split, split
 from ..recorded import loses_nothing, recordings
 from ..seeing import answers
 
-SERVICE = "podinfo"
 _FAIR = 1 / 3
 """The least part of its fair share that a cluster must answer: a load's phase has 100 requests or more."""
 _QUIET = Pause(2, "the load before the change, and after it")
@@ -28,9 +28,9 @@ _LEAVE_LOAD = StepLoad(name="leave", service=SERVICE)
 _ADD = Command("lab cluster add {third}", timeout_s=_JOIN_S)
 _REMOVE = Command("lab cluster remove {third}", timeout_s=_LEAVE_S)
 # Where the mesh does not merge the Services of all clusters, a split names those that get requests.
-_HALVES = on(linkerd=Apply("split-50-50.yaml", to="west"), istio=())
+_HALVES = on(linkerd=split(50), istio=())
 _THIRDS = on(linkerd=Apply("split-thirds.yaml", to="west"), istio=())
-_NO_SPLIT = on(linkerd=Delete("split-50-50.yaml", of="west"), istio=())
+_NO_SPLIT = on(linkerd=no_split(50), istio=())
 
 
 def _clusters(context: Context, *, third: bool) -> list[str]:

@@ -69,7 +69,7 @@ class DistanceChange:
         return [self._in_node(first), *removing[1:]]
 
     def _removing_line(self, direction: Direction) -> list[list[str]]:
-        """Return the docker commands that remove a line, frames first; none if there is no container."""
+        """Return the docker commands that stop sending frames to a line, and remove it; none without its container."""
         name = delay_line.name_of(self.lab.spec.name, direction)
         if not self._has(name):
             return []

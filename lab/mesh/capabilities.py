@@ -11,6 +11,7 @@ class Capability(Enum):
     EXPORT = "export a service under a name of its own"
     FEDERATE = "join services of the same name into one, on a flat network"
     MERGED_SERVICE = "merge services of the same name in all clusters by itself"
+    RESEND = "send a request again that a proxy had accepted, and not sent, when its connection ended"
     SPLIT = "split requests by weight"
     FAILOVER = "prefer one cluster's endpoints, and use another's when they fail"
     SPLIT_SMI = "split requests by an SMI TrafficSplit"

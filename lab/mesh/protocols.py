@@ -265,12 +265,14 @@ _OPTIONAL: Mapping[Capability, type] = {
     Capability.SPLIT_SMI: TrafficSplits,
     Capability.COUNTED_IDENTITIES: CountedIdentities,
 }
-"""The optional capabilities and their protocols. `MERGED_SERVICE` has no methods: a mesh adds it itself."""
+"""The optional capabilities and their protocols."""
+_WITHOUT_METHODS = frozenset({Capability.MERGED_SERVICE, Capability.RESEND})
+"""Optional capabilities that a mesh adds itself."""
 
 
 def offered(mesh: Mesh) -> frozenset[Capability]:
     """Return the capabilities that follow from the protocols that a mesh implements."""
-    not_in_all = {*_OPTIONAL, Capability.MERGED_SERVICE}
+    not_in_all = {*_OPTIONAL, *_WITHOUT_METHODS}
     return frozenset(
         c for c in Capability if c not in not_in_all or (c in _OPTIONAL and isinstance(mesh, _OPTIONAL[c]))
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lab.base.names import NAMESPACE, SCENARIO_LABEL, Cluster
+from lab.clusters.kind import link
 from lab.kube import connect
 from lab.scenario.actions import Apply, Command, Delete, Pause, Until, on
 from lab.scenario.context import Role
@@ -38,17 +39,12 @@ def answers_again(role: Role) -> Until:
 
 def cut(source: Role, target: Role) -> Command:
     """Return the command with which the node of one cluster drops every packet to the node of another one."""
-    return Command(f"docker exec {{{source}_node}} sh -c 'ip route replace blackhole {address(target)}'")
+    return Command(f"docker exec {{{source}_node}} sh -c '{link.dropping(f'{{{target}_node}}')}'")
 
 
 def restored(source: Role, target: Role) -> Command:
     """Return the command that undoes `cut`."""
-    return Command(f"docker exec {{{source}_node}} sh -c 'ip route flush exact {address(target)} type blackhole'")
-
-
-def address(role: Role) -> str:
-    """Return a shell's expression for a node's address, with which Docker's DNS answers."""
-    return f'$(getent ahostsv4 {{{role}_node}} | head -n1 | cut -d" " -f1)'
+    return Command(f"docker exec {{{source}_node}} sh -c '{link.passing(f'{{{target}_node}}')}'")
 
 
 def log_of_next(cluster: Cluster) -> list[str]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+from lab.mesh.capabilities import Capability
 from lab.scenario.actions import Command, NewPhase, On, on
+from lab.scenario.context import Context
 from lab.scenario.model import Check, Sabotage, ScenarioStep
+from lab.scenario.observation import Observation
 
 from ..podinfo import NO_FAILOVER, PODS_BACK, only_by
-from ..recorded import GAP_S, MOST_LOST, loses_little, loses_nothing
+from ..recorded import GAP_S, MOST_LOST, loses_little, loses_nothing, recordings
 from .common import BACKUP_ALONE, QUIET, answers_again, load
 
 _OLDEST = "KUBECTL get pods --selector=LABEL --sort-by=.metadata.creationTimestamp"
@@ -66,6 +70,25 @@ UNCORDONED = Command("kubectl --context={east} uncordon {east_node}")
 READY = _commands(_READY)
 _DRAIN_LOAD = load("drain", "west", inside=True)
 _TWO_LOAD = load("two gateways", "west", inside=True)
+_NOT_SENT = "HTTP 500: unexpected error"
+"""Linkerd: the caller's own proxy had accepted the request when its connection to the gateway ended.
+
+It does not send such a request again (linkerd2-proxy, linkerd/app/outbound/src/http/logical/policy/route/retry.rs, the
+last comment), and no setting changes that.
+"""
+
+
+def _drained(context: Context) -> Observation:
+    """Look whether the drain lost nothing; where the mesh cannot resend, it may lose a few that were not sent."""
+    if Capability.RESEND in context.mesh.capabilities:
+        return loses_nothing(_DRAIN_LOAD)(context)
+    lost = [request.error for recording, _ in recordings(context, _DRAIN_LOAD) for request in recording.lost]
+    others = [error for error in lost if not error.endswith(_NOT_SENT)]
+    seen = loses_little(_DRAIN_LOAD)(context)
+    words = f"; the first: {next(iter(others or lost))}" if lost else ""
+    return replace(seen, holds=seen.holds and not others, seen=seen.seen + words)
+
+
 STEPS = (
     ScenarioStep(
         name="gateway_is_drained",
@@ -86,9 +109,10 @@ STEPS = (
         checks=(
             Check(
                 name="drain_loses_nothing",
-                claim="The drain of one of two gateways loses no request",
-                expected="0 lost, from inside West and through its ingress",
-                look=loses_nothing(_DRAIN_LOAD),
+                claim="The drain of one of two gateways loses no request that was sent",
+                expected=f"0 lost; on Linkerd at most {MOST_LOST:.0%}, which the caller's proxy had not sent when its "
+                "connection ended",
+                look=_drained,
             ),
         ),
         alone=True,

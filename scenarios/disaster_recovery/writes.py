@@ -14,19 +14,13 @@ from lab.scenario.observation import Observation
 
 from ..podinfo import EAST, NO_PODS, PODS_BACK, SERVICE, WEST, no_split, only_by, split
 from ..recorded import recordings
-from .common import FAR_FIRST, NEXT, NO_FAR_FIRST, NO_NEXT, QUIET, address, answers_again, log_of_next
+from .common import FAR_FIRST, NEXT, NO_FAR_FIRST, NO_NEXT, QUIET, answers_again, cut, log_of_next, restored
 
 _LOAD = StepLoad(name="writes", service=SERVICE, entrances=("west", "east"), numbered=True)
 _SHOWN = 5
 _OLD_PODS = f"--selector='app.kubernetes.io/name={SERVICE},!eastwest.lab/scenario'"
 _ENDED = f"wait --for=delete pods {_OLD_PODS} --timeout=90s"
-# A route to nowhere, as in the step before, would drop West's packets as well: they come from an address without a way
-# back (Linux, net/ipv4/fib_frontend.c, fib_validate_source).
-_RULE = f"POSTROUTING --table mangle --destination {address('west')} --jump DROP"
-_ANSWERS_DROPPED = Command(f"docker exec {{east_node}} sh -c 'iptables --insert {_RULE}'")
-_ANSWERS_PASS = Command(
-    f"docker exec {{east_node}} sh -c '! iptables --check {_RULE} 2>/dev/null || iptables --delete {_RULE}'"
-)
+_ANSWERS_DROPPED, _ANSWERS_PASS = cut("east", "west"), restored("east", "west")
 _READY = "rollout status deployment podinfo-next --timeout=90s"
 _EAST_PODS_BACK = (
     Command(f"{EAST} scale deployment {SERVICE} --replicas={{east_replicas}}"),

@@ -13,8 +13,13 @@ from lab.lab import Lab
 
 NEAR_MS = 0.2
 """A round trip between nodes without a distance."""
-CUT = "docker container exec dev-west-control-plane ip route replace blackhole 172.30.0.2/32"
-MEND = "docker container exec dev-west-control-plane ip route del blackhole 172.30.0.2/32"
+_RULE = "POSTROUTING --destination dev-east-control-plane --jump DROP"
+_IPTABLES = "iptables --wait --table mangle"
+CUT = (
+    f"docker container exec dev-west-control-plane sh -c '{_IPTABLES} --check {_RULE} 2>/dev/null || "
+    f"{_IPTABLES} --insert {_RULE}'"
+)
+MEND = f"docker container exec dev-west-control-plane {_IPTABLES} --delete {_RULE}"
 """West's commands, whatever the other cluster."""
 
 

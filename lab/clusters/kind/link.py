@@ -1,11 +1,14 @@
-"""Cut and restore the network between two clusters, with a route on one node that drops traffic to the other.
+"""Cut and restore the network between two clusters, with a rule on one node that drops packets to the other.
 
-Dropped packets behave like a cut cable: nothing is refused, and open connections become silent. The route exists only
-in the node's container, and a restart of the container removes it.
+Dropped packets behave like a cut cable: nothing is refused, and open connections become silent. The rule exists only
+in the node's container, and a restart of the container removes it. It is the last that a packet meets: a route to
+nowhere would drop the other node's packets as well, because they come from an address without a way back (Linux,
+net/ipv4/fib_frontend.c, fib_validate_source).
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 
@@ -15,6 +18,9 @@ from lab.kube import KubeError, connect
 from lab.tools.docker import Docker
 
 _ASK_S = 1.5
+_IPTABLES = "iptables --wait --table mangle"
+READ = f"{_IPTABLES} --list-rules POSTROUTING"
+"""The command with which a node says what it drops."""
 _TRY = """for end in "$@"; do
   { timeout 1 bash -c 'exec 3<>"/dev/tcp/$0"' "$end" 2>/dev/null && echo "$end"; } &
 done
@@ -22,32 +28,41 @@ wait
 """
 
 
+def dropping(node: str) -> str:
+    """Return a shell command that has a node drop all packets to another node, whose name Docker's DNS knows."""
+    return f"{_IPTABLES} --check {_rule(node)} 2>/dev/null || {_IPTABLES} --insert {_rule(node)}"
+
+
+def passing(node: str) -> str:
+    """Return a shell command that undoes `dropping`, and succeeds if there is nothing to undo."""
+    return f"! {_IPTABLES} --check {_rule(node)} 2>/dev/null || {_IPTABLES} --delete {_rule(node)}"
+
+
 def cut(docker: Docker, source: Cluster, target: Cluster) -> str:
     """Drop all traffic from a cluster's node and pods to the other's node, and return the command; idempotent."""
-    argv = _route("replace", target)
-    docker.execute(source.node, argv)
-    return _typed(docker, source, argv)
+    docker.execute(source.node, _cutting(target))
+    return cut_command(docker, source, target)
 
 
 def restore(docker: Docker, source: Cluster, target: Cluster) -> bool:
     """Remove the cut; True if there was one."""
-    return docker.execute(source.node, _route("del", target), check=False).returncode == 0
+    return docker.execute(source.node, _restoring(target), check=False).returncode == 0
 
 
 def cut_command(docker: Docker, source: Cluster, target: Cluster) -> str:
     """Return the command that `cut` runs."""
-    return _typed(docker, source, _route("replace", target))
+    return _typed(docker, source, _cutting(target))
 
 
 def restore_command(docker: Docker, source: Cluster, target: Cluster) -> str:
     """Return the command that `restore` runs."""
-    return _typed(docker, source, _route("del", target))
+    return _typed(docker, source, _restoring(target))
 
 
-def cut_addresses(table: Sequence[str]) -> list[str]:
-    """Return the addresses that a node drops all traffic to, from the lines of its routing table."""
-    words = [line.split() for line in table]
-    return [line[1].removesuffix("/32") for line in words if line[:1] == ["blackhole"]]
+def cut_addresses(lines: Sequence[str]) -> list[str]:
+    """Return the addresses that a node drops all packets to, from lines that include those of READ."""
+    found = (re.fullmatch(r"-A POSTROUTING -d ([0-9.]+)/32 -j DROP", line) for line in lines)
+    return list(dict.fromkeys(match[1] for match in found if match))
 
 
 def address_of(cluster: Cluster) -> str:
@@ -69,5 +84,13 @@ def _typed(docker: Docker, source: Cluster, argv: Sequence[str]) -> str:
     return shlex.join(docker.argv("container", "exec", source.node, *argv))
 
 
-def _route(verb: str, target: Cluster) -> list[str]:
-    return ["ip", "route", verb, "blackhole", f"{node_address(connect(target))}/32"]
+def _rule(node: str) -> str:
+    return f"POSTROUTING --destination {node} --jump DROP"
+
+
+def _cutting(target: Cluster) -> list[str]:
+    return ["sh", "-c", dropping(target.node)]
+
+
+def _restoring(target: Cluster) -> list[str]:
+    return shlex.split(f"{_IPTABLES} --delete {_rule(target.node)}")

@@ -19,6 +19,7 @@ from contextlib import suppress
 from lab.base.concurrency import at_once
 from lab.base.errors import CommandError
 from lab.base.step import CHANGED, UNCHANGED, StepResult
+from lab.clusters.kind import link
 from lab.clusters.kind.distance import record
 from lab.clusters.kind.network import node_address
 from lab.kube import connect
@@ -31,7 +32,7 @@ _UNITS = "/etc/systemd/system"
 _UNIT = "eastwest-lab-routes.service"
 _ADDS = "ip route replace "
 """The beginning of a script line that adds a route."""
-_READ = f"set -e; ip route show; iptables -w -S FORWARD; test ! -e {_FILE} || cat {_FILE}; {record.READ}"
+_READ = f"set -e; ip route show; iptables -w -S FORWARD; {link.READ}; test ! -e {_FILE} || cat {_FILE}; {record.READ}"
 _WRITE = f"""set -e
 cat >{_UNITS}/{_UNIT} <<'END'
 [Unit]
@@ -84,7 +85,7 @@ def wanted_everywhere(lab: Lab) -> dict[str, list[str]]:
 
 
 def read(docker: Docker, node: str) -> list[str]:
-    """Return the lines of a node's routing table, FORWARD chain, file that survives a restart, and distances."""
+    """Return the lines of a node's routing table, FORWARD chain, cuts, file that survives a restart, and distances."""
     return docker.execute(node, ["sh", "-c", _READ], timeout_s=10).stdout.splitlines()
 
 

@@ -80,7 +80,7 @@ class IstioMesh:
     @property
     def capabilities(self) -> frozenset[Capability]:
         """Capabilities of Istio in this lab."""
-        return offered(self) | {Capability.MERGED_SERVICE}
+        return offered(self) | {Capability.MERGED_SERVICE, Capability.RESEND}
 
     @property
     def refusals(self) -> Refusals:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lab.base.names import Cluster
 from lab.clusters import NodeStatus, provider
+from lab.clusters.kind import link
 from lab.components import podinfo
 from lab.kube.objects import Ref
 from lab.lab import Lab
@@ -116,10 +117,8 @@ def _killed(
 
 
 def _link(source: Cluster, target: Cluster) -> Breakage:
-    # Docker's DNS answers with the node's address.
-    address = f'$(getent ahostsv4 {target.node} | head -n1 | cut -d" " -f1)'
-    drop = f"docker exec {source.node} sh -c 'ip route replace blackhole {address}'"
-    restore = f"docker exec {source.node} sh -c 'ip route flush exact {address} type blackhole'"
+    drop = f"docker exec {source.node} sh -c '{link.dropping(target.node)}'"
+    restore = f"docker exec {source.node} sh -c '{link.passing(target.node)}'"
 
     def obstacle(now: Situation) -> str | None:
         return now.cannot_cut or now.unusable(source.name) or now.unusable(target.name)

@@ -140,7 +140,9 @@ def test_the_wire_says_which_routes_are_missing_and_what_is_cut(
     assert wire.state(lab, list(lab.clusters)) == WireState()
     nodes.tables[lab.clusters["west"].node] = [
         *(RULE, "unreachable 10.11.0.0/16", "unreachable 10.110.0.0/16"),
-        "blackhole 172.30.0.2",
+        *("-P POSTROUTING ACCEPT", "-A POSTROUTING -d 172.30.0.2/32 -j DROP"),
+        # Another table's rule, and one for a part of the packets, cut nothing.
+        *("-A FORWARD -d 172.30.0.4/32 -j DROP", "-A POSTROUTING -d 172.30.0.4/32 -p tcp -j DROP"),
     ]
     assert wire.state(lab, list(lab.clusters)) == WireState(
         missing_routes={"west": ("unreachable 10.10.0.0/16",)}, cuts=(("west", "east"),)

@@ -194,3 +194,10 @@ def bench(session: nox.Session) -> None:
     """Measure `lab up`, a second `lab up`, `lab down` and memory, and compare with the same steps in sequence."""
     session.install("-e", ".[test]", silent=True)
     session.run("python", "-m", "bench", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Run a lab under load with a random fault each minute; `-- --minutes 60 --seed 7` repeats a run."""
+    session.install("-e", ".[test]", silent=True)
+    session.run("python", "-m", "soak", *session.posargs)

@@ -15,7 +15,7 @@ _FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 
 def documents() -> list[str]:
     files = [*PROJECT.glob("*.md")]
-    for room in ("lab", "scenarios", "apps", "bench", "docs", "tests"):
+    for room in ("lab", "scenarios", "apps", "bench", "soak", "docs", "tests"):
         files += (PROJECT / room).rglob("*.md")
     return sorted(str(file.relative_to(PROJECT)) for file in files)
 

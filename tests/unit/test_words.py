@@ -29,7 +29,7 @@ PHRASES = {
     r"\btaken back\b|\btakes? back\b": "undo",
     r"\btakes? away\b|\btaken away\b": "delete, remove",
 }
-ROOMS = ("lab", "scenarios", "apps", "bench", "docs", "README.md", "CONTRIBUTING.md", "lab.toml", "noxfile.py")
+ROOMS = ("lab", "scenarios", "apps", "bench", "soak", "docs", "README.md", "CONTRIBUTING.md", "lab.toml", "noxfile.py")
 SKIPPED = {"vendor", "recipes", "walkthrough", "frontend"}
 """Upstream's texts, outputs of real runs, and the frontend, whose texts are a part of its image."""
 TEXTS = {".py", ".md", ".toml", ".yaml", ".html", ".js"}

@@ -58,6 +58,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own with a lab.toml; state, cache and runs are in it."""
     (tmp_path / "lab.toml").write_text('name = "dev"\nstack = "istio"\n')
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it
     for name in ("STATE", "CACHE", "RUNS"):
         monkeypatch.setenv(f"LAB_{name}_DIR", str(tmp_path / name.lower()))
     for name in ("LAB_CONFIG", "LAB_LOCAL_DIR"):

@@ -19,7 +19,10 @@ _E2E = (
     "accidents_linkerd",
 )
 _LINKS = ("network", "gateways", "scenarios", "walkthrough")
-_OF_LINKS = "distance or third_cluster or (disaster_recovery and (walkthrough or switched_off))"
+_OF_LINKS = (
+    "distance or third_cluster or (walkthrough and disaster_recovery) "
+    "or (switched_off and (disaster_recovery or dev_loop))"
+)
 """Tests of scenarios that take minutes each: they run in the session links, not in e2e."""
 _CLUSTERS = ("six_clusters",)
 _INITIALIZER = ("initializer",)
@@ -143,7 +146,7 @@ def e2e(session: nox.Session) -> None:
 
 @nox.session
 def links(session: nox.Session) -> None:
-    """Test distances, partitions, two gateways and a third cluster, with their scenarios; 30 minutes."""
+    """Test distances, partitions, two gateways and a third cluster, and the scenarios that take longest; 35 minutes."""
     session.install("-e", ".[test]", silent=True)
     files = (f"tests/e2e/test_{name}.py" for name in _LINKS)
     session.run("pytest", *files, "-k", f"network or gateways or {_OF_LINKS}", "--require-lab", *session.posargs)

@@ -1,8 +1,9 @@
 """Run a lab for an hour under load, with a random fault each minute, and report what each fault cost.
 
-It brings up a lab of its own (`lab status --config soak-results/lab.toml` shows it) and deletes it at the end, also
-after Ctrl-C, which undoes the fault that is in place and reports what was measured. No request may be lost while
-nothing is broken, and memory, open files, connections and objects may not grow. The same seed repeats the faults.
+It brings up a lab of its own with `lab up --yes`, which installs what is missing on the machine (`lab status --config
+soak-results/lab.toml` shows the lab), and deletes it at the end, also after Ctrl-C: that undoes the fault that is in
+place, and reports what was measured. No request may be lost while nothing is broken, and memory, open files,
+connections and objects may not grow. The same seed repeats the faults.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from rich.console import Console
 
 from lab import stacks
 from lab.base import cancel, process
-from lab.base.errors import LabError
+from lab.base.errors import LabError, UsageError
 from lab.cli.named import lab_of
 from lab.lab import Lab
 from lab.measure.load import Load, through_frontend
@@ -39,23 +40,37 @@ console = Console()
 def main() -> int:
     """Run a soak; return 1 if something is not as it must be, and 130 after Ctrl-C."""
     options = _options()
-    file = options.output / "lab.toml"
-    options.output.mkdir(parents=True, exist_ok=True)
+    file = options.output.absolute() / "lab.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
     ports = "".join(f"[clusters.{name}]\ningress_port = {port}\n" for name, port in PORTS.items())
     file.write_text(f'name = "{NAME}"\nstack = "{options.stack}"\n[ha]\ngateways = 2\n{ports}', encoding="utf-8")
     with cancel.on_signals(lambda: os._exit(130)):
         try:
-            _lab(file, "up", "--yes")
-            return _soak(options, lab_of(file))
+            return _in_own_lab(options, file)
         except KeyboardInterrupt:
             console.print("interrupted")
             return 130
         except LabError as error:
-            console.print(f"✗ {error}", style="red", markup=False)
+            next_command = f"; next: {error.next}" if error.next else ""
+            console.print(f"✗ {error}{next_command}", style="red", markup=False)
             return 1
-        finally:
-            with cancel.undoing(_DOWN_S):
-                _lab(file, "down")
+
+
+def _in_own_lab(options: argparse.Namespace, file: Path) -> int:
+    """Run the soak in a lab that it creates and deletes.
+
+    Raises:
+        UsageError: there is a lab of its name.
+    """
+    if lab_of(file).paths.has_state:
+        down = f"lab down --config {file}"
+        raise UsageError(f"a lab {NAME!r} exists; a soak that was killed leaves one", next=down)
+    try:
+        _lab(file, "up", "--yes")
+        return _soak(options, lab_of(file))
+    finally:
+        with cancel.undoing(_DOWN_S):
+            _lab(file, "down")
 
 
 def _options() -> argparse.Namespace:
@@ -72,7 +87,7 @@ def _options() -> argparse.Namespace:
     if not 2 <= options.rate <= _MOST_PER_S:
         parser.error(f"--rate: from 2 to {_MOST_PER_S:g}")
     if options.seed is None:
-        options.seed = random.randrange(1 << 16)  # noqa: S311 - the order is no secret
+        options.seed = random.randrange(1 << 16)  # noqa: S311 - the order is not a secret
     return options
 
 
@@ -80,7 +95,7 @@ def _soak(options: argparse.Namespace, lab: Lab) -> int:
     mesh, docker = stacks.mesh(lab), Docker()
     mesh.fail_over(Failover(cluster=lab.west.name, service=SERVICE, primary=lab.west.name, backup=lab.east.name))
     executor = steps_of(lab, mesh, full=False).executor
-    file = options.output / "lab.toml"
+    file = options.output.absolute() / "lab.toml"
     known = of_lab(
         lab,
         mesh,
@@ -127,7 +142,7 @@ def _lab(file: Path, *words: str, quiet: bool = False) -> None:
 
 
 def _say(line: str) -> None:
-    console.print(line, markup=False, highlight=False)
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

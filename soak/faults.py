@@ -6,8 +6,9 @@ import random
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from lab.base import process
+from lab.base import process, wait
 from lab.base.errors import ClusterError
 from lab.base.names import NAMESPACE, Cluster
 from lab.clusters import provider
@@ -19,7 +20,7 @@ from lab.stage.faults import catalog
 
 _SIGNERS = {"istio": ("istio-system", "istiod"), "linkerd": ("linkerd", "linkerd-identity")}
 """By the stack: namespace and Deployment of what signs the workloads' certificates."""
-_ROLLOUT_S, _BACK_S = 120, 240.0
+_ROLLOUT_S, _BACK_S, _ASK_S = 120, 240.0, 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,7 @@ def of_lab(
 
 def drawn(faults: Sequence[Fault], *, seed: int, count: int) -> list[Fault]:
     """Return `count` faults: all of them in a random order, then all in another one; a seed fixes the orders."""
-    order, found = random.Random(seed), list[Fault]()  # noqa: S311 - the order is no secret
+    order, found = random.Random(seed), list[Fault]()  # noqa: S311 - the order is not a secret
     while len(found) < count:
         found += order.sample(faults, len(faults))
     return found[:count]
@@ -79,13 +80,20 @@ def _new_issuer(
     namespace, signer = _SIGNERS[mesh.name]
     own = [(NAMESPACE, podinfo.DEPLOYMENT.name)] if lab.spec.clusters[cluster.name].podinfo.replicas else []
 
+    def ends() -> datetime:
+        def found() -> datetime | wait.NotYet:
+            for identity in mesh.identities([cluster.name]):
+                return identity.issuer_ends
+            return wait.NotYet("it does not answer")
+
+        return wait.until(f"{cluster.name}'s issuer", found, timeout_s=_ASK_S)
+
     def do() -> None:
-        (before,) = mesh.identities([cluster.name])
+        before = ends()
         issuers.delete(lab, cluster.name)
         repair()
         execute(list(_restarted(cluster, [(namespace, signer), *own])))
-        (after,) = mesh.identities([cluster.name])
-        if after.issuer_ends <= before.issuer_ends:
+        if ends() <= before:
             raise ClusterError("the issuer is the one of before", where=cluster.name, next="lab status")
 
     return Fault(

@@ -19,7 +19,7 @@ _MIB = 1 << 20
 _SCRIPT = """
 cat /proc/[0-9]*/statm 2>/dev/null | awk '{ pages += $2 - $3 } END { print pages }'
 getconf PAGESIZE
-ls /proc/[0-9]*/fd 2>/dev/null | grep -c '^[0-9]*$'
+ls /proc/[0-9]*/fd 2>/dev/null | grep -c '^[0-9][0-9]*$'
 cat /proc/sys/net/netfilter/nf_conntrack_count
 """
 _COUNTS = ("apiserver_resource_objects", "apiserver_storage_objects")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lab.base import cancel, wait
 from lab.base.errors import LabError, WaitTimeout
@@ -50,7 +50,7 @@ class Cost:
 
 @dataclass(kw_only=True)
 class Run:
-    """A run, also one that goes on or was interrupted. `unmeasured` says why samples are missing."""
+    """a run, also an unfinished or interrupted one. `unmeasured` says why samples are missing."""
 
     minutes: list[Minute] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
@@ -106,7 +106,7 @@ def run(
             for number, fault in enumerate(faults, start=1):
                 measure()
                 loads.rest(max(0.0, QUIET_S + (number - 1) * EVERY_S - loads.now_s))
-                whole.minutes.append(_minute(fault, loads))
+                _minute(whole, fault, loads)
                 tell(f"{number} of {len(faults)}: {_words(whole.minutes[-1])}")
                 loads.rest(QUIET_S)
             measure()
@@ -114,8 +114,11 @@ def run(
         whole.recordings = loads.recordings
 
 
-def _minute(fault: Fault, loads: UnderLoad) -> Minute:
+def _minute(whole: Run, fault: Fault, loads: UnderLoad) -> None:
+    """Do a fault and undo it. If that is interrupted, the effects of the fault have no end in the results."""
     from_s, problems = loads.now_s, list[str]()
+    minute = Minute(fault=fault.id, title=fault.title, from_s=from_s, undone_s=from_s, over_s=None)
+    whole.minutes.append(minute)
     loads.mark(fault.title)
     try:
         with _noting(problems):
@@ -127,14 +130,12 @@ def _minute(fault: Fault, loads: UnderLoad) -> Minute:
     undone_s = loads.now_s
     over_s = _over(loads)
     loads.mark("quiet")
-    return Minute(
-        fault=fault.id, title=fault.title, from_s=from_s, undone_s=undone_s, over_s=over_s, problem="; ".join(problems)
-    )
+    whole.minutes[-1] = replace(minute, undone_s=undone_s, over_s=over_s, problem="; ".join(problems))
 
 
 @contextmanager
 def _noting(problems: list[str]) -> Iterator[None]:
-    """Note an error of the block instead of raising it: the run goes on."""
+    """Note an error of the block instead of raising it: the run continues."""
     try:
         yield
     except LabError as error:

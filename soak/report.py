@@ -44,6 +44,9 @@ class Report:
                 yield f"after {minute.from_s:.0f} s, {minute.title}: {minute.problem}"
             if minute.over_s is None:
                 yield f"after {minute.from_s:.0f} s, {minute.title}: its losses did not end"
+        for recording in self.run.recordings:
+            if not recording.requests:
+                yield f"{recording.name}: no request was sent"
         yield from (f"not measured: {why}" for why in dict.fromkeys(self.run.unmeasured))
         for one in growth.judge(self.run.samples):
             if one.grows:
@@ -63,7 +66,9 @@ class Report:
         for problem in self.problems:
             console.print(f"✗ {problem}", style="red", markup=False, highlight=False)
         if not self.problems:
-            console.print("✓ nothing lost outside of faults, every fault was undone, nothing grew", style="green")
+            judged = any(one.grows is not None for one in growth.judge(self.run.samples))
+            grown = "nothing grew" if judged else "too short to tell whether something grows"
+            console.print(f"✓ nothing lost outside of faults, every fault was undone, {grown}", style="green")
 
     def write(self, folder: Path) -> Path:
         """Write everything but the single requests as JSON, and return the file."""

@@ -228,9 +228,9 @@ def _write_report(file: Path | None, target: Path | None, *, as_json: bool) -> N
 def reset(file: ConfigFile = None) -> None:
     """Undo what scenarios, commands and people changed.
 
-    The clusters stay; stopped ones are started. Splits, failovers, permissions, intercepts, cuts, and the workloads of
-    scenarios and `lab dev` are removed. Distances and the number of gateways become those of lab.toml. A node that a
-    drain cordoned accepts pods again.
+    The clusters of lab.toml stay; stopped ones are started. Those that joined by `lab cluster add` leave. Splits,
+    failovers, permissions, intercepts, cuts, and the workloads of scenarios and `lab dev` are removed. Distances and
+    the number of gateways become those of lab.toml. A node that a drain cordoned accepts pods again.
     """
     from lab import stacks
     from lab.lifecycle import reset as lifecycle_reset

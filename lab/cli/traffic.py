@@ -160,7 +160,8 @@ def failover(
 ) -> None:
     """Send requests to a backup cluster when the primary fails.
 
-    With several backups, each answers when those before it fail. Linkerd has no order of more than three.
+    With several backups, each answers when those before it fail. Linkerd has no order of more than three clusters, and
+    with three it sends one request in a thousand to the first backup.
 
     Example: `lab failover podinfo --primary west --backup east --backup north`. `lab unfailover SERVICE` undoes it.
     """

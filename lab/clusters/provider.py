@@ -111,7 +111,8 @@ class WireState:
     """State of the network between the nodes.
 
     `missing_routes` lists, for each cluster, missing routes to other clusters' pods and Services. `cuts` are pairs of a
-    source cluster and the target cluster that it drops all traffic to. `distances` has both directions of each.
+    source cluster and the target cluster that it drops all traffic to, or an address that no running node has.
+    `distances` has both directions of each.
     """
 
     missing_routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -133,13 +134,17 @@ class Wire(Protocol):
     def cut(self, source: Cluster, target: Cluster) -> str:
         """Drop all traffic from a cluster to another one's node, and return the shell command that was run."""
 
-    def restore(self, source: Cluster, target: Cluster) -> bool:
-        """Undo `cut`; True if it was cut."""
+    def restore(self, source: Cluster, target: Cluster | str) -> bool:
+        """Undo `cut`; True if it was cut. A target that the lab does not have any more is the address of a cut.
+
+        Raises:
+            CommandError: a node does not run.
+        """
 
     def cut_command(self, source: Cluster, target: Cluster) -> str:
         """Return the command that `cut` runs, and run nothing."""
 
-    def restore_command(self, source: Cluster, target: Cluster) -> str:
+    def restore_command(self, source: Cluster, target: Cluster | str) -> str:
         """Return the command that `restore` runs, and run nothing."""
 
     def reaches(self, source: Cluster, ends: Sequence[tuple[str, int]]) -> frozenset[tuple[str, int]]:

@@ -66,7 +66,10 @@ def extended(spec: LabSpec, tables: Tables) -> LabSpec:
     whole = spec.model_copy(update={"clusters": {**spec.clusters, **added}, "exports": exports})
     whole._joined = (*spec.joined, *added)
     if found := list(conflicts(whole)):
-        raise ConfigError(str(spec.file or "lab.toml"), [Problem(key=".".join(key), text=text) for key, text in found])
+        names = ", ".join(added)
+        why = f"{names} joined by `lab cluster add`; undo the change here, `lab cluster remove`, then change it again"
+        problems = [Problem(key=".".join(key), text=f"{text} ({why})") for key, text in found]
+        raise ConfigError(str(spec.file or "lab.toml"), problems)
     return whole
 
 

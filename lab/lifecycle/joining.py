@@ -193,7 +193,7 @@ def leave(lab: Lab, cluster: str) -> Iterator[str]:
     )
     if runs:
         wait.rest(f"requests under way to {cluster} end", DRAIN_S)
-        _join_wires(lab, cluster)
+    _join_wires(lab, cluster, runs=runs)
     provider().remove_cluster(lab, lab.clusters[cluster])
     yield f"{cluster}: cluster deleted"
     runner.run(knowing(rest), sink=lambda _: None)
@@ -242,29 +242,37 @@ def _split_again(mesh: Mesh, split: Split, weights: dict[str, int]) -> str:
 
 def _fail_over_again(mesh: Mesh, failover: Failover, cluster: str) -> str:
     left = [name for name in failover.order if name != cluster]
+    if len(left) >= 2:
+        try:
+            mesh.fail_over(replace(failover, primary=left[0], backup=left[1], further=tuple(left[2:])))
+        except UsageError as error:
+            why = f", because without {cluster} it cannot be: {error.what}"
+        else:
+            return f"{failover.cluster}: {failover.service} → {', then '.join(left)}"
+    else:
+        why = ""
     mesh.unfail_over(failover.cluster, failover.service)
-    if len(left) < 2:
-        return f"{failover.cluster}: failover of {failover.service} removed"
-    mesh.fail_over(replace(failover, primary=left[0], backup=left[1], further=tuple(left[2:])))
-    return f"{failover.cluster}: {failover.service} → {', then '.join(left)}"
+    return f"{failover.cluster}: failover of {failover.service} removed{why}"
 
 
 def _is_quiet(rest: Lab, cluster: str) -> bool | NotYet:
     """Say whether the frontends of the other clusters get no answer from a cluster; some may not answer at all."""
 
-    def from_it(name: str) -> int:
-        return answers.ask(rest, name, podinfo.DEPLOYMENT.name, (), timeout_s=_ASK_S).by_cluster.get(cluster, 0)
+    def asked(name: str) -> answers.FrontendAnswers:
+        return answers.ask(rest, name, podinfo.DEPLOYMENT.name, (), timeout_s=_ASK_S)
 
-    counts = dict(zip(rest.clusters, each(from_it, list(rest.clusters)), strict=True))
-    busy = [f"{count} of {name}'s requests" for name, count in counts.items() if count]
+    found = dict(zip(rest.clusters, each(asked, list(rest.clusters)), strict=True))
+    busy = [f"{count} of {name}'s requests" for name, one in found.items() if (count := one.by_cluster.get(cluster, 0))]
+    if not any(one.reached for one in found.values()):
+        return NotYet("no frontend answers")
     return not busy or NotYet(f"{cluster} answers {' and '.join(busy)}")
 
 
-def _join_wires(lab: Lab, cluster: str) -> None:
-    """Clear distances and cuts between a cluster and the others; what is left of them goes with the cluster's node."""
+def _join_wires(lab: Lab, cluster: str, *, runs: bool) -> None:
+    """Clear distances and cuts between a cluster and the others; the cuts of its own node go with that."""
     state = provider().wire.state(lab, list(lab.clusters))
     for pair in distances.by_pair(lab, state.distances):
-        if cluster in pair:
+        if cluster in pair and runs:
             distances.clear(lab, pair)
     for source, target in state.cuts:
         if target == cluster:

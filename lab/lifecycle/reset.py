@@ -31,14 +31,21 @@ def reset(lab: Lab, mesh: Mesh) -> Iterator[str]:
         ClusterError: a node does not exist, or is off the network.
         WaitTimeout: a cluster or workload did not become ready.
     """
+    own = lab
     for name in lab.spec.joined:
+        own = own.without(name)
+    found = provider().look(own)
+    if unusable := [f"{n.name} is {n.status.value}" for n in found.values() if n.status not in _USABLE]:
+        raise ClusterError(f"node {', node '.join(unusable)}; reset cannot repair that", next="lab up")
+    yield from _wake(own, [name for name, node in found.items() if node.status in STANDS_STILL])
+    yield from _cuts(lab)
+    for name in lab.spec.joined:  # now that all others run and reach each other: they have to forget it
         yield from joining.leave(lab, name)
         lab = lab.without(name)
         mesh = stacks.mesh(lab)
-    found = provider().look(lab)
-    if unusable := [f"{n.name} is {n.status.value}" for n in found.values() if n.status not in _USABLE]:
-        raise ClusterError(f"node {', node '.join(unusable)}; reset cannot repair that", next="lab up")
-    yield from _wake(lab, [name for name, node in found.items() if node.status in STANDS_STILL])
+    yield from distances.reset(lab)
+    if provider().wire.ensure_routes(lab).status is StepStatus.CHANGED:
+        yield "routes between the clusters restored"
     with Threads() as threads:
         for done in threads.map(lambda cluster: list(_objects_of_scenarios(lab, cluster)), lab.clusters.values()):
             yield from done
@@ -58,13 +65,13 @@ def _wake(lab: Lab, still: Sequence[str]) -> Iterator[str]:
         events.progress(f"{name}: starting its node, which takes about 30 s")
     at_once(lambda name: provider().power.start(lab.clusters[name], timeout_s=_READY_S), lab.clusters)
     yield from (f"{name}: node started" for name in still)
+
+
+def _cuts(lab: Lab) -> Iterator[str]:
     wire = provider().wire
     for source, target in wire.state(lab, list(lab.clusters)).cuts:
-        if target in lab.clusters and wire.restore(lab.clusters[source], lab.clusters[target]):
+        if wire.restore(lab.clusters[source], lab.clusters.get(target, target)):
             yield f"{source}: network to {target} restored"
-    yield from distances.reset(lab)
-    if wire.ensure_routes(lab).status is StepStatus.CHANGED:
-        yield "routes between the clusters restored"
 
 
 def _objects_of_scenarios(lab: Lab, cluster: Cluster) -> Iterator[str]:

@@ -23,7 +23,8 @@ class Request:
     """One request: its due time (seconds since the load began), its latency, and the cluster that answered.
 
     `answered_by` is None for a lost request; then `error` has the reason, and `refused` says whether a policy of the
-    mesh refused it. `attempts` is how often the request was sent: more than 1 is a retry, None is not known.
+    mesh refused it. `attempts` is how often the request was sent: more than 1 is a retry, None is not known. `number`
+    is the word and number that it was sent with, if it was.
     """
 
     at_s: float
@@ -33,6 +34,7 @@ class Request:
     error: str = ""
     attempts: int | None = None
     refused: bool = False
+    number: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -174,6 +174,7 @@ class Load(Running):
                 pod=result.pod,
                 error=result.error,
                 attempts=result.attempts,
+                number=result.number,
             )
         )
 
@@ -210,7 +211,8 @@ def through_frontend(
     numbers = itertools.count(1)
 
     def ask() -> Request:
-        headers = {NUMBER: f"{numbered}-{next(numbers)}"} if numbered else None
+        number = f"{numbered}-{next(numbers)}" if numbered else ""
+        headers = {NUMBER: number} if numbered else None
         problems: list[str] = []
         attempts, told = 0, False
         for base in bases:
@@ -225,10 +227,12 @@ def through_frontend(
             known = attempts if told or attempts > 1 else None
             if answer["error"] is None:
                 by = str(answer["cluster"] or "unknown")
-                return Request(at_s=0, latency_ms=0, answered_by=by, pod=str(answer["pod"] or ""), attempts=known)
+                pod = str(answer["pod"] or "")
+                return Request(at_s=0, latency_ms=0, answered_by=by, pod=pod, attempts=known, number=number)
             problems.append(f"{urlsplit(base).port}: {answer['error']['kind']}: {answer['error']['detail']}")
         known = attempts if told or attempts > 1 else None
-        return Request(at_s=0, latency_ms=0, answered_by=None, error="; ".join(problems), attempts=known)
+        why = "; ".join(problems)
+        return Request(at_s=0, latency_ms=0, answered_by=None, error=why, attempts=known, number=number)
 
     return ask
 

@@ -69,12 +69,14 @@ class Recording:
 
     def as_json(self) -> Json:
         """The recording as JSON for the report, with requests as rows to keep it small."""
+        numbered = ["number"] if any(r.number for r in self.requests) else []
         return {
             "name": self.name,
             "rate_per_s": self.rate_per_s,
-            "columns": ["at_s", "latency_ms", "answered_by", "pod", "error", "attempts"],
+            "columns": ["at_s", "latency_ms", "answered_by", "pod", "error", "attempts", *numbered],
             "requests": [
                 [round(r.at_s, 3), round(r.latency_ms, 2), r.answered_by, r.pod, r.error, r.attempts]
+                + [r.number for _ in numbered]
                 for r in self.requests
             ],
             "marks": [{"at_s": round(m.at_s, 3), "text": m.text} for m in self.marks],

@@ -8,12 +8,13 @@ lab and can fail. A `sabotage` switches a mechanism off, and names the check tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from lab.base.errors import UsageError
 from lab.mesh.capabilities import Capability
 from lab.scenario.actions import Action, Command, NewPhase, Pause, Start, Stop, Until
+from lab.scenario.context import Context
 from lab.scenario.loads import StepLoad
 from lab.scenario.observation import Look
 
@@ -171,6 +172,8 @@ class Scenario:
     try_next: tuple[str, ...]
     """Suggestions for the reader."""
     requires: frozenset[Capability] = frozenset()
+    obstacle: Callable[[Context], str | None] = field(default=lambda _: None, compare=False, repr=False)
+    """Returns why it cannot run on this lab as it is now; asked before its first step."""
 
     def __post_init__(self) -> None:
         if problems := list(_problems(self)):

@@ -256,6 +256,8 @@ class Presenter:
             self.closed = False
             self._tell(lambda shown: shown.state(self.snapshot))
         why = missing(view.scenario.requires, self.steps.context.mesh.capabilities)
+        if view.number == 1 and view.id not in self.position.begun:
+            why = why or view.scenario.obstacle(self.steps.context)
         if why is not None and wish is not Wish.BACK:
             self._tell(lambda shown: shown.note(f"{view.scenario.title} is left out: {why}"))
             self._move(self.index + view.count - view.number + 1)

@@ -38,12 +38,15 @@ def _executed(context: Context) -> Mapping[str, Counter[str]]:
 
 def _all_executed(context: Context) -> Observation:
     """Look whether each request that was answered is in the log of a cluster."""
-    executed = _executed(context)
     recorded = recordings(context, _LOAD)
-    answered = sum(len(recording.requests) - len(recording.lost) for recording, _ in recorded)
-    distinct = len(set().union(*executed.values()))
-    seen = f"{answered} requests answered, {distinct} executed"
-    return Observation(holds=0 < answered <= distinct, seen=seen, evidence=tuple(each for _, each in recorded))
+    requests = [request for recording, _ in recorded for request in recording.requests]
+    answered = {request.number for request in requests if request.answered_by is not None}
+    executed = set().union(*_executed(context).values())
+    missing = sorted(answered - executed, key=lambda number: (len(number), number))
+    words = f", {len(missing)} of them not; for example {', '.join(missing[:_SHOWN])}" if missing else ""
+    seen = f"{len(answered)} requests answered, {len(executed)} executed{words}"
+    holds = bool(answered) and not missing
+    return Observation(holds=holds, seen=seen, evidence=tuple(each for _, each in recorded))
 
 
 def _some_twice(context: Context) -> Observation:

@@ -33,6 +33,16 @@ _THIRDS = on(linkerd=Apply("split-thirds.yaml", to="west"), istio=())
 _NO_SPLIT = on(linkerd=no_split(50), istio=())
 
 
+def _obstacle(context: Context) -> str | None:
+    """Return why no cluster can join, and leave again, without harm to what a person has set up."""
+    third = joined.spare_name(context.lab.spec)
+    if third in context.lab.spec.joined:
+        return f"{third} has joined the lab already, and the scenario would remove it; `lab cluster remove {third}`"
+    if context.lab.paths.profile.exists():
+        return "a lab with a profile has the profile's clusters only; `lab up --profile none`"
+    return None
+
+
 def _clusters(context: Context, *, third: bool) -> list[str]:
     """Return the clusters that answer: where the mesh merges the Services, all of the lab; else those of the split."""
     third_name = joined.spare_name(context.lab.spec)
@@ -76,6 +86,7 @@ SCENARIO = Scenario(
     act="Profit",
     claim="A third cluster joins a running lab, serves a third of the requests, and leaves, without a lost request",
     requires=frozenset({Capability.SPLIT}),
+    obstacle=_obstacle,
     topology=Topology(
         nodes=(
             TopologyNode(cluster="west", role="the callers", services=("frontend", SERVICE)),

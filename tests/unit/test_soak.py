@@ -147,6 +147,7 @@ def test_ctrl_c_undoes_the_fault_and_keeps_what_was_measured() -> None:
         minutes.run(run, [one], loads(), sample=lambda _: [], tell=print)
     assert did.done == ["undo"]
     assert run.recordings
+    assert [(one.fault, one.over_s) for one in run.minutes] == [("a", None)], "what is lost now belongs to the fault"
 
 
 @pytest.mark.usefixtures("at_once")

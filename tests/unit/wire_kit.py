@@ -38,16 +38,18 @@ class FakeWire:
             self.cuts.append((source.name, target.name))
         return self.cut_command(source, target)
 
-    def restore(self, source: Cluster, target: Cluster) -> bool:
-        there = (source.name, target.name) in self.cuts
-        self.cuts = [cut for cut in self.cuts if cut != (source.name, target.name)]
+    def restore(self, source: Cluster, target: Cluster | str) -> bool:
+        ends = (source.name, target if isinstance(target, str) else target.name)
+        there = ends in self.cuts
+        self.cuts = [cut for cut in self.cuts if cut != ends]
         return there
 
     def cut_command(self, source: Cluster, _target: Cluster) -> str:
         return CUT.replace("west", source.name)
 
-    def restore_command(self, source: Cluster, _target: Cluster) -> str:
-        return MEND.replace("west", source.name)
+    def restore_command(self, source: Cluster, target: Cluster | str) -> str:
+        command = MEND.replace("west", source.name)
+        return command.replace("dev-east-control-plane", target) if isinstance(target, str) else command
 
     def means(self, source: Cluster) -> Means:
         assert source

@@ -12,15 +12,15 @@ import re
 import shlex
 from collections.abc import Sequence
 
+from lab.base.errors import CommandError
 from lab.base.names import Cluster
-from lab.clusters.kind.network import node_address
-from lab.kube import KubeError, connect
 from lab.tools.docker import Docker
 
-_ASK_S = 1.5
 _IPTABLES = "iptables --wait --table mangle"
 READ = f"{_IPTABLES} --list-rules POSTROUTING"
 """The command with which a node says what it drops."""
+_NO_RULE = "does a matching rule exist"
+"""A part of what iptables says of a rule that it cannot delete (libiptc, iptc_strerror)."""
 _TRY = """for end in "$@"; do
   { timeout 1 bash -c 'exec 3<>"/dev/tcp/$0"' "$end" 2>/dev/null && echo "$end"; } &
 done
@@ -34,8 +34,12 @@ def dropping(node: str) -> str:
 
 
 def passing(node: str) -> str:
-    """Return a shell command that undoes `dropping`, and succeeds if there is nothing to undo."""
-    return f"! {_IPTABLES} --check {_rule(node)} 2>/dev/null || {_IPTABLES} --delete {_rule(node)}"
+    """Return a shell command that undoes `dropping`, and succeeds if there is nothing to undo.
+
+    It fails if Docker's DNS does not know the other node, so that nobody can tell.
+    """
+    missing = f"getent hosts {node} >/dev/null && ! {_IPTABLES} --check {_rule(node)} 2>/dev/null"
+    return f"{missing} || {_IPTABLES} --delete {_rule(node)}"
 
 
 def cut(docker: Docker, source: Cluster, target: Cluster) -> str:
@@ -44,9 +48,16 @@ def cut(docker: Docker, source: Cluster, target: Cluster) -> str:
     return cut_command(docker, source, target)
 
 
-def restore(docker: Docker, source: Cluster, target: Cluster) -> bool:
-    """Remove the cut; True if there was one."""
-    return docker.execute(source.node, _restoring(target), check=False).returncode == 0
+def restore(docker: Docker, source: Cluster, to: str) -> bool:
+    """Remove the cut to a node or an address; True if there was one.
+
+    Raises:
+        CommandError: the node does not run, or Docker's DNS does not know the other one.
+    """
+    done = docker.execute(source.node, _restoring(to), check=False)
+    if done.returncode and _NO_RULE not in done.stderr:
+        raise CommandError(done.argv, returncode=done.returncode, stdout=done.stdout, stderr=done.stderr)
+    return done.returncode == 0
 
 
 def cut_command(docker: Docker, source: Cluster, target: Cluster) -> str:
@@ -54,23 +65,15 @@ def cut_command(docker: Docker, source: Cluster, target: Cluster) -> str:
     return _typed(docker, source, _cutting(target))
 
 
-def restore_command(docker: Docker, source: Cluster, target: Cluster) -> str:
+def restore_command(docker: Docker, source: Cluster, to: str) -> str:
     """Return the command that `restore` runs."""
-    return _typed(docker, source, _restoring(target))
+    return _typed(docker, source, _restoring(to))
 
 
 def cut_addresses(lines: Sequence[str]) -> list[str]:
     """Return the addresses that a node drops all packets to, from lines that include those of READ."""
     found = (re.fullmatch(r"-A POSTROUTING -d ([0-9.]+)/32 -j DROP", line) for line in lines)
     return list(dict.fromkeys(match[1] for match in found if match))
-
-
-def address_of(cluster: Cluster) -> str:
-    """Return the address in a cut to this cluster; empty if the API server does not answer."""
-    try:
-        return node_address(connect(cluster, timeout_s=_ASK_S))
-    except KubeError:
-        return ""
 
 
 def reaches(docker: Docker, source: Cluster, ends: Sequence[tuple[str, int]]) -> frozenset[tuple[str, int]]:
@@ -84,13 +87,13 @@ def _typed(docker: Docker, source: Cluster, argv: Sequence[str]) -> str:
     return shlex.join(docker.argv("container", "exec", source.node, *argv))
 
 
-def _rule(node: str) -> str:
-    return f"POSTROUTING --destination {node} --jump DROP"
+def _rule(to: str) -> str:
+    return f"POSTROUTING --destination {to} --jump DROP"
 
 
 def _cutting(target: Cluster) -> list[str]:
     return ["sh", "-c", dropping(target.node)]
 
 
-def _restoring(target: Cluster) -> list[str]:
-    return shlex.split(f"{_IPTABLES} --delete {_rule(target.node)}")
+def _restoring(to: str) -> list[str]:
+    return shlex.split(f"{_IPTABLES} --delete {_rule(to)}")

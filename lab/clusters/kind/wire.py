@@ -37,17 +37,17 @@ class KindWire:
         """Drop all traffic from a cluster's node and pods to the other's node."""
         return link.cut(self.docker, source, target)
 
-    def restore(self, source: Cluster, target: Cluster) -> bool:
+    def restore(self, source: Cluster, target: Cluster | str) -> bool:
         """Remove a cut."""
-        return link.restore(self.docker, source, target)
+        return link.restore(self.docker, source, _end(target))
 
     def cut_command(self, source: Cluster, target: Cluster) -> str:
         """Return the command of `cut`."""
         return link.cut_command(self.docker, source, target)
 
-    def restore_command(self, source: Cluster, target: Cluster) -> str:
+    def restore_command(self, source: Cluster, target: Cluster | str) -> str:
         """Return the command of `restore`."""
-        return link.restore_command(self.docker, source, target)
+        return link.restore_command(self.docker, source, _end(target))
 
     def reaches(self, source: Cluster, ends: Sequence[tuple[str, int]]) -> frozenset[tuple[str, int]]:
         """Try connections from a cluster's node."""
@@ -89,14 +89,21 @@ class KindWire:
         wanted = routes.wanted_everywhere(lab) if tables else {}
         missing = {name: routes.missing(wanted[name], table) for name, table in tables.items()}
         cuts = {name: link.cut_addresses(table) for name, table in tables.items()}
-        addresses = (
-            {link.address_of(cluster): name for name, cluster in lab.clusters.items()} if any(cuts.values()) else {}
-        )
+        addresses = self._addresses(lab) if any(cuts.values()) else {}
         return WireState(
             missing_routes={name: tuple(found) for name, found in missing.items() if found},
             cuts=tuple((name, addresses.get(to, to)) for name, found in cuts.items() for to in found),
             distances=self._distances(lab, tables),
         )
+
+    def _addresses(self, lab: Lab) -> Mapping[str, str]:
+        """Return the cluster of each address, of nodes that run."""
+        names = {cluster.node: name for name, cluster in lab.clusters.items()}
+        return {
+            str(address): names[container.name]
+            for container in self.docker.containers(names=list(names))
+            if (address := container.networks.get(lab.spec.name)) is not None
+        }
 
     def _distances(self, lab: Lab, tables: Mapping[str, Sequence[str]]) -> tuple[OneWay, ...]:
         """Return what the nodes have set, and lines of no distance, such as one whose start was interrupted."""
@@ -132,3 +139,8 @@ class KindWire:
 
 def _runs(one: OneWay, lines: Mapping[tuple[str, str], bool]) -> bool:
     return one.means is not Means.LINE or lines.get((one.source, one.target), False)
+
+
+def _end(target: Cluster | str) -> str:
+    """Return the node of a cut's target, or its address."""
+    return target if isinstance(target, str) else target.node

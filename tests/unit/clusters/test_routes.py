@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address
 
 import pytest
 
 from lab.base.process import Completed
 from lab.base.step import CHANGED, UNCHANGED
-from lab.clusters.kind import link, routes
+from lab.clusters.kind import routes
 from lab.clusters.kind.distance import delay_line
 from lab.clusters.kind.wire import KindWire
 from lab.clusters.provider import WireState
@@ -22,6 +23,13 @@ FILE = "/etc/eastwest-lab-routes"
 RULE = "-A FORWARD -d 10.111.0.0/16 -j REJECT --reject-with icmp-port-unreachable"
 
 
+def container(name: str, address: str | None) -> Container:
+    return Container(
+        id=name, name=name, image="", status="running", exit_code=0, pid=1, labels={}, ports=(), restart_policy="",
+        runtime="", networks={"dev": IPv4Address(address) if address else None},
+    )  # fmt: skip
+
+
 @dataclass
 class Nodes:
     """Nodes with a routing table, and a file of routes that a restart reads, each as lines."""
@@ -30,9 +38,12 @@ class Nodes:
     files: dict[str, list[str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
-    def containers(self, labels: Mapping[str, str | None]) -> list[Container]:
-        assert list(labels) == [delay_line.LABEL]
-        return []
+    def containers(self, labels: Mapping[str, str | None] | None = None, names: Sequence[str] = ()) -> list[Container]:
+        if labels is not None:
+            assert list(labels) == [delay_line.LABEL]
+            return []
+        ends = {"east": "172.30.0.2", "west": None}  # West's node is stopped
+        return [container(name, ends[name.split("-")[-3]]) for name in names]
 
     def execute(
         self,
@@ -131,21 +142,19 @@ def test_missing_routes_are_named(lab: Lab) -> None:
     assert routes.missing(wanted, has) == ["unreachable 10.110.0.0/16"]
 
 
-def test_the_wire_says_which_routes_are_missing_and_what_is_cut(
-    lab: Lab, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_wire_says_which_routes_are_missing_and_what_is_cut(lab: Lab, nodes: Nodes) -> None:
     routes.ensure(nodes, lab)  # type: ignore[arg-type]
-    monkeypatch.setattr(link, "address_of", lambda cluster: {"east": "172.30.0.2", "west": "172.30.0.3"}[cluster.name])
     wire = KindWire(nodes)  # type: ignore[arg-type]
     assert wire.state(lab, list(lab.clusters)) == WireState()
     nodes.tables[lab.clusters["west"].node] = [
         *(RULE, "unreachable 10.11.0.0/16", "unreachable 10.110.0.0/16"),
         *("-P POSTROUTING ACCEPT", "-A POSTROUTING -d 172.30.0.2/32 -j DROP"),
+        "-A POSTROUTING -d 172.30.0.9/32 -j DROP",
         # Another table's rule, and one for a part of the packets, cut nothing.
         *("-A FORWARD -d 172.30.0.4/32 -j DROP", "-A POSTROUTING -d 172.30.0.4/32 -p tcp -j DROP"),
     ]
     assert wire.state(lab, list(lab.clusters)) == WireState(
-        missing_routes={"west": ("unreachable 10.10.0.0/16",)}, cuts=(("west", "east"),)
+        missing_routes={"west": ("unreachable 10.10.0.0/16",)}, cuts=(("west", "east"), ("west", "172.30.0.9"))
     )
 
 

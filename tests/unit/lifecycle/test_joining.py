@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -126,6 +127,11 @@ class Network:
     def mesh(self, lab: Lab) -> Any:
         return Mesh(self, lab)
 
+    refuses: str = ""
+    """Why the mesh refuses a failover."""
+    reached: bool = True
+    """Whether the frontends of the others answer."""
+
 
 @dataclass
 class Mesh:
@@ -137,6 +143,8 @@ class Mesh:
             return lambda *_: getattr(self.network, name)
 
         def change(*words: Any) -> bool:
+            if name == "fail_over" and self.network.refuses:
+                raise UsageError(self.network.refuses)
             self.network.known.append(tuple(self.lab.clusters))
             self.network.did.append(" ".join([name, *map(str, words)]))
             return True
@@ -153,7 +161,7 @@ class Provider:
         return WireState(cuts=(("west", "north"), ("west", "east")))
 
     def restore(self, source: Any, target: Any) -> bool:
-        self.network.did.append(f"restore {source.name} {target.name}")
+        self.network.did.append(f"restore {source.name} {getattr(target, 'name', target)}")
         return True
 
     def remove_cluster(self, lab: Lab, cluster: Any) -> None:
@@ -177,7 +185,8 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
         still = made.busy > 0 and name == "west"
         made.busy -= still
         by_cluster = {"north": 3, "west": 9} if still else {"west": 12}
-        return FrontendAnswers(cluster=name, upstream=upstream, requests=12, by_cluster=by_cluster)
+        found = FrontendAnswers(cluster=name, upstream=upstream, requests=12, by_cluster=by_cluster)
+        return found if made.reached else replace(found, by_cluster={}, reached=False)
 
     def run(steps: list[Step], **_: Any) -> None:
         runner.check(steps)
@@ -250,6 +259,32 @@ def test_a_failover_to_the_cluster_is_removed(tmp_path: Path, network: Network) 
     assert not [line for line in network.did if "cart" in line]
 
 
+def test_a_failover_keeps_the_others_and_is_removed_only_if_they_cannot_be_one(
+    tmp_path: Path, network: Network
+) -> None:
+    network.failovers = [
+        Failover(cluster="west", service="podinfo", primary="west", backup="north", further=("east",)),
+    ]
+    lines = list(joining.leave(with_north(tmp_path), "north"))
+    assert [line.partition(" ")[0] for line in network.did[:2]] == ["fail_over", "wait:"], "never without a failover"
+    assert lines[0] == "west: podinfo → west, then east"
+    network.did.clear()
+    network.refuses = "they are in one region"
+    lines = list(joining.leave(with_north(tmp_path), "north"))
+    assert network.did[0] == "unfail_over west podinfo"
+    assert lines[0].endswith("removed, because without north it cannot be: they are in one region")
+
+
+def test_a_cluster_is_not_deleted_while_no_frontend_answers(
+    tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "_DRAINED_S", 0.1)
+    network.reached = False
+    with pytest.raises(WaitTimeout, match="no frontend answers"):
+        list(joining.leave(with_north(tmp_path), "north"))
+    assert "delete north" not in network.did
+
+
 @pytest.mark.parametrize(("status", "answers"), [(NodeStatus.STOPPED, True), (NodeStatus.RUNNING, False)])
 def test_a_cluster_that_does_not_answer_leaves_without_being_asked(
     tmp_path: Path, network: Network, status: NodeStatus, answers: bool
@@ -261,6 +296,7 @@ def test_a_cluster_that_does_not_answer_leaves_without_being_asked(
         "split west podinfo {'podinfo': 1}",
         "wait: the proxies use the new routes",
         "forget north",
+        "restore west north",
         "delete north",
         "plan of the rest",
     ]
@@ -296,11 +332,34 @@ def test_the_record_keeps_the_others(tmp_path: Path, network: Network) -> None:
     assert list(joined.read(lab.paths.joined)) == ["south"]
 
 
-def test_reset_lets_clusters_leave_first(tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    lab = with_north(tmp_path)
-    monkeypatch.setattr(reset, "provider", lambda: Provider(network))
+def test_reset_starts_nodes_and_undoes_cuts_before_clusters_leave(
+    tmp_path: Path, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster that is stopped or cut off cannot forget another one."""
+    lab, network.status = with_north(tmp_path), NodeStatus.STOPPED
+    started: list[str] = []
+
+    class Power(Provider):
+        @property
+        def power(self) -> Any:
+            def start(cluster: Any, *, timeout_s: float) -> None:
+                started.append(cluster.name)
+                network.status = NodeStatus.RUNNING
+
+            return SimpleNamespace(start=start)
+
+        def state(self, lab: Lab, names: list[str]) -> WireState:
+            return WireState(cuts=(("west", "east"), ("west", "172.30.0.9")))
+
+    monkeypatch.setattr(reset, "provider", lambda: Power(network))
     lines = reset.reset(lab, network.mesh(lab))
-    assert [next(lines) for _ in range(2)] == [
+    assert [next(lines) for _ in range(6)] == [
+        "east: node started",
+        "west: node started",
+        "west: network to east restored",
+        "west: network to 172.30.0.9 restored",
         "east, west: links to north and its exports removed",
         "north: cluster deleted",
     ]
+    assert sorted(started) == ["east", "west"], "a cluster that leaves is not started"
+    assert network.did[:2] == ["restore west east", "restore west 172.30.0.9"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -393,6 +394,25 @@ def test_a_scenario_that_the_stack_cannot_show_is_left_out(steps: StepRunner, vi
     request(presenter, Wish.GO)
     assert view.seen == ["A demo is left out: this stack cannot split requests by an SMI TrafficSplit"]
     assert at(presenter) == "demo/one"
+
+
+def test_a_scenario_that_this_lab_cannot_begin_is_left_out_and_a_begun_one_continues(
+    steps: StepRunner, view: RecordingView
+) -> None:
+    obstacle = {"why": "north has joined"}
+    one = replace(two_steps(), obstacle=lambda _: obstacle.get("why"))
+    presenter = Presenter(scenarios=(one, two_steps("last")), steps=steps)
+    presenter.attach(view)
+    request(presenter, Wish.GO)
+    assert view.seen == [f"{one.title} is left out: north has joined"]
+    assert at(presenter) == "last/one"
+
+    del obstacle["why"]
+    presenter = Presenter(scenarios=(one,), steps=steps)
+    request(presenter, Wish.GO)
+    obstacle["why"] = "the step itself has let it join"
+    request(presenter, Wish.GO, Wish.GO)
+    assert "demo/two" in presenter.position.begun
 
 
 def test_steps_of_the_full_set_are_presented_only_with_full(steps: StepRunner) -> None:

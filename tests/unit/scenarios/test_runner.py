@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab.base import cancel, children, process, wait
 from lab.base.errors import ClusterError, LabError
+from lab.base.paths import Paths
+from lab.config import joined
 from lab.mesh.capabilities import Capability
 from lab.scenario.actions import Command, Observe, Start
 from lab.scenario.context import Context
@@ -17,6 +20,7 @@ from lab.scenario.executor import Printed, Typed
 from lab.scenario.model import Sabotage, ScenarioStep
 from lab.scenario.observation import Observation, Outcome
 from lab.scenario.runner import ScenarioInterrupted
+from scenarios import third_cluster
 from tests.unit.scenarios.kit import (
     SEEN,
     FakeRunner,
@@ -230,6 +234,27 @@ def test_a_lacking_capability_skips_with_its_reason(context: Context, runner: Fa
     assert (whole.outcome, whole.reason, whole.steps) == (Outcome.SKIPPED, reason, ())
     assert one.outcome is Outcome.PASSED
     assert (one.checks[0].outcome, one.checks[0].reason) == (Outcome.SKIPPED, reason)
+
+
+def test_what_a_lab_cannot_run_now_is_skipped_and_nothing_is_undone(context: Context, runner: FakeRunner) -> None:
+    one = scenario(step(do=typed("echo 1"), undo=typed("undo 1")), obstacle=lambda _: "north has joined")
+    run = runner_of(context, runner).run(one)
+    assert (run.outcome, run.reason, runner.lines) == (Outcome.SKIPPED, "north has joined", [])
+
+
+@pytest.mark.parametrize(("has", "words"), [("", None), ("joined", "would remove it"), ("a profile", "with a profile")])
+def test_no_cluster_joins_where_the_scenario_would_remove_a_persons(
+    tmp_path: Path, context: Context, has: str, words: str | None
+) -> None:
+    lab = replace(context.lab, paths=Paths(cache=tmp_path, state=tmp_path))
+    if has == "joined":
+        name = joined.spare_name(lab.spec)
+        table = joined.table(lab.spec, name, region=None, ingress_port=None, is_free=lambda _: True)
+        lab = replace(lab, spec=joined.extended(lab.spec, {name: table}))
+    elif has:
+        lab.paths.profile.write_text("{}")
+    why = third_cluster.SCENARIO.obstacle(replace(context, lab=lab))
+    assert why is None if words is None else words in (why or "")
 
 
 def test_a_step_that_the_stack_cannot_do_is_skipped_and_the_next_one_runs(context: Context, runner: FakeRunner) -> None:

@@ -15,12 +15,15 @@ from lab.lab import Lab
 from lab.tools.docker import Docker
 
 _MIB = 1 << 20
-# The first line is the pages of all processes without those that are shared (proc(5)); a process can end meanwhile.
+# The first line is the pages of all processes without those that are shared (proc(5)); the last one the established
+# connections (state 01) of each network namespace. A process can end while it is read.
 _SCRIPT = """
 cat /proc/[0-9]*/statm 2>/dev/null | awk '{ pages += $2 - $3 } END { print pages }'
 getconf PAGESIZE
 ls /proc/[0-9]*/fd 2>/dev/null | grep -c '^[0-9][0-9]*$'
-cat /proc/sys/net/netfilter/nf_conntrack_count
+for process in /proc/[0-9]*; do echo "$(readlink $process/ns/net) $process"; done 2>/dev/null |
+  grep ^net: | sort -u -k1,1 | while read -r _ process; do cat $process/net/tcp $process/net/tcp6; done 2>/dev/null |
+  awk '$4 == "01" { count++ } END { print count + 0 }'
 """
 _COUNTS = ("apiserver_resource_objects", "apiserver_storage_objects")
 """Gauges of the API server, the newer name first (Kubernetes, apiserver/pkg/storage/etcd3/metrics)."""
@@ -32,7 +35,10 @@ LEAST = 9
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One measurement of a cluster's node. `at_s`: seconds since the load began. `memory_mib`: of all its processes."""
+    """One measurement of a cluster's node and its pods.
+
+    `at_s`: seconds since the load began. `memory_mib`: of all processes. `connections`: established ones.
+    """
 
     at_s: float
     cluster: str

@@ -19,6 +19,8 @@ EVERY_S = 60.0
 """From the beginning of a fault to that of the next one, or longer until the quiet time is over."""
 QUIET_S, HOLDS_S, SETTLED_S = 15.0, 10.0, 5.0
 """A quiet time without faults, the time that a fault stays, and the time without a loss after which it is over."""
+_USUAL_S = 1.0
+"""While a request is under way for longer, a fault is not over: whether that one is lost shows up to 12 s later."""
 _OVER_S, _UNDO_S = 90.0, 120.0
 
 
@@ -148,8 +150,11 @@ def _over(loads: UnderLoad) -> float | None:
     def quiet() -> bool | wait.NotYet:
         since_s = loads.now_s - SETTLED_S
         ends = [r.at_s + r.latency_ms / 1000 for recording in loads.recordings for r in recording.lost]
-        late = sum(end >= since_s for end in ends)
-        return not late or wait.NotYet(f"{late} requests lost in the last {SETTLED_S:g} s")
+        if late := sum(end >= since_s for end in ends):
+            return wait.NotYet(f"{late} requests lost in the last {SETTLED_S:g} s")
+        waiting = sum(load.under_way for load in loads.loads)
+        usual = sum(load.rate_per_s for load in loads.loads) * _USUAL_S
+        return waiting <= usual or wait.NotYet(f"{waiting} requests have no answer yet")
 
     loads.rest(SETTLED_S)
     try:

@@ -93,14 +93,23 @@ def _options() -> argparse.Namespace:
 
 def _soak(options: argparse.Namespace, lab: Lab) -> int:
     mesh, docker = stacks.mesh(lab), Docker()
-    mesh.fail_over(Failover(cluster=lab.west.name, service=SERVICE, primary=lab.west.name, backup=lab.east.name))
+    failover = Failover(cluster=lab.west.name, service=SERVICE, primary=lab.west.name, backup=lab.east.name)
     executor = steps_of(lab, mesh, full=False).executor
-    file = options.output.absolute() / "lab.toml"
+
+    def repair() -> None:
+        """Run `lab up`, which waits for the answers of a lab without a failover."""
+        mesh.unfail_over(failover.cluster, failover.service)
+        try:
+            _lab(options.output.absolute() / "lab.toml", "up", "--yes", quiet=True)
+        finally:
+            mesh.fail_over(failover)
+
+    mesh.fail_over(failover)
     known = of_lab(
         lab,
         mesh,
         execute=lambda actions: executor.do(NAME, actions),
-        repair=lambda: _lab(file, "up", "--yes", quiet=True),
+        repair=repair,
         engine=options.restart_engine,
     )
     faults = drawn(known, seed=options.seed, count=options.minutes)

@@ -172,4 +172,5 @@ def _in(request: Request, minute: Minute) -> bool:
 
 def _words(minute: Minute) -> str:
     took = "its losses did not end" if minute.over_s is None else f"over after {minute.over_s - minute.from_s:.0f} s"
-    return ", ".join([minute.title, took, *([minute.problem] if minute.problem else [])])
+    problem = minute.problem.partition("\n")[0]
+    return ", ".join([minute.title, took, *([problem] if problem else [])])

@@ -64,7 +64,7 @@ class Report:
             f"while nothing was broken; {self.stack}, seed {self.seed}"
         )
         for problem in self.problems:
-            console.print(f"✗ {problem}", style="red", markup=False, highlight=False)
+            console.print(f"✗ {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
         if not self.problems:
             judged = any(one.grows is not None for one in growth.judge(self.run.samples))
             grown = "nothing grew" if judged else "too short to tell whether something grows"

@@ -19,6 +19,7 @@ from rich.console import Console
 from lab import stacks
 from lab.base import cancel, process
 from lab.base.errors import LabError, UsageError
+from lab.base.paths import Paths
 from lab.cli.named import lab_of
 from lab.lab import Lab
 from lab.measure.load import Load, through_frontend
@@ -40,19 +41,17 @@ console = Console()
 def main() -> int:
     """Run a soak; return 1 if something is not as it must be, and 130 after Ctrl-C."""
     options = _options()
-    file = options.output.absolute() / "lab.toml"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    ports = "".join(f"[clusters.{name}]\ningress_port = {port}\n" for name, port in PORTS.items())
-    file.write_text(f'name = "{NAME}"\nstack = "{options.stack}"\n[ha]\ngateways = 2\n{ports}', encoding="utf-8")
     with cancel.on_signals(lambda: os._exit(130)):
         try:
-            return _in_own_lab(options, file)
+            return _in_own_lab(options, options.output.absolute() / "lab.toml")
         except KeyboardInterrupt:
             console.print("interrupted")
             return 130
         except LabError as error:
-            next_command = f"; next: {error.next}" if error.next else ""
-            console.print(f"✗ {error}{next_command}", style="red", markup=False)
+            for one in (error.__context__, error):  # `lab down` can fail after another error
+                if isinstance(one, LabError):
+                    next_command = f"; next: {one.next}" if one.next else ""
+                    console.print(f"✗ {one}{next_command}", style="red", markup=False, soft_wrap=True)
             return 1
 
 
@@ -60,14 +59,18 @@ def _in_own_lab(options: argparse.Namespace, file: Path) -> int:
     """Run the soak in a lab that it creates and deletes.
 
     Raises:
-        UsageError: there is a lab of its name.
+        UsageError: there is a lab of its name; nothing was changed.
+        LabError: the lab could not be brought up or deleted.
     """
-    if lab_of(file).paths.has_state:
+    if Paths.of(NAME).has_state:
         down = f"lab down --config {file}"
         raise UsageError(f"a lab {NAME!r} exists; a soak that was killed leaves one", next=down)
+    ports = "".join(f"[clusters.{name}]\ningress_port = {port}\n" for name, port in PORTS.items())
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f'name = "{NAME}"\nstack = "{options.stack}"\n[ha]\ngateways = 2\n{ports}', encoding="utf-8")
     try:
         _lab(file, "up", "--yes")
-        return _soak(options, lab_of(file))
+        return _soak(options, lab_of(file), file)
     finally:
         with cancel.undoing(_DOWN_S):
             _lab(file, "down")
@@ -91,7 +94,7 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _soak(options: argparse.Namespace, lab: Lab) -> int:
+def _soak(options: argparse.Namespace, lab: Lab, file: Path) -> int:
     mesh, docker = stacks.mesh(lab), Docker()
     failover = Failover(cluster=lab.west.name, service=SERVICE, primary=lab.west.name, backup=lab.east.name)
     executor = steps_of(lab, mesh, full=False).executor
@@ -100,7 +103,7 @@ def _soak(options: argparse.Namespace, lab: Lab) -> int:
         """Run `lab up`, which waits for the answers of a lab without a failover."""
         mesh.unfail_over(failover.cluster, failover.service)
         try:
-            _lab(options.output.absolute() / "lab.toml", "up", "--yes", quiet=True)
+            _lab(file, "up", "--yes", quiet=True)
         finally:
             mesh.fail_over(failover)
 

@@ -52,7 +52,7 @@ class Cost:
 
 @dataclass(kw_only=True)
 class Run:
-    """a run, also an unfinished or interrupted one. `unmeasured` says why samples are missing."""
+    """A run, also an unfinished or interrupted one. `unmeasured` says why samples are missing."""
 
     minutes: list[Minute] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)

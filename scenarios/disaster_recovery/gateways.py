@@ -85,7 +85,7 @@ def _drained(context: Context) -> Observation:
     lost = [request.error for recording, _ in recordings(context, _DRAIN_LOAD) for request in recording.lost]
     others = [error for error in lost if not error.endswith(_NOT_SENT)]
     seen = loses_little(_DRAIN_LOAD)(context)
-    words = f"; the first: {next(iter(others or lost))}" if lost else ""
+    words = f"; the first: {(others or lost)[0]}" if lost else ""
     return replace(seen, holds=seen.holds and not others, seen=seen.seen + words)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +20,7 @@ from lab.measure.recording import Recording
 from lab.measure.under_load import UnderLoad
 from lab.stacks import STACKS
 from lab.stage.faults import catalog
+from soak import __main__ as command
 from soak import growth, minutes
 from soak.faults import Fault, drawn, of_lab
 from soak.growth import Sample
@@ -159,6 +163,41 @@ def test_a_cluster_that_cannot_be_measured_does_not_end_the_run() -> None:
     minutes.run(run, [fault("a")], loads(), sample=sample, tell=print)
     assert len(run.minutes) == 1
     assert report(run).problems == ["not measured: it does not answer"]
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize(("waiting", "is_over"), [(0, True), (50, True), (51, False)])
+def test_a_fault_is_not_over_while_requests_wait_for_an_answer(
+    monkeypatch: pytest.MonkeyPatch, waiting: int, is_over: bool
+) -> None:
+    monkeypatch.setattr(minutes, "_OVER_S", 0.01)
+    load = SimpleNamespace(under_way=waiting, rate_per_s=50.0)
+    under_load = SimpleNamespace(loads=[load], recordings=(), now_s=7.0, rest=lambda _: None)
+    assert (minutes._over(under_load) is not None) is is_over  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="nodes are Linux, and this system has no /proc")
+def test_a_node_says_four_numbers() -> None:
+    """The script runs in a shell as it does in a node, here on the processes of this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        done = subprocess.run(["sh", "-c", growth._SCRIPT], capture_output=True, text=True, check=True, timeout=60)
+    pages, size, files, connections = map(float, done.stdout.split())
+    assert pages > 0
+    assert size >= 4096
+    assert files > 2
+    assert connections >= 2, "both ends of the one that this test has made"
+
+
+def test_an_existing_lab_of_its_name_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LAB_STATE_DIR", str(tmp_path / "state"))
+    (tmp_path / "state" / "soak").mkdir(parents=True)
+    (tmp_path / "state" / "soak" / "id").write_text("somebody's")
+    monkeypatch.setattr("sys.argv", ["soak", "--output", str(tmp_path / "results")])
+    assert command.main() == 1
+    assert "a lab 'soak' exists" in capsys.readouterr().out
+    assert not (tmp_path / "results").exists()
 
 
 def samples(count: int, memory_mib: float) -> list[Sample]:

@@ -86,7 +86,10 @@ class World:
             self.nodes[name] = NodeStatus.STOPPED if verb == "stop" else NodeStatus.RUNNING
             return
         target = next(one for one, cluster in self.lab.clusters.items() if cluster.node in words[-1])
-        (self.cuts.add if "--insert" in words[-1] else self.cuts.discard)((name, target))
+        if "--insert" in words[-1]:
+            self.cuts.add((name, target))
+        else:
+            self.cuts.discard((name, target))
 
     def _kubectl(self, words: tuple[str, ...]) -> None:
         options = dict(word.removeprefix("--").partition("=")[::2] for word in words if word.startswith("--"))

@@ -73,7 +73,6 @@ def add(
     Example: `lab cluster add north`
     """
     from lab.cli import machine, running, tables
-    from lab.clusters import provider
     from lab.lifecycle import joining
 
     lab = joining.prepared(lab_of(file), name, region=region, ingress_port=ingress_port)
@@ -82,12 +81,10 @@ def add(
         tables.plan(out(), steps, as_json=as_json)
         return
     need_nodes(lab.without(name))
-    with locked(lab, "lab cluster add"):
+    with locked(lab, "lab cluster add"), joining.in_background(lab, name):
         lab = machine.make_ready(lab, install=not no_install, yes=yes)
         joining.record(lab)
-        serving = list(lab.without(name).clusters.values())
-        with provider().power.prefer(serving):
-            report = running.run(lab, joining.steps(lab, name), verb="cluster-add", quiet=as_json)
+        report = running.run(lab, joining.steps(lab, name), verb="cluster-add", quiet=as_json)
         with waiting("lab cluster add"):
             joining.wait_linked(lab, name)
     table = lab.spec.clusters[name]
@@ -135,7 +132,7 @@ def remove(
     joining.refuse_of_file(lab, name)
     need_nodes(lab.without(name))
     lines = []
-    with locked(lab, "lab cluster remove"), waiting("lab cluster remove"):
+    with locked(lab, "lab cluster remove"), joining.in_background(lab, name), waiting("lab cluster remove"):
         for line in joining.leave(lab, name):
             lines.append(line)
             if not as_json:

@@ -6,8 +6,10 @@ continues, `lab up` completes the cluster, and `lab down` deletes it.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from lab import stacks
@@ -35,6 +37,8 @@ _LOOPBACK = "127.0.0.1"
 _LINKED_S = 60.0
 _DRAINED_S = 60.0
 _ASK_S = 10.0
+_NICE = 15
+"""What is added to the niceness of this process and of the programs that it starts; 19 is the most (setpriority(2))."""
 
 
 def prepared(lab: Lab, cluster: str, *, region: str | None = None, ingress_port: int | None = None) -> Lab:
@@ -77,6 +81,17 @@ def record(lab: Lab) -> None:
     """Record the clusters that joined."""
     lab.paths.ensure_state()
     joined.write(lab.paths.joined, {name: lab.spec.clusters[name] for name in lab.spec.joined})
+
+
+@contextmanager
+def in_background(lab: Lab, cluster: str) -> Iterator[None]:
+    """Let the other clusters have the processors before a cluster that joins or leaves, and before this process.
+
+    The process keeps its lower priority after the block: only root could raise it again.
+    """
+    os.nice(_NICE)
+    with provider().power.prefer(list(lab.without(cluster).clusters.values())):
+        yield
 
 
 def steps(lab: Lab, cluster: str) -> list[Step]:

@@ -151,6 +151,10 @@ class Caller:
             ):
                 status, answered = response.status_code, response.headers
                 body = await _read(response)
+        except httpx2.ConnectTimeout:
+            failure = Failure(
+                kind=FailureKind.TIMEOUT, detail=f"no connection within {self._settings.connect_timeout_s:g} s"
+            )
         except (TimeoutError, httpx2.TimeoutException):
             failure = Failure(
                 kind=FailureKind.TIMEOUT, detail=f"no whole answer within {self._settings.request_timeout_s:g} s"

@@ -44,7 +44,7 @@ class Settings:
     default_upstream: str
     host: str = "127.0.0.1"
     port: int = 8080
-    connect_timeout_s: float = 1.0
+    connect_timeout_s: float = 2.0  # more than 1 s, after which TCP repeats a lost SYN (RFC 6298)
     request_timeout_s: float = 3.0
     batch_timeout_s: float = 20.0
     stream_budget_per_s: float = 120.0  # one request takes 2 to 4 ms of CPU

@@ -31,6 +31,7 @@ def no_clusters(
 ) -> None:
     """The plan has one step, and leaving two lines."""
     preferred: list[list[str]] = []
+    niceness: list[int] = []
 
     def steps(lab: Lab, name: str) -> list[Step]:
         assert lab.spec.joined == (name,)
@@ -38,6 +39,7 @@ def no_clusters(
         def run() -> StepResult:
             assert (up / "joined.json").exists(), "it is recorded before anything is created"
             assert preferred[-1] == ["east", "west"], "those that serve have the processors first"
+            assert niceness[-1] > 0, "they also come before the lab's own programs"
             return results.pop()
 
         return [Step(name=f"{name}/cluster", title="create the cluster", run=run, cluster=name)]
@@ -54,6 +56,7 @@ def no_clusters(
         joining.record(lab.without(name))
 
     monkeypatch.setattr(KindPower, "prefer", prefer)
+    monkeypatch.setattr(joining.os, "nice", niceness.append)
     monkeypatch.setattr(joining, "steps", steps)
     monkeypatch.setattr(joining, "leave", leave)
     monkeypatch.setattr(joining, "wait_linked", lambda *_: None)

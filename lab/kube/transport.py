@@ -1,7 +1,8 @@
 """Send requests to an API server. No other module imports the kubernetes package.
 
-A read whose connection or TLS handshake is broken off is sent once more: a busy API server is not taken for a dead one.
-Both tries together take no longer than one may take.
+A busy API server is not taken for a dead one. A request whose TLS handshake takes too long was not sent, and is tried
+again; a read whose connection or handshake is broken off is sent once more. All tries together take no longer than one
+may take.
 
 That package reads the kubeconfig and provides a connection pool and exec. The lab does not use its typed models, so
 that custom and built-in resources are handled alike.
@@ -27,6 +28,8 @@ from lab.kube.errors import KubeError, NotNow
 _POOL = 32
 """Connections that are kept open: a panel watches about 20 kinds."""
 _CHUNK = 64 << 10
+_CONNECT_S = 3.0
+"""Time of one connection with its TLS handshake."""
 _HEAD_S = 5.0
 """Time until an answer begins that does not end by itself."""
 _LONGEST_LINE = 8 << 20
@@ -42,7 +45,7 @@ class Answer:
 
 
 class Transport(Protocol):
-    """One HTTP request to an API server; a read is sent again once. Raises NotNow without an answer."""
+    """One HTTP request to an API server; only a read may be sent twice. Raises NotNow without an answer."""
 
     def __call__(
         self, method: str, path: str, *, body: str | None, headers: Mapping[str, str], timeout_s: float
@@ -139,21 +142,24 @@ def _requests(cluster: Cluster) -> Any:
             method,
             settings.host + path,
             headers={**headers, **({"Authorization": token} if token else {})},
-            timeout=urllib3.Timeout(connect=min(read_s, 3.0), read=read_s),
+            timeout=urllib3.Timeout(connect=min(read_s, _CONNECT_S), read=read_s),
             retries=False,
             **more,
         )
 
     def request(method: str, path: str, *, read_s: float, **more: Any) -> Any:
-        deadline = time.monotonic() + read_s
-        try:
-            return send(method, path, read_s=read_s, **more)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            left_s = deadline - time.monotonic()
-            if method != "GET" or left_s <= 0 or not _is_broken(error):
-                raise
+        deadline, left_s, sent_again = time.monotonic() + read_s, read_s, False
+        while True:
+            try:
+                return send(method, path, read_s=left_s, **more)  # urllib3's Retry would give each the whole time
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                left_s = deadline - time.monotonic()
+                # An answer has all the time that is left: an earlier time limit was that of the connection.
+                was_sent = not isinstance(error, urllib3.exceptions.TimeoutError)
+                if left_s <= 0 or (was_sent and (method != "GET" or sent_again or not _is_broken(error))):
+                    raise
+                sent_again |= was_sent
             cancel.token().check(f"{method} {path}")
-            return send(method, path, read_s=left_s, **more)  # urllib3's Retry would give it the whole time again
 
     return request
 

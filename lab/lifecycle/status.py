@@ -1,4 +1,4 @@
-"""`lab status`: check the lab and list changes, in less than 3 seconds, also while a cluster is down."""
+"""`lab status`: check the lab and list changes, in a second or two on a quiet machine, also while a node is down."""
 
 from __future__ import annotations
 
@@ -21,13 +21,10 @@ from lab.lifecycle.answers import FrontendAnswers
 from lab.lifecycle.artifacts import Installed
 from lab.lifecycle.changes import Change, Traffic
 from lab.mesh import Export, Failover, Gateway, Identity, IngressRoute, Intercept, Link, Permission, Split
-from lab.mesh.ask import each, flat
+from lab.mesh.ask import ASK_S, each, flat
 from lab.stacks import Stack
 
 T = TypeVar("T")
-
-_ASK_S = 1.5
-_ANSWERS_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +156,7 @@ def gather(lab: Lab) -> Status:
 
 
 def _answers(lab: Lab, stack: Stack, cluster: str) -> Iterator[Callable[[], FrontendAnswers]]:
-    timeout_s = _ANSWERS_S + distances.patience_s(lab)
+    timeout_s = ASK_S + distances.patience_s(lab)
     for upstream, expected in answers.expected_of(lab, stack, cluster).items():
         yield partial(answers.ask, lab, cluster, upstream, expected, timeout_s=timeout_s)
 
@@ -232,7 +229,7 @@ def distrust(identities: Sequence[Identity], now: datetime) -> tuple[str, ...]:
 def _version_of(cluster: Cluster) -> Callable[[], tuple[str | None, str]]:
     def ask() -> tuple[str | None, str]:
         try:
-            return connect(cluster, timeout_s=_ASK_S).version(), ""
+            return connect(cluster, timeout_s=ASK_S).version(), ""
         except KubeError as error:
             return None, error.what
 

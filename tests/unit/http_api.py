@@ -39,6 +39,8 @@ class ApiServer:
         """It accepts requests and does not answer."""
         self.resets = 0
         """How many connections it resets in their TLS handshake."""
+        self.stalls = 0
+        """How many connections it accepts and says nothing on, not even in their TLS handshake."""
         self.unanswered = 0
         """How many requests it reads and then ends the connection."""
         self.connections = 0
@@ -175,6 +177,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, api: ApiServer) -> None:
         self.api, self.over = api, False
         self.open: set[socket.socket] = set()
+        self.stalled: list[socket.socket] = []
         super().__init__(("127.0.0.1", api.port), _Handler)
 
     def get_request(self) -> tuple[Any, Any]:
@@ -192,6 +195,9 @@ class _Server(ThreadingHTTPServer):
             request.recv(1)  # the client is connected and has begun its handshake
             request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             request.close()
+        elif self.api.stalls:
+            self.api.stalls -= 1
+            self.stalled.append(request)
         else:
             super().process_request(request, client_address)
 
@@ -206,6 +212,8 @@ class _Server(ThreadingHTTPServer):
         for one in list(self.open):
             with suppress(OSError):
                 socket.socket.shutdown(one, socket.SHUT_RDWR)
+        for one in self.stalled:
+            one.close()
 
 
 class _Handler(BaseHTTPRequestHandler):

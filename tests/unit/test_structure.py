@@ -41,7 +41,7 @@ HOMES = {
     "merge3": {"lab.initialize.update"},
     "oras": {"lab.artifacts.registry"},
     "platformdirs": {"lab.base.paths"},
-    "prometheus_client": {"lab.stacks.linkerd.hops"},
+    "prometheus_client": {"lab.stacks.istio.mesh", "lab.stacks.linkerd.hops"},
     "psutil": {"lab.host"},
     "pydantic": {
         "lab.artifacts.bundle.manifest",

@@ -103,6 +103,29 @@ def test_a_server_that_breaks_off_each_handshake_does_not_answer(secure: ApiServ
     assert secure.connections == 2
 
 
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+def test_a_request_survives_handshakes_that_take_too_long(
+    secure: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr(transport, "_CONNECT_S", 0.5)
+    secure.stalls = 2
+    send = transport.http(secure.cluster(tmp_path))
+    answer = send(method, "/readyz", body=None, headers={}, timeout_s=LIMIT_S)
+    assert answer.status == (200 if method == "GET" else 501), "this server answers reads only"
+    assert secure.connections == 3
+
+
+def test_handshakes_that_take_too_long_end_with_the_request(
+    secure: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_CONNECT_S", 0.2)
+    secure.stalls = 99
+    with pytest.raises(NotNow, match="the API server does not answer"):
+        Kube(secure.cluster(tmp_path), timeout_s=1).read("/readyz")
+    assert secure.asked == []
+    assert secure.connections > 1
+
+
 def test_a_write_is_sent_once(secure: ApiServer, tmp_path: Path) -> None:
     secure.resets = 1
     send = transport.http(secure.cluster(tmp_path))

@@ -21,6 +21,8 @@ from lab.stacks.istio.values import MeshPlace, operator
 from lab.tools.istioctl import Istioctl
 
 NAMESPACE = "istio-system"
+METRICS_PORT = 15014
+"""istiod's port for its own metrics (Istio documentation, "Application Requirements")."""
 NETWORK_LABEL = "topology.istio.io/network"
 
 STRICT: Obj = {

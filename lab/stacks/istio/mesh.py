@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from lab.base import pki
 from lab.base.concurrency import Threads, at_once
@@ -53,6 +54,8 @@ from lab.stacks.istio.gateway import GatewayComponent
 from lab.stacks.istio.refusals import REFUSALS
 
 T = TypeVar("T")
+
+_SYNC_STATUS = "istiod_remote_cluster_sync_status"
 
 
 def _workload(role: str, component: GatewayComponent, port: int) -> GatewayWorkload:
@@ -315,9 +318,20 @@ def _synced(kube: Kube) -> Mapping[str, str] | ClusterError:
     running = [pod["metadata"]["name"] for pod in pods if pod.get("status", {}).get("phase") == "Running"]
     if not running:
         return {}
-    argv = ["pilot-discovery", "request", "GET", "/debug/clusterz"]
-    answer = kube.execute(running[0], argv, namespace=control_plane.NAMESPACE, timeout_s=ASK_S)
-    return {entry["id"]: str(entry.get("syncStatus", "unknown")) for entry in json.loads(answer)}
+    port = f"{running[0]}:{control_plane.METRICS_PORT}"
+    metrics = kube.read(f"/api/v1/namespaces/{control_plane.NAMESPACE}/pods/{port}/proxy/metrics", timeout_s=ASK_S)
+    return sync_states(metrics)
+
+
+def sync_states(metrics: str) -> dict[str, str]:
+    """Return the state of each remote cluster, such as "synced", in istiod's metrics.
+
+    The metric has a sample for each state that a cluster can have, and 1 for that which it has (Istio,
+    pkg/kube/multicluster/secretcontroller.go).
+    """
+    lines = "".join(line for line in metrics.splitlines(keepends=True) if line.startswith(_SYNC_STATUS))
+    samples = [sample for family in text_string_to_metric_families(lines) for sample in family.samples]
+    return {sample.labels["cluster"]: sample.labels["status"] for sample in samples if sample.value == 1}
 
 
 def _identity(kube: Kube) -> Identity:

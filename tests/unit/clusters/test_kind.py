@@ -238,11 +238,14 @@ def test_kinds_configuration_publishes_on_loopback_only_and_patches_only_where_n
     ]
     assert node["labels"]["topology.kubernetes.io/region"] == "europe-west1"
     assert "containerdConfigPatches" not in built
-    assert [patch.splitlines()[1] for patch in node["kubeadmConfigPatches"]] == ["crashLoopBackOff:"]
+    assert [patch.splitlines()[1] for patch in node["kubeadmConfigPatches"]] == [
+        "crashLoopBackOff:",
+        "encryptionAlgorithm: ECDSA-P256",
+    ]
     poor = kind_config.EngineLimits(cgroup_v1=True, may_raise_priority=False)
     built = kind_config.build(lab_name="dev", lab_id="1", kind_name="dev-east", spec=spec, image="node", engine=poor)
     assert "restrict_oom_score_adj = true" in built["containerdConfigPatches"][0]
-    assert "failCgroupV1: false" in built["nodes"][0]["kubeadmConfigPatches"][1]
+    assert "failCgroupV1: false" in built["nodes"][0]["kubeadmConfigPatches"][2]
 
 
 @pytest.mark.parametrize(

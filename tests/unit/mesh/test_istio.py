@@ -11,7 +11,7 @@ from lab.kube.objects import Obj
 from lab.lab import Lab
 from lab.mesh import Caller, Capability, Failover, Mesh, Permission, Split
 from lab.stacks.istio import export
-from lab.stacks.istio.mesh import IstioMesh
+from lab.stacks.istio.mesh import IstioMesh, sync_states
 from tests.unit.fake_api import FakeApi, kube, put
 
 FRONTEND = Caller(cluster="west", namespace="test", service_account="frontend")
@@ -159,3 +159,19 @@ def test_a_split_of_a_service_that_fails_over_is_refused(mesh: IstioMesh, apis: 
         mesh.split("west", "podinfo", {"podinfo": 100, "podinfo-east": 0})
     assert "lab unfailover podinfo" in (raised.value.next or "")
     assert apis["west"].objects == before
+
+
+METRICS = """\
+# TYPE istiod_managed_clusters gauge
+istiod_managed_clusters{cluster_type="remote"} 2
+# TYPE istiod_remote_cluster_sync_status gauge
+istiod_remote_cluster_sync_status{cluster="west",cluster_type="remote",status="synced"} 1
+istiod_remote_cluster_sync_status{cluster="west",cluster_type="remote",status="syncing"} 0
+istiod_remote_cluster_sync_status{cluster="north",cluster_type="remote",status="synced"} 0
+istiod_remote_cluster_sync_status{cluster="north",cluster_type="remote",status="timeout"} 1
+"""
+
+
+def test_the_state_of_remote_clusters_is_read_from_istiods_metrics() -> None:
+    assert sync_states(METRICS) == {"west": "synced", "north": "timeout"}
+    assert sync_states("") == {}

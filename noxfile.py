@@ -18,7 +18,7 @@ _E2E = (
     "accidents",
     "accidents_linkerd",
 )
-_LINKS = ("network", "gateways", "scenarios", "walkthrough")
+_LINKS = ("network", "gateways", "modes", "scenarios", "walkthrough")
 _OF_LINKS = (
     "distance or third_cluster or (walkthrough and disaster_recovery) "
     "or (switched_off and (disaster_recovery or dev_loop))"
@@ -28,6 +28,7 @@ _CLUSTERS = ("six_clusters",)
 _INITIALIZER = ("initializer",)
 _OTHER_MACHINES = ("any_machine",)
 _ENGINES = ("engines",)
+_PARALLEL = ("--numprocesses", "auto", "--dist", "loadfile")
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 nox.options.sessions = ["lint", "tests", "e2e"]
@@ -37,7 +38,7 @@ nox.options.download_python = "never"
 
 def _unit(session: nox.Session) -> None:
     session.install("-e", ".[test]", silent=True)
-    session.run("pytest", "tests/unit", *session.posargs)
+    session.run("pytest", "tests/unit", *_PARALLEL, *session.posargs)
 
 
 def _lab(session: nox.Session, *args: str) -> None:
@@ -141,15 +142,15 @@ def e2e(session: nox.Session) -> None:
     files = (f"tests/e2e/test_{name}.py" for name in _E2E)
     session.run("pytest", *files, "-k", f"not ({_OF_LINKS})", "--require-lab", *session.posargs)
     if not session.posargs:
-        session.run("pytest", "tests/contract")
+        session.run("pytest", "tests/contract", *_PARALLEL)
 
 
 @nox.session
 def links(session: nox.Session) -> None:
-    """Test distances, partitions, two gateways and a third cluster, and the scenarios that take longest; 35 minutes."""
+    """Test distances, partitions, two gateways, modes, a third cluster, and the longest scenarios; 40 minutes."""
     session.install("-e", ".[test]", silent=True)
     files = (f"tests/e2e/test_{name}.py" for name in _LINKS)
-    session.run("pytest", *files, "-k", f"network or gateways or {_OF_LINKS}", "--require-lab", *session.posargs)
+    session.run("pytest", *files, "-k", f"network or gateways or modes or {_OF_LINKS}", "--require-lab", *session.posargs)
 
 
 @nox.session

@@ -8,6 +8,7 @@ NAMES = (
     "disaster_recovery",
     "distance",
     "third_cluster",
+    "modes",
     "dev_loop",
 )
 """The scenarios in the order of presentation. The module of each name defines SCENARIO."""

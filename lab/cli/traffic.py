@@ -16,11 +16,16 @@ from lab.cli.options import AsJson, CallingCluster, ConfigFile, ServiceName, Sou
 from lab.cli.output import done
 
 if TYPE_CHECKING:
-    from lab.mesh.protocols import Federation, Mesh, TrafficSplits
+    from lab.mesh.protocols import DirectExports, Federation, Mesh, TrafficSplits
 
 _WEIGHT = re.compile(r"[0-9]{1,3}")
 ByIngress = Annotated[
     bool, typer.Option("--by-ingress", help="Route through that cluster's ingress, as SERVICE-by-ingress-CLUSTER.")
+]
+
+Direct = Annotated[
+    bool,
+    typer.Option("--direct", help="Without a gateway, as SERVICE-direct-CLUSTER; needs Linkerd and a flat network."),
 ]
 
 
@@ -34,18 +39,24 @@ def export(
     service: ServiceName,
     source: SourceCluster = "east",
     by_ingress: ByIngress = False,
+    direct: Direct = False,
     show: Show = False,
     as_json: AsJson = False,
     file: ConfigFile = None,
 ) -> None:
     """Export a Service to other clusters as SERVICE-CLUSTER.
 
-    `lab unexport SERVICE` undoes it.
+    `lab unexport SERVICE` undoes it, with the same options.
     """
+    _refuse_both(by_ingress=by_ingress, direct=direct)
     lab = lab_of(file)
     source = cluster_of(lab, source).name
     with changing(lab, "lab export", show=show, as_json=as_json) as mesh:
-        if by_ingress:
+        if direct:
+            made = [
+                f"{name} in {other}" for name, other in _direct_exports(mesh, service).export_direct(service, source)
+            ]
+        elif by_ingress:
             made = [f"{mesh.add_ingress_route(service, source).name}, routed through {source}'s ingress"]
         else:
             made = [f"{name} in {other}" for name, other in mesh.export(service, source)]
@@ -57,16 +68,21 @@ def unexport(
     service: ServiceName,
     source: SourceCluster = "east",
     by_ingress: ByIngress = False,
+    direct: Direct = False,
     show: Show = False,
     as_json: AsJson = False,
     file: ConfigFile = None,
 ) -> None:
     """Delete SERVICE-CLUSTER from the other clusters."""
+    from lab.mesh.names import direct_name
+
+    _refuse_both(by_ingress=by_ingress, direct=direct)
     lab = lab_of(file)
     source = cluster_of(lab, source).name
+    exported = direct_name(service) if direct else service
     with changing(lab, "lab unexport", show=show, as_json=as_json) as mesh:
-        gone = (mesh.remove_ingress_route if by_ingress else mesh.unexport)(service, source)
-    name = f"{service}{'-by-ingress' if by_ingress else ''}-{source}"
+        gone = (mesh.remove_ingress_route if by_ingress else mesh.unexport)(exported, source)
+    name = f"{exported}{'-by-ingress' if by_ingress else ''}-{source}"
     done(f"deleted {name}" if gone else f"nothing to delete: the lab has no export {name}")
 
 
@@ -197,6 +213,20 @@ def unfailover(
     with changing(lab, "lab unfailover", show=show, as_json=as_json) as mesh:
         gone = mesh.unfail_over(cluster, service)
     typer.echo(f"✓ removed the failover of {service}" if gone else f"= nothing to remove: {service} has no failover")
+
+
+def _refuse_both(*, by_ingress: bool, direct: bool) -> None:
+    if by_ingress and direct:
+        raise UsageError("--by-ingress and --direct are two ways; an export takes one", next="leave out one of them")
+
+
+def _direct_exports(mesh: Mesh, service: str) -> DirectExports:
+    from lab.mesh.capabilities import Capability
+    from lab.mesh.protocols import DirectExports, lacking
+
+    if not isinstance(mesh, DirectExports):
+        raise lacking(mesh, Capability.DIRECT, next=f"lab export {service}, which uses the gateway")
+    return mesh
 
 
 def _federation(mesh: Mesh, service: str) -> Federation:

@@ -28,7 +28,7 @@ from lab.lab import Lab
 from lab.lifecycle import answers, distances, plan, runner
 from lab.mesh import issuers
 from lab.mesh.model import Failover, Split
-from lab.mesh.names import exported_name
+from lab.mesh.names import direct_name, exported_name
 from lab.mesh.protocols import Mesh, TrafficSplits
 
 _APPS = ("podinfo", "frontend")
@@ -230,9 +230,9 @@ def _redirect(mesh: Mesh, rest: Lab, cluster: str) -> Iterator[str]:
     """Take a cluster out of splits and failovers of the others."""
     changed = False
     for split in mesh.splits(rest.clusters):
-        name = exported_name(split.service, cluster)
-        if name in split.weights:
-            weights = {other: weight for other, weight in split.weights.items() if other != name}
+        own = {exported_name(name, cluster) for name in (split.service, direct_name(split.service))}
+        if own & split.weights.keys():
+            weights = {other: weight for other, weight in split.weights.items() if other not in own}
             yield _split_again(mesh, split, weights)
             changed = True
     for failover in mesh.failovers(rest.clusters):

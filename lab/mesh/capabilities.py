@@ -9,6 +9,7 @@ class Capability(Enum):
     """Something that a mesh can do. The value completes the sentence "the mesh cannot …"."""
 
     EXPORT = "export a service under a name of its own"
+    DIRECT = "export a service without a gateway, on a flat network"
     FEDERATE = "join services of the same name into one, on a flat network"
     MERGED_SERVICE = "merge services of the same name in all clusters by itself"
     RESEND = "send a request again that a proxy had accepted, and not sent, when its connection ended"

@@ -36,6 +36,11 @@ def exported_name(service: str, source: str) -> str:
     return f"{service}-{source}"
 
 
+def direct_name(service: str) -> str:
+    """Return the name, in its own cluster, of the Service that is exported directly instead of another one."""
+    return f"{service}-direct"
+
+
 def host(service: str) -> str:
     """Return a service's full name, the same in every cluster."""
     return f"{service}.{NAMESPACE}.svc.cluster.local"

@@ -1,4 +1,4 @@
-"""Protocols of a mesh, one for each group of commands. Every stack's mesh implements `Mesh`; three others are optional.
+"""Protocols of a mesh, one for each group of commands. Every stack's mesh implements `Mesh`; four others are optional.
 
 Methods that list something do not fail for a cluster that does not answer: its gateways and links are not alive, and
 their detail gives the reason. Methods that change something raise UsageError if the change is impossible, before they
@@ -190,6 +190,23 @@ class IngressRoutes(Protocol):
 
 
 @runtime_checkable
+class DirectExports(Protocol):
+    """Optional: exports without a gateway, on a flat network."""
+
+    def export_direct(self, service: str, source: str) -> list[tuple[str, str]]:
+        """Export a service of `source` as `SERVICE-direct`, whose callers reach its pods themselves.
+
+        `Exports.unexport` of that name deletes it.
+
+        Returns:
+            (name of the export, importing cluster) for each of them.
+
+        Raises:
+            UsageError: as `Exports.export`, or the lab's network is not flat.
+        """
+
+
+@runtime_checkable
 class Federation(Protocol):
     """Optional: federated services, which join the Services of one name in all clusters, on a flat network."""
 
@@ -261,6 +278,7 @@ class Mesh(
 
 
 _OPTIONAL: Mapping[Capability, type] = {
+    Capability.DIRECT: DirectExports,
     Capability.FEDERATE: Federation,
     Capability.SPLIT_SMI: TrafficSplits,
     Capability.COUNTED_IDENTITIES: CountedIdentities,

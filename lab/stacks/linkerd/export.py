@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from enum import Enum
 
 from lab.base.errors import UsageError
 from lab.base.names import NAMESPACE
@@ -17,6 +18,7 @@ from lab.mesh.names import exported_name, service_ref
 from lab.stacks.linkerd import multicluster
 
 __all__ = [
+    "Way",
     "apply",
     "check_mirrors",
     "exported_name",
@@ -30,6 +32,14 @@ __all__ = [
     "seen_by",
     "unmirror",
 ]
+
+
+class Way(Enum):
+    """How callers find an exported Service's endpoints; the value is that of the label (Linkerd, `linkerd link`)."""
+
+    GATEWAY = "true"
+    DIRECT = "remote-discovery"
+
 
 _MIRRORED_S = 240  # `lab up` exports while the service mirrors are still starting
 _GONE_S = 30
@@ -54,7 +64,7 @@ def remove(lab: Lab, service: str, source: str) -> bool:
     return unmirror(lab, service_ref(service), source)
 
 
-def mirror(lab: Lab, service: Ref, source: str) -> bool:
+def mirror(lab: Lab, service: Ref, source: str, *, by: Way = Way.GATEWAY) -> bool:
     """Label a Service of any namespace, and return when each linked cluster has its mirror in that namespace.
 
     Returns:
@@ -67,9 +77,9 @@ def mirror(lab: Lab, service: Ref, source: str) -> bool:
     kube, wanted = connect(lab.clusters[source]), mirror_of(service, source)
     others = [connect(lab.clusters[other]) for other in seen_by(lab, source)]
     check_mirrors(lab, service, source)
-    changed = labels_of(kube.get(service) or {"metadata": {}}).get(multicluster.EXPORTED_LABEL) != "true"
+    changed = labels_of(kube.get(service) or {"metadata": {}}).get(multicluster.EXPORTED_LABEL) != by.value
     if changed:
-        _label(kube, service, "true")
+        _label(kube, service, by.value)
     for there in others:
 
         def mirrored_there(there: Kube = there) -> bool | NotYet:

@@ -10,7 +10,7 @@ from lab.base.errors import UsageError
 from lab.base.names import NAMESPACE
 from lab.base.wait import NotYet
 from lab.kube import Kube, connect, owned
-from lab.kube.objects import annotations_of, labels_of
+from lab.kube.objects import Obj, annotations_of, labels_of
 from lab.kube.owned import Grounds
 from lab.lab import Lab
 from lab.mesh import exports
@@ -20,6 +20,19 @@ from lab.stacks.linkerd import multicluster
 _MEMBER = "member"
 _LOCAL, _REMOTE = "multicluster.linkerd.io/local-discovery", "multicluster.linkerd.io/remote-discovery"
 _SEEN_S = 60
+
+
+def need_flat(lab: Lab, what: str) -> None:
+    """Check that pods reach pods of other clusters; `what` needs that.
+
+    Raises:
+        UsageError: they do not.
+    """
+    if not lab.spec.network.flat:
+        raise UsageError(
+            f"{what} needs direct routes between pods of all clusters, and this lab's network is not flat",
+            next="flat = true under [network] in lab.toml, then lab up",
+        )
 
 
 def name_of(service: str) -> str:
@@ -35,11 +48,7 @@ def apply(lab: Lab, service: str) -> tuple[str, ...]:
             ExternalName, or a cluster has another Service of the federated one's name; nothing was changed.
         WaitTimeout: a linked cluster does not have the federated service.
     """
-    if not lab.spec.network.flat:
-        raise UsageError(
-            "a federated service needs direct routes between pods of all clusters, and this lab's network is not flat",
-            next="flat = true under [network] in lab.toml, then lab up",
-        )
+    need_flat(lab, "a federated service")
     kubes = {name: connect(cluster) for name, cluster in lab.clusters.items()}
     services = {name: kube.get(service_ref(service)) for name, kube in kubes.items()}
     for name, member in services.items():
@@ -55,7 +64,7 @@ def apply(lab: Lab, service: str) -> tuple[str, ...]:
         )
     for kube in kubes.values():
         existing = kube.get(service_ref(name_of(service)))
-        if existing is not None and not {_LOCAL, _REMOTE} & annotations_of(existing).keys():
+        if existing is not None and not is_federated(existing):
             raise UsageError(
                 f"there is a Service {name_of(service)} that is not a federated one; nothing was changed",
                 where=kube.cluster.name,
@@ -86,6 +95,11 @@ def remove(lab: Lab, service: str) -> bool:
 
         kube.wait_until(f"{name} to delete {name_of(service)}", deleted, timeout_s=_SEEN_S, next="lab status")
     return was_member
+
+
+def is_federated(service: Obj | None) -> bool:
+    """Return whether a Service is a federated one."""
+    return service is not None and bool({_LOCAL, _REMOTE} & annotations_of(service).keys())
 
 
 def listed(kube: Kube) -> list[str]:

@@ -33,10 +33,11 @@ from lab.mesh.model import (
     Split,
     TlsEntrance,
 )
-from lab.mesh.names import host
+from lab.mesh.names import direct_name, host
 from lab.mesh.protocols import offered
 from lab.stacks.linkerd import (
     control_plane,
+    direct,
     emissary,
     export,
     federation,
@@ -82,9 +83,9 @@ class LinkerdMesh:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """Capabilities of Linkerd in this lab: TrafficSplits if the extension is available, federation if flat."""
+        """Capabilities of Linkerd in this lab: TrafficSplits if the extension is available, all others if flat."""
         missing = {Capability.SPLIT_SMI} if linkerd_smi_extension.unobtainable(self.lab.artifacts) else set()
-        missing |= set() if self.lab.spec.network.flat else {Capability.FEDERATE}
+        missing |= set() if self.lab.spec.network.flat else {Capability.DIRECT, Capability.FEDERATE}
         return offered(self) - missing
 
     @property
@@ -166,8 +167,14 @@ class LinkerdMesh:
         return [(name, other) for other in export.seen_by(self.lab, source)]
 
     def unexport(self, service: str, source: str) -> bool:
-        """Delete an export."""
-        return export.remove(self.lab, service, source)
+        """Delete an export, and the Service of a direct one."""
+        return any([export.remove(self.lab, service, source), direct.delete_service(self.lab, service, source)])
+
+    def export_direct(self, service: str, source: str) -> list[tuple[str, str]]:
+        """Export a service to the linked clusters without the gateway."""
+        direct.apply(self.lab, service, source)
+        name = export.exported_name(direct_name(service), source)
+        return [(name, other) for other in export.seen_by(self.lab, source)]
 
     def exports(self, clusters: Iterable[str] | None = None) -> list[Export]:
         """Return the exported services."""

@@ -9,7 +9,7 @@ fail meanwhile are retried, at the backup in the end (retry.linkerd.io annotatio
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from lab.base.errors import ClusterError, UsageError
 from lab.base.names import LABEL_PREFIX, NAMESPACE, Cluster
@@ -19,7 +19,7 @@ from lab.lab import Lab
 from lab.mesh import names
 from lab.mesh.model import Failover, Split
 from lab.mesh.weights import FAILOVER_LABEL, SPLIT_LABEL, check_weights, further_annotation, further_of
-from lab.stacks.linkerd import accrual, route
+from lab.stacks.linkerd import accrual, federation, route
 from lab.stacks.linkerd.export import mirrored
 
 _SPLIT, _FAILOVER = "split", "failover"
@@ -38,8 +38,7 @@ def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) 
     kube = connect(cluster)
     check_weights(cluster.name, weights)
     ports = route.http_ports(kube, service, weights)
-    for name in weights:
-        check_backend(kube, service, name)
+    check_backends(kube, service, weights, known=_may_get_requests(kube, service))
     route.refuse_other(kube, service, SPLIT_LABEL)
     routes = [build(service, port, weights, {SPLIT_LABEL: service}) for port in ports]
     route.write(lab.owned(kube, _SPLIT), routes)
@@ -86,8 +85,7 @@ def fail_over(lab: Lab, wanted: Failover) -> None:
         wanted.service if name == wanted.cluster else names.exported_name(wanted.service, name) for name in wanted.order
     ]
     ports = route.http_ports(kube, wanted.service, dict.fromkeys(backends, 1))
-    for name in backends:
-        check_backend(kube, wanted.service, name)
+    check_backends(kube, wanted.service, backends, known=exports_of(kube, wanted.service))
     route.refuse_other(kube, wanted.service, FAILOVER_LABEL)
     labels = {FAILOVER_LABEL: wanted.service, _PRIMARY_LABEL: wanted.primary, _BACKUP_LABEL: wanted.backup}
     weights = dict(zip(backends, _ORDERS[len(backends)], strict=True))
@@ -131,20 +129,29 @@ def build(
     )
 
 
-def check_backend(kube: Kube, service: str, name: str) -> None:
-    """Check a name in the weights of a split.
+def check_backends(kube: Kube, service: str, wanted: Iterable[str], *, known: Sequence[str]) -> None:
+    """Check the names in a split or a failover.
 
     Raises:
-        UsageError: the name is neither the service nor an export of it.
+        UsageError: a name is neither the service nor one of the `known` others.
     """
-    if name == service:
-        return
-    backend = kube.get(names.service_ref(name))
-    if backend is None or (mirrored(backend) or ("",))[0] != service:
-        mirrors = [m for obj in kube.find("v1", "Service", namespace=NAMESPACE) if (m := mirrored(obj))]
-        known = [service, *(names.exported_name(*m) for m in mirrors if m[0] == service)]
-        raise UsageError(
-            f"{name} is not {service} or an export of it; possible names here: {', '.join(known)}",
-            where=kube.cluster.name,
-            next=f"lab export {service}",
-        )
+    for name in wanted:
+        if name not in {service, *known}:
+            raise UsageError(
+                f"{name} is not {service} or an export of it; possible names here: {', '.join([service, *known])}",
+                where=kube.cluster.name,
+                next=f"lab export {service}",
+            )
+
+
+def exports_of(kube: Kube, *services: str) -> list[str]:
+    """Return the names of the exports of several services, in a cluster that imports them."""
+    mirrors = [found for obj in kube.find("v1", "Service", namespace=NAMESPACE) if (found := mirrored(obj))]
+    return [names.exported_name(*found) for found in mirrors if found[0] in services]
+
+
+def _may_get_requests(kube: Kube, service: str) -> list[str]:
+    """Return the names to which a split can send requests to a service: its exports, and its federated service."""
+    federated = federation.name_of(service)
+    joined = [federated] if federation.is_federated(kube.get(names.service_ref(federated))) else []
+    return [*exports_of(kube, service, names.direct_name(service)), *joined]

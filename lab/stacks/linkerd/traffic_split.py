@@ -37,8 +37,7 @@ def apply(lab: Lab, cluster: Cluster, service: str, weights: Mapping[str, int]) 
     kube = connect(cluster)
     check_weights(cluster.name, weights)
     route.http_ports(kube, service, weights)
-    for name in weights:
-        split.check_backend(kube, service, name)
+    split.check_backends(kube, service, weights, known=split.exports_of(kube, service))
     route.refuse_other(kube, service, smi=True)
     if problem := smi.unobtainable(lab.artifacts):
         raise UsageError(

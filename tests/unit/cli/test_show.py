@@ -65,6 +65,8 @@ def test_an_undo_without_anything_to_undo(lab: Command, stack: str, words: tuple
     [
         ("export", "nothing"),
         ("export", "nothing", "--by-ingress"),
+        ("export", "podinfo", "--direct"),
+        ("export", "podinfo", "--direct", "--by-ingress"),
         ("split", "podinfo=1", "nothing=1", "podinfo"),
         ("split", "podinfo", "podinfo=0"),
         ("failover", "nothing"),

@@ -94,6 +94,10 @@ VERBS = {
     "remove-intercept": Verb(lambda mesh: mesh.remove_intercept("west", "cart"), (intercept,)),
 }
 LINKERD_ONLY = {
+    "export-direct": Verb(lambda mesh: mesh.export_direct("podinfo", "east")),
+    "unexport-direct": Verb(
+        lambda mesh: mesh.unexport("podinfo-direct", "east"), (lambda mesh: mesh.export_direct("podinfo", "east"),)
+    ),
     "federate": Verb(lambda mesh: mesh.federate("podinfo")),
     "unfederate": Verb(lambda mesh: mesh.unfederate("podinfo"), (lambda mesh: mesh.federate("podinfo"),)),
     "unsplit-smi": Verb(lambda mesh: mesh.unsplit("west", "podinfo"), (traffic_split_there,)),
@@ -251,6 +255,7 @@ def failures(stack: str) -> Iterable[Change]:
         yield lambda mesh: mesh.export("podinfo", "west")
         yield lambda mesh: mesh.split_smi("west", "podinfo", {"podinfo": 1})
         yield lambda mesh: mesh.federate("nothing")
+        yield lambda mesh: mesh.export_direct("nothing", "east")
 
 
 @pytest.mark.parametrize("stack", ["istio", "linkerd"])

@@ -10,6 +10,7 @@ import pytest
 from lab.base.errors import UsageError
 from lab.kube import Kube
 from lab.kube.objects import Obj
+from lab.kube.owned import NotOwnedError
 from lab.lab import Lab
 from lab.mesh import Capability, Intercept
 from lab.stacks.linkerd import emissary, multicluster, traffic_split
@@ -157,16 +158,83 @@ def test_a_federated_service_needs_a_flat_network(mesh: LinkerdMesh, apis: dict[
     assert apis["west"].objects == before
 
 
-def test_a_federated_service_has_members_in_all_clusters(lab: Lab, mesh: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+@pytest.fixture
+def flat(lab: Lab, mesh: LinkerdMesh) -> LinkerdMesh:
+    """The mesh of a lab whose pods reach pods of other clusters."""
     network = lab.spec.network.model_copy(update={"flat": True})
-    flat = LinkerdMesh(replace(lab, spec=lab.spec.model_copy(update={"network": network})))
-    assert Capability.FEDERATE in flat.capabilities
-    made = service("podinfo-federated")  # as the service mirrors do
+    return replace(mesh, lab=replace(lab, spec=lab.spec.model_copy(update={"network": network})))
+
+
+def federated() -> Obj:
+    """podinfo-federated, as the service mirrors create it."""
+    made = service("podinfo-federated")
     made["metadata"]["annotations"] = {
         "multicluster.linkerd.io/local-discovery": "podinfo",
         "multicluster.linkerd.io/remote-discovery": "podinfo@east",
     }
-    put(kube(apis["west"], "west"), made)
+    return made
+
+
+def test_a_direct_export_is_a_service_beside_the_other(flat: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+    assert Capability.DIRECT in flat.capabilities
+    put(kube(apis["west"], "west"), mirror("podinfo-direct"))  # as the service mirror does
+    assert flat.export_direct("podinfo", "east") == [("podinfo-direct-east", "west")]
+    made = apis["east"].objects["/api/v1/namespaces/test/services/podinfo-direct"]
+    original = apis["east"].objects["/api/v1/namespaces/test/services/podinfo"]
+    assert made["metadata"]["labels"]["mirror.linkerd.io/exported"] == "remote-discovery"
+    assert made["spec"]["selector"] == original["spec"]["selector"]
+    assert made["spec"]["ports"] == original["spec"]["ports"]
+    assert [(one.service, one.name) for one in flat.exports() if one.service != "podinfo"] == [
+        ("podinfo-direct", "podinfo-direct-east")
+    ]
+    flat.export_direct("podinfo", "east")
+    del apis["west"].objects["/api/v1/namespaces/test/services/podinfo-direct-east"]
+    assert flat.unexport("podinfo-direct", "east") is True
+    assert "/api/v1/namespaces/test/services/podinfo-direct" not in apis["east"].objects
+    assert original == apis["east"].objects["/api/v1/namespaces/test/services/podinfo"]
+    assert flat.unexport("podinfo-direct", "east") is False
+
+
+def test_a_direct_export_does_not_take_over_a_service(flat: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+    put(kube(apis["east"], "east"), service("podinfo-direct"))
+    before = dict(apis["east"].objects)
+    with pytest.raises(NotOwnedError, match="podinfo-direct"):
+        flat.export_direct("podinfo", "east")
+    assert flat.unexport("podinfo-direct", "east") is False
+    assert apis["east"].objects == before
+
+
+def test_a_direct_export_needs_pods_and_a_flat_network(
+    mesh: LinkerdMesh, flat: LinkerdMesh, apis: dict[str, FakeApi]
+) -> None:
+    alone = service("alone")
+    del alone["spec"]["selector"]
+    put(kube(apis["east"], "east"), alone)
+    before = dict(apis["east"].objects)
+    with pytest.raises(UsageError, match="selects no pods"):
+        flat.export_direct("alone", "east")
+    with pytest.raises(UsageError, match="a direct export needs direct routes"):
+        mesh.export_direct("podinfo", "east")
+    assert Capability.DIRECT not in mesh.capabilities
+    assert apis["east"].objects == before
+
+
+def test_a_split_moves_requests_between_all_ways_to_a_cluster(flat: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+    west = kube(apis["west"], "west")
+    put(west, mirror("podinfo-direct"))
+    put(west, federated())
+    weights = {"podinfo": 0, "podinfo-east": 10, "podinfo-direct-east": 20, "podinfo-federated": 70}
+    assert dict(flat.split("west", "podinfo", weights).weights) == weights
+    put(west, service("cart-federated"))
+    with pytest.raises(
+        UsageError, match="possible names here: podinfo, podinfo-east, podinfo-direct-east, podinfo-fed"
+    ):
+        flat.split("west", "podinfo", {"podinfo": 50, "cart-federated": 50})
+
+
+def test_a_federated_service_has_members_in_all_clusters(flat: LinkerdMesh, apis: dict[str, FakeApi]) -> None:
+    assert Capability.FEDERATE in flat.capabilities
+    put(kube(apis["west"], "west"), federated())
     assert flat.federate("podinfo") == ("east", "west")
     assert flat.federated() == ["podinfo"]
     with pytest.raises(UsageError, match="nothing is in no cluster"):

@@ -222,7 +222,7 @@ LOOKS = {
 MESH_CHANGES = {
     *("link", "unlink", "forget", "require_mtls", "export", "unexport", "split", "unsplit", "split_smi", "fail_over"),
     *("unfail_over", "authorize", "unauthorize", "intercept", "remove_intercept", "add_ingress_route"),
-    *("remove_ingress_route", "federate", "unfederate"),
+    *("remove_ingress_route", "federate", "unfederate", "export_direct"),
 }
 CHANGES = MESH_CHANGES | {
     *("power", "wire", "apply", "apply_all", "create", "patch", "replace_object", "delete", "delete_all", "scale"),

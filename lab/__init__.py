@@ -2,7 +2,7 @@
 
 
 def __getattr__(name: str) -> str:
-    """Return the version when it is asked for: the library that reads it takes a fifth of the time of `lab --help`."""
+    """Return the version late: the library that reads it takes a fifth of the time of `lab --help`."""
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib.metadata import version

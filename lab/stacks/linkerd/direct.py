@@ -23,11 +23,8 @@ _DIRECT_LABEL = f"{LABEL_PREFIX}/direct"
 """Label of the Service that the lab creates; its value is the name of the Service with the same pods."""
 
 
-def apply(lab: Lab, service: str, source: str) -> bool:
+def apply(lab: Lab, service: str, source: str) -> None:
     """Export a service without the gateway, and return when every linked cluster has its mirror.
-
-    Returns:
-        False if it was exported so before.
 
     Raises:
         UsageError: the network is not flat, the service cannot be exported or selects no pods, or no cluster is linked
@@ -48,9 +45,8 @@ def apply(lab: Lab, service: str, source: str) -> bool:
             next=f"lab export {service} --from {source}, through the gateway",
         )
     export.check_mirrors(lab, service_ref(name), source)
-    existed = objects.kube.get(service_ref(name)) is not None
     objects.apply(build(found))
-    return export.mirror(lab, service_ref(name), source, by=export.Way.DIRECT) or not existed
+    export.mirror(lab, service_ref(name), source, by=export.Way.DIRECT)
 
 
 def delete_service(lab: Lab, name: str, source: str) -> bool:

@@ -20,7 +20,7 @@ _E2E = (
 )
 _LINKS = ("network", "gateways", "modes", "scenarios", "walkthrough")
 _OF_LINKS = (
-    "distance or third_cluster or (walkthrough and disaster_recovery) "
+    "modes or distance or third_cluster or (walkthrough and disaster_recovery) "
     "or (switched_off and (disaster_recovery or dev_loop))"
 )
 """Tests of scenarios that take minutes each: they run in the session links, not in e2e."""
@@ -150,7 +150,7 @@ def links(session: nox.Session) -> None:
     """Test distances, partitions, two gateways, modes, a third cluster, and the longest scenarios; 40 minutes."""
     session.install("-e", ".[test]", silent=True)
     files = (f"tests/e2e/test_{name}.py" for name in _LINKS)
-    session.run("pytest", *files, "-k", f"network or gateways or modes or {_OF_LINKS}", "--require-lab", *session.posargs)
+    session.run("pytest", *files, "-k", f"network or gateways or {_OF_LINKS}", "--require-lab", *session.posargs)
 
 
 @nox.session

@@ -5,7 +5,7 @@ Each build has an identity, the digest of its content. The catalogue or lab.lock
 
 from __future__ import annotations
 
-import tarfile
+import sys
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -19,6 +19,11 @@ from lab.artifacts.recipe import BuildContext, BuildResult
 from lab.artifacts.upstream import Upstream
 from lab.base import events
 from lab.base.errors import ArtifactError
+
+if sys.version_info >= (3, 12):
+    import tarfile
+else:  # the tarfile of Python 3.11.2, which Debian 12 has, cannot refuse members outside of the folder
+    from backports import tarfile
 
 PACKAGES, UPSTREAM, MIRROR, LOCAL = "packages", "upstream", "mirror", "local"
 """The sources of an artifact: built here, upstream's registry or server, the mirror, this machine."""

@@ -1,8 +1,8 @@
 """Send requests to an API server. No other module imports the kubernetes package.
 
-A busy API server is not taken for a dead one. A request whose TLS handshake takes too long was not sent, and is tried
-again; a read whose connection or handshake is broken off is sent once more. All tries together take no longer than one
-may take.
+A busy API server is slow, and breaks off connections. So a request whose TLS handshake takes too long is tried again,
+because it was not sent; a read whose connection or handshake is broken off is sent once more. All tries together take
+no longer than one may take.
 
 That package reads the kubeconfig and provides a connection pool and exec. The lab does not use its typed models, so
 that custom and built-in resources are handled alike.
@@ -153,15 +153,21 @@ def _requests(cluster: Cluster) -> Any:
             try:
                 return send(method, path, read_s=left_s, **more)  # urllib3's Retry would give each the whole time
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                left_s = deadline - time.monotonic()
-                # An answer has all the time that is left: an earlier time limit was that of the connection.
-                was_sent = not isinstance(error, urllib3.exceptions.TimeoutError)
-                if left_s <= 0 or (was_sent and (method != "GET" or sent_again or not _is_broken(error))):
+                took_s, left_s = left_s - (deadline - time.monotonic()), deadline - time.monotonic()
+                again = method == "GET" and not sent_again and _is_broken(error)
+                if left_s <= 0 or not (again or _shook_hands_too_long(error, took_s)):
                     raise
-                sent_again |= was_sent
+                sent_again |= again
             cancel.token().check(f"{method} {path}")
 
     return request
+
+
+def _shook_hands_too_long(error: Exception, took_s: float) -> bool:
+    """Return whether the time of a connection was up before the request was sent; a refused one ends at once."""
+    timeouts = (urllib3.exceptions.ReadTimeoutError, urllib3.exceptions.ConnectTimeoutError)
+    refused = isinstance(error, urllib3.exceptions.NewConnectionError)
+    return isinstance(error, timeouts) and not refused and took_s < 2 * _CONNECT_S
 
 
 def _is_broken(error: Exception) -> bool:

@@ -18,7 +18,7 @@ from lab.kube import connect
 from lab.kube.objects import Ref
 from lab.lab import Lab
 from lab.lifecycle import changes, distances, joining, plan
-from lab.mesh.protocols import Federation, Mesh
+from lab.mesh.protocols import DirectExports, Federation, Mesh
 
 _READY_S = 120.0
 _USABLE = frozenset({NodeStatus.RUNNING, *STANDS_STILL})
@@ -134,6 +134,7 @@ def _mesh(lab: Lab, mesh: Mesh) -> Iterator[str]:
             yield f"{broken.source}: linked to {broken.target}"
     wanted = {(service, source) for service, sources in lab.spec.exports.items() for source in sources}
     there = {(export.service, export.source) for export in mesh.exports()}
+    there |= set(mesh.direct_exports()) if isinstance(mesh, DirectExports) else set()
     for service, source in sorted(wanted - there):
         mesh.export(service, source)
         yield f"{service} exported from {source}"

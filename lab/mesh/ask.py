@@ -18,7 +18,7 @@ from lab.mesh.protocols import Mesh
 T = TypeVar("T")
 
 ASK_S = 4.0
-"""Time limit of one request in seconds: a busy cluster is not dead, and nobody waits long for one that hangs."""
+"""Time limit of one request in seconds: long enough for a busy cluster, short enough for `lab status`."""
 
 
 def each(

@@ -37,7 +37,7 @@ def exported_name(service: str, source: str) -> str:
 
 
 def direct_name(service: str) -> str:
-    """Return the name, in its own cluster, of the Service that is exported directly instead of another one."""
+    """Return the name of the Service that the lab creates beside another one for its direct export."""
     return f"{service}-direct"
 
 

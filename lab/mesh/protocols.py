@@ -205,6 +205,9 @@ class DirectExports(Protocol):
             UsageError: as `Exports.export`, or the lab's network is not flat.
         """
 
+    def direct_exports(self, clusters: Iterable[str] | None = None) -> list[tuple[str, str]]:
+        """Return the direct exports of clusters, also incomplete ones: (name such as podinfo-direct, cluster)."""
+
 
 @runtime_checkable
 class Federation(Protocol):

@@ -10,6 +10,7 @@ from lab.scenario.context import Context, Role
 from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, Topology, TopologyNode
 from lab.scenario.observation import Look, Observation
 
+from .. import gateway
 from ..podinfo import (
     FAILOVER,
     KILL_PODS,
@@ -213,7 +214,7 @@ SCENARIO = Scenario(
             name="gateway_dies",
             title="The backup's only gateway dies",
             narration="The primary has no pods, and the backup answers all requests. Then its only gateway is killed.",
-            before=(*BACKUP_ALONE, gateways.scaled(1), only_by("east")),
+            before=(*BACKUP_ALONE, gateway.scaled(1), only_by("east")),
             load=_GATEWAY_LOAD,
             do=(
                 QUIET,
@@ -221,7 +222,7 @@ SCENARIO = Scenario(
                 gateways.KILLED,
                 answers_again("east"),
             ),
-            undo=(gateways.scaled("{gateways}"), *PODS_BACK),
+            undo=(gateway.scaled("{gateways}"), *PODS_BACK),
             checks=(
                 Check(
                     name="gateway_death_recovers",

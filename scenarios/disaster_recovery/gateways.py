@@ -2,72 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from lab.mesh.capabilities import Capability
-from lab.scenario.actions import Command, NewPhase, On, on
+from lab.scenario.actions import Command, NewPhase
 from lab.scenario.context import Context
 from lab.scenario.model import Check, Sabotage, ScenarioStep
 from lab.scenario.observation import Observation
 
+from ..gateway import GONE, IS_READY, commands, scale, scaled
 from ..podinfo import NO_FAILOVER, PODS_BACK, only_by
 from ..recorded import GAP_S, MOST_LOST, loses_little, loses_nothing, recordings
 from .common import BACKUP_ALONE, QUIET, answers_again, load
 
-_OLDEST = "KUBECTL get pods --selector=LABEL --sort-by=.metadata.creationTimestamp"
 _MARK = "eastwest.lab/drain=next"
-_PLACES = {
-    "linkerd": ("linkerd-multicluster", "app=linkerd-gateway"),
-    "istio": ("istio-system", "gateway.networking.k8s.io/gateway-name=eastwest"),
-}
-"""By the stack: the gateway's namespace, and the label of its Deployment and pods."""
 
-
-def _commands(*templates: str) -> On:
-    """Return commands for each stack; OLDEST, KUBECTL and LABEL in the templates are replaced."""
-    by_stack = {}
-    for stack, (namespace, label) in _PLACES.items():
-        values = {
-            "OLDEST": f"{_OLDEST} --output=name | head -n 1",
-            "KUBECTL": f"kubectl --context={{east}} --namespace={namespace}",
-            "LABEL": label,
-        }
-        by_stack[stack] = tuple(Command(_filled(template, values), timeout_s=100) for template in templates)
-    return on(**by_stack)
-
-
-def _filled(template: str, values: Mapping[str, str]) -> str:
-    for word, value in values.items():
-        template = template.replace(word, value)
-    return template
-
-
-_READY = "KUBECTL rollout status deployment --selector=LABEL --timeout=90s"
-
-
-def _scale(pods: int | str) -> str:
-    return f"KUBECTL scale deployment --selector=LABEL --replicas={pods}"
-
-
-def scaled(pods: int | str) -> On:
-    """Return commands that give the gateway this number of pods; it can be a placeholder."""
-    return _commands(_scale(pods), _READY)
-
-
-ONE_POD = _commands(_scale(0), "KUBECTL wait --for=delete pods --selector=LABEL --timeout=90s", _scale(1), _READY)
+ONE_POD = commands(scale(0), GONE, scale(1), IS_READY)
 """One new pod, and none that is still ending: a drain or a kill of that one would prove nothing."""
-KILLED = _commands("KUBECTL delete pods --selector=LABEL --grace-period=0 --force --wait=false")
+KILLED = commands("KUBECTL delete pods --selector=LABEL --grace-period=0 --force --wait=false")
 """All pods, with a grace period of 0."""
-OLDEST_KILLED = _commands("OLDEST | xargs -I POD KUBECTL delete POD --grace-period=0 --force --wait=false")
+OLDEST_KILLED = commands("OLDEST | xargs -I POD KUBECTL delete POD --grace-period=0 --force --wait=false")
 """With a grace period of 0. The oldest pod has the callers' connections, if the gateway was scaled up just before."""
-OLDEST_DRAINED = _commands(
+OLDEST_DRAINED = commands(
     f"OLDEST | xargs -I POD KUBECTL label POD {_MARK}",
     f"kubectl --context={{east}} drain {{east_node}} --pod-selector={_MARK} --delete-emptydir-data --timeout=90s",
 )
 """Evicted, as the disruption budget allows; the node then accepts no new pods."""
 UNCORDONED = Command("kubectl --context={east} uncordon {east_node}")
-READY = _commands(_READY)
+READY = commands(IS_READY)
 _DRAIN_LOAD = load("drain", "west", inside=True)
 _TWO_LOAD = load("two gateways", "west", inside=True)
 _NOT_SENT = "HTTP 500: unexpected error"

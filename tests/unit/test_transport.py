@@ -4,8 +4,10 @@ import http.server
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import urllib3
 
 from lab.base.names import Cluster
 from lab.kube import Kube, manifests, transport
@@ -113,6 +115,24 @@ def test_a_request_survives_handshakes_that_take_too_long(
     answer = send(method, "/readyz", body=None, headers={}, timeout_s=LIMIT_S)
     assert answer.status == (200 if method == "GET" else 501), "this server answers reads only"
     assert secure.connections == 3
+
+
+def test_a_refused_connection_is_not_tried_again(
+    secure: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[str] = []
+    ask = urllib3.PoolManager.request
+
+    def counted(pool: urllib3.PoolManager, method: str, *args: Any, **options: Any) -> Any:
+        tries.append(method)
+        return ask(pool, method, *args, **options)
+
+    kube = Kube(secure.cluster(tmp_path), timeout_s=LIMIT_S)
+    secure.stop()
+    monkeypatch.setattr(urllib3.PoolManager, "request", counted)
+    with pytest.raises(NotNow, match="NewConnectionError"):
+        kube.read("/readyz")
+    assert tries == ["GET"]
 
 
 def test_handshakes_that_take_too_long_end_with_the_request(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -113,7 +114,7 @@ class IstioMesh:
 
         with Threads(1, thread_name_prefix="links") as threads:  # one question for each cluster, not for each link
             servers = threads.submit(self._each, None, _server, error_of)
-            synced = self._each(sources, _synced, error_of)
+            synced = self._each(sources, lambda kube: _synced(kube, self.lab.clusters), error_of)
             known = servers.result()
         return [
             _link(source, target, status, known[target])
@@ -312,15 +313,24 @@ def _server(kube: Kube) -> str | ClusterError:
         return error
 
 
-def _synced(kube: Kube) -> Mapping[str, str] | ClusterError:
-    """Return istiod's sync status of each cluster that it watches, by the cluster's name."""
+def _synced(kube: Kube, clusters: Iterable[str]) -> Mapping[str, str] | ClusterError:
+    """Return istiod's sync status of each cluster that it watches, by the cluster's name.
+
+    Its metrics are read without a process in its pod. When a remote secret changes, they end with "closed" for the old
+    connection (Istio 1.31, pkg/kube/multicluster/cluster.go, swap), so if one is not synced, ask istiod itself.
+    """
     pods = kube.find("v1", "Pod", namespace=control_plane.NAMESPACE, labels={"app": "istiod"})
     running = [pod["metadata"]["name"] for pod in pods if pod.get("status", {}).get("phase") == "Running"]
     if not running:
         return {}
     port = f"{running[0]}:{control_plane.METRICS_PORT}"
     metrics = kube.read(f"/api/v1/namespaces/{control_plane.NAMESPACE}/pods/{port}/proxy/metrics", timeout_s=ASK_S)
-    return sync_states(metrics)
+    known = sync_states(metrics)
+    if all(known.get(name) == "synced" for name in clusters if name != kube.cluster.name):
+        return known
+    argv = ["pilot-discovery", "request", "GET", "/debug/clusterz"]
+    answer = kube.execute(running[0], argv, namespace=control_plane.NAMESPACE, timeout_s=ASK_S)
+    return {entry["id"]: str(entry.get("syncStatus", "unknown")) for entry in json.loads(answer)}
 
 
 def sync_states(metrics: str) -> dict[str, str]:

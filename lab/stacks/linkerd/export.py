@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from enum import Enum
 
 from lab.base.errors import UsageError
 from lab.base.names import NAMESPACE
@@ -18,7 +17,6 @@ from lab.mesh.names import exported_name, service_ref
 from lab.stacks.linkerd import multicluster
 
 __all__ = [
-    "Way",
     "apply",
     "check_mirrors",
     "exported_name",
@@ -31,14 +29,9 @@ __all__ = [
     "remove",
     "seen_by",
     "unmirror",
+    "wait_mirrored",
+    "wait_unmirrored",
 ]
-
-
-class Way(Enum):
-    """How callers find an exported Service's endpoints; the value is that of the label (Linkerd, `linkerd link`)."""
-
-    GATEWAY = "true"
-    DIRECT = "remote-discovery"
 
 
 _MIRRORED_S = 240  # `lab up` exports while the service mirrors are still starting
@@ -49,10 +42,18 @@ def apply(lab: Lab, service: str, source: str) -> bool:
     """Export a service, and return when every linked cluster has its mirror; return False if nothing was changed.
 
     Raises:
-        UsageError: as `exportable`, or no cluster is linked to `source`; nothing was changed.
+        UsageError: as `exportable`, no cluster is linked to `source`, or a direct export has the Service; nothing was
+            changed.
         WaitTimeout: a cluster has no mirror of it.
     """
     name = exported_name(service, source)
+    labels = labels_of(connect(lab.clusters[source]).get(service_ref(service)) or {"metadata": {}})
+    if (other := labels.get(multicluster.DIRECT_LABEL)) is not None:
+        raise UsageError(
+            f"the lab created {service} for the direct export of {other}",
+            where=source,
+            next=f"lab export {other} --from {source}, which uses the gateway",
+        )
     # The mirror of a headless Service has a cluster IP, and the gateway chooses among the pods.
     exportable(lab.clusters[source], service, name=name, origin=mirrored, headless=True)
     need_gateway(lab, source)
@@ -64,7 +65,7 @@ def remove(lab: Lab, service: str, source: str) -> bool:
     return unmirror(lab, service_ref(service), source)
 
 
-def mirror(lab: Lab, service: Ref, source: str, *, by: Way = Way.GATEWAY) -> bool:
+def mirror(lab: Lab, service: Ref, source: str) -> bool:
     """Label a Service of any namespace, and return when each linked cluster has its mirror in that namespace.
 
     Returns:
@@ -74,13 +75,23 @@ def mirror(lab: Lab, service: Ref, source: str, *, by: Way = Way.GATEWAY) -> boo
         NotOwnedError: a cluster has another Service of the mirror's name; nothing was changed.
         WaitTimeout: a cluster has no mirror of it.
     """
-    kube, wanted = connect(lab.clusters[source]), mirror_of(service, source)
-    others = [connect(lab.clusters[other]) for other in seen_by(lab, source)]
+    kube = connect(lab.clusters[source])
     check_mirrors(lab, service, source)
-    changed = labels_of(kube.get(service) or {"metadata": {}}).get(multicluster.EXPORTED_LABEL) != by.value
+    changed = labels_of(kube.get(service) or {"metadata": {}}).get(multicluster.EXPORTED_LABEL) != "true"
     if changed:
-        _label(kube, service, by.value)
-    for there in others:
+        _label(kube, service, "true")
+    wait_mirrored(lab, service, source)
+    return changed
+
+
+def wait_mirrored(lab: Lab, service: Ref, source: str) -> None:
+    """Wait until each cluster that is linked to `source` has a Service's mirror.
+
+    Raises:
+        WaitTimeout: a cluster has no mirror of it.
+    """
+    wanted = mirror_of(service, source)
+    for there in [connect(lab.clusters[other]) for other in seen_by(lab, source)]:
 
         def mirrored_there(there: Kube = there) -> bool | NotYet:
             existing = there.get(wanted)
@@ -88,7 +99,6 @@ def mirror(lab: Lab, service: Ref, source: str, *, by: Way = Way.GATEWAY) -> boo
 
         what = f"the mirror {wanted.name} in {there.cluster.name}"
         there.wait_until(what, mirrored_there, timeout_s=_MIRRORED_S, next="lab status")
-    return changed
 
 
 def check_mirrors(lab: Lab, service: Ref, source: str) -> None:
@@ -118,6 +128,16 @@ def unmirror(lab: Lab, service: Ref, source: str) -> bool:
     if exported is None or multicluster.EXPORTED_LABEL not in labels_of(exported):
         return False
     _label(kube, service, None)
+    wait_unmirrored(lab, service, source)
+    return True
+
+
+def wait_unmirrored(lab: Lab, service: Ref, source: str) -> None:
+    """Wait until the mirrors of a Service are gone.
+
+    Raises:
+        WaitTimeout: a cluster still has its mirror.
+    """
     for other in seen_by(lab, source):
         there, wanted = connect(lab.clusters[other]), mirror_of(service, source)
 
@@ -127,7 +147,6 @@ def unmirror(lab: Lab, service: Ref, source: str) -> bool:
 
         what = f"{other} to delete the mirror {wanted.name}"
         there.wait_until(what, deleted, timeout_s=_GONE_S, next="lab status")
-    return True
 
 
 def _mirrors(service: Obj, source: str) -> bool:

@@ -83,7 +83,7 @@ class LinkerdMesh:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """Capabilities of Linkerd in this lab: TrafficSplits if the extension is available, all others if flat."""
+        """Capabilities of Linkerd in this lab; some need an artifact or a flat network."""
         missing = {Capability.SPLIT_SMI} if linkerd_smi_extension.unobtainable(self.lab.artifacts) else set()
         missing |= set() if self.lab.spec.network.flat else {Capability.DIRECT, Capability.FEDERATE}
         return offered(self) - missing
@@ -167,14 +167,19 @@ class LinkerdMesh:
         return [(name, other) for other in export.seen_by(self.lab, source)]
 
     def unexport(self, service: str, source: str) -> bool:
-        """Delete an export, and the Service of a direct one."""
-        return any([export.remove(self.lab, service, source), direct.delete_service(self.lab, service, source)])
+        """Delete an export, also a direct one, whose Service the lab has created."""
+        return direct.remove(self.lab, service, source) or export.remove(self.lab, service, source)
 
     def export_direct(self, service: str, source: str) -> list[tuple[str, str]]:
         """Export a service to the linked clusters without the gateway."""
         direct.apply(self.lab, service, source)
         name = export.exported_name(direct_name(service), source)
         return [(name, other) for other in export.seen_by(self.lab, source)]
+
+    def direct_exports(self, clusters: Iterable[str] | None = None) -> list[tuple[str, str]]:
+        """Return the direct exports."""
+        found = self._each(clusters, direct.listed, lambda *_: [])
+        return [(name, source) for source, names in found.items() for name in names]
 
     def exports(self, clusters: Iterable[str] | None = None) -> list[Export]:
         """Return the exported services."""

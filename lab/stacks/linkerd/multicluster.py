@@ -13,7 +13,7 @@ from typing import Any
 
 from lab.base import wait
 from lab.base.errors import CommandError
-from lab.base.names import Cluster
+from lab.base.names import LABEL_PREFIX, Cluster
 from lab.base.step import StepResult
 from lab.base.wait import NotYet
 from lab.clusters.kind import network
@@ -36,6 +36,8 @@ PORT = 4143
 EXPORTED_LABEL = "mirror.linkerd.io/exported"
 """Label of an exported Service: "true" through the gateway, "remote-discovery" without a gateway."""
 FEDERATED_LABEL = "mirror.linkerd.io/federated"
+DIRECT_LABEL = f"{LABEL_PREFIX}/direct"
+"""Label of a Service that the lab creates for a direct export; its value is the name of the exported one."""
 """Label of a Service that joins a federated service: "member"."""
 MIRRORED_LABEL = "mirror.linkerd.io/mirrored-service"
 TARGET_LABEL = "mirror.linkerd.io/cluster-name"

@@ -137,10 +137,12 @@ def check_backends(kube: Kube, service: str, wanted: Iterable[str], *, known: Se
     """
     for name in wanted:
         if name not in {service, *known}:
+            others = {federation.name_of(service): f"lab federate {service}"}
+            direct = name.startswith(f"{names.direct_name(service)}-")
             raise UsageError(
                 f"{name} is not {service} or an export of it; possible names here: {', '.join([service, *known])}",
                 where=kube.cluster.name,
-                next=f"lab export {service}",
+                next=others.get(name, f"lab export {service}{' --direct' if direct else ''}"),
             )
 
 

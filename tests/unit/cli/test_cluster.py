@@ -40,6 +40,7 @@ def no_clusters(
             assert (up / "joined.json").exists(), "it is recorded before anything is created"
             assert preferred[-1] == ["east", "west"], "those that serve have the processors first"
             assert niceness[-1] > 0, "they also come before the lab's own programs"
+            niceness.clear()
             return results.pop()
 
         return [Step(name=f"{name}/cluster", title="create the cluster", run=run, cluster=name)]
@@ -51,6 +52,9 @@ def no_clusters(
         preferred.append([])
 
     def leave(lab: Lab, name: str) -> Iterator[str]:
+        assert preferred[-1] == ["east", "west"]
+        assert niceness[-1] > 0
+        niceness.clear()
         yield f"links to {name} removed"
         yield f"{name}: cluster deleted"
         joining.record(lab.without(name))

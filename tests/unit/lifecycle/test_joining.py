@@ -235,7 +235,7 @@ def test_a_cluster_is_not_deleted_while_it_answers_requests(
 
 
 def test_splits_keep_the_weights_of_the_others(tmp_path: Path, network: Network) -> None:
-    weights = {"podinfo": 34, "podinfo-east": 33, "podinfo-north": 33}
+    weights = {"podinfo": 34, "podinfo-east": 33, "podinfo-north": 20, "podinfo-direct-north": 13}
     network.splits = [
         Split(cluster="west", service="podinfo", weights=weights),
         Split(cluster="east", service="podinfo", weights={"podinfo": 0, "podinfo-north": 100}),

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from lab.base.errors import UsageError
 from lab.base.names import NAMESPACE
-from lab.kube import NotNow
+from lab.kube import Kube, NotNow
 from lab.kube.objects import Obj
 from lab.lab import Lab
 from lab.mesh import Caller, Capability, Failover, Mesh, Permission, Split
@@ -161,6 +162,7 @@ def test_a_split_of_a_service_that_fails_over_is_refused(mesh: IstioMesh, apis: 
     assert apis["west"].objects == before
 
 
+METRIC = "istiod_remote_cluster_sync_status"
 METRICS = """\
 # TYPE istiod_managed_clusters gauge
 istiod_managed_clusters{cluster_type="remote"} 2
@@ -175,3 +177,33 @@ istiod_remote_cluster_sync_status{cluster="north",cluster_type="remote",status="
 def test_the_state_of_remote_clusters_is_read_from_istiods_metrics() -> None:
     assert sync_states(METRICS) == {"west": "synced", "north": "timeout"}
     assert sync_states("") == {}
+
+
+@pytest.mark.parametrize(
+    ("states", "asked"), [({"west": "synced"}, False), ({"west": "closed"}, True), ({}, True)], ids=str
+)
+def test_istiod_itself_is_asked_if_its_metrics_do_not_say_that_all_are_synced(
+    mesh: IstioMesh, apis: dict[str, FakeApi], monkeypatch: pytest.MonkeyPatch, states: dict[str, str], asked: bool
+) -> None:
+    """They say "closed" for ever after a remote secret has changed."""
+    pod = {"metadata": {"name": "istiod-1", "namespace": "istio-system", "labels": {"app": "istiod"}}}
+    for name, api in apis.items():
+        put(kube(api, name), {"apiVersion": "v1", "kind": "Pod", **pod, "status": {"phase": "Running"}})
+    said = {"east": "west", "west": "east"}
+    executed: list[str] = []
+
+    def metrics(self: Kube, path: str, **_: object) -> str:
+        assert path.endswith("/istiod-1:15014/proxy/metrics")
+        other = said[self.cluster.name]
+        lines = [f'{METRIC}{{cluster="{other}",status="{state}"}} 1' for state in states.values()]
+        return "\n".join([f"# TYPE {METRIC} gauge", *lines, ""])
+
+    def execute(self: Kube, *_: object, **__: object) -> str:
+        executed.append(self.cluster.name)
+        return json.dumps([{"id": said[self.cluster.name], "syncStatus": "synced"}])
+
+    monkeypatch.setattr(Kube, "read", metrics)
+    monkeypatch.setattr(Kube, "execute", execute)
+    links = mesh.links()
+    assert [link.detail for link in links if "istiod" in link.detail] == []
+    assert sorted(executed) == (["east", "west"] if asked else [])

@@ -188,7 +188,14 @@ def test_a_direct_export_is_a_service_beside_the_other(flat: LinkerdMesh, apis: 
         ("podinfo-direct", "podinfo-direct-east")
     ]
     flat.export_direct("podinfo", "east")
+    with pytest.raises(UsageError, match="direct export of podinfo") as caught:
+        flat.export("podinfo-direct", "east")
+    assert caught.value.next == "lab export podinfo --from east, which uses the gateway"
+    mirrored = apis["west"].objects["/api/v1/namespaces/test/services/podinfo-direct-east"]
+    mirrored["metadata"]["labels"] |= made["metadata"]["labels"]  # the service mirror copies them
+    assert flat.direct_exports() == [("podinfo-direct", "east")]
     del apis["west"].objects["/api/v1/namespaces/test/services/podinfo-direct-east"]
+    assert flat.direct_exports() == [("podinfo-direct", "east")], "reset finds it without its mirror too"
     assert flat.unexport("podinfo-direct", "east") is True
     assert "/api/v1/namespaces/test/services/podinfo-direct" not in apis["east"].objects
     assert original == apis["east"].objects["/api/v1/namespaces/test/services/podinfo"]
@@ -230,6 +237,20 @@ def test_a_split_moves_requests_between_all_ways_to_a_cluster(flat: LinkerdMesh,
         UsageError, match="possible names here: podinfo, podinfo-east, podinfo-direct-east, podinfo-fed"
     ):
         flat.split("west", "podinfo", {"podinfo": 50, "cart-federated": 50})
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("podinfo-direct-east", "lab export podinfo --direct"),
+        ("podinfo-federated", "lab federate podinfo"),
+        ("podinfo-moon", "lab export podinfo"),
+    ],
+)
+def test_a_split_to_a_missing_name_says_how_to_get_it(flat: LinkerdMesh, name: str, command: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        flat.split("west", "podinfo", {name: 100})
+    assert caught.value.next == command
 
 
 def test_a_federated_service_has_members_in_all_clusters(flat: LinkerdMesh, apis: dict[str, FakeApi]) -> None:

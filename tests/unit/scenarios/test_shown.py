@@ -217,6 +217,7 @@ WRITERS = (
 LOOKS = {
     *("gateways", "links", "tls_entrance", "identities", "refusals", "identity_of", "exports", "splits", "failovers"),
     *("permissions", "intercepts", "ingress_routes", "federated", "hops", "name", "capabilities", "gateway_workloads"),
+    "direct_exports",
 }
 """Methods of a mesh that only look."""
 MESH_CHANGES = {

@@ -39,11 +39,11 @@ IS_READY = "KUBECTL rollout status deployment --selector=LABEL --timeout=90s"
 """Template of a command that waits until the gateway has its pods."""
 
 
-def scale(pods: int | str) -> str:
+def scaling(pods: int | str) -> str:
     """Return the template of a command that gives the gateway this number of pods."""
     return f"KUBECTL scale deployment --selector=LABEL --replicas={pods}"
 
 
 def scaled(pods: int | str) -> On:
     """Return commands that give the gateway this number of pods; it can be a placeholder."""
-    return commands(scale(pods), IS_READY)
+    return commands(scaling(pods), IS_READY)

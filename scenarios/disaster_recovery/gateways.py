@@ -10,14 +10,14 @@ from lab.scenario.context import Context
 from lab.scenario.model import Check, Sabotage, ScenarioStep
 from lab.scenario.observation import Observation
 
-from ..gateway import GONE, IS_READY, commands, scale, scaled
+from ..gateway import GONE, IS_READY, commands, scaled, scaling
 from ..podinfo import NO_FAILOVER, PODS_BACK, only_by
 from ..recorded import GAP_S, MOST_LOST, loses_little, loses_nothing, recordings
 from .common import BACKUP_ALONE, QUIET, answers_again, load
 
 _MARK = "eastwest.lab/drain=next"
 
-ONE_POD = commands(scale(0), GONE, scale(1), IS_READY)
+ONE_POD = commands(scaling(0), GONE, scaling(1), IS_READY)
 """One new pod, and none that is still ending: a drain or a kill of that one would prove nothing."""
 KILLED = commands("KUBECTL delete pods --selector=LABEL --grace-period=0 --force --wait=false")
 """All pods, with a grace period of 0."""

@@ -41,7 +41,7 @@ _NO_MODES = (
     Command("lab unfederate podinfo"),
     Command("lab unexport podinfo --from {east} --direct"),
 )
-_NO_GATEWAY = gateway.commands(gateway.scale(0), gateway.GONE)
+_NO_GATEWAY = gateway.commands(gateway.scaling(0), gateway.GONE)
 _GATEWAY_BACK = gateway.scaled("{gateways}")
 
 

@@ -7,6 +7,7 @@ from lab.measure.recording import Recording
 from lab.scenario.context import Context, Role
 from lab.scenario.evidence import Evidence, EvidenceKind
 from lab.scenario.loads import StepLoad
+from lab.scenario.model import Check
 from lab.scenario.observation import Look, Observation
 
 RTO_S = 10.0
@@ -40,6 +41,12 @@ def loses_nothing(load: StepLoad) -> Look:
         return Observation(holds=sent and not lost, seen=seen + first, evidence=tuple(e for _, e in recorded))
 
     return look
+
+
+def nothing_lost(load: StepLoad, *, name: str, claim: str) -> Check:
+    """Return the check that every request of a step's loads was answered."""
+    expected = "0 lost, from inside West and through its ingress"
+    return Check(name=name, claim=claim, expected=expected, look=loses_nothing(load))
 
 
 def loses_little(load: StepLoad) -> Look:

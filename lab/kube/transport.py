@@ -153,9 +153,9 @@ def _requests(cluster: Cluster) -> Any:
             try:
                 return send(method, path, read_s=left_s, **more)  # urllib3's Retry would give each the whole time
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                took_s, left_s = left_s - (deadline - time.monotonic()), deadline - time.monotonic()
+                before_s, left_s = left_s, deadline - time.monotonic()
                 again = method == "GET" and not sent_again and _is_broken(error)
-                if left_s <= 0 or not (again or _shook_hands_too_long(error, took_s)):
+                if left_s <= 0 or not (again or _shook_hands_too_long(error, took_s=before_s - left_s)):
                     raise
                 sent_again |= again
             cancel.token().check(f"{method} {path}")
@@ -163,7 +163,7 @@ def _requests(cluster: Cluster) -> Any:
     return request
 
 
-def _shook_hands_too_long(error: Exception, took_s: float) -> bool:
+def _shook_hands_too_long(error: Exception, *, took_s: float) -> bool:
     """Return whether the time of a connection was up before the request was sent; a refused one ends at once."""
     timeouts = (urllib3.exceptions.ReadTimeoutError, urllib3.exceptions.ConnectTimeoutError)
     refused = isinstance(error, urllib3.exceptions.NewConnectionError)

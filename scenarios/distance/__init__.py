@@ -26,7 +26,7 @@ from ..podinfo import (
     only_by,
     split,
 )
-from ..recorded import RTO_S, answered, loses_nothing
+from ..recorded import RTO_S, answered, nothing_lost
 from ..seeing import only
 
 DELAY_MS = 80
@@ -224,12 +224,7 @@ SCENARIO = Scenario(
             ),
             undo=(no_split(), _AS_BEFORE),
             checks=(
-                Check(
-                    name="retries_lose_nothing",
-                    claim="Lost packets cost no request",
-                    expected="0 lost, from inside West and through its ingress",
-                    look=loses_nothing(_LOST),
-                ),
+                nothing_lost(_LOST, name="retries_lose_nothing", claim="Lost packets cost no request"),
                 Check(
                     name="retries_cost_round_trips",
                     claim="The requests that lost a packet pay at least one further round trip",
@@ -272,11 +267,10 @@ SCENARIO = Scenario(
             ),
             undo=(*PODS_BACK, *NO_FAILOVER, _AS_BEFORE),
             checks=(
-                Check(
+                nothing_lost(
+                    _FAILOVER_LOAD,
                     name="far_failover_loses_nothing",
                     claim="The death of the pods loses no request, also across a distance",
-                    expected="0 lost, from inside West and through its ingress",
-                    look=loses_nothing(_FAILOVER_LOAD),
                 ),
                 Check(
                     name="far_backup_answers",
@@ -333,12 +327,7 @@ SCENARIO = Scenario(
                     look=_alive,
                     within_s=20,
                 ),
-                Check(
-                    name="slow_east_loses_nothing",
-                    claim="No lost request tells of it",
-                    expected="0 lost, from inside West and through its ingress",
-                    look=loses_nothing(_SLOW),
-                ),
+                nothing_lost(_SLOW, name="slow_east_loses_nothing", claim="No lost request tells of it"),
                 Check(
                     name="latency_names_the_slow_cluster",
                     claim="The latency of each cluster's answers names the slow one",

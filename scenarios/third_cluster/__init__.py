@@ -12,7 +12,7 @@ from lab.scenario.model import Arrow, Check, Sabotage, Scenario, ScenarioStep, T
 from lab.scenario.observation import Look, Observation
 
 from ..podinfo import SERVICE, no_split, split
-from ..recorded import loses_nothing, recordings
+from ..recorded import nothing_lost, recordings
 from ..seeing import answers
 
 _FAIR = 1 / 3
@@ -128,11 +128,8 @@ SCENARIO = Scenario(
             ),
             undo=(_REMOVE, _NO_SPLIT),
             checks=(
-                Check(
-                    name="joining_loses_nothing",
-                    claim="The cluster joins without a lost request",
-                    expected="0 lost, from inside West and through its ingress",
-                    look=loses_nothing(_JOIN_LOAD),
+                nothing_lost(
+                    _JOIN_LOAD, name="joining_loses_nothing", claim="The cluster joins without a lost request"
                 ),
                 Check(
                     name="third_cluster_serves",
@@ -158,11 +155,8 @@ SCENARIO = Scenario(
             ),
             undo=(_REMOVE, _NO_SPLIT),
             checks=(
-                Check(
-                    name="leaving_loses_nothing",
-                    claim="The cluster leaves without a lost request",
-                    expected="0 lost, from inside West and through its ingress",
-                    look=loses_nothing(_LEAVE_LOAD),
+                nothing_lost(
+                    _LEAVE_LOAD, name="leaving_loses_nothing", claim="The cluster leaves without a lost request"
                 ),
                 Check(
                     name="two_clusters_serve",

@@ -86,7 +86,8 @@ class World:
             self.nodes[name] = NodeStatus.STOPPED if verb == "stop" else NodeStatus.RUNNING
             return
         target = next(one for one, cluster in self.lab.clusters.items() if cluster.node in words[-1])
-        if "--insert" in words[-1]:
+        adds_rule = "iptables" in words[-1] and "--insert" in words[-1]
+        if adds_rule:
             self.cuts.add((name, target))
         else:
             self.cuts.discard((name, target))

@@ -25,6 +25,7 @@ _OF_LINKS = (
 )
 """Tests of scenarios that take minutes each: they run in the session links, not in e2e."""
 _CLUSTERS = ("six_clusters",)
+_EXISTING = ("existing",)
 _INITIALIZER = ("initializer",)
 _OTHER_MACHINES = ("any_machine",)
 _ENGINES = ("engines",)
@@ -158,6 +159,13 @@ def clusters(session: nox.Session) -> None:
     """Test six real clusters: all answer all, scenarios run on them, a seventh joins and leaves; it needs 9 GiB."""
     session.install("-e", ".[test]", silent=True)
     session.run("pytest", *(f"tests/e2e/test_{name}.py" for name in _CLUSTERS), "--require-lab", *session.posargs)
+
+
+@nox.session
+def existing(session: nox.Session) -> None:
+    """Test a lab on two clusters that it did not create, with load balancers of their own, one behind a NAT."""
+    session.install("-e", ".[test]", silent=True)
+    session.run("pytest", *(f"tests/e2e/test_{name}.py" for name in _EXISTING), "--require-lab", *session.posargs)
 
 
 @nox.session

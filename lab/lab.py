@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from lab.artifacts.store import ArtifactStore
+from lab.base import entrances
 from lab.base.names import SCENARIO_LABEL, Cluster, node_name
 from lab.base.paths import Paths
 from lab.config import LabSpec, joined
@@ -86,9 +87,37 @@ class Lab:
         """The cluster in the role of West: the laptop, the source of the talk's link."""
         return self.clusters[self.spec.roles.west]
 
+    def image(self, name: str, cluster: str) -> str:
+        """Return the reference by which a cluster's nodes have an image, or an existing cluster pulls it.
+
+        Raises:
+            ArtifactError: this machine does not have it; or an existing cluster cannot pull it from anywhere.
+        """
+        return self.artifacts.pulled_as(name) if self.spec.clusters[cluster].existing else self.artifacts.image(name)
+
     def ingress_url(self, cluster: str) -> str:
-        """Return the URL of a cluster's ingress on this machine, for the lab's own requests."""
+        """Return the URL of a cluster's ingress for requests from this machine.
+
+        Raises:
+            LabError: it is an existing cluster, whose ingress has no address yet.
+        """
+        if self.spec.clusters[cluster].existing:
+            return entrances.url(self.paths.ingresses, cluster)
         return f"http://127.0.0.1:{self.spec.clusters[cluster].ingress_port}"  # localhost may be an IPv6 address
+
+    def page_url(self, cluster: str) -> str:
+        """Return the URL of a cluster's frontend for a browser on this machine; empty if there is none yet."""
+        if not self.spec.clusters[cluster].existing:
+            return f"http://localhost:{self.spec.clusters[cluster].ingress_port}"
+        return self.ingress_url(cluster) if entrances.address(self.paths.ingresses, cluster) else ""
+
+    @property
+    def created(self) -> Lab:
+        """The lab with the clusters that it creates, without existing ones."""
+        if not self.spec.existing:
+            return self
+        clusters = {name: one for name, one in self.spec.clusters.items() if not one.existing}
+        return replace(self, spec=self.spec.model_copy(update={"clusters": clusters}))
 
     @property
     def clusters(self) -> Mapping[str, Cluster]:
@@ -98,7 +127,9 @@ class Lab:
                 name=name,
                 context=name,
                 kubeconfig=self.paths.kubeconfig,
-                node=node_name(self.spec.name, name),
+                node="" if spec.existing else node_name(self.spec.name, name),
+                existing=spec.existing,
+                server=spec.server or "",
             )
-            for name in self.spec.clusters
+            for name, spec in self.spec.clusters.items()
         }

@@ -179,6 +179,20 @@ def endpoints(cluster: Cluster, name: str, *, namespace: str = NAMESPACE) -> tup
     return addresses, Evidence(kind=EvidenceKind.OBJECT, title=f"{cluster.name}: EndpointSlices of {name}", text=text)
 
 
+def endpoint_pods(cluster: Cluster, name: str, *, namespace: str = NAMESPACE) -> set[str]:
+    """Return the UIDs of the pods in a Service's EndpointSlices: addresses of two clusters can be the same."""
+    slices = connect(cluster).find(
+        "discovery.k8s.io/v1", "EndpointSlice", namespace=namespace, labels={"kubernetes.io/service-name": name}
+    )
+    ends = [endpoint for one in slices for endpoint in one.get("endpoints") or ()]
+    return {str((endpoint.get("targetRef") or {}).get("uid", "")) for endpoint in ends} - {""}
+
+
+def pods(cluster: Cluster, *, namespace: str = NAMESPACE) -> set[str]:
+    """Return the UIDs of all pods in a namespace."""
+    return {pod["metadata"]["uid"] for pod in connect(cluster).find("v1", "Pod", namespace=namespace)}
+
+
 def object_evidence(cluster: Cluster, reference: Ref, obj: Obj | None) -> Evidence:
     """Return an object as evidence, or the fact that it does not exist."""
     text = f"{reference} does not exist"

@@ -143,6 +143,33 @@ class ArtifactStore:
             raise self._absent(name)
         return reference
 
+    def pulled_as(self, name: str) -> str:
+        """Return the reference by which an existing cluster pulls an image: upstream's, or one in the lab's registry.
+
+        The tag in the registry names the image's content, so that a node never uses an older one of that name.
+
+        Raises:
+            ArtifactError: upstream does not have it, and lab.toml names no registry, or this machine has no such image.
+        """
+        if self.source(name) in {UPSTREAM, MIRROR}:
+            return self.reference(name)
+        if self.spec.registry is None:
+            raise ArtifactError(
+                f"upstream does not have the image {name}, so existing clusters pull it from a registry of yours",
+                next='set registry = "HOST/PREFIX" under [artifacts] in lab.toml',
+            )
+        if self.keys.is_built(name):
+            tag = self.keys[name]
+        else:
+            entry = self._entry_or_raise(name)
+            content = (entry.image_id or "").removeprefix("sha256:")[:12]
+            tag = f"{self.reference(name).rpartition(':')[2]}-{content}"
+        return f"{self.spec.registry}/{name}:{tag}"
+
+    def is_pushed(self, name: str) -> bool:
+        """Return whether existing clusters pull an image from the lab's own registry, and not from upstream's."""
+        return self.source(name) not in {UPSTREAM, MIRROR}
+
     # For builders
 
     def reference(self, name: str) -> str:

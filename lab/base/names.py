@@ -21,6 +21,10 @@ SCENARIO_LABEL = f"{LABEL_PREFIX}/scenario"
 """On objects that a scenario or `lab dev` created; `lab reset` deletes what carries it."""
 NAMESPACE = "test"
 """Namespace of the talk's applications."""
+OWN_NAMESPACE = "eastwest-lab"
+"""Namespace of the lab's records; it marks an existing cluster as the lab's."""
+MANAGED_LABEL = "app.kubernetes.io/managed-by"
+"""On everything that the lab and its scenarios own in Kubernetes, with the value MANAGED_BY."""
 
 
 ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
@@ -54,4 +58,8 @@ class Cluster:
     context: str
     kubeconfig: Path
     node: str
-    """Name of the node container, which is also its DNS name on the lab's network."""
+    """Name of the node container, which is also its DNS name on the lab's network; empty for an existing cluster."""
+    existing: bool = False
+    """Whether it exists without the lab, which never touches its nodes."""
+    server: str = ""
+    """URL of its API server for other clusters, of lab.toml; empty for the kubeconfig's."""

@@ -67,6 +67,11 @@ class Paths:
         return self.state / "joined.json"
 
     @property
+    def ingresses(self) -> Path:
+        """File with the addresses that the ingresses of existing clusters have got."""
+        return self.state / "ingresses.json"
+
+    @property
     def profile(self) -> Path:
         """File with the profile of `lab initialize` that `lab up` installed, if any."""
         return self.state / "profile.json"

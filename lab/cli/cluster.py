@@ -88,7 +88,7 @@ def add(
         with waiting("lab cluster add"):
             joining.wait_linked(lab, name)
     table = lab.spec.clusters[name]
-    url = f"http://localhost:{table.ingress_port}"
+    url = lab.page_url(name)
     found = Joined(
         cluster=name,
         url=url,

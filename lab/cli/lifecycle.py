@@ -12,10 +12,30 @@ from lab.base.errors import LabError, UnavailableError, UsageError
 from lab.cli.groups import LIFECYCLE
 from lab.cli.named import cluster_of, lab_of, lab_to_be, locked, need_nodes, own_lab, running_lab
 from lab.cli.options import AsJson, ConfigFile, NoInstall, OneCluster, PlanOnly, StackName, Yes, cluster_names
-from lab.cli.output import done, out, until_ctrl_c, waiting, warn
+from lab.cli.output import done, err, out, until_ctrl_c, waiting, warn
 
 Viz = Annotated[
     bool, typer.Option("--viz", help="Also install Linkerd's dashboard with its metrics; kept until `lab down`.")
+]
+
+YesReally = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--yes-really",
+        metavar="CONTEXT",
+        help="Install into the existing cluster of this context without a question; give it once for each.",
+        show_default=False,
+    ),
+]
+
+Leave = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--leave",
+        metavar="CLUSTER",
+        help="Forget this existing cluster, and leave what the lab has there, for one that does not exist any more.",
+        show_default=False,
+    ),
 ]
 
 ProfileName = Annotated[
@@ -50,6 +70,7 @@ def up(
     plan_only: PlanOnly = False,
     no_install: NoInstall = False,
     yes: Yes = False,
+    yes_really: YesReally = None,
     timings: Timings = False,
     as_json: AsJson = False,
 ) -> None:
@@ -63,10 +84,14 @@ def up(
 
     If this machine itself needs changes (Docker, a kernel setting), lists each with the command that undoes it, and
     asks once; without a terminal it does not ask.
+
+    Before it installs into an existing cluster ([clusters.NAME] context in lab.toml), it looks at the cluster and
+    changes nothing: who, where, rights, what is in the way. Then it asks for the name of the context; without a
+    terminal, --yes-really CONTEXT answers.
     """
     from lab import stacks
     from lab.base import pki
-    from lab.cli import machine, obtaining, profiles, running, tables
+    from lab.cli import existing, machine, obtaining, profiles, running, tables
     from lab.lifecycle import changes, plan
     from lab.lifecycle.timings import critical_path
     from lab.report.environment import write_manifests
@@ -83,11 +108,14 @@ def up(
         lab = lab.refreshed()
     if plan_only:
         profiles.check_planned(lab)
+        for found in existing.look(lab):
+            tables.preflight(err(), found)
         tables.plan(out(), plan.up(lab), as_json=as_json)
         return
     pki.refuse_ended(lab.paths.pki)
     with locked(lab, "lab up"):
         lab = profiles.obtain(lab, install=not no_install, yes=yes, quiet=as_json)
+        existing.ask(lab, yes_really or ())
         lab = machine.make_ready(lab, install=not no_install, yes=yes)
         choice = stacks.choose(lab)
         if not as_json:
@@ -104,11 +132,12 @@ def up(
         typer.echo(line)
 
 
-def down(file: ConfigFile = None, plan_only: PlanOnly = False, as_json: AsJson = False) -> None:
+def down(file: ConfigFile = None, leave: Leave = None, plan_only: PlanOnly = False, as_json: AsJson = False) -> None:
     """Delete the clusters, the network and the state.
 
     The state is the state folder (keys, kubeconfig, logs) and the lab's contexts in your own kubeconfig. Never touches
-    anything that the lab did not create.
+    anything that the lab did not create. From an existing cluster, it removes exactly what the lab installed; CRDs that
+    others use stay. If a cluster does not answer, nothing on this machine is deleted, and the same command continues.
 
     Keeps artifacts (`lab artifacts clean --all` deletes them), reports, and what `lab up` changed on this machine
     itself, such as Docker.
@@ -121,6 +150,8 @@ def down(file: ConfigFile = None, plan_only: PlanOnly = False, as_json: AsJson =
         tables.owned(out(), teardown.owned(lab, warn=warn), as_json=as_json)
         return
     with locked(lab, "lab down", alone=True):
+        for name in leave or ():
+            teardown.leave(lab, name)
         try:
             gone = teardown.down(lab, warn=warn)
         except KeyboardInterrupt:

@@ -22,7 +22,7 @@ def confirm() -> Callable[[str], bool] | None:
 
 def findings(lab: Lab) -> list[doctor.Finding]:
     """Run the doctor's checks."""
-    return doctor.run(lab.spec, lab.paths, needs=artifacts.needs(lab, stacks.current(lab)))
+    return doctor.run(lab.created.spec, lab.paths, needs=artifacts.needs(lab, stacks.current(lab)))
 
 
 def fix(lab: Lab, *, yes: bool) -> None:
@@ -45,7 +45,7 @@ def make_ready(lab: Lab, *, install: bool, yes: bool, only: Sequence[str] | None
         only: artifacts to build and pull, where no clusters are created; None for `lab up`.
     """
     prepared = prepare(
-        lab.spec,
+        lab.created.spec,
         lab.paths,
         install=install,
         confirm=None if yes else confirm(),

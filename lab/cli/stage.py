@@ -122,7 +122,9 @@ def stage(
             warn_of_changes(lab, mesh)
         live = run.live_stage(lab, mesh, chosen, full=full, auto=auto, config=file, audience=audience)
         kept = nullcontext() if unrecorded else recorded(live, lab, runs=runs_folder(), say=warn)
-        shown = run.on_screen(live, port=where, folder=lab.paths.state, more=initializer.of_stage())
+        frame = lab.page_url(lab.west.name) if lab.west.existing else ""
+        more = initializer.of_stage()
+        shown = run.on_screen(live, port=where, folder=lab.paths.state, more=more, frame=frame)
         with shown as screen, kept as recorder, run.opened(live), nullcontext() if auto else until_ctrl_c():
             _welcome(live, screen, opens=not no_browser)
             if screen.door.port != lab.spec.stage.port:

@@ -19,6 +19,7 @@ from lab.lifecycle.runner import RunReport
 if TYPE_CHECKING:
     from lab.artifacts.bundle.manifest import BundleManifest
     from lab.base.pulled import Pulled
+    from lab.clusters.existing.preflight import Preflight
     from lab.lifecycle.answers import FrontendAnswers
     from lab.lifecycle.artifacts import Installed, Listed
     from lab.lifecycle.changes import Change
@@ -57,7 +58,7 @@ def up(
     as_json: bool,
 ) -> None:
     """Print that the lab is up, how long it took, the URLs, the changes left from earlier, and the critical path."""
-    urls = {name: f"http://localhost:{cluster.ingress_port}" for name, cluster in lab.spec.clusters.items()}
+    urls = {name: lab.page_url(name) for name in lab.clusters}
     if as_json:
         results = {
             name: {
@@ -146,6 +147,13 @@ def findings(console: Console, found: Sequence[Finding], *, as_json: bool) -> No
             text.append(f"\nundo: {finding.undo}", "dim")
         table.add_row(Text(mark, style), Text(finding.name, style), text)
     console.print(table)
+
+
+def preflight(console: Console, found: Preflight) -> None:
+    """Print what was found in an existing cluster."""
+    title = Text.assemble((found.cluster, "bold"), f": the existing cluster {found.context}")
+    console.print(title)
+    findings(console, found.findings, as_json=False)
 
 
 def version(console: Console, own: str, installs: Sequence[Installed], *, as_json: bool) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from lab.clusters.kind.provider import KindProvider
+from lab.clusters.mixed import MixedProvider
 from lab.clusters.provider import Node, NodeStatus, Provider
 
 __all__ = ["Node", "NodeStatus", "Provider", "provider"]
 
 
 def provider() -> Provider:
-    """Return the provider of the lab's clusters: kind."""
-    return KindProvider()
+    """Return the provider of the lab's clusters."""
+    return MixedProvider()

@@ -17,13 +17,14 @@ from typing import Any
 from lab.base import wait
 from lab.base.errors import ClusterError, LabError
 from lab.base.files import write_atomic
-from lab.base.names import LAB_LABEL
+from lab.base.names import LAB_LABEL, LABEL_PREFIX
 from lab.base.paths import expanded
 from lab.base.wait import NotYet
 from lab.kube import manifests
 from lab.lab import Lab
 
 _KINDS = {"clusters": "cluster", "contexts": "context", "users": "user"}
+_EXISTING = f"{LABEL_PREFIX}/existing"
 _OTHER_FILE = "correct the file, or name another one in KUBECONFIG"
 _own_file = threading.Lock()
 
@@ -39,11 +40,26 @@ def adopt(file: Path, *, name: str, from_kind: str) -> bool:
         from_kind: text of a kubeconfig with one cluster, from kind.
     """
     found = manifests.load_document(from_kind)
-    entries = {kind: {**found[kind][0], "name": name} for kind in _KINDS}
-    entries["contexts"]["context"] = {"cluster": name, "user": name}
+    return put(file, name=name, entries={kind: found[kind][0] for kind in _KINDS})
+
+
+def put(file: Path, *, name: str, entries: Mapping[str, Mapping[str, Any]], existing: str = "") -> bool:
+    """Add a cluster's entries to the lab's kubeconfig under the name of its context; False if the same existed.
+
+    Args:
+        file: the lab's kubeconfig, with mode 0600.
+        name: the new name of the context, the cluster and the user.
+        entries: one entry for each of "clusters", "contexts" and "users".
+        existing: of an existing cluster, the user's name of its context.
+    """
+    context: Config = {"cluster": name, "user": name}
+    if existing:
+        context["extensions"] = [{"name": _EXISTING, "extension": {"context": existing}}]
+    named = {kind: {**entry, "name": name} for kind, entry in entries.items()}
+    named["contexts"]["context"] = context
     with _own_file:
-        config = _read(file)
-        changed = [_put(config, kind, entry) for kind, entry in entries.items()]
+        config = read(file)
+        changed = [_put(config, kind, entry) for kind, entry in named.items()]
         if any(changed):
             _write(file, config)
     return any(changed)
@@ -52,7 +68,7 @@ def adopt(file: Path, *, name: str, from_kind: str) -> bool:
 def forget(file: Path, name: str) -> bool:
     """Remove a cluster from the lab's kubeconfig; False if the file did not have it."""
     with _own_file:
-        config = _read(file)
+        config = read(file)
         gone = [found for kind in _KINDS for found in _remove_entries(config, kind, lambda one: one["name"] == name)]
         if gone:
             _write(file, config)
@@ -65,27 +81,54 @@ def with_current(lab: Lab, cluster: str, *, namespace: str) -> str:
     Raises:
         ClusterError: the cluster is not in the lab's kubeconfig.
     """
-    config = _read(lab.paths.kubeconfig)
+    config = read(lab.paths.kubeconfig)
     if cluster not in (entry["name"] for entry in config["contexts"]):
         raise ClusterError(f"the lab {lab.spec.name} is not up", where=cluster, next="lab up")
     contexts = [{**e, "context": {**(e.get("context") or {}), "namespace": namespace}} for e in config["contexts"]]
     return manifests.dump({**config, "contexts": contexts, "current-context": cluster})
 
 
+def existing(file: Path) -> dict[str, str]:
+    """Return the user's context of each existing cluster in the lab's kubeconfig, by the cluster's name."""
+    found = {}
+    for entry in read(file)["contexts"]:
+        for mark in (entry.get("context") or {}).get("extensions") or ():
+            if mark.get("name") == _EXISTING:
+                found[str(entry["name"])] = str((mark.get("extension") or {}).get("context"))
+    return found
+
+
+def server(file: Path, context: str) -> str:
+    """Return the URL of a context's API server, in a kubeconfig of the lab.
+
+    Raises:
+        ClusterError: the file does not have the context.
+    """
+    for entry in read(file)["clusters"]:
+        if entry["name"] == context:
+            return str((entry.get("cluster") or {}).get("server", ""))
+    raise ClusterError("it is not in the lab's kubeconfig", where=context, next="lab up")
+
+
 def contexts(file: Path) -> tuple[str, ...]:
     """Return the names of a kubeconfig's contexts."""
-    return tuple(entry["name"] for entry in _read(file)["contexts"])
+    return tuple(entry["name"] for entry in read(file)["contexts"])
 
 
-def user_file() -> Path:
-    """Return the kubeconfig that kubectl would write to.
+def user_files() -> list[Path]:
+    """Return the kubeconfigs that kubectl reads: those of KUBECONFIG that exist, else its first, else the usual one.
 
     Raises:
         HostError: a part of KUBECONFIG begins with `~`, and the home folder is unknown.
     """
     named = [expanded(p) for p in os.environ.get("KUBECONFIG", "").split(os.pathsep) if p]
     existing = [p for p in named if p.exists()]
-    return (existing or named or [Path.home() / ".kube" / "config"])[0]
+    return existing or named[:1] or [Path.home() / ".kube" / "config"]
+
+
+def user_file() -> Path:
+    """Return the kubeconfig that kubectl would write to; errors as `user_files`."""
+    return user_files()[0]
 
 
 def merge(lab: Lab, file: Path | None = None) -> str:
@@ -97,13 +140,13 @@ def merge(lab: Lab, file: Path | None = None) -> str:
         ClusterError: the lab has no clusters yet, or other entries have both names.
         LabError: the user's file cannot be read or written; it stays as it is.
     """
-    own = _read(lab.paths.kubeconfig)
+    own = read(lab.paths.kubeconfig)
     if not own["contexts"]:
         raise ClusterError(f"the lab {lab.spec.name} has no clusters yet", next="lab up")
     target = file or user_file()
     names: list[str] = []
     with _writable(target), _locked(target):
-        config = _read(target)
+        config = read(target)
         _remove_entries_of(config, lab.spec.name)
         for name in (entry["name"] for entry in own["contexts"]):
             # Clusters and users have the long name, which people do not type.
@@ -129,7 +172,7 @@ def unmerge(lab: Lab, file: Path | None = None) -> str:
     if not merged(lab, target):
         return f"{target} has no contexts of the lab {lab.spec.name}"
     with _writable(target), _locked(target):
-        config = _read(target)
+        config = read(target)
         gone = _remove_entries_of(config, lab.spec.name)
         if any(config[kind] for kind in _KINDS) or config.get("current-context"):
             _write(target, config)
@@ -147,11 +190,11 @@ def merged(lab: Lab, file: Path | None = None) -> tuple[str, ...]:
     target = file or user_file()
     if not target.is_file():
         return ()
-    config = _read(target)
+    config = read(target)
     return tuple(e["name"] for e in config["contexts"] if _owner(e, "contexts") == lab.spec.name)
 
 
-def _read(file: Path) -> Config:
+def read(file: Path) -> Config:
     """Return the content of a kubeconfig; an empty kubeconfig if the file does not exist.
 
     Raises:

@@ -265,5 +265,16 @@ class Provider(Protocol):
             ClusterError: a cluster of that name is not the lab's; it was not touched.
         """
 
-    def remove(self, lab: Lab) -> None:
-        """Delete everything that the lab owns, and nothing else."""
+    def remove(self, lab: Lab) -> list[str]:
+        """Delete everything that the lab owns, and nothing else.
+
+        Returns:
+            A sentence for each object that stays because others use it.
+
+        Raises:
+            ClusterError: an existing cluster does not answer, or has objects of others in the lab's namespaces.
+            WaitTimeout: something was not gone in time.
+        """
+
+    def abandon(self, lab: Lab, cluster: str) -> None:
+        """Forget an existing cluster, and leave what the lab has there; nothing if it is not one of the lab's."""

@@ -43,13 +43,15 @@ _FIRST_ANSWER_S = 120
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterDns:
-    """CoreDNS of a kubeadm cluster, with the changes that this module names."""
+    """CoreDNS of a kubeadm cluster, with the changes that this module names; that of an existing cluster stays."""
 
     name: str = "dns"
 
     def observe(self, lab: Lab, cluster: Cluster) -> State:
         """Return whether the Corefile has all changes."""
         del lab
+        if cluster.existing:
+            return State.CURRENT
         text = _corefile(cluster)
         return State.CURRENT if text == changed(text) else State.STALE
 
@@ -75,6 +77,8 @@ class ClusterDns:
     def rendering(self, lab: Lab, cluster: Cluster) -> Rendering:
         """Return the commands that change the Corefile: the rest of it is the cluster's own."""
         del lab
+        if cluster.existing:
+            return Rendering()
         place = kubectl(cluster, DEPLOYMENT.namespace)
         unknown = "\\\n".join(rf"\1{line}" for line in _UNKNOWN)  # sed needs a backslash before a new line
         edits = (

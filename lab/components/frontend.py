@@ -32,7 +32,7 @@ class Frontend(ManifestComponent):
         upstreams += f",{IN_DEVELOPMENT}=http://{IN_DEVELOPMENT}.{NAMESPACE}:80"
         rendered = manifests.render(
             APPS / "frontend" / "manifests" / "frontend.yaml",
-            image=lab.artifacts.image("frontend"),
+            image=lab.image("frontend", cluster.name),
             cluster=cluster.name,
             upstreams=upstreams,
             default_upstream=_PODINFO,

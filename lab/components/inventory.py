@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 
+from lab.base.names import OWN_NAMESPACE
 from lab.kube import Kube, NotNow
 from lab.kube.objects import Obj, Ref, is_deleted, ref
 from lab.kube.owned import Owned
 from lab.lab import Lab
 
-NAMESPACE = "eastwest-lab"
+NAMESPACE = OWN_NAMESPACE
 """Namespace of the inventories."""
 _INVENTORIES = "inventory"
 _NO_DIGEST = "applying"

@@ -35,7 +35,7 @@ class Podinfo(ManifestComponent):
         settings = lab.spec.clusters[cluster.name].podinfo
         rendered = manifests.render(
             APPS / "podinfo" / "manifests" / "podinfo.yaml",
-            image=lab.artifacts.image("podinfo"),
+            image=lab.image("podinfo", cluster.name),
             cluster=cluster.name,
             message=settings.message,
             color=settings.color,

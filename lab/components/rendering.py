@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.base.names import Cluster
+from lab.clusters.kind.network import API_PORT
 from lab.kube.objects import Obj, Ref, ref
 
 
@@ -64,9 +65,27 @@ def node_address(cluster: Cluster) -> str:
     return f"ADDRESS=$({kubectl(cluster)} get nodes --output=jsonpath='{path}')"
 
 
+def api_server(cluster: Cluster) -> tuple[str, str]:
+    """Return a command, and the URL of a cluster's API server for other clusters with what the command has set."""
+    if not cluster.existing:
+        return node_address(cluster), f"https://$ADDRESS:{API_PORT}"
+    path = "{.clusters[0].cluster.server}"
+    found = cluster.server or f"$({kubectl(cluster)} config view --minify --output=jsonpath='{path}')"
+    return f"SERVER={found}", "$SERVER"
+
+
 def load_balancer(cluster: Cluster, service: Ref) -> list[str]:
-    """Return commands that give a Service of type LoadBalancer its node's address, as `lab up` does."""
+    """Return commands that give a Service of type LoadBalancer its node's address, as `lab up` does.
+
+    In an existing cluster, they wait until the platform has given it one.
+    """
     place = kubectl(cluster, service.namespace)
+    if cluster.existing:
+        path = "jsonpath='{.status.loadBalancer.ingress}'"
+        return [
+            f"{place} wait --for=create --timeout=60s service/{service.name}",
+            f"{place} wait --for={path} --timeout=300s service/{service.name}",
+        ]
     status = json.dumps({"status": {"loadBalancer": {"ingress": [{"ip": "ADDRESS", "ipMode": "VIP"}]}}})
     shell = status.replace('"', '\\"').replace("ADDRESS", "$ADDRESS")
     return [

@@ -41,8 +41,8 @@ def replicas(deployment: Obj | None) -> int | None:
 
 
 def is_cordoned(kube: Kube) -> bool:
-    """Return whether the cluster's node accepts no new pods, as during and after a drain."""
-    return bool((kube.get(_node(kube)) or {}).get("spec", {}).get("unschedulable"))
+    """Return whether a created cluster's node accepts no new pods, as during and after a drain."""
+    return bool(kube.cluster.node) and bool((kube.get(_node(kube)) or {}).get("spec", {}).get("unschedulable"))
 
 
 def uncordon(kube: Kube) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ __all__ = [
 ]
 FILE_NAME = "lab.toml"
 _MAX_BYTES = 1 << 20
+_OF_CREATED = frozenset({"pod_cidr", "service_cidr", "ingress_port"})
 
 
 def _complete(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def _complete(raw: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(own, Mapping):
             clusters[name] = own
             continue
-        base = defaults.of_cluster(name, players.get(name), index)
+        base = defaults.of_cluster(name, players.get(name), index, existing="context" in own)
         podinfo = own.get("podinfo", {})
         merged = {**base["podinfo"], **podinfo} if isinstance(podinfo, Mapping) else podinfo
         clusters[name] = {**base, **own, "podinfo": merged}
@@ -118,7 +119,7 @@ def parse(text: str, *, source: str = FILE_NAME, overrides: Mapping[str, Any] | 
     raw = _complete({**written, **(overrides or {})})
     lines = lines_of(text)
     spec, invalid = _validate(raw)
-    invalid += _unknown_roles(written)
+    invalid += [*_unknown_roles(written), *_of_created_only(written)]
     kept = list(range(_length(written.get("links"))))
     if spec is None:
         # Check the valid keys for conflicts too, so that one run reports all problems.
@@ -166,6 +167,15 @@ def _unknown_roles(written: Mapping[str, Any]) -> list[tuple[Key, str]]:
         for role in ROLES
         if isinstance(name := roles.get(role, role), str) and name not in known
     ]
+
+
+def _of_created_only(written: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
+    """Yield an error for each setting of a cluster that the lab creates, in the table of an existing one."""
+    tables = written.get("clusters", {})
+    for name, table in tables.items() if isinstance(tables, Mapping) else ():
+        if isinstance(table, Mapping) and "context" in table:
+            for key in sorted(_OF_CREATED & table.keys()):
+                yield ("clusters", name, key), "is for a cluster that the lab creates; an existing one has its own"
 
 
 def _words(error: Any) -> str:

@@ -26,9 +26,11 @@ _ROLES: Mapping[str, Mapping[str, Any]] = {
 _MORE_COLORS = colours.CLUSTERS[len(_ROLES) :]
 
 
-def of_cluster(name: str, role: str | None, index: int) -> dict[str, Any]:
+def of_cluster(name: str, role: str | None, index: int, *, existing: bool = False) -> dict[str, Any]:
     """Return the table of a cluster: of the one in a role, or of the further one at this place of lab.toml."""
     of_role = _ROLES[role] if role else {}
+    if existing:
+        of_role = {**of_role, "stands_in_for": "itself"}
     return {
         "stands_in_for": "another cluster",
         "region": name,

@@ -23,6 +23,7 @@ from lab.config.values import (
     Percent,
     PinnedImage,
     PortNumber,
+    Server,
     tables_only,
 )
 
@@ -42,8 +43,19 @@ class PodinfoSpec(Table):
 
 
 class ClusterSpec(Table):
-    """One cluster. Its CIDRs must not overlap another cluster's, or routes between them are ambiguous."""
+    """One cluster, which the lab creates with kind, or an existing one, which `context` names.
 
+    The CIDRs of a created one must not overlap another's, or routes between them are ambiguous. Of an existing one, the
+    lab uses neither the CIDRs nor `ingress_port`: it has its own.
+
+    `kubeconfig`: the file with the context; by default kubectl's. `server`: the URL of its API server for other
+    clusters; by default the kubeconfig's. `reachable`: whether other clusters reach it; false behind a NAT.
+    """
+
+    context: Line | None = Field(default=None, min_length=1)
+    kubeconfig: Line | None = Field(default=None, min_length=1)
+    server: Server | None = None
+    reachable: StrictBool = True
     stands_in_for: Line = Field(max_length=40)
     region: LabelValue
     zone: LabelValue
@@ -52,6 +64,11 @@ class ClusterSpec(Table):
     ingress_port: PortNumber
     trust_domain: Domain
     podinfo: PodinfoSpec
+
+    @property
+    def existing(self) -> bool:
+        """Whether it exists without the lab, which installs into it and never touches its nodes."""
+        return self.context is not None
 
 
 class NetworkSpec(Table):
@@ -69,10 +86,11 @@ class ArtifactsSpec(Table):
 
     `source`: "upstream" builds nothing that upstream publishes, "packages" pulls nothing that the lab can build, "auto"
     builds what upstream cannot give. `local` is a folder with upstream's programs and charts, for artifacts that are
-    never built (Linkerd, Emissary).
+    never built (Linkerd, Emissary). `registry` is where existing clusters pull the images that upstream does not have.
     """
 
     source: Literal["auto", "packages", "upstream"] = "auto"
+    registry: Mirror | None = None
     local: str | None = Field(default=None, min_length=1)
     mirror: Mirror | None = None
 
@@ -150,6 +168,19 @@ class LabSpec(Table):
     def joined(self) -> tuple[str, ...]:
         """The clusters that are not in lab.toml: `lab cluster add` added them (`lab.config.joined`)."""
         return tuple(name for name in self._joined if name in self.clusters)
+
+    @property
+    def existing(self) -> tuple[str, ...]:
+        """The clusters that exist without the lab."""
+        return tuple(name for name, cluster in self.clusters.items() if cluster.existing)
+
+    def reaches(self, source: str, target: str) -> bool:
+        """Whether a cluster reaches another one's gateway and API server.
+
+        Clusters of kind are on a network of this machine: they reach each other, and existing ones do not reach them.
+        """
+        to, created = self.clusters[target], not self.clusters[source].existing
+        return to.reachable if to.existing else created
 
     @property
     def mesh_id(self) -> str:

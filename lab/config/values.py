@@ -17,6 +17,7 @@ _COLOR = r"^#[0-9a-fA-F]{6}$"
 _PINNED = r"^[^@\s]+@sha256:[0-9a-f]{64}$"
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 _MIRROR = r"^[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._/-]+)?$"
+_SERVER = r"^https://[^\s/?#]+$"
 _PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))  # RFC 1918
 PATTERNS = {
     _LABEL: "is not a DNS label: lower-case letters, digits and '-', at most 20 characters",
@@ -26,6 +27,7 @@ PATTERNS = {
     _COLOR: "is not a colour of the form #2563eb",
     _PINNED: "is not an image with a digest, as in name:tag@sha256:<64 hexadecimal digits>",
     _MIRROR: "is not a registry host, as in 127.0.0.1:5000 or registry.example/prefix",
+    _SERVER: "is not the URL of an API server, as in https://203.0.113.7:6443",
 }
 
 # RFC 1123 label, shortened so that "<lab>-<cluster>-control-plane" stays within a host name's 63 characters.
@@ -37,6 +39,7 @@ Line = Annotated[str, Field(pattern=_LINE)]
 PinnedImage = Annotated[str, Field(pattern=_PINNED)]
 Domain = Annotated[str, Field(pattern=_DOMAIN, max_length=253)]
 Mirror = Annotated[str, Field(pattern=_MIRROR)]
+Server = Annotated[str, Field(pattern=_SERVER)]
 
 
 def _cidr(value: Any) -> IPv4Network:

@@ -52,7 +52,7 @@ class Workload:
             name=self.name,
             account=self.account,
             labels=labels,
-            image=lab.artifacts.image("frontend"),
+            image=lab.image("frontend", cluster.name),
             python=PYTHON,
             module=f"lab.dev.inpod.{self.module}",
             code=self.code,

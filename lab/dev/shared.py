@@ -32,7 +32,7 @@ def objects(lab: Lab, cluster: str) -> list[Obj]:
         for obj in manifests.render(
             _APP / "manifests" / "shared.yaml",
             name=name,
-            image=lab.artifacts.image("frontend"),
+            image=lab.image("frontend", cluster),
             cluster=cluster,
             digest=digest([code])[:16],
         )

@@ -7,9 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -248,6 +246,12 @@ class Kube:
         path = self._path(Ref(api_version=api_version, kind=kind, name=""))
         return None if path is None else self._json("GET", f"{path}?{urlencode(query)}", absent_ok=True)
 
+    def review(self, api_version: str, kind: str, spec: Mapping[str, Any]) -> Obj:
+        """Return the server's answer to a review, such as SelfSubjectAccessReview: it is not stored."""
+        resource = f"{_group_path(api_version)}/{kind.lower()}s"
+        body = {"apiVersion": api_version, "kind": kind, "spec": dict(spec)}
+        return self._json("POST", resource, body=body, what=kind) or {}
+
     def follow(self, api_version: str, kind: str, *, query: Mapping[str, str | int], silence_s: float) -> Lines:
         """Watch the objects of a kind in all namespaces; `lab.kube.watch` reads the lines.
 
@@ -380,20 +384,3 @@ class Kube:
 
 def _group_path(api_version: str) -> str:
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
-
-
-@lru_cache(maxsize=64)
-def _cached(cluster: Cluster, timeout_s: float, _written_ns: int) -> Kube:
-    return Kube(cluster, timeout_s=timeout_s)
-
-
-def connect(cluster: Cluster, *, timeout_s: float = 15) -> Kube:
-    """Return the API of a cluster. Callers share a connection pool until the kubeconfig changes."""
-    return _cached(cluster, timeout_s, _written_ns(cluster.kubeconfig))
-
-
-def _written_ns(file: Path) -> int:
-    try:
-        return file.stat().st_mtime_ns
-    except OSError:
-        return 0

@@ -16,14 +16,12 @@ from typing import Any
 from lab.base import wait
 from lab.base.concurrency import each
 from lab.base.errors import ClusterError
-from lab.base.names import COMPONENT_LABEL, LAB_ID_LABEL, LAB_LABEL, MANAGED_BY, SCENARIO_LABEL
+from lab.base.names import COMPONENT_LABEL, LAB_ID_LABEL, LAB_LABEL, MANAGED_BY, MANAGED_LABEL, SCENARIO_LABEL
 from lab.kube import preview
 from lab.kube.client import Kube
 from lab.kube.errors import NotNow
 from lab.kube.objects import Obj, Ref, is_deleted, labelled, labels_of, rank, ref
 from lab.kube.writes import Verb
-
-_MANAGED_LABEL = "app.kubernetes.io/managed-by"
 
 
 class NotOwnedError(ClusterError):
@@ -50,7 +48,7 @@ class Owner:
     def labels(self) -> dict[str, str]:
         """The labels of every object of this owner."""
         ids = {LAB_ID_LABEL: self.lab_id} if self.lab_id else {}
-        return {_MANAGED_LABEL: MANAGED_BY, LAB_LABEL: self.lab, **ids, self.label: self.part}
+        return {MANAGED_LABEL: MANAGED_BY, LAB_LABEL: self.lab, **ids, self.label: self.part}
 
     def owns(self, obj: Mapping[str, Any]) -> bool:
         """Return whether an object has this owner's labels. Objects of a lab without an id lack that label."""
@@ -77,6 +75,7 @@ class Grounds(Enum):
     GATEWAY_CALLERS = ("MeshTLSAuthentication", "part of Linkerd's extension; permissions narrow it")
     MIRROR = ("Service", "Linkerd's service mirror created it for a link that is gone")
     PROFILE = ("ServiceProfile", "Linkerd's SMI adaptor created it for a split that is gone")
+    GATEWAY_CLASS = ("GatewayClass", "the lab's istiod created it, in a cluster that keeps the Gateway API's CRDs")
     WORKLOAD = ("Deployment", "lab.toml says how many pods it has; Istio or a person gave it another number")
     STRAY_POD = ("Pod", "a pod of the lab's Deployment without its labels, which nobody else deletes")
 
@@ -257,5 +256,5 @@ def owner_words(obj: Obj) -> str:
         return f"belongs to {'`lab dev`' if scenario == 'dev' else f'the scenario {scenario}'}"
     if lab := labels.get(LAB_LABEL):
         return f"belongs to the part {labels.get(COMPONENT_LABEL, '?')} of the lab {lab}"
-    manager = labels.get(_MANAGED_LABEL)
+    manager = labels.get(MANAGED_LABEL)
     return f"belongs to {manager}" if manager else "does not carry the lab's labels"

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.base.entrances import NoEntranceError
 from lab.base.names import Json
 from lab.base.wait import TransientError
 from lab.lab import Lab
@@ -65,7 +66,7 @@ def ask(lab: Lab, cluster: str, upstream: str, expected: Collection[str], *, tim
         count += more
         try:
             response = _batch(lab, cluster, upstream, more, timeout_s=max(_LEAST_S, deadline_s - time.monotonic()))
-        except TransientError as error:
+        except (TransientError, NoEntranceError) as error:
             return _unreached(cluster, upstream, count, error)
         totals, caller_cluster = response["totals"], response["frontend"]["cluster"]
         failed += int(totals["failed"])
@@ -100,14 +101,14 @@ def _ask_frontend(lab: Lab, cluster: str, *, timeout_s: float) -> FrontendAnswer
     """Send one request to a cluster's frontend, for which it calls nobody."""
     try:
         response = http.get_json(f"{lab.ingress_url(cluster)}/api/info", params={}, timeout_s=timeout_s)
-    except TransientError as error:
+    except (TransientError, NoEntranceError) as error:
         return _unreached(cluster, FRONTEND, 1, error)
     return FrontendAnswers(
         cluster=cluster, upstream=FRONTEND, requests=1, problem=_astray(cluster, response["cluster"])
     )
 
 
-def _unreached(cluster: str, upstream: str, requests: int, error: TransientError) -> FrontendAnswers:
+def _unreached(cluster: str, upstream: str, requests: int, error: Exception) -> FrontendAnswers:
     problem = f"{cluster}'s frontend does not answer through its ingress: {error}"
     return FrontendAnswers(
         cluster=cluster, upstream=upstream, requests=requests, failed=requests, reached=False, problem=problem

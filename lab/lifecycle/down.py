@@ -6,12 +6,12 @@ import contextlib
 import shutil
 from collections.abc import Callable, Sequence
 
-from lab.base.errors import ClusterError, LabError
+from lab.base.errors import ClusterError, LabError, UsageError
 from lab.clusters import kubeconfig, provider
 from lab.clusters.provider import OwnedResource
 from lab.lab import Lab
 
-__all__ = ["OwnedResource", "down", "owned"]
+__all__ = ["OwnedResource", "down", "leave", "owned"]
 
 
 Warn = Callable[[str], None]
@@ -28,7 +28,9 @@ def owned(lab: Lab, *, warn: Warn) -> list[OwnedResource]:
         ClusterError: clusters of this name belong to another lab, and nothing belongs to this one.
     """
     found = _listed(lab, warn=warn)
-    if not any(item.kind in {"container", "network"} for item in found) and (theirs := provider().foreign(lab)):
+    if not any(item.kind in {"container", "network", "cluster"} for item in found) and (
+        theirs := provider().foreign(lab)
+    ):
         if not found:
             what = f"{theirs}; nothing was removed"
             raise ClusterError(what, next="run `lab down` as that user, with that state folder")
@@ -49,6 +51,21 @@ def _listed(lab: Lab, *, warn: Warn) -> list[OwnedResource]:
     return found
 
 
+def leave(lab: Lab, cluster: str) -> None:
+    """Forget an existing cluster, and leave what the lab has there.
+
+    Raises:
+        UsageError: the lab is in no existing cluster of that name.
+    """
+    known = kubeconfig.existing(lab.paths.kubeconfig)
+    if cluster not in known:
+        raise UsageError(
+            f"the lab is in no existing cluster {cluster!r}",
+            next=f"one of: {', '.join(known)}" if known else "lab down",
+        )
+    provider().abandon(lab, cluster)
+
+
 def down(lab: Lab, *, warn: Warn) -> list[OwnedResource]:
     """Delete everything that the lab owns, also of a half deleted lab, and return what was deleted.
 
@@ -61,7 +78,8 @@ def down(lab: Lab, *, warn: Warn) -> list[OwnedResource]:
             left afterwards: the error names it, and the state folder stays.
     """
     before = owned(lab, warn=warn)
-    provider().remove(lab)
+    for words in provider().remove(lab):
+        warn(words)
     _check_gone(provider().owned(lab))  # before the state folder is deleted: it has the keys of what is left
     contexts_stay = False
     try:

@@ -33,7 +33,8 @@ def problems(lab: Lab, stack: Stack, kube: Kube) -> list[str]:
     found += [f"{component} is only half installed" for component, has in known.items() if not has.finished]
     applied = {of: generation for has in known.values() for of, generation in has.generations.items()}
     found += _missing(kube, known)
-    workloads = [*(of for of in applied if of.kind in _KINDS), dns.DEPLOYMENT]
+    own_dns = [] if kube.cluster.existing else [dns.DEPLOYMENT]
+    workloads = [*(of for of in applied if of.kind in _KINDS), *own_dns]
     there = _find(kube, workloads)
     # Some have 0 replicas as they were applied; the generation tells them from those that somebody scaled down.
     scaled = stack.scaled(lab)

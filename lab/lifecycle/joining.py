@@ -66,6 +66,9 @@ def prepared(lab: Lab, cluster: str, *, region: str | None = None, ingress_port:
     if lab.paths.profile.exists():
         what = "a lab with a profile has the profile's clusters only"
         raise UsageError(what, next="lab up --profile none, then this command again")
+    if lab.spec.existing:
+        what = f"{lab.spec.existing[0]} is an existing cluster, which would not reach a cluster on this machine"
+        raise UsageError(what, next=f"add [clusters.{cluster}] with a `context` to lab.toml, then `lab up`")
     probes = HostProbes()
     found = joined.table(
         lab.spec,

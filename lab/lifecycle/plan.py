@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from lab import stacks
-from lab.artifacts import duplicates
+from lab.artifacts import duplicates, push
 from lab.artifacts import plan as artifacts
 from lab.base import wait
 from lab.base.errors import LabError
-from lab.base.step import CHANGED, UNCHANGED, Step, StepResult
+from lab.base.step import CHANGED, UNCHANGED, Step, StepResult, StepStatus
 from lab.base.wait import NotYet
 from lab.clusters import provider
 from lab.components.base import Component
@@ -21,6 +21,9 @@ from lab.stacks import Stack
 
 ANSWERS = "answers"
 """The step of each cluster that comes last."""
+_NETWORK, _REGISTRY = "network", "registry"
+_PROBES = "frontend"
+"""The image of the scenarios' probes."""
 _PATIENCE_S = 4.0
 """Time without answers after which the plan checks whether somebody's change prevents them."""
 
@@ -30,17 +33,19 @@ def up(lab: Lab) -> list[Step]:
     stack = stacks.current(lab)
     builds = artifacts.steps(lab.artifacts, stack.artifacts(lab))
     built = tuple(step.name for step in builds if step.name != duplicates.STEP)
+    shared = _shared(lab, stack, built)
     clusters = [step for name in lab.clusters for step in _cluster(lab, stack, name, built)]
     links = [step for source in lab.clusters for target in lab.clusters for step in _link(lab, stack, source, target)]
     exports = [
         _export(lab, stack, service, source) for service, sources in lab.spec.exports.items() for source in sources
     ]
     far = [_distances(lab)] if lab.spec.links else []
+    routes = [_routes(lab)] if lab.created.clusters else []
     return [
         *builds,
-        Step(name="network", title="create the nodes' network", run=lambda: provider().prepare(lab), estimate_s=1),
+        *shared,
         *clusters,
-        _routes(lab),
+        *routes,
         *links,
         *exports,
         *far,
@@ -48,8 +53,26 @@ def up(lab: Lab) -> list[Step]:
     ]
 
 
+def _shared(lab: Lab, stack: Stack, built: tuple[str, ...]) -> list[Step]:
+    """Return the steps that come before those of all clusters that the lab creates, and of all existing ones."""
+
+    def push_images() -> StepResult:
+        pushed = push.ensure(lab.artifacts, stack.images(lab))
+        return StepResult(status=StepStatus.CHANGED, detail=f"{len(pushed)} images") if pushed else UNCHANGED
+
+    steps = []
+    if lab.created.clusters:
+        title = "create the nodes' network"
+        steps.append(Step(name=_NETWORK, title=title, run=lambda: provider().prepare(lab), estimate_s=1))
+    if lab.spec.existing:
+        title = "push images that the registry lacks"
+        steps.append(Step(name=_REGISTRY, title=title, run=push_images, after=built, estimate_s=10))
+    return steps
+
+
 def _cluster(lab: Lab, stack: Stack, name: str, built: tuple[str, ...]) -> Iterator[Step]:
-    """Yield the steps that create a cluster and install its components; manifests are rendered meanwhile."""
+    """Yield the steps that create or adopt a cluster and install its components; manifests are rendered meanwhile."""
+    existing = name in lab.spec.existing
 
     def step_name(step: str) -> str:
         return f"{name}/{step}"
@@ -62,29 +85,46 @@ def _cluster(lab: Lab, stack: Stack, name: str, built: tuple[str, ...]) -> Itera
         return UNCHANGED
 
     def images() -> StepResult:
-        return provider().ensure_images(lab, lab.clusters[name], [lab.artifacts.image(i) for i in stack.images(lab)])
+        loaded = [lab.artifacts.image(image) for image in stack.images(lab)]
+        result = provider().ensure_images(lab, lab.clusters[name], loaded)
+        if lab.spec.existing:
+            _name_as_in_registry(lab, name)
+        return result
 
     yield Step(
         name=step_name("cluster"),
-        title="create the cluster",
+        title="adopt the existing cluster" if existing else "create the cluster",
         run=ensure,
-        after=("network", *built),
+        after=() if existing else (_NETWORK, *built),
         cluster=name,
-        estimate_s=30,
+        estimate_s=1 if existing else 30,
     )
     yield Step(name=step_name("manifests"), title=stack.prepares, run=prepare, after=built, cluster=name, estimate_s=2)
-    yield Step(
-        name=step_name("images"),
-        title="load images that the node lacks",
-        run=images,
-        after=(step_name("cluster"),),
-        cluster=name,
-        estimate_s=1,
-    )
+    if not existing:
+        yield Step(
+            name=step_name("images"),
+            title="load images that the node lacks",
+            run=images,
+            after=(step_name("cluster"),),
+            cluster=name,
+            estimate_s=1,
+        )
+    has_images = _REGISTRY if existing else step_name("images")
     for part in stack.components(lab).values():
         needs = [step_name(other) for other in part.after] or [step_name("cluster")]
-        needs += [step_name("manifests"), step_name("images")] if part.prepared else []
+        needs += [step_name("manifests"), has_images] if part.prepared else []
         yield _component(lab, name, part.component, title=part.title, after=needs, estimate_s=part.estimate_s)
+
+
+def _name_as_in_registry(lab: Lab, cluster: str) -> None:
+    """Give the probes' image in a created cluster's node the name that existing clusters pull it by.
+
+    Scenarios apply the same manifests to all clusters, and a node of this machine may not reach the registry.
+    """
+    here, there = lab.artifacts.image(_PROBES), lab.artifacts.pulled_as(_PROBES)
+    argv = ["ctr", "--namespace=k8s.io", "images", "tag", "--force"]
+    names = [name if "." in name.partition("/")[0] else f"docker.io/{name}" for name in (here, there)]
+    provider().shell.run(lab.clusters[cluster], [*argv, *names])
 
 
 def _component(
@@ -105,7 +145,7 @@ def _component(
 
 def _routes(lab: Lab) -> Step:
     """Return the step that sets the nodes' routes to other clusters' pods."""
-    nodes = tuple(f"{name}/cluster" for name in lab.clusters)
+    nodes = tuple(f"{name}/cluster" for name in lab.created.clusters)
     title = "let pods reach pods of other clusters" if lab.spec.network.flat else "keep pods to their cluster"
     return Step(name="routes", title=title, run=lambda: provider().wire.ensure_routes(lab), after=nodes, estimate_s=1)
 

@@ -247,7 +247,7 @@ def _cluster(lab: Lab, name: str, node: Node, answer: tuple[str | None, str]) ->
         node=node.status.value,
         address=node.address,
         version=version,
-        url=f"http://localhost:{spec.ingress_port}",
+        url=lab.page_url(name),
         context=lab.clusters[name].context,
         trouble=trouble,
     )

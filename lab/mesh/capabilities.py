@@ -1,4 +1,4 @@
-"""Capabilities of a mesh: a scenario requires some, and is skipped with the reason where a mesh lacks one."""
+"""Capabilities of a lab: a scenario requires some, and is skipped with the reason where a lab lacks one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Capability(Enum):
-    """Something that a mesh can do. The value completes the sentence "the mesh cannot …"."""
+    """Something that a lab can do: its mesh, or its clusters. The value completes "this lab cannot …"."""
 
     EXPORT = "export a service under a name of its own"
     DIRECT = "export a service without a gateway, on a flat network"
@@ -22,3 +22,5 @@ class Capability(Enum):
     INTERCEPT = "send requests with a chosen header to another service"
     COUNTED_IDENTITIES = "count requests by the identity at the other end, in the proxies' metrics"
     INGRESS_ROUTE = "route requests to a service through the other cluster's ingress, with mutual TLS"
+    NODES = "stop nodes, cut and delay their network or read their disks, as it has existing clusters"
+    ADDRESSES = "choose the addresses of all its clusters' Services, as it has existing clusters"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lab.clusters.kind import network
 from lab.components import load_balancer
 from lab.kube import Kube
 from lab.kube.objects import Obj, unready
@@ -12,14 +11,11 @@ from lab.mesh.model import Gateway, GatewayWorkload
 
 
 def read(kube: Kube, workloads: Iterable[GatewayWorkload]) -> list[Gateway]:
-    """Return a cluster's gateways; one is alive when a pod is Available and its Service has the node's address."""
-    node = network.node_address(kube)
+    """Return a cluster's gateways; one is alive when a pod is Available and its Service has its address."""
     found = []
     for one in workloads:
         address, deployment = load_balancer.assigned(kube, one.service), kube.get(one.deployment)
-        detail = not_serving(deployment)
-        if not detail and address != node:
-            detail = f"its Service has address {address}, its node {node}"
+        detail = not_serving(deployment) or load_balancer.problem(kube, one.service)
         found.append(_gateway(kube.cluster.name, one, address=address, detail=detail, ready=_ready(deployment)))
     return found
 

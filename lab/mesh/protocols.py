@@ -287,8 +287,8 @@ _OPTIONAL: Mapping[Capability, type] = {
     Capability.COUNTED_IDENTITIES: CountedIdentities,
 }
 """The optional capabilities and their protocols."""
-_WITHOUT_METHODS = frozenset({Capability.MERGED_SERVICE, Capability.RESEND})
-"""Optional capabilities that a mesh adds itself."""
+_WITHOUT_METHODS = frozenset({Capability.MERGED_SERVICE, Capability.RESEND, Capability.NODES, Capability.ADDRESSES})
+"""Capabilities that a mesh adds itself, and those of the clusters, which `lab.scenario.context` adds."""
 
 
 def offered(mesh: Mesh) -> frozenset[Capability]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lab.base.names import Cluster, Json
 from lab.measure.load import usual_rate_per_s
+from lab.mesh.capabilities import Capability
 
 if TYPE_CHECKING:
     from lab.lab import Lab
@@ -37,6 +38,12 @@ class Context:
     """Also run steps that stop whole clusters."""
     rate_per_s: float = field(default_factory=usual_rate_per_s)
     """Requests per second of a steady load."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What the lab can do: its mesh, and its clusters, if it has created all of them."""
+        of_clusters = frozenset() if self.lab.spec.existing else {Capability.NODES, Capability.ADDRESSES}
+        return self.mesh.capabilities | of_clusters
 
     @property
     def east(self) -> Cluster:

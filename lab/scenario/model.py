@@ -234,6 +234,6 @@ class Registry:
 
 
 def missing(required: frozenset[Capability], present: frozenset[Capability]) -> str | None:
-    """Return the reason why a stack cannot run something that needs `required`, or None if it can."""
+    """Return the reason why a lab cannot run something that needs `required`, or None if it can."""
     lacking = sorted(capability.value for capability in required - present)
-    return f"this stack cannot {', nor '.join(lacking)}" if lacking else None
+    return f"this lab cannot {', nor '.join(lacking)}" if lacking else None

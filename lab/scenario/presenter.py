@@ -255,7 +255,7 @@ class Presenter:
         if self.closed:  # the last step again
             self.closed = False
             self._tell(lambda shown: shown.state(self.snapshot))
-        why = missing(view.scenario.requires, self.steps.context.mesh.capabilities)
+        why = missing(view.scenario.requires, self.steps.context.capabilities)
         if view.number == 1 and view.id not in self.position.begun:
             why = why or view.scenario.obstacle(self.steps.context)
         if why is not None and wish is not Wish.BACK:

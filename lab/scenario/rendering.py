@@ -38,6 +38,10 @@ from lab.scenario.actions import Action, Apply, Command, Delete, kubectl_command
 from lab.scenario.manifests import Manifests
 from lab.scenario.model import Scenario
 
+_PROBES = "frontend"
+"""The artifact whose image the scenarios' probes have."""
+_NO_URL = "http://no-address-yet.invalid"
+"""The URL of an existing cluster's frontend before `lab up`."""
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -52,6 +56,7 @@ class Target:
         scenarios: the folder with all scenarios.
         lab_id: the lab's id.
         image: returns the image of the scenarios' probes.
+        urls: the URLs of the clusters' frontends; by default at their ports of this machine.
         here: the working directory of the commands.
     """
 
@@ -61,6 +66,7 @@ class Target:
     scenarios: Path
     lab_id: str = ""
     image: Callable[[], str] = field(default=lambda: "{image}", compare=False, repr=False)
+    urls: Mapping[str, str] = field(default_factory=dict)
     here: Path = field(default_factory=Path.cwd)
 
     @classmethod
@@ -72,7 +78,8 @@ class Target:
             paths=lab.paths,
             scenarios=scenarios,
             lab_id=lab.id,
-            image=lambda: lab.artifacts.image("frontend"),
+            image=lambda: lab.artifacts.pulled_as(_PROBES) if lab.spec.existing else lab.artifacts.image(_PROBES),
+            urls={name: lab.page_url(name) or _NO_URL for name in lab.clusters},
         )
 
     @cached_property
@@ -88,7 +95,7 @@ class Target:
         }
         for role, name in self.names.items():
             values[role] = name
-            values[f"{role}_url"] = f"http://localhost:{self.spec.clusters[name].ingress_port}"
+            values[f"{role}_url"] = self.urls.get(name, f"http://localhost:{self.spec.clusters[name].ingress_port}")
             values[f"{role}_node"] = node_name(self.spec.name, name)
             values[f"{role}_domain"] = self.spec.clusters[name].trust_domain
             values[f"{role}_replicas"] = str(self.spec.clusters[name].podinfo.replicas)

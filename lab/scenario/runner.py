@@ -73,7 +73,7 @@ class _Run:
         context, sink = self.runner.context, self.runner.steps.sink
         began, began_at = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
         sink(Began(scenario=self.scenario))
-        why = missing(self.scenario.requires, context.mesh.capabilities) or self.scenario.obstacle(context)
+        why = missing(self.scenario.requires, context.capabilities) or self.scenario.obstacle(context)
         interrupted = False
         files: tuple[str, ...] = ()
         if why is None:

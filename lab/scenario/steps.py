@@ -59,7 +59,7 @@ class StepRunner:
 
     def run(self, scenario: Scenario, step: ScenarioStep, *, sabotaged: bool = False) -> StepRun:
         """Run a step's actions and then its checks; with `sabotaged`, also its sabotage."""
-        if (why := missing(step.requires, self.context.mesh.capabilities)) is not None:
+        if (why := missing(step.requires, self.context.capabilities)) is not None:
             return not_run(step, why)
         began = time.monotonic()
         self.mark(step.title, "step", intended=True)
@@ -73,7 +73,7 @@ class StepRunner:
 
     def check(self, scenario: Scenario, step: ScenarioStep) -> StepRun:
         """Run a step's checks only."""
-        if (why := missing(step.requires, self.context.mesh.capabilities)) is not None:
+        if (why := missing(step.requires, self.context.capabilities)) is not None:
             return not_run(step, why)
         began = time.monotonic()
         return _result(step, self._checks(scenario, step, has_run=False, sabotaged=False), began)
@@ -83,7 +83,7 @@ class StepRunner:
         actions = step.undo
         if sabotaged and step.sabotage is not None:
             actions = (*step.sabotage.undo, *step.undo)
-        if missing(step.requires, self.context.mesh.capabilities) is not None:
+        if missing(step.requires, self.context.capabilities) is not None:
             return ()
         with self._recording(scenario, step):
             problems = self.executor.undo(scenario.name, actions)
@@ -135,7 +135,7 @@ class StepRunner:
         context, began = self.context, time.monotonic()
         observed, reason = "", ""
         observation: Observation | None = None
-        why = missing(check.requires, context.mesh.capabilities)
+        why = missing(check.requires, context.capabilities)
         if why is not None:
             outcome, reason = Outcome.SKIPPED, why
         else:

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Protocol
 
 from lab.base.names import Cluster
+from lab.clusters.existing.checks import Footprint
 from lab.components.base import Component
 from lab.kube.objects import Obj, Ref
 from lab.lab import Lab
@@ -127,6 +128,10 @@ class Stack(Protocol):
 
     def scaled(self, lab: Lab) -> frozenset[Ref]:
         """Return the workloads whose number of pods the cluster itself decides, down to none."""
+
+    @property
+    def footprint(self) -> Footprint:
+        """What it installs into an existing cluster under fixed names."""
 
     def checks(self, lab: Lab, cluster: Cluster) -> list[UpstreamCheck]:
         """Run upstream's own checks of a cluster, and return their lines.

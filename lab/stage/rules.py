@@ -38,7 +38,7 @@ def disabled(presenter: Presenter, *, running: Work | None) -> Json:
         reasons["check"] = reasons["check-until-green"] = "this step has no checks"
     if presenter.closed:
         reasons["skip"] = "these steps are over; continue, or go back"
-    if why := missing(view.scenario.requires, presenter.steps.context.mesh.capabilities):
+    if why := missing(view.scenario.requires, presenter.steps.context.capabilities):
         names = (Wish.REPEAT.value, Wish.CHECK.value, Wish.UNDO.value, "check-until-green")
         reasons.update(dict.fromkeys(names, f"this scenario is left out: {why}"))
     return reasons

@@ -60,7 +60,9 @@ class OnScreen:
 
 
 @contextmanager
-def on_screen(stage: Stage, *, port: int, folder: Path, more: Sequence[BaseRoute] = ()) -> Iterator[OnScreen]:
+def on_screen(
+    stage: Stage, *, port: int, folder: Path, more: Sequence[BaseRoute] = (), frame: str = ""
+) -> Iterator[OnScreen]:
     """Serve a stage while the block runs.
 
     Args:
@@ -68,12 +70,13 @@ def on_screen(stage: Stage, *, port: int, folder: Path, more: Sequence[BaseRoute
         port: the port on 127.0.0.1; 0 for any free one.
         folder: the lab's state folder, for the file that opens a browser.
         more: further routes, such as those of a replay.
+        frame: the origin of the page of an existing cluster, which the screens frame.
 
     Raises:
         UsageError: another program uses the port.
     """
     with listening(port) as listener:
-        door = Door(port=listener.getsockname()[1])
+        door = Door(port=listener.getsockname()[1], frame=frame)
         file = folder / "stage.html"
         with start_file(file, door.start_url) as delete:
             app = create_app(stage, door, admitted=delete, more=more)

@@ -55,6 +55,7 @@ class Door:
         name: whose server it is, for errors.
         command: what started it.
         start: where the start URL leads, below the server's URL.
+        frame: the origin of a page that the screens frame, beside those of this machine: an existing cluster's.
     """
 
     port: int
@@ -62,6 +63,7 @@ class Door:
     name: str = "stage"
     command: str = "lab stage"
     start: str = ""
+    frame: str = ""
     _pass: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     _wrong: int = 0
     _delayed: int = 0
@@ -130,7 +132,7 @@ class Guard:
     def __init__(self, app: ASGIApp, *, door: Door) -> None:
         self._app = app
         self._door = door
-        self._headers = security_headers(door.port)
+        self._headers = security_headers(door.port, frame=door.frame)
         self._framed = framed_headers(door.port)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -205,13 +207,13 @@ async def _deny(response: Response, scope: Scope, receive: Receive, send: Send) 
     await send({"type": "websocket.http.response.body", "body": response.body})
 
 
-def security_headers(port: int) -> dict[str, str]:
-    """Return the headers of every response of a stage at this port."""
+def security_headers(port: int, *, frame: str = "") -> dict[str, str]:
+    """Return the headers of every response of a stage at this port, whose screens may also frame an origin."""
     # xterm.js sets styles of elements. The page is in a frame, under the port of West's ingress.
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
         f"font-src 'self'; connect-src 'self' ws://{HOST}:{port} ws://localhost:{port}; "
-        f"frame-src http://{HOST}:* http://localhost:*; "
+        f"frame-src {' '.join(['http://' + HOST + ':*', 'http://localhost:*', *filter(None, [frame])])}; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return {

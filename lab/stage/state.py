@@ -44,7 +44,6 @@ class StageFacts:
             }
             for name, spec in lab.spec.clusters.items()
         ]
-        west = lab.spec.clusters[lab.spec.roles.west]
         upstreams = f"upstream=podinfo&upstream=podinfo-{lab.spec.roles.east}"
         return cls(
             mode=mode,
@@ -53,7 +52,7 @@ class StageFacts:
             stack_title=stack_title,
             clusters=clusters,
             # Another name than the stage's own: the browser does not send the stage's cookie there.
-            page_url=f"http://localhost:{west.ingress_port}/?view=stage&{upstreams}",
+            page_url=f"{lab.page_url(lab.west.name)}/?view=stage&{upstreams}",
         )
 
 
@@ -138,7 +137,7 @@ def _scenario(scenario: Scenario, presenter: Presenter) -> Json:
         "saw": scenario.saw,
         "try_next": list(scenario.try_next),
         "topology": asdict(scenario.topology),
-        "skipped": missing(scenario.requires, presenter.steps.context.mesh.capabilities),
+        "skipped": missing(scenario.requires, presenter.steps.context.capabilities),
     }
 
 

@@ -49,6 +49,10 @@ class Images(EngineClient):
         """Pull an image from its registry."""
         self._do("image", "pull", reference, on_line=on_line, timeout_s=timeout_s)
 
+    def push(self, reference: str, *, on_line: OnLine | None = None, timeout_s: float = 1800) -> None:
+        """Push an image to its registry."""
+        self._do("image", "push", reference, on_line=on_line, timeout_s=timeout_s)
+
     def save(self, references: Sequence[str], file: Path, *, timeout_s: float = 600) -> None:
         """Write images with their tags to a tar file."""
         self._do("image", "save", "--output", str(file), *references, timeout_s=timeout_s)

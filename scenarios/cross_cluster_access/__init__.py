@@ -357,6 +357,7 @@ SCENARIO = Scenario(
             title="The bytes on the wire",
             narration="A request with a marker in a header goes to East through the mesh, and another one around it. "
             "Between the nodes, only the second shows the marker.",
+            requires=frozenset({Capability.NODES}),
             before=_START_OUTSIDER,
             do=(
                 Apply("plain-server.yaml", to="east"),

@@ -240,12 +240,14 @@ SCENARIO = Scenario(
                     claim="West's node has the same images as before",
                     expected="no new image",
                     look=looks.no_images,
+                    requires=frozenset({Capability.NODES}),
                 ),
                 Check(
                     name="no_data",
                     claim="No file of West's pods contains large-stuff's data",
                     expected="found in East, not in West",
                     look=looks.no_data,
+                    requires=frozenset({Capability.NODES}),
                 ),
             ),
             sabotage=Sabotage(

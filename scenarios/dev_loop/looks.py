@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from pathlib import Path
 
 import psutil
 
@@ -13,6 +14,7 @@ from lab.clusters import provider
 from lab.dev import parts, shared
 from lab.kube import connect
 from lab.kube.objects import Obj, ref
+from lab.mesh.capabilities import Capability
 from lab.mesh.model import Caller
 from lab.mesh.names import host
 from lab.scenario.context import Context, StepNotRunError
@@ -49,7 +51,9 @@ _DATA_OF_PODS = ("/var/lib/kubelet/pods", "/var/log/pods")
 
 
 def images(context: Context) -> Json:
-    """Return the names of the images on West's node."""
+    """Return the names of the images on West's node; none if the lab cannot look into nodes."""
+    if Capability.NODES not in context.capabilities:
+        return []
     return sorted(provider().shell.run(context.west, _IMAGES).stdout.split())
 
 
@@ -91,10 +95,11 @@ def laptop_answers(context: Context) -> Observation:
 
 def _process(context: Context) -> psutil.Process | None:
     """Return the process of this lab's my-service that `lab dev process` started on this machine, in any terminal."""
-    main = str(context.lab.paths.work / SERVICE / "main.py")
+    main = context.lab.paths.work / SERVICE / "main.py"
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.cmdline()[-1:] and process.cmdline()[-1] == main:
+            # The step types the path as a person does: relative to the working directory, if it is below that.
+            if any(Path(process.cwd(), word) == main for word in process.cmdline()[-1:]):
                 parent = process.parent()
                 if parent is not None and "process" in parent.cmdline():
                     return process

@@ -31,6 +31,7 @@ from .common import BACKUP_ALONE, FAR_FIRST, NO_FAR_FIRST, QUIET, answers_again,
 _TAKES_OVER_S = 5.0
 """Linkerd's proxy waits for an endpoint before it treats a backend as unavailable (docs/decisions/0012)."""
 _BACK_S = 180.0
+_NODES = frozenset({Capability.NODES})
 _SHIFT = Pause(1.5, "the load runs with these weights")
 
 _SHIFT_LOAD = load("shift", "west", inside=True)
@@ -232,6 +233,7 @@ SCENARIO = Scenario(
             title="The link is cut",
             narration="Now East is the primary and West the backup. Then West's node drops every packet to East's "
             "node: no connection is closed, and nothing answers.",
+            requires=_NODES,
             before=(*PODS_BACK, *FAR_FIRST, only_by("east")),
             load=_LINK_LOAD,
             do=(
@@ -272,6 +274,7 @@ SCENARIO = Scenario(
             name="backup_cluster_dies",
             title="The backup cluster dies",
             narration="The backup's node is killed while the primary works. Callers should not notice.",
+            requires=_NODES,
             before=(*FAILOVER, only_by("west"), *_both_ingresses()),
             load=_BACKUP_LOAD,
             do=_cluster_dies("east"),
@@ -290,6 +293,7 @@ SCENARIO = Scenario(
             name="primary_cluster_dies",
             title="The primary cluster dies",
             narration="The primary's node is killed. Clients know both ingress addresses and switch to the backup's.",
+            requires=_NODES,
             before=(
                 *FAILOVER,
                 # Where the mesh merges the Services, East would call pods of both clusters without its own failover.

@@ -57,6 +57,7 @@ STEPS = (
         title="One of two gateways is drained",
         narration="The gateway gets a second pod. Then its node is drained of the first one, as for maintenance: "
         "the disruption budget allows one eviction at a time, and the evicted pod serves until nobody calls it.",
+        requires=frozenset({Capability.NODES}),
         before=(*BACKUP_ALONE, ONE_POD, only_by("east"), scaled(2)),
         load=_DRAIN_LOAD,
         do=(

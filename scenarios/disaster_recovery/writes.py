@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from lab.mesh.capabilities import Capability
 from lab.scenario.actions import Apply, Command, Delete, NewPhase, Pause, on
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
@@ -71,6 +72,7 @@ STEP = ScenarioStep(
     "prefer East; East's own clients stay there. Then East's node drops every packet to West: requests arrive, and "
     "their answers do not. The proxies send them again, to West. Both sides write, and some requests are written on "
     "both.",
+    requires=frozenset({Capability.NODES}),
     before=(
         NEXT,
         Apply("podinfo-next.yaml", to="east"),

@@ -100,7 +100,7 @@ SCENARIO = Scenario(
     title="The cost of distance",
     act="Profit",
     claim=f"With {DELAY_MS} ms between the clusters, a request that crosses pays one round trip, and no other does",
-    requires=frozenset({Capability.FAILOVER, Capability.SPLIT}),
+    requires=frozenset({Capability.FAILOVER, Capability.SPLIT, Capability.NODES}),
     topology=Topology(
         nodes=(
             TopologyNode(cluster="west", role="near", services=("frontend", SERVICE)),

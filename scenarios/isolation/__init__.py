@@ -307,6 +307,7 @@ SCENARIO = Scenario(
                     "West cannot reach East's pod network",
                     _pod_network,
                     by=lambda context: refusals.pod_from_outside(context, _pod_address(context)),
+                    requires=frozenset({Capability.NODES}),
                 ),
                 _check(
                     "other_method_is_refused",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 from lab.base.names import NAMESPACE, Json
 from lab.kube import connect
+from lab.mesh.capabilities import Capability
 from lab.mesh.names import host
 from lab.scenario.actions import Observe, Until
 from lab.scenario.context import Context
@@ -17,7 +16,7 @@ from .. import refusals
 from ..podinfo import MIRROR, SERVICE
 from ..probes import Said, frontend_pod, send
 from ..refusals import Judgement, judge
-from ..seeing import answers, endpoints, mirror, object_evidence, service
+from ..seeing import answers, endpoint_pods, endpoints, mirror, object_evidence, pods, service
 from . import commands
 from .commands import COPY, NAME, SECOND, SECOND_MIRROR
 
@@ -58,7 +57,7 @@ def _refused(context: Context) -> Observation:
 def _copy_points_home(context: Context) -> Observation:
     addresses, evidence = endpoints(context.west, COPY)
     copy = connect(context.west).get(service(COPY))
-    in_east = [a for a in addresses if ip_address(a) in context.lab.spec.clusters[context.east.name].pod_cidr]
+    in_east = endpoint_pods(context.west, COPY) & pods(context.east)
     return Observation(
         holds=copy is not None and not in_east,
         seen=f"endpoints: {', '.join(addresses) or 'none'}; {len(in_east)} of them in East",
@@ -164,6 +163,7 @@ SCENARIO = Scenario(
             name="copy_as_it_is",
             title="Copy the Service by hand",
             narration="A Service is only YAML: copy it with a new name. It has an address of East, so West refuses it.",
+            requires=frozenset({Capability.ADDRESSES}),
             do=(commands.COPY_AS_IT_IS,),
             undo=(commands.DELETE_COPY,),
             checks=(
@@ -279,6 +279,8 @@ SCENARIO = Scenario(
                     command=f"kubectl --context={{west}} --namespace={{namespace}} get service {SECOND_MIRROR}",
                     look=_port_moved,
                     within_s=FOLLOWS_WITHIN_S,
+                    # Who answers at a port that a Service does not have, depends on the network behind the nodes.
+                    requires=frozenset({Capability.ADDRESSES}),
                 ),
             ),
         ),

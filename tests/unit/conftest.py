@@ -102,5 +102,5 @@ def apis(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeApi]:
     def cached(cluster: Cluster, _timeout_s: float, _written_ns: int) -> Kube:
         return kubes.setdefault(cluster.name, Kube(cluster, found[cluster.name]))
 
-    monkeypatch.setattr("lab.kube.client._cached", cached)
+    monkeypatch.setattr("lab.kube.connections._cached", cached)
     return found

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lab.base.errors import ClusterError
+from lab.base.errors import ClusterError, UsageError
 from lab.clusters import kubeconfig
 from lab.clusters.provider import OwnedResource
 from lab.kube import manifests
@@ -20,6 +21,8 @@ class Nodes:
     def __init__(self) -> None:
         self.left: list[OwnedResource] = [OwnedResource(kind="container", name="dev-east-control-plane")]
         self.stays = False
+        self.kept: list[str] = []
+        self.abandoned: list[str] = []
         self.theirs = ""
 
     def foreign(self, lab: Lab) -> str:
@@ -28,9 +31,13 @@ class Nodes:
     def owned(self, lab: Lab) -> Sequence[OwnedResource]:
         return list(self.left)
 
-    def remove(self, lab: Lab) -> None:
+    def remove(self, lab: Lab) -> list[str]:
         if not self.stays:
             self.left.clear()
+        return self.kept
+
+    def abandon(self, lab: Lab, cluster: str) -> None:
+        self.abandoned.append(cluster)
 
 
 @pytest.fixture
@@ -120,3 +127,21 @@ def test_a_second_down_removes_nothing_and_leaves_nothing(lab: Lab, nodes: Nodes
     with lock.held(lab.paths, "lab down"):
         assert subject.down(lab, warn=print) == []
     assert not lab.paths.state.exists()
+
+
+def test_what_stays_in_an_existing_cluster_is_a_warning(lab: Lab, nodes: Nodes, mine: Path) -> None:
+    nodes.kept, said = ["east: a CRD stays: others use it"], list[str]()
+    subject.down(lab, warn=said.append)
+    assert said == nodes.kept
+
+
+def test_only_an_existing_cluster_of_the_lab_is_left(lab: Lab, nodes: Nodes) -> None:
+    with pytest.raises(UsageError, match="the lab is in no existing cluster 'east'"):
+        subject.leave(lab, "east")
+    entries: dict[str, Any] = {kind: {"name": "x"} for kind in ("clusters", "contexts", "users")}
+    kubeconfig.put(lab.paths.kubeconfig, name="east", entries=entries, existing="gke")
+    with pytest.raises(UsageError) as refused:
+        subject.leave(lab, "west")
+    assert refused.value.next == "one of: east"
+    subject.leave(lab, "east")
+    assert nodes.abandoned == ["east"]

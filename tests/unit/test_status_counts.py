@@ -82,7 +82,7 @@ def measured(
         def look(self, lab: Lab) -> dict[str, Node]:
             return {name: Node(name=c.node, status=NodeStatus.RUNNING) for name, c in lab.clusters.items()}
 
-    monkeypatch.setattr("lab.kube.client._cached", cached)
+    monkeypatch.setattr("lab.kube.connections._cached", cached)
     monkeypatch.setattr(link, "_mirror_reports", reports)
     for module in (status, changes, link):
         monkeypatch.setattr(module, "provider", lambda: Provider(docker))  # type: ignore[arg-type]

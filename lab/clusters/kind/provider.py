@@ -169,12 +169,13 @@ class KindProvider:
             left.unlink(missing_ok=True)
         shutil.rmtree(lab.paths.loading(cluster.name), ignore_errors=True)
 
-    def remove(self, lab: Lab) -> None:
-        """Delete the delay lines, the node containers with their volumes, and the network."""
+    def remove(self, lab: Lab) -> list[str]:
+        """Delete the delay lines, the node containers with their volumes, and the network; nothing stays."""
         at_once(self.docker.remove_container, [line.name for line in delay_line.of_lab(self.docker, _identity(lab))])
         at_once(self.docker.remove_container, [container.name for container in self._containers(lab)])
         if network.is_there(self.docker, _identity(lab)):
             self.docker.remove_network(lab.spec.name)
+        return []
 
     def has_lab(self, name: str) -> bool:
         """Return whether a lab of this name, of any user, has nodes or a network on this engine."""

@@ -102,6 +102,11 @@ def _check_specification(lab: Lab, choices: Choices) -> None:
             f"the profile's mesh is {OPTIONS[mesh].title}, and lab.toml or --stack says {spec.stack}",
             next=f"--stack {mesh}, or a profile with --mesh {spec.stack}",
         )
+    if spec.existing:
+        raise UsageError(
+            f"a profile is for clusters that the lab creates, and {spec.existing[0]} is an existing cluster",
+            next="`lab initialize` writes a folder with the same choices for existing clusters, with an apply.sh",
+        )
     if {*spec.clusters} != {*CLUSTERS} or (spec.roles.east, spec.roles.west) != CLUSTERS:
         raise UsageError(
             f"a profile has the clusters {' and '.join(CLUSTERS)}, and lab.toml has {', '.join(spec.clusters)}",

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from lab.base.names import Cluster
-from lab.clusters.kind import network
 from lab.components import load_balancer
 from lab.components.base import ManifestComponent
 from lab.initialize.ingresses import INGRESSES
@@ -64,13 +63,13 @@ class Extra(ManifestComponent):
         """Give an ingress its node's address: it is programmed only with one."""
         del lab
         if (service := self._balanced) is not None:
-            load_balancer.assign(connect(cluster), service)
+            load_balancer.ensure(connect(cluster), service)
 
     def settled(self, lab: Lab, cluster: Cluster) -> bool:
         """Return whether the ingress still has its node's address."""
         del lab
-        service, kube = self._balanced, connect(cluster)
-        return service is None or load_balancer.assigned(kube, service) == network.node_address(kube)
+        service = self._balanced
+        return service is None or not load_balancer.problem(connect(cluster), service)
 
     @property
     def _balanced(self) -> Ref | None:

@@ -82,7 +82,8 @@ def place(lab: Lab, cluster: Cluster) -> MeshPlace:
         network=network_of(cluster.name),
         trust_domain=spec.clusters[cluster.name].trust_domain,
         other_trust_domains=_others(lab, cluster.name),
-        pilot_image=lab.artifacts.image("istio-pilot"),
-        proxy_image=lab.artifacts.image("istio-proxy"),
+        pilot_image=lab.image("istio-pilot", cluster.name),
+        proxy_image=lab.image("istio-proxy", cluster.name),
+        shared=cluster.existing,
         local_hosts=[f"frontend.{APPS}.svc.cluster.local"],
     )

@@ -106,12 +106,20 @@ def apply(lab: Lab, service: str, source: str) -> bool:
     ports = exportable(lab.clusters[source], service, name=name, origin=origin)
     # The source first: its gateway must know the subset before callers send requests to it.
     clusters = sorted(lab.clusters.values(), key=lambda c: c.name != source)
+    importing = {source, *importers(lab, source)}
     wanted = [
-        (owned(lab, c), objects_in(c.name, service, source, ports, clusters=list(lab.clusters))) for c in clusters
+        (owned(lab, c), objects_in(c.name, service, source, ports, clusters=list(lab.clusters)))
+        for c in clusters
+        if c.name in importing
     ]
     for objects, parts in wanted:
         objects.check(parts)
     return any([objects.ensure_all(parts) for objects, parts in wanted])  # noqa: C419 - all of them, not only the first
+
+
+def importers(lab: Lab, source: str) -> list[str]:
+    """Return the clusters that know the exports of a source: all others that reach it."""
+    return [name for name in lab.clusters if name != source and lab.spec.reaches(name, source)]
 
 
 def remove(lab: Lab, service: str, source: str) -> bool:

@@ -1,4 +1,4 @@
-"""The base class of the ingress and the east-west gateway: a Gateway run by Istio at its node's address."""
+"""The base class of the ingress and the east-west gateway: a Gateway run by Istio at an address of its cluster."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lab.base.names import Cluster
-from lab.clusters.kind import network
 from lab.components import load_balancer
 from lab.components.base import ManifestComponent
 from lab.components.rendering import Rendering
@@ -40,15 +39,14 @@ class GatewayComponent(ManifestComponent):
         return Ref(api_version="apps/v1", kind="Deployment", name=self.service.name, namespace=self.gateway.namespace)
 
     def after_apply(self, lab: Lab, cluster: Cluster) -> None:
-        """Write the node's address into the status of the gateway's Service."""
+        """Give the gateway's Service its address."""
         del lab
-        load_balancer.assign(connect(cluster), self.service)
+        load_balancer.ensure(connect(cluster), self.service)
 
     def settled(self, lab: Lab, cluster: Cluster) -> bool:
-        """Return whether the Service still has the node's address."""
+        """Return whether the Service still has its address."""
         del lab
-        kube = connect(cluster)
-        return load_balancer.assigned(kube, self.service) == network.node_address(kube)
+        return not load_balancer.problem(connect(cluster), self.service)
 
     def rendering(self, lab: Lab, cluster: Cluster) -> Rendering:
         """Return the objects, and commands that give the gateway's Service an address."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.base.names import NAMESPACE, Cluster
+from lab.components import load_balancer
 from lab.kube.objects import Obj, Ref
 from lab.lab import Lab
 from lab.stacks.istio.gateway import CLASS, GatewayComponent
@@ -19,6 +20,8 @@ _API = "gateway.networking.k8s.io/v1"
 GATEWAY = Ref(api_version=_API, kind="Gateway", name="ingress", namespace="istio-ingress")
 ACCOUNT = f"{GATEWAY.name}-{CLASS}"
 """The service account that Istio gives to the ingress's proxy."""
+SERVICE = Ref(api_version="v1", kind="Service", name=ACCOUNT, namespace=GATEWAY.namespace)
+"""The Service that Istio creates for it, in front of its proxy."""
 _HTTP = "http"
 FROM_MESH = "from-mesh"
 """Name of the listener for other clusters' workloads."""
@@ -69,6 +72,14 @@ class Ingress(GatewayComponent):
                 },
             },
         ]
+
+    def after_apply(self, lab: Lab, cluster: Cluster) -> None:
+        """Give the Service its address, and remember that."""
+        load_balancer.ensure_entrance(lab, cluster, self.service)
+
+    def settled(self, lab: Lab, cluster: Cluster) -> bool:
+        """Return whether the Service still has its address, and this machine remembers it."""
+        return load_balancer.is_known_entrance(lab, cluster, self.service)
 
     def waits_for(self, objects: Sequence[Obj]) -> list[Ref]:
         """Don't wait for the HTTPRoute: its backend, the frontend, may be installed later."""

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from lab.base import hosts
 from lab.base.names import NAMESPACE
-from lab.clusters.kind import network
+from lab.components import load_balancer
 from lab.kube import Kube, connect
 from lab.kube.objects import Obj, labelled
 from lab.lab import Lab
 from lab.mesh import by_ingress, names
 from lab.stacks.istio import export
-from lab.stacks.istio.ingress import FROM_MESH, FROM_MESH_PORT, parent
+from lab.stacks.istio.ingress import FROM_MESH, FROM_MESH_PORT, SERVICE, parent
 
 _NETWORKING = "networking.istio.io/v1"
 _GATEWAY_API = "gateway.networking.k8s.io/v1"
@@ -43,13 +44,15 @@ def apply(lab: Lab, service: str, source: str, *, identity: str) -> None:
         ClusterError: the service does not exist or does not have exactly one HTTP port; nothing was changed.
     """
     port = by_ingress.http_port(lab, service, source, origin=export.origin)
-    address = network.node_address(connect(lab.clusters[source]))
+    address = load_balancer.address(connect(lab.clusters[source]), SERVICE)
     labels = by_ingress.labels(service, source)
     at_source = [labelled(route(service, source, port), labels)]
     at_callers = [
         labelled(obj, labels) for obj in caller_objects(service, source, port, address=address, identity=identity)
     ]
-    wanted = [(by_ingress.owned(lab, name), at_source if name == source else at_callers) for name in lab.clusters]
+    callers = export.importers(lab, source)
+    wanted = [(by_ingress.owned(lab, source), at_source)]
+    wanted += [(by_ingress.owned(lab, name), at_callers) for name in callers]
     for objects, parts in wanted:
         objects.check(parts)
     for objects, parts in sorted(wanted, key=lambda pair: pair[1] is not at_source):
@@ -98,7 +101,7 @@ def caller_objects(service: str, source: str, port: int, *, address: str, identi
     entry = {
         "hosts": [ingress],
         "location": "MESH_EXTERNAL",
-        "resolution": "STATIC",
+        "resolution": "STATIC" if hosts.is_address(address) else "DNS",  # a cloud may give a host name
         "ports": [{"number": FROM_MESH_PORT, "name": "http", "protocol": "HTTP"}],
         "endpoints": [{"address": address}],
     }

@@ -14,7 +14,7 @@ from lab.base import pki
 from lab.base.concurrency import Threads, at_once
 from lab.base.errors import ClusterError
 from lab.base.names import NAMESPACE
-from lab.clusters.kind import network
+from lab.clusters import addresses
 from lab.components import inventory, load_balancer
 from lab.components.base import State
 from lab.kube import Kube, KubeError, connect, manifests
@@ -92,7 +92,7 @@ class IstioMesh:
         return REFUSALS
 
     def gateways(self, clusters: Iterable[str] | None = None) -> list[Gateway]:
-        """Return the gateways; one is alive when a proxy is Available and its Service has the node's address."""
+        """Return the gateways; one is alive when a proxy is Available and its Service has its address."""
         return flat(
             self._each(
                 clusters,
@@ -114,13 +114,12 @@ class IstioMesh:
 
         with Threads(1, thread_name_prefix="links") as threads:  # one question for each cluster, not for each link
             servers = threads.submit(self._each, None, _server, error_of)
-            synced = self._each(sources, lambda kube: _synced(kube, self.lab.clusters), error_of)
+            synced = self._each(sources, lambda kube: _synced(kube, _linked(self.lab, kube.cluster.name)), error_of)
             known = servers.result()
         return [
             _link(source, target, status, known[target])
             for source, status in synced.items()
-            for target in self.lab.clusters
-            if target != source
+            for target in _linked(self.lab, source)
         ]
 
     def link(self, source: str, target: str) -> None:
@@ -177,7 +176,7 @@ class IstioMesh:
     def export(self, service: str, source: str) -> list[tuple[str, str]]:
         """Export a service to all other clusters."""
         export.apply(self.lab, service, source)
-        return [(names.exported_name(service, source), other) for other in self.lab.clusters if other != source]
+        return [(names.exported_name(service, source), other) for other in export.importers(self.lab, source)]
 
     def unexport(self, service: str, source: str) -> bool:
         """Delete an export."""
@@ -308,12 +307,17 @@ def _workload_of(kube: Kube, service: str) -> Caller:
 
 def _server(kube: Kube) -> str | ClusterError:
     try:
-        return network.server_of(kube)
+        return addresses.api_server(kube)
     except ClusterError as error:
         return error
 
 
-def _synced(kube: Kube, clusters: Iterable[str]) -> Mapping[str, str] | ClusterError:
+def _linked(lab: Lab, source: str) -> list[str]:
+    """Return the clusters that a cluster's istiod watches: all others that it reaches."""
+    return [name for name in lab.clusters if name != source and lab.spec.reaches(source, name)]
+
+
+def _synced(kube: Kube, targets: Iterable[str]) -> Mapping[str, str] | ClusterError:
     """Return istiod's sync status of each cluster that it watches, by the cluster's name.
 
     Its metrics are read without a process in its pod. When a remote secret changes, they end with "closed" for the old
@@ -326,7 +330,7 @@ def _synced(kube: Kube, clusters: Iterable[str]) -> Mapping[str, str] | ClusterE
     port = f"{running[0]}:{control_plane.METRICS_PORT}"
     metrics = kube.read(f"/api/v1/namespaces/{control_plane.NAMESPACE}/pods/{port}/proxy/metrics", timeout_s=ASK_S)
     known = sync_states(metrics)
-    if all(known.get(name) == "synced" for name in clusters if name != kube.cluster.name):
+    if all(known.get(name) == "synced" for name in targets):
         return known
     argv = ["pilot-discovery", "request", "GET", "/debug/clusterz"]
     answer = kube.execute(running[0], argv, namespace=control_plane.NAMESPACE, timeout_s=ASK_S)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from lab.base import wait
 from lab.base.names import Cluster
 from lab.base.wait import NotYet
-from lab.clusters.kind.network import API_PORT, server_of
-from lab.components import inventory
+from lab.clusters.addresses import api_server
+from lab.components import inventory, rendering
 from lab.components.base import ManifestComponent
-from lab.components.rendering import Rendering, kubectl, node_address
+from lab.components.rendering import Rendering, kubectl
 from lab.kube import Kube, connect, manifests
 from lab.kube.objects import Obj, Ref, ref
 from lab.lab import Lab
@@ -174,7 +174,7 @@ class RemoteSecret(ManifestComponent):
             "clusters": [
                 {
                     "name": self.target,
-                    "cluster": {"server": server_of(target), "certificate-authority-data": authority},
+                    "cluster": {"server": api_server(target), "certificate-authority-data": authority},
                 }
             ],
             "users": [{"name": self.target, "user": {"token": token}}],
@@ -184,13 +184,14 @@ class RemoteSecret(ManifestComponent):
     def rendering(self, lab: Lab, cluster: Cluster) -> Rendering:
         """Return the command that creates the Secret; only a running target knows the token and its address."""
         target, account = lab.clusters[self.target], account_of(cluster.name)
+        obtain, server = rendering.api_server(target)
         create = (
             f"istioctl create-remote-secret --context={target.context} --name={self.target} --namespace={NAMESPACE}"
-            f' --service-account={account} --secret-name={account} --server="https://$ADDRESS:{API_PORT}"'
+            f' --service-account={account} --secret-name={account} --server="{server}"'
         )
         return Rendering(
             objects=[self._secret("PLACEHOLDER")],
-            before=[node_address(target), f"{create} | {kubectl(cluster)} apply --filename=-"],
+            before=[obtain, f"{create} | {kubectl(cluster)} apply --filename=-"],
         )
 
     def _secret(self, kubeconfig: str) -> Obj:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lab.base.errors import UsageError
 from lab.base.names import NAMESPACE, Cluster
+from lab.clusters.existing.checks import Footprint
 from lab.components.dns import ClusterDns
 from lab.components.frontend import Frontend
 from lab.components.gateway_api import GatewayApi
@@ -16,6 +17,7 @@ from lab.kube.objects import Obj, Ref
 from lab.lab import Lab
 from lab.mesh import Mesh
 from lab.mesh.names import ports_of
+from lab.stacks import needs
 from lab.stacks.istio import control_plane, export
 from lab.stacks.istio.attempt_count import AttemptCount
 from lab.stacks.istio.east_west_gateway import EastWestGateway
@@ -30,6 +32,16 @@ from lab.stacks.panel import PanelKinds
 from lab.tools.istioctl import Istioctl
 
 _LEVELS = {"Info": CheckVerdict.OK, "Warning": CheckVerdict.WARNING}
+
+_FOOTPRINT = Footprint(
+    namespaces=(control_plane.NAMESPACE, INGRESS.namespace, NAMESPACE),
+    groups=(
+        "networking.istio.io",
+        "security.istio.io",
+        "telemetry.istio.io",
+        "extensions.istio.io",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -50,13 +62,13 @@ class IstioStack:
     )
     panel: PanelKinds = PANEL
     viz: bool = False
+    footprint: Footprint = _FOOTPRINT
     control_plane: str = "istio"
     prepares: str = "render Istio's charts"
 
     def artifacts(self, lab: Lab) -> tuple[str, ...]:
-        """Return programs, CRDs and the node image."""
-        del lab
-        return ("kind", "kubectl", "istioctl", "gateway-api", self.node_image)
+        """Return programs, CRDs, and what the clusters need."""
+        return ("kubectl", "istioctl", "gateway-api", *needs.of_clusters(lab, self.node_image, self.images(lab)))
 
     def images(self, lab: Lab) -> tuple[str, ...]:
         """Return Istio's images and the applications'."""
@@ -105,7 +117,8 @@ class IstioStack:
 
     def link_components(self, lab: Lab, source: str, target: str) -> Sequence[LinkComponent]:
         """Return the account in the target, and the remote secret with its token in the source."""
-        del lab
+        if not lab.spec.reaches(source, target):
+            return []
         access = LinkComponent(
             cluster=target,
             component=RemoteAccess(source=source),
@@ -127,12 +140,14 @@ class IstioStack:
     def exported(self, lab: Lab, service: Obj, source: str, cluster: str) -> Sequence[Obj]:
         """Return the subsets for every cluster, and the export's Service and route for the importing ones."""
         name = service["metadata"]["name"]
+        if cluster != source and not lab.spec.reaches(cluster, source):
+            return []
         return export.objects_in(cluster, name, source, ports_of(service), clusters=list(lab.clusters))
 
     def answers(self, lab: Lab, cluster: str) -> Mapping[str, frozenset[str]]:
         """Return podinfo with all clusters that run it: Istio merges its Services."""
-        del cluster
-        return {"podinfo": frozenset(name for name, c in lab.spec.clusters.items() if c.podinfo.replicas > 0)}
+        known = [name for name in lab.clusters if name == cluster or lab.spec.reaches(cluster, name)]
+        return {"podinfo": frozenset(name for name in known if lab.spec.clusters[name].podinfo.replicas > 0)}
 
     def scaled(self, lab: Lab) -> frozenset[Ref]:
         """Return none: `lab up` sets the replicas of all workloads."""

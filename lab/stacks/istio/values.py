@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lab.base.names import MANAGED_BY, MANAGED_LABEL
+
 # Envoy's own metrics of requests, retries and mTLS, beside Istio's: they are the same with every Envoy.
 _EVIDENCE = (
     r"cluster\.outbound\|.*\.upstream_(rq_(total|[1-5]xx|retry|pending_overflow)|cx_(total|connect_fail))$",
@@ -25,6 +27,8 @@ class MeshPlace:
     other_trust_domains: Sequence[str]
     pilot_image: str
     proxy_image: str
+    shared: bool = False
+    """Whether others use the cluster, too: then Istio sees only the lab's namespaces."""
     local_hosts: Sequence[str] = ()
     """Services that Istio does not merge with Services of the same name in other clusters."""
 
@@ -45,6 +49,8 @@ def operator(place: MeshPlace) -> dict[str, Any]:
             "proxyMetadata": {"CLOUD_PLATFORM": "none"},
         },
     }
+    if place.shared:
+        mesh_config["discoverySelectors"] = [{"matchLabels": {MANAGED_LABEL: MANAGED_BY}}]
     return {
         "apiVersion": "install.istio.io/v1alpha1",
         "kind": "IstioOperator",
@@ -76,22 +82,18 @@ def _values(place: MeshPlace) -> dict[str, Any]:
                 "PILOT_REMOTE_CLUSTER_TIMEOUT": "10s",
             },
         },
-        "gatewayClasses": {"istio": _GATEWAYS},
+        "gatewayClasses": {"istio": _gateways(shared=place.shared)},
     }
 
 
-_GATEWAYS = {
-    "service": {
-        "spec": {
-            # The lab assigns the addresses (load_balancer.py); node ports would be unused.
-            "allocateLoadBalancerNodePorts": False,
-            # All gateways have the node's address, where only one of them could use the status port.
-            "ports": [{"port": 15021, "$patch": "delete"}],
-        }
-    },
-    "deployment": {
-        "spec": {
-            "template": {"spec": {"containers": [{"name": "istio-proxy", "readinessProbe": {"periodSeconds": 2}}]}}
-        }
-    },
-}
+def _gateways(*, shared: bool) -> dict[str, Any]:
+    """Return what Istio merges into the Service and the Deployment of each gateway."""
+    # The lab assigns the addresses (load_balancer.py), so node ports would be unused; some platforms need them.
+    own = {} if shared else {"allocateLoadBalancerNodePorts": False}
+    # All gateways have the node's address, where only one of them could use the status port.
+    service = {**own, "ports": [{"port": 15021, "$patch": "delete"}]}
+    proxy = {"name": "istio-proxy", "readinessProbe": {"periodSeconds": 2}}
+    return {
+        "service": {"spec": service},
+        "deployment": {"spec": {"template": {"spec": {"containers": [proxy]}}}},
+    }

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.base import pki
-from lab.base.names import Cluster
+from lab.base.names import MANAGED_BY, MANAGED_LABEL, Cluster
 from lab.base.step import StepResult
 from lab.components import dns
 from lab.components.base import ManifestComponent
@@ -90,7 +90,8 @@ class LinkerdIdentity(ManifestComponent):
         kube = connect(cluster)
         before = kube.get(_TRUST_ROOTS)
         result = super().apply(lab, cluster)
-        dns.wait_until_answers(kube)
+        if not cluster.existing:  # another cluster's DNS has been ready for long, and may not be CoreDNS
+            dns.wait_until_answers(kube)
         if before is not None and before.get("data") != (kube.get(_TRUST_ROOTS) or {}).get("data"):
             for pod in kube.find("v1", "Pod", namespace=NAMESPACE, labels=_INJECTOR_PODS):
                 owned.discard(kube, ref(pod), grounds=Grounds.INJECTOR_POD)
@@ -149,9 +150,11 @@ def cli_of(lab: Lab) -> Cli:
 
 def rendered(lab: Lab, cluster: Cluster) -> list[Obj]:
     """Render the control plane for a cluster; the result is cached by the CLI, the values and the certificates."""
-    controller, proxy = (lab.artifacts.image(name) for name in ("linkerd-controller", "linkerd-proxy"))
+    controller, proxy = (lab.image(name, cluster.name) for name in ("linkerd-controller", "linkerd-proxy"))
     trust_domain = lab.spec.clusters[cluster.name].trust_domain
     cli, values = cli_of(lab), control_plane_values(trust_domain, controller=controller, proxy=proxy)
+    if cluster.existing:
+        values = {**values, "proxyInjector": {"namespaceSelector": OWN_NAMESPACES}}
     anchor, issuer = pki.anchor(lab.paths.pki, lab_name=lab.spec.name), issuer_of(lab, cluster)
     # Without keys, an issuer is of no use later: the objects are taken without certificates.
     signed_by = hashlib.sha256(anchor.certificate + issuer.certificate).hexdigest() if lab.keeps_keys else ""
@@ -166,6 +169,16 @@ def rendered(lab: Lab, cluster: Cluster) -> list[Obj]:
         )
 
     return from_chart(lab, f"linkerd-{cluster.name}", values, render, made_from=f"{cli.binary}\n{signed_by}")
+
+
+OWN_NAMESPACES = {
+    "matchExpressions": [
+        {"key": MANAGED_LABEL, "operator": "In", "values": [MANAGED_BY]},
+        {"key": "config.linkerd.io/admission-webhooks", "operator": "NotIn", "values": ["disabled"]},
+    ]
+}
+"""Where others use the cluster, too, the injector sees pods of the lab's namespaces only: without it, no pod of a
+namespace that it sees starts (`webhookFailurePolicy`)."""
 
 
 def control_plane_values(trust_domain: str, *, controller: str, proxy: str) -> dict[str, Any]:

@@ -15,13 +15,11 @@ from lab.base.names import LABEL_PREFIX, Cluster
 from lab.base.names import NAMESPACE as APPS
 from lab.base.step import StepResult
 from lab.base.wait import NotYet
-from lab.clusters.kind import network
 from lab.components import load_balancer
 from lab.components.base import ManifestComponent
 from lab.components.helm import chart_objects
 from lab.components.rendering import Rendering
 from lab.components.rendering import load_balancer as addressed
-from lab.kube import connect
 from lab.kube.objects import Obj, Ref
 from lab.lab import Lab
 from lab.measure import http
@@ -62,13 +60,11 @@ class Emissary(ManifestComponent):
 
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
         """Return the chart's objects, and the lab's own Listeners, Hosts and Mappings."""
-        del cluster
-        return [*rendered(lab), *routes(), *from_mesh()]
+        return [*rendered(lab, cluster), *routes(), *from_mesh()]
 
     def after_apply(self, lab: Lab, cluster: Cluster) -> None:
-        """Write the node's address into the status of Emissary's Service."""
-        del lab
-        load_balancer.assign(connect(cluster), SERVICE)
+        """Give Emissary's Service its address, and remember that."""
+        load_balancer.ensure_entrance(lab, cluster, SERVICE)
 
     def apply(self, lab: Lab, cluster: Cluster) -> StepResult:
         """Apply the objects, and return when Emissary routes a request from this machine.
@@ -91,15 +87,14 @@ class Emissary(ManifestComponent):
         return replace(super().rendering(lab, cluster), after=addressed(cluster, SERVICE))
 
     def settled(self, lab: Lab, cluster: Cluster) -> bool:
-        """Return whether the Service still has the node's address, and Emissary's Envoy answers a request."""
-        kube = connect(cluster)
-        has_address = load_balancer.assigned(kube, SERVICE) == network.node_address(kube)
-        return has_address and http.status(lab.ingress_url(cluster.name)) is not None
+        """Return whether the Service still has its address, and Emissary's Envoy answers a request."""
+        known = load_balancer.is_known_entrance(lab, cluster, SERVICE)
+        return known and http.status(lab.ingress_url(cluster.name)) is not None
 
 
-def rendered(lab: Lab) -> list[Obj]:
-    """Render Emissary's chart, the same for each cluster."""
-    repository, _, tag = lab.artifacts.image("emissary").rpartition(":")
+def rendered(lab: Lab, cluster: Cluster) -> list[Obj]:
+    """Render Emissary's chart for a cluster."""
+    repository, _, tag = lab.image("emissary", cluster.name).rpartition(":")
     values = chart_values(repository, tag)
     return chart_objects(lab, "emissary-chart", release=_RELEASE, namespace=NAMESPACE, values=values)
 

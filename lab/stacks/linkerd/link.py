@@ -13,8 +13,7 @@ from typing import Any
 
 from lab.base.errors import ClusterError, CommandError
 from lab.base.names import Cluster
-from lab.clusters import provider
-from lab.clusters.kind import network
+from lab.clusters import addresses, provider
 from lab.kube import Kube
 from lab.kube.objects import Ref
 from lab.lab import Lab
@@ -36,7 +35,6 @@ _CREDENTIALS = "cluster-credentials-"
 class _Target:
     """What a link needs of its target; `gateway` is the gateway's problem, empty if it serves."""
 
-    address: str
     server: str
     token: str
     gateway: str
@@ -46,20 +44,21 @@ class _Target:
 class _Source:
     """What a cluster has of its links: by target, whether there is a Link, and the kubeconfig of its credentials.
 
-    `reports` are those of its service mirrors, `reaches` the addresses of API servers that its node can connect to.
+    `reports` are those of its service mirrors, `reaches` the addresses of API servers that its node can connect to;
+    None for an existing cluster, whose node the lab does not ask.
     """
 
     linked: Sequence[str]
     kubeconfigs: Mapping[str, str]
     reports: Mapping[str, Mapping[str, Any]]
-    reaches: frozenset[tuple[str, int]]
+    reaches: frozenset[tuple[str, int]] | None
 
 
 def listed(lab: Lab, sources: Sequence[str]) -> list[Link]:
     """Return the links that clusters have or should have. The lab asks each cluster once, not for each link."""
     names = [name for name in lab.clusters if any(name in multicluster.linked(lab, source) for source in sources)]
     targets = each(lab, names, _target, lambda _, error: error)
-    ends = [(one.address, network.API_PORT) for one in targets.values() if isinstance(one, _Target)]
+    ends = [addresses.end_of(one.server) for one in targets.values() if isinstance(one, _Target)]
     found = each(lab, sources, lambda kube: _source(lab, kube, ends), lambda _, error: error)
     return [link for name, one in found.items() for link in _of_source(lab, name, one, targets)]
 
@@ -98,7 +97,7 @@ def _problem(source: str, target: str, found: _Source, there: _Target) -> str:
         return f"the credentials for {target} are missing"
     if not there.token or there.token not in found.kubeconfigs[target]:
         return f"the credentials for {target} were revoked there"
-    if (there.address, network.API_PORT) not in found.reaches:
+    if found.reaches is not None and addresses.end_of(there.server) not in found.reaches:
         return f"{source} does not reach {target}'s API server: mirrors no longer follow {target}"
     if there.gateway:
         return f"{target}'s gateway: {there.gateway}"
@@ -110,11 +109,10 @@ def _problem(source: str, target: str, found: _Source, there: _Target) -> str:
 def _target(kube: Kube) -> _Target | ClusterError:
     token = (kube.get(_TOKEN) or {}).get("data", {}).get("token", "")
     try:
-        address, server = network.node_address(kube), network.server_of(kube)
+        server = addresses.api_server(kube)
     except ClusterError as error:
         return error
     return _Target(
-        address=address,
         server=server,
         token=b64decode(token).decode(),
         gateway=not_serving(kube.get(multicluster.DEPLOYMENT)),
@@ -136,8 +134,12 @@ def _source(lab: Lab, kube: Kube, ends: Sequence[tuple[str, int]]) -> _Source | 
         linked=linked,
         kubeconfigs=kubeconfigs,
         reports=_mirror_reports(lab, kube.cluster) if has_links else {},
-        reaches=provider().wire.reaches(kube.cluster, ends) if has_links else frozenset(),
+        reaches=_reaches(kube.cluster, ends) if has_links else frozenset(),
     )
+
+
+def _reaches(source: Cluster, ends: Sequence[tuple[str, int]]) -> frozenset[tuple[str, int]] | None:
+    return None if source.existing else provider().wire.reaches(source, ends)
 
 
 def _linked(kube: Kube) -> list[str]:

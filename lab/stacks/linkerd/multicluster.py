@@ -16,14 +16,13 @@ from lab.base.errors import CommandError
 from lab.base.names import LABEL_PREFIX, Cluster
 from lab.base.step import StepResult
 from lab.base.wait import NotYet
-from lab.clusters.kind import network
-from lab.clusters.kind.network import API_PORT, server_of
+from lab.clusters.addresses import api_server
 from lab.components import gateways, load_balancer
 from lab.components.base import ManifestComponent
 from lab.components.helm import from_chart
 from lab.components.rendering import Rendering, kubectl
+from lab.components.rendering import api_server as server_of
 from lab.components.rendering import load_balancer as addressed
-from lab.components.rendering import node_address as address_of
 from lab.kube import connect, manifests
 from lab.kube.objects import Obj, Ref, ref
 from lab.lab import Lab
@@ -62,7 +61,8 @@ def targets(lab: Lab) -> frozenset[str]:
 
 def linked(lab: Lab, source: str) -> tuple[str, ...]:
     """Return the targets of a cluster's links."""
-    return tuple(name for name in lab.clusters if name != source and name in targets(lab))
+    known = targets(lab)
+    return tuple(n for n in lab.clusters if n != source and n in known and lab.spec.reaches(source, n))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,20 +83,19 @@ class Multicluster(ManifestComponent):
         return [part for obj in wanted for part in _available(obj, lab.spec.ha.gateways)]
 
     def after_apply(self, lab: Lab, cluster: Cluster) -> None:
-        """Write the node's address into the gateway's Service, and accept all identities unless permissions exist."""
+        """Give the gateway's Service its address, and accept all identities unless permissions exist."""
         if cluster.name in targets(lab):
             kube = connect(cluster)
-            load_balancer.assign(kube, GATEWAY)
+            load_balancer.ensure(kube, GATEWAY)
             if kube.get(GATEWAY_CALLERS) is None:
                 lab.owned(kube, _CALLERS).apply(everybody())
 
     def settled(self, lab: Lab, cluster: Cluster) -> bool:
-        """Return whether the Service still has the node's address, and the gateway's identities exist."""
+        """Return whether the Service still has its address, and the gateway's identities exist."""
         kube = connect(cluster)
         if cluster.name not in targets(lab):
             return True
-        has_address = load_balancer.assigned(kube, GATEWAY) == network.node_address(kube)
-        return has_address and kube.get(GATEWAY_CALLERS) is not None
+        return not load_balancer.problem(kube, GATEWAY) and kube.get(GATEWAY_CALLERS) is not None
 
     def rendering(self, lab: Lab, cluster: Cluster) -> Rendering:
         """Return the objects; with a gateway, also the identities that it accepts and commands for its address."""
@@ -126,7 +125,7 @@ class LinkTo(ManifestComponent):
             kubeconfig=target.kubeconfig,
             context=target.context,
             name=self.target,
-            server=server_of(connect(target)),
+            server=api_server(connect(target)),
             # These labels mark the lab's own objects; mirrors belong to Linkerd.
             without_labels=sorted(lab.owner(self.name).labels),
         )
@@ -146,9 +145,10 @@ class LinkTo(ManifestComponent):
     def rendering(self, lab: Lab, cluster: Cluster) -> Rendering:
         """Return the command that creates the Link and its credentials; only a running target can generate them."""
         target, credentials = lab.clusters[self.target], f"cluster-credentials-{self.target}"
+        obtain, server = server_of(target)
         generate = (
             f"linkerd multicluster link-gen --context={target.context} --cluster-name={self.target}"
-            f' --api-server-address="https://$ADDRESS:{API_PORT}"'
+            f' --api-server-address="{server}"'
         )
         secrets: list[Obj] = [
             {
@@ -163,7 +163,7 @@ class LinkTo(ManifestComponent):
         link = f"the Link {self.target} and the Secrets {credentials}"
         return Rendering(
             objects=secrets,
-            before=[address_of(target), f"{generate} | {kubectl(cluster)} apply --filename=-"],
+            before=[obtain, f"{generate} | {kubectl(cluster)} apply --filename=-"],
             left_out=[f"{cluster.name}: {link}: `linkerd multicluster link-gen` generates them from {self.target}."],
         )
 
@@ -185,12 +185,12 @@ def everybody() -> Obj:
 
 def extension_values(lab: Lab, cluster: str) -> dict[str, Any]:
     """Return the values of the extension's chart for a cluster."""
-    name, _, tag = lab.artifacts.image("linkerd-controller").rpartition(":")
+    name, _, tag = lab.image("linkerd-controller", cluster).rpartition(":")
     image = {"name": name, "version": tag}
     controllers: list[Mapping[str, Any]] = [{"link": {"ref": {"name": target}}} for target in linked(lab, cluster)]
     return {
         "identityTrustDomain": lab.spec.clusters[cluster].trust_domain,
-        "gateway": {"enabled": cluster in targets(lab), "pauseImage": lab.artifacts.image("linkerd-gateway")},
+        "gateway": {"enabled": cluster in targets(lab), "pauseImage": lab.image("linkerd-gateway", cluster)},
         "remoteMirrorServiceAccount": cluster in targets(lab),
         "controllers": controllers,
         "controllerDefaults": {"image": image},

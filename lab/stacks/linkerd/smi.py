@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lab.artifacts import push
 from lab.artifacts.make import make
 from lab.artifacts.plan import missing
 from lab.artifacts.store import ArtifactStore
@@ -43,8 +44,7 @@ class LinkerdSmi(ManifestComponent):
 
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
         """Return the chart's objects, without its hooks."""
-        del cluster
-        name, _, tag = lab.artifacts.image("smi-adaptor").rpartition(":")
+        name, _, tag = lab.image("smi-adaptor", cluster.name).rpartition(":")
         values = chart_values(name, tag)
         objects = chart_objects(lab, "smi-chart", release="linkerd-smi", namespace=NAMESPACE, values=values)
         namespace: Obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
@@ -58,7 +58,10 @@ class LinkerdSmi(ManifestComponent):
         """
         for name in missing(lab.artifacts, ARTIFACTS):
             make(lab.artifacts, name)
-        provider().ensure_images(lab, cluster, [lab.artifacts.image("smi-adaptor")])
+        if cluster.existing:
+            push.ensure(lab.artifacts, ["smi-adaptor"])
+        else:
+            provider().ensure_images(lab, cluster, [lab.artifacts.image("smi-adaptor")])
         return super().apply(lab, cluster)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lab.base.errors import UsageError
 from lab.base.names import NAMESPACE, Cluster
+from lab.clusters.existing.checks import Footprint
 from lab.components import inventory
 from lab.components.dns import ClusterDns
 from lab.components.frontend import Frontend
@@ -17,6 +18,7 @@ from lab.kube import connect
 from lab.kube.objects import Obj, Ref, labelled
 from lab.lab import Lab
 from lab.mesh import Mesh
+from lab.stacks import needs
 from lab.stacks.linkerd import control_plane, emissary, export, multicluster, policy
 from lab.stacks.linkerd import viz as linkerd_viz
 from lab.stacks.linkerd.mesh import LinkerdMesh
@@ -29,6 +31,24 @@ from lab.tools.linkerd import CheckLine
 # A failover may take a try of 1 s, a wait of 1 s for the primary and a try at the backup (`split.py`). A busy machine
 # takes longer.
 FRONTEND = Frontend(request_timeout_s=6)
+
+_FOOTPRINT = Footprint(
+    namespaces=(
+        control_plane.NAMESPACE,
+        multicluster.NAMESPACE,
+        linkerd_viz.NAMESPACE,
+        emissary.NAMESPACE,
+        NAMESPACE,
+    ),
+    groups=(
+        "linkerd.io",
+        "policy.linkerd.io",
+        "multicluster.linkerd.io",
+        "workload.linkerd.io",
+        "split.smi-spec.io",
+        "getambassador.io",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -48,14 +68,17 @@ class LinkerdStack:
     )
     panel: PanelKinds = PANEL
     viz: bool = True
+    footprint: Footprint = _FOOTPRINT
     control_plane: str = "linkerd"
     prepares: str = "render Linkerd's and Emissary's charts"
 
     def artifacts(self, lab: Lab) -> tuple[str, ...]:
-        """Return programs, CRDs, charts, the node image, and the images of optional components."""
-        programs = ("kind", "kubectl", "linkerd", "helm")
+        """Return programs, CRDs, charts, what the clusters need, and the images of optional components."""
+        programs = ("kubectl", "linkerd", "helm")
         files = ("gateway-api", "emissary-crds", "emissary-chart")
-        return (*programs, *files, self.node_image, *_on_request(lab))
+        needed = needs.of_clusters(lab, self.node_image, self.images(lab))
+        on_request = _on_request(lab) if lab.created.clusters else ()
+        return tuple(dict.fromkeys((*programs, *files, *needed, *on_request)))
 
     def images(self, lab: Lab) -> tuple[str, ...]:
         """Return Linkerd's, Emissary's and the applications' images."""
@@ -156,8 +179,9 @@ class LinkerdStack:
         """Return podinfo with the cluster itself, and each export of it with its source."""
         own = {"podinfo": frozenset({cluster})} if lab.spec.clusters[cluster].podinfo.replicas else {}
         # West's frontend cannot call a cluster that has joined by its name (frontend.upstream_names).
-        sources = (s for s in lab.spec.exports.get("podinfo", ()) if s != cluster and s not in lab.spec.joined)
-        running = (s for s in sources if lab.spec.clusters[s].podinfo.replicas)
+        sources = (s for s in multicluster.linked(lab, cluster) if s not in lab.spec.joined)
+        exporting = (s for s in sources if s in lab.spec.exports.get("podinfo", ()))
+        running = (s for s in exporting if lab.spec.clusters[s].podinfo.replicas)
         return {**own, **{export.exported_name("podinfo", source): frozenset({source}) for source in running}}
 
     def scaled(self, lab: Lab) -> frozenset[Ref]:

@@ -13,7 +13,7 @@ from lab.components.rendering import Rendering
 from lab.kube.objects import Obj
 from lab.lab import Lab
 from lab.stacks.linkerd import certificates
-from lab.stacks.linkerd.control_plane import REQUESTS, cli_of
+from lab.stacks.linkerd.control_plane import OWN_NAMESPACES, REQUESTS, cli_of
 
 NAMESPACE = "linkerd-viz"
 IMAGES = ("linkerd-metrics-api", "linkerd-tap", "linkerd-web", "prometheus")
@@ -28,8 +28,10 @@ class LinkerdViz(ManifestComponent):
     def objects(self, lab: Lab, cluster: Cluster) -> Sequence[Obj]:
         """Return the objects that the CLI renders."""
         cli = cli_of(lab)
-        images = dict(zip(IMAGES, map(lab.artifacts.image, IMAGES), strict=True))
+        images = {name: lab.image(name, cluster.name) for name in IMAGES}
         values = chart_values(lab.spec.clusters[cluster.name].trust_domain, images)
+        if cluster.existing:
+            values["tapInjector"]["namespaceSelector"] = OWN_NAMESPACES
         return from_chart(lab, f"viz-{cluster.name}", values, cli.viz, made_from=str(cli.binary))
 
     def rendering(self, lab: Lab, cluster: Cluster) -> Rendering:

@@ -58,12 +58,13 @@ def of_lab(lab: Lab, mesh: Mesh, *, shown: Callable[[Path], str]) -> Sequence[Br
         shown: returns a path as a person types it.
     """
     clusters = list(lab.clusters.values())
+    nodes = [cluster for cluster in clusters if not cluster.existing]
     return [
         *(_podinfo(lab, cluster) for cluster in clusters if lab.spec.clusters[cluster.name].podinfo.replicas),
         *(_gateway(cluster, gateway) for cluster in clusters for gateway in _east_west(mesh, cluster)),
-        *(_link(lab.west, target) for target in clusters if target != lab.west),
+        *(_link(lab.west, target) for target in nodes if lab.west in nodes and target != lab.west),
         *(_latency(mesh.name, cluster, shown) for cluster in clusters),
-        *(_power(lab, cluster) for cluster in clusters),
+        *(_power(lab, cluster) for cluster in nodes),
     ]
 
 

@@ -86,7 +86,7 @@ def test_a_step_that_the_stack_cannot_do_is_shown_as_such(stage: PlayedStage, sc
     audience.shows(GO)
     audience.press("Enter")
     audience.sees(".status[data-look=done]", "Not checked here")
-    audience.sees(".result[data-outcome=skipped]", "this stack cannot split requests by an SMI TrafficSplit")
+    audience.sees(".result[data-outcome=skipped]", "this lab cannot split requests by an SMI TrafficSplit")
     audience.sees(GO, "Sum up")
 
 

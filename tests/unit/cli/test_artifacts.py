@@ -61,3 +61,25 @@ def test_clean_prints_what_it_deleted(lab: Command, monkeypatch: pytest.MonkeyPa
     )
     assert lab("artifacts", "clean", "--all").out == "✓ kubectl deleted\n"
     assert asked == [True]
+
+
+def test_what_the_registry_lacks_is_pushed(lab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = "lab.artifacts.store.ArtifactStore"
+    monkeypatch.setattr(f"{store}.is_pushed", lambda _, name: name != "podinfo")
+    monkeypatch.setattr(f"{store}.pulled_as", lambda _, name: f"registry.example/{name}:1")
+    monkeypatch.setattr(f"{store}.problem", lambda *_: None)
+    pushed: list[list[str]] = []
+
+    def ensure(_: Any, names: list[str]) -> list[str]:
+        pushed.append(names)
+        return ["registry.example/frontend:1"]
+
+    monkeypatch.setattr("lab.artifacts.push.ensure", ensure)
+    ended = lab("push")
+    assert pushed == [["istio-pilot", "istio-proxy", "frontend"]]
+    assert "✓ registry.example/frontend:1" in ended.out
+    assert "= registry.example/istio-pilot:1 is there already" in ended.out
+    (one,) = lab("push", "frontend", "--json").json
+    assert one == {"artifact": "frontend", "reference": "registry.example/frontend:1", "changed": True}
+    assert "nothing to push" in lab("push", "podinfo").out
+    assert lab("push", "nonsense").code == 2

@@ -392,7 +392,7 @@ def test_a_scenario_that_the_stack_cannot_show_is_left_out(steps: StepRunner, vi
     presenter = Presenter(scenarios=(cannot, two_steps()), steps=steps)
     presenter.attach(view)
     request(presenter, Wish.GO)
-    assert view.seen == ["A demo is left out: this stack cannot split requests by an SMI TrafficSplit"]
+    assert view.seen == ["A demo is left out: this lab cannot split requests by an SMI TrafficSplit"]
     assert at(presenter) == "demo/one"
 
 
@@ -478,5 +478,5 @@ def test_a_learners_check_of_a_step_that_the_stack_cannot_do_is_skipped(steps: S
     run = check_one(steps, [whole], "demo/one")
     assert (run.outcome, run.reason) == (
         Outcome.SKIPPED,
-        "this stack cannot split requests by an SMI TrafficSplit",
+        "this lab cannot split requests by an SMI TrafficSplit",
     )

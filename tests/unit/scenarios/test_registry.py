@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lab import config
 from lab.base.errors import LabError, UsageError
 from lab.mesh.capabilities import Capability
 from lab.scenario import commands
@@ -34,9 +35,10 @@ from tests.unit.scenarios.test_shown import parts_of
 
 
 class Nothing:
-    """A missing lab, or a missing mesh with all capabilities."""
+    """A missing lab, of which lab.toml says all, or a missing mesh with all capabilities."""
 
     capabilities = frozenset(Capability)
+    spec = config.parse("")
 
     def __getattr__(self, name: str) -> Any:
         raise LabError(f"there is no lab: {name}")

@@ -227,7 +227,7 @@ def test_a_failed_undo_is_reported_and_the_others_still_run(context: Context, ru
 
 def test_a_lacking_capability_skips_with_its_reason(context: Context, runner: FakeRunner) -> None:
     by_request = frozenset({Capability.AUTHORIZE_REQUEST})
-    reason = "this stack cannot allow callers by method and path"
+    reason = "this lab cannot allow callers by method and path"
     whole = runner_of(context, runner).run(scenario(step(do=typed("echo 1")), requires=by_request))
     one = runner_of(context, runner).run(scenario(step(checks=(check(requires=by_request),))))
 

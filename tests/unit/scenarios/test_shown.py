@@ -277,6 +277,7 @@ def test_no_context_method_changes_a_lab() -> None:
     public = {name for name in vars(Context) if not name.startswith("_")}
     assert public - {"full", "rate_per_s", "env", "memo", "lab", "mesh"} == {
         "base_url",
+        "capabilities",
         "cluster",
         "east",
         "recall",

@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 from lab.base import wait
 from lab.base.wait import NotYet
 from lab.stage import json_requests, security
-from lab.stage.security import Door
+from lab.stage.security import Door, security_headers
 from tests.unit.stage.kit import FakeStage, Served, served
 
 POSTS = {
@@ -246,6 +246,14 @@ def test_every_answer_has_the_security_headers(here: Served, path: str) -> None:
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cache-control"] == ("no-store" if path.startswith("/api") else "no-cache")
     assert "server" not in answer.headers
+
+
+def test_the_page_of_an_existing_cluster_may_be_framed_and_no_other() -> None:
+    def frames(**options: str) -> str:
+        return security_headers(7465, **options)["content-security-policy"].partition("frame-src ")[2].partition(";")[0]
+
+    assert frames() == "http://127.0.0.1:* http://localhost:*"
+    assert frames(frame="http://203.0.113.9") == "http://127.0.0.1:* http://localhost:* http://203.0.113.9"
 
 
 def test_no_file_outside_of_the_folder_is_served(tmp_path: Path) -> None:

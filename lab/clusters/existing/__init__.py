@@ -1,0 +1,1 @@
+"""Clusters that exist without the lab: it installs into them, and removes exactly what it installed."""

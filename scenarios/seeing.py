@@ -167,24 +167,25 @@ def deployment(name: str, *, namespace: str = NAMESPACE) -> Ref:
     return Ref(api_version="apps/v1", kind="Deployment", name=name, namespace=namespace)
 
 
-def endpoints(cluster: Cluster, name: str, *, namespace: str = NAMESPACE) -> tuple[tuple[str, ...], Evidence]:
-    """Return the addresses in a Service's EndpointSlices."""
+def _ends(cluster: Cluster, name: str, namespace: str) -> list[Obj]:
+    """Return the endpoints in a Service's EndpointSlices."""
     slices = connect(cluster).find(
         "discovery.k8s.io/v1", "EndpointSlice", namespace=namespace, labels={"kubernetes.io/service-name": name}
     )
-    addresses = tuple(
-        sorted(address for s in slices for endpoint in s.get("endpoints") or () for address in endpoint["addresses"])
-    )
+    return [endpoint for one in slices for endpoint in one.get("endpoints") or ()]
+
+
+def endpoints(cluster: Cluster, name: str, *, namespace: str = NAMESPACE) -> tuple[tuple[str, ...], Evidence]:
+    """Return the addresses in a Service's EndpointSlices."""
+    ends = _ends(cluster, name, namespace)
+    addresses = tuple(sorted(address for endpoint in ends for address in endpoint["addresses"]))
     text = dump({"service": name, "endpoints": list(addresses)})
     return addresses, Evidence(kind=EvidenceKind.OBJECT, title=f"{cluster.name}: EndpointSlices of {name}", text=text)
 
 
 def endpoint_pods(cluster: Cluster, name: str, *, namespace: str = NAMESPACE) -> set[str]:
     """Return the UIDs of the pods in a Service's EndpointSlices: addresses of two clusters can be the same."""
-    slices = connect(cluster).find(
-        "discovery.k8s.io/v1", "EndpointSlice", namespace=namespace, labels={"kubernetes.io/service-name": name}
-    )
-    ends = [endpoint for one in slices for endpoint in one.get("endpoints") or ()]
+    ends = _ends(cluster, name, namespace)
     return {str((endpoint.get("targetRef") or {}).get("uid", "")) for endpoint in ends} - {""}
 
 

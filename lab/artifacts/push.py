@@ -10,27 +10,21 @@ from collections.abc import Sequence
 
 from lab.artifacts import registry
 from lab.artifacts.store import ArtifactStore
+from lab.artifacts.upstream import split
 from lab.artifacts.web import WebError
 from lab.base import events
 from lab.base.errors import ArtifactError, CommandError
-
-
-def missing(store: ArtifactStore, names: Sequence[str]) -> list[str]:
-    """Return those of the images that the registry does not have.
-
-    Raises:
-        ArtifactError: lab.toml names no registry, or the registry does not answer.
-    """
-    return [name for name in names if not _has(store.pulled_as(name))]
 
 
 def ensure(store: ArtifactStore, names: Sequence[str]) -> list[str]:
     """Push the images that the registry lacks, and return the reference of each.
 
     Raises:
-        ArtifactError: this machine does not have an image, or the registry does not take it.
+        ArtifactError: lab.toml names no registry, this machine does not have an image, or the registry does not answer
+            or does not take it.
     """
-    return [push(store, name) for name in missing(store, [name for name in names if store.is_pushed(name)])]
+    pushed = [name for name in names if store.is_pushed(name)]
+    return [push(store, name) for name in pushed if not _has(store.pulled_as(name))]
 
 
 def push(store: ArtifactStore, name: str) -> str:
@@ -46,7 +40,7 @@ def push(store: ArtifactStore, name: str) -> str:
         store.docker.push(there, on_line=events.progress)
     except CommandError as error:
         last = (error.stderr.strip().splitlines() or ["no reason given"])[-1]
-        host = there.partition("/")[0]
+        host, _ = split(there)
         raise ArtifactError(
             f"the registry did not take {there}: {last}",
             next=f"`docker login {host}`, or another `registry` in lab.toml",

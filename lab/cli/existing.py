@@ -30,7 +30,8 @@ def ask(lab: Lab, agreed: Sequence[str]) -> None:
 
     Raises:
         LabError: something prevents the lab, or the answer is another one than the context's name.
-        UsageError: the command line names an unknown context; or there is no terminal to ask, and it does not name one.
+        UsageError: the command line names an unknown context; or standard input is not a terminal, and the command line
+            does not name a context.
     """
     contexts = {str(lab.spec.clusters[name].context) for name in lab.spec.existing}
     if unknown := [name for name in agreed if name not in contexts]:
@@ -51,7 +52,9 @@ def _ask(one: Preflight) -> None:
     what = f"the lab installs into the existing cluster {one.context} ({one.server})"
     if not (sys.stdin and sys.stdin.isatty()):
         raise UsageError(
-            f"{what}, and there is no terminal to ask", next=f"lab up --yes-really {one.context}", where=one.cluster
+            f"{what}; it cannot ask, because standard input is not a terminal",
+            next=f"lab up --yes-really {one.context}",
+            where=one.cluster,
         )
     typer.echo(f"{what}; `lab down` removes exactly what it installs.", err=True)
     answer = typer.prompt("Type the name of the context to continue", default="", show_default=False, err=True)

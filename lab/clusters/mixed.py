@@ -48,17 +48,17 @@ class MixedPower:
 
     def stop(self, cluster: Cluster) -> None:
         """Stop a created cluster's node."""
-        _check(cluster, what="stops no node there")
+        _check(cluster, what="does not stop its nodes")
         self.kind.stop(cluster)
 
     def kill(self, cluster: Cluster) -> str:
         """Kill a created cluster's node."""
-        _check(cluster, what="stops no node there")
+        _check(cluster, what="does not stop its nodes")
         return self.kind.kill(cluster)
 
     def pause(self, cluster: Cluster) -> None:
         """Suspend a created cluster's node."""
-        _check(cluster, what="stops no node there")
+        _check(cluster, what="does not stop its nodes")
         self.kind.pause(cluster)
 
     def start(self, cluster: Cluster, *, timeout_s: float = 180) -> bool:
@@ -102,7 +102,7 @@ class MixedWire:
 
     def reaches(self, source: Cluster, ends: Sequence[tuple[str, int]]) -> frozenset[tuple[str, int]]:
         """Try connections from a created cluster's node."""
-        _check(source, what="runs nothing on its nodes")
+        _check(source, what="does not run commands on its nodes")
         return self.kind.reaches(source, ends)
 
     def means(self, source: Cluster) -> Means:
@@ -134,7 +134,7 @@ class MixedWire:
 
     def ping(self, source: Cluster, target: Cluster) -> Ping:
         """Measure round trips between nodes of created clusters."""
-        _check(source, target, what="runs nothing on its nodes")
+        _check(source, target, what="does not run commands on its nodes")
         return self.kind.ping(source, target)
 
     def ensure_routes(self, lab: Lab) -> StepResult:
@@ -151,7 +151,7 @@ class MixedWire:
     def capture(self, lab: Lab, cluster: Cluster) -> Capture:
         """Capture packets at a created cluster's node."""
         if cluster.existing:
-            what = f"{cluster.name} is an existing cluster, and the lab reads no packets on its nodes"
+            what = f"{cluster.name} is an existing cluster, and the lab does not capture packets on its nodes"
             raise CaptureUnavailableError(what, next="use a cluster that the lab creates")
         return self.kind.capture(lab.created, cluster)
 
@@ -164,7 +164,7 @@ class MixedShell:
 
     def run(self, cluster: Cluster, argv: Sequence[str], *, check: bool = True, timeout_s: float = 60) -> Completed:
         """Run a command in a created cluster's node."""
-        _check(cluster, what="runs nothing on its nodes")
+        _check(cluster, what="does not run commands on its nodes")
         return self.kind.run(cluster, argv, check=check, timeout_s=timeout_s)
 
     def logs(self, cluster: Cluster) -> str:

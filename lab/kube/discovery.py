@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 
 from lab.base.concurrency import each
 from lab.kube.client import Kube
 from lab.kube.errors import KubeError
 
+_AWAY = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE})
+"""What the API server answers for a group whose own server does not run."""
 ServedKind = tuple[str, str, bool]
 """API version and kind, and whether its objects are in namespaces."""
 
@@ -28,8 +31,10 @@ def served(kube: Kube) -> list[ServedKind]:
 def _kinds(kube: Kube, api_version: str) -> list[ServedKind]:
     try:
         found = json.loads(kube.read(f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"))
-    except KubeError:
-        return []
+    except KubeError as error:
+        if error.status in _AWAY and "/" in api_version:
+            return []
+        raise
     return [
         (api_version, one["kind"], bool(one["namespaced"]))
         for one in found.get("resources") or ()

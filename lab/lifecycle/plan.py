@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lab import stacks
 from lab.artifacts import duplicates, push
 from lab.artifacts import plan as artifacts
+from lab.artifacts.upstream import split
 from lab.base import wait
 from lab.base.errors import LabError
 from lab.base.step import CHANGED, UNCHANGED, Step, StepResult, StepStatus
@@ -73,6 +74,8 @@ def _shared(lab: Lab, stack: Stack, built: tuple[str, ...]) -> list[Step]:
 def _cluster(lab: Lab, stack: Stack, name: str, built: tuple[str, ...]) -> Iterator[Step]:
     """Yield the steps that create or adopt a cluster and install its components; manifests are rendered meanwhile."""
     existing = name in lab.spec.existing
+    # One after the other: both decide the id of a new lab, and the nodes of an old one know it.
+    before = (_NETWORK,) if lab.created.clusters else ()
 
     def step_name(step: str) -> str:
         return f"{name}/{step}"
@@ -95,7 +98,7 @@ def _cluster(lab: Lab, stack: Stack, name: str, built: tuple[str, ...]) -> Itera
         name=step_name("cluster"),
         title="adopt the existing cluster" if existing else "create the cluster",
         run=ensure,
-        after=() if existing else (_NETWORK, *built),
+        after=before if existing else (*before, *built),
         cluster=name,
         estimate_s=1 if existing else 30,
     )
@@ -123,7 +126,7 @@ def _name_as_in_registry(lab: Lab, cluster: str) -> None:
     """
     here, there = lab.artifacts.image(_PROBES), lab.artifacts.pulled_as(_PROBES)
     argv = ["ctr", "--namespace=k8s.io", "images", "tag", "--force"]
-    names = [name if "." in name.partition("/")[0] else f"docker.io/{name}" for name in (here, there)]
+    names = ["/".join(split(name)) for name in (here, there)]  # containerd's names are whole
     provider().shell.run(lab.clusters[cluster], [*argv, *names])
 
 

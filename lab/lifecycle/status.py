@@ -240,7 +240,7 @@ def _cluster(lab: Lab, name: str, node: Node, answer: tuple[str | None, str]) ->
     version, trouble = answer
     spec = lab.spec.clusters[name]
     if node.status is not NodeStatus.RUNNING:
-        trouble = f"its node is {node.status.value}"
+        trouble = "the lab is not installed there" if spec.existing else f"its node is {node.status.value}"
     return ClusterStatus(
         name=name,
         stands_in_for=spec.stands_in_for,

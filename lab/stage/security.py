@@ -213,7 +213,7 @@ def security_headers(port: int, *, frame: str = "") -> dict[str, str]:
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
         f"font-src 'self'; connect-src 'self' ws://{HOST}:{port} ws://localhost:{port}; "
-        f"frame-src {' '.join(['http://' + HOST + ':*', 'http://localhost:*', *filter(None, [frame])])}; "
+        f"frame-src http://{HOST}:* http://localhost:*{f' {frame}' if frame else ''}; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return {

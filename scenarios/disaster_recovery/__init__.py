@@ -26,12 +26,11 @@ from ..podinfo import (
 from ..recorded import RTO_S, answered, nothing_lost, recovers, takes_over
 from ..seeing import frontend, only
 from . import failing, gateways, writes
-from .common import BACKUP_ALONE, FAR_FIRST, NO_FAR_FIRST, QUIET, answers_again, cut, load, restored
+from .common import BACKUP_ALONE, FAR_FIRST, NO_FAR_FIRST, NODES, QUIET, answers_again, cut, load, restored
 
 _TAKES_OVER_S = 5.0
 """Linkerd's proxy waits for an endpoint before it treats a backend as unavailable (docs/decisions/0012)."""
 _BACK_S = 180.0
-_NODES = frozenset({Capability.NODES})
 _SHIFT = Pause(1.5, "the load runs with these weights")
 
 _SHIFT_LOAD = load("shift", "west", inside=True)
@@ -233,7 +232,7 @@ SCENARIO = Scenario(
             title="The link is cut",
             narration="Now East is the primary and West the backup. Then West's node drops every packet to East's "
             "node: no connection is closed, and nothing answers.",
-            requires=_NODES,
+            requires=NODES,
             before=(*PODS_BACK, *FAR_FIRST, only_by("east")),
             load=_LINK_LOAD,
             do=(
@@ -274,7 +273,7 @@ SCENARIO = Scenario(
             name="backup_cluster_dies",
             title="The backup cluster dies",
             narration="The backup's node is killed while the primary works. Callers should not notice.",
-            requires=_NODES,
+            requires=NODES,
             before=(*FAILOVER, only_by("west"), *_both_ingresses()),
             load=_BACKUP_LOAD,
             do=_cluster_dies("east"),
@@ -293,7 +292,7 @@ SCENARIO = Scenario(
             name="primary_cluster_dies",
             title="The primary cluster dies",
             narration="The primary's node is killed. Clients know both ingress addresses and switch to the backup's.",
-            requires=_NODES,
+            requires=NODES,
             before=(
                 *FAILOVER,
                 # Where the mesh merges the Services, East would call pods of both clusters without its own failover.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lab.base.names import NAMESPACE, SCENARIO_LABEL, Cluster
 from lab.clusters.kind import link
 from lab.kube import connect
+from lab.mesh.capabilities import Capability
 from lab.scenario.actions import Apply, Command, Delete, Pause, Until, on
 from lab.scenario.context import Role
 from lab.scenario.loads import StepLoad
@@ -15,6 +16,8 @@ from ..seeing import only
 _GIVE_UP_S = 30.0
 _LINES = 100_000
 QUIET = Pause(2, "the load before the change, and after it")
+NODES = frozenset({Capability.NODES})
+"""What the steps need that stop a node, drain it or cut its network."""
 FAR_FIRST = (Apply("failover-to-west.yaml", to="west"), on(linkerd=COUNTS_FAILURES, istio=()))
 """East is the primary, and West the backup."""
 NO_FAR_FIRST = (Delete("failover-to-west.yaml", of="west"), on(linkerd=COUNTS_NONE, istio=()))

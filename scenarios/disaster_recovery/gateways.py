@@ -13,7 +13,7 @@ from lab.scenario.observation import Observation
 from ..gateway import GONE, IS_READY, commands, scaled, scaling
 from ..podinfo import NO_FAILOVER, PODS_BACK, only_by
 from ..recorded import GAP_S, MOST_LOST, loses_little, loses_nothing, recordings
-from .common import BACKUP_ALONE, QUIET, answers_again, load
+from .common import BACKUP_ALONE, NODES, QUIET, answers_again, load
 
 _MARK = "eastwest.lab/drain=next"
 
@@ -57,7 +57,7 @@ STEPS = (
         title="One of two gateways is drained",
         narration="The gateway gets a second pod. Then its node is drained of the first one, as for maintenance: "
         "the disruption budget allows one eviction at a time, and the evicted pod serves until nobody calls it.",
-        requires=frozenset({Capability.NODES}),
+        requires=NODES,
         before=(*BACKUP_ALONE, ONE_POD, only_by("east"), scaled(2)),
         load=_DRAIN_LOAD,
         do=(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from lab.mesh.capabilities import Capability
 from lab.scenario.actions import Apply, Command, Delete, NewPhase, Pause, on
 from lab.scenario.context import Context
 from lab.scenario.evidence import Evidence, EvidenceKind
@@ -15,7 +14,7 @@ from lab.scenario.observation import Observation
 
 from ..podinfo import EAST, NO_PODS, PODS_BACK, SERVICE, WEST, no_split, only_by, split
 from ..recorded import recordings
-from .common import FAR_FIRST, NEXT, NO_FAR_FIRST, NO_NEXT, QUIET, answers_again, cut, log_of_next, restored
+from .common import FAR_FIRST, NEXT, NO_FAR_FIRST, NO_NEXT, NODES, QUIET, answers_again, cut, log_of_next, restored
 
 _LOAD = StepLoad(name="writes", service=SERVICE, entrances=("west", "east"), numbered=True)
 _SHOWN = 5
@@ -72,7 +71,7 @@ STEP = ScenarioStep(
     "prefer East; East's own clients stay there. Then East's node drops every packet to West: requests arrive, and "
     "their answers do not. The proxies send them again, to West. Both sides write, and some requests are written on "
     "both.",
-    requires=frozenset({Capability.NODES}),
+    requires=NODES,
     before=(
         NEXT,
         Apply("podinfo-next.yaml", to="east"),

@@ -101,7 +101,7 @@ def _dropped(hidden: ExistingCluster, other: ExistingCluster) -> int:
 def test_without_a_terminal_nothing_is_written_before_the_contexts_are_named(platform: Platform) -> None:
     said = platform.lab.run("up", exit_code=2)
     assert "the existing cluster kind-plat-east" in said
-    assert "there is no terminal to ask" in said
+    assert "it cannot ask, because standard input is not a terminal" in said
     assert "lab up --yes-really kind-plat-east" in said
     assert "--yes-really production: lab.toml has no such context" in platform.lab.run(
         "up", "--yes-really", "production", exit_code=2
@@ -159,6 +159,10 @@ def test_reset_finds_nothing_that_it_cannot_undo(platform: Platform) -> None:
 
 def test_nothing_tried_to_reach_the_cluster_behind_the_nat(platform: Platform) -> None:
     assert _dropped(platform.west, platform.east) == 0
+    call = f"exec 3<>/dev/tcp/{platform.west.address}/6443"
+    tried = subprocess.run(["docker", "exec", platform.east.node, "timeout", "2", "bash", "-c", call], check=False)
+    assert tried.returncode != 0
+    assert _dropped(platform.west, platform.east) > 0, "the rule sees what East opens"
 
 
 def test_an_object_of_somebody_else_in_a_namespace_of_the_lab_stops_lab_down(platform: Platform) -> None:

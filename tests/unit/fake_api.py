@@ -24,7 +24,7 @@ KINDS = {
     "networking.istio.io/v1": ["VirtualService", "DestinationRule", "ServiceEntry"],
     "networking.istio.io/v1alpha3": ["EnvoyFilter"],
     "security.istio.io/v1": ["AuthorizationPolicy", "PeerAuthentication"],
-    "gateway.networking.k8s.io/v1": ["Gateway", "HTTPRoute"],
+    "gateway.networking.k8s.io/v1": ["Gateway", "GatewayClass", "HTTPRoute"],
     "policy.linkerd.io/v1beta3": ["HTTPRoute", "Server"],
     "policy.linkerd.io/v1alpha1": ["AuthorizationPolicy", "MeshTLSAuthentication", "NetworkAuthentication"],
     "multicluster.linkerd.io/v1alpha3": ["Link"],
@@ -36,7 +36,7 @@ KINDS = {
     "kustomize.toolkit.fluxcd.io/v1": ["Kustomization"],
     "source.toolkit.fluxcd.io/v1": ["OCIRepository"],
 }
-CLUSTER_WIDE = {"Namespace", "Node", "CustomResourceDefinition"}
+CLUSTER_WIDE = {"Namespace", "Node", "CustomResourceDefinition", "GatewayClass"}
 
 
 @dataclass

@@ -43,7 +43,7 @@ def test_who_reaches_whom(toml: str, source: str, target: str, reaches: bool) ->
         (EAST + "ingress_port = 8080\n", "clusters.east.ingress_port", "is for a cluster that the lab creates"),
         (EAST + 'pod_cidr = "10.0.0.0/16"\n', "clusters.east.pod_cidr", "an existing one has its own"),
         (EAST + 'server = "10.0.0.1"\n', "clusters.east.server", "is not the URL of an API server"),
-        (EAST + 'context = ""\n', "TOML", ""),
+        ('[clusters.east]\ncontext = ""\n', "clusters.east.context", "text that is not empty"),
         (EAST + "[network]\nflat = true\n", "network.flat", "adds no routes there"),
         (EAST + '[clusters.west]\ncontext = "gke"\n', "clusters.west.context", "the context of east already"),
         (
@@ -61,8 +61,3 @@ def test_what_contradicts_an_existing_cluster_is_named(toml: str, key: str, word
 
 def test_existing_clusters_may_have_the_same_addresses_and_ports() -> None:
     assert config.parse(EAST + '[clusters.west]\ncontext = "home"\n').clusters.keys() == {"east", "west"}
-
-
-def test_the_lab_of_the_created_clusters_has_no_existing_one() -> None:
-    spec = config.parse(EAST)
-    assert spec.reaches("west", "east")

@@ -73,7 +73,7 @@ def test_beside_an_existing_cluster_kinds_is_as_always_and_only_calls(
     steps = steps_of(tmp_path, monkeypatch, f'stack = "{stack}"\n{EAST}')
     assert {"network", "routes", "west/images", "registry"} <= steps.keys()
     assert "east/images" not in steps
-    assert "network" not in before(list(steps.values()), "east/cluster")
+    assert "network" in before(list(steps.values()), "east/cluster"), "one of the two decides the lab's id"
     assert {name for name in steps if "link-to-" in name} == {"west/link-to-east"}
 
 
@@ -92,6 +92,13 @@ def test_answers_come_from_the_clusters_that_a_frontend_reaches(stack: str, tmp_
     lab, made = lab_of(tmp_path, EAST + WEST), STACKS[stack]
     assert set().union(*made.answers(lab, "east").values()) == {"east"}
     assert set().union(*made.answers(lab, "west").values()) == {"east", "west"}
+
+
+def test_kinds_provider_sees_the_created_clusters_only(tmp_path: Path) -> None:
+    assert set(lab_of(tmp_path, EAST).created.clusters) == {"west"}
+    assert set(lab_of(tmp_path, EAST + WEST).created.clusters) == set()
+    own = lab_of(tmp_path, "")
+    assert own.created is own
 
 
 def test_images_are_named_as_the_cluster_gets_them(tmp_path: Path) -> None:

@@ -46,8 +46,10 @@ _MORE = (
     ("", "pods/proxy", "get"),
     ("rbac.authorization.k8s.io", "clusterroles", "escalate"),
     ("rbac.authorization.k8s.io", "clusterroles", "bind"),
+    ("*", "*", "list"),
 )
-"""Beside these: a stack grants its controllers rights that the user has to have, or to be allowed to grant."""
+"""Beside these: a stack grants its controllers rights, which the user must have or may grant (escalate, bind), and
+`lab down` lists every kind."""
 _CLOUDS = {
     "aws": "AWS",
     "azure": "Azure",

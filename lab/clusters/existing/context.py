@@ -29,10 +29,9 @@ _FILES = {
 
 @dataclass(frozen=True, kw_only=True)
 class UserContext:
-    """A context of the user's kubeconfig: its name, the file that has it, and its entries with absolute paths."""
+    """A context of the user's kubeconfig: its name, and its entries with absolute paths."""
 
     name: str
-    file: Path
     entries: Mapping[str, Mapping[str, Any]]
 
     @property
@@ -67,7 +66,7 @@ def find(lab: Lab, cluster: str) -> UserContext:
     spec = lab.spec.clusters[cluster]
     files = _files(lab, spec)
     there = [(file, kubeconfig.read(file)) for file in files]
-    found = {kind: _first(there, kind, spec.context or "") for kind in ("contexts",)}["contexts"]
+    found = _first(there, "contexts", spec.context or "")
     where = ", ".join(map(str, files))
     if found is None:
         known = [str(entry["name"]) for _, config in there for entry in config["contexts"]]
@@ -76,7 +75,7 @@ def find(lab: Lab, cluster: str) -> UserContext:
             where=cluster,
             next="`kubectl config get-contexts` lists them; name one, or another `kubeconfig`, in lab.toml",
         )
-    file, context = found
+    _, context = found
     inner = context.get("context") or {}
     entries = {"contexts": context}
     for kind, key in (("clusters", "cluster"), ("users", "user")):
@@ -89,7 +88,7 @@ def find(lab: Lab, cluster: str) -> UserContext:
                 next="correct the kubeconfig, or name another context in lab.toml",
             )
         entries[kind] = _absolute(kind, part[1], part[0].parent)
-    return UserContext(name=str(spec.context), file=file, entries=entries)
+    return UserContext(name=str(spec.context), entries=entries)
 
 
 def _files(lab: Lab, spec: ClusterSpec) -> list[Path]:

@@ -5,7 +5,7 @@
 | 1 | webhooks and APIServices | without their pods, they would block the deletion of everything else |
 | 2 | objects in namespaces of others, such as kube-system | |
 | 3 | the lab's namespaces, except its own | with all that controllers created in them; waits until they are gone |
-| 4 | GatewayClasses of the lab's istiod | it would create them again |
+| 4 | GatewayClasses that istiod has created since the mark | it would create them again |
 | 5 | other objects without a namespace | |
 | 6 | CRDs | those that others use stay, without the lab's labels |
 | 7 | the lab's own namespace | it marks the cluster as the lab's, until nothing else is left |
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from lab.base import events, wait
 from lab.base.concurrency import each
@@ -35,13 +36,14 @@ from lab.base.names import (
 from lab.base.wait import NotYet
 from lab.clusters.existing.mark import MARK
 from lab.kube import Kube, KubeError, connect, owned
-from lab.kube.discovery import served
+from lab.kube.discovery import ServedKind, served
 from lab.kube.objects import Obj, Ref, labels_of, ref
 from lab.kube.owned import Grounds, Owned, Owner
 from lab.lab import Lab
 
 _GONE_S = 300.0
 """A cloud deletes a load balancer before the namespace of its Service can end."""
+_AWAY = HTTPStatus.SERVICE_UNAVAILABLE
 _FIRST = frozenset({"APIService", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"})
 _CRD = "CustomResourceDefinition"
 _GATEWAY_API = "gateway.networking.k8s.io/v1"
@@ -131,9 +133,8 @@ def remove(lab: Lab, cluster: Cluster) -> list[str]:
     own = [obj for obj in found.cluster_wide if obj["kind"] == "Namespace" and ref(obj) != MARK]
     _delete(lab, kube, own)
     _wait_gone(kube, map(ref, own))
-    for obj in kube.find(_GATEWAY_API, "GatewayClass"):
-        if str(obj["spec"].get("controllerName", "")).startswith(_ISTIO):
-            owned.discard(kube, ref(obj), grounds=Grounds.GATEWAY_CLASS)
+    for obj in _gateway_classes(kube, since=_created_at(next(obj for obj in found.objects if ref(obj) == MARK))):
+        owned.discard(kube, ref(obj), grounds=Grounds.GATEWAY_CLASS)
     rest = [obj for obj in found.cluster_wide if obj["kind"] not in {*_FIRST, _CRD, "Namespace"}]
     _delete(lab, kube, rest)
     crds = [obj for obj in found.cluster_wide if obj["kind"] == _CRD]
@@ -150,14 +151,19 @@ def remove(lab: Lab, cluster: Cluster) -> list[str]:
 
 
 def _find(lab: Lab, kube: Kube) -> _Found:
-    """Return all objects with the lab's labels, of every kind that the cluster serves."""
+    """Return all objects with the lab's labels, of every kind that the cluster serves.
+
+    Raises:
+        KubeError: a kind cannot be listed: it could have objects of the lab.
+    """
     lab_id = lab.id
 
-    def of(kind: tuple[str, str, bool]) -> list[Obj]:
+    def of(kind: ServedKind) -> list[Obj]:
         try:
             return kube.find(kind[0], kind[1], labels={MANAGED_LABEL: MANAGED_BY}, metadata_only=True)
         except KubeError as error:
-            if error.status in {403, 405, 503}:  # a kind that nobody may list, or whose own server does not answer
+            # 405: the kind has no such list. 503: its own server, such as that of metrics, does not answer.
+            if error.status == HTTPStatus.METHOD_NOT_ALLOWED or (error.status == _AWAY and "/" in kind[0]):
                 return []
             raise
 
@@ -166,6 +172,20 @@ def _find(lab: Lab, kube: Kube) -> _Found:
     namespaces = frozenset(obj["metadata"]["name"] for obj in own if obj["kind"] == "Namespace")
     # Namespaces of the lab's scenarios have no id: they are this lab's if the cluster is.
     return _Found(own if OWN_NAMESPACE in namespaces else [], namespaces)
+
+
+def _gateway_classes(kube: Kube, *, since: str) -> list[Obj]:
+    """Return the GatewayClasses that an istiod has created since the lab adopted the cluster: earlier ones stay."""
+    return [
+        obj
+        for obj in kube.find(_GATEWAY_API, "GatewayClass")
+        if str(obj["spec"].get("controllerName", "")).startswith(_ISTIO) and _created_at(obj) >= since
+    ]
+
+
+def _created_at(obj: Obj) -> str:
+    """Return when an object was created, as the API server writes it: in UTC, and sortable."""
+    return str(obj["metadata"].get("creationTimestamp", ""))
 
 
 def _is_marked(obj: Obj) -> bool:

@@ -19,7 +19,7 @@ from lab.kube.objects import Obj, Ref, labelled
 from lab.lab import Lab
 from lab.mesh import Mesh
 from lab.stacks import needs
-from lab.stacks.linkerd import control_plane, emissary, export, multicluster, policy
+from lab.stacks.linkerd import control_plane, emissary, export, multicluster, policy, smi
 from lab.stacks.linkerd import viz as linkerd_viz
 from lab.stacks.linkerd.mesh import LinkerdMesh
 from lab.stacks.linkerd.panel import PANEL
@@ -37,6 +37,7 @@ _FOOTPRINT = Footprint(
         control_plane.NAMESPACE,
         multicluster.NAMESPACE,
         linkerd_viz.NAMESPACE,
+        smi.NAMESPACE,
         emissary.NAMESPACE,
         NAMESPACE,
     ),

@@ -10,7 +10,7 @@ import pytest
 from lab.base.errors import ClusterError
 from lab.base.names import SCENARIO_LABEL
 from lab.clusters.existing import removal
-from lab.kube import discovery
+from lab.kube import Kube, KubeError, discovery
 from lab.kube.objects import Obj
 from lab.lab import Lab
 from tests.unit.clusters.existing_kit import lab_of
@@ -183,10 +183,61 @@ def test_the_kinds_that_a_server_has_are_those_that_can_be_listed_and_deleted() 
 
     class Server:
         def read(self, path: str) -> str:
-            from lab.kube import KubeError
-
             if path not in answers:
-                raise KubeError("the server is unavailable", where="east", status=503)
+                raise KubeError("the server is unavailable", where="east", status=status)
             return answers[path]
 
+    status = 503
     assert discovery.served(Server()) == [("v1", "Pod", True), ("apps/v1", "Deployment", True)]  # type: ignore[arg-type]
+    status = 500
+    with pytest.raises(KubeError):
+        discovery.served(Server())  # type: ignore[arg-type]
+
+
+def test_gateway_classes_from_before_the_lab_stay(lab: Lab, east: FakeApi) -> None:
+    install(lab, east)
+    for name, at in (("before", "2026-01-01T00:00:00Z"), ("since", "2026-01-01T00:00:02Z")):
+        spec = {"controllerName": "istio.io/gateway-controller"}
+        put(kube(east, "east"), obj("GatewayClass", name, version=f"{_GATEWAY_API}/v1", spec=spec))
+        _created(east, name, at)
+    _created(east, "eastwest-lab", "2026-01-01T00:00:01Z")
+    removal.remove(lab, lab.clusters["east"])
+    assert names(east) & {"GatewayClass before", "GatewayClass since"} == {"GatewayClass before"}
+
+
+def _created(api: FakeApi, name: str, at: str) -> None:
+    for one in api.objects.values():
+        if one["metadata"]["name"] == name:
+            one["metadata"]["creationTimestamp"] = at
+
+
+@pytest.mark.parametrize(("status", "version"), [(403, "v1"), (403, "apps/v1"), (500, "apps/v1"), (503, "v1")])
+def test_a_kind_that_cannot_be_listed_is_not_taken_for_an_empty_one(
+    lab: Lab, east: FakeApi, monkeypatch: pytest.MonkeyPatch, status: int, version: str
+) -> None:
+    install(lab, east)
+    find = Kube.find
+
+    def refused(self: Kube, api_version: str, kind: str, **more: Any) -> list[Obj]:
+        if api_version == version:
+            raise KubeError("refused", where="east", status=status)
+        return find(self, api_version, kind, **more)
+
+    monkeypatch.setattr(Kube, "find", refused)
+    with pytest.raises(KubeError):
+        removal.count(lab, lab.clusters["east"])
+
+
+def test_a_group_whose_own_server_does_not_answer_is_left_out(
+    lab: Lab, east: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(lab, east)
+    find = Kube.find
+
+    def refused(self: Kube, api_version: str, kind: str, **more: Any) -> list[Obj]:
+        if api_version == "split.smi-spec.io/v1alpha2":
+            raise KubeError("unavailable", where="east", status=503)
+        return find(self, api_version, kind, **more)
+
+    monkeypatch.setattr(Kube, "find", refused)
+    assert removal.count(lab, lab.clusters["east"]) == 6
